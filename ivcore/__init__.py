@@ -1,0 +1,3 @@
+"""The InternVideo workbook's library (arXiv 2212.03191): import what you need, `import ivcore` alone loads nothing heavy."""
+
+__version__ = "0.1.0"
