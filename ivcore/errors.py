@@ -1,0 +1,39 @@
+"""Errors a user can mend: one line each, saying what is wrong, where, and what was expected.
+
+The command line prints them without a traceback and exits with status 2; anything else is a bug and keeps its traceback.
+"""
+
+
+def _one_line(text) -> str:
+    return " ".join(str(text).split())
+
+
+class UserError(Exception):
+    """Base of every error caused by input rather than by the program."""
+
+
+class ParameterError(UserError):
+    """A parameter with an unknown name, a wrong type or a value outside what is allowed."""
+
+
+class FormatError(UserError):
+    """An annotation file that does not read. `line` counts from 1; None where the whole file is meant."""
+
+    def __init__(self, path, line, expected):
+        self.path, self.line, self.expected = str(path), line, _one_line(expected)
+        where = f"{self.path}:{line}" if line is not None else self.path
+        super().__init__(f"{where}: {self.expected}")
+
+    def __reduce__(self):  # workers send errors by pickle, which would otherwise pass the message as `path`
+        return type(self), (self.path, self.line, self.expected)
+
+
+class VideoError(UserError):
+    """A file that cannot be read as video, or not the frames that were asked for."""
+
+    def __init__(self, path, cause):
+        self.path, self.cause = str(path), _one_line(cause)
+        super().__init__(f"{self.path}: {self.cause}")
+
+    def __reduce__(self):
+        return type(self), (self.path, self.cause)
