@@ -1,0 +1,78 @@
+"""The sizes of the masked video encoder, as data.
+
+base, large and huge are the published ones (paper 4.2.2 and the released InternVideo code: the huge decoder is 512 wide
+there, where the paper says half of 1280; pass decoder_width=640 for the VideoMAE release). giant is VideoMAE v2's
+(arXiv 2303.16727). tiny is this workbook's: it learns on a CPU in minutes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+from ivcore.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class Size:
+    """Widths and depths of encoder and decoder, and the clip (frames x image x image pixels) they are made for."""
+
+    width: int
+    depth: int
+    heads: int
+    decoder_width: int
+    decoder_depth: int
+    decoder_heads: int
+    mlp_ratio: float = 4.0
+    patch: int = 16  # pixels
+    tubelet: int = 2  # frames
+    frames: int = 16
+    image: int = 224  # pixels
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Tokens of a clip along (t, h, w)."""
+        return self.frames // self.tubelet, self.image // self.patch, self.image // self.patch
+
+    @property
+    def tokens(self) -> int:
+        t, h, w = self.grid
+        return t * h * w
+
+    @property
+    def tubelet_values(self) -> int:
+        """Numbers in one tubelet of an RGB clip: what the decoder predicts for each hidden token."""
+        return self.tubelet * self.patch * self.patch * 3
+
+
+SIZES = {
+    "tiny": Size(128, 4, 4, 64, 2, 2, patch=8, frames=8, image=32),
+    "small": Size(384, 12, 6, 192, 4, 3),
+    "base": Size(768, 12, 12, 384, 4, 6),
+    "large": Size(1024, 24, 16, 512, 12, 8),
+    "huge": Size(1280, 32, 16, 512, 8, 8),
+    "giant": Size(1408, 40, 16, 512, 4, 8, mlp_ratio=48 / 11, patch=14),
+}
+
+
+def size(name: str | Size, **overrides) -> Size:
+    """A size by name, with fields changed: size("tiny", image=64)."""
+    if isinstance(name, str) and name not in SIZES:
+        raise ParameterError(f"encoder size: {name!r} is not one of {', '.join(SIZES)}")
+    known = [field.name for field in fields(Size)]
+    for key in overrides:
+        if key not in known:
+            raise ParameterError(f"encoder size: no field {key!r}; there are {', '.join(known)}")
+    return _checked(replace(SIZES[name] if isinstance(name, str) else name, **overrides))
+
+
+def _checked(size: Size) -> Size:
+    whole = (
+        ("frames", size.frames, "tubelet", size.tubelet),
+        ("image", size.image, "patch", size.patch),
+        ("width", size.width, "heads", size.heads),
+        ("decoder_width", size.decoder_width, "decoder_heads", size.decoder_heads),
+    )
+    for name, value, by, divisor in whole:
+        if value < 1 or divisor < 1 or value % divisor:
+            raise ParameterError(f"encoder size: {name} {value} is not a positive multiple of {by} {divisor}")
+    return size

@@ -1,0 +1,310 @@
+"""The masked video encoder of InternVideo: VideoMAE's joint space-time ViT, its light decoder, and its classifier (paper 3.1.1).
+
+Parameters carry the published names, so a published state dict loads as it is. Normalised clips are float (B, 3, T, H, W);
+tokens are (B, N, D), time-major, then row-major; masks bool (B, N), True = hidden.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ivcore import torchvision_ops  # noqa: F401  (must precede timm)
+
+from timm.layers import DropPath, Mlp  # isort: skip
+
+from ivcore.encoders.attention import attend
+from ivcore.encoders.intermediates import Seen, answer, note, start
+from ivcore.encoders.normalisation import IMAGENET, normalise
+from ivcore.encoders.positions import resize, sine_cosine
+from ivcore.encoders.sizes import Size, size
+from ivcore.errors import ParameterError
+from ivcore.masking import split
+from ivcore.tubelets import gather
+
+
+class Attention(nn.Module):
+    """Self-attention with separate biases for queries and values; keys have none (it would cancel in the softmax)."""
+
+    def __init__(self, width: int, heads: int, bias: bool = True):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.q_bias = nn.Parameter(torch.zeros(width)) if bias else None
+        self.v_bias = nn.Parameter(torch.zeros(width)) if bias else None
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, last: int | None = None, seen: Seen = None) -> Tensor:
+        """(B, N, D) -> (B, N, D); with `last`, only the last so many tokens ask, and only they come back."""
+        q, k, v = (rearrange(y, "b n (h d) -> b h n d", h=self.heads) for y in self._project(x, last))
+        return self.proj(attend(q, k, v, seen=seen))
+
+    def _project(self, x: Tensor, last: int | None):
+        bias = None
+        if self.q_bias is not None:
+            bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
+        if last is None or last == x.shape[1]:
+            return F.linear(x, self.qkv.weight, bias).chunk(3, dim=-1)
+        width = x.shape[-1]
+        query = F.linear(x[:, -last:], self.qkv.weight[:width], self.q_bias)
+        rest = F.linear(x, self.qkv.weight[width:], None if bias is None else bias[width:])
+        return query, *rest.chunk(2, dim=-1)
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block; gamma_1 and gamma_2 (layer scale) exist only for init_values > 0."""
+
+    def __init__(self, width, heads, mlp_ratio=4.0, qkv_bias=True, drop=0.0, drop_path=0.0, init_values=0.0):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.attn = Attention(width, heads, qkv_bias)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        # 1e-6: 48/11 * 1408 must give 6144 whichever way it rounds
+        self.mlp = Mlp(width, int(width * mlp_ratio + 1e-6), drop=(0.0, drop))
+        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+        scales = init_values is not None and init_values > 0
+        self.gamma_1 = nn.Parameter(torch.full((width,), float(init_values))) if scales else None
+        self.gamma_2 = nn.Parameter(torch.full((width,), float(init_values))) if scales else None
+
+    def forward(self, x: Tensor, last: int | None = None, seen: Seen = None) -> Tensor:
+        """(B, N, D) -> (B, N, D), or (B, last, D)."""
+        kept = x if last is None else x[:, -last:]
+        x = kept + self._branch(self.attn(self.norm1(x), last, seen), self.gamma_1)
+        return x + self._branch(self.mlp(self.norm2(x)), self.gamma_2)
+
+    def _branch(self, y: Tensor, gamma: Tensor | None) -> Tensor:
+        return self.drop_path(y if gamma is None else gamma * y)
+
+
+class TubeletEmbedding(nn.Module):
+    """Tubelets -> tokens. The weights are a Conv3d's, as published; the product is a matrix product, so that only
+    the tubelets that are asked for are touched."""
+
+    def __init__(self, width: int, patch: int, tubelet: int):
+        super().__init__()
+        self.cell = (tubelet, patch, patch)
+        self.proj = nn.Conv3d(3, width, kernel_size=self.cell, stride=self.cell)
+
+    def forward(self, video: Tensor, tokens: Tensor | None = None) -> Tensor:
+        """(B, 3, T, H, W) and token indices (B, n), or None for all -> (B, n, D)."""
+        return F.linear(gather(video, self.cell, tokens), self.proj.weight.flatten(1), self.proj.bias)
+
+
+def _blocks(width, depth, heads, *, drop_path=0.0, **options) -> nn.ModuleList:
+    rates = torch.linspace(0, drop_path, depth, device="cpu").tolist()
+    return nn.ModuleList(Block(width, heads, drop_path=rate, **options) for rate in rates)
+
+
+def _init_linear(draw):
+    def init(module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            draw(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+    return init
+
+
+class MaskedVideoEncoder(nn.Module):
+    """ViT over cube embeddings with joint space-time attention; hidden tubelets are never read.
+
+    `encoder(video, mask)` gives the normalised visible tokens (B, N-M, D), `encoder(video)` all of them. Sizes: encoders.sizes.
+    """
+
+    offers = ("patch_tokens", "tokens", "attention")  # names for `want`; tokens and attention: one a block
+
+    def __init__(self, name: str | Size = "tiny", *, qkv_bias=True, init_values=0.0, drop=0.0, drop_path=0.0,
+                 learnable_positions=False, final_norm=True, **overrides):  # fmt: skip
+        super().__init__()
+        self.size = s = size(name, **overrides)
+        self.grid = s.grid
+        self.activation_checkpointing = False  # set True to trade a second forward pass for memory
+        self.patch_embed = TubeletEmbedding(s.width, s.patch, s.tubelet)
+        table = sine_cosine(s.tokens, s.width)
+        if learnable_positions:  # published models of this kind add the table detached; here it learns
+            self.pos_embed = nn.Parameter(nn.init.trunc_normal_(torch.zeros_like(table), std=0.02))
+        else:
+            self.register_buffer("pos_embed", table, persistent=False)
+        options = {"mlp_ratio": s.mlp_ratio, "qkv_bias": qkv_bias, "init_values": init_values, "drop": drop}
+        self.blocks = _blocks(s.width, s.depth, s.heads, drop_path=drop_path, **options)
+        self.norm = nn.LayerNorm(s.width, eps=1e-6) if final_norm else nn.Identity()
+        self.apply(_init_linear(nn.init.xavier_uniform_))
+
+    def prepare(self, clips: Tensor) -> Tensor:
+        """uint8 (B, T, H, W, 3) -> float (B, 3, T, H, W) with ImageNet statistics."""
+        return normalise(clips, IMAGENET, self.patch_embed.proj.weight.dtype)
+
+    def forward(self, video: Tensor, mask: Tensor | None = None, want: tuple[str, ...] = ()):
+        """(B, 3, T, H, W), mask (B, N) -> normalised visible tokens (B, N-M, D)."""
+        seen = start(want, self.offers)
+        visible = None if mask is None else split(mask)[0]
+        return answer(self.encode(video, visible, seen), seen)
+
+    def encode(self, video: Tensor, visible: Tensor | None = None, seen: Seen = None) -> Tensor:
+        """As forward, with indices (B, n) of the tokens to encode in place of a mask."""
+        self._check(video)
+        x = self.patch_embed(video, visible)
+        note(seen, "patch_tokens", x)
+        positions = self.pos_embed if visible is None else self.pos_embed[0, visible.to(video.device)]
+        x = x + positions.to(x.dtype)
+        for block in self.blocks:
+            x = self._run(block, x, seen)
+            note(seen, "tokens", x)
+        return self.norm(x)
+
+    def _run(self, block: Block, x: Tensor, seen: Seen) -> Tensor:
+        if self.activation_checkpointing and self.training and seen is None:
+            return checkpoint(block, x, use_reentrant=False)
+        return block(x, seen=seen)
+
+    def _check(self, video: Tensor) -> None:
+        wanted = tuple(n * p for n, p in zip(self.grid, self.patch_embed.cell, strict=True))
+        if video.dim() != 5 or video.shape[1] != 3 or tuple(video.shape[2:]) != wanted:
+            t, h, w = wanted
+            raise ParameterError(
+                f"video: expected (B, 3, {t}, {h}, {w}), got {tuple(video.shape)}; resize_positions() changes what is expected"
+            )
+
+    def resize_positions(self, frames: int, height: int, width: int | None = None) -> MaskedVideoEncoder:
+        """Expect clips of another length or size from now on; the position table is interpolated. Returns self."""
+        pixels = (frames, height, width or height)
+        if any(n % p or n < p for n, p in zip(pixels, self.patch_embed.cell, strict=True)):
+            raise ParameterError(f"clip {pixels}: not a multiple of the tubelet {self.patch_embed.cell}")
+        grid = tuple(n // p for n, p in zip(pixels, self.patch_embed.cell, strict=True))
+        table = resize(self.pos_embed.detach().float(), self.grid, grid).to(self.pos_embed)
+        if isinstance(self.pos_embed, nn.Parameter):
+            table = nn.Parameter(table, requires_grad=self.pos_embed.requires_grad)
+        self.pos_embed, self.grid = table, grid
+        return self
+
+    def no_weight_decay(self) -> set[str]:
+        """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters)."""
+        return {"pos_embed", "cls_token", "mask_token"}
+
+    def group_matcher(self, coarse: bool = False) -> dict:
+        """timm's idiom for layer-wise learning rates: the embedding, each block, and what comes after as the last layer."""
+        return {"stem": r"^patch_embed|^pos_embed", "blocks": [(r"^blocks\.(\d+)", None)]}
+
+
+class Decoder(nn.Module):
+    """A few narrow blocks and a linear map to pixels."""
+
+    def __init__(self, size: Size, **options):
+        super().__init__()
+        width = size.decoder_width
+        self.blocks = _blocks(width, size.decoder_depth, size.decoder_heads, **options)
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.head = nn.Linear(width, size.tubelet_values)
+
+    def forward(self, x: Tensor, hidden: int, seen: Seen = None) -> Tensor:
+        """(B, N, D) whose last `hidden` tokens are the hidden ones -> (B, hidden, P)."""
+        for i, block in enumerate(self.blocks):
+            # nothing reads the visible tokens after the last block, so it does not compute them
+            x = block(x, last=hidden if i == len(self.blocks) - 1 else None, seen=seen)
+            note(seen, "tokens", x)
+        return self.head(self.norm(x[:, -hidden:]))
+
+
+class MaskedAutoencoder(nn.Module):
+    """Masked video modelling: encode what is visible, predict the pixels of what is hidden (paper 3.1.1).
+
+    `m(video, mask)` gives predictions (B, M, P) for the M hidden tokens in token order, P = tubelet*patch*patch*3 numbers
+    laid out (p0 p1 p2 c). The loss is in losses.reconstruction.
+    """
+
+    offers = (*MaskedVideoEncoder.offers, "visible_tokens", "decoder_tokens", "decoder_attention")
+
+    def __init__(self, name: str | Size = "tiny", *, qkv_bias=True, init_values=0.0, drop_path=0.0,
+                 learnable_positions=False, **overrides):  # fmt: skip
+        super().__init__()
+        self.size = s = size(name, **overrides)
+        options = {"qkv_bias": qkv_bias, "init_values": init_values, "drop_path": drop_path}
+        self.encoder = MaskedVideoEncoder(s, learnable_positions=learnable_positions, **options)
+        self.encoder_to_decoder = nn.Linear(s.width, s.decoder_width, bias=False)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, s.decoder_width))
+        self.register_buffer("decoder_positions", sine_cosine(s.tokens, s.decoder_width), persistent=False)
+        self.decoder = Decoder(s, mlp_ratio=s.mlp_ratio, **options)
+        nn.init.trunc_normal_(self.mask_token, std=0.02)
+        self.decoder.apply(_init_linear(nn.init.xavier_uniform_))
+        nn.init.xavier_uniform_(self.encoder_to_decoder.weight)
+
+    def prepare(self, clips: Tensor) -> Tensor:
+        """uint8 (B, T, H, W, 3) -> float (B, 3, T, H, W) with ImageNet statistics."""
+        return self.encoder.prepare(clips)
+
+    def forward(self, video: Tensor, mask: Tensor, want: tuple[str, ...] = ()):
+        """(B, 3, T, H, W), mask (B, N) -> predictions (B, M, P) of the hidden tubelets."""
+        seen = start(want, self.offers)
+        visible, hidden = (part.to(video.device) for part in split(mask))
+        x = self.encoder.encode(video, visible, seen)
+        note(seen, "visible_tokens", x)
+        narrow = self._with_mask_tokens(self.encoder_to_decoder(x), visible, hidden)
+        inner = (
+            None
+            if seen is None
+            else {k: seen[f"decoder_{k}"] for k in ("tokens", "attention") if f"decoder_{k}" in seen}
+        )
+        return answer(self.decoder(narrow, hidden.shape[1], inner), seen)
+
+    def _with_mask_tokens(self, x: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
+        """Visible tokens first, then one mask token a hidden place, each with its position."""
+        table = self.decoder_positions[0].to(x.dtype)
+        return torch.cat((x + table[visible], self.mask_token.to(x.dtype) + table[hidden]), dim=1)
+
+    def no_weight_decay(self) -> set[str]:
+        """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters)."""
+        return {"mask_token", "encoder.pos_embed"}
+
+
+class VideoClassifier(MaskedVideoEncoder):
+    """The same ViT for fine-tuning: mean over tokens -> fc_norm -> dropout -> head (paper 3.2).
+
+    `m(video)` gives logits (B, num_classes), `m.features(video)` the normalised mean (B, D). With mean_pool False the feature is
+    the first token after `norm`. `init_scale` multiplies the fresh head, so that fine-tuning starts from near-uniform scores.
+    """
+
+    offers = (*MaskedVideoEncoder.offers, "features")
+
+    def __init__(self, name: str | Size = "tiny", num_classes: int = 400, *, mean_pool=True, head_drop=0.0,
+                 init_scale=0.001, **options):  # fmt: skip
+        super().__init__(name, final_norm=not mean_pool, **options)
+        self.num_classes = num_classes
+        self.fc_norm = nn.LayerNorm(self.size.width, eps=1e-6) if mean_pool else None
+        self.head_drop = nn.Dropout(head_drop)
+        self.head = nn.Linear(self.size.width, num_classes) if num_classes else nn.Identity()
+        self.apply(_init_linear(lambda weight: nn.init.trunc_normal_(weight, std=0.02)))
+        if num_classes:
+            self.head.weight.data.mul_(init_scale)
+
+    def forward(self, video: Tensor, want: tuple[str, ...] = ()):
+        """(B, 3, T, H, W) -> logits (B, num_classes)."""
+        seen = start(want, self.offers)
+        features = self._pool(self.encode(video, seen=seen))
+        note(seen, "features", features)
+        return answer(self.head(self.head_drop(features)), seen)
+
+    def features(self, video: Tensor) -> Tensor:
+        """(B, 3, T, H, W) -> (B, D), what the head reads."""
+        return self._pool(self.encode(video))
+
+    def tokens(self, video: Tensor) -> Tensor:
+        """(B, 3, T, H, W) -> all tokens of the last block (B, N, D)."""
+        return self.encode(video)
+
+    def _pool(self, x: Tensor) -> Tensor:
+        return x[:, 0] if self.fc_norm is None else self.fc_norm(x.mean(1))
+
+    def load_encoder(self, encoder: MaskedVideoEncoder) -> VideoClassifier:
+        """Take the weights of a pretrained encoder; its last norm is dropped, fc_norm and head stay fresh, as published."""
+        weights = {key: value for key, value in encoder.state_dict().items() if not key.startswith("norm.")}
+        missing, unexpected = self.load_state_dict(weights, strict=False)
+        fresh = ("fc_norm.", "norm.", "head.")
+        wrong = [key for key in missing if not key.startswith(fresh)] + list(unexpected)
+        if wrong:
+            raise ParameterError(
+                f"encoder: these parameters do not match the classifier's: {', '.join(wrong)}"
+            )
+        return self
