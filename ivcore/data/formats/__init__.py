@@ -1,0 +1,113 @@
+"""Annotation files of the datasets that the paper uses, read into small records and written from them.
+
+Every reader refuses a malformed line or entry with a FormatError that names the file, the line and what was expected. Byte order
+marks, CRLF and blank lines are accepted. Relative media paths start from `root`, or else from the annotation file's folder. Only
+the standard library is imported, since parameters are checked before a kernel starts.
+"""
+# ruff: noqa: F401  (this file lists what the folder offers)
+
+from ivcore.data.formats.ava import (
+    AvaAction,
+    AvaBox,
+    read_ava_actions,
+    read_ava_csv,
+    read_ava_excluded,
+    read_ava_predictions,
+    write_ava_actions,
+    write_ava_csv,
+    write_ava_excluded,
+    write_ava_predictions,
+)
+from ivcore.data.formats.captions import (
+    CaptionedVideo,
+    ClipSentence,
+    SplitRow,
+    read_lsmdc_table,
+    read_msrvtt_csv,
+    read_msrvtt_json,
+    write_lsmdc_table,
+    write_msrvtt_csv,
+    write_msrvtt_json,
+)
+from ivcore.data.formats.open_set import (
+    OpenSetVideo,
+    read_hmdb_splits,
+    read_open_set,
+    read_ucf_classes,
+    read_ucf_split,
+    write_hmdb_splits,
+    write_open_set,
+)
+from ivcore.data.formats.questions import (
+    Choice,
+    Question,
+    read_ans2label,
+    read_choice_jsonl,
+    read_lsmdc_choice,
+    read_qa,
+    write_ans2label,
+    write_choice_jsonl,
+    write_lsmdc_choice,
+    write_qa,
+)
+from ivcore.data.formats.segments import (
+    Segment,
+    UntrimmedVideo,
+    read_activitynet_json,
+    segment_labels,
+    write_activitynet_json,
+)
+from ivcore.data.formats.something import (
+    SomethingVideo,
+    read_ssv2_json,
+    read_ssv2_labels,
+    write_ssv2_json,
+    write_ssv2_labels,
+)
+from ivcore.data.formats.trimmed import (
+    FrameFolder,
+    LabelledVideo,
+    PretrainVideo,
+    TimedVideo,
+    read_class_names,
+    read_kinetics_csv,
+    read_pretrain_list,
+    read_ssv2_list,
+    read_timed_list,
+    write_class_names,
+    write_kinetics_csv,
+    write_pretrain_list,
+    write_ssv2_list,
+    write_timed_list,
+)
+from ivcore.errors import ParameterError
+
+READERS = {
+    "kinetics_csv": read_kinetics_csv,
+    "pretrain_list": read_pretrain_list,
+    "ssv2_list": read_ssv2_list,
+    "timed_list": read_timed_list,
+    "class_names": read_class_names,
+    "ssv2_json": read_ssv2_json,
+    "ssv2_labels": read_ssv2_labels,
+    "activitynet_json": read_activitynet_json,
+    "ava_csv": read_ava_csv,
+    "ava_predictions": read_ava_predictions,
+    "ava_excluded": read_ava_excluded,
+    "ava_actions": read_ava_actions,
+    "msrvtt_json": read_msrvtt_json,
+    "msrvtt_csv": read_msrvtt_csv,
+    "lsmdc_table": read_lsmdc_table,
+    "qa": read_qa,
+    "ans2label": read_ans2label,
+    "choice_jsonl": read_choice_jsonl,
+    "lsmdc_choice": read_lsmdc_choice,
+    "ucf_classes": read_ucf_classes,
+}
+
+
+def check(kind: str, path) -> int:
+    """Reads the whole file as `kind` and returns its number of records; a FormatError says what is wrong with it."""
+    if kind not in READERS:
+        raise ParameterError(f"file kind {kind!r}: must be one of {', '.join(READERS)}")
+    return len(READERS[kind](path))

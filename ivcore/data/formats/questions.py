@@ -1,0 +1,109 @@
+"""Questions about videos: open-ended (MSRVTT-QA, MSVD-QA, TGIF-FrameQA) and multiple choice (MSR-VTT, LSMDC)."""
+
+import json
+from dataclasses import dataclass
+
+from ivcore.data.formats.text import base_folder, found, numbered_lines, read_text, write_records, write_text
+from ivcore.data.formats.tree import Node, read_json, read_json_lines
+from ivcore.errors import FormatError
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    video_id: str
+    path: str
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`answer` counts from 0, whatever the file does."""
+
+    clip: str
+    path: str
+    options: tuple[str, ...]
+    answer: int
+
+
+def read_qa(path, root=None, suffix: str = ".mp4") -> list[Question]:
+    """`{"video_id": "video0", "question": "…", "answer": "…"}`, one a line, or all in one JSON list as in MSVD-QA.
+
+    TGIF calls the video `gif_name`.
+    """
+    base = base_folder(path, root)
+    in_list = read_text(path).lstrip().startswith("[")
+    nodes = read_json(path).entries() if in_list else read_json_lines(path)
+    return [_question(node, base, suffix) for node in nodes]
+
+
+def _question(node: Node, base: str, suffix: str) -> Question:
+    mapping = node.expect(dict, "an object with video_id, question, answer")
+    name = node.get("gif_name" if "gif_name" in mapping else "video_id").identifier()
+    text, answer = node.get("question").text(), node.get("answer").text()
+    return Question(name, f"{base}/{name}{suffix}", text, answer)
+
+
+def write_qa(path, questions) -> None:
+    entries = ({"video_id": q.video_id, "question": q.question, "answer": q.answer} for q in questions)
+    write_text(path, "".join(json.dumps(entry) + "\n" for entry in entries))
+
+
+def read_ans2label(path) -> dict[str, int]:
+    """`{"sing": 0, …}`: the closed set of answers, every label once."""
+    answers: dict[str, int] = {}
+    owner: dict[int, str] = {}
+    for answer, node in read_json(path).items():
+        answers[answer] = label = node.whole()
+        if owner.setdefault(label, answer) != answer:
+            node.fail(f"expected every label once, {label} is also {found(owner[label])}")
+    return answers
+
+
+def write_ans2label(path, answers: dict[str, int]) -> None:
+    write_text(path, json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_choice_jsonl(path, root=None, suffix: str = ".mp4") -> list[Choice]:
+    """`{"clip_name": "video9770", "options": [five captions], "answer": 2}`, one a line, answer from 0 (MSR-VTT)."""
+    base = base_folder(path, root)
+    return [_choice(node, base, suffix) for node in read_json_lines(path)]
+
+
+def _choice(node: Node, base: str, suffix: str) -> Choice:
+    name = node.get("clip_name").identifier()
+    options = tuple(option.text() for option in node.get("options").entries())
+    answer = node.get("answer")
+    if len(options) < 2 or answer.whole() >= len(options):
+        node.fail(
+            f"expected two or more options and an answer from 0 to one less than their number, found {found(node.value)}"
+        )
+    return Choice(name, f"{base}/{name}{suffix}", options, answer.value)
+
+
+def write_choice_jsonl(path, choices) -> None:
+    entries = ({"clip_name": c.clip, "options": list(c.options), "answer": c.answer} for c in choices)
+    write_text(path, "".join(json.dumps(entry) + "\n" for entry in entries))
+
+
+def read_lsmdc_choice(path, root=None, suffix: str = ".avi") -> list[Choice]:
+    """TAB-separated without header: clip, four times, five options, answer **from 1** (LSMDC16's public test)."""
+    base = base_folder(path, root)
+    return [_lsmdc_choice(path, base, suffix, number, line) for number, line in numbered_lines(path)]
+
+
+def _lsmdc_choice(path, base: str, suffix: str, number: int, line: str) -> Choice:
+    cells = [cell.strip() for cell in line.split("\t")]
+    if len(cells) != 11 or cells[10] not in ("1", "2", "3", "4", "5") or not cells[0]:
+        expected = "11 TAB-separated columns: clip, 4 times, 5 options, answer from 1 to 5"
+        raise FormatError(path, number, f"expected {expected}, found {len(cells)}: {found(line)}")
+    return Choice(cells[0], f"{base}/{cells[0]}{suffix}", tuple(cells[5:10]), int(cells[10]) - 1)
+
+
+def write_lsmdc_choice(path, choices, root=None, suffix: str = ".avi") -> None:
+    base = base_folder(path, root)
+
+    def as_line(choice):
+        return "\t".join([choice.clip, *["00.00.00.000"] * 4, *choice.options, str(choice.answer + 1)])
+
+    write_records(path, choices, as_line, lambda n, line: _lsmdc_choice(path, base, suffix, n, line))

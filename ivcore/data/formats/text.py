@@ -1,0 +1,82 @@
+"""Reading and writing annotation text: encodings, line ends and numbered lines, with errors that name the line."""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from ivcore.errors import FormatError
+
+Record = TypeVar("Record")
+
+
+def found(value) -> str:
+    """A value as it appears in an error, cut to a readable length."""
+    shown = repr(value)
+    return shown if len(shown) <= 80 else shown[:77] + "..."
+
+
+def read_text(path) -> str:
+    """The file as text with "\\n" line ends and without byte order mark; anything but UTF-8 text is a FormatError."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(4096)
+            if b"\0" in data:  # before a whole video is read into memory by mistake
+                raise FormatError(path, 1, "expected UTF-8 text, found binary data (or UTF-16)")
+            data += file.read()
+    except OSError as error:
+        raise FormatError(path, None, f"cannot be read: {error.strerror or error}") from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise FormatError(
+            path, line, f"expected UTF-8 text, found the byte 0x{data[error.start]:02x}"
+        ) from None
+    return re.sub("\r\n?", "\n", text) if "\r" in text else text
+
+
+def numbered_lines(path) -> Iterator[tuple[int, str]]:
+    """(line number from 1, line without surrounding blanks) of every line that is not blank; an empty file is an error."""
+    empty = True
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if line := line.strip():
+            empty = False
+            yield number, line
+    if empty:
+        raise FormatError(path, None, "expected at least one line, the file is empty")
+
+
+def base_folder(path, root=None) -> str:
+    """What relative media paths in the annotation file `path` start from: `root`, or else the file's own folder."""
+    return os.path.abspath(root if root is not None else os.path.dirname(os.path.abspath(path)))
+
+
+def written_path(media, base: str) -> str:
+    """`media` relative to `base` where it lies inside, so that a dataset folder can be moved; else unchanged."""
+    media = os.fspath(media)
+    inside = media.startswith(base.rstrip(os.sep) + os.sep)
+    return os.path.relpath(media, base) if inside else media
+
+
+def write_text(path, text: str) -> None:
+    """Writes the whole file or nothing (a temporary name, then a rename)."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(temporary, path)
+
+
+def write_records(
+    path, records: Iterable[Record], as_line: Callable[[Record], str], parse: Callable[[int, str], Record]
+) -> None:
+    """One record a line. A record that would not read back equal (a path with a line break, say) is refused."""
+    lines = []
+    for number, record in enumerate(records, 1):
+        line = as_line(record)
+        if "\n" in line or "\r" in line or line.strip() != line or parse(number, line) != record:
+            raise FormatError(path, number, f"cannot be written so that it reads back: {found(record)}")
+        lines.append(line)
+    write_text(path, "".join(line + "\n" for line in lines))

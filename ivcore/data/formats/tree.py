@@ -1,0 +1,141 @@
+"""JSON values that know where they stand in their file, so that a bad one is reported by line and key."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from ivcore.data.formats.text import found, numbered_lines, read_text
+from ivcore.errors import FormatError
+
+REQUIRED = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    path: str
+    text: str
+    first_line: int = 1
+
+    def line(self, at: tuple) -> int:
+        """Line of the value at the keys and indices `at`. Only needed for an error, hence a second, slow pass."""
+        return self.text.count("\n", 0, _offset(self.text, at)) + self.first_line
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value, the keys and indices that lead to it, and its document."""
+
+    value: Any
+    at: tuple
+    document: Document
+
+    def fail(self, expected: str) -> NoReturn:
+        where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.at).lstrip(".")
+        text = f"{where}: {expected}" if where else expected
+        raise FormatError(self.document.path, self.document.line(self.at), text)
+
+    def expect(self, kinds, expected: str):
+        if not isinstance(self.value, kinds) or isinstance(self.value, bool):
+            self.fail(f"expected {expected}, found {found(self.value)}")
+        return self.value
+
+    def entries(self) -> Iterator["Node"]:
+        items = self.expect(list, "a list")
+        return (Node(item, (*self.at, index), self.document) for index, item in enumerate(items))
+
+    def items(self) -> list[tuple[str, "Node"]]:
+        mapping = self.expect(dict, "an object")
+        return [(key, Node(value, (*self.at, key), self.document)) for key, value in mapping.items()]
+
+    def get(self, key: str, default=REQUIRED) -> "Node":
+        mapping = self.expect(dict, "an object")
+        if key in mapping:
+            return Node(mapping[key], (*self.at, key), self.document)
+        if default is REQUIRED:
+            self.fail(f"expected the key {key!r}")
+        return Node(default, self.at, self.document)
+
+    def text(self) -> str:
+        return self.expect(str, "text")
+
+    def identifier(self) -> str:
+        """A name, which some releases write as a number."""
+        return str(self.expect((str, int), "a name"))
+
+    def whole(self, least: int = 0) -> int:
+        if self.expect(int, f"a whole number from {least}") < least:
+            self.fail(f"expected a whole number from {least}, found {self.value}")
+        return self.value
+
+    def number(self, expected: str = "a number from 0", least: float = 0.0) -> float:
+        value = float(self.expect((int, float), expected))
+        if not math.isfinite(value) or value < least:
+            self.fail(f"expected {expected}, found {value}")
+        return value
+
+
+def read_json(path) -> Node:
+    """The file as a tree. Not JSON, NaN, or a key given twice (the first would be lost in silence): FormatError."""
+    return _parse(Document(str(path), read_text(path)))
+
+
+def read_json_lines(path) -> Iterator[Node]:
+    """One tree for each line that is not blank."""
+    for number, line in numbered_lines(path):
+        yield _parse(Document(str(path), line, number))
+
+
+def _parse(document: Document) -> Node:
+    try:
+        value = json.loads(document.text, object_pairs_hook=_unique, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        line = error.lineno + document.first_line - 1
+        raise FormatError(
+            document.path, line, f"expected JSON: {error.msg.lower()}, column {error.colno}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        line = document.first_line if "\n" not in document.text else None
+        raise FormatError(document.path, line, f"expected JSON: {error}") from None
+    return Node(value, (), document)
+
+
+def _unique(pairs: list) -> dict:
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        seen = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise ValueError(f"the key {found(twice)} occurs twice in one object")
+    return mapping
+
+
+def _refuse(constant: str):
+    raise ValueError(f"{constant} is not a number")
+
+
+_BLANK = re.compile(r"[ \t\n]*")
+_decode = json.JSONDecoder().raw_decode
+
+
+def _after_blank(text: str, position: int) -> int:
+    return _BLANK.match(text, position).end()
+
+
+def _offset(text: str, at: tuple) -> int:
+    """Where the value at `at` starts: goes down one container at a time, skipping over whole siblings."""
+    position = _after_blank(text, 0)
+    for step in at:
+        in_object, index = text[position] == "{", 0
+        position = _after_blank(text, position + 1)
+        while True:
+            key = index
+            if in_object:
+                key, position = _decode(text, position)
+                position = _after_blank(text, _after_blank(text, position) + 1)
+            if key == step:
+                break
+            _, position = _decode(text, position)
+            position, index = _after_blank(text, _after_blank(text, position) + 1), index + 1
+    return position
