@@ -1,0 +1,44 @@
+"""Fixtures for all tests: numbers of the published implementations (tests/golden, small copies)."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """golden("name") -> .config, .weights, .inputs, .outputs of one published model; golden("name.json") -> its content."""
+
+    def read(name):
+        if name.endswith(".json"):
+            return json.loads((GOLDEN / name).read_text())
+        from safetensors import safe_open
+
+        with safe_open(GOLDEN / f"{name}.safetensors", "pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            config = json.loads((file.metadata() or {}).get("config", "{}"))
+        parts = {
+            p: {k[len(p) :]: v for k, v in tensors.items() if k.startswith(p)}
+            for p in ("weights/", "in/", "out/")
+        }
+        return SimpleNamespace(
+            config=config, weights=parts["weights/"], inputs=parts["in/"], outputs=parts["out/"], all=tensors
+        )
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def close():
+    """close(got, published, 1e-4): largest difference relative to the largest published value."""
+
+    def check(got, published, tolerance=1e-4):
+        assert got.shape == published.shape
+        difference = (got.detach() - published).abs().max() / published.abs().max().clamp_min(1e-30)
+        assert float(difference) <= tolerance, f"relative difference {float(difference):.2e}"
+
+    return check
