@@ -1,0 +1,168 @@
+"""A stream of batches in which batch k is a pure function of (seed, epoch, k).
+
+The place in the data is therefore just the step number: a resumed run asks for `iter_from(step)` and gets what an
+uninterrupted one would have got, with any number of workers. A source may be, first match taken:
+
+- an object with `batch(indices, epoch)`: called once a batch (vectorised; see InMemory);
+- a dataset with `item(index, epoch)`, whose items are then collated;
+- a function `source(indices, epoch)`, together with `size=`;
+- any dataset with `source[index]` and a length.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, default_collate
+
+from ivcore.errors import ParameterError, UserError
+from ivcore.randomness import seeded
+
+
+class InMemory:
+    """Columns of equal length held in memory: `InMemory(video=uint8 (N,T,H,W,C), label=int64 (N,), path=[...])`.
+
+    Tensors and arrays are indexed as a whole for each batch; anything else is a list and gives a list.
+    """
+
+    def __init__(self, **columns):
+        lengths = {name: len(column) for name, column in columns.items()}
+        if len(set(lengths.values())) != 1:
+            raise ParameterError(f"columns must have one common length, got {lengths}")
+        self.columns = {
+            n: torch.from_numpy(c) if isinstance(c, np.ndarray) else c for n, c in columns.items()
+        }
+        self.length = next(iter(lengths.values()))
+
+    def __len__(self) -> int:
+        return self.length
+
+    def batch(self, indices: np.ndarray, epoch: int) -> dict:
+        del epoch  # nothing random here
+        where = torch.from_numpy(indices)
+        return {
+            n: c[where] if isinstance(c, torch.Tensor) else [c[i] for i in indices]
+            for n, c in self.columns.items()
+        }
+
+
+class Batches:
+    """Batches of `source` without end, epoch after epoch. `len()` is the number of batches in an epoch.
+
+    Whatever the source draws from the global random generators is a function of (seed, step) too, and leaves the training
+    loop's generators alone. num_workers > 0 fetches whole batches ahead in processes that live as long as the stream;
+    a worker silent for `timeout` seconds is an error. Errors: UserError where there is not one batch in an epoch.
+    """
+
+    def __init__(
+        self,
+        source,
+        batch_size: int,
+        seed: int = 0,
+        *,
+        num_workers: int = 0,
+        shuffle: bool = True,
+        drop_last: bool = True,
+        size: int | None = None,
+        collate: Callable = default_collate,
+        timeout: float = 300.0,
+    ):
+        self.source, self.batch_size, self.seed = source, batch_size, seed
+        self.num_workers, self.shuffle, self.drop_last = num_workers, shuffle, drop_last
+        self.collate, self.timeout = collate, timeout
+        self.size = len(source) if size is None else size
+        self._order = (-1, np.empty(0, np.int64))
+        self._check()
+
+    def _check(self) -> None:
+        if self.batch_size < 1:
+            raise ParameterError(f"batch_size={self.batch_size}: must be 1 or more")
+        if len(self) == 0:
+            raise UserError(
+                f"the data hold {self.size} clips, too few for one batch of batch_size={self.batch_size}"
+            )
+
+    def __len__(self) -> int:
+        full, rest = divmod(self.size, self.batch_size)
+        return full + (rest > 0 and not self.drop_last)
+
+    def place(self, step: int) -> tuple[int, int]:
+        """(epoch, batch within it) of a step; both count from 0."""
+        return divmod(step, len(self))
+
+    def indices(self, step: int) -> np.ndarray:
+        """int64 (B,): which items make up the batch of this step."""
+        epoch, k = self.place(step)
+        if self._order[0] != epoch:
+            rng = np.random.default_rng([self.seed, epoch])
+            self._order = (epoch, rng.permutation(self.size) if self.shuffle else np.arange(self.size))
+        return self._order[1][k * self.batch_size : (k + 1) * self.batch_size]
+
+    def fetch(self, step: int):
+        """The batch of one step, made in this process."""
+        epoch, k = self.place(step)
+        with seeded(self.seed, epoch, k):
+            return self._fetch(self.indices(step), epoch)
+
+    def _fetch(self, indices: np.ndarray, epoch: int):
+        if hasattr(self.source, "batch"):
+            return self.source.batch(indices, epoch)
+        if hasattr(self.source, "item"):
+            return self.collate([self.source.item(int(i), epoch) for i in indices])
+        if not hasattr(self.source, "__getitem__"):
+            return self.source(indices, epoch)
+        return self.collate([self.source[int(i)] for i in indices])
+
+    def iter_from(self, step: int = 0, stop: int | None = None) -> Iterator:
+        """Batches of steps step, step + 1, … (up to but not including `stop`)."""
+        steps = range(step, 2**62 if stop is None else stop)
+        if self.num_workers == 0:
+            return map(self.fetch, steps)
+        return self._from_workers(steps)
+
+    def _from_workers(self, steps: range) -> Iterator:
+        loader = DataLoader(
+            _Steps(self),
+            sampler=steps,
+            batch_size=None,  # one item of _Steps is one batch, collated in the worker
+            collate_fn=_as_is,
+            num_workers=self.num_workers,
+            timeout=self.timeout,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # or else starting the workers would draw from the loop's generator
+        )
+        for batch in loader:
+            if isinstance(batch, UserError):
+                raise batch
+            yield batch
+
+    def __iter__(self) -> Iterator:
+        """One epoch, the first."""
+        return self.iter_from(0, len(self))
+
+    def identity(self) -> dict:
+        """What a resumed run must have in common with the run it continues."""
+        return {
+            "size": self.size,
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "shuffle": self.shuffle,
+            "drop_last": self.drop_last,
+        }
+
+
+class _Steps:
+    """Batches indexed by step, in a worker process. A UserError is handed back whole: torch would bury it in a traceback."""
+
+    def __init__(self, batches: Batches):
+        self.batches = batches
+
+    def __getitem__(self, step: int):
+        try:
+            return self.batches.fetch(step)
+        except UserError as error:
+            return error
+
+
+def _as_is(batch):
+    return batch

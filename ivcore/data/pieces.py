@@ -1,0 +1,45 @@
+"""A batch as a tensor, or a dict or tuple of tensors and lists along one axis of clips: move it, cut it."""
+
+import itertools
+from collections.abc import Iterator
+
+import torch
+
+
+def to_device(batch, device: torch.device):
+    """The batch with its tensors on the device."""
+    if isinstance(batch, torch.Tensor):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, dict):
+        return {name: to_device(value, device) for name, value in batch.items()}
+    if isinstance(batch, tuple) or (
+        isinstance(batch, list) and any(isinstance(v, torch.Tensor) for v in batch)
+    ):
+        return type(batch)(to_device(value, device) for value in batch)
+    return batch
+
+
+def pieces(batch, count: int) -> Iterator[tuple]:
+    """Cut a batch along its clips into `count` (piece, share of the clips)."""
+    if count == 1:
+        yield batch, 1
+        return
+    clips = _clips(batch)
+    bounds = [clips * i // count for i in range(count + 1)]
+    for start, stop in itertools.pairwise(bounds):
+        if stop > start:
+            yield _slice(batch, slice(start, stop)), (stop - start) / clips
+
+
+def _clips(batch) -> int:
+    if isinstance(batch, dict | tuple):
+        return _clips(next(iter(batch.values() if isinstance(batch, dict) else batch)))
+    return len(batch)
+
+
+def _slice(batch, where: slice):
+    if isinstance(batch, dict):
+        return {name: _slice(value, where) for name, value in batch.items()}
+    if isinstance(batch, tuple):
+        return tuple(_slice(value, where) for value in batch)
+    return batch[where]

@@ -1,0 +1,43 @@
+"""train.jsonl: one JSON object a line, each with the step it was written after. A resumed run drops the lines its checkpoint does not cover."""
+
+import json
+import os
+from pathlib import Path
+
+from ivcore.checkpoints import write_atomic
+
+
+class Journal:
+    """The lines up to and including `step`; later ones, and a last line cut short by a kill, are removed from the file."""
+
+    def __init__(self, path: Path, step: int = 0):
+        self.path = Path(path)
+        self.records = _readable(self.path, step) if step else []
+        text = "".join(json.dumps(record) + "\n" for record in self.records)
+        write_atomic(self.path, lambda scratch: scratch.write_text(text, encoding="utf-8"))
+        self.file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115  closed by close()
+
+    def write(self, record: dict) -> None:
+        self.records.append(record)
+        self.file.write(json.dumps(record) + "\n")
+        self.file.flush()
+
+    def sync(self) -> None:
+        """Make sure the disk has it all, before a checkpoint says so."""
+        os.fsync(self.file.fileno())
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def _readable(path: Path, step: int) -> list[dict]:
+    """Records of steps up to `step`; stops at the first line that is not JSON."""
+    records = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            break
+        if record["step"] <= step:
+            records.append(record)
+    return records

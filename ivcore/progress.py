@@ -1,0 +1,126 @@
+"""Progress that reads well live (a tqdm bar) and in a log (a plain line every few seconds).
+
+A bar in a log file is either one frozen line or thousands of them, so a run without a terminal or a notebook front end, or
+with IVCORE_HEADLESS=1, prints plain lines instead; they get rarer as the run gets longer, from 5 s up to 60 s apart.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+
+_SHORTEST, _LONGEST, _SHARE = (
+    5.0,
+    60.0,
+    0.05,
+)  # seconds between plain lines, and that gap as a share of the time elapsed
+_REDRAW = 0.2  # seconds between two redraws of a live bar
+
+
+def live() -> bool:
+    """True where somebody can watch a bar move: a notebook front end or a terminal, and not IVCORE_HEADLESS=1."""
+    if os.environ.get("IVCORE_HEADLESS", "0") not in ("", "0"):
+        return False
+    return _in_notebook() or sys.stderr.isatty()
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{second:02d}" if hours else f"{minutes}:{second:02d}"
+
+
+def words(numbers: dict) -> str:
+    """Named numbers as text: `loss 0.512  lr 1.2e-04  clips/s 312`."""
+    return "  ".join(f"{name} {_short(value)}" for name, value in numbers.items())
+
+
+def _short(value) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    if value != 0 and abs(value) < 1e-2:
+        return f"{value:.1e}"
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
+
+
+class Progress:
+    """`with Progress(total, "train") as bar: bar.update(done, loss=0.5)`; `start` is what an earlier run had already done."""
+
+    def __init__(self, total: int | None, label: str, *, start: int = 0, unit: str = "step"):
+        self.total, self.label, self.unit = total, label, unit
+        self.start = self.done = start
+        self.numbers: dict = {}
+        self.begun = time.monotonic()
+        self.shown_at = self.begun - _SHORTEST + 1  # a first sign of life after one second
+        self.shown: int | None = None
+        self.bar = self._bar() if live() else None
+
+    def _bar(self):
+        from tqdm.auto import tqdm
+
+        return tqdm(total=self.total, initial=self.start, desc=self.label, unit=self.unit, leave=True)
+
+    def update(self, done: int, **numbers) -> None:
+        """`done` units are finished in all; numbers stay on show until they are replaced. Costs next to nothing when nothing is due."""
+        self.done = done
+        if numbers:
+            self.numbers.update(numbers)
+        now = time.monotonic()
+        if now - self.shown_at >= self._gap(now):
+            self.show(now)
+
+    def _gap(self, now: float) -> float:
+        if self.bar is not None:
+            return _REDRAW
+        return min(_LONGEST, max(_SHORTEST, _SHARE * (now - self.begun)))
+
+    def show(self, now: float | None = None) -> None:
+        """Draw the present state now."""
+        self.shown_at, self.shown = time.monotonic() if now is None else now, self.done
+        if self.bar is None:
+            print(self.line(), flush=True)
+            return
+        self.bar.n = self.done
+        self.bar.set_postfix_str(words(self.numbers), refresh=False)
+        self.bar.refresh()
+
+    def line(self) -> str:
+        """The present state as one plain line."""
+        place = f"{self.label}: {self.unit} {self.done}"
+        if self.total:
+            place += f"/{self.total} ({100 * self.done / self.total:.0f}%)"
+        return "  ".join(part for part in (place, words(self.numbers), self._left()) if part)
+
+    def _left(self) -> str:
+        elapsed, fresh = time.monotonic() - self.begun, self.done - self.start
+        if not self.total or fresh <= 0 or self.done >= self.total:
+            return f"took {clock(elapsed)}"
+        return f"left {clock(elapsed / fresh * (self.total - self.done))}"
+
+    def close(self) -> None:
+        if self.shown != self.done:
+            self.show()
+        if self.bar is not None:
+            self.bar.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def track(items: Iterable, label: str, total: int | None = None, unit: str = "item") -> Iterator:
+    """Pass `items` through and show how far they have come: `for clip in track(clips, "decode"): …`."""
+    total = len(items) if total is None and hasattr(items, "__len__") else total
+    with Progress(total, label, unit=unit) as bar:
+        for done, item in enumerate(items, 1):
+            yield item
+            bar.update(done)

@@ -1,0 +1,63 @@
+"""Every global random generator as plain data, so that a resumed run draws the same numbers.
+
+Covers torch (CPU and each CUDA device), numpy's and Python's global generators. Code of our own takes explicit generators;
+the global ones matter because dropout and library augmentations draw from them.
+"""
+
+import random
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+def seed_all(seed: int) -> None:
+    """Seed every global generator, those of all CUDA devices included."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def capture() -> dict:
+    """States of all global generators as tensors and plain values (readable with torch.load(weights_only=True))."""
+    return {**_capture_cpu(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []}
+
+
+def restore(state: dict) -> None:
+    """Put back what `capture` returned. CUDA states are put back where the same number of devices is present."""
+    _restore_cpu(state)
+    if state["cuda"] and torch.cuda.device_count() == len(state["cuda"]):
+        torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
+
+
+def _capture_cpu() -> dict:
+    name, keys, position, has_gauss, gauss = np.random.get_state()
+    numpy_state = (
+        str(name),
+        torch.from_numpy(keys.astype(np.int64)),
+        int(position),
+        int(has_gauss),
+        float(gauss),
+    )
+    return {"python": random.getstate(), "numpy": numpy_state, "torch": torch.get_rng_state()}
+
+
+def _restore_cpu(state: dict) -> None:
+    random.setstate(state["python"])
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state["torch"].cpu())
+
+
+@contextmanager
+def seeded(*key: int):
+    """Inside the block the CPU generators are a pure function of `key`; afterwards they are as before."""
+    before = _capture_cpu()
+    seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed the CUDA devices as well
+    try:
+        yield
+    finally:
+        _restore_cpu(before)

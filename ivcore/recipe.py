@@ -1,0 +1,92 @@
+"""How a stage is trained, as data: one frozen Recipe of typed, checked numbers."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from ivcore.errors import ParameterError
+
+
+def linear_lr(base_lr: float, batch_size: int) -> float:
+    """The linear rule of the paper's recipes: `base_lr` is meant for 256 clips a step. Repeated samples do not count as clips."""
+    return base_lr * batch_size / 256
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Numbers of one training run. Either `steps` or `epochs` says how long; None switches an option off.
+
+    `batch_size` counts the clips of one optimiser step; `accumulate` cuts that batch into so many pieces.
+    `repeats` is the number of samples (crops or masks) taken from each decoded clip.
+    """
+
+    batch_size: int
+    lr: float  # peak, already scaled: see linear_lr
+    steps: int | None = None
+    epochs: float | None = None
+    min_lr: float = 0.0  # where the cosine ends
+    warmup_steps: int = 0
+    warmup_epochs: float = 0.0  # the same in epochs
+    weight_decay: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.95)
+    eps: float = 1e-8
+    layer_decay: float | None = None  # learning rate of a layer as a share of the next one's
+    clip_grad: float | None = None  # largest gradient norm
+    accumulate: int = 1
+    repeats: int = 1
+    precision: str = "fp32"  # or "bf16": autocast, weights stay fp32
+    ema_decay: float | None = None
+    compile: bool = False
+    seed: int = 0
+    checkpoint_seconds: float = 600.0
+    keep_checkpoints: int = 2
+    log_every: int = 10
+
+    def __post_init__(self):
+        for ok, field, allowed in self._rules():
+            if not ok:
+                raise ParameterError(f"{field}={getattr(self, field)!r}: must be {allowed}")
+        if self.warmup_steps and self.warmup_epochs:
+            raise ParameterError(
+                f"warmup_steps={self.warmup_steps} and warmup_epochs={self.warmup_epochs}: give one of them"
+            )
+
+    def _rules(self):
+        off = self.epochs if self.steps is None else None
+        yield (
+            (self.steps is None) != (self.epochs is None),
+            "steps",
+            "given when epochs is not, and only then",
+        )
+        yield off is None or off > 0, "epochs", "above 0"
+        yield self.steps is None or self.steps >= 1, "steps", "1 or more"
+        yield self.batch_size >= 1, "batch_size", "1 or more"
+        yield 1 <= self.accumulate <= self.batch_size, "accumulate", f"in [1, batch_size={self.batch_size}]"
+        yield self.repeats >= 1, "repeats", "1 or more"
+        yield self.lr > 0, "lr", "above 0"
+        yield 0 <= self.min_lr <= self.lr, "min_lr", f"in [0, lr={self.lr}]"
+        yield self.warmup_steps >= 0, "warmup_steps", "0 or more"
+        yield self.warmup_epochs >= 0, "warmup_epochs", "0 or more"
+        yield self.weight_decay >= 0, "weight_decay", "0 or more"
+        yield all(0 <= b < 1 for b in self.betas) and len(self.betas) == 2, "betas", "two numbers in [0, 1)"
+        yield self.layer_decay is None or 0 < self.layer_decay <= 1, "layer_decay", "None (off) or in (0, 1]"
+        yield self.clip_grad is None or self.clip_grad > 0, "clip_grad", "None (off) or above 0"
+        yield self.ema_decay is None or 0 < self.ema_decay < 1, "ema_decay", "None (off) or in (0, 1)"
+        yield self.precision in ("fp32", "bf16"), "precision", "one of fp32, bf16"
+        yield self.checkpoint_seconds >= 0, "checkpoint_seconds", "0 or more"
+        yield self.keep_checkpoints >= 1, "keep_checkpoints", "1 or more"
+        yield self.log_every >= 1, "log_every", "1 or more"
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        return self.steps if self.steps is not None else max(1, round(self.epochs * steps_per_epoch))
+
+    def warmup(self, steps_per_epoch: int) -> int:
+        """Warm-up in steps, never longer than the run."""
+        steps = self.warmup_steps or round(self.warmup_epochs * steps_per_epoch)
+        return min(steps, self.total_steps(steps_per_epoch))
+
+    def effective_epochs(self, steps_per_epoch: int) -> float:
+        """Epochs as the paper counts them: each of the `repeats` samples of a clip counts as seeing it once (4.2.2)."""
+        return self.total_steps(steps_per_epoch) / steps_per_epoch * self.repeats
+
+    def as_dict(self) -> dict:
+        return dataclasses.asdict(self)

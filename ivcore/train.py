@@ -1,0 +1,375 @@
+"""The one training loop: it knows steps, learning rates, logs and checkpoints, and nothing of any task.
+
+A stage brings a model, a stream of batches and its own `loss(model, batch, generator) -> (scalar, {name: number})`. A run that was
+killed and is started again in the same folder continues from its newest checkpoint and ends with the same weights, bit for bit
+(on one device). On an accelerator nothing waits for a number except where a line is logged or a checkpoint written.
+"""
+
+import json
+import math
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ivcore import randomness
+from ivcore.checkpoints import Checkpoints, load_weights, read_config, save_weights, write_atomic
+from ivcore.data.batches import Batches, InMemory
+from ivcore.data.pieces import pieces, to_device
+from ivcore.engine import Plain
+from ivcore.errors import UserError
+from ivcore.journal import Journal
+from ivcore.optim import lr_at
+from ivcore.progress import Progress
+from ivcore.recipe import Recipe, linear_lr
+from ivcore.signals import caught_signals
+
+__all__ = [
+    "Batches",
+    "History",
+    "InMemory",
+    "Interrupted",
+    "Recipe",
+    "linear_lr",
+    "load_weights",
+    "read_config",
+    "save_weights",
+    "train",
+]
+
+_FREE = {
+    "checkpoint_seconds",
+    "keep_checkpoints",
+    "log_every",
+}  # a continuation may change these: they touch no weight
+_EPOCH_GAP = (
+    1 / 60
+)  # an epoch that ends sooner after a checkpoint than this share of checkpoint_seconds writes no other
+
+
+class Interrupted(UserError):
+    """Told to stop (SIGTERM) and stopped after writing a checkpoint: the same call continues from there."""
+
+
+@dataclass
+class History:
+    """What `train` returns: every line of train.jsonl, that of earlier attempts included."""
+
+    records: list[dict] = field(default_factory=list)
+    resumed_from: int = 0  # step of the checkpoint this call started from; 0 where it started afresh
+    ema: nn.Module | None = None  # the averaged model, where the recipe asks for one
+
+    def series(self, name: str) -> tuple[list[int], list[float]]:
+        """(steps, values) of one logged number."""
+        rows = [(record["step"], record[name]) for record in self.records if name in record]
+        return [step for step, _ in rows], [value for _, value in rows]
+
+    def last(self, name: str) -> float | None:
+        """The last value logged under a name; None where there is none."""
+        return (self.series(name)[1] or [None])[-1]
+
+
+def train(
+    model: nn.Module,
+    loss: Callable,
+    batches: Batches,
+    recipe: Recipe,
+    folder: Path | str,
+    *,
+    on_epoch: Callable[[int, nn.Module], dict | None] | None = None,
+    log: Callable[[dict], None] | None = None,
+    label: str = "train",
+    engine: type = Plain,
+) -> History:
+    """Train `model` in place on the device it is on, or continue what `folder` holds (train.jsonl, checkpoints/); ends in eval mode.
+
+    loss(model, batch, generator) -> (scalar tensor, numbers to log). The generator lives on the model's device and belongs to
+    the run's state: masks and mixtures drawn from it continue after a resume. Tensors of the batch are on the device already.
+    on_epoch(epochs done, model) -> numbers to log, after each epoch and after the last step. It gets the averaged model where the
+    recipe has ema_decay; in eval mode, without gradients. log(line) sees every line of train.jsonl.
+
+    The global random generators are seeded with recipe.seed when a run starts afresh.
+    Errors: UserError for a loss or gradient that is not finite (step and files named, nan_batch.json written, weights of before
+    the step kept) and for a folder that holds another recipe's run; Interrupted after SIGTERM, KeyboardInterrupt after Ctrl-C, both
+    with a checkpoint written.
+    """
+    loop = _Loop(model, loss, batches, recipe, Path(folder), engine)
+    loop.on_epoch, loop.log, loop.label = on_epoch, log, label
+    return loop.run()
+
+
+class _Loop:
+    """State of one call of `train`. `step` counts finished optimiser steps."""
+
+    on_epoch = log = label = None
+
+    def __init__(self, model, loss, batches, recipe, folder, engine):
+        if batches.batch_size != recipe.batch_size:
+            raise UserError(
+                f"batch_size={recipe.batch_size} in the recipe, but the batches hold {batches.batch_size} clips"
+            )
+        self.model, self.loss, self.batches, self.recipe, self.folder = model, loss, batches, recipe, folder
+        self.total, self.warmup = recipe.total_steps(len(batches)), recipe.warmup(len(batches))
+        self.engine = engine(model, recipe)
+        self.device = next(model.parameters()).device
+        self.ema = _average(model, recipe.ema_decay)
+        self.generator = torch.Generator(self.device).manual_seed(recipe.seed)
+        self.checkpoints = Checkpoints(folder / "checkpoints", recipe.keep_checkpoints)
+        self.step, self.seconds = 0, 0.0
+        self.pending: list[dict] = []  # numbers of steps still on the device
+        self.places: list = []  # the files of these steps' batches
+        self.window: list[dict] = []  # numbers since the last line
+
+    def run(self) -> History:
+        self.resume()
+        history = History(self.journal.records, resumed_from=self.step, ema=self.ema and self.ema.module)
+        try:
+            if self.step < self.total:
+                self.steps()
+        finally:
+            self.journal.close()
+        self.model.eval()
+        return history
+
+    def resume(self) -> None:
+        newest = self.checkpoints.newest()
+        self.checkpoints.tidy(newest)
+        if newest is None:
+            randomness.seed_all(self.recipe.seed)
+        else:
+            self.load(self.checkpoints.load(newest, self.model))
+        self.journal = Journal(self.folder / "train.jsonl", self.step)
+
+    # ---- the loop
+
+    def steps(self) -> None:
+        self.model.train()
+        if self.recipe.compile:
+            self.model.compile()  # in place: names and state stay those of the plain model
+        self.saved_at = self.clock_at = self.line_at = time.monotonic()
+        self.line_step, self.waited = self.step, 0.0
+        with caught_signals() as caught, Progress(self.total, self.label, start=self.step) as bar:
+            for batch in self.timed(iter(self.batches.iter_from(self.step, self.total))):
+                self.update(to_device(batch, self.device))
+                self.after(bar)
+                if caught:
+                    self.stop(caught[0])
+
+    def timed(self, stream: Iterator) -> Iterator:
+        """Pass batches through and add up how long the loop waited for them."""
+        asked = time.monotonic()
+        for batch in stream:
+            self.waited += time.monotonic() - asked
+            yield batch
+            asked = time.monotonic()
+
+    def update(self, batch) -> None:
+        """One optimiser step."""
+        row: dict = {}
+        for piece, share in pieces(batch, self.recipe.accumulate):
+            with self.engine.autocast():
+                value, numbers = self.loss(self.model, piece, self.generator)
+            self.engine.backward(value if share == 1 else value * share)
+            _add(row, {"loss": value, **numbers}, share)
+        row["grad_norm"] = self.engine.step(self.lr(self.step))
+        self.pending.append(row)
+        self.places.append(batch.get("path") if isinstance(batch, dict) else None)
+        self.step += 1
+        if self.device.type == "cpu":  # costs nothing there, and a bad number stops the run at once
+            self.collect()
+        if self.ema is not None:
+            self.ema.update(self.model)
+
+    def lr(self, step: int) -> float:
+        return lr_at(step, self.total, self.recipe.lr, self.recipe.min_lr, self.warmup)
+
+    def after(self, bar: Progress) -> None:
+        """What is due after a step: a line, the end of an epoch, a checkpoint."""
+        last = self.step == self.total
+        ended = last or self.step % len(self.batches) == 0
+        if last or self.step % self.recipe.log_every == 0:
+            self.write_line(bar)
+        if ended and self.on_epoch:
+            self.end_epoch(bar)
+        age = time.monotonic() - self.saved_at
+        if last or age >= self.recipe.checkpoint_seconds * (_EPOCH_GAP if ended else 1):
+            self.save()
+        bar.update(self.step)
+
+    def end_epoch(self, bar: Progress) -> None:
+        """Call on_epoch on a model at rest. It may draw random numbers freely: training goes on as if it had not."""
+        self.collect()
+        begun = time.monotonic()
+        judged = self.model if self.ema is None else self.ema.module
+        judged.eval()
+        with torch.no_grad(), randomness.seeded(self.recipe.seed, self.step):
+            numbers = self.on_epoch(-(-self.step // len(self.batches)), judged) or {}
+        self.model.train()
+        self.line_at += time.monotonic() - begun  # not training time
+        if numbers:
+            self.record({name: _plain(value) for name, value in numbers.items()}, bar)
+
+    def stop(self, number: int) -> None:
+        self.save()
+        where = f"stopped by {signal.Signals(number).name} at step {self.step} of {self.total}, checkpoint written"
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt(where)
+        raise Interrupted(f"{where}; run it again to continue")
+
+    # ---- numbers
+
+    def collect(self) -> None:
+        """Fetch the numbers of the steps since the last call in one go; refuse what is not finite."""
+        rows, places = _fetch(self.pending, self.device), self.places
+        self.pending, self.places = [], []
+        for step, row, paths in zip(range(self.step - len(rows), self.step), rows, places):
+            for name in ("loss", "grad_norm"):
+                if not math.isfinite(row[name]):
+                    self.refuse(step, name, row[name], paths)
+        self.window += rows
+
+    def refuse(self, step: int, name: str, value: float, paths: list | None) -> None:
+        """Name the batch whose loss or gradient is not finite, in nan_batch.json and in the error."""
+        (epoch, k), indices = self.batches.place(step), self.batches.indices(step).tolist()
+        paths = None if paths is None else [str(path) for path in paths]
+        what = {"loss": "loss", "grad_norm": "gradient norm"}[name]
+        facts = {
+            "step": step,
+            "epoch": epoch,
+            "batch": k,
+            "what": what,
+            "value": str(value),
+            "lr": self.lr(step),
+        }
+        text = json.dumps({**facts, "indices": indices, "paths": paths}, indent=1)
+        file = self.folder / "nan_batch.json"
+        write_atomic(file, lambda scratch: scratch.write_text(text, encoding="utf-8"))
+        raise UserError(
+            f"step {step}: the {what} is {value}; stopped before the update. The batch: {_listed(paths or indices)} (all in {file}). "
+            "If these clips are fine, lower lr, set clip_grad or use precision fp32"
+        )
+
+    def write_line(self, bar: Progress) -> None:
+        """One line: means over the steps since the last one. The speed is that of this process."""
+        self.collect()
+        spent, steps = max(time.monotonic() - self.line_at, 1e-9), self.step - self.line_step
+        clips = steps * self.recipe.batch_size * self.recipe.repeats
+        speed = {"clips_per_s": round(clips / spent, 2), "data_wait": round(min(1.0, self.waited / spent), 3)}
+        self.record({**_means(self.window), "lr": self.lr(self.step - 1), **speed}, bar)
+        self.window, self.line_at, self.line_step, self.waited = [], time.monotonic(), self.step, 0.0
+
+    def record(self, numbers: dict, bar: Progress) -> None:
+        self.tick()
+        epoch = round(self.step / len(self.batches), 4)
+        line = {"step": self.step, "epoch": epoch, **numbers, "seconds": round(self.seconds, 2)}
+        self.journal.write(line)
+        bar.numbers = {**numbers, **{name: old for name, old in bar.numbers.items() if name not in numbers}}
+        if self.log:
+            self.log(line)
+
+    def tick(self) -> None:
+        """Add the time since the last call to the run's seconds, which go on counting after a resume."""
+        now = time.monotonic()
+        self.seconds, self.clock_at = self.seconds + now - self.clock_at, now
+
+    # ---- the run's state
+
+    def save(self) -> None:
+        self.collect()
+        self.tick()
+        self.journal.sync()
+        self.checkpoints.save(self.step, self.model, self.state())
+        self.saved_at = time.monotonic()
+
+    def state(self) -> dict:
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "recipe": self.recipe.as_dict(),
+            "data": self.batches.identity(),
+            "window": self.window,
+            "engine": self.engine.state(),
+            "ema": None if self.ema is None else self.ema.module.state_dict(),
+            "generator": self.generator.get_state(),
+            "random": randomness.capture(),
+        }
+
+    def load(self, state: dict) -> None:
+        self.same_run(
+            {**state["recipe"], **state["data"]}, {**self.recipe.as_dict(), **self.batches.identity()}
+        )
+        self.step, self.seconds, self.window = state["step"], state["seconds"], state["window"]
+        self.engine.load(state["engine"])
+        if self.ema is not None:
+            self.ema.module.load_state_dict(state["ema"])
+        randomness.restore(state["random"])
+        try:
+            self.generator.set_state(state["generator"])
+        except RuntimeError:  # saved on another kind of device
+            warnings.warn(
+                f"step {self.step} was saved on another kind of device: masks will not be the same",
+                stacklevel=2,
+            )
+            self.generator.manual_seed(self.recipe.seed + self.step)
+
+    def same_run(self, then: dict, now: dict) -> None:
+        changed = [name for name in now if name not in _FREE and then.get(name) != now[name]]
+        if changed:
+            told = ", ".join(f"{name} was {then.get(name)} and is {now[name]}" for name in changed)
+            raise UserError(
+                f"{self.folder} holds another run: {told}. Use another folder, or delete its checkpoints"
+            )
+
+
+def _average(model: nn.Module, decay: float | None):
+    """Exponential moving average of the weights, started from the model as it is."""
+    if decay is None:
+        return None
+    from ivcore import torchvision_ops  # noqa: F401  before timm
+    from timm.utils import ModelEmaV3  # isort: skip  # slow to import, and only needed here
+
+    return ModelEmaV3(model, decay=decay)
+
+
+def _add(row: dict, numbers: dict, share: float) -> None:
+    """Add a piece's numbers to a step's, weighted by its share of the clips and free of any graph."""
+    for name, value in numbers.items():
+        value = value.detach() if isinstance(value, torch.Tensor) else value
+        row[name] = value if share == 1 else row.get(name, 0.0) + value * share
+
+
+def _fetch(rows: list[dict], device: torch.device) -> list[dict]:
+    """Rows of tensors as rows of floats, with one wait for the device."""
+    if device.type == "cpu":
+        return [{name: float(value) for name, value in row.items()} for row in rows]
+    tensors = [
+        torch.as_tensor(v, device=device, dtype=torch.float32).reshape(())
+        for row in rows
+        for v in row.values()
+    ]
+    values = iter(torch.stack(tensors).tolist() if tensors else ())
+    return [{name: next(values) for name in row} for row in rows]
+
+
+def _means(rows: list[dict]) -> dict:
+    sums: dict = {}
+    for row in rows:
+        for name, value in row.items():
+            total, count = sums.get(name, (0.0, 0))
+            sums[name] = (total + value, count + 1)
+    return {name: total / count for name, (total, count) in sums.items()}
+
+
+def _plain(value):
+    """A number or array of torch or numpy as Python's own; the rest passes."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _listed(items: list, most: int = 4) -> str:
+    shown = ", ".join(map(str, items[:most]))
+    return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
