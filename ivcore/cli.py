@@ -1,0 +1,176 @@
+"""The `iv` command: run, list, params, board, doctor.
+
+Exit status: 0 done (or done already), 1 a cell failed or the notebook did not finish, 2 an error in what was asked for,
+124 time-out, 130 Ctrl-C, 137 dead kernel, 143 SIGTERM.
+"""
+
+import argparse
+import sys
+
+from ivcore import notebook, params, paths, run, run_folder
+from ivcore.errors import ParameterError, UserError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options) or 0
+    except UserError as error:
+        print(f"iv: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("iv: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `iv list | head`
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="iv", description="The InternVideo workbook from the command line.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands)
+    listing = commands.add_parser(
+        "list", help="notebooks, what they claim, their presets and the state of each run"
+    )
+    listing.set_defaults(command=_list)
+    shown = commands.add_parser("params", help="the parameters of a notebook and what they may be")
+    shown.add_argument("notebook")
+    shown.add_argument("preset", nargs="?", default="tiny")
+    shown.set_defaults(command=_params)
+    board = commands.add_parser("board", help="the leaderboard of all finished runs, also as .md and .csv")
+    board.add_argument("notebook", nargs="?")
+    board.set_defaults(command=_board)
+    doctor = commands.add_parser(
+        "doctor", help="what is installed and usable here, and what to type for the rest"
+    )
+    doctor.set_defaults(command=_doctor)
+    return parser
+
+
+def _add_run(commands) -> None:
+    parser = commands.add_parser(
+        "run", help="run a notebook at a preset, or a whole sweep; skips what is done"
+    )
+    parser.add_argument("notebook", help='its number ("10"), name or path')
+    parser.add_argument("preset", nargs="?", default="tiny", help="a preset's name or a .yaml file (tiny)")
+    parser.add_argument(
+        "-p", action="append", default=[], metavar="NAME=VALUE", help="a parameter, repeatable"
+    )
+    parser.add_argument("--force", action="store_true", help="begin afresh, also where the run is done")
+    parser.add_argument("--dry", action="store_true", help="show what would run, and run nothing")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up on a run after this long")
+    parser.set_defaults(command=_run)
+
+
+def _overrides(given: list[str]) -> dict[str, str]:
+    overrides = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise ParameterError(f"-p {text}: expected NAME=VALUE")
+        overrides[name.strip()] = value
+    return overrides
+
+
+def _run(options) -> int:
+    jobs = run.jobs(options.notebook, options.preset, _overrides(options.p))
+    if options.dry:
+        return _dry(jobs)
+    status = 0
+    for number, job in enumerate(jobs, 1):
+        if len(jobs) > 1:
+            print(f"[{number}/{len(jobs)}] {_changed(job, jobs)}", flush=True)
+        failed = _run_one(job, options)
+        if failed in (130, 143):  # whoever stopped this one means all of them
+            return failed
+        status = status or failed
+    return status
+
+
+def _run_one(job: run.Job, options) -> int:
+    try:
+        run.execute(job, force=options.force, timeout=options.timeout)
+    except run.RunFailed as error:
+        lines = error.failure.lines()
+        print(f"iv: {lines[0]}", *lines[1:], sep="\n", file=sys.stderr)
+        if error.failure.kind != "input":
+            print(f"see {paths.short(error.folder)}/error.json, log.txt and notebook.ipynb", file=sys.stderr)
+        return error.failure.status
+    return 0
+
+
+def _changed(job: run.Job, jobs: list[run.Job]) -> str:
+    """What tells this run of a sweep from the others: "mask_ratio=0.9 seed=1"."""
+    names = [name for name in job.values if len({repr(other.values[name]) for other in jobs}) > 1]
+    return " ".join(f"{name}={job.values[name]}" for name in names) or job.label
+
+
+def _dry(jobs: list[run.Job]) -> int:
+    from tabulate import tabulate
+
+    rows = [
+        (_changed(job, jobs), run_folder.state(job.folder) or "new", paths.short(job.folder)) for job in jobs
+    ]
+    print(tabulate(rows, headers=("run", "state", "folder")))
+    return 0
+
+
+def _list(options) -> None:
+    for path in notebook.every():
+        print(f"{path.stem}: {notebook.title(path)}")
+        if notebook.claim(path):
+            print(f"    {notebook.claim(path)}")
+        for preset in params.presets(path):
+            print(f"    {preset:<12} {_state_of_preset(path, preset)}")
+        _list_others(path)
+
+
+def _state_of_preset(path, preset: str) -> str:
+    try:
+        jobs = run.jobs(path, preset)
+    except UserError as error:
+        return f"not here: {error}"
+    states = [run_folder.state(job.folder) for job in jobs]
+    if len(jobs) == 1:
+        return f"{states[0]:<8} {paths.short(jobs[0].folder)}" if states[0] else "-"
+    return f"{states.count('done')} of {len(jobs)} done"
+
+
+def _list_others(path) -> None:
+    """Runs with parameters of their own, counted by state."""
+    named = set(params.presets(path))
+    folders = [each for each in sorted((paths.outputs() / path.stem).glob("*")) if run_folder.is_one(each)]
+    states = [run_folder.state(each) for each in folders if run_folder.label_of(each) not in named]
+    if states:
+        print("    others:      " + ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states))))
+
+
+def _params(options) -> None:
+    from tabulate import tabulate
+
+    known = params.read(options.notebook)
+    values = params.expand(options.notebook, options.preset)[0]
+    allowed = {name: each.constraint.text if each.constraint else "" for name, each in known.items()}
+    rows = [(n, p.type, repr(values[n]), allowed[n], p.description) for n, p in known.items()]
+    print(
+        tabulate(
+            rows, headers=("name", "type", options.preset, "allowed", "what it is"), disable_numparse=True
+        )
+    )
+
+
+def _board(options) -> None:
+    from ivcore import board
+
+    board.show(options.notebook)
+
+
+def _doctor(options) -> None:
+    from ivcore import doctor
+
+    doctor.show()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""What a run stood on: versions, commit, host and device, for env.json, the header of a notebook and `iv doctor`."""
+
+import os
+import platform
+import socket
+import subprocess
+from importlib import metadata
+
+from ivcore import paths
+from ivcore.errors import ParameterError
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "numpy",
+    "decord",
+    "av",
+    "papermill",
+    "nbclient",
+    "ipykernel",
+    "safetensors",
+)
+
+
+def versions(packages=PACKAGES) -> dict[str, str]:
+    """Installed versions by package; "" for one that is not installed."""
+    return {name: version(name) for name in packages}
+
+
+def version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def commit() -> str:
+    """The checkout's commit, with "+" when tracked files differ from it; "" outside a checkout."""
+    found = _git("rev-parse", "--short=12", "HEAD")
+    return found + ("+" if found and _git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(paths.ROOT), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def cores() -> int:
+    """Cores this process may use, which a batch system sets lower than what the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def pick_device(wanted: str = "auto") -> str:
+    """ "auto" is the first GPU where there is one; ParameterError for a device that torch cannot use here."""
+    import torch
+
+    if wanted in ("", "auto"):
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=wanted)
+    except (RuntimeError, AssertionError) as error:
+        reason = " ".join(str(error).split("\n")[0].split())
+        raise ParameterError(f"device = {wanted!r}: not usable here ({reason})") from None
+    return wanted
+
+
+def device_name(device: str) -> str:
+    """ "cpu (8 cores)", or the GPU's own name."""
+    if device.startswith("cuda"):
+        import torch
+
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({cores()} cores)"
+
+
+def describe(device: str, command: str, began: str) -> dict:
+    """The content of env.json."""
+    return {
+        "python": platform.python_version(),
+        "versions": versions(),
+        "commit": commit(),
+        "platform": platform.platform(),
+        "host": socket.gethostname(),
+        "cores": cores(),
+        "device": device_name(device),
+        "command": command,
+        "began": began,
+    }

@@ -1,0 +1,81 @@
+"""What is left of a run that did not finish: error.json, an exit status, and one hint."""
+
+import re
+import socket
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+
+from ivcore import errors
+
+# Exit status by kind of failure, as shells and batch systems know them. 2 is an error in what the user gave.
+STATUS = {
+    "input": 2,
+    "cell": 1,
+    "unfinished": 1,
+    "error": 1,
+    "dead kernel": 137,
+    "time-out": 124,
+    "interrupted": 130,
+    "terminated": 143,
+}
+HINTS = {
+    "dead kernel": "the kernel was killed, most often for want of memory: lower batch_size, num_workers or num_frames",
+    "unfinished": "the notebook ended without run.finish(metrics), or left early by sys.exit",
+    "time-out": "the next start resumes from the last checkpoint; --timeout sets the limit in seconds",
+    "interrupted": "the next start resumes from the last checkpoint",
+    "terminated": "the next start resumes from the last checkpoint",
+}
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_LAST_LINES = 12
+
+
+@dataclass
+class Failure:
+    """`kind` is a key of STATUS; `cell` is None or {"index", "name"}, counted from 0 as in the notebook's JSON."""
+
+    kind: str
+    exception: str = ""
+    message: str = ""
+    traceback: list[str] = field(default_factory=list)
+    cell: dict | None = None
+
+    @property
+    def status(self) -> int:
+        return STATUS[self.kind]
+
+    @property
+    def hint(self) -> str:
+        if re.search(
+            r"out of memory|MemoryError|bad_alloc|killed by signal",
+            f"{self.exception} {self.message}",
+            re.IGNORECASE,
+        ):
+            return "out of memory: lower batch_size, num_frames or num_workers"
+        return HINTS.get(self.kind, "")
+
+    def as_json(self, seconds: float) -> dict:
+        when = datetime.now().astimezone().isoformat(timespec="seconds")
+        place = {"host": socket.gethostname(), "time": when, "seconds": round(seconds, 1)}
+        return asdict(self) | {"status": self.status, "hint": self.hint} | place
+
+    def lines(self) -> list[str]:
+        """What the terminal shows: one line for an error of input, else kind, place, last lines and hint."""
+        if self.kind == "input":
+            return [self.message]
+        place = f" in cell {self.cell['index']} ({self.cell['name'] or 'untitled'})" if self.cell else ""
+        head = f"{self.kind}{place}"
+        if self.exception:
+            head += f": {self.exception}: {self.message}"
+        return [head, *("  " + line for line in self.traceback[-5:]), *([self.hint] if self.hint else [])]
+
+
+def from_cell(exception: str, message: str, traceback: list[str], cell: dict) -> Failure:
+    """A cell that raised. Errors of input are known by their class's name: only text comes out of a kernel."""
+    kind = "input" if exception in _user_errors() else "cell"
+    plain = _COLOUR.sub("", "\n".join(traceback)).splitlines()
+    return Failure(kind, exception, message, plain[-_LAST_LINES:], cell)
+
+
+def _user_errors() -> set[str]:
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
+    return {each.__name__ for each in classes if issubclass(each, errors.UserError)}

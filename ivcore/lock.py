@@ -1,0 +1,72 @@
+"""One process at a time in a run folder: an advisory lock that the system drops when its holder dies."""
+
+import fcntl
+import os
+import socket
+import time
+from pathlib import Path
+
+from ivcore import paths
+from ivcore.errors import UserError
+
+_held: dict[Path, int] = {}  # folder -> open file descriptor; a kernel that starts a run twice keeps its lock
+_RETRY = 0.5  # seconds: somebody may only be looking whether the folder is in use
+
+
+def acquire(folder: Path, wait: bool = False) -> None:
+    """Takes the folder until `release` or the end of this process; UserError naming the holder when it is taken.
+
+    With `wait` it waits for the holder instead, for as long as that takes.
+    """
+    if folder in _held:
+        return
+    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    deadline, told = time.monotonic() + _RETRY, False
+    while not _try(descriptor):
+        if time.monotonic() > deadline and not wait:
+            message = f"{paths.short(folder)} is in use by {holder(folder)}: one run at a time in a folder"
+            os.close(descriptor)
+            raise UserError(message)
+        if time.monotonic() > deadline and not told:
+            print(f"{paths.short(folder)} is being run by {holder(folder)}: waiting for it", flush=True)
+            told = True
+        time.sleep(0.1)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+    _held[folder] = descriptor
+
+
+def release(folder: Path) -> None:
+    """Gives up what this process holds; nothing where it holds nothing."""
+    descriptor = _held.pop(folder, None)
+    if descriptor is not None:
+        os.close(descriptor)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process, this one included, is at work in the folder."""
+    if folder in _held:
+        return True
+    try:
+        descriptor = os.open(folder / ".lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return not _try(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+def holder(folder: Path) -> str:
+    try:
+        return (folder / ".lock").read_text(encoding="utf-8") or "another process"
+    except OSError:
+        return "another process"
+
+
+def _try(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,101 @@
+"""A notebook as a file: finding one by number, reading its title, its claim and its parameters cell.
+
+Read with `json` alone: nbformat takes longer to import than the checks before a run may take.
+"""
+
+import difflib
+import json
+import re
+from pathlib import Path
+
+from ivcore import paths
+from ivcore.errors import ParameterError
+
+
+def nearest(word: str, known) -> str:
+    """The end of an error message: "; did you mean x?" where something is near, else the known names."""
+    known = [str(name) for name in known]
+    near = difflib.get_close_matches(str(word), known, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; known: {', '.join(known)}" if known else "; there are none"
+
+
+def every() -> list[Path]:
+    """The workbook's notebooks in order; scratch files whose name has no number are left out."""
+    return sorted(p for p in paths.notebooks().glob("*.ipynb") if re.match(r"\d", p.name))
+
+
+def find(reference) -> Path:
+    """A notebook by number ("10"), name ("10_masked_video_modeling") or path; ParameterError naming the nearest."""
+    text = str(reference)
+    if text.endswith(".ipynb"):
+        for path in (Path(text).expanduser().absolute(), paths.resolve(text)):
+            if path.is_file():
+                return path
+    stem = text.removesuffix(".ipynb")
+    for path in every():
+        if stem in (path.stem, number(path)):
+            return path
+    numbers = [number(path) for path in every()]
+    stems = [path.stem for path in every()]
+    names = numbers if stem.isdigit() else stems
+    raise ParameterError(f"there is no notebook {text!r}{nearest(stem, names)}")
+
+
+def number(notebook: Path) -> str:
+    return notebook.stem.split("_")[0]
+
+
+def cells(notebook: Path) -> list[dict]:
+    try:
+        found = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (ValueError, KeyError) as error:
+        raise ParameterError(f"{paths.short(notebook)}: not a notebook ({error})") from None
+    return found
+
+
+def source(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+def tags(cell: dict) -> list[str]:
+    return cell.get("metadata", {}).get("tags", [])
+
+
+def parameters_cell(notebook: Path) -> str:
+    """Source of the one cell tagged `parameters`."""
+    found = [cell for cell in cells(notebook) if "parameters" in tags(cell)]
+    if len(found) != 1:
+        raise ParameterError(f"{paths.short(notebook)}: {len(found)} cells tagged `parameters`, expected one")
+    return source(found[0])
+
+
+def title(notebook: Path) -> str:
+    """The text of the first heading without its number: "Masked video modeling"."""
+    heading = _first_line(notebook, r"#\s+(.*)") or notebook.stem
+    return re.sub(r"^\d+\w*\s*[·:.\-–—]?\s*", "", heading)
+
+
+def claim(notebook: Path) -> str:
+    """The first quote line, which says what the notebook shows."""
+    return _first_line(notebook, r">\s*(.*)")
+
+
+def _first_line(notebook: Path, pattern: str) -> str:
+    for cell in cells(notebook):
+        if cell["cell_type"] == "markdown":
+            for line in source(cell).splitlines():
+                if match := re.fullmatch(pattern, line.strip()):
+                    return match[1]
+    return ""
+
+
+def cell_name(notebook_cells: list[dict], index: int) -> str:
+    """What people call a cell: the nearest heading above it; "" where there is none."""
+    for cell in reversed(notebook_cells[: index + 1]):
+        if cell["cell_type"] == "markdown":
+            headings = re.findall(r"^#+\s+(.*)$", source(cell), flags=re.MULTILINE)
+            if headings:
+                return headings[-1]
+    return ""

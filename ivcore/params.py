@@ -1,0 +1,228 @@
+"""Typed parameters of a notebook: read from its parameters cell, overridden by a preset and by the user, checked.
+
+The cell tagged `parameters` is the configuration: annotated literals, each with a comment that describes it and may
+end in a constraint (see ivcore.constraints). `params/<notebook>/<preset>.yaml` holds only what differs. A preset with
+`grid:` (every combination) or `runs:` (a list) is a sweep.
+"""
+
+import ast
+import hashlib
+import io
+import itertools
+import json
+import tokenize
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivcore import constraints, literals, notebook, paths
+from ivcore.errors import ParameterError
+
+OWNED_BY_RUNNER = ("run_dir",)  # where a run lies is not part of what it is
+SWEEP_KEYS = ("grid", "runs")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    name: str
+    type: str
+    default: object
+    description: str = ""
+    constraint: constraints.Constraint | None = None
+
+    @property
+    def annotation(self) -> ast.expr:
+        return literals.parse_annotation(self.type)
+
+
+def read(reference) -> dict[str, Parameter]:
+    """The parameters of a notebook by name, in order; ParameterError where the cell is not as it must be."""
+    path = notebook.find(reference)
+    text = notebook.parameters_cell(path)
+    try:
+        tree = ast.parse(text)
+        comments = _comments(text)
+    except (SyntaxError, tokenize.TokenError) as error:
+        raise ParameterError(f"{path.name}, parameters cell: {error}") from None
+    found = [_parameter(node, comments, path.name) for node in tree.body]
+    return {parameter.name: parameter for parameter in found}
+
+
+def _comments(text: str) -> dict[int, str]:
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
+
+
+def _parameter(node: ast.stmt, comments: dict[int, str], where: str) -> Parameter:
+    where = f"{where}, parameters cell, line {node.lineno}"
+    if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None):
+        raise ParameterError(f"{where}: expected `name: type = literal  # description; constraint`")
+    comment = comments.get(node.end_lineno) or comments.get(node.lineno) or ""
+    kind = ast.unparse(node.annotation)
+    try:
+        description, constraint = constraints.parse(comment)
+        annotation = literals.parse_annotation(kind)
+        default = literals.fit(ast.literal_eval(node.value), annotation)
+    except literals.Misfit:
+        raise ParameterError(f"{where}: {node.target.id} = {ast.unparse(node.value)} is not {kind}") from None
+    except ValueError as error:
+        raise ParameterError(f"{where}: {node.target.id}: {error}") from None
+    return Parameter(node.target.id, kind, default, description, constraint)
+
+
+def presets(reference) -> list[str]:
+    """Names of a notebook's presets; `tiny` needs no file, it is the defaults of the parameters cell."""
+    folder = paths.presets() / notebook.find(reference).stem
+    names = {path.stem for path in folder.glob("*.yaml") if not path.name.startswith("_")}
+    order = ["quick", "tiny", "one_gpu", "paper"]
+    return sorted(
+        names | {"tiny"}, key=lambda name: (order.index(name) if name in order else len(order), name)
+    )
+
+
+def load(reference, preset: str) -> dict:
+    """What a preset says, unchecked: {} for a `tiny` without a file. A path to a .yaml file is a preset too."""
+    path = notebook.find(reference)
+    file = paths.presets() / path.stem / f"{preset}.yaml"
+    if str(preset).endswith((".yaml", ".yml")):
+        file = paths.resolve(preset)
+    elif preset not in presets(path):
+        raise ParameterError(f"{path.stem} has no preset {preset!r}{notebook.nearest(preset, presets(path))}")
+    elif not file.is_file():
+        return {}
+    return _load_yaml(file)
+
+
+def _load_yaml(file: Path) -> dict:
+    # OmegaConf and not PyYAML: the latter reads 1e-4 as text.
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
+    except (OSError, OmegaConfBaseException, YAMLError) as error:
+        raise ParameterError(f"{paths.short(file)}: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ParameterError(f"{paths.short(file)}: expected `name: value` lines")
+    return values
+
+
+def is_sweep(reference, preset: str) -> bool:
+    return any(key in load(reference, preset) for key in SWEEP_KEYS)
+
+
+def points(values: dict) -> list[dict]:
+    """The runs that a preset stands for: itself, or each combination of `grid` with each entry of `runs`."""
+    common = {name: value for name, value in values.items() if name not in SWEEP_KEYS}
+    grid, runs = values.get("grid") or {}, values.get("runs") or [{}]
+    if not isinstance(grid, dict) or not all(isinstance(axis, list) for axis in grid.values()):
+        raise ParameterError("grid: expected `name: [value, value]` lines")
+    if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
+        raise ParameterError("runs: expected a list of `name: value` groups")
+    products = itertools.product(*grid.values())
+    steps = [dict(zip(grid, product)) for product in products]
+    return [common | step | run for step in steps for run in runs]
+
+
+def expand(reference, preset: str = "tiny", overrides: dict | None = None) -> list[dict]:
+    """Complete, checked parameter values of every run a preset stands for; one, unless it is a sweep.
+
+    `overrides` win over the preset; text among them is read by the parameter's type ("1e-4" for a float).
+    Encoders stay as written ("10/tiny"): see `resolve`.
+    """
+    path = notebook.find(reference)
+    known = read(path)
+    given = {name: _given(known, name, value, path) for name, value in (overrides or {}).items()}
+    defaults = {name: parameter.default for name, parameter in known.items()}
+    found = [check(path, defaults | point | given, known) for point in points(load(path, preset))]
+    return list({digest(path, values, known): values for values in found}.values())
+
+
+def resolve(reference, preset: str = "tiny", overrides: dict | None = None) -> dict:
+    """The values a run gets: defaults <- preset <- overrides, checked, encoders given as run folders.
+
+    ParameterError, one line, for a name that is unknown, a value of the wrong type or outside its constraint,
+    a file that is missing or malformed, or a preset that is a sweep.
+    """
+    found = expand(reference, preset, overrides)
+    if is_sweep(reference, preset):
+        raise ParameterError(
+            f"preset {preset} of {notebook.find(reference).stem} is a sweep of {len(found)} runs"
+        )
+    return pin(reference, found[0])
+
+
+def _given(known: dict[str, Parameter], name: str, value, path: Path):
+    if name not in known:
+        raise ParameterError(unknown(name, known, path))
+    if not isinstance(value, str):
+        return value
+    try:
+        return literals.from_text(value, known[name].annotation)
+    except literals.Misfit:
+        raise ParameterError(_misfit(known[name], value)) from None
+
+
+def unknown(name: str, known, path: Path) -> str:
+    allowed = [other for other in known if other not in OWNED_BY_RUNNER]
+    return f"{name} is not a parameter of {path.stem}{notebook.nearest(name, allowed)}"
+
+
+def _misfit(parameter: Parameter, value) -> str:
+    hint = ""
+    if isinstance(value, str) and parameter.type.startswith("float"):
+        hint = " (write 1.0e-4, not 1e-4, in a file that papermill reads)" if _is_number(value) else ""
+    return f"{parameter.name} = {value!r}: expected {parameter.type} ({parameter.description}){hint}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def check(reference, values: dict, known: dict[str, Parameter] | None = None) -> dict:
+    """The values in the cell's order and types; ParameterError for the first that is unknown or not allowed."""
+    path = notebook.find(reference)
+    known = known or read(path)
+    for name in values:
+        if name not in known:
+            raise ParameterError(unknown(name, known, path))
+    checked = {}
+    for name, parameter in known.items():
+        try:
+            checked[name] = literals.fit(values.get(name, parameter.default), parameter.annotation)
+        except literals.Misfit:
+            raise ParameterError(_misfit(parameter, values[name])) from None
+        constraints.check(name, checked[name], parameter.constraint)
+    return checked
+
+
+def pin(reference, values: dict, known: dict[str, Parameter] | None = None) -> dict:
+    """The values with each encoder "10/tiny" replaced by the folder of that run, which names its parameters' hash."""
+    from ivcore import upstream
+
+    known = known or read(reference)
+    return {n: upstream.pin(v) if _is_encoder(known[n]) else v for n, v in values.items()}
+
+
+def encoders(reference, values: dict) -> dict[str, str]:
+    """The values of those parameters that take an encoder."""
+    known = read(reference)
+    return {name: value for name, value in values.items() if _is_encoder(known[name]) and value}
+
+
+def _is_encoder(parameter: Parameter) -> bool:
+    return parameter.constraint is not None and parameter.constraint.kind == "encoder"
+
+
+def digest(reference, values: dict, known: dict[str, Parameter] | None = None) -> str:
+    """Eight hex digits that name a run by its parameters: the same values, the same run folder."""
+    from ivcore import upstream
+
+    known = known or read(reference)
+    kept = {name: value for name, value in values.items() if name not in OWNED_BY_RUNNER}
+    kept = {n: upstream.identity(v) if n in known and _is_encoder(known[n]) else v for n, v in kept.items()}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]
