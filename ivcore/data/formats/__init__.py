@@ -59,6 +59,7 @@ from ivcore.data.formats.segments import (
 )
 from ivcore.data.formats.something import (
     SomethingVideo,
+    plain_template,
     read_ssv2_json,
     read_ssv2_labels,
     write_ssv2_json,
