@@ -10,7 +10,7 @@ from ivcore import errors
 # Exit status by kind of failure, as shells and batch systems know them. 2 is an error in what the user gave.
 STATUS = {
     "input": 2,
-    "cell": 1,
+    "failed": 1,
     "unfinished": 1,
     "error": 1,
     "dead kernel": 137,
@@ -63,15 +63,18 @@ class Failure:
         if self.kind == "input":
             return [self.message]
         place = f" in cell {self.cell['index']} ({self.cell['name'] or 'untitled'})" if self.cell else ""
-        head = f"{self.kind}{place}"
-        if self.exception:
-            head += f": {self.exception}: {self.message}"
-        return [head, *("  " + line for line in self.traceback[-5:]), *([self.hint] if self.hint else [])]
+        what = ": ".join(part for part in (self.exception, self.message.split("\n")[0]) if part)
+        tail = [line for line in self.traceback[:-1] if line.strip()][-6:]
+        return [
+            f"{self.kind}{place}" + (f": {what}" if what else ""),
+            *tail,
+            *([self.hint] if self.hint else []),
+        ]
 
 
 def from_cell(exception: str, message: str, traceback: list[str], cell: dict) -> Failure:
     """A cell that raised. Errors of input are known by their class's name: only text comes out of a kernel."""
-    kind = "input" if exception in _user_errors() else "cell"
+    kind = "input" if exception in _user_errors() else "failed"
     plain = _COLOUR.sub("", "\n".join(traceback)).splitlines()
     return Failure(kind, exception, message, plain[-_LAST_LINES:], cell)
 

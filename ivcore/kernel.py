@@ -5,6 +5,7 @@ asked from inside its own event loop it would not answer while a cell runs. Kern
 private connection file each: over TCP some are lost when many start at the same time.
 """
 
+import logging
 import os
 import re
 import signal
@@ -44,7 +45,7 @@ class Execution:
             self._end(thread)
         if self.error is None:
             return None
-        return Failure(stopped, cell=self._place()) if stopped else self._explain(self.error)
+        return Failure(stopped, cell=self.cell) if stopped else self._explain(self.error)
 
     def _execute(self) -> None:
         try:
@@ -56,6 +57,7 @@ class Execution:
         import papermill
         from traitlets.config import Config
 
+        logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it says is said once, by the failure
         connection = {"transport": "ipc", "connection_file": str(self.sockets / "kernel.json")}
         papermill.execute_notebook(
             self.source,
@@ -83,9 +85,6 @@ class Execution:
         if self.cell["name"] != self.heading:
             self.heading = self.cell["name"]
             self.stream.write(f"── {self.heading}\n")
-
-    def _place(self) -> dict | None:
-        return self.cell
 
     def _end(self, thread: threading.Thread) -> None:
         """No process is left behind: neither the kernel nor what it started, such as the workers of a loader."""
@@ -117,11 +116,11 @@ class Execution:
         from papermill.exceptions import PapermillExecutionError
 
         if isinstance(error, PapermillExecutionError):
-            return failure.from_cell(error.ename, error.evalue, error.traceback, self._place())
+            return failure.from_cell(error.ename, error.evalue, error.traceback, self.cell)
         if isinstance(error, DeadKernelError) or "Kernel died" in str(error):
-            return Failure("dead kernel", type(error).__name__, str(error), cell=self._place())
+            return Failure("dead kernel", type(error).__name__, str(error), cell=self.cell)
         lines = "".join(traceback.format_exception(error)).splitlines()
-        return Failure("error", type(error).__name__, str(error), lines[-12:], self._place())
+        return Failure("error", type(error).__name__, str(error), lines[-12:], self.cell)
 
 
 class Stream:
