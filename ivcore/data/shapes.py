@@ -41,8 +41,8 @@ _TOO_ROUND = ("circle", "ring")  # shapes that show no turning unless they are t
 class Shapes:
     """What is to be rendered. `train` … `untrimmed` count videos; multiples of the number of actions keep classes balanced.
 
-    size: width and height in pixels, even. `contrast` and `drift` (frame widths a frame) are the background's. Everything but
-    `name` and `parts` decides the pixels; all but `parts` names the folder, so parts asked for later join the same folder.
+    size: width and height in pixels, even. contrast, drift, waves: the background's, see `scenes.make_scene`, whose defaults None
+    stands for. All fields but `parts` name the folder, so that parts asked for later join the same folder.
     """
 
     name: str = "tiny"
@@ -58,8 +58,9 @@ class Shapes:
     fps: int = 8
     actions: tuple[str, ...] = KNOWN_ACTIONS
     unknown_actions: tuple[str, ...] = UNKNOWN_ACTIONS
-    contrast: float = 0.12
-    drift: float = 0.01
+    contrast: float | None = None
+    drift: float | None = None
+    waves: int | None = None
     parts: tuple[str, ...] = ("clips",)
 
     def __post_init__(self):
@@ -125,6 +126,7 @@ class Shot:
     texture: str | None = None
 
     def scene(self, config: Shapes) -> scenes.Scene:
+        nuisances = {field: getattr(config, field) for field in ("contrast", "drift", "waves")}
         return scenes.make_scene(
             self.seed,
             self.action,
@@ -133,8 +135,7 @@ class Shot:
             stop=self.stop,
             shape=self.shape,
             texture=self.texture,
-            contrast=config.contrast,
-            drift=config.drift,
+            **{field: value for field, value in nuisances.items() if value is not None},
         )
 
 
