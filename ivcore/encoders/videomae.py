@@ -218,11 +218,13 @@ class MaskedAutoencoder(nn.Module):
     offers = (*MaskedVideoEncoder.offers, "visible_tokens", "decoder_tokens", "decoder_attention")
 
     def __init__(self, name: str | Size = "tiny", *, qkv_bias=True, init_values=0.0, drop_path=0.0,
-                 learnable_positions=False, **overrides):  # fmt: skip
+                 learnable_positions=False, final_norm=True, **overrides):  # fmt: skip
         super().__init__()
         self.size = s = size(name, **overrides)
         options = {"qkv_bias": qkv_bias, "init_values": init_values, "drop_path": drop_path}
-        self.encoder = MaskedVideoEncoder(s, learnable_positions=learnable_positions, **options)
+        self.encoder = MaskedVideoEncoder(
+            s, learnable_positions=learnable_positions, final_norm=final_norm, **options
+        )
         self.encoder_to_decoder = nn.Linear(s.width, s.decoder_width, bias=False)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, s.decoder_width))
         self.register_buffer("decoder_positions", sine_cosine(s.tokens, s.decoder_width), persistent=False)
