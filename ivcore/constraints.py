@@ -46,7 +46,7 @@ def _parse_worded(text: str) -> Constraint:
     if re.fullmatch(r"file \w+", text):
         return Constraint("file", (text.split()[1],), text)
     raise ValueError(
-        f"constraint {text!r}: expected in [LOW, HIGH], one of A, B, file KIND, folder or encoder"
+        f"has constraint {text!r}: expected in [LOW, HIGH], one of A, B, file KIND, folder or encoder"
     )
 
 

@@ -38,7 +38,7 @@ def _require_known(node: ast.expr, text: str) -> None:
         parts = []
     else:
         raise ValueError(
-            f"annotation {text!r}: expected int, float, bool, str, list, dict, list[...] or `| None`"
+            f"has annotation {text!r}: expected int, float, bool, str, list, dict, list[...] or `| None`"
         )
     for part in parts:
         _require_known(part, text)

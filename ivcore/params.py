@@ -61,12 +61,19 @@ def _parameter(node: ast.stmt, comments: dict[int, str], where: str) -> Paramete
     try:
         description, constraint = constraints.parse(comment)
         annotation = literals.parse_annotation(kind)
-        default = literals.fit(ast.literal_eval(node.value), annotation)
+        default = literals.fit(_literal(node.value), annotation)
     except literals.Misfit:
         raise ParameterError(f"{where}: {node.target.id} = {ast.unparse(node.value)} is not {kind}") from None
     except ValueError as error:
-        raise ParameterError(f"{where}: {node.target.id}: {error}") from None
+        raise ParameterError(f"{where}: {node.target.id} {error}") from None
     return Parameter(node.target.id, kind, default, description, constraint)
+
+
+def _literal(node: ast.expr):
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise ValueError(f"= {ast.unparse(node)} is not a literal") from None
 
 
 def presets(reference) -> list[str]:

@@ -1,0 +1,262 @@
+"""Typed parameters: reading the cell, values from presets and the command line, errors of one line, hashes, sweeps."""
+
+import textwrap
+
+import pytest
+from workbook import PARAMETERS, Workbook
+
+from ivcore import params, paths, run_folder
+from ivcore.errors import ParameterError
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    made = Workbook(tmp_path, monkeypatch)
+    made.notebook("10_stage")
+    return made
+
+
+def error(book, *arguments) -> str:
+    with pytest.raises(ParameterError) as caught:
+        params.resolve(*arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_read_gives_name_type_default_description_and_constraint(book):
+    known = params.read("10")
+    assert list(known) == ["run_dir", "seed", "mask_ratio", "lr", "sizes", "annotations", "mode", "mean"]
+    ratio = known["mask_ratio"]
+    assert (ratio.type, ratio.default, ratio.description) == ("float", 0.9, "share of tubelets hidden")
+    assert ratio.constraint.detail == ("[", 0.0, 1.0, ")")
+    assert known["mode"].constraint.detail == ("fast", "slow", "odd")
+    assert known["annotations"].constraint.detail == ("kinetics_csv",)
+    assert known["lr"].constraint is None
+
+
+@pytest.mark.parametrize("reference", ["10", "10_stage", "10_stage.ipynb", "notebooks/10_stage.ipynb"])
+def test_a_notebook_is_found_by_number_name_or_path(book, reference):
+    assert params.read(reference)["lr"].default == 1e-3
+
+
+def test_an_unknown_notebook_names_the_nearest(book):
+    assert "did you mean 10_stage?" in error(book, "10_stagg")
+    assert "known: 10" in error(book, "77")
+
+
+@pytest.mark.parametrize(
+    "cell, says",
+    [
+        ("a = 1  # no annotation", "line 1: expected `name: type = literal"),
+        ("import os", "line 1: expected `name: type = literal"),
+        ("a: int = 2 * 3  # an expression", "a = 2 * 3 is not a literal"),
+        ("a: float = 'x'  # text", "a = 'x' is not float"),
+        ("a: int = 1.5  # cut off", "a = 1.5 is not int"),
+        ("a: tensor = 1  # no such type", "annotation 'tensor'"),
+        ("a: float = 0.5  # share; in [0, 1", "constraint 'in [0, 1'"),
+        ("a: float = (", "parameters cell"),
+    ],
+)
+def test_a_malformed_parameters_cell_is_refused(book, cell, says):
+    book.notebook("11_bad", parameters=cell)
+    with pytest.raises(ParameterError) as caught:
+        params.read("11")
+    assert says in str(caught.value) and "11_bad" in str(caught.value)
+
+
+def test_defaults_of_several_lines_keep_their_comment(book):
+    book.notebook("11_long", parameters="weights: dict[str, float] = {\n    'a': 1,\n}  # of the losses\n")
+    found = params.read("11")["weights"]
+    assert (found.default, found.description) == ({"a": 1.0}, "of the losses")
+
+
+@pytest.mark.parametrize(
+    "name, text, value",
+    [
+        ("lr", "1e-4", 1e-4),
+        ("lr", "3", 3.0),
+        ("seed", "7", 7),
+        ("sizes", "[1,2]", [1, 2]),
+        ("sizes", "[ 4 ]", [4]),
+        ("mode", "slow", "slow"),
+        ("mode", '"slow"', "slow"),
+        ("mean", "none", None),
+        ("mean", "0.5", 0.5),
+    ],
+)
+def test_text_is_read_by_the_parameters_type(book, name, text, value):
+    found = params.resolve("10", "tiny", {name: text})[name]
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    "parameter, text, value",
+    [
+        ("x: bool = False", "true", True),
+        ("x: bool = True", "False", False),
+        ("x: str = ''", "0.5", "0.5"),
+        ("x: str | None = None", "none", None),
+        ("x: dict = {}", "{a: 1e-3}", {"a": 1e-3}),
+        ("x: list | None = None", "[a, b]", ["a", "b"]),
+    ],
+)
+def test_text_for_other_types(book, parameter, text, value):
+    book.notebook("11_typed", parameters=f"{parameter}  # a value")
+    found = params.resolve("11", "tiny", {"x": text})["x"]
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    "name, text, says",
+    [
+        ("mask_ration", "0.5", "mask_ration is not a parameter of 10_stage; did you mean mask_ratio?"),
+        ("zzz", "1", "known: seed, mask_ratio"),
+        ("lr", "abc", "lr = 'abc': expected float (peak learning rate)"),
+        ("lr", "nan", "lr = 'nan': expected float"),
+        ("lr", "true", "lr = 'true': expected float"),
+        ("seed", "1.5", "seed = '1.5': expected int"),
+        ("sizes", "[1,a]", "sizes = '[1,a]': expected list[int]"),
+        ("sizes", "[1,2", "sizes = '[1,2': expected list[int]"),
+        ("sizes", "[4,0]", "sizes = 0: must be in [1, inf)"),
+        ("mask_ratio", "1.5", "mask_ratio = 1.5: must be in [0, 1)"),
+        ("mask_ratio", "1", "mask_ratio = 1.0: must be in [0, 1)"),
+        ("mode", "slwo", "mode = 'slwo': must be one of fast, slow, odd; did you mean slow?"),
+        ("annotations", "no/train.csv", "annotations = 'no/train.csv': there is no such file"),
+    ],
+)
+def test_what_is_not_allowed_is_named_in_one_line(book, name, text, says):
+    assert says in error(book, "10", "tiny", {name: text})
+
+
+def test_a_broken_line_of_an_annotation_file_is_named(book):
+    (book.root / "good.csv").write_text("a.mp4 0\nb.mp4 1\n")
+    (book.root / "bad.csv").write_text("a.mp4 0\nb.mp4\n")
+    assert params.resolve("10", "tiny", {"annotations": "good.csv"})["annotations"] == "good.csv"
+    message = error(book, "10", "tiny", {"annotations": "bad.csv"})
+    assert message.startswith("annotations: ") and "bad.csv:2" in message
+
+
+def test_a_preset_overrides_defaults_and_the_user_overrides_both(book):
+    book.preset("10_stage", "paper", "# head\nlr: 1.5e-4\nmask_ratio: 0.75\n")
+    found = params.resolve("10", "paper", {"lr": "1e-2"})
+    assert (found["lr"], found["mask_ratio"], found["seed"]) == (1e-2, 0.75, 0)
+    assert params.resolve("10", str(book.root / "params/10_stage/paper.yaml"))["lr"] == 1.5e-4
+
+
+def test_tiny_needs_no_file_and_may_be_comments_only(book):
+    assert params.resolve("10", "tiny")["lr"] == 1e-3
+    book.preset("10_stage", "tiny", "# the defaults of the parameters cell\n")
+    assert params.resolve("10", "tiny")["lr"] == 1e-3
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("mask_ration: 0.5", "mask_ration is not a parameter"),
+        ("lr: high", "lr = 'high': expected float"),
+        ("seed: 1.5", "seed = 1.5: expected int"),
+        ("- lr", "odd.yaml: expected `name: value` lines"),
+        ("lr: [1", "odd.yaml"),
+        ("lr: 1\nlr: 2", "odd.yaml"),
+    ],
+)
+def test_a_preset_is_checked_like_the_command_line(book, text, says):
+    book.preset("10_stage", "odd", text)
+    assert says in error(book, "10", "odd")
+
+
+def test_an_unknown_preset_names_the_nearest(book):
+    book.preset("10_stage", "one_gpu", "")
+    assert "10_stage has no preset 'one_gpus'; did you mean one_gpu?" in error(book, "10", "one_gpus")
+
+
+def test_the_hash_depends_on_values_alone(book):
+    digest = params.digest("10", params.resolve("10"))
+    assert len(digest) == 8
+    assert params.digest("10", params.resolve("10", "tiny", {"lr": "0.001"})) == digest
+    assert params.digest("10", params.resolve("10", "tiny", {"run_dir": "elsewhere"})) == digest
+    assert params.digest("10", params.resolve("10", "tiny", {"lr": "0.002"})) != digest
+    book.notebook("10_stage", parameters="\n".join(reversed(PARAMETERS.splitlines())))
+    assert params.digest("10", params.resolve("10")) == digest
+
+
+def test_grid_is_the_product_and_runs_are_a_list(book):
+    book.preset("10_stage", "sweep_a", "lr: 0.01\ngrid:\n  mask_ratio: [0.5, 0.75]\n  seed: [0, 1]\n")
+    book.preset("10_stage", "sweep_b", "runs:\n- {mode: slow}\n- {mode: odd, lr: 0.5}\n")
+    found = params.expand("10", "sweep_a")
+    assert [(v["mask_ratio"], v["seed"], v["lr"]) for v in found] == [
+        (0.5, 0, 0.01),
+        (0.5, 1, 0.01),
+        (0.75, 0, 0.01),
+        (0.75, 1, 0.01),
+    ]
+    assert [(v["mode"], v["lr"]) for v in params.expand("10", "sweep_b")] == [("slow", 1e-3), ("odd", 0.5)]
+    assert len(params.expand("10", "sweep_a", {"seed": "5"})) == 2  # a fixed axis makes pairs equal
+    assert "is a sweep of 4 runs" in error(book, "10", "sweep_a")
+
+
+def test_a_sweep_is_checked_before_its_first_run(book):
+    book.preset("10_stage", "sweep_c", "grid:\n  mask_ratio: [0.5, 1.5]\n")
+    book.preset("10_stage", "sweep_d", "grid:\n  mask_ratio: 0.5\n")
+    with pytest.raises(ParameterError, match=r"mask_ratio = 1\.5"):
+        params.expand("10", "sweep_c")
+    with pytest.raises(ParameterError, match="grid: expected"):
+        params.expand("10", "sweep_d")
+
+
+DOWNSTREAM = textwrap.dedent("""\
+    encoder: str = "10/tiny"  # what to start from; encoder
+    lr: float = 0.1  # peak
+    """)
+
+
+def test_an_encoder_becomes_the_folder_of_its_run(book):
+    book.notebook("30_task", parameters=DOWNSTREAM)
+    found = params.resolve("30")["encoder"]
+    folder = run_folder.locate("10", params.resolve("10"), "tiny")
+    assert found == paths.short(folder) and found.startswith("outputs/10_stage/tiny-")
+
+
+def test_the_hash_of_a_downstream_run_follows_the_upstream_parameters(book):
+    book.notebook("30_task", parameters=DOWNSTREAM)
+    before = params.digest("30", params.resolve("30"))
+    folder = paths.resolve(params.resolve("30")["encoder"])
+    assert (
+        params.digest("30", {"encoder": str(folder), "lr": 0.1}) == before
+    )  # place and spelling do not matter
+    assert (
+        params.digest("30", {"encoder": str(folder.with_name("other" + folder.name[4:])), "lr": 0.1})
+        == before
+    )
+    book.preset("10_stage", "tiny", "mask_ratio: 0.8\n")
+    assert params.digest("30", params.resolve("30")) != before
+
+
+@pytest.mark.parametrize("value", ["", "scratch", "OpenGVLab/VideoMAE2", "videomae_base_k400"])
+def test_other_encoders_stay_as_written(book, value):
+    book.notebook("30_task", parameters=DOWNSTREAM)
+    assert params.resolve("30", "tiny", {"encoder": value})["encoder"] == value
+
+
+@pytest.mark.parametrize(
+    "value, says",
+    [
+        ("10/tinny", "encoder = '10/tinny': 10_stage has no preset 'tinny'; did you mean tiny?"),
+        ("77/tiny", "there is no notebook '77'"),
+        ("outputs/10_stage/tiny-00000000", "there is no such file or folder"),
+        ("weights.pth", "there is no such file or folder"),
+    ],
+)
+def test_an_encoder_that_leads_nowhere_is_refused(book, value, says):
+    book.notebook("30_task", parameters=DOWNSTREAM)
+    assert says in error(book, "30", "tiny", {"encoder": value})
+
+
+def test_an_unfinished_run_is_no_encoder(book):
+    book.notebook("30_task", parameters=DOWNSTREAM)
+    folder = run_folder.locate("10", params.resolve("10"), "tiny")
+    run_folder.write_params(folder, params.resolve("10"))
+    assert "not finished" in error(book, "30", "tiny", {"encoder": str(folder)})
+    run_folder.write_json(folder / "metrics.json", {"loss": 1.0})
+    assert params.resolve("30", "tiny", {"encoder": str(folder)})["encoder"] == str(folder)

@@ -1,0 +1,355 @@
+"""The runner on throw-away notebooks: what a run leaves behind when it succeeds, fails, is killed, stopped or resumed."""
+
+import fcntl
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from workbook import FINISH, Workbook, read
+
+from ivcore import lock, params, paths, run, run_folder
+from ivcore.errors import ParameterError, UserError
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    return Workbook(tmp_path, monkeypatch)
+
+
+def only_error(book, notebook: str = "10_stage") -> dict:
+    """error.json of the only run, which must not look done."""
+    folder = book.folder(notebook)
+    assert not (folder / "metrics.json").exists()
+    assert run_folder.state(folder) == "failed"
+    return read(folder / "error.json")
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def gone(pid: int) -> bool:
+    deadline = time.monotonic() + 5
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not alive(pid)
+
+
+FIGURE = (
+    "import matplotlib.pyplot as plt\nfig, axes = plt.subplots()\naxes.plot([1, 2])\nrun.figure(fig, 'line')"
+)
+
+
+def test_a_run_leaves_its_folder_and_is_then_skipped(book, capfd):
+    book.notebook(
+        "10_stage", "## Work", "print('hidden', mask_ratio, run.headless, run.seed)", FIGURE, FINISH
+    )
+    book.preset("10_stage", "quick", "mask_ratio: 0.5\n")
+    assert book.iv("run", "10", "quick", "-p", "seed=3") == 0
+    folder = book.folder("10_stage")
+    assert folder.name.startswith("quick+-")
+    metrics = read(folder / "metrics.json")
+    assert metrics.pop("wall_seconds") >= 0
+    assert metrics == {"loss": 0.5, "notebook": "10_stage", "preset": "quick+"}
+    assert run_folder.read_params(folder)["seed"] == 3 and "run_dir" not in run_folder.read_params(folder)
+    environment = read(folder / "env.json")
+    assert environment["versions"]["torch"] and environment["device"].startswith("cpu")
+    assert (folder / "figures/line.png").read_bytes().startswith(b"\x89PNG")
+    assert not (folder / "error.json").exists()
+    log = (folder / "log.txt").read_text()
+    assert "hidden 0.5 True 3" in log and "── Work" in log
+    outputs = [each for cell in read(folder / "notebook.ipynb")["cells"] for each in cell.get("outputs", [])]
+    assert sum("image/png" in each.get("data", {}) for each in outputs) == 1
+
+    capfd.readouterr()
+    began = time.monotonic()
+    assert book.iv("run", "10", "quick", "-p", "seed=3") == 0
+    assert "is done" in capfd.readouterr().out and time.monotonic() - began < 1
+    assert not (folder / "notebook.1.ipynb").exists()
+
+
+# Fails until a checkpoint of an earlier attempt is there, and then finishes.
+RESUMES = """\
+step = run.checkpoints / "step.txt"
+resumed = step.exists()
+step.write_text("1")
+run.finish({"resumed": resumed})
+assert resumed, "first attempt"
+"""
+
+
+def test_a_failing_cell_then_resume_then_force(book, capfd):
+    book.notebook("10_stage", "## Training", RESUMES)
+    assert book.iv("run", "10") == 1
+    error = only_error(book)
+    assert (error["kind"], error["exception"], error["message"]) == (
+        "failed",
+        "AssertionError",
+        "first attempt",
+    )
+    assert error["cell"] == {"index": 4, "name": "Training"} and error["status"] == 1
+    assert any('assert resumed, "first attempt"' in line for line in error["traceback"])
+    said = capfd.readouterr().err
+    assert "failed in cell 4 (Training): AssertionError: first attempt" in said and "error.json" in said
+
+    assert book.iv("run", "10") == 0  # the same folder, its checkpoint, the earlier notebook kept
+    folder = book.folder("10_stage")
+    assert read(folder / "metrics.json")["resumed"] is True
+    assert (folder / "notebook.1.ipynb").exists() and not (folder / "error.json").exists()
+
+    assert book.iv("run", "10", "--force") == 1  # afresh: the checkpoint is set aside
+    assert only_error(book)["message"] == "first attempt"
+    assert (folder / "previous/metrics.json").exists() and (folder / "previous/checkpoints/step.txt").exists()
+    assert (folder / "notebook.2.ipynb").exists()
+
+
+def test_a_killed_kernel_takes_its_children_with_it(book, capfd):
+    dies = "import os, subprocess\nchild = subprocess.Popen(['sleep', '600'])\nrun.write_json('child', child.pid)\nos.kill(os.getpid(), 9)"
+    book.notebook("10_stage", "## Work", dies, FINISH)
+    assert book.iv("run", "10") == 137
+    error = only_error(book)
+    assert error["kind"] == "dead kernel" and error["cell"]["index"] == 4 and "batch_size" in error["hint"]
+    assert gone(read(book.folder("10_stage") / "child.json"))
+    assert "dead kernel in cell 4 (Work)" in capfd.readouterr().err
+
+
+def test_leaving_early_is_not_success(book, capfd):
+    book.notebook("10_stage", "import sys\nsys.exit()", FINISH)
+    assert book.iv("run", "10") == 1
+    assert only_error(book)["kind"] == "unfinished"
+    assert "run.finish" in capfd.readouterr().err
+
+
+def test_a_time_out_ends_the_kernel(book):
+    book.notebook(
+        "10_stage", "import os, time\nrun.write_json('kernel', os.getpid())", "time.sleep(600)", FINISH
+    )
+    began = time.monotonic()
+    assert book.iv("run", "10", "--timeout", "5") == 124
+    assert time.monotonic() - began < 15
+    assert only_error(book)["kind"] == "time-out"
+    assert gone(read(book.folder("10_stage") / "kernel.json"))
+
+
+@pytest.mark.parametrize(
+    "number, status, kind", [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
+)
+def test_a_signal_ends_the_run_and_its_kernel(book, number, status, kind):
+    book.notebook(
+        "10_stage", "import os, time\nrun.write_json('kernel', os.getpid())\ntime.sleep(600)", FINISH
+    )
+    process = book.process("ivcore.run", "10")
+    deadline = time.monotonic() + 60
+    while not any((folder / "kernel.json").exists() for folder in book.folders("10_stage")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == status
+    error = only_error(book)
+    assert error["kind"] == kind and error["cell"]["index"] == 3
+    assert kind in said and "Traceback" not in said
+    assert gone(read(book.folder("10_stage") / "kernel.json"))
+
+
+def test_an_error_of_input_inside_a_notebook_is_one_line(book, capfd):
+    book.notebook(
+        "10_stage", "from ivcore.errors import VideoError\nraise VideoError('a.mp4', 'no video stream')"
+    )
+    assert book.iv("run", "10") == 2
+    assert capfd.readouterr().err == "iv: a.mp4: no video stream\n"
+    assert only_error(book)["kind"] == "input"
+
+
+def test_two_processes_do_not_share_a_folder(book, capfd):
+    book.notebook("10_stage", FINISH)
+    folder = run.jobs("10")[0].folder
+    folder.mkdir(parents=True)
+    with open(folder / ".lock", "w") as other:
+        other.write("process 1 on elsewhere")
+        other.flush()
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert lock.is_held(folder)
+        assert book.iv("run", "10") == 2
+    said = capfd.readouterr().err
+    assert "is in use by process 1 on elsewhere" in said and said.count("\n") == 1
+    assert not (folder / "notebook.ipynb").exists() and not lock.is_held(folder)
+
+
+def test_a_lock_waits_where_it_is_told_to(book, tmp_path, capfd):
+    with open(tmp_path / ".lock", "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        pid = os.fork()
+        if pid == 0:
+            other.close()
+            lock.acquire(tmp_path, wait=True)
+            os._exit(0)
+        time.sleep(0.9)
+        assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert "waiting for it" in capfd.readouterr().out
+
+
+TASK = 'encoder: str = "10/quick"  # what to start from; encoder\n'
+READS = (
+    "from pathlib import Path\nrun.finish({'loss': float((run.upstream('encoder') / 'out.txt').read_text())})"
+)
+
+
+def with_task(book):
+    book.notebook("10_stage", "(run.dir / 'out.txt').write_text(str(mask_ratio))", FINISH)
+    book.preset("10_stage", "quick", "mask_ratio: 0.25\n")
+    book.notebook("30_task", READS, parameters=TASK)
+
+
+def test_an_encoder_that_is_not_there_is_run_first(book, capfd):
+    with_task(book)
+    assert book.iv("run", "30") == 0
+    assert "10_stage quick is not there yet: running it first" in capfd.readouterr().out
+    assert read(book.folder("30_task") / "metrics.json")["loss"] == 0.25
+    assert run_folder.is_done(book.folder("10_stage"))
+    assert run_folder.read_params(book.folder("30_task"))["encoder"] == paths.short(book.folder("10_stage"))
+
+
+def test_papermill_alone_uses_the_same_folders_and_checks(book):
+    with_task(book)
+    notebook = str(book.root / "notebooks/30_task.ipynb")
+    process = book.process("papermill", notebook, "out.ipynb", "--log-output")
+    assert process.wait(timeout=120) == 0, process.stderr.read()[-2000:]
+    assert read(book.folder("30_task") / "metrics.json")["loss"] == 0.25
+    assert book.folder("30_task") == run.jobs("30")[0].folder  # what iv run would skip
+    process = book.process("papermill", notebook, "out.ipynb", "-p", "encodr", "scratch")
+    assert process.wait(timeout=120) == 1
+    assert "encodr is not a parameter of 30_task; did you mean encoder?" in process.stderr.read()
+    assert len(book.folders("30_task")) == 1
+
+
+def test_a_sweep_runs_all_and_skips_what_is_done(book, capfd):
+    book.notebook("10_stage", "assert mask_ratio < 0.9, 'too high'", FINISH)
+    book.preset("10_stage", "sweep_ratio", "grid:\n  mask_ratio: [0.95, 0.5]\n")
+    assert book.iv("run", "10", "sweep_ratio", "--dry") == 0
+    said = capfd.readouterr().out
+    assert "mask_ratio=0.95" in said and "mask_ratio=0.5" in said and said.count("new") == 2
+    assert not book.folders("10_stage")
+    assert book.iv("run", "10", "sweep_ratio") == 1  # the first fails, the second still runs
+    assert {folder.name.split("-")[0] for folder in book.folders("10_stage")} == {"sweep_ratio"}
+    assert sorted(run_folder.state(folder) for folder in book.folders("10_stage")) == ["done", "failed"]
+    capfd.readouterr()
+    book.iv("run", "10", "sweep_ratio", "--dry")
+    assert "done" in capfd.readouterr().out
+
+
+# What follows needs no kernel: `start` as JupyterLab calls it.
+
+
+def namespace(**changed) -> dict:
+    found = {name: parameter.default for name, parameter in params.read("10").items()}
+    return found | changed
+
+
+def test_start_in_a_finished_folder_begins_afresh(book):
+    book.notebook("10_stage")
+    first = run_folder.start("10_stage", namespace())
+    (first.checkpoints / "weights").write_text("x")
+    assert run_folder.start("10_stage", namespace()).dir == first.dir  # unfinished: resumed
+    assert (first.dir / "checkpoints/weights").exists()
+    first.finish({"loss": 1.0})
+    assert first.dir.name.startswith("tiny-") and run_folder.is_done(first.dir)
+    run_folder.start("10_stage", namespace())
+    assert not run_folder.is_done(first.dir) and not (first.dir / "checkpoints/weights").exists()
+    assert (first.dir / "previous/checkpoints/weights").exists()
+    lock.release(first.dir)
+
+
+def test_start_finds_the_preset_with_the_same_values(book):
+    book.notebook("10_stage")
+    book.preset("10_stage", "paper", "lr: 0.5\n")
+    assert run_folder.start("10_stage", namespace(lr=0.5)).label == "paper"
+    assert run_folder.start("10_stage", namespace(lr=0.6)).label == "custom"
+
+
+def test_start_checks_what_lab_and_papermill_hand_it(book):
+    book.notebook("10_stage")
+    for wrong, says in (
+        ({"lr": "1e-4"}, "write 1.0e-4"),
+        ({"mask_ratio": 2.0}, "must be in"),
+        ({"mode": "x"}, "one of"),
+    ):
+        with pytest.raises(ParameterError, match=says):
+            run_folder.start("10_stage", namespace(**wrong))
+    incomplete = namespace()
+    del incomplete["seed"]
+    with pytest.raises(ParameterError, match="seed is not set: run the parameters cell"):
+        run_folder.start("10_stage", incomplete)
+    with pytest.raises(ParameterError, match="lrr is not a parameter"):
+        run_folder.start("10_stage", namespace(In=["", "# Parameters\nlrr = 0.5\n"]))
+    assert not book.folders("10_stage")
+
+
+def test_start_seeds_every_generator(book):
+    book.notebook("10_stage")
+    drawn = []
+    for seed in (1, 1, 2):
+        run_folder.start("10_stage", namespace(seed=seed))
+        drawn.append((np.random.rand(), torch.rand(1).item()))
+    assert drawn[0] == drawn[1] and drawn[0][0] != drawn[2][0] and drawn[0][1] != drawn[2][1]
+
+
+def test_run_dir_can_be_chosen(book):
+    book.notebook("10_stage")
+    begun = run_folder.start("10_stage", namespace(run_dir="elsewhere/mine"))
+    assert begun.dir == book.root / "elsewhere/mine"
+
+
+@pytest.mark.parametrize(
+    "metrics, says",
+    [
+        ({"good": 1.0, "loss": float("nan")}, "'loss' is nan"),
+        ({"loss": float("inf")}, "'loss' is inf"),
+        ({"loss": torch.tensor(float("nan"))}, "'loss' is nan"),
+        ({"losses": [1.0]}, "'losses' is list"),
+        ({"losses": np.ones(2)}, "'losses' is ndarray"),
+        ({"wall_seconds": 1}, "'wall_seconds': the name is taken"),
+    ],
+)
+def test_finish_refuses_what_is_no_result(book, metrics, says):
+    book.notebook("10_stage")
+    begun = run_folder.start("10_stage", namespace())
+    with pytest.raises(ValueError, match=says):
+        begun.finish(metrics)
+    assert not run_folder.is_done(begun.dir)
+
+
+def test_finish_takes_numpy_and_torch_scalars(book):
+    book.notebook("10_stage")
+    begun = run_folder.start("10_stage", namespace())
+    begun.finish({"a": np.float32(0.5), "b": torch.tensor(2), "c": np.bool_(True), "d": "shapes", "e": 3})
+    found = read(begun.dir / "metrics.json")
+    assert [found[name] for name in "abcde"] == [0.5, 2, True, "shapes", 3]
+    assert not list(begun.dir.glob("*.tmp"))
+
+
+def test_upstream_is_none_for_scratch(book):
+    book.notebook("30_task", parameters='encoder: str = "scratch"  # start; encoder\n')
+    begun = run_folder.start("30_task", {"encoder": "scratch"})
+    assert begun.upstream("encoder") is None
+    assert begun.seed == 0
+
+
+def test_a_lock_is_taken_again_by_the_same_process_only_once(tmp_path):
+    lock.acquire(tmp_path)
+    lock.acquire(tmp_path)
+    lock.release(tmp_path)
+    assert not lock.is_held(tmp_path)
+    with open(tmp_path / ".lock") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="in use"):
+            lock.acquire(tmp_path)
