@@ -113,8 +113,8 @@ def _tilt(rng) -> float:
 
 def _slide(dx: float, dy: float):
     def motion(rng, p):
-        length, radius = rng.uniform(0.32, 0.5), rng.uniform(0.2, 0.27)
-        cx, cy = rng.uniform(0.44, 0.56, 2) + rng.uniform(-0.1, 0.1, 2) * np.array([dy, dx])
+        length, radius = rng.uniform(0.55, 0.8), rng.uniform(0.2, 0.27)
+        cx, cy = rng.uniform(0.46, 0.54, 2) + rng.uniform(-0.12, 0.12, 2) * np.array([dy, dx])
         shift = (p - 0.5) * length
         return [_track(p, cx + dx * shift, cy + dy * shift, radius, _tilt(rng))]
 
@@ -122,19 +122,19 @@ def _slide(dx: float, dy: float):
 
 
 def _turn(rng, p):
-    amount = rng.uniform(0.6, 1.1) * np.pi
+    amount = rng.uniform(0.8, 1.3) * np.pi
     x, y = rng.uniform(0.4, 0.6, 2)
     return [_track(p, x, y, rng.uniform(0.25, 0.34), _tilt(rng) + amount * p)]
 
 
 def _grow(rng, p):
     x, y = rng.uniform(0.4, 0.6, 2)
-    small, big = rng.uniform(0.1, 0.16), rng.uniform(0.3, 0.4)
+    small, big = rng.uniform(0.08, 0.14), rng.uniform(0.36, 0.46)
     return [_track(p, x, y, small + (big - small) * p, _tilt(rng))]
 
 
 def _apart(rng, p):
-    heading, near, far = _tilt(rng), rng.uniform(0.12, 0.16), rng.uniform(0.3, 0.38)
+    heading, near, far = _tilt(rng), rng.uniform(0.1, 0.14), rng.uniform(0.36, 0.46)
     reach = near + (far - near) * p
     cx, cy = rng.uniform(0.46, 0.54, 2)
     ux, uy = np.cos(heading), np.sin(heading)
@@ -157,7 +157,7 @@ def _cover(rng, p):
 
 
 def _orbit(rng, p):
-    begin, sweep = _tilt(rng), rng.uniform(1.0, 1.6) * np.pi
+    begin, sweep = _tilt(rng), rng.uniform(1.2, 1.7) * np.pi
     cx, cy, reach = *rng.uniform(0.46, 0.54, 2), rng.uniform(0.3, 0.36)
     angle = begin + sweep * p
     centre = _track(p, cx, cy, rng.uniform(0.14, 0.18), _tilt(rng))
@@ -169,7 +169,7 @@ def _orbit(rng, p):
 
 def _push(rng, p):
     """The first thing runs into the second, then both go on together."""
-    heading, radius, travel = _tilt(rng), rng.uniform(0.12, 0.16, 2), rng.uniform(0.45, 0.6)
+    heading, radius, travel = _tilt(rng), rng.uniform(0.12, 0.16, 2), rng.uniform(0.6, 0.8)
     touch = rng.uniform(0.35, 0.55)
     along = -travel / 2 + travel * p
     contact = -travel / 2 + travel * touch + radius.sum()
@@ -258,24 +258,15 @@ def _progress(rng, frames: int, start: int, stop: int) -> np.ndarray:
     return p * p * (3 - 2 * p) if rng.random() < 0.5 else p
 
 
-def _background(rng, frames: int, contrast: float, drift: float) -> Background:
+def _background(rng, frames: int, contrast: float, drift: float, waves: int) -> Background:
     base = rng.uniform(0.25, 0.6) + rng.uniform(-0.08, 0.08, 3)
     heading, speed = _tilt(rng), rng.uniform(0, drift)
     time = np.arange(frames) - (frames - 1) / 2
-    waves = np.stack(
-        [
-            [
-                rng.uniform(0.4, 1.6) * np.cos(a),
-                rng.uniform(0.4, 1.6) * np.sin(a),
-                rng.uniform(0, 1),
-                rng.uniform(0.3, 1),
-                m,
-            ]
-            for a, m in zip(rng.uniform(0, 2 * np.pi, 3), (0.0, 0.5, 1.0))
-        ]
-    )
+    angles, pitch = rng.uniform(0, 2 * np.pi, waves), rng.uniform(0.3, 0.7, waves)
+    phase, size, mix = rng.uniform(0, 1, waves), rng.uniform(0.6, 1, waves), np.linspace(0, 1, waves)
+    gratings = np.stack([pitch * np.cos(angles), pitch * np.sin(angles), phase, size, mix], -1)
     offsets = speed * time[:, None] * np.array([np.cos(heading), np.sin(heading)])
-    return Background(base, contrast * rng.uniform(-1, 1, 3), waves, offsets)
+    return Background(base, contrast * rng.uniform(-1, 1, 3), gratings, offsets)
 
 
 def _looks(rng, count: int, **fixed: str | None) -> list[dict[str, str]]:
@@ -304,11 +295,13 @@ def make_scene(
     texture: str | None = None,
     contrast: float = 0.12,
     drift: float = 0.01,
+    waves: int = 1,
 ) -> Scene:
     """A scene that is a pure function of its arguments.
 
     The action takes place in frames [start, stop); the things rest before and after. `shape`, `colour` and `texture` pin the
-    first actor's looks. `contrast` is the background's, `drift` its largest speed in frame widths a frame.
+    first actor's looks. `contrast` is the background's, `drift` its largest speed in frame widths a frame, `waves` the number
+    of gratings that it is made of.
     `make_scene(s, a)` played backwards is exactly `make_scene(s, partner of a)`.
     """
     kind, rng = ACTIONS[action], np.random.default_rng(seed)
@@ -318,7 +311,7 @@ def make_scene(
     looks = _looks(rng, len(tracks), shape=shape, colour=colour, texture=texture)
     things = tuple(Thing(track=track, **look) for track, look in zip(tracks, looks))
     forward = kind.partner if kind.backwards else action
-    scene = Scene(forward, frames, first, last, things, _background(rng, frames, contrast, drift))
+    scene = Scene(forward, frames, first, last, things, _background(rng, frames, contrast, drift, waves))
     return scene.reversed() if kind.backwards else scene
 
 
