@@ -1,30 +1,35 @@
-"""Annotations of the embedded dataset in the formats of the datasets that it stands for, one function a part of it."""
+"""Annotations of the embedded clips in the formats of the datasets that they stand for, one function a part.
+
+What is said about a clip comes from its scene, which is made again from its seed; the video files are not read.
+"""
 
 from pathlib import Path
 
-from ivcore.data import formats, scenes, shapes
+from ivcore.data import formats, scenes, shape_questions, shape_timelines, shapes
+
+_CAPTION_STYLES = 5
 
 
 def write(part: str, config: shapes.Shapes, folder: Path) -> None:
-    """Writes the annotation files of one part; the videos need not be there."""
+    """Writes the annotation files of one part into the dataset's folder."""
     _PARTS[part](config, folder)
+
+
+def labelled(folder: Path, video: shapes.Video, classes) -> formats.LabelledVideo:
+    return formats.LabelledVideo(str(folder / video.file), classes.index(video.action))
 
 
 def _clips(config: shapes.Shapes, folder: Path) -> None:
     formats.write_class_names(folder / "classes.txt", config.actions)
     templates = [formats.plain_template(_template(action)) for action in config.actions]
     formats.write_ssv2_labels(folder / "ssv2-labels.json", templates)
-    clips = shapes.clips(config)
     for split, released in (("train", "train"), ("val", "validation"), ("test", "test")):
-        chosen = [video for video in clips if video.split == split]
-        labelled = [_labelled(folder, video, config.actions) for video in chosen]
-        formats.write_kinetics_csv(folder / f"{split}.csv", labelled)
+        chosen = [video for video in shapes.clips(config) if video.split == split]
+        if chosen:
+            videos = [labelled(folder, video, config.actions) for video in chosen]
+            formats.write_kinetics_csv(folder / f"{split}.csv", videos)
         something = [_something(config, folder, video) for video in chosen]
         formats.write_ssv2_json(folder / f"ssv2-{released}.json", something)
-
-
-def _labelled(folder: Path, video: shapes.Video, classes) -> formats.LabelledVideo:
-    return formats.LabelledVideo(str(folder / video.file), classes.index(video.action))
 
 
 def _template(action: str) -> str:
@@ -38,4 +43,54 @@ def _something(config: shapes.Shapes, folder: Path, video: shapes.Video) -> form
     return formats.SomethingVideo(video.id, path, label, scene.caption(), _template(video.action), things)
 
 
-_PARTS = {"clips": _clips}
+def _zero_shot(config: shapes.Shapes, folder: Path) -> None:
+    """The classes are all pairs of a shape and an action, "a star slides to the left"; the clips show held-out ones only."""
+    pairs = [(shape, action) for shape in scenes.SHAPES for action in config.actions]
+    names = [scenes.ACTIONS[action].phrase.format(f"a {shape}", "something") for shape, action in pairs]
+    formats.write_class_names(folder / "zero_shot_classes.txt", names)
+    videos = [
+        formats.LabelledVideo(str(folder / video.file), pairs.index((video.shots[0].shape, video.action)))
+        for video in shapes.held_out_clips(config)
+    ]
+    formats.write_kinetics_csv(folder / "zero_shot.csv", videos)
+
+
+def _open_set(config: shapes.Shapes, folder: Path) -> None:
+    formats.write_class_names(folder / "known_classes.txt", config.actions)
+    formats.write_class_names(folder / "unknown_classes.txt", config.unknown_actions)
+    for split, name in (("train", "known_train"), ("val", "known_val"), ("test", "known_test")):
+        chosen = [video for video in shapes.clips(config) if video.split == split]
+        videos = [labelled(folder, video, config.actions) for video in chosen]
+        formats.write_kinetics_csv(folder / f"{name}.txt", videos)
+    unknown = [labelled(folder, video, config.unknown_actions) for video in shapes.unknown_clips(config)]
+    formats.write_kinetics_csv(folder / "unknown_test.txt", unknown)
+
+
+def _captions(config: shapes.Shapes, folder: Path) -> None:
+    """Five sentences a clip. A test split has every sentence once, or a query would have several right answers."""
+    videos, rows = [], {"train": [], "val": {}, "test": {}}
+    for video in shapes.clips(config):
+        scene = video.shots[0].scene(config)
+        captions = tuple(scene.caption(style) for style in range(_CAPTION_STYLES))
+        split = "validate" if video.split == "val" else video.split
+        videos.append(formats.CaptionedVideo(video.id, str(folder / video.file), captions, split))
+        if video.split == "train":
+            rows["train"].append(formats.SplitRow(video.id))
+        else:
+            rows[video.split].setdefault(captions[0], formats.SplitRow(video.id, captions[0]))
+    formats.write_msrvtt_json(folder / "msrvtt.json", videos)
+    formats.write_msrvtt_csv(folder / "msrvtt_train.csv", rows["train"])
+    for split in ("val", "test"):
+        formats.write_msrvtt_csv(folder / f"msrvtt_{split}.csv", rows[split].values())
+
+
+_PARTS = {
+    "clips": _clips,
+    "zero_shot": _zero_shot,
+    "open_set": _open_set,
+    "captions": _captions,
+    "qa": shape_questions.write_qa,
+    "choice": shape_questions.write_choice,
+    "untrimmed": shape_timelines.write_segments,
+    "ava": shape_timelines.write_ava,
+}

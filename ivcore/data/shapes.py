@@ -4,12 +4,12 @@
 
     clips      videos/video<N>.mp4 with train.csv, val.csv, test.csv, classes.txt (Kinetics) and ssv2-*.json (Something-Something)
     zero_shot  videos/heldout<N>.mp4 of (shape, action) pairs that no other part shows: zero_shot.csv, zero_shot_classes.txt
-    open_set   known_{train,val}.txt of the clips above; videos/unknown<N>.mp4 of further actions in unknown_val.txt (UCF101 lists)
+    open_set   known_{train,val,test}.txt of the clips above; videos/unknown<N>.mp4 of further actions in unknown_test.txt (UCF101 lists)
     captions   msrvtt.json, msrvtt_train.csv, msrvtt_val.csv, msrvtt_test.csv (MSR-VTT)
     qa         qa_{train,val,test}.jsonl, train_ans2label.json (MSRVTT-QA)
     choice     choice_{val,test}.jsonl, five options, the reversed action among them (MSR-VTT multiple choice)
     untrimmed  untrimmed/<id>.mp4 of several shots with rests between the actions: activitynet.json (ActivityNet)
-    ava        ava_{train,val}.csv of those videos, a keyframe a second, with ava_actions.pbtxt and excluded timestamps (AVA)
+    ava        ava_{train,val}.csv, a keyframe a second, ava_{train,val}_excluded_timestamps.csv, ava_actions.pbtxt (AVA)
 
 Appearance gives nothing away between an action and its time reversal. In val and test both are made from the same scene, so
 whatever ignores the order of the frames scores exactly one half on such a pair. In train every clip has a scene of its own.
@@ -102,6 +102,7 @@ def _require_listed(field: str, values: tuple[str, ...], allowed: tuple[str, ...
 
 
 _RENDERER = ("scenes.py", "shapes.py", "mp4.py")
+_ANNOTATOR = ("shape_annotations.py", "shape_questions.py", "shape_timelines.py")
 
 
 @cache
@@ -260,7 +261,7 @@ def build(config: Shapes | None = None, *, workers: int | None = None) -> Path:
             shape_workers.render(config, folder, workers)
             for part in config.parts:
                 shape_annotations.write(part, config, folder)
-                (folder / f"{part}.complete").write_text(_code("shape_annotations.py"))
+                (folder / f"{part}.complete").write_text(_code(*_ANNOTATOR))
     return folder
 
 
@@ -270,7 +271,7 @@ def _missing(folder: Path, config: Shapes) -> tuple[str, ...]:
 
 
 def _is_complete(mark: Path) -> bool:
-    return mark.exists() and mark.read_text() == _code("shape_annotations.py")
+    return mark.exists() and mark.read_text() == _code(*_ANNOTATOR)
 
 
 def render_file(config: Shapes, video: Video, folder: Path) -> None:
