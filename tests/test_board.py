@@ -1,0 +1,119 @@
+"""The leaderboard: seeds are averaged, differences from the preset named, data sources never mistaken."""
+
+import csv
+
+import pytest
+from workbook import Workbook
+
+from ivcore import board, run, run_folder
+
+TASK = """\
+seed: int = 0  # of every generator
+lr: float = 0.1  # peak
+train: str = ""  # training clips; file kinetics_csv
+encoder: str = ""  # what to start from; encoder
+"""
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    made = Workbook(tmp_path, monkeypatch)
+    made.notebook("10_stage")
+    made.notebook("30_task", parameters=TASK)
+    (tmp_path / "k400.csv").write_text("a.mp4 0\n")
+    return made
+
+
+def finished(notebook, metrics, preset="tiny", **overrides):
+    job = run.jobs(notebook, preset, overrides)[0]
+    folder = job.folder
+    run_folder.write_params(folder, job.values)
+    run_folder.write_json(
+        folder / "metrics.json", metrics | {"wall_seconds": 90.0, "notebook": folder.parent.name}
+    )
+    return folder
+
+
+def test_seeds_are_one_line_with_their_spread(book):
+    for seed, top1 in ((0, 0.5), (1, 0.6), (2, 0.7)):
+        finished("30", {"top1": top1, "how": "linear"}, seed=seed)
+    (line,) = board.aggregate(board.rows("30"))
+    assert line == {
+        "run": "tiny",
+        "data": board.SHAPES,
+        "seeds": 3,
+        "top1": "0.6 ± 0.1",
+        "how": "linear",
+        "time": "1.5 min",
+    }
+
+
+def test_runs_that_differ_in_more_than_the_seed_are_told_apart(book):
+    finished("30", {"top1": 0.5})
+    finished("30", {"top1": 0.7}, lr=0.3)
+    assert {line["run"]: line["top1"] for line in board.aggregate(board.rows())} == {
+        "tiny": "0.5",
+        "tiny, lr=0.3": "0.7",
+    }
+
+
+def test_a_sweep_names_its_axes_and_not_what_is_common(book):
+    book.preset("30_task", "sweep_lr", "seed: 4\ngrid:\n  lr: [0.2, 0.4]\n")
+    for job in run.jobs("30", "sweep_lr"):
+        run_folder.write_params(job.folder, job.values)
+        run_folder.write_json(job.folder / "metrics.json", {"top1": job.values["lr"]})
+    assert sorted(row.name for row in board.rows("30")) == ["sweep_lr, lr=0.2", "sweep_lr, lr=0.4"]
+
+
+def test_the_data_source_is_named(book):
+    finished("30", {"top1": 0.5})
+    finished("30", {"top1": 0.8}, train="k400.csv")
+    finished("30", {"top1": 0.6, "data": "Meta-World"}, lr=0.3)
+    found = {line["top1"]: line["data"] for line in board.aggregate(board.rows("30"))}
+    assert found == {"0.5": "moving shapes (generated)", "0.8": "k400.csv", "0.6": "Meta-World"}
+
+
+def test_an_upstream_encoder_is_named_by_its_run(book):
+    upstream = finished("10", {"loss": 1.0})
+    finished("30", {"top1": 0.9}, encoder=str(upstream))
+    (line,) = board.aggregate(board.rows("30"))
+    assert line["run"] == "tiny, encoder=10/tiny"
+
+
+def test_unfinished_runs_have_a_table_of_their_own(book, capsys):
+    finished("30", {"top1": 0.5})
+    job = run.jobs("30", "tiny", {"lr": "0.7"})[0]
+    run_folder.write_params(job.folder, job.values)
+    run_folder.write_json(
+        job.folder / "error.json", {"kind": "failed", "exception": "ValueError", "message": "no\nmore"}
+    )
+    assert board.unfinished() == [
+        {"notebook": "30_task", "run": "tiny, lr=0.7", "state": "failed", "why": "failed: ValueError: no"}
+    ]
+    assert book.iv("board") == 0
+    said = capsys.readouterr().out
+    assert "without a result" in said and said.index("30_task") < said.index("without a result")
+
+
+def test_files_hold_every_metric_and_parameter(book, capsys):
+    metrics = {f"metric{i}": float(i) for i in range(9)}
+    folder = finished("30", metrics)
+    assert book.iv("board", "30") == 0
+    assert "metric8" not in capsys.readouterr().out  # a terminal is only so wide
+    text = (book.root / "outputs/leaderboard.md").read_text()
+    assert "| metric8" in text and "## 30_task" in text and "moving shapes (generated)" in text
+    with open(book.root / "outputs/leaderboard.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["run"] == folder.name and row["metric8"] == "8.0" and row["param.lr"] == "0.1"
+
+
+def test_an_empty_board_says_what_to_type(book, capsys):
+    assert book.iv("board") == 0
+    assert "iv run 10 tiny" in capsys.readouterr().out
+
+
+def test_results_of_a_notebook_that_has_gone_stay(book):
+    finished("30", {"top1": 0.5})
+    (book.root / "notebooks/30_task.ipynb").unlink()
+    (line,) = board.aggregate(board.rows())
+    assert line["top1"] == "0.5"

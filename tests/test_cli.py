@@ -1,0 +1,102 @@
+"""The `iv` command as a user types it: exit status, one line a mistake, and fast."""
+
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+from workbook import Workbook
+
+from ivcore import params, run, run_folder
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    made = Workbook(tmp_path, monkeypatch)
+    made.notebook("10_stage")
+    made.preset("10_stage", "paper", "lr: 1.5e-4\n")
+    (tmp_path / "broken.csv").write_text("a.mp4 0\nb.mp4\n")
+    return made
+
+
+@pytest.mark.parametrize(
+    "given, names",
+    [
+        ("mask_ration=0.5", "mask_ratio"),
+        ("lr=abc", "lr"),
+        ("mask_ratio=1.5", "mask_ratio"),
+        ("annotations=missing.csv", "annotations"),
+        ("annotations=broken.csv", "broken.csv:2"),
+    ],
+)
+def test_a_mistake_costs_one_line_and_less_than_three_seconds(book, given, names):
+    began = time.monotonic()
+    process = book.process("ivcore.cli", "run", "10", "tiny", "-p", given)
+    out, said = process.communicate(timeout=60)
+    assert time.monotonic() - began < 3
+    assert process.returncode == 2 and out == ""
+    assert said.count("\n") == 1 and said.startswith("iv: ") and names in said
+    assert not book.folders("10_stage")
+
+
+def test_a_mistake_in_the_commands_form(book, capsys):
+    assert book.iv("run", "10", "-p", "lr") == 2
+    assert "-p lr: expected NAME=VALUE" in capsys.readouterr().err
+    assert book.iv("run", "10", "papre") == 2
+    assert "did you mean paper?" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as left:
+        book.iv("rum", "10")
+    assert left.value.code == 2
+
+
+def test_list_shows_claims_presets_and_states(book, capsys):
+    job = run.jobs("10")[0]
+    run_folder.write_params(job.folder, job.values)
+    assert book.iv("list") == 0
+    said = capsys.readouterr().out
+    assert "10_stage: A test" in said and "It shows that notebooks run." in said
+    assert re.search(r"tiny +part +outputs/10_stage/tiny-", said) and re.search(r"paper +-", said)
+    run_folder.write_json(job.folder / "metrics.json", {"loss": 1})
+    other = run.jobs("10", "tiny", {"seed": "1"})[0]
+    run_folder.write_params(other.folder, other.values)
+    run_folder.write_json(other.folder / "error.json", {})
+    book.iv("list")
+    said = capsys.readouterr().out
+    assert re.search(r"tiny +done", said) and "others:      1 failed" in said
+
+
+def test_list_survives_a_preset_whose_files_are_elsewhere(book, capsys):
+    book.preset("10_stage", "cluster", "annotations: /data/train.csv\n")
+    assert book.iv("list") == 0
+    assert re.search(r"cluster +not here: annotations", capsys.readouterr().out)
+
+
+def test_params_shows_what_may_be_given(book, capsys):
+    assert book.iv("params", "10", "paper") == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("mask_ratio"))
+    assert "float" in line and "in [0, 1)" in line and "share of tubelets hidden" in line
+
+
+def test_doctor_names_device_and_video(capsys):
+    from ivcore import cli
+
+    assert cli.main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    for word in ("python", "torch", "cores", "GPU", "video", "Slurm", "EGL", "disk"):
+        assert word in said
+    assert "PyAV" in said
+
+
+def test_python_m_runs_the_same_command(book):
+    process = book.process("ivcore.run", "10", "--dry")
+    out, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "outputs/10_stage/tiny-" + params.digest("10", params.resolve("10")) in out
+
+
+def test_the_console_script_is_installed():
+    from pathlib import Path
+
+    script = Path(sys.executable).with_name("iv")
+    assert subprocess.run([script, "--help"], capture_output=True, timeout=60).returncode == 0
