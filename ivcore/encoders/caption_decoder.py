@@ -1,0 +1,298 @@
+"""Caption decoders: from the text encoder's tokens and the clip's tokens to the next word (paper 3.1.2, 3.2).
+
+Two shapes. `CaptionDecoder` is the one the released code has, made of CoCa's blocks (arXiv 2205.01917): learnt queries pool the clip,
+one key-value head is shared, attention and feed-forward run side by side. `PlainCaptionDecoder` is the one the paper describes: a
+standard six-layer transformer decoder of width 768 with a two-layer MLP. Both answer to
+
+    decoder(text_tokens (B, L, C), video_tokens) -> logits (B, L, vocabulary)
+    cache = decoder.new_cache(video_tokens, batch); decoder.step(newest text token (B, 1, C), cache) -> logits (B, vocabulary)
+
+Video tokens are (B, M, Cv), or (1+hw, B, T, Cv) as published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from ivcore.encoders.attention import attend
+from ivcore.encoders.clip import Attention, Cache, extend
+from ivcore.encoders.intermediates import Seen, answer, note, start
+from ivcore.errors import ParameterError
+
+
+@dataclass
+class DecoderCache:
+    """Keys and values of each layer: of the clip, and of the words so far."""
+
+    clip: list[tuple[Tensor, Tensor]]
+    words: list[Cache]
+
+    def select(self, rows: Tensor) -> DecoderCache:
+        """The cache for other rows of the batch (beam search)."""
+        return DecoderCache([(k[rows], v[rows]) for k, v in self.clip], select_rows(self.words, rows))
+
+
+def select_rows(cache: list[Cache], rows: Tensor) -> list[Cache]:
+    """The words' keys and values for other rows of the batch."""
+    return [[(k[rows], v[rows]) for k, v in layer] for layer in cache]
+
+
+def flat_video_tokens(tokens: Tensor, batch: int) -> Tensor:
+    """(B, M, C) or the published (1+hw, B, T, C) -> (B, M, C); the order of tokens does not matter to attention."""
+    if tokens.dim() == 3 and len(tokens) == batch:
+        return tokens
+    if tokens.dim() == 4 and tokens.shape[1] == batch:
+        return rearrange(tokens, "l b t c -> b (l t) c")
+    raise ParameterError(
+        f"video tokens: expected (B, M, C) or (1+hw, B, T, C) for {batch} texts, got {tuple(tokens.shape)}"
+    )
+
+
+# --- the published decoder -------------------------------------------------------------------------------------------
+
+
+class ScaleNorm(nn.Module):
+    """LayerNorm with a learnt scale `gamma` and a constant shift `beta` (a buffer, zero in real use)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(width))
+        self.register_buffer("beta", torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, x.shape[-1:], self.gamma, self.beta)
+
+
+class SwiGLU(nn.Module):
+    """silu(second half) * first half."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, gate = x.chunk(2, dim=-1)
+        return F.silu(gate) * x
+
+
+class Rotary(nn.Module):
+    """Rotary positions (arXiv 2104.09864) on heads (B, h, N, d); dimension i turns with i + d/2."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.register_buffer("inv_freq", 10000.0 ** -(torch.arange(0, width, 2).float() / width))
+
+    def forward(self, x: Tensor, begin: int = 0) -> Tensor:
+        angle = torch.arange(begin, begin + x.shape[-2], device=x.device)[:, None] * self.inv_freq
+        cos, sin = (torch.cat((y, y), dim=-1).to(x.dtype) for y in (angle.cos(), angle.sin()))
+        first, second = x.chunk(2, dim=-1)
+        return x * cos + torch.cat((-second, first), dim=-1) * sin
+
+
+def _shared_head(q: Tensor, k: Tensor, v: Tensor, heads: int, causal: bool, seen: Seen, name: str) -> Tensor:
+    """Multi-query attention: q (B, heads, N, d) over one head of keys and values (B, 1, M, d) -> (B, N, heads*d)."""
+    return attend(
+        q, k.expand(-1, heads, -1, -1), v.expand(-1, heads, -1, -1), causal=causal, seen=seen, name=name
+    )
+
+
+class ParallelBlock(nn.Module):
+    """Causal attention with one key-value head, and a SwiGLU feed-forward beside it, from one projection of one norm."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads, self.split = heads, (width, width // heads, width // heads, 8 * width)
+        self.norm = ScaleNorm(width)
+        self.rotary_emb = Rotary(width // heads)
+        self.fused_attn_ff_proj = nn.Linear(width, sum(self.split), bias=False)
+        self.attn_out = nn.Linear(width, width, bias=False)
+        self.ff_out = nn.Sequential(SwiGLU(), nn.Linear(4 * width, width, bias=False))
+
+    def forward(self, x: Tensor, seen: Seen = None, cache: Cache | None = None) -> Tensor:
+        q, k, v, ff = self.fused_attn_ff_proj(self.norm(x)).split(self.split, dim=-1)
+        begin = cache[0][0].shape[-2] if cache else 0
+        q = self.rotary_emb(rearrange(q, "b n (h d) -> b h n d", h=self.heads), begin)
+        k, v = self.rotary_emb(k[:, None], begin), v[:, None]
+        if cache is not None:
+            k, v = extend(cache, k, v)
+        attended = _shared_head(q, k, v, self.heads, cache is None, seen, "word_attention")
+        return self.attn_out(attended) + self.ff_out(ff)
+
+
+class CrossBlock(nn.Module):
+    """Attention over the clip with one key-value head; with `feedforward` a SwiGLU feed-forward beside it."""
+
+    def __init__(self, width: int, context: int, heads: int, *, norm_context=False, feedforward=True):
+        super().__init__()
+        self.heads = heads
+        self.norm = ScaleNorm(width)
+        self.context_norm = ScaleNorm(context) if norm_context else nn.Identity()
+        self.to_q = nn.Linear(width, width, bias=False)
+        self.to_kv = nn.Linear(context, 2 * (width // heads), bias=False)
+        self.to_out = nn.Linear(width, width, bias=False)
+        self.ff = None
+        if feedforward:
+            parts = nn.Linear(width, 8 * width, bias=False), SwiGLU(), nn.Linear(4 * width, width, bias=False)
+            self.ff = nn.Sequential(*parts)
+
+    def keys_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, M, C) -> keys and values (B, 1, M, d)."""
+        return self.to_kv(self.context_norm(context))[:, None].chunk(2, dim=-1)
+
+    def forward(
+        self, x: Tensor, keys_values: tuple[Tensor, Tensor], seen: Seen = None, name: str = "clip_attention"
+    ) -> Tensor:
+        x = self.norm(x)
+        q = rearrange(self.to_q(x), "b n (h d) -> b h n d", h=self.heads)
+        out = self.to_out(_shared_head(q, *keys_values, self.heads, False, seen, name))
+        return out if self.ff is None else out + self.ff(x)
+
+
+class Residual(nn.Module):
+    """x + fn(x, ...), under the published name `fn`."""
+
+    def __init__(self, fn: nn.Module):
+        super().__init__()
+        self.fn = fn
+
+    def forward(self, x: Tensor, *args) -> Tensor:
+        return x + self.fn(x, *args)
+
+
+class CaptionDecoder(nn.Module):
+    """The released decoder. `vocabulary=0` leaves the predictor out: the output is the last layer's tokens."""
+
+    offers = ("pooled_visual_tokens", "tokens", "word_attention", "clip_attention", "pooling_attention")
+
+    def __init__(
+        self, width=768, vision_width=1024, layers=4, heads=12, vocabulary=49408, visual_queries=256
+    ):
+        super().__init__()
+        self.visual_queries = nn.Parameter(torch.randn(visual_queries, width))
+        self.visual_attn_pooler = CrossBlock(width, vision_width, heads, norm_context=True, feedforward=False)
+        self.visual_pooler_norm = nn.LayerNorm(width)
+        self.text_norm = nn.LayerNorm(width)
+        self.multimodal_layers = nn.ModuleList(
+            nn.ModuleList([Residual(ParallelBlock(width, heads)), Residual(CrossBlock(width, width, heads))])
+            for _ in range(layers)
+        )
+        self.predictor = nn.Identity()
+        if vocabulary:
+            hidden = nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width)
+            self.predictor = nn.Sequential(nn.LayerNorm(width), *hidden, nn.Linear(width, vocabulary))
+
+    def forward(self, text_tokens: Tensor, video_tokens: Tensor, want: tuple[str, ...] = ()):
+        """(B, L, C) and video tokens -> logits (B, L, vocabulary); position i knows words up to i."""
+        seen = start(want, self.offers)
+        pooled = self.pool(flat_video_tokens(video_tokens, len(text_tokens)), seen)
+        x = self.text_norm(text_tokens)
+        for words, clip in self.multimodal_layers:
+            x = clip(words(x, seen), clip.fn.keys_values(pooled), seen)
+            note(seen, "tokens", x)
+        return answer(self.predictor(x), seen)
+
+    def pool(self, video_tokens: Tensor, seen: Seen = None) -> Tensor:
+        """(B, M, Cv) -> (B, visual_queries, C): what the decoder sees of the clip."""
+        pooler = self.visual_attn_pooler
+        queries = self.visual_queries.expand(len(video_tokens), -1, -1)
+        pooled = self.visual_pooler_norm(
+            pooler(queries, pooler.keys_values(video_tokens), seen, "pooling_attention")
+        )
+        note(seen, "pooled_visual_tokens", pooled)
+        return pooled
+
+    def new_cache(self, video_tokens: Tensor, batch: int) -> DecoderCache:
+        """Everything about the clip, computed once; no words yet."""
+        pooled = self.pool(flat_video_tokens(video_tokens, batch))
+        return DecoderCache(
+            [clip.fn.keys_values(pooled) for _, clip in self.multimodal_layers],
+            [[] for _ in self.multimodal_layers],
+        )
+
+    def step(self, text_token: Tensor, cache: DecoderCache) -> Tensor:
+        """The newest text token (B, 1, C) -> logits of the next word (B, vocabulary)."""
+        x = self.text_norm(text_token)
+        for (words, clip), known, said in zip(self.multimodal_layers, cache.clip, cache.words, strict=True):
+            x = clip(words(x, None, said), known)
+        return self.predictor(x)[:, 0]
+
+
+# --- the decoder as the paper describes it ---------------------------------------------------------------------------
+
+
+class ClipAttention(nn.Module):
+    """Standard multi-head attention over the clip's tokens."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.query, self.out = nn.Linear(width, width), nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+
+    def keys_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, M, C) -> keys and values (B, heads, M, d)."""
+        k, v = self.key_value(context).chunk(2, dim=-1)
+        return tuple(rearrange(y, "b m (h d) -> b h m d", h=self.heads) for y in (k, v))
+
+    def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor], seen: Seen = None) -> Tensor:
+        q = rearrange(self.query(x), "b n (h d) -> b h n d", h=self.heads)
+        return self.out(attend(q, *keys_values, seen=seen, name="clip_attention"))
+
+
+class PlainLayer(nn.Module):
+    """Pre-norm decoder layer: causal attention, attention over the clip, feed-forward."""
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        super().__init__()
+        self.words, self.clip = Attention(width, heads, causal=True), ClipAttention(width, heads)
+        self.norm_words, self.norm_clip, self.norm_mlp = (nn.LayerNorm(width) for _ in range(3))
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, x: Tensor, keys_values: tuple[Tensor, Tensor], seen: Seen = None, cache: Cache | None = None
+    ) -> Tensor:
+        x = x + self.dropout(self.words(self.norm_words(x), None, cache))
+        x = x + self.dropout(self.clip(self.norm_clip(x), keys_values, seen))
+        return x + self.dropout(self.mlp(self.norm_mlp(x)))
+
+
+class PlainCaptionDecoder(nn.Module):
+    """The paper's decoder: "a standard 6-layer transformer decoder with c = 768 followed by a two-layer MLP" (3.2)."""
+
+    offers = ("tokens", "clip_attention")
+
+    def __init__(
+        self, text_width=768, vision_width=1024, width=768, layers=6, heads=12, vocabulary=49408, dropout=0.0
+    ):
+        super().__init__()
+        self.text_in = nn.Linear(text_width, width) if text_width != width else nn.Identity()
+        self.clip_in = nn.Sequential(nn.LayerNorm(vision_width), nn.Linear(vision_width, width))
+        self.layers = nn.ModuleList(PlainLayer(width, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.predictor = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, vocabulary))
+
+    def forward(self, text_tokens: Tensor, video_tokens: Tensor, want: tuple[str, ...] = ()):
+        """(B, L, C) and video tokens -> logits (B, L, vocabulary); position i knows words up to i."""
+        seen = start(want, self.offers)
+        context = self.clip_in(flat_video_tokens(video_tokens, len(text_tokens)))
+        x = self.text_in(text_tokens)
+        for layer in self.layers:
+            x = layer(x, layer.clip.keys_values(context), seen)
+            note(seen, "tokens", x)
+        return answer(self.predictor(self.norm(x)), seen)
+
+    def new_cache(self, video_tokens: Tensor, batch: int) -> DecoderCache:
+        """Everything about the clip, computed once; no words yet."""
+        context = self.clip_in(flat_video_tokens(video_tokens, batch))
+        return DecoderCache(
+            [layer.clip.keys_values(context) for layer in self.layers], [[] for _ in self.layers]
+        )
+
+    def step(self, text_token: Tensor, cache: DecoderCache) -> Tensor:
+        """The newest text token (B, 1, C) -> logits of the next word (B, vocabulary)."""
+        x = self.text_in(text_token)
+        for layer, known, said in zip(self.layers, cache.clip, cache.words, strict=True):
+            x = layer(x, known, None, said)
+        return self.predictor(self.norm(x))[:, 0]

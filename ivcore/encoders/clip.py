@@ -1,0 +1,220 @@
+"""CLIP (arXiv 2103.00020): the image and text transformers that the multimodal branch starts from (paper 3.1.2, 3.2).
+
+Parameters carry OpenAI's names. Images are float (B, 3, H, W) in CLIP's normalisation; ids are int (B, L), 0 = padding; the end token has
+the largest id, and its place is where a text's feature is read.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from ivcore.encoders.attention import attend
+from ivcore.encoders.intermediates import Seen, answer, note, start
+from ivcore.encoders.normalisation import CLIP, normalise
+from ivcore.errors import ParameterError
+
+Cache = list[tuple[Tensor, Tensor]]  # keys and values of each layer, for tokens already seen
+
+
+class QuickGELU(nn.Module):
+    """x * sigmoid(1.702 x), the activation of OpenAI's weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
+class Attention(nn.Module):
+    """Self-attention with torch.nn.MultiheadAttention's parameters, batch first, through the fused kernel."""
+
+    def __init__(self, width: int, heads: int, causal: bool = False):
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        self.in_proj_weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(3 * width, width)))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
+        self.out_proj = nn.Linear(width, width)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, x: Tensor, seen: Seen = None, cache: Cache | None = None) -> Tensor:
+        """(B, N, D) -> (B, N, D). With a cache, x holds only the newest token, and the cache grows by it."""
+        qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
+        q, k, v = (rearrange(y, "b n (h d) -> b h n d", h=self.heads) for y in qkv)
+        if cache is not None:
+            k, v = extend(cache, k, v)
+        return self.out_proj(attend(q, k, v, causal=self.causal and cache is None, seen=seen))
+
+
+def extend(cache: Cache, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Append keys and values (.., N, d) to a layer's cache (a list that is empty at first); what it holds then."""
+    if cache:
+        past_k, past_v = cache.pop()
+        k, v = torch.cat((past_k, k), dim=-2), torch.cat((past_v, v), dim=-2)
+    cache.append((k, v))
+    return k, v
+
+
+class FeedForward(nn.Module):
+    """c_fc -> activation -> c_proj."""
+
+    def __init__(self, width: int, hidden: int, dropout: float = 0.0, quick_gelu: bool = True):
+        super().__init__()
+        self.c_fc = nn.Linear(width, hidden)
+        self.gelu = QuickGELU() if quick_gelu else nn.GELU()
+        self.dropout = nn.Dropout(dropout)
+        self.c_proj = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.c_proj(self.dropout(self.gelu(self.c_fc(x))))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block under CLIP's names."""
+
+    def __init__(self, width: int, heads: int, causal: bool = False, quick_gelu: bool = True):
+        super().__init__()
+        self.attn = Attention(width, heads, causal)
+        self.ln_1 = nn.LayerNorm(width)
+        self.mlp = FeedForward(width, 4 * width, quick_gelu=quick_gelu)
+        self.ln_2 = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, seen: Seen = None, cache: Cache | None = None) -> Tensor:
+        x = x + self.attn(self.ln_1(x), seen, cache)
+        return x + self.mlp(self.ln_2(x))
+
+
+class Transformer(nn.Module):
+    """The blocks, under CLIP's name `resblocks`."""
+
+    def __init__(self, width: int, layers: int, heads: int, causal: bool = False, quick_gelu: bool = True):
+        super().__init__()
+        self.resblocks = nn.ModuleList(Block(width, heads, causal, quick_gelu) for _ in range(layers))
+
+    def forward(self, x: Tensor, seen: Seen = None, cache: list[Cache] | None = None) -> Tensor:
+        for i, block in enumerate(self.resblocks):
+            x = block(x, seen, None if cache is None else cache[i])
+            note(seen, "tokens", x)
+        return x
+
+
+class TextEncoder(nn.Module):
+    """Causal text transformer. `text(ids)` gives embeddings (B, E), `text.tokens(ids)` the normalised tokens (B, L, D).
+
+    `mask_embedding` adds InternVideo-MM's learnt embedding for masked words.
+    """
+
+    offers = ("tokens", "attention", "text_tokens")
+
+    def __init__(self, embed=512, width=512, layers=12, heads=8, context=77, vocabulary=49408, *,
+                 mask_embedding=False, quick_gelu=True):  # fmt: skip
+        super().__init__()
+        self.context = context
+        self.token_embedding = nn.Embedding(vocabulary, width)
+        self.positional_embedding = nn.Parameter(torch.empty(context, width).normal_(std=0.01))
+        self.text_mask_embedding = nn.Parameter(torch.zeros(1, 1, width)) if mask_embedding else None
+        self.transformer = Transformer(width, layers, heads, causal=True, quick_gelu=quick_gelu)
+        self.ln_final = nn.LayerNorm(width)
+        self.text_projection = (
+            nn.Parameter(torch.empty(width, embed).normal_(std=width**-0.5)) if embed else None
+        )
+        nn.init.normal_(self.token_embedding.weight, std=0.02)
+
+    def forward(self, ids: Tensor, masked: Tensor | None = None, want: tuple[str, ...] = ()):
+        """ids (B, L), masked bool (B, L) or None -> embeddings (B, E), not normalised."""
+        seen = start(want, self.offers)
+        tokens = self.tokens(ids, masked, seen)
+        note(seen, "text_tokens", tokens)
+        return answer(self.embed(tokens, ids), seen)
+
+    def embed(self, tokens: Tensor, ids: Tensor) -> Tensor:
+        """Tokens (B, L, D) -> the end token's, projected (B, E); unprojected (B, D) where the model has no projection."""
+        end = tokens[torch.arange(len(ids), device=ids.device), ids.argmax(-1)]
+        return end if self.text_projection is None else end @ self.text_projection
+
+    def tokens(
+        self, ids: Tensor, masked: Tensor | None = None, seen: Seen = None, cache: list[Cache] | None = None
+    ) -> Tensor:
+        """ids (B, L) -> tokens after ln_final (B, L, D). With a cache (see new_cache), ids holds only the newest token."""
+        begin = cache[0][0][0].shape[-2] if cache is not None and cache[0] else 0
+        if ids.dim() != 2 or begin + ids.shape[1] > self.context:
+            raise ParameterError(
+                f"text: expected ids (B, L) with at most {self.context} tokens, got {tuple(ids.shape)} after {begin}"
+            )
+        x = self.token_embedding(ids)
+        if masked is not None:
+            x = torch.where(masked[..., None], self.text_mask_embedding.to(x.dtype), x)
+        x = x + self.positional_embedding[begin : begin + ids.shape[1]]
+        return self.ln_final(self.transformer(x, seen, cache))
+
+    def new_cache(self) -> list[Cache]:
+        """An empty key-value cache: one list a layer."""
+        return [[] for _ in self.transformer.resblocks]
+
+
+class ImageEncoder(nn.Module):
+    """CLIP's ViT. `image(images)` gives embeddings (B, E) from the class token."""
+
+    offers = ("tokens", "attention", "features")
+
+    def __init__(self, embed=512, width=768, layers=12, heads=12, patch=16, image=224, *, quick_gelu=True):
+        super().__init__()
+        self.image, self.patch = image, patch
+        scale = width**-0.5
+        self.conv1 = nn.Conv2d(3, width, patch, patch, bias=False)
+        self.class_embedding = nn.Parameter(scale * torch.randn(width))
+        self.positional_embedding = nn.Parameter(scale * torch.randn((image // patch) ** 2 + 1, width))
+        self.ln_pre = nn.LayerNorm(width)
+        self.transformer = Transformer(width, layers, heads, quick_gelu=quick_gelu)
+        self.ln_post = nn.LayerNorm(width)
+        self.proj = nn.Parameter(scale * torch.randn(width, embed))
+
+    def forward(self, images: Tensor, want: tuple[str, ...] = ()):
+        """(B, 3, H, W) -> embeddings (B, E), not normalised."""
+        seen = start(want, self.offers)
+        x = rearrange(self.conv1(images), "b d h w -> b (h w) d")
+        x = (
+            torch.cat((self.class_embedding.to(x.dtype).expand(len(x), 1, -1), x), dim=1)
+            + self.positional_embedding
+        )
+        x = self.transformer(self.ln_pre(x), seen)
+        features = self.ln_post(x[:, 0])
+        note(seen, "features", features)
+        return answer(features @ self.proj, seen)
+
+
+class Clip(nn.Module):
+    """Image and text encoder with their learnt temperature; a video is the mean of its frames' embeddings."""
+
+    def __init__(self, visual: ImageEncoder, text: TextEncoder):
+        super().__init__()
+        self.visual, self.text = visual, text
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+
+    def prepare(self, clips: Tensor) -> Tensor:
+        """uint8 (B, T, H, W, 3) -> float (B, 3, T, H, W) with CLIP's statistics."""
+        return normalise(clips, CLIP, self.visual.proj.dtype)
+
+    def encode_image(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, E)."""
+        return self.visual(images)
+
+    def encode_video(self, video: Tensor) -> Tensor:
+        """(B, 3, T, H, W) -> (B, E), the mean over frames of the embeddings."""
+        frames = self.visual(rearrange(video, "b c t h w -> (b t) c h w"))
+        return rearrange(frames, "(b t) e -> b t e", b=len(video)).mean(1)
+
+    def encode_text(self, ids: Tensor) -> Tensor:
+        """(B, L) -> (B, E)."""
+        return self.text(ids)
+
+    def forward(self, images: Tensor, ids: Tensor) -> Tensor:
+        """Similarity logits (images, texts): exp(logit_scale) * cosine."""
+        return similarity(self.encode_image(images), self.encode_text(ids), self.logit_scale)
+
+
+def similarity(videos: Tensor, texts: Tensor, logit_scale: Tensor) -> Tensor:
+    """exp(logit_scale) * cosine of every (B, E) with every (M, E): (B, M)."""
+    return logit_scale.exp() * F.normalize(videos, dim=-1) @ F.normalize(texts, dim=-1).T

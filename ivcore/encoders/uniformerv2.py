@@ -1,0 +1,307 @@
+"""UniFormerV2 (arXiv 2211.09552): a CLIP ViT taught to see time, the video encoder of the multimodal branch (paper 3.1.2, 3.2).
+
+Local blocks mix neighbouring frames before attention and before the MLP; global blocks let one query token gather all space-time
+tokens in late layers; the result is fused with the frames' class tokens. New parts start as zeros, so that at initialisation the
+feature is half the time-mean of CLIP's class token. Parameters carry the published names (without `backbone.`). Normalised clips
+are float (B, 3, T, H, W); inside, tokens are (B, T, 1+hw, D), class token first.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ivcore import torchvision_ops  # noqa: F401  (must precede timm)
+
+from timm.layers import DropPath  # isort: skip
+
+from ivcore.encoders.clip import Attention, FeedForward
+from ivcore.encoders.intermediates import Seen, answer, note, start
+from ivcore.encoders.normalisation import HALF, normalise
+from ivcore.errors import ParameterError
+
+
+class LocalMHRA(nn.Module):
+    """Local temporal relation aggregator: BatchNorm, 1x1x1 down, depthwise over 3 frames, 1x1x1 up (zero at first).
+
+    The parameters are a Conv3d's, as published; the work is done on channel-last tokens with matrix products and shifts.
+    """
+
+    def __init__(self, width: int, reduction: float = 1.5, kernel: int = 3):
+        super().__init__()
+        inner = int(width // reduction)
+        self.pos_embed = nn.Sequential(
+            nn.BatchNorm1d(width),  # over all tokens: the same numbers as BatchNorm3d on (B, C, T, h, w)
+            nn.Conv3d(width, inner, 1),
+            nn.Conv3d(inner, inner, (kernel, 1, 1), padding=(kernel // 2, 0, 0), groups=inner),
+            nn.Conv3d(inner, width, 1),
+        )
+        nn.init.zeros_(self.pos_embed[3].weight)
+        nn.init.zeros_(self.pos_embed[3].bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, hw, D) -> (B, T, hw, D)."""
+        norm, down, temporal, up = self.pos_embed
+        y = norm(x.flatten(0, 2)).view(x.shape)
+        y = F.linear(y, down.weight.flatten(1), down.bias)
+        y = _over_time(y, temporal.weight.flatten(1), temporal.bias)
+        return F.linear(y, up.weight.flatten(1), up.bias)
+
+
+def _over_time(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Depthwise convolution over dim 1 of (B, T, S, C) with weight (C, k), zero padded."""
+    frames, reach = x.shape[1], weight.shape[1] // 2
+    padded = F.pad(x, (0, 0, 0, 0, reach, reach))
+    out = torch.addcmul(bias, padded[:, :frames], weight[:, 0])
+    for tap in range(1, weight.shape[1]):
+        out = torch.addcmul(out, padded[:, tap : tap + frames], weight[:, tap])
+    return out
+
+
+class LocalBlock(nn.Module):
+    """CLIP block with local aggregators on the patch tokens; class tokens skip them."""
+
+    def __init__(self, width, heads, *, local=True, double=True, reduction=1.5, kernel=3, drop_path=0.0):
+        super().__init__()
+        self.lmhra1 = LocalMHRA(width, reduction, kernel) if local else None
+        self.lmhra2 = LocalMHRA(width, reduction, kernel) if local and double else None
+        self.attn = Attention(width, heads)
+        self.ln_1 = nn.LayerNorm(width)
+        self.mlp = FeedForward(width, 4 * width)
+        self.ln_2 = nn.LayerNorm(width)
+        self.drop_path = (
+            DropPath(drop_path) if drop_path else nn.Identity()
+        )  # drops the branch for a whole clip
+
+    def forward(self, x: Tensor, seen: Seen = None) -> Tensor:
+        """(B, T, 1+hw, D) -> (B, T, 1+hw, D)."""
+        x = self._local(self.lmhra1, x)
+        attended = self.attn(self.ln_1(x).flatten(0, 1), seen).view(x.shape)
+        x = self._local(self.lmhra2, x + self.drop_path(attended))
+        return x + self.drop_path(self.mlp(self.ln_2(x)))
+
+    def _local(self, aggregate: LocalMHRA | None, x: Tensor) -> Tensor:
+        if aggregate is None:
+            return x
+        classes, patches = x[:, :, :1], x[:, :, 1:]
+        return torch.cat((classes, patches + self.drop_path(aggregate(patches))), dim=2)
+
+
+class CrossAttention(nn.Module):
+    """One query token attends to many, with torch.nn.MultiheadAttention's parameters.
+
+    A single query makes projecting every key and value needless: the query is carried back through the key weights, the tokens are
+    averaged head by head, and only the averages pass the value weights. The same numbers for D/heads times less work; the key bias
+    is the same for all tokens and cancels.
+    """
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(3 * width, width)))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
+        self.out_proj = nn.Linear(width, width)
+        nn.init.zeros_(self.out_proj.weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, query: Tensor, tokens: Tensor, seen: Seen = None) -> Tensor:
+        """query (B, D), tokens (B, M, D) -> (B, D)."""
+        by_head = rearrange(self.in_proj_weight, "(three h d) c -> three h d c", three=3, h=self.heads)
+        bias_q, _, bias_v = self.in_proj_bias.chunk(3)
+        q = F.linear(query, self.in_proj_weight.chunk(3)[0], bias_q)
+        q = rearrange(q, "b (h d) -> b h d", h=self.heads) * by_head.shape[2] ** -0.5
+        carried = torch.einsum("b h d, h d c -> b h c", q, by_head[1])
+        weights = (carried @ tokens.transpose(1, 2)).softmax(-1)
+        note(seen, "global_attention", weights)
+        values = torch.einsum("b h c, h d c -> b h d", weights @ tokens, by_head[2])
+        return self.out_proj(values.flatten(1) + bias_v)
+
+
+class GlobalBlock(nn.Module):
+    """The query token gathers all space-time tokens of a layer, then passes an MLP. Both branches are zero at first."""
+
+    def __init__(self, width: int, heads: int, mlp_factor: float = 4.0, dropout: float = 0.5):
+        super().__init__()
+        self.attn = CrossAttention(width, heads)
+        self.ln_1 = nn.LayerNorm(width)
+        self.mlp = FeedForward(width, round(mlp_factor * width), dropout)
+        self.ln_2 = nn.LayerNorm(width)
+        self.ln_3 = nn.LayerNorm(width)
+        nn.init.xavier_uniform_(self.mlp.c_fc.weight)
+        nn.init.zeros_(self.mlp.c_proj.weight)
+        nn.init.zeros_(self.mlp.c_proj.bias)
+
+    def forward(self, query: Tensor, tokens: Tensor, seen: Seen = None) -> Tensor:
+        """query (B, D), tokens (B, T, 1+hw, D) -> (B, D)."""
+        query = query + self.attn(self.ln_1(query), self.ln_3(tokens).flatten(1, 2), seen)
+        return query + self.mlp(self.ln_2(query))
+
+
+class Stages(nn.Module):
+    """All blocks, and the fusion of the query token with the class tokens; a module of its own for the published names."""
+
+    def __init__(
+        self,
+        width,
+        layers,
+        heads,
+        global_layers,
+        *,
+        global_heads,
+        mlp_factor,
+        mlp_dropout,
+        frozen,
+        drop_path,
+        **local,
+    ):
+        super().__init__()
+        rates = torch.linspace(0, drop_path, layers, device="cpu").tolist()
+        self.global_layers = tuple(global_layers)
+        self.resblocks = nn.ModuleList(LocalBlock(width, heads, drop_path=rate, **local) for rate in rates)
+        self.temporal_cls_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.dpe = nn.ModuleList(nn.Conv3d(width, width, 3, padding=1, groups=width) for _ in global_layers)
+        self.dec = nn.ModuleList(
+            GlobalBlock(width, global_heads, mlp_factor, mlp_dropout) for _ in global_layers
+        )
+        self.balance = None if frozen else nn.Parameter(torch.zeros(width))
+        for embedding in self.dpe:
+            nn.init.zeros_(embedding.bias)
+
+    def forward(
+        self, x: Tensor, grid: tuple[int, int], seen: Seen, recompute: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """(B, T, 1+hw, D) -> fused feature (B, D), tokens of the last block."""
+        query = self.temporal_cls_token[0].expand(len(x), -1)
+        for i, block in enumerate(self.resblocks):
+            x = checkpoint(block, x, use_reentrant=False) if recompute else block(x, seen)
+            note(seen, "tokens", x)
+            if i in self.global_layers:
+                j = self.global_layers.index(i)
+                query = self.dec[j](query, self._with_positions(x, self.dpe[j], grid), seen)
+                note(seen, "query_token", query)
+        return self._fuse(query, x), x
+
+    def _with_positions(self, x: Tensor, embedding: nn.Conv3d, grid: tuple[int, int]) -> Tensor:
+        """Dynamic position embedding: a depthwise 3x3x3 convolution of the patch tokens, added to them."""
+        volume = rearrange(x[:, :, 1:], "b t (h w) d -> b d t h w", h=grid[0])
+        return torch.cat(
+            (x[:, :, :1], x[:, :, 1:] + rearrange(embedding(volume), "b d t h w -> b t (h w) d")), dim=2
+        )
+
+    def _fuse(self, query: Tensor, x: Tensor) -> Tensor:
+        if self.balance is None:
+            return query
+        weight = self.balance.sigmoid()
+        return (1 - weight) * query + weight * x[:, :, 0].mean(1)
+
+
+class UniFormerV2(nn.Module):
+    """`m(video)` gives logits (B, num_classes), or the feature when num_classes is 0; `m.features(video)` the fused feature (B, D).
+
+    global_layers: indices of the layers with a global block (published: the last four for Kinetics; 8 of 12 or 16 of 24 and local blocks
+    for Something-Something). temporal_downsample: the stem merges pairs of frames. frozen: no class-token fusion.
+    """
+
+    offers = (
+        "patch_tokens",
+        "tokens",
+        "attention",
+        "query_token",
+        "global_attention",
+        "video_tokens",
+        "features",
+    )
+
+    def __init__(self, width=768, layers=12, heads=12, patch=16, image=224, num_classes=400, global_layers=None, *,
+                 local=False, double_local=True, reduction=1.5, kernel=3, temporal_downsample=False, frozen=False, drop_path=0.0,
+                 global_heads=None, mlp_factor=4.0, mlp_dropout=0.5, head_drop=0.5):  # fmt: skip
+        super().__init__()
+        self.image, self.patch, self.num_classes = image, patch, num_classes
+        self.activation_checkpointing = False  # set True to trade a second forward pass for memory
+        global_layers = tuple(range(layers - 4, layers)) if global_layers is None else tuple(global_layers)
+        if not all(0 <= i < layers for i in global_layers):
+            raise ParameterError(f"global_layers: {global_layers} are not all in 0..{layers - 1}")
+        scale, taps = width**-0.5, 3 if temporal_downsample else 1
+        self.conv1 = nn.Conv3d(3, width, (taps, patch, patch), (2 if temporal_downsample else 1, patch, patch),
+                               padding=(taps // 2, 0, 0), bias=False)  # fmt: skip
+        self.class_embedding = nn.Parameter(scale * torch.randn(width))
+        self.positional_embedding = nn.Parameter(scale * torch.randn((image // patch) ** 2 + 1, width))
+        self.ln_pre = nn.LayerNorm(width)
+        self.transformer = Stages(width, layers, heads, global_layers, global_heads=global_heads or heads, mlp_factor=mlp_factor,
+                                  mlp_dropout=mlp_dropout, frozen=frozen, drop_path=drop_path, local=local, double=double_local,
+                                  reduction=reduction, kernel=kernel)  # fmt: skip
+        if num_classes:
+            self.transformer.proj = nn.Sequential(
+                nn.LayerNorm(width), nn.Dropout(head_drop), nn.Linear(width, num_classes)
+            )
+
+    def prepare(self, clips: Tensor) -> Tensor:
+        """uint8 (B, T, H, W, 3) -> float (B, 3, T, H, W) with mean .45 and deviation .225."""
+        return normalise(clips, HALF, self.conv1.weight.dtype)
+
+    def forward(self, video: Tensor, want: tuple[str, ...] = ()):
+        """(B, 3, T, H, W) -> logits (B, num_classes)."""
+        seen = start(want, self.offers)
+        features, _ = self.encode(video, seen)
+        note(seen, "features", features)
+        return answer(self.transformer.proj(features) if self.num_classes else features, seen)
+
+    def features(self, video: Tensor) -> Tensor:
+        """(B, 3, T, H, W) -> (B, D), what the head reads."""
+        return self.encode(video)[0]
+
+    def encode(self, video: Tensor, seen: Seen = None) -> tuple[Tensor, Tensor]:
+        """(B, 3, T, H, W) -> fused feature (B, D), tokens of the last block (B, T', 1+hw, D)."""
+        x = self._embed(video)
+        note(seen, "patch_tokens", x)
+        classes = self.class_embedding.to(x.dtype).expand(*x.shape[:2], 1, -1)
+        x = self.ln_pre(torch.cat((classes, x), dim=2) + self.positional_embedding)
+        side = video.shape[-1] // self.patch
+        recompute = self.activation_checkpointing and self.training and seen is None
+        features, tokens = self.transformer(x, (side, side), seen, recompute)
+        note(seen, "video_tokens", tokens.flatten(1, 2))
+        return features, tokens
+
+    def _embed(self, video: Tensor) -> Tensor:
+        if video.dim() != 5 or video.shape[1] != 3 or video.shape[-2:] != (self.image, self.image):
+            raise ParameterError(
+                f"video: expected (B, 3, T, {self.image}, {self.image}), got {tuple(video.shape)}"
+            )
+        return rearrange(self.conv1(video), "b d t h w -> b t (h w) d")
+
+    def no_weight_decay(self) -> set[str]:
+        """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters)."""
+        return {"positional_embedding", "class_embedding", "transformer.temporal_cls_token"}
+
+    def group_matcher(self, coarse: bool = False) -> dict:
+        """timm's idiom for layer-wise learning rates: the stem, each block, and the new global parts as the last layer."""
+        stem = r"^conv1|^class_embedding|^positional_embedding|^ln_pre"
+        return {"stem": stem, "blocks": [(r"^transformer\.resblocks\.(\d+)", None)]}
+
+    def load_clip(self, visual: nn.Module) -> UniFormerV2:
+        """Start from a CLIP image encoder: its kernel goes to the centre frame of the stem; new parts stay fresh. Returns self."""
+        theirs = {
+            key: value
+            for key, value in visual.state_dict().items()
+            if not key.startswith(("ln_post.", "proj"))
+        }
+        flat = theirs.pop("conv1.weight")
+        centre = torch.zeros_like(self.conv1.weight)
+        centre[:, :, centre.shape[2] // 2] = flat
+        missing, unexpected = self.load_state_dict(theirs | {"conv1.weight": centre}, strict=False)
+        fresh = (
+            "transformer.temporal_cls_token",
+            "transformer.balance",
+            "transformer.dpe.",
+            "transformer.dec.",
+            "transformer.proj.",
+        )
+        wrong = [key for key in missing if not key.startswith(fresh) and ".lmhra" not in key] + list(
+            unexpected
+        )
+        if wrong:
+            raise ParameterError(f"CLIP image encoder: does not match this model: {', '.join(wrong[:6])}")
+        return self

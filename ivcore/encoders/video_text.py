@@ -1,0 +1,78 @@
+"""InternVideo's multimodal model: UniFormerV2 (global blocks only) beside CLIP's text encoder (paper 3.1.2, 3.2)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ivcore.encoders.clip import Clip, TextEncoder, similarity
+from ivcore.encoders.intermediates import answer, note, start
+from ivcore.encoders.normalisation import CLIP, normalise
+from ivcore.encoders.uniformerv2 import UniFormerV2
+
+
+class VideoTextModel(nn.Module):
+    """`m.encode_video(video)` and `m.encode_text(ids)` give embeddings (B, E), not normalised; similarity is exp(logit_scale)*cosine.
+
+    A clip of one frame is an image. `embed=0` leaves both projections out, as fine-tuning for question answering does. `m.caption_decoder` is None or one of
+    encoders.caption_decoder; encoders.captioning writes captions with it.
+    """
+
+    def __init__(
+        self,
+        visual: UniFormerV2,
+        text: TextEncoder,
+        embed: int = 512,
+        caption_decoder: nn.Module | None = None,
+    ):
+        super().__init__()
+        width = visual.class_embedding.shape[0]
+        self.visual, self.text = visual, text
+        self.visual_ln_post = nn.LayerNorm(width)
+        self.visual_proj = nn.Parameter(torch.randn(width, embed) * width**-0.5) if embed else None
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        self.caption_decoder = caption_decoder
+
+    def prepare(self, clips: Tensor) -> Tensor:
+        """uint8 (B, T, H, W, 3) -> float (B, 3, T, H, W) with CLIP's statistics."""
+        return normalise(clips, CLIP, self.visual.conv1.weight.dtype)
+
+    def encode_video(self, video: Tensor, want: tuple[str, ...] = ()):
+        """(B, 3, T, H, W) -> (B, E). want=("video_tokens",): also the last block's tokens (B, T*(1+hw), D), neither normed nor projected."""
+        seen = start(want, self.visual.offers)
+        features, _ = self.visual.encode(video, seen)
+        features = self.visual_ln_post(features)
+        note(seen, "features", features)
+        return answer(features if self.visual_proj is None else features @ self.visual_proj, seen)
+
+    def encode_text(self, ids: Tensor, masked: Tensor | None = None, want: tuple[str, ...] = ()):
+        """ids (B, L) -> (B, E). want=("text_tokens",): also all tokens after ln_final (B, L, W)."""
+        return self.text(ids, masked, want)
+
+    def forward(self, video: Tensor, ids: Tensor) -> Tensor:
+        """Similarity logits (clips, texts)."""
+        return similarity(self.encode_video(video), self.encode_text(ids), self.logit_scale)
+
+    def caption_logits(self, video: Tensor, ids: Tensor) -> Tensor:
+        """Logits (B, L-1, vocabulary) of the words that follow ids[:, :-1]."""
+        _, seen = self.encode_video(video, want=("video_tokens",))
+        # the text encoder is causal: its tokens up to L-1 do not know the last word
+        return self.caption_decoder(self.text.tokens(ids)[:, :-1], seen["video_tokens"][0])
+
+    @torch.no_grad()
+    def zero_shot(self, video: Tensor, ids: Tensor) -> Tensor:
+        """Probabilities (clips, texts): softmax over the texts."""
+        return self(video, ids).softmax(-1)
+
+    def load_clip(self, clip: Clip) -> VideoTextModel:
+        """Start from CLIP: the output then is CLIP's for a still clip, to rounding (paper 3.2). Returns self."""
+        self.visual.load_clip(clip.visual)
+        self.visual_ln_post.load_state_dict(clip.visual.ln_post.state_dict())
+        missing, _ = self.text.load_state_dict(clip.text.state_dict(), strict=False)
+        assert set(missing) <= {"text_mask_embedding"}, missing
+        with torch.no_grad():
+            self.visual_proj.copy_(clip.visual.proj)
+            self.logit_scale.copy_(clip.logit_scale)
+        return self
