@@ -1,0 +1,276 @@
+"""The frame table of an mp4 or mov file from its sample tables alone (ISO 14496-12), in about a tenth of a millisecond.
+
+It also finds what a decoder notices late or never: an index that disagrees with itself or points past the end of the file.
+"""
+
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from ivcore.errors import VideoError
+from ivcore.video.table import FrameTable, doubt
+
+TOP_LEVEL = {
+    b"ftyp",
+    b"moov",
+    b"mdat",
+    b"free",
+    b"skip",
+    b"wide",
+    b"pnot",
+    b"uuid",
+    b"moof",
+    b"styp",
+    b"sidx",
+    b"meta",
+}
+CODECS = {
+    b"avc1": "h264",
+    b"avc3": "h264",
+    b"hvc1": "hevc",
+    b"hev1": "hevc",
+    b"mp4v": "mpeg4",
+    b"av01": "av1",
+    b"vp09": "vp9",
+}
+# what the object type of an mp4v entry calls MPEG-4 part 2; other numbers are MPEG-1, MPEG-2, JPEG, ...
+MPEG4_PART_2 = 0x20
+
+
+def is_mp4(path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(8)[4:] in TOP_LEVEL
+
+
+def read_table(path) -> FrameTable | None:
+    """The table, or None where only a demuxer can tell (fragments, several video tracks, several sample descriptions).
+
+    Raises VideoError for a file without an index, without video, or cut short.
+    """
+    size = Path(path).stat().st_size
+    moov = _find_moov(path, size)
+    try:
+        return _table(path, memoryview(moov), size)
+    except (struct.error, IndexError, KeyError, ValueError, ZeroDivisionError, OverflowError) as error:
+        raise VideoError(path, f"damaged mp4 index ({type(error).__name__}: {error})") from None
+
+
+def display_matrix(path) -> tuple | None:
+    """The display matrix of the first video track; None where there is none to be found."""
+    try:
+        moov = memoryview(_find_moov(path, Path(path).stat().st_size))
+        return _matrix(_video_tracks(moov)[0])
+    except (VideoError, struct.error, IndexError, KeyError, ValueError):
+        return None
+
+
+def _find_moov(path, size: int) -> bytes:
+    with open(path, "rb") as file:
+        start, cut = 0, ""
+        while start + 8 <= size:
+            file.seek(start)
+            length, kind = struct.unpack(">I4s", file.read(8))
+            header = 8
+            if length == 1 and start + 16 <= size:
+                length, header = struct.unpack(">Q", file.read(8))[0], 16
+            end = size if length == 0 else start + length
+            if length and length < header:
+                break
+            if end > size:
+                cut = f" (cut short: its {kind.decode('latin-1')} box should end at byte {end} of {size})"
+            elif kind == b"moov":
+                return file.read(end - start - header)
+            start = end
+    raise VideoError(path, "mp4 without an index (no moov box)" + cut)
+
+
+def _boxes(data: memoryview):
+    start = 0
+    while start + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, start)
+        header = 8
+        if length == 1:
+            length, header = struct.unpack_from(">Q", data, start + 8)[0], 16
+        length = length or len(data) - start
+        if length < header or start + length > len(data):
+            raise ValueError(f"box {kind!r} runs past its parent")
+        yield kind, data[start + header : start + length]
+        start += length
+
+
+def _children(data: memoryview) -> dict:
+    found = {}
+    for kind, body in _boxes(data):
+        found.setdefault(kind, body)
+    return found
+
+
+def _video_tracks(moov: memoryview) -> list[dict]:
+    """One flat dict of boxes for each track whose handler is video."""
+    tracks = []
+    for kind, body in _boxes(moov):
+        if kind != b"trak":
+            continue
+        boxes = _children(body)
+        boxes |= _children(boxes[b"mdia"])
+        if bytes(boxes[b"hdlr"][8:12]) == b"vide":
+            boxes |= _children(boxes[b"minf"])
+            tracks.append(boxes | _children(boxes[b"stbl"]))
+    return tracks
+
+
+def _table(path, moov: memoryview, file_size: int) -> FrameTable | None:
+    tracks = _video_tracks(moov)
+    if not tracks:
+        raise VideoError(path, "no video stream")
+    boxes, movie = tracks[0], _children(moov)
+    if len(tracks) > 1 or b"mvex" in movie or _u32(boxes[b"stsd"], 4) != 1:
+        return None
+    sizes = _sample_sizes(path, boxes[b"stsz"], file_size)
+    pts = _sample_times(path, boxes, len(sizes))
+    _check_inside(path, boxes, sizes, file_size)
+    key = _sync_samples(boxes, len(pts))
+    scale = _timescale(boxes[b"mdhd"])
+    codec, width, height = _description(boxes[b"stsd"])
+    matrix = _matrix(boxes)
+    why = doubt("mp4", codec, pts, key, matrix) or _edited(boxes, movie, pts, scale)
+    if (sizes == 0).any():
+        why = why or "empty samples"
+    rate = Fraction(scale, _u32(boxes[b"stts"], 12) or scale)  # from the duration of the first frame
+    return FrameTable(
+        np.sort(pts), np.sort(pts[key]), Fraction(1, scale), codec, width, height, rate, matrix, why
+    )
+
+
+def _u32(data: memoryview, at: int) -> int:
+    return struct.unpack_from(">I", data, at)[0]
+
+
+def _timescale(header: memoryview) -> int:
+    """Of an mvhd or mdhd box: ticks a second."""
+    scale = _u32(header, 20 if header[0] == 1 else 12)
+    if not scale:
+        raise ValueError("time scale 0")
+    return scale
+
+
+def _array(data: memoryview, columns: int, kind: str = ">u4") -> np.ndarray:
+    """The rows of a full box: version and flags, a count, then `columns` numbers a row."""
+    count, item = _u32(data, 4), np.dtype(kind).itemsize
+    if 8 + count * columns * item > len(data):
+        raise ValueError(f"a table of {count} rows does not fit its box")
+    return np.frombuffer(data, kind, count * columns, 8).astype(np.int64).reshape(count, columns)
+
+
+def _sample_sizes(path, stsz: memoryview, file_size: int) -> np.ndarray:
+    fixed, count = _u32(stsz, 4), _u32(stsz, 8)
+    if count == 0:
+        raise VideoError(path, "the index lists no frames")
+    if count * max(fixed, 1) > file_size:
+        raise VideoError(
+            path, f"the index claims {count} frames, more than the file of {file_size} bytes can hold"
+        )
+    if fixed:
+        return np.full(count, fixed, np.int64)
+    if 12 + 4 * count > len(stsz):
+        raise ValueError(f"{count} sample sizes do not fit their box")
+    return np.frombuffer(stsz, ">u4", count, 12).astype(np.int64)
+
+
+def _expand(path, rows: np.ndarray, count: int, what: str) -> np.ndarray:
+    """Undo run-length coding: rows (repeat, value) -> (count,) values."""
+    if rows[:, 0].sum() != count:
+        raise VideoError(path, f"the index lists {count} frames but {rows[:, 0].sum()} {what}")
+    return np.repeat(rows[:, 1], rows[:, 0])
+
+
+def _sample_times(path, boxes: dict, count: int) -> np.ndarray:
+    """Presentation times in decoding order."""
+    steps = _expand(path, _array(boxes[b"stts"], 2), count, "durations")
+    dts = np.cumsum(steps) - steps
+    if b"ctts" not in boxes:
+        return dts
+    shifts = _expand(path, _array(boxes[b"ctts"], 2), count, "composition times")
+    return dts + shifts.astype(
+        np.int32
+    )  # version 0 says unsigned, yet negative ones are written all the same
+
+
+def _check_inside(path, boxes: dict, sizes: np.ndarray, file_size: int) -> None:
+    """Every sample must lie inside the file: the one honest sign of a file that lost its end."""
+    chunks = _array(boxes[b"co64"], 1, ">u8") if b"co64" in boxes else _array(boxes[b"stco"], 1)
+    runs = _array(boxes[b"stsc"], 3)
+    repeats = np.diff(np.append(runs[:, 0], len(chunks) + 1))
+    if (repeats < 0).any() or repeats.sum() != len(chunks) or runs[:, 1].max() > len(sizes):
+        raise ValueError("chunks and their table disagree")
+    per_chunk = np.repeat(runs[:, 1], repeats)
+    if per_chunk.sum() != len(sizes):
+        raise VideoError(path, f"the index lists {len(sizes)} frames but places {per_chunk.sum()}")
+    before = np.cumsum(sizes) - sizes
+    first = np.repeat(np.cumsum(per_chunk) - per_chunk, per_chunk)
+    ends = np.repeat(chunks[:, 0], per_chunk) + before - before[first] + sizes
+    lost = int((ends > file_size).sum())
+    if lost:
+        raise VideoError(
+            path, f"cut short: {lost} of {len(sizes)} frames lie past its end at byte {file_size}"
+        )
+
+
+def _sync_samples(boxes: dict, count: int) -> np.ndarray:
+    if b"stss" not in boxes:
+        return np.ones(count, bool)
+    key = np.zeros(count, bool)
+    key[_array(boxes[b"stss"], 1)[:, 0] - 1] = True
+    if not key.any():
+        raise ValueError("no keyframe")
+    return key
+
+
+def _description(stsd: memoryview) -> tuple[str, int, int]:
+    """Codec, width and height of the one sample description."""
+    entry = stsd[16:]
+    width, height = struct.unpack_from(">HH", entry, 24)
+    kind = bytes(stsd[12:16])
+    codec = CODECS.get(kind, kind.decode("latin-1"))
+    if not width or not height:
+        raise ValueError("no frame size")
+    if codec == "mpeg4" and _object_type(entry[78:]) != MPEG4_PART_2:
+        codec = "mp4v of another kind"
+    return codec, width, height
+
+
+def _object_type(boxes: memoryview) -> int:
+    """The object type in an esds box: after the tag 4 and its length of one to four bytes."""
+    esds = bytes(_children(boxes).get(b"esds", b""))
+    at = esds.find(b"\x04", 8)
+    while 0 <= at < len(esds) - 2:
+        at += 1
+        if esds[at] < 0x80:
+            return esds[at + 1]
+    return 0
+
+
+def _matrix(boxes: dict) -> tuple:
+    tkhd = boxes[b"tkhd"]
+    a, b, _, c, d = struct.unpack_from(">5i", tkhd, 52 if tkhd[0] == 1 else 40)
+    signs = tuple(int(np.sign(v)) if abs(v) >= 1 << 15 else 0 for v in (a, b, c, d))
+    right_angles = signs in {(s, 0, 0, t) for s in (1, -1) for t in (1, -1)} | {
+        (0, s, t, 0) for s in (1, -1) for t in (1, -1)
+    }
+    return signs if right_angles else (1, 0, 0, 1)
+
+
+def _edited(boxes: dict, movie: dict, pts: np.ndarray, scale: int) -> str:
+    """Whether an edit list hides frames. The usual one only moves the first frame to time 0."""
+    elst = _children(boxes[b"edts"]).get(b"elst") if b"edts" in boxes else None
+    if elst is None or _u32(elst, 4) == 0:
+        return ""
+    long = elst[0] == 1
+    if _u32(elst, 4) > 1:
+        return "edit list"
+    duration, start, rate = struct.unpack_from(">QqI" if long else ">IiI", elst, 8)
+    end = start + duration * scale / _timescale(movie[b"mvhd"]) if duration else np.inf
+    harmless = rate == 1 << 16 and start == pts.min() and pts.max() < end
+    return "" if harmless else "edit list"

@@ -1,0 +1,162 @@
+"""Read frames of a video file, exactly the ones asked for, whichever library decodes it.
+
+decord decodes what it decodes exactly; PyAV takes the rest (AV1, VP9 in mp4, open groups of pictures, edit lists, and all files where decord
+is not installed). Both number frames in display order, both give upright frames, and pixel values agree up to the resizing.
+
+    with VideoReader("clip.mp4", size=224) as video:
+        frames = video.read(sampling.dense(len(video), 16, 4))      # uint8 (16, 224, 398, 3)
+
+Open one reader per item, in the worker that reads it; that is what `read_clip` does. A reader that lives through a fork opens its
+file again in the child, and threads take turns, so sharing one is slow rather than fatal.
+"""
+
+import os
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ivcore.errors import ParameterError, VideoError
+from ivcore.video import decord_frames, mp4, packets
+from ivcore.video.pyav_frames import PyAVFrames
+from ivcore.video.resize import resize, target_size
+from ivcore.video.table import FrameTable
+
+BACKENDS = ("decord", "pyav")
+
+
+class VideoReader:
+    """A video file as a sequence of frames in display order.
+
+    size: None for the stored size, an int for the short side (the long side keeps the aspect ratio, rounded to the nearest pixel), or
+    (height, width). backend: None chooses; "decord" or "pyav" insists on one, for tests and benchmarks.
+    len(), .fps (average), .times ((n,) seconds from the first frame, also for variable frame rates), .height and .width (upright, after
+    resizing), .backend. Opening reads the file's index only; the first `read` opens the decoder.
+    Raises VideoError(path, cause) for a file that is not a readable video, ParameterError for a bad size.
+    """
+
+    def __init__(self, path, size=None, backend: str | None = None):
+        if backend not in (None, *BACKENDS):
+            raise ParameterError(f"backend={backend!r}: must be one of {', '.join(BACKENDS)}")
+        self.path = Path(path)
+        self.table = _read_table(self.path)
+        self.height, self.width = target_size(*self.table.upright, size)
+        self.backend = backend or ("pyav" if self._decord_cannot() else "decord")
+        self._forced = backend is not None
+        self._frames, self._process, self._lock = None, os.getpid(), threading.Lock()
+        if self.backend == "pyav":
+            self._use_pyav()
+
+    def _decord_cannot(self) -> bool:
+        _, width = self._decoded_size()
+        return bool(self.table.doubt) or width in decord_frames.BROKEN_WIDTHS or not decord_frames.available()
+
+    def _decoded_size(self) -> tuple[int, int]:
+        """Let the decoder resize where that saves work (half the pixels or fewer); beyond, resizing afterwards is cheaper."""
+        height, width = self.table.upright
+        small = 2 * self.height * self.width <= height * width
+        return (self.height, self.width) if small else (height, width)
+
+    def __len__(self) -> int:
+        return len(self.table.pts)
+
+    @property
+    def times(self) -> np.ndarray:
+        return self.table.times
+
+    @property
+    def fps(self) -> float:
+        """Average frames a second; what the container claims for a single frame."""
+        return self.table.fps
+
+    def read(self, indices) -> np.ndarray:
+        """Frames by number, in any order, repeats allowed; each is decoded once. -> uint8 (len(indices), height, width, 3)
+
+        Raises VideoError for a frame that is damaged or cannot be decoded, IndexError for one outside 0 ... len - 1.
+        """
+        indices = np.asarray(indices, dtype=np.int64).reshape(-1)
+        if indices.size == 0:
+            return np.empty((0, self.height, self.width, 3), np.uint8)
+        if indices.min() < 0 or indices.max() >= len(self):
+            raise IndexError(f"{self.path}: frames {indices.min()} to {indices.max()} asked of {len(self)}")
+        wanted, places = np.unique(indices, return_inverse=True)
+        with self._own_lock():
+            frames = resize(self._decode(wanted), self.height, self.width)
+        return frames if np.array_equal(wanted, indices) else frames[places]
+
+    def _own_lock(self):
+        """The lock of this process: after a fork the file is opened anew, for the parent's decoder and lock mean nothing here."""
+        if self._process != os.getpid():
+            self._frames, self._process, self._lock = None, os.getpid(), threading.Lock()
+        return self._lock
+
+    def _decode(self, wanted: np.ndarray) -> np.ndarray:
+        if self.backend == "decord":
+            try:
+                return self._open_decord().get(wanted)
+            except (RuntimeError, ValueError, OSError, IndexError, AssertionError, _decord_error()) as error:
+                if self._forced:
+                    raise VideoError(self.path, error) from None
+                self._fall_back()
+        if self._frames is None:
+            self._frames = PyAVFrames(self.path, self.table, *self._decoded_size())
+        return self._frames.get(wanted)
+
+    def _open_decord(self) -> decord_frames.DecordFrames:
+        if self._frames is None:
+            self._frames = decord_frames.DecordFrames(self.path, len(self), *self._decoded_size())
+        return self._frames
+
+    def _use_pyav(self) -> None:
+        """PyAV needs libav's own time stamps, and judges what decord failed on: it reads the file or says what is wrong."""
+        self._close()
+        self.backend = "pyav"
+        if not self.table.walked:
+            walked = packets.read_table(self.path)
+            self.table = replace(walked, doubt=self.table.doubt or walked.doubt)
+
+    def _fall_back(self) -> None:
+        count = len(self)
+        self._use_pyav()
+        if len(self) != count:
+            raise VideoError(self.path, f"its index lists {count} frames, {len(self)} can be read")
+
+    def _close(self) -> None:
+        if self._frames is not None:
+            self._frames.close()
+        self._frames = None
+
+    def close(self) -> None:
+        with self._own_lock():
+            self._close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def read_clip(path, indices, size=None) -> np.ndarray:
+    """Open, read and close: `VideoReader(path, size).read(indices)`. -> uint8 (len(indices), H, W, 3)"""
+    with VideoReader(path, size) as video:
+        return video.read(indices)
+
+
+def _decord_error():
+    from decord import DECORDError
+
+    return DECORDError
+
+
+def _read_table(path: Path) -> FrameTable:
+    try:
+        if not path.is_file():
+            raise VideoError(path, "is a folder" if path.is_dir() else "no such file")
+        if path.stat().st_size == 0:
+            raise VideoError(path, "empty file")
+        table = mp4.read_table(path) if mp4.is_mp4(path) else None
+    except OSError as error:
+        raise VideoError(path, error.strerror or error) from None
+    return table or packets.read_table(path)
