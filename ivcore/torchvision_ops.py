@@ -1,12 +1,11 @@
-"""Let torchvision (hence timm) import where its compiled operators cannot load, as with a CPU-only torch.
+"""Import this before timm or torchvision: it makes a torchvision wheel built for CUDA importable beside a CPU-only torch.
 
-torchvision's wheels link CUDA; beside a CPU build of torch the library does not load, and the import then dies on two operators
-that do not exist. Declaring their schemas first is enough: everything torchvision and timm write in Python works. Where
-the compiled library loads, this module does nothing. Import it before timm or torchvision: `from ivcore import torchvision_ops`.
-Without the compiled library `torchvision.ops.nms` and `torchvision.io` stay unusable.
+Such a wheel's compiled operators cannot load, and `import torchvision` then dies ("operator torchvision::nms does not exist") on
+describing operators that nobody defined. Defining those two schemas first is enough: everything torchvision writes in Python works (its models,
+transforms, roi_align). Where the compiled operators load, nothing is done. `nms` itself stays unavailable with the shim.
+
+    from ivcore import torchvision_ops  # noqa: F401
 """
-
-from __future__ import annotations
 
 import importlib.util
 import sys
@@ -14,35 +13,35 @@ from pathlib import Path
 
 import torch
 
-_SCHEMAS = (
+SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
-_library = None  # the declarations live as long as this object
 
 
-def _compiled_operators_load(package: Path) -> bool:
-    for file in package.glob("_C*.so"):
+def _compiled_ops_load() -> bool:
+    folder = Path(importlib.util.find_spec("torchvision").submodule_search_locations[0])
+    for library in folder.glob("_C*"):
         try:
-            torch.ops.load_library(str(file))
+            torch.ops.load_library(str(library))
             return True
         except OSError:
-            continue
+            pass
     return False
 
 
-def declare() -> bool:
-    """Declare the missing operators when needed; True when it was needed."""
-    global _library
-    if _library is not None or "torchvision" in sys.modules:
-        return _library is not None
-    spec = importlib.util.find_spec("torchvision")
-    if spec is None or _compiled_operators_load(Path(spec.submodule_search_locations[0])):
-        return False
-    _library = torch.library.Library("torchvision", "FRAGMENT")
-    for schema in _SCHEMAS:
-        _library.define(schema)
-    return True
+def _define_schemas() -> torch.library.Library | None:
+    """The library that holds the definitions (they vanish with it), or None where they are not needed."""
+    if (
+        "torchvision" in sys.modules
+        or importlib.util.find_spec("torchvision") is None
+        or _compiled_ops_load()
+    ):
+        return None
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for schema in SCHEMAS:
+        library.define(schema)
+    return library
 
 
-declare()
+library = _define_schemas()
