@@ -19,33 +19,31 @@ class Plain:
         self.optimizer = adamw(model, recipe)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.device = self.parameters[0].device
-        self.bad = torch.zeros(
-            (), device=self.device
-        )  # becomes 1 at the first number that is not finite and stays so
+        self.bad = torch.zeros((), device=self.device)  # 1 from the first number on that is not finite
+        self.losses = 0.0  # sum over the pieces of this step
 
     def autocast(self):
         """Context of the forward pass."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def backward(self, loss: torch.Tensor) -> None:
-        self.note(loss.detach())
+        self.losses = self.losses + loss.detach()
         loss.backward()
-
-    def note(self, number: torch.Tensor) -> None:
-        self.bad = torch.maximum(self.bad, (~number.isfinite()).float())
 
     def step(self, lr: float) -> torch.Tensor:
         """One update. Returns the gradient norm before clipping, on the device; where it or a loss is not finite, this update and
         all later ones leave weights and optimiser state as they are, so that nobody has to wait for the device to find out."""
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
-        self.note(norm)
+        finite = (norm + self.losses).isfinite()
+        self.bad = torch.where(finite, self.bad, 1.0)
         if self.clip is not None:
             nn.utils.clip_grads_with_norm_(self.parameters, self.clip, norm)
         set_lr(self.optimizer, lr)
         self.optimizer.found_inf = self.bad  # read by the fused kernel, as torch's GradScaler does
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.losses = 0.0
         return norm
 
     def state(self) -> dict:

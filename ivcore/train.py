@@ -250,7 +250,7 @@ class _Loop:
         file = self.folder / "nan_batch.json"
         write_atomic(file, lambda scratch: scratch.write_text(text, encoding="utf-8"))
         raise UserError(
-            f"step {step}: the {what} is {value}; stopped before the update. The batch: {_listed(paths or indices)} (all in {file}). "
+            f"step {step}: the {what} is {value}; stopped before the update. The batch: {_listed(paths) if paths else 'items ' + _listed(indices)} (all in {file}). "
             "If these clips are fine, lower lr, set clip_grad or use precision fp32"
         )
 
@@ -300,9 +300,8 @@ class _Loop:
         }
 
     def load(self, state: dict) -> None:
-        self.same_run(
-            {**state["recipe"], **state["data"]}, {**self.recipe.as_dict(), **self.batches.identity()}
-        )
+        self.same_run(state["recipe"], self.recipe.as_dict())
+        self.same_run(state["data"], self.batches.identity(), "data ")
         self.step, self.seconds, self.window = state["step"], state["seconds"], state["window"]
         self.engine.load(state["engine"])
         if self.ema is not None:
@@ -317,10 +316,10 @@ class _Loop:
             )
             self.generator.manual_seed(self.recipe.seed + self.step)
 
-    def same_run(self, then: dict, now: dict) -> None:
+    def same_run(self, then: dict, now: dict, kind: str = "") -> None:
         changed = [name for name in now if name not in _FREE and then.get(name) != now[name]]
         if changed:
-            told = ", ".join(f"{name} was {then.get(name)} and is {now[name]}" for name in changed)
+            told = ", ".join(f"{kind}{name} was {then.get(name)} and is {now[name]}" for name in changed)
             raise UserError(
                 f"{self.folder} holds another run: {told}. Use another folder, or delete its checkpoints"
             )

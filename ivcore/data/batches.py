@@ -3,7 +3,8 @@
 The place in the data is therefore just the step number: a resumed run asks for `iter_from(step)` and gets what an
 uninterrupted one would have got, with any number of workers. A source may be, first match taken:
 
-- an object with `batch(indices, epoch)`: called once a batch (vectorised; see InMemory);
+- an object with `batch(indices, epoch)`: called once a batch (vectorised; see InMemory). What it draws at random must come from
+  generators it seeds itself;
 - a dataset with `item(index, epoch)`, whose items are then collated;
 - a function `source(indices, epoch)`, together with `size=`;
 - any dataset with `source[index]` and a length.
@@ -39,18 +40,20 @@ class InMemory:
 
     def batch(self, indices: np.ndarray, epoch: int) -> dict:
         del epoch  # nothing random here
-        where = torch.from_numpy(indices)
-        return {
-            n: c[where] if isinstance(c, torch.Tensor) else [c[i] for i in indices]
-            for n, c in self.columns.items()
-        }
+        return {name: _rows(column, indices) for name, column in self.columns.items()}
+
+
+def _rows(column, indices: np.ndarray):
+    if isinstance(column, torch.Tensor):
+        return column[torch.from_numpy(indices)]
+    return [column[i] for i in indices.tolist()]
 
 
 class Batches:
     """Batches of `source` without end, epoch after epoch. `len()` is the number of batches in an epoch.
 
-    Whatever the source draws from the global random generators is a function of (seed, step) too, and leaves the training
-    loop's generators alone. num_workers > 0 fetches whole batches ahead in processes that live as long as the stream;
+    What the items of a source draw from the global random generators is a function of (seed, step) too, and leaves the
+    training loop's generators alone. num_workers > 0 fetches whole batches ahead in processes that live as long as the stream;
     a worker silent for `timeout` seconds is an error. Errors: UserError where there is not one batch in an epoch.
     """
 
@@ -101,12 +104,12 @@ class Batches:
     def fetch(self, step: int):
         """The batch of one step, made in this process."""
         epoch, k = self.place(step)
-        with seeded(self.seed, epoch, k):
-            return self._fetch(self.indices(step), epoch)
-
-    def _fetch(self, indices: np.ndarray, epoch: int):
         if hasattr(self.source, "batch"):
-            return self.source.batch(indices, epoch)
+            return self.source.batch(self.indices(step), epoch)
+        with seeded(self.seed, epoch, k):
+            return self._items(self.indices(step), epoch)
+
+    def _items(self, indices: np.ndarray, epoch: int):
         if hasattr(self.source, "item"):
             return self.collate([self.source.item(int(i), epoch) for i in indices])
         if not hasattr(self.source, "__getitem__"):
@@ -131,10 +134,24 @@ class Batches:
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),  # or else starting the workers would draw from the loop's generator
         )
-        for batch in loader:
+        stream = iter(loader)
+        for step in steps:
+            batch = self._next(stream, step)
             if isinstance(batch, UserError):
                 raise batch
             yield batch
+
+    def _next(self, stream: Iterator, step: int):
+        try:
+            return next(stream)
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader "):
+                raise
+            cause = " ".join(str(error).split())
+            raise UserError(
+                f"step {step}: no batch from the {self.num_workers} data workers: {cause}. A killed worker often means too little "
+                "memory (lower num_workers), a silent one a file that hangs (num_workers=0 shows where)"
+            ) from error
 
     def __iter__(self) -> Iterator:
         """One epoch, the first."""

@@ -12,9 +12,7 @@ def to_device(batch, device: torch.device):
         return batch.to(device, non_blocking=True)
     if isinstance(batch, dict):
         return {name: to_device(value, device) for name, value in batch.items()}
-    if isinstance(batch, tuple) or (
-        isinstance(batch, list) and any(isinstance(v, torch.Tensor) for v in batch)
-    ):
+    if isinstance(batch, tuple) or (isinstance(batch, list) and batch and isinstance(batch[0], torch.Tensor)):
         return type(batch)(to_device(value, device) for value in batch)
     return batch
 
