@@ -1,0 +1,68 @@
+# make recipe | test | lab | figures | lint | clean. PYTHON picks the interpreter (3.11); TORCH another build of torch,
+# where the package index has one: make recipe TORCH="torch==2.13.0+cpu" leaves several GB of CUDA libraries out.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+TORCH ?=
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+# Debian keeps `venv` in a package of its own: installed where we may, named where we may not.
+VENV_FROM_DEBIAN = { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
+  apt-get install -y -qq --no-install-recommends python3-venv && $(PYTHON) -m venv $(VENV); } || \
+  { echo "python3-venv is needed: apt-get install python3-venv"; exit 1; }
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The recipe, in order: "notebook preset [-p name=value …]", one run between each pair of semicolons.
+RECIPE := 10 tiny; 30 tiny; 30 tiny -p encoder=scratch; 90 tiny
+
+# Pictures that the README shows: "notebook/preset:figure", copied from finished runs.
+FIGURES :=
+
+.PHONY: help recipe test lab figures lint clean
+help:
+	@echo "make recipe   pretrain, fine-tune, measure and draw at preset tiny (CPU, minutes), then the leaderboard"
+	@echo "make test     all tests, every notebook at preset quick among them"
+	@echo "make lab      JupyterLab on the notebooks"
+	@echo "make figures  copy the README's figures from the finished runs to docs/figures"
+	@echo "make lint     ruff over sources and notebooks"
+	@echo "make clean    remove the environment and caches; outputs/ stays"
+
+# One pip command, so that torch and torchvision are resolved together.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	  || { echo "Python 3.11 is needed, $(PYTHON) is another: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || $(VENV_FROM_DEBIAN)
+	$(BIN)/python -m pip install --quiet -e '.[dev]' $(TORCH)
+	@touch $@
+
+recipe: $(READY)
+	@began=$$(date +%s); \
+	IFS=';' read -ra runs <<< '$(RECIPE)'; \
+	for run in "$${runs[@]}"; do read -ra words <<< "$$run"; $(BIN)/iv run "$${words[@]}"; done; \
+	echo; $(BIN)/iv board; \
+	echo "recipe: $$(( ($$(date +%s) - began) / 60 )) min $$(( ($$(date +%s) - began) % 60 )) s"
+
+test: $(READY)
+	$(BIN)/python -m pytest $(PYTEST)
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks
+
+# Runs nothing: a figure that is not there names the run that makes it.
+figures: $(READY)
+	@mkdir -p docs/figures
+	@for figure in $(FIGURES); do \
+	  run=$${figure%%:*}; name=$${figure##*:}; \
+	  found=$$(ls $${IVCORE_OUTPUTS:-outputs}/$${run%%/*}_*/$${run##*/}-*/figures/$$name.png 2>/dev/null | head -1 || true); \
+	  test -n "$$found" || { echo "no $$name.png of $$run yet: $(BIN)/iv run $${run/\// }"; exit 1; }; \
+	  cp "$$found" docs/figures/$$name.png; echo "docs/figures/$$name.png  <- $$found"; \
+	done
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './outputs/*' -prune -exec rm -rf {} +

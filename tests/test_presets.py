@@ -1,0 +1,47 @@
+"""Every params/<notebook>/<preset>.yaml fits its notebook, without running it."""
+
+import re
+
+import pytest
+import yaml
+
+from ivcore import notebook, params, paths
+
+FILES = sorted(path for path in paths.presets().glob("*/*.yaml") if not path.name.startswith("_"))
+by_file = pytest.mark.parametrize("file", FILES, ids=[f"{path.parent.name}/{path.stem}" for path in FILES])
+
+
+def test_every_notebook_has_the_presets_quick_and_tiny():
+    wanted = [
+        paths.presets() / path.stem / f"{name}.yaml"
+        for path in notebook.every()
+        for name in ("quick", "tiny")
+    ]
+    missing = [paths.short(path) for path in wanted if not path.is_file()]
+    assert not missing, f"write them, comments alone will do: {missing}"
+
+
+@by_file
+def test_names_types_and_constraints_fit(file):
+    assert params.expand(file.parent.name, file.stem)
+
+
+@by_file
+def test_papermill_reads_the_same_values(file):
+    read_by_papermill = yaml.safe_load(file.read_text()) or {}
+    assert read_by_papermill == params.load(file.parent.name, file.stem), "write 1.0e-4, not 1e-4"
+
+
+@by_file
+def test_only_what_differs_is_written(file):
+    known = params.read(file.parent.name)
+    loaded = params.load(file.parent.name, file.stem)
+    same = [name for name, value in loaded.items() if name in known and known[name].default == value]
+    assert not same, f"the parameters cell says the same, delete: {same}"
+
+
+@by_file
+def test_the_head_says_the_command(file):
+    head = "\n".join(line for line in file.read_text().splitlines() if line.startswith("#"))
+    command = f"iv run {notebook.number(notebook.find(file.parent.name))} {file.stem}"
+    assert re.search(rf"{re.escape(command)}\b", head), f"the comment at its head must contain: {command}"
