@@ -5,6 +5,8 @@ import socket
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
+import psutil
+
 from ivcore import errors
 
 # Exit status by kind of failure, as shells and batch systems know them. 2 is an error in what the user gave.
@@ -56,6 +58,7 @@ class Failure:
     def as_json(self, seconds: float) -> dict:
         when = datetime.now().astimezone().isoformat(timespec="seconds")
         place = {"host": socket.gethostname(), "time": when, "seconds": round(seconds, 1)}
+        place["memory_free_gib"] = round(psutil.virtual_memory().available / 2**30, 1)
         return asdict(self) | {"status": self.status, "hint": self.hint} | place
 
     def lines(self) -> list[str]:

@@ -85,6 +85,7 @@ class Execution:
         if self.cell["name"] != self.heading:
             self.heading = self.cell["name"]
             self.stream.write(f"── {self.heading}\n")
+            self.stream.flush()
 
     def _end(self, thread: threading.Thread) -> None:
         """No process is left behind: neither the kernel nor what it started, such as the workers of a loader."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivcore import lock, notebook, params, paths, run_folder, upstream
+from ivcore.errors import ParameterError
 from ivcore.failure import Failure
 
 
@@ -40,8 +41,22 @@ class Job:
 def jobs(reference, preset: str = "tiny", overrides: dict | None = None) -> list[Job]:
     """The runs that a preset with overrides stands for, in order: one, or those of a sweep. ParameterError."""
     path = notebook.find(reference)
-    label = Path(preset).stem + ("+" if overrides else "")
-    return [Job(path, label, values) for values in params.expand(path, preset, overrides)]
+    found = params.expand(path, preset, overrides)
+    as_preset = _digests(path, preset) if overrides else None
+    return [Job(path, _label(path, preset, values, as_preset), values) for values in found]
+
+
+def _digests(path: Path, preset: str) -> set[str]:
+    try:
+        return {params.digest(path, values) for values in params.expand(path, preset)}
+    except ParameterError:  # the preset alone does not do here: it wants one of the overrides
+        return set()
+
+
+def _label(path: Path, preset: str, values: dict, as_preset: set[str] | None) -> str:
+    """The preset's name, with "+" when an override makes the run another one."""
+    changed = as_preset is not None and params.digest(path, values) not in as_preset
+    return Path(preset).stem + ("+" if changed else "")
 
 
 def execute(job: Job, *, force: bool = False, timeout: float | None = None, wait: bool = False) -> Path:

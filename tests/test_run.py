@@ -247,6 +247,12 @@ def test_a_sweep_runs_all_and_skips_what_is_done(book, capfd):
     assert "done" in capfd.readouterr().out
 
 
+def test_an_override_that_changes_nothing_is_the_preset(book):
+    book.notebook("10_stage")
+    assert run.jobs("10", "tiny", {"lr": "0.001"}) == run.jobs("10")
+    assert run.jobs("10", "tiny", {"lr": "0.002"})[0].label == "tiny+"
+
+
 # What follows needs no kernel: `start` as JupyterLab calls it.
 
 
