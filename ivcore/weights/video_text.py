@@ -6,11 +6,15 @@ import torch
 
 from ivcore.encoders.caption_decoder import CaptionDecoder
 from ivcore.encoders.video_text import VideoTextModel
+from ivcore.heads.answer import AnswerModel
 from ivcore.weights.accounting import State, assemble, count, has, need, without_prefix
 from ivcore.weights.clip import heads_of, text_encoder, text_name
 from ivcore.weights.uniformerv2 import video_tower
 
 WHAT = "InternVideo-MM checkpoint"
+
+
+HEADS = ("vqa_classifier.", "rank_output.")
 
 
 def is_video_text(state: State) -> bool:
@@ -21,26 +25,52 @@ def is_caption_decoder(state: State) -> bool:
     return has(state, "multimodal_layers.") or all(key.startswith("caption_decoder.") for key in state)
 
 
-def video_text(state: State, config: dict) -> VideoTextModel:
-    captions = without_prefix(state, "caption_decoder.")
-    others = {key: value for key, value in state.items() if not key.startswith(("clip.", "caption_decoder."))}
-    towers = without_prefix(state, "clip.") | others
+def video_text(state: State, config: dict) -> VideoTextModel | AnswerModel:
+    for prefix in HEADS:
+        if has(state, prefix):
+            return _with_head(state, config, prefix)
+    with torch.device("meta"):
+        model = _empty(state, config)
+    return assemble(model, _renamed(state), WHAT)
+
+
+def _with_head(state: State, config: dict, prefix: str) -> AnswerModel:
+    """A model fine-tuned for question answering or multiple choice."""
+    head = without_prefix(state, prefix)
+    rest = {key: value for key, value in state.items() if not key.startswith(prefix)}
+    with torch.device("meta"):
+        model = AnswerModel(_empty(rest, config), need(state, f"{prefix}5.weight", WHAT).shape[0])
+    renamed = {f"video_text.{key}": value for key, value in _renamed(rest).items()}
+    return assemble(model, renamed | {f"head.{key}": value for key, value in head.items()}, WHAT)
+
+
+def _empty(state: State, config: dict) -> VideoTextModel:
+    captions, towers = without_prefix(state, "caption_decoder."), _towers(state)
     config = config | config.get("clip", {})
     vision = {"return_list": config.get("return_list")} | config.get("vision", {})
     if "vision_heads" in config:
         vision["heads"] = config["vision_heads"]
     projection = towers.get("visual_proj")
-    with torch.device("meta"):
-        model = VideoTextModel(
-            video_tower(without_prefix(towers, "visual."), vision, WHAT),
-            text_encoder(towers, config, WHAT),
-            0 if projection is None else projection.shape[1],
-            _caption_decoder(captions, config, WHAT) if captions else None,
-        )
-    renamed = {text_name(key): value for key, value in towers.items()}
-    return assemble(
-        model, renamed | {f"caption_decoder.{key}": value for key, value in captions.items()}, WHAT
+    return VideoTextModel(
+        video_tower(without_prefix(towers, "visual."), vision, WHAT),
+        text_encoder(towers, config, WHAT),
+        0 if projection is None else projection.shape[1],
+        _caption_decoder(captions, config, WHAT) if captions else None,
     )
+
+
+def _towers(state: State) -> State:
+    """The towers' entries without `clip.`; what belongs nowhere stays, to be reported."""
+    return {
+        key.removeprefix("clip."): value
+        for key, value in state.items()
+        if not key.startswith("caption_decoder.")
+    }
+
+
+def _renamed(state: State) -> State:
+    captions = {key: value for key, value in state.items() if key.startswith("caption_decoder.")}
+    return {text_name(key): value for key, value in _towers(state).items()} | captions
 
 
 def caption_decoder(state: State, config: dict) -> CaptionDecoder:

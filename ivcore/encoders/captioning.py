@@ -1,0 +1,140 @@
+"""Writing captions with a video-text model: greedy, nucleus (arXiv 1904.09751) and beam search, each word computed once.
+
+    ids = greedy(model, video, tokenizer)           # (B, L), from the start token to the end token, then zeros
+    tokenizer.caption(ids[0])
+
+`words` is anything with the ids `start` and `end`: the tokenizer. Text encoder and caption decoder keep keys and values of earlier words, and
+those of the clip, in a cache.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ivcore.encoders.caption_decoder import select_rows
+from ivcore.encoders.video_text import VideoTextModel
+from ivcore.errors import ParameterError
+
+
+class Words(Protocol):
+    """Where a text begins and ends."""
+
+    start: int
+    end: int
+
+
+@torch.no_grad()
+def greedy(model: VideoTextModel, video: Tensor, words: Words, length: int | None = None) -> Tensor:
+    """The likeliest word each time. `length`: most tokens of a caption, start and end included (default: the text encoder's)."""
+    return _one_by_one(_Stream(model, video), words, _length(model, length), lambda logits: logits.argmax(-1))
+
+
+@torch.no_grad()
+def nucleus(model: VideoTextModel, video: Tensor, words: Words, length: int | None = None, *, top_p: float = 0.9,
+            temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:  # fmt: skip
+    """Draw each word from the smallest set of likeliest words that holds probability `top_p`."""
+    if not 0 < top_p <= 1 or temperature <= 0:
+        raise ParameterError(
+            f"nucleus: top_p must be in (0, 1] and temperature above 0, not {top_p} and {temperature}"
+        )
+    stream = _Stream(model, video)
+    return _one_by_one(
+        stream, words, _length(model, length), lambda x: draw(x / temperature, top_p, generator)
+    )
+
+
+def draw(logits: Tensor, top_p: float, generator: torch.Generator | None = None) -> Tensor:
+    """One index a row of (B, V) from the nucleus of softmax(logits); the likeliest is always in it."""
+    probabilities, order = logits.softmax(-1).sort(-1, descending=True)
+    before = probabilities.cumsum(-1) - probabilities
+    kept = probabilities.masked_fill(before >= top_p, 0)
+    return order.gather(-1, torch.multinomial(kept, 1, generator=generator))[:, 0]
+
+
+@torch.no_grad()
+def beam(model: VideoTextModel, video: Tensor, words: Words, length: int | None = None, *, beams: int = 4,
+         length_penalty: float = 1.0) -> Tensor:  # fmt: skip
+    """The caption of highest log-probability / (words ** length_penalty) among those that `beams` partial captions grow into."""
+    stream, length = _Stream(model, video), _length(model, length)
+    rows = torch.arange(len(video), device=video.device)
+    stream.select(rows.repeat_interleave(beams))
+    ids = torch.full((len(video), beams, 1), words.start, device=video.device)
+    scores = torch.zeros(len(video), beams, device=video.device)
+    scores[:, 1:] = float("-inf")  # the beams start equal: let one of them speak first
+    done = torch.zeros_like(scores, dtype=torch.bool)
+    lengths = torch.ones_like(scores)
+    while ids.shape[2] < length and not done.all():
+        options = _continue(
+            stream.next(ids[:, :, -1].flatten()).log_softmax(-1).view(*scores.shape, -1), done
+        )
+        vocabulary = options.shape[-1]
+        scores, best = (scores[..., None] + options).flatten(1).topk(beams, dim=1)
+        origin, word = best // vocabulary, best % vocabulary
+        stream.select((rows[:, None] * beams + origin).flatten())
+        ids = torch.cat(
+            (ids.gather(1, origin[..., None].expand(-1, -1, ids.shape[2])), word[..., None]), dim=2
+        )
+        done = done.gather(1, origin)
+        lengths = lengths.gather(1, origin) + ~done
+        done = done | (word == words.end)
+    winner = (scores / lengths**length_penalty).argmax(1)
+    return _finish(ids[rows, winner], words)
+
+
+def _continue(log_probabilities: Tensor, done: Tensor) -> Tensor:
+    """(B, beams, V): a finished caption has one continuation, nothing, at no cost."""
+    nothing = torch.full_like(log_probabilities[0, 0], float("-inf"))
+    nothing[0] = 0
+    return torch.where(done[..., None], nothing, log_probabilities)
+
+
+class _Stream:
+    """Words in, logits of the next word out; remembers what it needs of the past."""
+
+    def __init__(self, model: VideoTextModel, video: Tensor):
+        if model.caption_decoder is None:
+            raise ParameterError("captioning: this model has no caption decoder")
+        _, seen = model.encode_video(video, want=("video_tokens",))
+        self.text, self.decoder, self.clips = model.text, model.caption_decoder, len(video)
+        self.said, self.cache = (
+            self.text.new_cache(),
+            self.decoder.new_cache(seen["video_tokens"][0], len(video)),
+        )
+
+    def next(self, ids: Tensor) -> Tensor:
+        """Newest words (B,) -> logits (B, V)."""
+        return self.decoder.step(self.text.tokens(ids[:, None], cache=self.said), self.cache)
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows of the batch."""
+        self.said, self.cache = select_rows(self.said, rows), self.cache.select(rows)
+
+
+def _one_by_one(stream: _Stream, words: Words, length: int, pick) -> Tensor:
+    device = stream.cache.clip[0][0].device
+    ids = torch.full((stream.clips, 1), words.start, device=device)
+    done = torch.zeros(stream.clips, dtype=torch.bool, device=device)
+    while ids.shape[1] < length and not done.all():
+        word = torch.where(done, 0, pick(stream.next(ids[:, -1])))
+        done = done | (word == words.end)
+        ids = torch.cat((ids, word[:, None]), dim=1)
+    return _finish(ids, words)
+
+
+def _finish(ids: Tensor, words: Words) -> Tensor:
+    """A caption that was cut by the length ends in the end token all the same."""
+    unfinished = ~(ids == words.end).any(1)
+    ids[unfinished, -1] = words.end
+    return ids
+
+
+def _length(model: VideoTextModel, length: int | None) -> int:
+    longest = model.text.context
+    if length is None:
+        return longest
+    if not 2 <= length <= longest:
+        raise ParameterError(f"captioning: length {length} is not in 2..{longest}")
+    return length

@@ -1,0 +1,133 @@
+"""InternVideo's multimodal model: equal to the published one, and to CLIP before it has learnt anything."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ivcore import weights
+from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
+from ivcore.encoders.uniformerv2 import UniFormerV2
+from ivcore.encoders.video_text import VideoTextModel
+from ivcore.heads.answer import AnswerModel
+
+
+@pytest.fixture(scope="module")
+def published(golden):
+    g = golden("cotrain_losses")
+    model = weights.from_official(g.weights, g.config)
+    return g, model, g.inputs["video"].transpose(1, 2), g.inputs["text"].long()
+
+
+def test_embeddings_and_contrastive_loss_equal_the_published_ones(published, close):
+    g, model, video, ids = published
+    close(model.encode_video(video), g.outputs["video_feats"])
+    close(model.encode_text(ids), g.outputs["text_feats"])
+    logits = model(video, ids)
+    close(logits, g.outputs["contrastive_image_logits"])
+    pairs = torch.arange(3)
+    close(
+        (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2,
+        g.outputs["contrastive_loss"],
+        1e-5,
+    )
+    assert torch.allclose(model.zero_shot(video, ids).sum(1), torch.ones(3))
+
+
+def test_captions_and_gradients_equal_the_published_ones(published, close):
+    g, model, video, ids = published
+    captions = model.caption_logits(video, ids)
+    close(captions, g.outputs["cap_logits"])
+    labels = ids[:, 1:].masked_fill(g.inputs["special_tokens_mask"][:, 1:], -100)
+    caption_loss = F.cross_entropy(captions.flatten(0, 1), labels.flatten())
+    close(caption_loss, g.outputs["cap_loss"], 1e-5)
+    logits, pairs = model(video, ids), torch.arange(3)
+    model.zero_grad()
+    (caption_loss + (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2).backward()
+    for name, ours in {
+        "caption_decoder.visual_queries": model.caption_decoder.visual_queries,
+        "clip.logit_scale": model.logit_scale,
+        "clip.text_projection": model.text.text_projection,
+        "clip.visual.transformer.dec.0.attn.in_proj_weight": model.visual.transformer.dec[
+            0
+        ].attn.in_proj_weight,
+    }.items():
+        close(ours.grad, g.outputs[f"grad/{name}"], 1e-3)
+
+
+@pytest.fixture()
+def fresh():
+    torch.manual_seed(0)
+    clip = Clip(ImageEncoder(16, 32, 3, 2, 8, 24), TextEncoder(16, 24, 2, 2, 12, 50)).eval()
+    tower = UniFormerV2(32, 3, 2, 8, 24, 0, (1, 2))
+    return clip, VideoTextModel(
+        tower, TextEncoder(16, 24, 2, 2, 12, 50, mask_embedding=True), 16
+    ).eval().load_clip(clip)
+
+
+def test_before_training_a_still_clip_has_clips_embedding(fresh):
+    clip, model = fresh
+    image = torch.randn(2, 3, 24, 24)
+    published = F.normalize(clip.encode_image(image), dim=-1)
+    for frames in (1, 8):
+        still = image[:, :, None].expand(-1, -1, frames, -1, -1)
+        assert (published - F.normalize(model.encode_video(still), dim=-1)).abs().max() < 5e-5
+    # what is left is the epsilon of a LayerNorm that sees half the token
+    clip.visual.ln_post.eps = model.visual_ln_post.eps = 0
+    assert (model.encode_video(still) - clip.encode_image(image)).abs().max() < 5e-6
+    ids = torch.tensor([[48, 3, 4, 49, 0], [48, 7, 49, 0, 0]])
+    assert torch.equal(model.encode_text(ids), clip.encode_text(ids))
+
+
+def test_a_moving_clip_is_not_the_mean_of_frame_embeddings(fresh):
+    clip, model = fresh
+    video = torch.randn(2, 3, 4, 24, 24)
+    assert (model.encode_video(video) - clip.encode_video(video)).abs().max() > 1e-3
+
+
+def test_masked_words_take_the_learnt_embedding(fresh):
+    _, model = fresh
+    torch.nn.init.normal_(model.text.text_mask_embedding)
+    ids = torch.tensor([[48, 3, 4, 49]])
+    masked = torch.tensor([[False, True, False, False]])
+    other = ids.clone()
+    other[0, 1] = 9
+    assert torch.equal(model.encode_text(ids, masked), model.encode_text(other, masked))
+    assert not torch.equal(model.encode_text(ids, masked), model.encode_text(ids))
+
+
+def answering(golden, head, answers):
+    """The published towers without projections and predictor, under a fresh head."""
+    g = golden("cotrain_losses")
+    state = {
+        k: v
+        for k, v in g.weights.items()
+        if not k.endswith(("visual_proj", "text_projection")) and "predictor" not in k
+    }
+    torch.manual_seed(0)
+    width = 16 + 2 * 24
+    shapes = {
+        "1.weight": (2 * width, width),
+        "1.bias": (2 * width,),
+        "2.weight": (2 * width,),
+        "2.bias": (2 * width,),
+    }
+    shapes |= {"5.weight": (answers, 2 * width), "5.bias": (answers,)}
+    state |= {f"{head}.{key}": torch.randn(shape) * 0.1 for key, shape in shapes.items()}
+    ids = torch.where(torch.arange(12) == 11, 0, g.inputs["text"].long())  # the end token must not come last
+    return weights.from_official(state, g.config), g.inputs["video"].transpose(1, 2), ids
+
+
+def test_answers_depend_on_clip_and_question(golden):
+    model, video, ids = answering(golden, "vqa_classifier", 5)
+    scores = model(video, ids)
+    assert isinstance(model, AnswerModel) and scores.shape == (3, 5)
+    assert not torch.allclose(scores, model(video.flip(0), ids)) and not torch.allclose(
+        scores, model(video, ids.flip(0))
+    )
+
+
+def test_ranking_scores_each_pair_of_clip_and_text(golden):
+    model, video, ids = answering(golden, "rank_output", 1)
+    choices = torch.stack((ids, ids.flip(0)), dim=1)
+    scores = model.rank(video, choices)
+    assert torch.allclose(scores, torch.cat((model(video, ids), model(video, ids.flip(0))), dim=1), atol=1e-5)
