@@ -25,12 +25,18 @@ def resize(frames: np.ndarray, height: int, width: int) -> np.ndarray:
     """Bilinear with antialiasing. (T, H, W, 3) uint8 -> (T, height, width, 3) uint8."""
     if frames.shape[1:3] == (height, width):
         return frames
-    import torch
     from torch.nn.functional import interpolate
 
-    planes = torch.from_numpy(frames).permute(0, 3, 1, 2)  # channels last in memory: the fast path for uint8
+    planes = as_tensor(frames).permute(0, 3, 1, 2)  # channels last in memory: the fast path for uint8
     planes = interpolate(planes, size=(height, width), mode="bilinear", antialias=True)
     return planes.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def as_tensor(frames: np.ndarray):
+    """The same memory as a tensor; a copy where the array is read-only, which torch does not know."""
+    import torch
+
+    return torch.from_numpy(frames if frames.flags.writeable else frames.copy())
 
 
 def orient(frames: np.ndarray, matrix: tuple) -> np.ndarray:

@@ -1,0 +1,290 @@
+"""Augmentation of the masked and multimodal encoders (paper 4.2, VideoMAE's and UniFormerV2's recipes), the same for all frames of a clip.
+
+Clips are uint8 (T, H, W, 3) arrays, except in `mix`. Every random function takes a numpy Generator and draws from nothing else: timm's own
+augmentations, which draw from the global generators, run between seeding those from ours and putting them back.
+Pretraining uses `multi_scale_crop` alone; fine-tuning uses `random_resized_crop`, `flip` (not where left and right are labels),
+`RandAugment`, `erase` and, per batch, `mix`; tests use `centre_crop` or `spatial_crops`.
+"""
+
+import contextlib
+import functools
+import math
+import random
+
+import numpy as np
+
+from ivcore.errors import ParameterError
+from ivcore.video.resize import as_tensor, resize, target_size
+
+SCALES = (1.0, 0.875, 0.75, 0.66)
+MAX_DISTORT = 1  # height and width come from neighbouring scales
+# VideoMAE draws crops from 13 places: corners, edge centres, centre and the four points between; in quarters of the free room.
+PLACES = (
+    (0, 0),
+    (0, 4),
+    (4, 0),
+    (4, 4),
+    (2, 2),
+    (2, 0),
+    (2, 4),
+    (4, 2),
+    (0, 2),
+    (1, 1),
+    (1, 3),
+    (3, 1),
+    (3, 3),
+)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+Box = tuple[int, int, int, int]  # top, left, height, width
+
+
+# ---------------------------------------------------------------------------------------------------- where to crop
+
+
+def multi_scale_boxes(height: int, width: int, size: int, rng, count: int = 1, scales=SCALES) -> list[Box]:
+    """Boxes whose sides are the short side times two neighbouring scales, at one of 13 fixed places (TSN, VideoMAE)."""
+    shapes = _multi_scale_shapes(height, width, size, tuple(scales))
+    picks = zip(
+        rng.integers(len(shapes), size=count).tolist(), rng.integers(len(PLACES), size=count).tolist()
+    )
+    places = [(*shapes[i], *PLACES[j]) for i, j in picks]
+    return [(down * ((height - h) // 4), right * ((width - w) // 4), h, w) for h, w, down, right in places]
+
+
+@functools.cache
+def _multi_scale_shapes(height: int, width: int, size: int, scales: tuple) -> list[tuple[int, int]]:
+    sides = [int(min(height, width) * scale) for scale in scales]
+    sides = [
+        size if abs(side - size) < 3 else side for side in sides
+    ]  # so near the target, resizing only blurs
+    pairs = [(h, w) for i, h in enumerate(sides) for j, w in enumerate(sides) if abs(i - j) <= MAX_DISTORT]
+    return [(max(min(h, height), 1), max(min(w, width), 1)) for h, w in pairs]
+
+
+def random_resized_box(height: int, width: int, rng, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3)) -> Box:
+    """A box of a random share of the area and a random aspect (width / height); ten tries, then the largest central one that fits."""
+    low, high = math.log(ratio[0]), math.log(ratio[1])
+    for _ in range(10):
+        area, aspect = rng.uniform(*scale) * height * width, math.exp(rng.uniform(low, high))
+        h, w = round(math.sqrt(area / aspect)), round(math.sqrt(area * aspect))
+        if 0 < h <= height and 0 < w <= width:
+            return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
+    aspect = min(max(width / height, ratio[0]), ratio[1])
+    h, w = min(height, round(width / aspect)), min(width, round(height * aspect))
+    return (height - h) // 2, (width - w) // 2, h, w
+
+
+# ---------------------------------------------------------------------------------------------------- crops of a clip
+
+
+def crop_resize(video: np.ndarray, box: Box, size: int) -> np.ndarray:
+    """(T, H, W, 3) -> (T, size, size, 3)"""
+    top, left, height, width = box
+    return np.ascontiguousarray(resize(video[:, top : top + height, left : left + width], size, size))
+
+
+def multi_scale_crop(video: np.ndarray, size: int, rng, scales=SCALES) -> np.ndarray:
+    """(T, H, W, 3) -> (T, size, size, 3). The one augmentation of masked pretraining (paper 4.2.2)."""
+    return crop_resize(video, multi_scale_boxes(*video.shape[1:3], size, rng, 1, scales)[0], size)
+
+
+def random_resized_crop(
+    video: np.ndarray, size: int, rng, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3)
+) -> np.ndarray:
+    """(T, H, W, 3) -> (T, size, size, 3)"""
+    return crop_resize(video, random_resized_box(*video.shape[1:3], rng, scale, ratio), size)
+
+
+def short_side(video: np.ndarray, size: int) -> np.ndarray:
+    """Resize so that the short side is `size`. (T, H, W, 3) -> (T, h, w, 3)"""
+    return resize(video, *target_size(*video.shape[1:3], size))
+
+
+def spatial_crops(video: np.ndarray, size: int, num_crops: int = 3) -> np.ndarray:
+    """Square crops spread along the long side after a short-side resize: the first at its start, the last at its end.
+
+    Offsets are floor(i * room / (num_crops - 1)); one crop alone is the centred one, room // 2. -> (num_crops, T, size, size, 3)
+    """
+    if num_crops < 1:
+        raise ParameterError(f"num_crops={num_crops}: must be at least 1")
+    video = short_side(video, size)
+    down, right = video.shape[1] - size, video.shape[2] - size
+    shares = [(1, 2)] if num_crops == 1 else [(i, num_crops - 1) for i in range(num_crops)]
+    starts = [(down * i // n, right * i // n) for i, n in shares]
+    return np.stack([video[:, top : top + size, left : left + size] for top, left in starts])
+
+
+def centre_crop(video: np.ndarray, size: int) -> np.ndarray:
+    """Short-side resize and the middle square. (T, H, W, 3) -> (T, size, size, 3)"""
+    return spatial_crops(video, size, 1)[0]
+
+
+def flip(video: np.ndarray, rng, p: float = 0.5) -> np.ndarray:
+    """Mirror left and right with probability p; off (p = 0) where direction is the label, as in Something-Something."""
+    return as_tensor(video).flip(2).numpy() if rng.random() < p else video  # ten times as fast as numpy's
+
+
+def repeat(video: np.ndarray, times: int, transform, rng) -> np.ndarray:
+    """Repeated sampling: `times` augmented clips from one decode. transform(video, rng) -> clip. -> (times, *clip)
+
+    Each copy has its own generator, so what one of them draws does not move the next.
+    """
+    return np.stack(
+        [transform(video, np.random.default_rng(seed)) for seed in rng.integers(1 << 63, size=times)]
+    )
+
+
+# ---------------------------------------------------------------------------------------------------- crops of a batch
+
+
+def multi_scale_crop_batch(video, size: int, rng, scales=SCALES, flip: float = 0.0):
+    """`multi_scale_crop` of every clip of a batch at once, each with its own box, mirrored with probability `flip`.
+
+    video: uint8 (B, T, H, W, 3), tensor or array. -> tensor (B, T, size, size, 3)
+    """
+    height, width = video.shape[2:4]
+    boxes = multi_scale_boxes(height, width, size, rng, len(video), scales)
+    return crop_resize_batch(video, boxes, size, rng.random(len(video)) < flip)
+
+
+def random_resized_crop_batch(
+    video, size: int, rng, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3), flip: float = 0.0
+):
+    """`random_resized_crop` of every clip of a batch. video: uint8 (B, T, H, W, 3). -> tensor (B, T, size, size, 3)"""
+    height, width = video.shape[2:4]
+    boxes = [random_resized_box(height, width, rng, scale, ratio) for _ in range(len(video))]
+    return crop_resize_batch(video, boxes, size, rng.random(len(video)) < flip)
+
+
+def crop_resize_batch(video, boxes: list[Box], size: int, flips):
+    """Crop each clip to its box, resize, mirror where asked. Boxes of one shape are resized together. -> tensor uint8"""
+    import torch
+
+    video = np.asarray(video)
+    batch, frames = video.shape[:2]
+    out = torch.empty(batch, frames, size, size, 3, dtype=torch.uint8)
+    groups = {}
+    for i, (_, _, height, width) in enumerate(boxes):
+        groups.setdefault((height, width), []).append(i)
+    for (height, width), members in groups.items():
+        corners = [boxes[i][:2] for i in members]
+        crops = [video[i, :, y : y + height, x : x + width] for i, (y, x) in zip(members, corners)]
+        out[members] = _resize_batch(torch.from_numpy(np.stack(crops)), size)
+    if len(mirrored := np.flatnonzero(flips)):
+        out[mirrored] = out[mirrored].flip(3)
+    return out
+
+
+def _resize_batch(crops, size: int):
+    """(B, T, h, w, 3) uint8 -> (B, T, size, size, 3)"""
+    from torch.nn.functional import interpolate
+
+    if crops.shape[2:4] == (size, size):
+        return crops
+    planes = crops.flatten(0, 1).permute(0, 3, 1, 2)  # channels last in memory: the fast path for uint8
+    planes = interpolate(planes, size=(size, size), mode="bilinear", antialias=True)
+    return planes.permute(0, 2, 3, 1).unflatten(0, crops.shape[:2])
+
+
+# ---------------------------------------------------------------------------------------------------- pixels
+
+
+@contextlib.contextmanager
+def _global_generators(seed: int):
+    """Python's and numpy's global generators seeded inside, as they were outside."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        yield functools.partial(_seed_global, seed)
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+def _seed_global(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def rand_augment(video: np.ndarray, rng, config: str = "rand-m7-n4-mstd0.5-inc1") -> np.ndarray:
+    """timm's RandAugment with the same operations, magnitudes and signs on all frames. (T, H, W, 3) -> (T, H, W, 3)"""
+    from PIL import Image
+
+    operations = _rand_augment(config)
+    with _global_generators(int(rng.integers(1 << 32))) as seed:
+        out = np.empty_like(video)
+        for frame, result in zip(video, out):
+            seed()  # again for every frame: timm draws as it goes
+            result[:] = operations(Image.fromarray(np.ascontiguousarray(frame)))
+    return out
+
+
+@functools.cache
+def _rand_augment(config: str):
+    from ivcore import torchvision_ops  # noqa: F401  (must precede timm)
+
+    # isort: split
+    from PIL import Image
+    from timm.data.auto_augment import rand_augment_transform
+
+    try:
+        return rand_augment_transform(config, {"interpolation": Image.BICUBIC})
+    except (AssertionError, ValueError) as error:
+        raise ParameterError(
+            f"config={config!r}: not a RandAugment string like rand-m7-n4-mstd0.5-inc1"
+        ) from error
+
+
+def erase(video: np.ndarray, rng, p: float = 0.25, area=(0.02, 1 / 3), ratio=(0.3, 1 / 0.3)) -> np.ndarray:
+    """Random erasing: with probability p one box, the same in all frames, becomes noise. (T, H, W, 3) -> a new array or the same one
+
+    The noise has ImageNet's channel mean and spread, which is unit noise after that normalisation.
+    """
+    height, width = video.shape[1:3]
+    if rng.random() >= p:
+        return video
+    top, left, h, w = random_resized_box(height, width, rng, area, ratio)
+    noise = rng.standard_normal((len(video), h, w, 3), np.float32) * IMAGENET_STD + IMAGENET_MEAN
+    video = video.copy()
+    video[:, top : top + h, left : left + w] = np.clip(noise * 255 + 0.5, 0, 255)
+    return video
+
+
+# ---------------------------------------------------------------------------------------------------- mixing
+
+
+def mix(video, labels, rng, num_classes: int, *, mixup=0.8, cutmix=1.0, p=1.0, switch=0.5, smoothing=0.1):
+    """timm's mixup or cutmix of a batch with itself reversed; a cutmix box spans all frames.
+
+    video: float (B, C, T, H, W), B even, changed in place. labels: int (B,). rng: a numpy or torch Generator.
+    mixup, cutmix: alpha of their Beta distributions, 0 turns one off. -> video, soft targets (B, num_classes)
+    """
+    if len(video) % 2:
+        raise ParameterError(f"batch of {len(video)} clips: mixup pairs clips, so it must be even")
+    settings = {"cutmix_alpha": cutmix, "prob": p, "switch_prob": switch, "label_smoothing": smoothing}
+    mixer = _mixup(mixup_alpha=mixup, num_classes=num_classes, **settings)
+    frames = video.flatten(1, 2)  # timm cuts along the last two of four axes; channels and time go together
+    if frames.data_ptr() != video.data_ptr():
+        raise ParameterError("video: must be contiguous in its channels and frames to be mixed in place")
+    with _global_generators(_draw_seed(rng)) as seed:
+        seed()
+        frames, targets = mixer(frames, labels)
+    return frames.view_as(video), targets
+
+
+@functools.cache
+def _mixup(**settings):
+    from ivcore import torchvision_ops  # noqa: F401  (must precede timm)
+
+    # isort: split
+    from timm.data import Mixup
+
+    return Mixup(**settings)
+
+
+def _draw_seed(rng) -> int:
+    if isinstance(rng, np.random.Generator):
+        return int(rng.integers(1 << 32))
+    import torch
+
+    return int(torch.randint(1 << 32, (1,), generator=rng, device=rng.device))
