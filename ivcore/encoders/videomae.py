@@ -237,6 +237,13 @@ class MaskedAutoencoder(nn.Module):
         """uint8 (B, T, H, W, 3) -> float (B, 3, T, H, W) with ImageNet statistics."""
         return self.encoder.prepare(clips)
 
+    @property
+    def config(self) -> dict:
+        """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
+        s = self.size
+        heads = {"encoder_num_heads": s.heads, "decoder_num_heads": s.decoder_heads}
+        return heads | {"num_frames": s.frames, "img_size": s.image}
+
     def forward(self, video: Tensor, mask: Tensor, want: tuple[str, ...] = ()):
         """(B, 3, T, H, W), mask (B, N) -> predictions (B, M, P) of the hidden tubelets."""
         seen = start(want, self.offers)
@@ -287,6 +294,11 @@ class VideoClassifier(MaskedVideoEncoder):
         features = self._pool(self.encode(video, seen=seen))
         note(seen, "features", features)
         return answer(self.head(self.head_drop(features)), seen)
+
+    @property
+    def config(self) -> dict:
+        """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
+        return {"num_heads": self.size.heads, "all_frames": self.size.frames, "img_size": self.size.image}
 
     def features(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) -> (B, D), what the head reads."""

@@ -11,10 +11,11 @@ WANTED = ["*.json", "*.safetensors", "*.bin", "*.pth", "*.pyth", "*.ckpt", "*.pt
 
 
 def locate(source: str) -> Path:
-    """A path that exists. `owner/name` (a whole repository) or `owner/name/file` (one file of it) is looked up on the hub."""
+    """A path that exists; of a run folder its final weights. `owner/name` (a whole repository) or `owner/name/file` (one file of it) is looked up on the hub."""
     path = Path(source).expanduser()
     if path.exists():
-        return path
+        of_a_run = path / "checkpoints" / "model.safetensors"
+        return of_a_run if of_a_run.exists() else path
     match = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:/(.+))?", source)
     if source.startswith(("/", ".", "~")) or match is None:
         raise WeightsError(f"{source}: no such file or folder")

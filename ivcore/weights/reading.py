@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ivcore.checkpoints import read_config
 from ivcore.weights.accounting import State, WeightsError, has, listed
 from ivcore.weights.torchscript import is_torchscript, read_torchscript
 
@@ -42,7 +43,12 @@ def read(path: Path) -> tuple[State, dict]:
         return _read_folder(path)
     if path.suffix == ".json":
         return _read_shards(path), {}
-    return unwrap(_read_file(path), str(path)), {}
+    return unwrap(_read_file(path), str(path)), _saved_config(path)
+
+
+def _saved_config(path: Path) -> dict:
+    """What this project's own runs write into the metadata of their weights; {} for other files."""
+    return (read_config(path) or {}) if path.suffix == ".safetensors" else {}
 
 
 def unwrap(content, what: str) -> State:

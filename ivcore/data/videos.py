@@ -1,0 +1,42 @@
+"""The labelled videos of a stage: the user's own Kinetics CSV, or the embedded moving shapes where no path is given."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivcore.data import formats, shapes
+from ivcore.data.clips import as_records
+
+
+@dataclass(frozen=True)
+class VideoSet:
+    """records have `.path` and `.label`; `classes` are their names by label; `source` says what a result on it may be called."""
+
+    records: list
+    classes: list[str]
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def first(self, count: int) -> "VideoSet":
+        """The first `count` videos; all of them for 0."""
+        return VideoSet(self.records[: count or None], self.classes, self.source)
+
+
+def video_set(split: str, csv: str = "", root: str = "", **embedded) -> VideoSet:
+    """Videos of `csv` (`path label`), relative paths taken from `root` or the CSV's folder; without `csv` the embedded split.
+
+    Class names come from a classes.txt beside the CSV, one a line, where there is one. `embedded` are fields of `shapes.Shapes`.
+    Raises FormatError for a malformed CSV, UserError where no video exists.
+    """
+    source = Path(csv).name if csv else "moving shapes"
+    file = Path(csv) if csv else shapes.build(shapes.Shapes(**embedded)) / f"{split}.csv"
+    records = as_records(str(file), root or None)
+    return VideoSet(records, _class_names(file, records), source)
+
+
+def _class_names(csv: Path, records: list) -> list[str]:
+    count = max((record.label for record in records), default=-1) + 1
+    listed = csv.with_name("classes.txt")
+    names = formats.read_class_names(listed) if listed.exists() else []
+    return names if len(names) >= count else [str(label) for label in range(count)]
