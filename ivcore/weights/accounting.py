@@ -55,10 +55,10 @@ def _own(value: Tensor, dtype: torch.dtype | None) -> Tensor:
     return value.detach().to(dtype if value.is_floating_point() else None, copy=True)
 
 
-def need(state: State, key: str, what: str) -> Tensor:
-    """A tensor whose shape the layout is read from."""
+def need(state: State, key: str, what: str, under: str = "") -> Tensor:
+    """A tensor whose shape the layout is read from; `under` is the prefix it has in the file."""
     if key not in state:
-        raise WeightsError(f"{what}: missing: {key}")
+        raise WeightsError(f"{what}: missing: {under}{key}")
     return state[key]
 
 
@@ -71,6 +71,11 @@ def count(state: State, pattern: str) -> int:
 def without_prefix(state: State, prefix: str) -> State:
     """The entries under a prefix, without it."""
     return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+
+
+def anywhere(state: State, ending: str) -> bool:
+    """Whether some key ends so: an option of a block is on if any block has it."""
+    return any(key.endswith(ending) for key in state)
 
 
 def has(state: State, *prefixes: str) -> bool:

@@ -30,9 +30,7 @@ TEXT = (
 
 
 def is_clip(state: State) -> bool:
-    return has(state, "visual.proj", "visual.conv1.", "transformer.") or has(
-        state, "text_model.", "vision_model."
-    )
+    return has(state, "visual.transformer.", "transformer.") or has(state, "text_model.", "vision_model.")
 
 
 def clip(state: State, config: dict) -> Clip:
@@ -40,6 +38,7 @@ def clip(state: State, config: dict) -> Clip:
         state = from_transformers(state)
     state = {key: value for key, value in state.items() if key not in NOTES}
     quick = _quick_gelu(config)
+    need(state, "text_projection", WHAT)
     with torch.device("meta"):
         model = Clip(_image(state, config, quick), text_encoder(state, config, WHAT, quick))
     return assemble(model, {text_name(key): value for key, value in state.items()}, WHAT)
@@ -53,18 +52,25 @@ def text_name(key: str) -> str:
 def text_encoder(state: State, config: dict, what: str, quick_gelu: bool = True) -> TextEncoder:
     """An empty text encoder of the published shape (call on the meta device)."""
     words, places = need(state, "token_embedding.weight", what), need(state, "positional_embedding", what)
-    projection = state.get("text_projection")
-    width = words.shape[1]
+    projection, width = state.get("text_projection"), words.shape[1]
     return TextEncoder(
         embed=0 if projection is None else projection.shape[1],
         width=width,
         layers=count(state, r"transformer\.resblocks\.(\d+)\."),
-        heads=config.get("transformer_heads") or heads_of(width, what),
+        heads=config.get("transformer_heads") or _configured(config, "text", width) or heads_of(width, what),
         context=places.shape[0],
         vocabulary=words.shape[0],
         mask_embedding="text_mask_embedding" in state,
         quick_gelu=quick_gelu,
     )
+
+
+def _configured(config: dict, part: str, width: int) -> int | None:
+    """Heads from the config.json of transformers or of open_clip, if it names them."""
+    theirs = config.get(f"{part}_config") or {}
+    open_clip = config.get("model_cfg", {}).get(f"{part}_cfg") or {}
+    by_width = width // open_clip["head_width"] if "head_width" in open_clip else None
+    return theirs.get("num_attention_heads") or open_clip.get("heads") or by_width
 
 
 def heads_of(width: int, what: str) -> int:
@@ -93,7 +99,7 @@ def _image(state: State, config: dict, quick_gelu: bool) -> ImageEncoder:
         embed=need(state, "visual.proj", WHAT).shape[1],
         width=width,
         layers=count(state, r"visual\.transformer\.resblocks\.(\d+)\."),
-        heads=config.get("vision_heads") or heads_of(width, WHAT),
+        heads=config.get("vision_heads") or _configured(config, "vision", width) or heads_of(width, WHAT),
         patch=patch,
         image=side_of(table, patch, WHAT),
         quick_gelu=quick_gelu,

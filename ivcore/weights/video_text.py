@@ -7,7 +7,7 @@ import torch
 from ivcore.encoders.caption_decoder import CaptionDecoder
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.heads.answer import AnswerModel
-from ivcore.weights.accounting import State, assemble, count, has, need, without_prefix
+from ivcore.weights.accounting import State, WeightsError, assemble, count, has, need, without_prefix
 from ivcore.weights.clip import heads_of, text_encoder, text_name
 from ivcore.weights.uniformerv2 import video_tower
 
@@ -50,9 +50,13 @@ def _empty(state: State, config: dict) -> VideoTextModel:
     vision = {"return_list": config.get("return_list")} | config.get("vision", {})
     if "vision_heads" in config:
         vision["heads"] = config["vision_heads"]
+    if ("visual_proj" in towers) != ("text_projection" in towers):  # fine-tuned answer models have neither
+        raise WeightsError(
+            f"{WHAT}: missing: {'text_projection' if 'visual_proj' in towers else 'visual_proj'}"
+        )
     projection = towers.get("visual_proj")
     return VideoTextModel(
-        video_tower(without_prefix(towers, "visual."), vision, WHAT),
+        video_tower(without_prefix(towers, "visual."), vision, WHAT, "visual."),
         text_encoder(towers, config, WHAT),
         0 if projection is None else projection.shape[1],
         _caption_decoder(captions, config, WHAT) if captions else None,

@@ -13,7 +13,7 @@ import torch
 
 from ivcore.encoders.sizes import Size
 from ivcore.encoders.videomae import MaskedAutoencoder, MaskedVideoEncoder, VideoClassifier
-from ivcore.weights.accounting import State, WeightsError, assemble, count, has, need
+from ivcore.weights.accounting import State, WeightsError, anywhere, assemble, count, has, need
 
 HEADS = {640: 8, 1280: 16, 1408: 16}  # widths whose published heads are not 64 channels wide
 
@@ -35,10 +35,8 @@ def pretraining(state: State, config: dict) -> MaskedAutoencoder:
     with torch.device("meta"):
         model = MaskedAutoencoder(
             size,
-            qkv_bias="encoder.blocks.0.attn.q_bias" in state,
-            init_values=float("encoder.blocks.0.gamma_1" in state),
-            learnable_positions="encoder.pos_embed" in state,
             final_norm=has(state, "encoder.norm."),
+            **_options(state),
         )
     return assemble(model, state, what)
 
@@ -51,12 +49,7 @@ def encoder(state: State, config: dict) -> MaskedVideoEncoder:
     )
     if has(state, "videomae."):
         state = without_encoder(from_transformers(state, what))
-    options = {
-        "qkv_bias": "blocks.0.attn.q_bias" in state,
-        "init_values": float("blocks.0.gamma_1" in state),
-        "learnable_positions": "pos_embed" in state,
-    }
-    size = _size(state, config, "", what)
+    size, options = _size(state, config, "", what), _options(state)
     with torch.device("meta"):
         if has(state, "head."):
             classes = need(state, "head.weight", what).shape[0]
@@ -64,6 +57,14 @@ def encoder(state: State, config: dict) -> MaskedVideoEncoder:
         else:
             model = MaskedVideoEncoder(size, final_norm=has(state, "norm."), **options)
     return assemble(model, state, what)
+
+
+def _options(state: State) -> dict:
+    return {
+        "qkv_bias": anywhere(state, ".attn.q_bias") or anywhere(state, ".attn.v_bias"),
+        "init_values": float(anywhere(state, ".gamma_1") or anywhere(state, ".gamma_2")),
+        "learnable_positions": anywhere(state, "pos_embed"),
+    }
 
 
 def without_encoder(state: State) -> State:
