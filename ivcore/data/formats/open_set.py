@@ -76,15 +76,15 @@ def read_hmdb_splits(folder, split: int = 1, part: str = "test", root=None) -> l
     """
     ending = f"_test_split{split}.txt"
     try:
-        files = sorted(name for name in os.listdir(folder) if name.endswith(ending))
+        classes = sorted(name.removesuffix(ending) for name in os.listdir(folder) if name.endswith(ending))
     except OSError as error:
         raise FormatError(folder, None, f"cannot be read: {error.strerror or error}") from None
-    if not files:
+    if not classes:
         raise FormatError(folder, None, f"expected files named <class>{ending}, found none")
     videos = []
-    for label, name in enumerate(files):
-        file = os.path.join(folder, name)
-        base = os.path.join(base_folder(file, root), name.removesuffix(ending))
+    for label, name in enumerate(classes):
+        file = os.path.join(folder, name + ending)
+        base = os.path.join(base_folder(file, root), name)
         for number, line in numbered_lines(file):
             video, mark = _hmdb_line(file, number, line)
             if mark == part:

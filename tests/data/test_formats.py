@@ -1,0 +1,391 @@
+"""Annotation readers: the released layouts read right; what is malformed is refused with file, line and what was expected."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ivcore.data import formats
+from ivcore.errors import FormatError, ParameterError
+
+LSMDC = "3056_PUBLIC_01.24.29.351-01.24.32.274\t01.24.29.351\t01.24.32.274\t01.24.29.351\t01.24.32.274"
+QUESTION = '{"video_id": "video0", "question": "what is a man doing", "answer": "sing"}'
+CHOICE = '{"clip_name": "video9770", "options": ["a", "b", "c", "d", "e"], "answer": 2}'
+THUMOS = {"subset": "Test", "duration": 33.67, "fps": 30.0}
+BOWLING = {"label": "CricketBowling", "segment": [0.2, 1.1], "label_id": 5}
+STAND = 'label {\n  name: "bend/bow (at the waist)"\n  label_id: 1\n  label_type: PERSON_MOVEMENT\n}\n'
+
+
+@pytest.fixture
+def file(tmp_path):
+    """file("text", "name") writes an annotation file and returns its path."""
+
+    def write(content, name="annotations.txt"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def videos(path, root=None):
+    return [(video.path, video.label) for video in formats.read_kinetics_csv(path, root)]
+
+
+class TestKinetics:
+    def test_the_published_variants(self, file, tmp_path):
+        text = "/data/k400/abseiling/0347ZoDXyP0.mp4 0\nabseiling/x.mp4,1\nabseiling/y.mp4\t2\n"
+        assert videos(file(text)) == [
+            ("/data/k400/abseiling/0347ZoDXyP0.mp4", 0),
+            (f"{tmp_path}/abseiling/x.mp4", 1),
+            (f"{tmp_path}/abseiling/y.mp4", 2),
+        ]
+
+    @pytest.mark.parametrize(
+        ("line", "name", "label"),
+        [
+            ("my folder/a b.mp4 3", "my folder/a b.mp4", 3),
+            ("my folder/a b.mp4,3", "my folder/a b.mp4", 3),
+            ("a,b.mp4 3", "a,b.mp4", 3),
+            ("a,b.mp4,3", "a,b.mp4", 3),
+            ("a.mp4 , 3", "a.mp4", 3),
+            ('"a,b.mp4",3', "a,b.mp4", 3),
+            ("clip 12.mp4 3", "clip 12.mp4", 3),
+            ("été/视频.mp4 3", "été/视频.mp4", 3),
+        ],
+    )
+    def test_paths_with_blanks_commas_quotes(self, file, tmp_path, line, name, label):
+        assert videos(file(line)) == [(f"{tmp_path}/{name}", label)]
+
+    def test_byte_order_mark_crlf_blank_lines_no_final_newline(self, file, tmp_path):
+        found = videos(file(b"\xef\xbb\xbfa.mp4 0\r\n\r\n  \r\nb.mp4 1"))
+        assert found == [(f"{tmp_path}/a.mp4", 0), (f"{tmp_path}/b.mp4", 1)]
+
+    def test_paths_start_from_the_files_folder_or_the_given_root(self, file, tmp_path, monkeypatch):
+        path = file("a.mp4 0")
+        monkeypatch.chdir(tmp_path.parent)
+        assert videos(path.relative_to(tmp_path.parent)) == [(f"{tmp_path}/a.mp4", 0)]
+        assert videos(path, "/media") == [("/media/a.mp4", 0)]
+
+    @pytest.mark.parametrize(
+        "line", ["a.mp4", "a.mp4 abseiling", "a.mp4 -1", "a.mp4 1.5", "7", "path,label", "a.mp4,", "a.mp4 ٣"]
+    )
+    def test_a_bad_line_is_named_by_its_number(self, file, line):
+        path = file(f"ok.mp4 0\n\n{line}\nok.mp4 1\n")
+        with pytest.raises(FormatError, match="expected `path label`, label a whole number from 0") as caught:
+            formats.read_kinetics_csv(path)
+        assert (caught.value.path, caught.value.line) == (str(path), 3)
+
+    @pytest.mark.parametrize("line", ["frames/78687 117 0", "v_abc.mp4 36.5 1.5 5 17", "frames/78687,117,0"])
+    def test_a_list_with_more_columns_is_refused(self, file, line):
+        with pytest.raises(FormatError, match="expected two columns"):
+            formats.read_kinetics_csv(file(line))
+
+    def test_240_000_lines_are_checked_in_under_two_seconds(self, file):
+        path = file("".join(f"abseiling and more/{i:06d}_000010.mp4 {i % 400}\n" for i in range(240_000)))
+        started = time.process_time()
+        assert formats.check("kinetics_csv", path) == 240_000
+        assert time.process_time() - started < 2
+
+
+class TestOtherLists:
+    def test_pretraining_list(self, file, tmp_path):
+        text = "k710/abc.mp4 0 -1 0\nSomethingV2/78687 0 117 3\nAVA/x 5 90 extra 2.5 7\nmy clips/a b.mp4 0 -1 1\n"
+        found = [(v.path, v.start, v.frames, v.label) for v in formats.read_pretrain_list(file(text))]
+        assert found == [
+            (f"{tmp_path}/k710/abc.mp4", 0, -1, 0),
+            (f"{tmp_path}/SomethingV2/78687", 0, 117, 3),
+            (f"{tmp_path}/AVA/x", 5, 90, 7),
+            (f"{tmp_path}/my clips/a b.mp4", 0, -1, 1),
+        ]
+
+    def test_three_columns(self, file, tmp_path):
+        (folder,) = formats.read_ssv2_list(file("frames/78687 117 4"))
+        assert folder == formats.FrameFolder(f"{tmp_path}/frames/78687", 117, 4)
+
+    def test_five_columns(self, file, tmp_path):
+        (video,) = formats.read_timed_list(file("v_abc.mp4,3600,120.5,560,17"))
+        assert video == formats.TimedVideo(f"{tmp_path}/v_abc.mp4", 3600, 120.5, 560, 17)
+
+
+HOLDING = {
+    "id": "78687",
+    "label": "holding potato next to vicks vaporub bottle",
+    "template": "Holding [something] next to [something]",
+    "placeholders": ["potato", "vicks vaporub bottle"],
+}
+LABELS = {"Approaching something with your camera": "0", "Holding something next to something": "1"}
+
+
+class TestSomething:
+    def test_as_released(self, file, tmp_path):
+        labels = file(json.dumps(LABELS), "labels.json")
+        (video,) = formats.read_ssv2_json(file(json.dumps([HOLDING])), labels, root="/ssv2")
+        assert (video.path, video.label) == ("/ssv2/78687.webm", 1)
+        assert video.placeholders == ("potato", "vicks vaporub bottle")
+
+    def test_a_test_list_has_only_ids(self, file):
+        labels = file(json.dumps(LABELS), "labels.json")
+        (video,) = formats.read_ssv2_json(file('[{"id": "1420"}]'), labels)
+        assert (video.id, video.label, video.text) == ("1420", None, None)
+
+    def test_an_unknown_template_is_named_with_its_line(self, file):
+        labels = file(json.dumps(LABELS), "labels.json")
+        entries = [HOLDING, HOLDING | {"template": "Juggling [something]"}]
+        path = file(json.dumps(entries, indent=1))
+        with pytest.raises(FormatError, match=r"\[1\].template: .*'Juggling something'") as caught:
+            formats.read_ssv2_json(path, labels)
+        assert "Juggling" in path.read_text().splitlines()[caught.value.line - 1]
+
+
+class TestActivityNet:
+    def test_as_released(self, file):
+        database = {
+            "video_test_0000004": THUMOS | {"annotations": [BOWLING]},
+            "v_x": {"subset": "x", "duration": 1},
+        }
+        first, second = formats.read_activitynet_json(file(json.dumps({"database": database})), "/thumos")
+        assert first.path == "/thumos/video_test_0000004.mp4"
+        assert first.segments == (formats.Segment("CricketBowling", 0.2, 1.1, 5),)
+        assert (second.fps, second.segments) == (None, ())
+
+    def test_subset_without_case(self, file):
+        path = file(json.dumps({"database": {"a": THUMOS, "b": THUMOS | {"subset": "Validation"}}}))
+        assert [v.id for v in formats.read_activitynet_json(path, subset="test")] == ["a"]
+        with pytest.raises(FormatError, match="'training'; subsets present: Test, Validation"):
+            formats.read_activitynet_json(path, subset="training")
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"segment": [3, 2]}, "start <= end"),
+            ({"segment": [3]}, "start, end"),
+            ({"segment": ["0", 2]}, "expected seconds from 0, found '0'"),
+            ({"segment": [-1, 2]}, "expected seconds from 0"),
+            ({"label": 3}, "expected text, found 3"),
+            ({"label_id": True}, "expected a whole number from 0"),
+        ],
+    )
+    def test_a_bad_segment_is_named_with_its_line(self, file, change, message):
+        database = {
+            "a": THUMOS | {"annotations": [BOWLING]},
+            "b": THUMOS | {"annotations": [BOWLING, BOWLING | change]},
+        }
+        path = file(json.dumps({"database": database}, indent=2))
+        with pytest.raises(FormatError, match=message) as caught:
+            formats.read_activitynet_json(path)
+        assert "database.b.annotations[1]" in str(caught.value)
+        assert caught.value.line > path.read_text().splitlines().index('    "b": {')
+
+    def test_numbers_of_labels(self):
+        def labels(*pairs):
+            segments = tuple(formats.Segment(name, 0, 1, number) for name, number in pairs)
+            return formats.segment_labels([formats.UntrimmedVideo("v", "v", "x", 1, None, segments)])
+
+        assert labels(("b", None), ("a", None)) == {"a": 0, "b": 1}
+        assert labels(("b", 0), ("a", 7), ("b", 0)) == {"b": 0, "a": 7}
+        for bad in ([("a", 0), ("a", 1)], [("a", 0), ("b", 0)], [("a", 0), ("b", None)]):
+            with pytest.raises(FormatError, match="one label_id for each label"):
+                labels(*bad)
+
+
+class TestAva:
+    def test_as_released(self, file):
+        text = "-5KQ66BBWC4,0902,0.077,0.151,0.283,0.811,80,1\nx,0903,,,,,,\nx,0904,0,0,1,1,12\n"
+        first, second = formats.read_ava_csv(file(text))
+        assert first == formats.AvaBox("-5KQ66BBWC4", 902.0, (0.077, 0.151, 0.283, 0.811), 80, 1)
+        assert (second.action, second.person) == (12, None)
+
+    def test_predictions(self, file):
+        (box,) = formats.read_ava_predictions(file("x,0902,0.1,0.2,0.3,0.4,80,9.8e-05\n"))
+        assert (box.score, box.person) == (9.8e-05, None)
+
+    def test_both_layouts_of_the_action_list(self, file):
+        both = STAND + 'item {\n  name: "crawl {slowly}"\n  id: 2\n}\n'
+        found = formats.read_ava_actions(file(both))
+        assert found[0] == formats.AvaAction(1, "bend/bow (at the waist)", "PERSON_MOVEMENT")
+        assert found[1] == formats.AvaAction(2, "crawl {slowly}", None)
+
+    def test_no_excluded_timestamps(self, file):
+        assert formats.read_ava_excluded(file("")) == []
+        assert formats.read_ava_excluded(file("-5KQ66BBWC4,0902\n")) == [("-5KQ66BBWC4", 902.0)]
+
+
+MSRVTT = {
+    "videos": [{"video_id": "video0", "split": "train", "start time": 1.0}, {"video_id": "video1"}],
+    "sentences": [
+        {"sen_id": 0, "video_id": "video1", "caption": "b"},
+        {"sen_id": 1, "video_id": "video0", "caption": "a"},
+        {"sen_id": 2, "video_id": "video1", "caption": "c"},
+    ],
+}
+
+
+class TestCaptions:
+    def test_msrvtt(self, file):
+        first, second = formats.read_msrvtt_json(file(json.dumps(MSRVTT)), "/msrvtt")
+        assert first == formats.CaptionedVideo("video0", "/msrvtt/video0.mp4", ("a",), "train")
+        assert second.captions == ("b", "c")
+
+    def test_splits(self, file):
+        test = "key,vid_key,video_id,sentence\nret0,msr9770,video9770,a person is connecting something to system\n"
+        rows = formats.read_msrvtt_csv(file(test + 'ret1,msr1,video1,"a man, singing"\n'))
+        assert [row.video_id for row in rows] == ["video9770", "video1"]
+        assert rows[1].sentence == "a man, singing"
+        assert formats.read_msrvtt_csv(file("video_id\nvideo0\n")) == [formats.SplitRow("video0")]
+
+    def test_lsmdc(self, file):
+        assert formats.read_lsmdc_table(file(f"{LSMDC}\tSOMEONE walks.\n"))[0].sentence == "SOMEONE walks."
+
+
+class TestQuestions:
+    def test_three_releases(self, file):
+        msvd = json.dumps([{"video_id": 12, "question": "q", "answer": "a"}])
+        tgif = '{"gif_name": "tumblr_xyz", "question": "q", "answer": "dog"}'
+        assert formats.read_qa(file(QUESTION), "/v")[0].path == "/v/video0.mp4"
+        assert formats.read_qa(file(msvd))[0].video_id == "12"
+        assert formats.read_qa(file(tgif), "/v", suffix=".gif")[0].path == "/v/tumblr_xyz.gif"
+
+    def test_answers_count_from_0_whatever_the_file_does(self, file):
+        (msrvtt,) = formats.read_choice_jsonl(file(CHOICE))
+        (lsmdc,) = formats.read_lsmdc_choice(file(f"{LSMDC}\ta\tb\tc\td\te\t3\n"))
+        assert msrvtt.options[msrvtt.answer] == lsmdc.options[lsmdc.answer] == "c"
+
+
+class TestOpenSet:
+    def test_known_and_unknown(self, file):
+        known = file("v_ApplyEyeMakeup_g08_c01.avi 0\n", "ucf101.txt")
+        unknown = file("a.avi 0\nb.avi 50\n", "hmdb51.txt")
+        found = formats.read_open_set(known, unknown, "/ucf", "/hmdb")
+        assert [(v.path, v.label, v.known) for v in found] == [
+            ("/ucf/v_ApplyEyeMakeup_g08_c01.avi", 0, True),
+            ("/hmdb/a.avi", 0, False),
+            ("/hmdb/b.avi", 50, False),
+        ]
+
+    def test_ucf_labels_count_from_1_in_its_own_lists(self, file):
+        classes = file("1 ApplyEyeMakeup\n2 Archery\n", "classInd.txt")
+        split = file("Archery/v_Archery_g01_c01.avi 2\nApplyEyeMakeup/x.avi\n")
+        assert [v.label for v in formats.read_ucf_split(split, classes)] == [1, 0]
+        with pytest.raises(FormatError, match="the class's own, from 1"):
+            formats.read_ucf_split(file("Archery/v_Archery_g01_c01.avi 1\n"), classes)
+
+    def test_hmdb_folder(self, file, tmp_path):
+        file("a.avi 1 \nb.avi 2 \nc.avi 0 \n", "brush_hair_test_split1.txt")
+        file("d.avi 2 \n", "cartwheel_test_split1.txt")
+        file("d.avi 1 \n", "cartwheel_test_split2.txt")
+        found = formats.read_hmdb_splits(tmp_path, 1, "test", root="/hmdb")
+        assert [(v.path, v.label) for v in found] == [
+            ("/hmdb/brush_hair/b.avi", 0),
+            ("/hmdb/cartwheel/d.avi", 1),
+        ]
+        assert len(formats.read_hmdb_splits(tmp_path, 1, "train")) == 1
+
+
+MALFORMED = [  # kind, content, line, part of the message
+    ("pretrain_list", "a.mp4 0 -1 0\nb.mp4 0\n", 2, "start_frame total_frames"),
+    ("ssv2_list", "frames/1 117 0\nframes/2 0\n", 2, "total_frames label"),
+    ("ssv2_list", "frames/1 0 3\n", 1, "total_frames label"),
+    ("timed_list", "a.mp4 100 0 10 1\nb.mp4 100 10 10 1\n", 2, "start < end"),
+    ("class_names", "a\nb\na\n", 3, "every class name once"),
+    ("class_names", "a\n\nb\n", 2, "found a blank line"),
+    ("ssv2_json", '{"id": "1"}', 1, "expected a list"),
+    ("ssv2_json", '[\n{"id": "1"},\n{"label": "x"}\n]', 3, r"\[1\]: expected the key 'id'"),
+    ("ssv2_json", '[\n{"id": "1"},\n{"id": "2"]\n', 3, "expected JSON"),
+    ("ssv2_labels", '{"a": "0",\n "b": "0"}', 2, "every number once"),
+    ("ssv2_labels", '{"a": "0",\n "b": "x"}', 2, "a label number"),
+    ("ssv2_labels", '{"a": "0", "b": "2"}', 1, "without gaps"),
+    ("activitynet_json", "{}", 1, "expected the key 'database'"),
+    (
+        "activitynet_json",
+        '{"database":\n{"a": {"subset": "x",\n "duration": null}}}',
+        3,
+        "database.a.duration",
+    ),
+    (
+        "activitynet_json",
+        '{"database":\n{"a": {"subset": "x", "duration": NaN}}}',
+        None,
+        "NaN is not a number",
+    ),
+    ("activitynet_json", '{"database":\n{"a": {}, "a": {}}}', None, "'a' occurs twice"),
+    ("ava_csv", "x,0902,0.1,0.1,0.2,0.2,80,1\nx,0902,0.1,0.1,0.2\n", 2, "action_id,person_id"),
+    ("ava_csv", "x,0902,10,10,200,200,80,1\n", 1, "0 <= x1 <= x2 <= 1"),
+    ("ava_csv", "x,0902,0.3,0.1,0.2,0.2,80,1\n", 1, "0 <= x1 <= x2 <= 1"),
+    ("ava_csv", "x,0902,0.1,0.1,0.2,0.2,0,1\n", 1, "action_id from 1"),
+    ("ava_csv", "video_id,timestamp,x1,y1,x2,y2,action_id,person_id\n", 1, "expected"),
+    ("ava_predictions", "x,0902,0.1,0.1,0.2,0.2,80\n", 1, "action_id,score"),
+    ("ava_excluded", "x,0902\nx\n", 2, "video_id,timestamp"),
+    ("ava_actions", STAND + "label {\n  name: stand\n  label_id: 2\n}\n", 6, "in this block"),
+    ("ava_actions", STAND + "stand 12\n", 6, "found 'stand 12'"),
+    ("ava_actions", STAND + "label {\n", 6, "found 'label {'"),
+    ("msrvtt_csv", "video,sentence\nv,s\n", 1, "a header with video_id"),
+    ("msrvtt_csv", "key,vid_key,video_id,sentence\nret0,msr1,video1\n", 2, "expected 4 columns"),
+    ("msrvtt_csv", 'video_id\nvideo0\n"video1\n', 3, "comma-separated values"),
+    (
+        "msrvtt_json",
+        '{"videos": [],\n"sentences": [{"video_id": "v", "caption": "c"}]}',
+        2,
+        "list `videos`, found 'v'",
+    ),
+    ("lsmdc_table", "clip\t0\t1\t0\t1\n", 1, "6 TAB-separated columns"),
+    ("qa", QUESTION + '\n{"video_id": "v", "question": "q"}\n', 2, "expected the key 'answer'"),
+    ("qa", QUESTION + "\nvideo0 what sing\n", 2, "expected JSON"),
+    ("ans2label", '{"a": 0,\n"b": 0}', 2, "0 is also 'a'"),
+    ("ans2label", '{"a": 0,\n"b": "1"}', 2, "a whole number from 0"),
+    ("choice_jsonl", CHOICE + "\n" + CHOICE.replace("2}", "5}"), 2, "an answer from 0"),
+    ("lsmdc_choice", f"{LSMDC}\ta\tb\tc\td\te\t0\n", 1, "answer from 1 to 5"),
+    ("ucf_classes", "1 A\n3 B\n", 2, "`2 ClassName`"),
+]
+
+
+@pytest.mark.parametrize(("kind", "content", "line", "message"), MALFORMED)
+def test_malformed_files(file, kind, content, line, message):
+    path = file(content)
+    with pytest.raises(FormatError, match=message) as caught:
+        formats.check(kind, path)
+    assert (caught.value.path, caught.value.line) == (str(path), line)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_kind_has_a_malformed_example():
+    assert {kind for kind, *_ in MALFORMED} | {"kinetics_csv"} == set(formats.READERS)
+
+
+@pytest.mark.parametrize("kind", formats.READERS)
+class TestEveryKind:
+    def test_not_text(self, file, kind):
+        with pytest.raises(FormatError, match="expected UTF-8 text, found binary data"):
+            formats.check(kind, file(b"\0\0\0\x20ftypisom" + bytes(5000)))
+
+    def test_latin_1_text(self, file, kind):
+        with pytest.raises(FormatError, match="expected UTF-8 text, found the byte 0xe9") as caught:
+            formats.check(kind, file(b"ok.mp4 0\nb.mp4 0\ncaf\xe9.mp4 1\n"))
+        assert caught.value.line == 3
+
+    def test_missing_folder_and_empty(self, file, kind, tmp_path):
+        for path, cause in ((tmp_path / "absent", "No such file"), (tmp_path, "directory")):
+            with pytest.raises(FormatError, match=cause):
+                formats.check(kind, path)
+        if kind != "ava_excluded":
+            with pytest.raises(FormatError):
+                formats.check(kind, file(b"\n"))
+
+
+@pytest.mark.parametrize("kind", ["ssv2_json", "activitynet_json", "msrvtt_json", "qa"])
+def test_json_nested_too_deeply_to_parse(file, kind):
+    with pytest.raises(FormatError, match="expected JSON"):
+        formats.check(kind, file("[" * 100_000))
+
+
+def test_an_unknown_kind_names_the_known_ones():
+    with pytest.raises(ParameterError, match="'kinetics': must be one of kinetics_csv, "):
+        formats.check("kinetics", "x.csv")
+
+
+def test_only_the_standard_library_is_imported():
+    heavy = "import sys, ivcore.data.formats; print({'numpy', 'torch', 'pandas', 'decord', 'av'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
