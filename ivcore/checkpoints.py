@@ -133,11 +133,12 @@ class Checkpoints:
             warnings.warn(f"{self.folder}: checkpoint of step {step} passed over: {flaw}", stacklevel=2)
         return None
 
-    def load(self, step: int, model: nn.Module) -> dict:
-        """Put the weights of `step` into the model and return the trainer's state, on the CPU."""
-        weights, trainer, _ = self.files(step)
-        load_weights(model, weights)
-        return torch.load(trainer, map_location="cpu", weights_only=True)
+    def state(self, step: int) -> dict:
+        """The trainer's state of a checkpoint, on the CPU."""
+        return torch.load(self.files(step)[1], map_location="cpu", weights_only=True)
+
+    def weights_into(self, model: nn.Module, step: int) -> None:
+        load_weights(model, self.files(step)[0])
 
 
 def _print(file: Path) -> dict:

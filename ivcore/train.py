@@ -120,7 +120,7 @@ class _Loop:
         self.ema = _average(model, recipe.ema_decay)
         self.generator = torch.Generator(self.device).manual_seed(recipe.seed)
         self.checkpoints = Checkpoints(folder / "checkpoints", recipe.keep_checkpoints)
-        self.step, self.seconds = 0, 0.0
+        self.step, self.saved, self.seconds = 0, -1, 0.0
         self.pending: list[dict] = []  # numbers of steps still on the device
         self.places: list = []  # the files of these steps' batches
         self.window: list[dict] = []  # numbers since the last line
@@ -142,7 +142,7 @@ class _Loop:
         if newest is None:
             randomness.seed_all(self.recipe.seed)
         else:
-            self.load(self.checkpoints.load(newest, self.model))
+            self.load(self.checkpoints.state(newest))
         self.journal = Journal(self.folder / "train.jsonl", self.step)
 
     # ---- the loop
@@ -180,7 +180,7 @@ class _Loop:
         self.pending.append(row)
         self.places.append(batch.get("path") if isinstance(batch, dict) else None)
         self.step += 1
-        if self.device.type == "cpu":  # costs nothing there, and a bad number stops the run at once
+        if _at_once(self.device):
             self.collect()
         if self.ema is not None:
             self.ema.update(self.model)
@@ -215,7 +215,8 @@ class _Loop:
             self.record({name: _plain(value) for name, value in numbers.items()}, bar)
 
     def stop(self, number: int) -> None:
-        self.save()
+        if self.saved != self.step:
+            self.save()
         where = f"stopped by {signal.Signals(number).name} at step {self.step} of {self.total}, checkpoint written"
         if number == signal.SIGINT:
             raise KeyboardInterrupt(where)
@@ -249,8 +250,9 @@ class _Loop:
         text = json.dumps({**facts, "indices": indices, "paths": paths}, indent=1)
         file = self.folder / "nan_batch.json"
         write_atomic(file, lambda scratch: scratch.write_text(text, encoding="utf-8"))
+        named = _listed(paths) if paths else f"items {_listed(indices)}"
         raise UserError(
-            f"step {step}: the {what} is {value}; stopped before the update. The batch: {_listed(paths) if paths else 'items ' + _listed(indices)} (all in {file}). "
+            f"step {step}: the {what} is {value}; stopped before the update. The batch: {named} (all in {file}). "
             "If these clips are fine, lower lr, set clip_grad or use precision fp32"
         )
 
@@ -284,7 +286,7 @@ class _Loop:
         self.tick()
         self.journal.sync()
         self.checkpoints.save(self.step, self.model, self.state())
-        self.saved_at = time.monotonic()
+        self.saved, self.saved_at = self.step, time.monotonic()
 
     def state(self) -> dict:
         return {
@@ -302,6 +304,7 @@ class _Loop:
     def load(self, state: dict) -> None:
         self.same_run(state["recipe"], self.recipe.as_dict())
         self.same_run(state["data"], self.batches.identity(), "data ")
+        self.checkpoints.weights_into(self.model, state["step"])
         self.step, self.seconds, self.window = state["step"], state["seconds"], state["window"]
         self.engine.load(state["engine"])
         if self.ema is not None:
@@ -342,9 +345,14 @@ def _add(row: dict, numbers: dict, share: float) -> None:
         row[name] = value if share == 1 else row.get(name, 0.0) + value * share
 
 
+def _at_once(device: torch.device) -> bool:
+    """Numbers on the CPU are there when asked for, so that a bad one stops the run at once; an accelerator would have to be waited for."""
+    return device.type == "cpu"
+
+
 def _fetch(rows: list[dict], device: torch.device) -> list[dict]:
     """Rows of tensors as rows of floats, with one wait for the device."""
-    if device.type == "cpu":
+    if _at_once(device):
         return [{name: float(value) for name, value in row.items()} for row in rows]
     tensors = [
         torch.as_tensor(v, device=device, dtype=torch.float32).reshape(())

@@ -220,7 +220,8 @@ def test_plain_lines_in_a_log(tmp_path, capsys, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:.*passed over")
 @pytest.mark.parametrize(
-    "options", [{}, {"ema_decay": 0.9}, {"accumulate": 3, "clip_grad": 0.1}, {"precision": "bf16"}]
+    "options",
+    [{}, {"ema_decay": 0.9, "log_every": 4}, {"accumulate": 3, "clip_grad": 0.1}, {"precision": "bf16"}],
 )
 def test_a_crashed_run_continues_bit_for_bit(tmp_path, options):
     def run(name, model, loss, chosen):
@@ -302,8 +303,10 @@ def test_seconds_go_on_counting(tmp_path):
 )
 def test_a_folder_of_another_run_is_refused(tmp_path, change, told):
     train(network(), calm, data(), recipe(), tmp_path)
+    model = network(seed=8)
     with pytest.raises(UserError, match=told):
-        train(network(), calm, data(), recipe(**change), tmp_path)
+        train(model, calm, data(), recipe(**change), tmp_path)
+    assert same_weights(model, network(seed=8))
 
 
 def test_other_data_or_another_model_are_refused(tmp_path):
@@ -311,7 +314,7 @@ def test_other_data_or_another_model_are_refused(tmp_path):
     fewer = Batches(InMemory(x=torch.zeros(39, 6)), BATCH, seed=2)
     with pytest.raises(UserError, match="data size was 40 and is 39"):
         train(network(), calm, fewer, recipe(), tmp_path)
-    with pytest.raises(UserError, match="do not fit"):
+    with pytest.raises(UserError, match="weights do not fit Linear"):
         train(nn.Linear(6, 6), calm, data(), recipe(), tmp_path)
     with pytest.raises(UserError, match="batch_size=4 in the recipe"):
         train(network(), calm, data(), recipe(batch_size=4), tmp_path)
@@ -353,6 +356,30 @@ def test_the_step_and_its_files_are_named_and_the_weights_stay(tmp_path, loss, w
     for a, b in zip(before.parameters(), model.parameters(), strict=True):
         assert torch.equal(a, b)
     assert len(lines(tmp_path / "nan")) == 9
+
+
+@pytest.mark.parametrize("loss", [nan_loss, nan_gradient])
+def test_numbers_fetched_later_stop_the_weights_just_the_same(tmp_path, loss, monkeypatch):
+    """On an accelerator the loop learns of a bad step when it logs; until then no update gets through."""
+    monkeypatch.setattr("ivcore.train._at_once", lambda device: False)
+    before, model = network(), network()
+    with pytest.raises(ZeroDivisionError):
+        train(before, crashing_at(9, calm), data(), recipe(), tmp_path / "before")
+    counter = iter(range(10**9))
+    late = recipe(log_every=6, checkpoint_seconds=600)
+    with pytest.raises(UserError, match=r"^step 9: the .* is nan"):
+        train(model, lambda *given: loss(*given, at=counter), data(), late, tmp_path / "nan")
+    assert next(counter) == 12  # the next line would have been that of step 12
+    for a, b in zip(before.parameters(), model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_numbers_fetched_later_are_the_same(tmp_path, monkeypatch):
+    now = train(network(), restless, data(), recipe(log_every=5), tmp_path / "now")
+    monkeypatch.setattr("ivcore.train._at_once", lambda device: False)
+    later = train(network(), restless, data(), recipe(log_every=5), tmp_path / "later")
+    assert lines(tmp_path / "now") == lines(tmp_path / "later")
+    assert now.series("noise") == later.series("noise")
 
 
 def test_without_files_the_items_are_named(tmp_path):
