@@ -138,6 +138,16 @@ def audio_only(path):
     return path
 
 
+def remux_audio(source, path):
+    with av.open(str(source)) as reader, av.open(str(path), "w") as writer:
+        copy = writer.add_stream_from_template(reader.streams.audio[0])
+        for packet in reader.demux(audio=0):
+            if packet.size:
+                packet.stream = copy
+                writer.mux(packet)
+    return path
+
+
 def truncate(source, path, share: float):
     data = source.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
@@ -158,3 +168,15 @@ def sequential(path) -> np.ndarray:
     """Every frame from first to last, by plain decoding: the oracle. uint8 (n, H, W, 3), as stored"""
     with av.open(str(path)) as container:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def flagged(path) -> list[bool]:
+    """Which frames the decoder itself marks as damaged, decoding from the start; cut short where it gives up."""
+    marks = []
+    with av.open(str(path)) as container:
+        container.streams.video[0].thread_type = "NONE"
+        try:
+            marks.extend(frame.is_corrupt for frame in container.decode(video=0))
+        except av.FFmpegError:
+            return marks
+    return marks

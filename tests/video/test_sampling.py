@@ -1,0 +1,121 @@
+"""Frame samplers: exact values, and properties that hold for every video length."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ivcore.errors import ParameterError
+from ivcore.video import sampling
+
+LENGTHS = st.one_of(st.integers(1, 60), st.integers(1, 10**9))
+FRAMES, STRIDE, CLIPS = st.integers(1, 40), st.integers(1, 16), st.integers(1, 12)
+quick = settings(max_examples=80, deadline=None)
+
+
+def _sound(indices, num_video_frames, num_frames):
+    assert indices.dtype == np.int64 and indices.shape == (num_frames,)
+    assert indices[0] >= 0 and indices[-1] < num_video_frames
+    assert (np.diff(indices) >= 0).all()
+
+
+@quick
+@given(LENGTHS, FRAMES, STRIDE, st.integers(0, 99))
+def test_dense_keeps_its_stride_or_repeats_the_last_frame(n, k, stride, seed):
+    for rng in (None, np.random.default_rng(seed)):
+        indices = sampling.dense(n, k, stride, rng)
+        _sound(indices, n, k)
+        steps = np.diff(indices)
+        assert (steps[indices[1:] < n - 1] == stride).all()
+        if n >= sampling.span(k, stride):
+            assert (steps == stride).all()
+        else:
+            assert indices[0] == 0
+
+
+@quick
+@given(LENGTHS, FRAMES, st.integers(0, 99))
+def test_sparse_takes_one_frame_of_each_segment(n, k, seed):
+    for rng in (None, np.random.default_rng(seed)):
+        indices = sampling.sparse(n, k, rng)
+        _sound(indices, n, k)
+        for s, index in enumerate(indices.tolist()):
+            first, stop = s * n // k, (s + 1) * n // k
+            assert first <= index < max(stop, first + 1)
+
+
+@quick
+@given(LENGTHS, FRAMES)
+def test_uniform_is_the_published_formula(n, k):
+    indices = sampling.uniform(n, k)
+    _sound(indices, n, k)
+    assert indices.tolist() == np.linspace(0, n - 1, k).astype(int).tolist()
+
+
+@quick
+@given(LENGTHS, FRAMES, STRIDE, CLIPS)
+def test_views_cover_the_video_evenly(n, k, stride, clips):
+    views = sampling.views(n, k, stride, clips)
+    assert len(views) == clips
+    for view in views:
+        _sound(view, n, k)
+    starts = np.array([view[0] for view in views])
+    assert np.ptp(np.diff(starts)) <= 1 if clips > 2 else True
+    if clips > 1:
+        assert starts[0] == 0 and (views[-1][-1] == n - 1 or n < sampling.span(k, stride))
+
+
+@quick
+@given(LENGTHS, FRAMES, CLIPS)
+def test_sparse_views_stay_in_their_segments(n, k, clips):
+    views = sampling.sparse_views(n, k, clips)
+    assert len(views) == clips
+    edges = np.arange(k + 1) * n // k
+    for view in views:
+        _sound(view, n, k)
+        assert (view >= edges[:-1]).all() and (view < np.maximum(edges[1:], edges[:-1] + 1)).all()
+    assert (np.diff(views, axis=0) >= 0).all()
+
+
+@quick
+@given(LENGTHS, FRAMES, STRIDE, st.integers(0, 2**32))
+def test_a_seed_decides_everything(n, k, stride, seed):
+    draws = [
+        (sampling.dense(n, k, stride, rng).tolist(), sampling.sparse(n, k, rng).tolist())
+        for rng in (np.random.default_rng(seed), np.random.default_rng(seed))
+    ]
+    assert draws[0] == draws[1]
+
+
+def test_exact_values():
+    assert sampling.dense(100, 16, 4).tolist() == list(range(19, 80, 4))
+    assert sampling.dense(10, 4, 4).tolist() == [0, 4, 8, 9]
+    assert sampling.dense(1, 3, 2).tolist() == [0, 0, 0]
+    assert sampling.sparse(10, 4).tolist() == [0, 3, 5, 8]
+    assert sampling.sparse(3, 6).tolist() == [0, 0, 1, 1, 2, 2]
+    assert sampling.uniform(100, 8).tolist() == [0, 14, 28, 42, 56, 70, 84, 99]
+    assert [view.tolist() for view in sampling.views(20, 4, 2, 3)] == [
+        [0, 2, 4, 6],
+        [6, 8, 10, 12],
+        [13, 15, 17, 19],
+    ]
+    assert sampling.views(20, 4, 2, 1)[0].tolist() == sampling.dense(20, 4, 2).tolist()
+    assert [view.tolist() for view in sampling.sparse_views(20, 4, 2)] == [[1, 6, 11, 16], [3, 8, 13, 18]]
+    assert sampling.sparse_views(21, 4, 1)[0].tolist() == sampling.sparse(21, 4).tolist()
+
+
+def test_random_starts_reach_both_ends_and_no_further():
+    rng = np.random.default_rng(0)
+    starts = {int(sampling.dense(20, 4, 4, rng)[0]) for _ in range(300)}
+    assert starts == set(range(8))
+    middles = {int(sampling.sparse(12, 3, rng)[1]) for _ in range(300)}
+    assert middles == {4, 5, 6, 7}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda: sampling.dense(0, 4, 1), lambda: sampling.sparse(5, 0), lambda: sampling.views(5, 2, 1.5, 1)],
+)
+def test_nonsense_is_refused_by_name(call):
+    with pytest.raises(ParameterError, match="at least 1"):
+        call()
