@@ -158,7 +158,7 @@ class Stages(nn.Module):
         **local,
     ):
         super().__init__()
-        rates = torch.linspace(0, drop_path, layers, device="cpu").tolist()
+        rates = [drop_path * i / max(layers - 1, 1) for i in range(layers)]
         self.global_layers = tuple(global_layers)
         self.resblocks = nn.ModuleList(LocalBlock(width, heads, drop_path=rate, **local) for rate in rates)
         self.temporal_cls_token = nn.Parameter(torch.zeros(1, 1, width))

@@ -94,7 +94,7 @@ class TubeletEmbedding(nn.Module):
 
 
 def _blocks(width, depth, heads, *, drop_path=0.0, **options) -> nn.ModuleList:
-    rates = torch.linspace(0, drop_path, depth, device="cpu").tolist()
+    rates = [drop_path * i / max(depth - 1, 1) for i in range(depth)]
     return nn.ModuleList(Block(width, heads, drop_path=rate, **options) for rate in rates)
 
 
@@ -248,15 +248,20 @@ class MaskedAutoencoder(nn.Module):
         """(B, 3, T, H, W), mask (B, N) -> predictions (B, M, P) of the hidden tubelets."""
         seen = start(want, self.offers)
         visible, hidden = (part.to(video.device) for part in split(mask))
+        return answer(self.predict(video, visible, hidden, seen), seen)
+
+    def predict(self, video: Tensor, visible: Tensor, hidden: Tensor, seen: Seen = None) -> Tensor:
+        """As forward, with the token indices (B, N-M) and (B, M) of masking.split in place of a mask: shapes then do not depend on
+        data, which torch.compile wants."""
         x = self.encoder.encode(video, visible, seen)
         note(seen, "visible_tokens", x)
         narrow = self._with_mask_tokens(self.encoder_to_decoder(x), visible, hidden)
-        inner = (
-            None
-            if seen is None
-            else {k: seen[f"decoder_{k}"] for k in ("tokens", "attention") if f"decoder_{k}" in seen}
-        )
-        return answer(self.decoder(narrow, hidden.shape[1], inner), seen)
+        inner = None
+        if seen is not None:  # the decoder's intermediates go by the encoder's names inside it
+            inner = {
+                name: seen[f"decoder_{name}"] for name in ("tokens", "attention") if f"decoder_{name}" in seen
+            }
+        return self.decoder(narrow, hidden.shape[1], inner)
 
     def _with_mask_tokens(self, x: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
         """Visible tokens first, then one mask token a hidden place, each with its position."""
