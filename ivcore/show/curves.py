@@ -1,0 +1,72 @@
+"""Training curves from train.jsonl: one panel a quantity, one line a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+WINDOW = 25  # points of the running mean
+_NOISY = (
+    4 * WINDOW
+)  # lines of a schedule are exact and stay as they are; noisy ones with more points than this get the mean
+_EXACT = ("lr", "epoch", "weight_decay")
+
+
+def training_curves(log, keys=("loss", "lr"), title: str | None = None):
+    """-> Figure
+
+    log: the path of a train.jsonl, its records (dicts with `step`), or a dict name -> either of them to compare runs.
+    keys: what to draw over the steps, each in a panel of its own, named with its last value; keys that no record has are left out.
+    """
+    import matplotlib.pyplot as plt
+
+    runs = {name: _records(each) for name, each in (log if isinstance(log, dict) else {"": log}).items()}
+    shown = [key for key in keys if any(key in record for run in runs.values() for record in run)]
+    count = max(len(shown), 1)
+    size = (7, 0.6 + 2.0 * count)
+    figure, axes = plt.subplots(count, 1, sharex=True, squeeze=False, figsize=size, layout="constrained")
+    for panel, key in zip(axes[:, 0], shown):
+        for number, (name, records) in enumerate(runs.items()):
+            _line(panel, f"C{number}", name, *_series(records, key), noisy=key not in _EXACT)
+        panel.set_ylabel(key)
+        panel.legend(handlelength=1.2 if len(runs) > 1 else 0)
+    _finish(axes[:, 0], shown, title)
+    return figure
+
+
+def _records(log) -> list[dict]:
+    if isinstance(log, (str, Path)):
+        return [json.loads(line) for line in Path(log).read_text(encoding="utf-8").splitlines() if line]
+    return list(log)
+
+
+def _series(records: list[dict], key: str) -> np.ndarray:
+    points = [(record["step"], record[key]) for record in records if record.get(key) is not None]
+    return np.array(points, float).reshape(-1, 2).T
+
+
+def _line(panel, colour: str, name: str, steps: np.ndarray, values: np.ndarray, noisy: bool) -> None:
+    if not len(steps):
+        return
+    label = f"{name}  {values[-1]:.3g}" if name else f"at the end {values[-1]:.3g}"
+    smooth = noisy and len(values) > _NOISY
+    marker = "o" if len(values) <= 20 else None
+    panel.plot(steps, values, color=colour, alpha=0.3 if smooth else 1, marker=marker, ms=4, label=label)
+    if smooth:
+        panel.lines[-1].set_label("")
+        means = np.convolve(values, np.full(WINDOW, 1 / WINDOW), "valid")
+        label = label.replace(f"{values[-1]:.3g}", f"{means[-1]:.3g}")
+        panel.plot(steps[WINDOW // 2 : WINDOW // 2 + len(means)], means, color=colour, lw=2, label=label)
+
+
+def _finish(panels, shown: list[str], title: str | None) -> None:
+    panels[-1].set_xlabel("step")
+    for panel, key in zip(panels, shown):
+        if key == "lr":
+            panel.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    if not shown:
+        panels[0].text(0.5, 0.5, "no records yet", ha="center", transform=panels[0].transAxes)
+    if title:
+        panels[0].set_title(title, loc="left")

@@ -1,0 +1,72 @@
+"""A static figure with sliders on top, where somebody is there to move them; else a strip of a few slider positions."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import numpy as np
+
+POSITIONS = 3  # of each slider in the strip
+
+
+def explore(draw, **sliders) -> None:
+    """Shows `draw(**values) -> Figure` for values that the reader picks.
+
+    sliders: name -> the list of its values, the first of them where it starts. In a live notebook each becomes a widget that calls
+    `draw` again. With IVCORE_HEADLESS=1, or without a notebook front end, each is moved alone through three of its values and the
+    pictures stand below each other, so that a printed run misses nothing.
+    """
+    if _live():
+        return _widgets(draw, sliders)
+    for values in positions(sliders):
+        _show(draw(**values))
+
+
+def positions(sliders: dict[str, list], each: int = POSITIONS) -> list[dict]:
+    """The slider positions of the strip: every slider in turn at `each` of its values, the others where they start."""
+    start = {name: next(iter(values)) for name, values in sliders.items()}
+    moved = [start | {name: value} for name, values in sliders.items() for value in _some(list(values), each)]
+    return [values for number, values in enumerate(moved) if values not in moved[:number]]
+
+
+def _some(values: list, count: int) -> list:
+    places = np.linspace(0, len(values) - 1, min(count, len(values)))
+    return [values[round(place)] for place in places]
+
+
+def _live() -> bool:
+    if os.environ.get("IVCORE_HEADLESS", "0") not in ("", "0"):
+        return False
+    from IPython import get_ipython
+
+    return type(get_ipython()).__name__ == "ZMQInteractiveShell"
+
+
+def _widgets(draw, sliders: dict[str, list]) -> None:
+    import ipywidgets
+
+    def redraw(**values):
+        _show(draw(**values))
+
+    widgets = {}
+    for name, values in sliders.items():
+        widgets[name] = ipywidgets.SelectionSlider(
+            options=list(values), value=next(iter(values)), description=name.replace("_", " "),
+            continuous_update=False,
+        )  # fmt: skip
+    ipywidgets.interact(redraw, **widgets)
+
+
+def _show(figure) -> None:
+    """The figure as a picture at reading size; closed, so that the notebook does not show it a second time."""
+    import matplotlib.pyplot as plt
+    from IPython.display import Image, display
+
+    from ivcore.show.style import DPI
+
+    file = io.BytesIO()
+    figure.savefig(file, dpi=DPI, bbox_inches="tight", format="png")
+    plt.close(figure)
+    data = file.getvalue()
+    display(Image(data, width=round(int.from_bytes(data[16:20], "big") * 96 / DPI)))
