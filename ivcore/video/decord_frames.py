@@ -5,6 +5,8 @@ import contextlib
 import ctypes
 import functools
 import os
+import sys
+import threading
 
 import numpy as np
 
@@ -36,9 +38,9 @@ class DecordFrames:
     def __init__(self, path, count: int, height: int, width: int):
         self.reader, self.process = None, os.getpid()
         decord = _decord()
-        watch.start()
-        self.errors_before = watch.errors
         self.reader = decord.VideoReader(str(path), decord.cpu(0), width, height, num_threads=1)
+        watch.begin()
+        self.errors_before = watch.errors
         if len(self.reader) != count:
             raise ValueError(f"decord counts {len(self.reader)} frames, not {count}")
 
@@ -51,7 +53,11 @@ class DecordFrames:
         return frames
 
     def close(self) -> None:
-        if self.reader is not None and os.getpid() != self.process:
+        if self.reader is None:
+            return
+        if os.getpid() == self.process:
+            watch.end()
+        else:
             self.reader._handle = None  # freeing it would wait for threads that only the parent process has
         self.reader = None
 
@@ -59,16 +65,17 @@ class DecordFrames:
 
 
 class _Watch:
-    """Counts the errors that decord's libav logs in this process.
+    """Counts the errors that decord's libav logs in this process while readers are open.
 
     There is one log for all readers, so while a damaged file is open its errors count against the others too: they only then read
-    again through PyAV, which knows which file it was. libav gets its own handler back before the interpreter
-    goes, since a decoding thread must never call into one that is shutting down.
+    again through PyAV, which knows which file it was. libav gets its own handler back after the last reader, for a log
+    line costs microseconds here, and before the interpreter goes, for no decoding thread may call into one that is shutting down.
     """
 
     def __init__(self):
         self.errors = 0
-        self.started = False
+        self.readers = 0
+        self.lock = threading.RLock()  # a reader may be collected, and so closed, while another one begins
         self.callback = ctypes.CFUNCTYPE(
             None, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p
         )(self._log)
@@ -77,11 +84,17 @@ class _Watch:
         if 0 <= level <= AV_LOG_ERROR:
             self.errors += 1
 
-    def start(self) -> None:
-        if not self.started:
-            self._set(self.callback)
-            atexit.register(self._set, None)
-            self.started = True
+    def begin(self) -> None:
+        with self.lock:
+            self.readers += 1
+            if self.readers == 1:
+                self._set(self.callback)
+
+    def end(self) -> None:
+        with self.lock:
+            self.readers = max(self.readers - 1, 0)
+            if self.readers == 0:
+                self._set(None)
 
     def _set(self, callback) -> None:
         from decord._ffi.base import _LIB
@@ -91,3 +104,15 @@ class _Watch:
 
 
 watch = _Watch()
+
+
+def _stop_watching() -> None:
+    """At the end of the process, and in a fork, which has none of its parent's readers and maybe a lock that nobody will open."""
+    watch.readers, watch.lock = 0, threading.RLock()
+    if "decord" in sys.modules:
+        watch._set(None)
+
+
+atexit.register(_stop_watching)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_stop_watching)
