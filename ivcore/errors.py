@@ -11,6 +11,10 @@ def _one_line(text) -> str:
 class UserError(Exception):
     """Base of every error caused by input rather than by the program."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in a cell in place of a traceback; also the mark by which `iv run` knows such an error."""
+        return [f"{type(self).__name__}: {_one_line(self)}"]
+
 
 class ParameterError(UserError):
     """A parameter with an unknown name, a wrong type or a value outside what is allowed."""

@@ -7,8 +7,6 @@ from datetime import datetime
 
 import psutil
 
-from ivcore import errors
-
 # Exit status by kind of failure, as shells and batch systems know them. 2 is an error in what the user gave.
 STATUS = {
     "input": 2,
@@ -76,12 +74,9 @@ class Failure:
 
 
 def from_cell(exception: str, message: str, traceback: list[str], cell: dict) -> Failure:
-    """A cell that raised. Errors of input are known by their class's name: only text comes out of a kernel."""
-    kind = "input" if exception in _user_errors() else "failed"
+    """A cell that raised. Only text comes out of a kernel: an error of input is one whose traceback is its own line."""
     plain = _COLOUR.sub("", "\n".join(traceback)).splitlines()
-    return Failure(kind, exception, message, plain[-_LAST_LINES:], cell)
-
-
-def _user_errors() -> set[str]:
-    classes = [value for value in vars(errors).values() if isinstance(value, type)]
-    return {each.__name__ for each in classes if issubclass(each, errors.UserError)}
+    kind = "input" if plain == [f"{exception}: {' '.join(message.split())}"] else "failed"
+    return Failure(
+        kind, exception, " ".join(message.split()) if kind == "input" else message, plain[-_LAST_LINES:], cell
+    )

@@ -21,6 +21,9 @@ from ivcore import failure, notebook, paths
 from ivcore.failure import Failure
 
 _LONGEST_SOCKET_FOLDER = 60  # Unix socket paths end at about 100 characters
+_GRACE = (
+    15  # seconds for a cell to end after an interrupt; batch systems follow SIGTERM with SIGKILL after 30
+)
 _PATIENCE = 20  # seconds for papermill to notice that its kernel is gone
 
 
@@ -42,10 +45,12 @@ class Execution:
             thread = threading.Thread(target=self._execute, daemon=True)
             thread.start()
             stopped = _wait(thread, received, timeout)
+            if stopped:
+                self._interrupt(thread, received)
             self._end(thread)
-        if self.error is None:
-            return None
-        return Failure(stopped, cell=self.cell) if stopped else self._explain(self.error)
+        if stopped:
+            return Failure(stopped, cell=self.cell)
+        return self._explain(self.error) if self.error else None
 
     def _execute(self) -> None:
         try:
@@ -86,6 +91,15 @@ class Execution:
             self.heading = self.cell["name"]
             self.stream.write(f"── {self.heading}\n")
             self.stream.flush()
+
+    def _interrupt(self, thread: threading.Thread, received: list[str]) -> None:
+        """Lets the cell end by itself for a moment: training then writes a last checkpoint. A second signal ends that."""
+        signals, deadline = len(received), time.monotonic() + _GRACE
+        for pid in self._find_kernels():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+        while thread.is_alive() and time.monotonic() < deadline and len(received) == signals:
+            thread.join(0.1)
 
     def _end(self, thread: threading.Thread) -> None:
         """No process is left behind: neither the kernel nor what it started, such as the workers of a loader."""

@@ -143,14 +143,9 @@ def test_a_time_out_ends_the_kernel(book):
     "number, status, kind", [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
 )
 def test_a_signal_ends_the_run_and_its_kernel(book, number, status, kind):
-    book.notebook(
-        "10_stage", "import os, time\nrun.write_json('kernel', os.getpid())\ntime.sleep(600)", FINISH
-    )
-    process = book.process("ivcore.run", "10")
-    deadline = time.monotonic() + 60
-    while not any((folder / "kernel.json").exists() for folder in book.folders("10_stage")):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.05)
+    waits = "import os, time\nrun.write_json('kernel', os.getpid())\ntime.sleep(600)"
+    book.notebook("10_stage", waits, FINISH)
+    process = started(book)
     process.send_signal(number)
     _, said = process.communicate(timeout=30)
     assert process.returncode == status
@@ -160,13 +155,50 @@ def test_a_signal_ends_the_run_and_its_kernel(book, number, status, kind):
     assert gone(read(book.folder("10_stage") / "kernel.json"))
 
 
+def started(book):
+    """A run in a process of its own, whose notebook has come as far as writing kernel.json."""
+    process = book.process("ivcore.run", "10")
+    deadline = time.monotonic() + 60
+    while not any((folder / "kernel.json").exists() for folder in book.folders("10_stage")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    return process
+
+
+# Notices the interrupt, as training does to write a last checkpoint, and then even finishes.
+STUBBORN = """\
+import os, time
+try:
+    run.write_json('kernel', os.getpid())
+    time.sleep(600)
+except KeyboardInterrupt:
+    run.write_json('checkpoint', 1)
+"""
+
+
+def test_a_cell_may_write_a_checkpoint_when_told_to_stop(book):
+    book.notebook("10_stage", STUBBORN, FINISH)
+    process = started(book)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert only_error(book)["kind"] == "terminated"  # stopped is stopped, whatever the notebook made of it
+    assert (book.folder("10_stage") / "checkpoint.json").exists()
+
+
+RAISES = """\
+from ivcore.errors import UserError
+class PictureError(UserError): pass
+raise PictureError("a.mp4: no\\nvideo stream")
+"""
+
+
 def test_an_error_of_input_inside_a_notebook_is_one_line(book, capfd):
-    book.notebook(
-        "10_stage", "from ivcore.errors import VideoError\nraise VideoError('a.mp4', 'no video stream')"
-    )
+    book.notebook("10_stage", RAISES)
     assert book.iv("run", "10") == 2
     assert capfd.readouterr().err == "iv: a.mp4: no video stream\n"
     assert only_error(book)["kind"] == "input"
+    assert "Traceback" not in (book.folder("10_stage") / "notebook.ipynb").read_text()
 
 
 def test_two_processes_do_not_share_a_folder(book, capfd):
