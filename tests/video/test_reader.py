@@ -203,6 +203,13 @@ def test_indices(clip):
     assert zoo.numbers(read_clip(clip("five.mp4"), [3, 1], size=24)) == [3, 1]
 
 
+@pytest.mark.parametrize("name", ["h264_b.mp4", "hevc.mp4", "mpeg4.avi", "vp9.webm", "vfr.mp4"])
+def test_without_decord_pyav_does_everything(clip, name, monkeypatch):
+    monkeypatch.setattr(decord_frames, "available", lambda: False)
+    with VideoReader(clip(name)) as video:
+        assert video.backend == "pyav" and zoo.numbers(video.read([20, 3, 29])) == [20, 3, 29]
+
+
 @needs_decord
 def test_every_output_width_reads(clip):
     """decord cannot copy some widths out (16, 24, 48, 72 ...)."""
