@@ -58,18 +58,29 @@ def from_files(
     stride: int,
     size: int,
     seed: int,
+    scales=augment.SCALES,
     transform: Callable | None = None,
+    repeats: int = 1,
     **options,
 ) -> Clips:
-    """Clips of video files for a stage: dense frames, `transform(video, rng)` (MultiScaleCrop by default). Options are those of `Clips`."""
+    """Clips of video files for a stage: dense frames, `transform(video, rng)`, by default MultiScaleCrop at `scales`.
+
+    With `repeats` > 1 an item's video is (repeats, T, size, size, 3): several transformed clips of one decode. Other options are
+    those of `Clips`.
+    """
     sampler = partial(sampling.dense, num_frames=num_frames, stride=stride)
-    return Clips(
-        records, sampler, seed=seed, transform=transform or partial(_multi_scale, size=size), **options
-    )
+    transform = transform or partial(_multi_scale, size=size, scales=tuple(scales))
+    if repeats > 1:
+        transform = partial(_repeated, times=repeats, transform=transform)
+    return Clips(records, sampler, seed=seed, transform=transform, **options)
 
 
-def _multi_scale(video: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarray:
-    return augment.multi_scale_crop(video, size, rng)
+def _multi_scale(video: np.ndarray, rng: np.random.Generator, size: int, scales) -> np.ndarray:
+    return augment.multi_scale_crop(video, size, rng, scales)
+
+
+def _repeated(video: np.ndarray, rng: np.random.Generator, times: int, transform: Callable) -> np.ndarray:
+    return augment.repeat(video, times, transform, rng)
 
 
 def fine_tuning(
