@@ -108,7 +108,15 @@ READERS = {
 
 
 def check(kind: str, path) -> int:
-    """Reads the whole file as `kind` and returns its number of records; a FormatError says what is wrong with it."""
+    """Reads the whole file as `kind` and returns its number of records; a FormatError says what is wrong with it.
+
+    The kind "video" is a single video file: its index is read and its frames are counted, VideoError where it is none.
+    """
+    if kind == "video":
+        from ivcore.video.reader import VideoReader
+
+        with VideoReader(path) as video:
+            return len(video)
     if kind not in READERS:
-        raise ParameterError(f"file kind {kind!r}: must be one of {', '.join(READERS)}")
+        raise ParameterError(f"file kind {kind!r}: must be one of {', '.join(READERS)}, video")
     return len(READERS[kind](path))
