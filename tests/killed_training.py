@@ -8,18 +8,16 @@ import glob
 import os
 import random
 import sys
+import time
+import traceback
 
 import numpy as np
 import torch
 from torch import nn
 
-from ivcore import torchvision_ops  # noqa: F401  before timm
 from ivcore.train import Batches, Recipe, save_weights, train
 
-# isort: split
-from timm.utils import ModelEmaV3  # noqa: F401  imported before the forks, like all the rest
-
-STEPS = 300
+STEPS = 400
 
 
 class Clips:
@@ -31,6 +29,7 @@ class Clips:
 
 
 def loss(model, batch, generator):
+    time.sleep(0.003)  # so that no machine is fast enough to finish before the tenth kill
     noise = torch.rand(batch["x"].shape, generator=generator) * random.random()
     value = (model(batch["x"] + noise) - batch["x"]).square().mean()
     return value, {"noise": noise.mean()}
@@ -40,17 +39,10 @@ def attempt(folder, seconds):
     torch.manual_seed(os.getpid() if glob.glob(f"{folder}/checkpoints/step-*.json") else 0)
     model = nn.Sequential(nn.Linear(8, 64), nn.Dropout(0.1), nn.GELU(), nn.Linear(64, 8))
     recipe = Recipe(
-        batch_size=5,
-        lr=1e-2,
-        steps=STEPS,
-        warmup_steps=20,
-        ema_decay=0.9,
-        log_every=3,
-        checkpoint_seconds=seconds,
+        batch_size=5, lr=1e-2, steps=STEPS, warmup_steps=20, log_every=7, checkpoint_seconds=seconds
     )
-    history = train(model, loss, Batches(Clips(), 5, seed=1), recipe, folder)
+    train(model, loss, Batches(Clips(), 5, seed=1), recipe, folder)
     save_weights(model, f"{folder}/model.safetensors")
-    save_weights(history.ema, f"{folder}/ema.safetensors")
 
 
 for line in sys.stdin:
@@ -58,7 +50,11 @@ for line in sys.stdin:
     pid = os.fork()
     if pid == 0:
         sys.stdout = sys.stderr
-        attempt(folder, float(seconds))
+        try:
+            attempt(folder, float(seconds))
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
         os._exit(0)
     print(pid, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
