@@ -30,7 +30,8 @@ class VideoReader:
     """A video file as a sequence of frames in display order.
 
     size: None for the stored size, an int for the short side (the long side keeps the aspect ratio, rounded to the nearest pixel), or
-    (height, width). backend: None chooses; "decord" or "pyav" insists on one, for tests and benchmarks.
+    (height, width). backend: None chooses; "decord" or "pyav" insists on one: PyAV refuses damaged pictures that
+    decord conceals.
     len(), .fps (average), .times ((n,) seconds from the first frame, also for variable frame rates), .height and .width (upright, after
     resizing), .backend. Opening reads the file's index only; the first `read` opens the decoder.
     Raises VideoError(path, cause) for a file that is not a readable video, ParameterError for a bad size.
