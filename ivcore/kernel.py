@@ -28,11 +28,11 @@ _PATIENCE = 20  # seconds for papermill to notice that its kernel is gone
 
 
 class Execution:
-    """papermill at work in a thread; `run` returns None, or what went wrong."""
+    """papermill at work in a thread on a notebook that it fills with outputs; `run` returns None, or what went wrong."""
 
-    def __init__(self, source: Path, output: Path, values: dict, log):
-        self.source, self.output, self.values = source, output, values
-        self.cells = notebook.cells(source)
+    def __init__(self, copy: Path, values: dict, log):
+        self.copy, self.values = copy, values
+        self.cells = notebook.cells(copy)
         self.stream = Stream(log)
         self.cell: dict | None = None
         self.heading = ""
@@ -65,8 +65,8 @@ class Execution:
         logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it says is said once, by the failure
         connection = {"transport": "ipc", "connection_file": str(self.sockets / "kernel.json")}
         papermill.execute_notebook(
-            self.source,
-            self.output,
+            self.copy,
+            self.copy,
             self.values,
             kernel_name="python3",
             cwd=paths.ROOT,

@@ -212,17 +212,18 @@ def pin(reference, values: dict, known: dict[str, Parameter] | None = None) -> d
     from ivcore import upstream
 
     known = known or read(reference)
-    return {n: upstream.pin(v) if _is_encoder(known[n]) else v for n, v in values.items()}
+    return {n: upstream.pin(v) if _is_encoder(known.get(n)) else v for n, v in values.items()}
 
 
 def encoders(reference, values: dict) -> dict[str, str]:
     """The values of those parameters that take an encoder."""
     known = read(reference)
-    return {name: value for name, value in values.items() if _is_encoder(known[name]) and value}
+    return {name: value for name, value in values.items() if _is_encoder(known.get(name)) and value}
 
 
-def _is_encoder(parameter: Parameter) -> bool:
-    return parameter.constraint is not None and parameter.constraint.kind == "encoder"
+def _is_encoder(parameter: Parameter | None) -> bool:
+    constraint = parameter and parameter.constraint
+    return constraint is not None and constraint.kind == "encoder"
 
 
 def digest(reference, values: dict, known: dict[str, Parameter] | None = None) -> str:
@@ -231,5 +232,5 @@ def digest(reference, values: dict, known: dict[str, Parameter] | None = None) -
 
     known = known or read(reference)
     kept = {name: value for name, value in values.items() if name not in OWNED_BY_RUNNER}
-    kept = {n: upstream.identity(v) if n in known and _is_encoder(known[n]) else v for n, v in kept.items()}
+    kept = {n: upstream.identity(v) if _is_encoder(known.get(n)) else v for n, v in kept.items()}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]

@@ -6,6 +6,7 @@ will be a process that does the same with RANK set, the first of them owning the
 
 import os
 import shlex
+import shutil
 import sys
 import time
 from contextlib import contextmanager
@@ -95,12 +96,14 @@ def _attempt(job: Job, folder: Path, force: bool, timeout: float | None) -> None
     values = params.pin(job.notebook, job.values)
     run_folder.write_params(folder, values)
     _keep_earlier_notebook(folder)
+    copy = folder / "notebook.ipynb"
+    shutil.copyfile(job.notebook, copy)  # what is edited from now on belongs to the next run
     print(f"{job.notebook.stem} {job.label} → {paths.short(folder)}", flush=True)
     began = time.monotonic()
     given = values | ({"run_dir": str(folder)} if "run_dir" in values else {})
     with open(folder / "log.txt", "a", encoding="utf-8") as log, _environment(folder):
         log.write(f"\n=== {time.strftime('%Y-%m-%d %H:%M:%S')} {_command()}\n")
-        failure = Execution(job.notebook, folder / "notebook.ipynb", given, log).run(timeout)
+        failure = Execution(copy, given, log).run(timeout)
     if failure is None and not run_folder.is_done(folder):
         failure = Failure("unfinished", message="no metrics.json")
     if failure:

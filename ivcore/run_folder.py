@@ -186,7 +186,7 @@ def start(name: str, namespace: dict) -> Run:
     values = _values(path, namespace)
     _run_upstream(path, values)
     values = params.pin(path, values)
-    folder = _folder(path, values, namespace.get("run_dir"))
+    folder = _folder(path, values, namespace.get("run_dir") or os.environ.get("IVCORE_RUN_DIR"))
     _claim(folder)
     run = Run(path.stem, folder, values, label_of(folder), _device(values), _headless())
     _seed(run)
@@ -202,7 +202,7 @@ def _headless() -> bool:
 
 
 def _values(path: Path, namespace: dict) -> dict:
-    known = params.read(path)
+    known = params.read(_being_run(path))
     for given in _injected(namespace):
         if given not in known:
             raise ParameterError(params.unknown(given, known, path))
@@ -210,6 +210,12 @@ def _values(path: Path, namespace: dict) -> dict:
     if missing:
         raise ParameterError(f"{missing[0]} is not set: run the parameters cell of {path.stem} first")
     return params.check(path, {name: namespace[name] for name in known}, known)
+
+
+def _being_run(path: Path) -> Path:
+    """The runner's copy of the notebook: the source may have been edited since."""
+    copy = Path(os.environ.get("IVCORE_RUN_DIR", ""), "notebook.ipynb")
+    return copy if "IVCORE_RUN_DIR" in os.environ and copy.is_file() else path
 
 
 def _injected(namespace: dict) -> list[str]:

@@ -1,6 +1,7 @@
 """The runner on throw-away notebooks: what a run leaves behind when it succeeds, fails, is killed, stopped or resumed."""
 
 import fcntl
+import json
 import os
 import signal
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from workbook import FINISH, Workbook, read
+from workbook import FINISH, Workbook, as_notebook, read
 
 from ivcore import lock, params, paths, run, run_folder
 from ivcore.errors import ParameterError, UserError
@@ -199,6 +200,25 @@ def test_an_error_of_input_inside_a_notebook_is_one_line(book, capfd):
     assert capfd.readouterr().err == "iv: a.mp4: no video stream\n"
     assert only_error(book)["kind"] == "input"
     assert "Traceback" not in (book.folder("10_stage") / "notebook.ipynb").read_text()
+
+
+def test_a_notebook_edited_while_it_runs_belongs_to_the_next_run(book):
+    source = book.root / "notebooks/10_stage.ipynb"
+    edits = f"""
+from pathlib import Path
+source = Path({str(source)!r})
+source.write_text(source.read_text().replace("lr: float", "rate: float"))
+"""
+    path = book.notebook("10_stage", FINISH)
+    content = read(path)
+    content["cells"].insert(
+        2, as_notebook([edits, edits])["cells"][0] | {"id": "edits"}
+    )  # before the setup cell
+    path.write_text(json.dumps(content))
+    job = run.jobs("10")[0]
+    assert run.execute(job) == book.folder("10_stage")
+    assert run_folder.read_params(book.folder("10_stage"))["lr"] == 1e-3
+    assert "rate: float" in source.read_text()
 
 
 def test_two_processes_do_not_share_a_folder(book, capfd):
