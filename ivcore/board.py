@@ -122,7 +122,8 @@ def aggregate(found: Iterable[Row]) -> list[dict]:
 
 
 def _line(group: list[Row]) -> dict:
-    line = {"run": group[0].name, "data": group[0].data, "seeds": len(group)}
+    shortest = min((row.name for row in group), key=len)  # "tiny" rather than the sweep that repeats it
+    line = {"run": shortest, "data": group[0].data, "seeds": len(group)}
     for name in _metric_names(group):
         line[name] = _summary([row.metrics[name] for row in group if name in row.metrics])
     seconds = [row.metrics.get("wall_seconds", 0) for row in group]

@@ -65,6 +65,16 @@ def test_a_sweep_names_its_axes_and_not_what_is_common(book):
     assert sorted(row.name for row in board.rows("30")) == ["sweep_lr, lr=0.2", "sweep_lr, lr=0.4"]
 
 
+def test_a_preset_lends_its_name_to_the_sweep_that_repeats_it_over_seeds(book):
+    book.preset("30_task", "sweep_seeds", "grid:\n  seed: [0, 1]\n")
+    finished("30", {"top1": 0.5})
+    for job in run.jobs("30", "sweep_seeds"):
+        run_folder.write_params(job.folder, job.values)
+        run_folder.write_json(job.folder / "metrics.json", {"top1": 0.5})
+    (line,) = board.aggregate(board.rows("30"))
+    assert (line["run"], line["seeds"]) == ("tiny", 2)  # seed 0 was there already, under the preset's name
+
+
 def test_the_data_source_is_named(book):
     finished("30", {"top1": 0.5})
     finished("30", {"top1": 0.8}, train="k400.csv")
