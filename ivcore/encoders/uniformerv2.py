@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ivcore import torchvision_ops  # noqa: F401  (must precede timm)
 
@@ -21,6 +20,7 @@ from timm.layers import DropPath  # isort: skip
 from ivcore.encoders.clip import Attention, FeedForward
 from ivcore.encoders.intermediates import Seen, answer, note, start
 from ivcore.encoders.normalisation import HALF, normalise
+from ivcore.encoders.recompute import by_block, cheaply
 from ivcore.errors import ParameterError
 
 
@@ -75,13 +75,16 @@ class LocalBlock(nn.Module):
         self.drop_path = (
             DropPath(drop_path) if drop_path else nn.Identity()
         )  # drops the branch for a whole clip
+        self.recompute = "nothing"
 
     def forward(self, x: Tensor, seen: Seen = None) -> Tensor:
         """(B, T, 1+hw, D) -> (B, T, 1+hw, D)."""
         x = self._local(self.lmhra1, x)
-        attended = self.attn(self.ln_1(x).flatten(0, 1), seen).view(x.shape)
+        projected = cheaply(self, lambda y: self.attn.project(self.ln_1(y).flatten(0, 1)), x)
+        attended = self.attn.mix(projected, seen).view(x.shape)
         x = self._local(self.lmhra2, x + self.drop_path(attended))
-        return x + self.drop_path(self.mlp(self.ln_2(x)))
+        hidden = cheaply(self, lambda y: self.mlp.c_fc(self.ln_2(y)), x)
+        return x + self.drop_path(cheaply(self, self.mlp.finish, hidden))
 
     def _local(self, aggregate: LocalMHRA | None, x: Tensor) -> Tensor:
         if aggregate is None:
@@ -170,13 +173,11 @@ class Stages(nn.Module):
         for embedding in self.dpe:
             nn.init.zeros_(embedding.bias)
 
-    def forward(
-        self, x: Tensor, grid: tuple[int, int], seen: Seen, recompute: bool = False
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, grid: tuple[int, int], seen: Seen) -> tuple[Tensor, Tensor]:
         """(B, T, 1+hw, D) -> fused feature (B, D), tokens of the last block."""
         query = self.temporal_cls_token[0].expand(len(x), -1)
         for i, block in enumerate(self.resblocks):
-            x = checkpoint(block, x, use_reentrant=False) if recompute else block(x, seen)
+            x = by_block(block, block, x, seen)
             note(seen, "tokens", x)
             if i in self.global_layers:
                 j = self.global_layers.index(i)
@@ -220,7 +221,6 @@ class UniFormerV2(nn.Module):
                  global_heads=None, mlp_factor=4.0, mlp_dropout=0.5, head_drop=0.5):  # fmt: skip
         super().__init__()
         self.image, self.patch, self.num_classes = image, patch, num_classes
-        self.activation_checkpointing = False  # set True to trade a second forward pass for memory
         global_layers = tuple(range(layers - 4, layers)) if global_layers is None else tuple(global_layers)
         if not all(0 <= i < layers for i in global_layers):
             raise ParameterError(f"global_layers: {global_layers} are not all in 0..{layers - 1}")
@@ -260,8 +260,7 @@ class UniFormerV2(nn.Module):
         classes = self.class_embedding.to(x.dtype).expand(*x.shape[:2], 1, -1)
         x = self.ln_pre(torch.cat((classes, x), dim=2) + self.positional_embedding)
         side = video.shape[-1] // self.patch
-        recompute = self.activation_checkpointing and self.training and seen is None
-        features, tokens = self.transformer(x, (side, side), seen, recompute)
+        features, tokens = self.transformer(x, (side, side), seen)
         note(seen, "video_tokens", tokens.flatten(1, 2))
         return features, tokens
 

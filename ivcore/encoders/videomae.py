@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ivcore import torchvision_ops  # noqa: F401  (must precede timm)
 
@@ -20,6 +19,7 @@ from ivcore.encoders.attention import attend
 from ivcore.encoders.intermediates import Seen, answer, note, start
 from ivcore.encoders.normalisation import IMAGENET, normalise
 from ivcore.encoders.positions import resize, sine_cosine
+from ivcore.encoders.recompute import by_block, cheaply
 from ivcore.encoders.sizes import Size, size
 from ivcore.errors import ParameterError
 from ivcore.masking import split
@@ -37,12 +37,8 @@ class Attention(nn.Module):
         self.v_bias = nn.Parameter(torch.zeros(width)) if bias else None
         self.proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, last: int | None = None, seen: Seen = None) -> Tensor:
-        """(B, N, D) -> (B, N, D); with `last`, only the last so many tokens ask, and only they come back."""
-        q, k, v = (rearrange(y, "b n (h d) -> b h n d", h=self.heads) for y in self._project(x, last))
-        return self.proj(attend(q, k, v, seen=seen))
-
-    def _project(self, x: Tensor, last: int | None):
+    def project(self, x: Tensor, last: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, N, D) -> queries, keys, values (B, N, D); with `last`, queries of the last so many tokens only."""
         bias = None
         if self.q_bias is not None:
             bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
@@ -52,6 +48,11 @@ class Attention(nn.Module):
         query = F.linear(x[:, -last:], self.qkv.weight[:width], self.q_bias)
         rest = F.linear(x, self.qkv.weight[width:], None if bias is None else bias[width:])
         return query, *rest.chunk(2, dim=-1)
+
+    def mix(self, projected: tuple[Tensor, Tensor, Tensor], seen: Seen = None) -> Tensor:
+        """Queries, keys, values -> what each query gathers (B, N, D)."""
+        q, k, v = (rearrange(y, "b n (h d) -> b h n d", h=self.heads) for y in projected)
+        return self.proj(attend(q, k, v, seen=seen))
 
 
 class Block(nn.Module):
@@ -65,6 +66,7 @@ class Block(nn.Module):
         # 1e-6: 48/11 * 1408 must give 6144 whichever way it rounds
         self.mlp = Mlp(width, int(width * mlp_ratio + 1e-6), drop=(0.0, drop))
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+        self.recompute = "nothing"
         scales = init_values is not None and init_values > 0
         self.gamma_1 = nn.Parameter(torch.full((width,), float(init_values))) if scales else None
         self.gamma_2 = nn.Parameter(torch.full((width,), float(init_values))) if scales else None
@@ -72,8 +74,13 @@ class Block(nn.Module):
     def forward(self, x: Tensor, last: int | None = None, seen: Seen = None) -> Tensor:
         """(B, N, D) -> (B, N, D), or (B, last, D)."""
         kept = x if last is None else x[:, -last:]
-        x = kept + self._branch(self.attn(self.norm1(x), last, seen), self.gamma_1)
-        return x + self._branch(self.mlp(self.norm2(x)), self.gamma_2)
+        projected = cheaply(self, lambda y: self.attn.project(self.norm1(y), last), x)
+        x = kept + self._branch(self.attn.mix(projected, seen), self.gamma_1)
+        return x + self._branch(self._feed_forward(x), self.gamma_2)
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        hidden = cheaply(self, lambda y: self.mlp.fc1(self.norm2(y)), x)
+        return self.mlp.drop2(cheaply(self, lambda y: self.mlp.fc2(self.mlp.act(y)), hidden))
 
     def _branch(self, y: Tensor, gamma: Tensor | None) -> Tensor:
         return self.drop_path(y if gamma is None else gamma * y)
@@ -121,7 +128,6 @@ class MaskedVideoEncoder(nn.Module):
         super().__init__()
         self.size = s = size(name, **overrides)
         self.grid = s.grid
-        self.activation_checkpointing = False  # set True to trade a second forward pass for memory
         self.patch_embed = TubeletEmbedding(s.width, s.patch, s.tubelet)
         table = sine_cosine(s.tokens, s.width)
         if learnable_positions:  # published models of this kind add the table detached; here it learns
@@ -151,14 +157,9 @@ class MaskedVideoEncoder(nn.Module):
         positions = self.pos_embed if visible is None else self.pos_embed[0, visible.to(video.device)]
         x = x + positions.to(x.dtype)
         for block in self.blocks:
-            x = self._run(block, x, seen)
+            x = by_block(block, block, x, None, seen)
             note(seen, "tokens", x)
         return self.norm(x)
-
-    def _run(self, block: Block, x: Tensor, seen: Seen) -> Tensor:
-        if self.activation_checkpointing and self.training and seen is None:
-            return checkpoint(block, x, use_reentrant=False)
-        return block(x, seen=seen)
 
     def _check(self, video: Tensor) -> None:
         wanted = tuple(n * p for n, p in zip(self.grid, self.patch_embed.cell, strict=True))
@@ -203,7 +204,7 @@ class Decoder(nn.Module):
         """(B, N, D) whose last `hidden` tokens are the hidden ones -> (B, hidden, P)."""
         for i, block in enumerate(self.blocks):
             # nothing reads the visible tokens after the last block, so it does not compute them
-            x = block(x, last=hidden if i == len(self.blocks) - 1 else None, seen=seen)
+            x = by_block(block, block, x, hidden if i == len(self.blocks) - 1 else None, seen)
             note(seen, "tokens", x)
         return self.head(self.norm(x[:, -hidden:]))
 

@@ -122,9 +122,10 @@ def test_enough_beams_find_the_best_caption_of_all(model, video):
 
 
 def test_a_length_penalty_prefers_longer_captions(model, video):
-    ends = lambda penalty: (
-        beam(model, video, Words, beams=30, length_penalty=penalty) == Words.end
-    ).nonzero()[:, 1]  # noqa: E731
+    def ends(penalty):
+        ids = beam(model, video, Words, beams=30, length_penalty=penalty)
+        return (ids == Words.end).nonzero()[:, 1]
+
     assert (ends(3.0) >= ends(0.0)).all() and (ends(3.0) > ends(0.0)).any()
 
 
