@@ -1,0 +1,115 @@
+"""Clips for training and views for testing: the same from memory and from files, and the same again on a resume."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ivcore.data import decoded, formats, shapes, sources
+from ivcore.data.clips import as_records
+from ivcore.data.videos import video_set
+from ivcore.data.views import Views, over_views
+from ivcore.errors import UserError
+
+CLIP = {"num_frames": 8, "stride": 2, "size": 32}
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IVCORE_CACHE", str(folder))
+        built = shapes.build(shapes.Shapes(train=6, val=0, test=0, actions=("grow", "shrink")))
+        yield as_records(str(built / "train.csv"))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("IVCORE_CACHE", str(tmp_path))
+
+
+def test_a_batch_from_memory_is_a_function_of_seed_epoch_and_indices(records):
+    columns = decoded.load(records, 32)
+    make = partial(sources.FromMemory, columns, **CLIP)
+    indices = np.array([4, 1, 3])
+    first, again = make(seed=0).batch(indices, 5), make(seed=0).batch(indices, 5)
+    assert torch.equal(first["video"], again["video"]) and first["path"] == [records[i].path for i in indices]
+    assert first["video"].shape == (3, 8, 32, 32, 3) and first["label"].tolist() == [
+        records[i].label for i in indices
+    ]
+    assert not torch.equal(first["video"], make(seed=1).batch(indices, 5)["video"])
+    assert not torch.equal(first["video"], make(seed=0).batch(indices, 6)["video"])
+
+
+def test_without_crops_memory_gives_the_decoded_frames(records):
+    columns = decoded.load(records, 32)
+    video = (
+        sources.FromMemory(columns, **CLIP, seed=0, scales=(1.0,)).batch(np.array([2]), 0)["video"][0].numpy()
+    )
+    assert any(np.array_equal(video, columns["video"][2][start : start + 15 : 2]) for start in (0, 1))
+
+
+def test_files_give_repeated_samples_of_one_decode(records):
+    clips = sources.from_files(records, **CLIP, seed=0, repeats=3)
+    item = clips.item(1, 0)
+    assert item["video"].shape == (3, 8, 32, 32, 3) and np.array_equal(
+        item["video"], clips.item(1, 0)["video"]
+    )
+    assert not np.array_equal(item["video"][0], item["video"][1])
+
+
+def test_the_fine_tuning_augmentation_keeps_the_shape(records):
+    clips = sources.from_files(records, **CLIP, seed=0, transform=partial(sources.fine_tuning, size=32))
+    assert clips.item(0, 0)["video"].shape == (8, 32, 32, 3)
+    assert np.array_equal(clips.item(0, 3)["video"], clips.item(0, 3)["video"])
+
+
+def test_views_are_the_same_from_memory_and_from_files(records):
+    options = {**CLIP, "num_clips": 2, "num_crops": 3}
+    files, memory = Views(records, **options), Views(decoded.load(records, 32), **options)
+    for i in range(len(records)):
+        a, b = files[i], memory[i]
+        assert a["views"].shape == (6, 8, 32, 32, 3) and a["label"] == b["label"] and a["path"] == b["path"]
+        assert np.array_equal(a["views"], b["views"])
+    assert not np.array_equal(a["views"][0], a["views"][3])
+
+
+class Brightness(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def prepare(self, clips):
+        return clips.permute(0, 4, 1, 2, 3).float()
+
+    def forward(self, video):
+        return self.scale * video.mean((2, 3, 4))
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 100])
+def test_scores_of_every_view_do_not_depend_on_the_batch(records, batch_size):
+    views, model = Views(records, **CLIP, num_clips=2), Brightness()
+    scores, labels = over_views(model, model, views, batch_size)
+    expected = torch.stack(
+        [torch.from_numpy(views[i]["views"]).float().mean((1, 2, 3)) for i in range(len(views))]
+    )
+    assert labels.tolist() == [record.label for record in records]
+    assert torch.allclose(scores, expected, atol=1e-3) and not scores.requires_grad
+
+
+def test_own_videos_need_a_csv_and_nothing_else(records, tmp_path):
+    formats.write_kinetics_csv(tmp_path / "mine.csv", records[:3])
+    found = video_set("train", str(tmp_path / "mine.csv"))
+    assert [r.path for r in found.records] == [r.path for r in records[:3]]
+    assert found.source == "mine.csv" and found.classes == ["0", "1"]
+    (tmp_path / "classes.txt").write_text("grow\nshrink\n")
+    assert video_set("train", str(tmp_path / "mine.csv")).classes == ["grow", "shrink"]
+    assert len(found.first(2)) == 2 and len(found.first(0)) == 3
+
+
+def test_a_wrong_folder_is_said_at_once(tmp_path):
+    (tmp_path / "list.csv").write_text("a.mp4 0\nb.mp4 1\n")
+    with pytest.raises(UserError, match="none of the first 2 videos exists"):
+        video_set("train", str(tmp_path / "list.csv"))
