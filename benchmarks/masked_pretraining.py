@@ -1,0 +1,276 @@
+"""One optimiser step of masked pretraining, ours beside transformers' VideoMAEForPreTraining, same weights, same clips, same mask.
+
+    python benchmarks/masked_pretraining.py --size base --batch 4
+    python benchmarks/masked_pretraining.py --device cuda --size large --batch 8 16 32 --compile --out result.json
+
+Each measurement is a process of its own, so that peak memory is its own; the two sides take turns. A step is what one trains
+with: forward, loss on normalised pixels, backward, fused AdamW. `share of roof` is the step's useful operations (three times the
+forward pass, counted) per second over what a large matrix product reached in the same run and precision; `cpu seconds` is processor
+time, which says more than the wall clock on a machine that does other things too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def main() -> None:
+    args = _arguments().parse_args()
+    if args.worker:
+        print(json.dumps(_measure(args)))
+        return
+    roof = {precision: matmul_roof(PRECISIONS[precision], args.device) for precision in args.precision}
+    rows = []
+    for batch in args.batch:
+        for precision in args.precision:
+            rows += _compare(args, batch, precision, roof[precision])
+    report = {
+        "size": args.size,
+        "device": _device_name(args.device),
+        "threads": torch.get_num_threads(),
+        "rows": rows,
+    }
+    report["roof_flops"] = roof
+    print(_table(rows, roof))
+    print(_verdict(rows))
+    if args.out:
+        Path(args.out).write_text(json.dumps(report, indent=1))
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", default="base")
+    parser.add_argument("--batch", type=int, nargs="+", default=[4])
+    parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=PRECISIONS)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--compile", action="store_true", help="also measure both under torch.compile")
+    parser.add_argument("--steps", type=int, default=3, help="measured steps, after one to warm up")
+    parser.add_argument("--repeats", type=int, default=2, help="processes for each side, taking turns")
+    parser.add_argument("--mask-ratio", type=float, default=0.9)
+    parser.add_argument(
+        "--recompute", default="cheap", choices=["nothing", "cheap", "blocks"], help="ours only"
+    )
+    parser.add_argument("--out", help="write the numbers to this JSON file")
+    parser.add_argument("--worker", nargs=3, metavar=("SIDE", "PRECISION", "COMPILE"), help=argparse.SUPPRESS)
+    return parser
+
+
+def _compare(args, batch: int, precision: str, roof: float) -> list[dict]:
+    """Both sides at one batch size and precision, in turns; the fastest process of each counts."""
+    rows = []
+    for compiled in [False, True] if args.compile else [False]:
+        runs = {"ours": [], "transformers": []}
+        for _ in range(args.repeats):
+            for side, found in runs.items():
+                found.append(_in_a_process(args, side, batch, precision, compiled))
+        for side, found in runs.items():
+            best = min(found, key=lambda run: run["cpu_seconds"] if args.device == "cpu" else run["seconds"])
+            best |= {"side": side, "batch": batch, "precision": precision, "compile": compiled}
+            best["clips_per_second"] = batch / best["seconds"]
+            best["share_of_roof"] = 3 * best["forward_flops"] / best["seconds"] / roof
+            rows.append(best)
+    return rows
+
+
+def _in_a_process(args, side: str, batch: int, precision: str, compiled: bool) -> dict:
+    own = [
+        sys.executable,
+        __file__,
+        "--worker",
+        side,
+        precision,
+        str(int(compiled)),
+        "--size",
+        args.size,
+        "--batch",
+        str(batch),
+    ]
+    rest = ["--device", args.device, "--steps", str(args.steps), "--mask-ratio", str(args.mask_ratio)]
+    rest += ["--recompute", args.recompute]
+    out = subprocess.run([*own, *rest], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return json.loads(out.splitlines()[-1])
+
+
+def _measure(args) -> dict:
+    """In the worker: build, warm up, time the steps."""
+    side, precision, compiled = args.worker
+    step, flops = build_step(args, side, PRECISIONS[precision], compiled == "1")
+    first_loss = step()
+    base = _reset_peak(args.device)
+    wall, cpu = [], []
+    for _ in range(args.steps):
+        _wait(args.device)
+        begin, begin_cpu = time.perf_counter(), time.process_time()
+        step()
+        _wait(args.device)
+        wall.append(time.perf_counter() - begin)
+        cpu.append(time.process_time() - begin_cpu)
+    return {
+        "seconds": statistics.median(wall),
+        "cpu_seconds": statistics.median(cpu),
+        "peak_bytes": _peak(args.device),
+        "between_steps_bytes": base,
+        "first_loss": first_loss,
+        "forward_flops": flops,
+    }
+
+
+def build_step(args, side: str, dtype: torch.dtype, compiled: bool):
+    """A function that does one optimiser step and gives the loss; and the useful operations of its forward pass."""
+    from ivcore import masking
+    from ivcore.encoders.recompute import set_recompute
+    from ivcore.encoders.videomae import MaskedAutoencoder
+
+    size, batch, device, ratio = args.size, args.batch[0], args.device, args.mask_ratio
+    torch.manual_seed(0)
+    model = MaskedAutoencoder(size)
+    set_recompute(model, args.recompute)
+    shape = model.size
+    mask = masking.tube(batch, shape.grid, ratio, torch.Generator().manual_seed(0))
+    frames = torch.randint(0, 256, (batch, shape.frames, shape.image, shape.image, 3), dtype=torch.uint8)
+    video = model.prepare(frames).to(device)
+    loss = _our_loss(model, device, compiled) if side == "ours" else _their_loss(model, device, compiled)
+    parameters = loss.parameters
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4, betas=(0.9, 0.95), weight_decay=0.05, fused=True)
+
+    def step() -> float:
+        with torch.autocast(device, dtype, enabled=dtype is not torch.float32):
+            value = loss(video, mask)
+        value.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return float(value.detach())
+
+    return step, batch * forward_flops(size, ratio)
+
+
+def forward_flops(size: str, ratio: float) -> int:
+    """Operations that the forward pass needs for one clip (every side is credited with the same)."""
+    from ivcore.model_cards import cards
+
+    assert ratio == 0.9, "the model card is for 90 % hidden"
+    return next(cards([f"VideoMAE {size}, pretraining, 90% hidden"])).operations
+
+
+def _our_loss(model, device: str, compiled: bool):
+    from ivcore.losses.reconstruction import reconstruction, targets
+    from ivcore.masking import split
+
+    model = model.to(device)
+    predict = torch.compile(model.predict) if compiled else model.predict
+
+    def loss(video, mask):
+        visible, hidden = (part.to(device) for part in split(mask))
+        wanted = targets(video, mask, model.size.patch, model.size.tubelet)
+        return reconstruction(predict(video, visible, hidden), wanted)
+
+    loss.parameters = list(model.parameters())
+    return loss
+
+
+def _their_loss(model, device: str, compiled: bool):
+    import transformers
+
+    from ivcore.weights.videomae import to_transformers
+
+    state, config = to_transformers(model)
+    kind = getattr(transformers, config.pop("architectures")[0])
+    peer = kind(transformers.VideoMAEConfig(**config))
+    peer.load_state_dict(state)
+    peer = peer.to(device)
+    forward = torch.compile(peer) if compiled else peer
+
+    def loss(video, mask):
+        return forward(video.transpose(1, 2).contiguous(), bool_masked_pos=mask.to(device)).loss
+
+    loss.parameters = list(peer.parameters())
+    return loss
+
+
+def matmul_roof(dtype: torch.dtype, device: str, size: int | None = None) -> float:
+    """Operations per second of a large square matrix product, the best of five."""
+    size = size or (8192 if device == "cuda" else 2048)
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    times = []
+    for _ in range(6):
+        _wait(device)
+        begin = time.perf_counter()
+        a @ b
+        _wait(device)
+        times.append(time.perf_counter() - begin)
+    return 2 * size**3 / min(times[1:])
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _reset_peak(device: str) -> int:
+    """Forget the peak so far; bytes in use now."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated()
+    Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
+
+
+def _peak(device: str) -> int:
+    return torch.cuda.max_memory_allocated() if device == "cuda" else _status("VmHWM")
+
+
+def _status(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
+
+
+def _device_name(device: str) -> str:
+    return (
+        torch.cuda.get_device_name()
+        if device == "cuda"
+        else f"cpu ({torch.backends.cpu.get_cpu_capability()})"
+    )
+
+
+def _table(rows: list[dict], roof: dict) -> str:
+    head = (
+        "side          batch precision compile  s/step  cpu s  clips/s  peak GiB  share of roof  first loss"
+    )
+    lines = [f"matmul roof: {', '.join(f'{k} {v / 1e9:.0f} GFLOP/s' for k, v in roof.items())}", head]
+    for r in rows:
+        lines.append(
+            f"{r['side']:13s} {r['batch']:5d} {r['precision']:>9s} {r['compile']!s:>7s} {r['seconds']:7.2f} {r['cpu_seconds']:6.2f}"
+            f" {r['clips_per_second']:8.2f} {r['peak_bytes'] / 2**30:9.2f} {r['share_of_roof']:14.0%} {r['first_loss']:11.5f}"
+        )
+    return "\n".join(lines)
+
+
+def _verdict(rows: list[dict]) -> str:
+    """Ours over theirs: at equal precision, and each in its best mode."""
+    lines = []
+    sides = {side: [r for r in rows if r["side"] == side] for side in ("ours", "transformers")}
+    for a, b in zip(sides["ours"], sides["transformers"], strict=True):
+        lines.append(
+            f"batch {a['batch']} {a['precision']}{' compiled' if a['compile'] else ''}: "
+            f"{b['seconds'] / a['seconds']:.2f} times as fast (processor time {b['cpu_seconds'] / a['cpu_seconds']:.2f}), "
+            f"{a['peak_bytes'] / b['peak_bytes']:.2f} of the peak memory"
+        )
+    best = {side: max(found, key=lambda r: r["clips_per_second"]) for side, found in sides.items()}
+    ratio = best["ours"]["clips_per_second"] / best["transformers"]["clips_per_second"]
+    memory = best["ours"]["peak_bytes"] / best["transformers"]["peak_bytes"]
+    lines.append(f"each in its best mode: {ratio:.2f} times as fast, {memory:.2f} of the peak memory")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
