@@ -210,6 +210,13 @@ class Clip(nn.Module):
         """uint8 (B, T, H, W, 3) -> float (B, 3, T, H, W) with CLIP's statistics."""
         return normalise(clips, CLIP, self.visual.proj.dtype)
 
+    @property
+    def config(self) -> dict:
+        """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
+        vision, text = (tower.transformer.resblocks[0] for tower in (self.visual, self.text))
+        quick = isinstance(vision.mlp.gelu, QuickGELU)
+        return {"vision_heads": vision.attn.heads, "transformer_heads": text.attn.heads, "quick_gelu": quick}
+
     def encode_image(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, E)."""
         return self.visual(images)

@@ -271,6 +271,13 @@ class UniFormerV2(nn.Module):
             )
         return rearrange(self.conv1(video), "b d t h w -> b t (h w) d")
 
+    @property
+    def config(self) -> dict:
+        """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
+        block, extractor = self.transformer.resblocks[0], self.transformer.dec[0]
+        heads = {"heads": block.attn.heads, "n_head": extractor.attn.heads}
+        return heads | {"return_list": list(self.transformer.global_layers)}
+
     def no_weight_decay(self) -> set[str]:
         """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters)."""
         return {"positional_embedding", "class_embedding", "transformer.temporal_cls_token"}

@@ -39,6 +39,16 @@ class VideoTextModel(nn.Module):
         """uint8 (B, T, H, W, 3) -> float (B, 3, T, H, W) with CLIP's statistics."""
         return normalise(clips, CLIP, self.visual.conv1.weight.dtype)
 
+    @property
+    def config(self) -> dict:
+        """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
+        heads = self.text.transformer.resblocks[0].attn.heads
+        return {
+            "transformer_heads": heads,
+            "vision": self.visual.config,
+            "return_list": self.visual.config["return_list"],
+        }
+
     def encode_video(self, video: Tensor, want: tuple[str, ...] = ()):
         """(B, 3, T, H, W) -> (B, E). want=("video_tokens",): also the last block's tokens (B, T*(1+hw), D), neither normed nor projected."""
         seen = start(want, self.visual.offers)

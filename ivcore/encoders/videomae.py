@@ -181,6 +181,14 @@ class MaskedVideoEncoder(nn.Module):
         self.pos_embed, self.grid = table, grid
         return self
 
+    @property
+    def config(self) -> dict:
+        """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
+        config = {"num_heads": self.size.heads, "all_frames": self.size.frames, "img_size": self.size.image}
+        if self.grid == self.size.grid:
+            return config
+        return config | {"resized_to": [n * p for n, p in zip(self.grid, self.patch_embed.cell, strict=True)]}
+
     def no_weight_decay(self) -> set[str]:
         """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters)."""
         return {"pos_embed", "cls_token", "mask_token"}
@@ -300,11 +308,6 @@ class VideoClassifier(MaskedVideoEncoder):
         features = self._pool(self.encode(video, seen=seen))
         note(seen, "features", features)
         return answer(self.head(self.head_drop(features)), seen)
-
-    @property
-    def config(self) -> dict:
-        """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
-        return {"num_heads": self.size.heads, "all_frames": self.size.frames, "img_size": self.size.image}
 
     def features(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) -> (B, D), what the head reads."""

@@ -30,13 +30,14 @@ TEXT = (
 
 
 def is_clip(state: State) -> bool:
-    return has(state, "visual.transformer.", "transformer.") or has(state, "text_model.", "vision_model.")
+    text = has(state, "transformer.") or has(state, "text.transformer.")
+    return (has(state, "visual.transformer.") and text) or has(state, "text_model.", "vision_model.")
 
 
 def clip(state: State, config: dict) -> Clip:
     if has(state, "vision_model."):
         state = from_transformers(state)
-    state = {key: value for key, value in state.items() if key not in NOTES}
+    state = {key.removeprefix("text."): value for key, value in state.items() if key not in NOTES}
     quick = _quick_gelu(config)
     need(state, "text_projection", WHAT)
     with torch.device("meta"):

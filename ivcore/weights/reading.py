@@ -119,7 +119,7 @@ def _read_folder(path: Path) -> tuple[State, dict]:
         return _read_shards(index), config
     for name in FOLDER_FILES:
         if (path / name).is_file():
-            return unwrap(_read_file(path / name), str(path / name)), config
+            return unwrap(_read_file(path / name), str(path / name)), config | _saved_config(path / name)
     files = [
         file
         for ending in ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.pyth", "*.ckpt")

@@ -64,9 +64,9 @@ def _empty(state: State, config: dict) -> VideoTextModel:
 
 
 def _towers(state: State) -> State:
-    """The towers' entries without `clip.`; what belongs nowhere stays, to be reported."""
+    """The towers' entries without `clip.` (or `text.`, ours); what belongs nowhere stays, to be reported."""
     return {
-        key.removeprefix("clip."): value
+        key.removeprefix("clip.").removeprefix("text."): value
         for key, value in state.items()
         if not key.startswith("caption_decoder.")
     }

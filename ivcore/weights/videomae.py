@@ -56,7 +56,14 @@ def encoder(state: State, config: dict) -> MaskedVideoEncoder:
             model = VideoClassifier(size, classes, mean_pool=not has(state, "norm."), **options)
         else:
             model = MaskedVideoEncoder(size, final_norm=has(state, "norm."), **options)
-    return assemble(model, state, what)
+    return _resized(assemble(model, state, what), config)
+
+
+def _resized(model: MaskedVideoEncoder, config: dict) -> MaskedVideoEncoder:
+    """An encoder whose position table was interpolated before it was saved; a learnt table has its size already."""
+    if "resized_to" not in config:
+        return model
+    return model.resize_positions(*config["resized_to"])
 
 
 def _options(state: State) -> dict:

@@ -256,6 +256,36 @@ def test_folders_with_shards_and_with_one_file(models, tmp_path):
         weights.load(tmp_path)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_folder_gives_back_what_was_trained(models, tmp_path, name):
+    from ivcore.train import save_weights
+
+    model = models[name].eval()
+    (tmp_path / "checkpoints").mkdir()
+    save_weights(model, tmp_path / "checkpoints" / "model.safetensors", model.config)
+    loaded = weights.load(tmp_path)
+    assert loaded.config == model.config and type(loaded) is type(model)
+    clip, ids = torch.randn(1, 3, 8, 32, 32), torch.tensor([[28, 3, 29]])
+    if name == "masked autoencoder":
+        inputs = clip, torch.arange(64)[None] % 2 == 0
+    else:
+        inputs = {
+            "classifier": (clip,),
+            "clip": (clip[:, :, 0, :16, :16], ids),
+            "uniformerv2": (clip[..., :16, :16],),
+        }.get(name, (clip[..., :16, :16], ids))
+    assert torch.equal(loaded(*inputs), model(*inputs))
+
+
+def test_a_resized_classifier_comes_back_resized(models, tmp_path):
+    from ivcore.train import save_weights
+
+    model = VideoClassifier("tiny", 5, heads=2, depth=2).eval().resize_positions(12, 48)
+    save_weights(model, tmp_path / "model.safetensors", model.config)
+    loaded = weights.load(tmp_path / "model.safetensors")
+    assert torch.equal(loaded.pos_embed, model.pos_embed) and loaded.grid == (6, 6, 6)
+
+
 def test_empty_and_ambiguous_folders(tmp_path):
     with pytest.raises(WeightsError, match="found none"):
         weights.load(tmp_path)
