@@ -13,7 +13,7 @@ def comparison(rows, chance: float | None = None, xlabel: str = "", title: str |
     """One bar a condition, with its mean ± standard deviation over seeds in numbers. -> Figure
 
     rows: condition -> values, one a seed; or group -> condition -> values, where a condition keeps its colour in every group; or a
-    DataFrame whose first column names the condition and whose second holds the value, one line a run.
+    DataFrame whose first column names the condition and whose second holds the value, one line a run. Without rows the axes stay empty.
     chance: drawn as a dashed line. form: how a number is written.
     """
     import matplotlib.pyplot as plt
@@ -22,7 +22,7 @@ def comparison(rows, chance: float | None = None, xlabel: str = "", title: str |
     conditions = list(dict.fromkeys(name for members in groups.values() for name in members))
     several = len(groups) > 1 or "" not in groups
     bars = sum(map(len, groups.values()))
-    size = (7, 0.9 + 0.42 * (bars + BETWEEN_GROUPS * (len(groups) - 1)))
+    size = (7, 0.9 + 0.42 * (max(bars, 1) + BETWEEN_GROUPS * max(len(groups) - 1, 0)))
     figure, axes = plt.subplots(figsize=size, layout="constrained")
     y, places, names = 0.0, [], []
     for group, members in groups.items():
@@ -42,6 +42,8 @@ def _grouped(rows) -> dict:
     if hasattr(rows, "groupby"):
         condition, value = rows.columns[:2]
         rows = {name: list(part) for name, part in rows.groupby(condition, sort=False)[value]}
+    if not rows:
+        return {}
     nested = any(isinstance(values, dict) for values in rows.values())
     return rows if nested else {"": rows}
 

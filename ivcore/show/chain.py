@@ -1,0 +1,81 @@
+"""The paper's chain as one picture: what stands here as a notebook, what only as code, and what not yet."""
+
+from __future__ import annotations
+
+import importlib.util
+import textwrap
+from dataclasses import dataclass
+
+from ivcore import notebook
+
+LOOKS = {  # state -> face, edge, line style, in words
+    "notebook": ("#CDE4F2", "#0072B2", "-", "a notebook runs it"),
+    "code": ("#FFFFFF", "#0072B2", "-", "model code only"),
+    "paper": ("#FFFFFF", "0.55", "--", "in the paper, not here"),
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the chain; x, y its place; `number` its notebook, `module` its code, as far as they have names yet."""
+
+    name: str
+    section: str
+    x: float
+    y: float
+    number: str = ""
+    module: str = ""
+
+    @property
+    def state(self) -> str:
+        numbers = [notebook.number(path) for path in notebook.every()]
+        if self.number in numbers:
+            return "notebook"
+        return "code" if self.module and importlib.util.find_spec(self.module) else "paper"
+
+
+STAGES = (
+    Stage("video clips as tubelets", "4.1", 0, 1, "01", "ivcore.video.reader"),
+    Stage("masked video modelling", "3.1.1", 1, 0, "10", "ivcore.encoders.videomae"),
+    Stage("video-text contrast and captioning", "3.1.2", 1, 2, "", "ivcore.encoders.video_text"),
+    Stage("supervised: masked encoder", "3.2", 2, 0, "30", "ivcore.encoders.videomae"),
+    Stage("supervised: multimodal encoder", "3.2", 2, 2, "", "ivcore.encoders.uniformerv2"),
+    Stage("cross-model attention", "3.3", 3, 1, "", "ivcore.cma"),
+    Stage("ten families of tasks, both encoders", "4.3", 4, 1, "", ""),
+)
+ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (5, 6))
+
+
+def chain(stages=STAGES, arrows=ARROWS):
+    """-> Figure"""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(9, 3.3), layout="constrained")
+    for begin, end in arrows:
+        a, b = stages[begin], stages[end]
+        line = {"arrowstyle": "-|>", "color": "0.4", "lw": 1.3, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", (b.x - 0.42, b.y), (a.x + 0.42, a.y), arrowprops=line)
+    for stage in stages:
+        _box(axes, stage)
+    axes.set(xlim=(-0.5, 4.5), ylim=(2.95, -0.5))
+    axes.set_axis_off()
+    _legend(axes)
+    return figure
+
+
+def _box(axes, stage: Stage) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    face, edge, style, _ = LOOKS[stage.state]
+    shape = {"boxstyle": "round,pad=0.02,rounding_size=0.06", "mutation_aspect": 1.6}
+    axes.add_patch(FancyBboxPatch((stage.x - 0.4, stage.y - 0.36), 0.8, 0.72, fc=face, ec=edge, ls=style, lw=1.5, **shape))  # fmt: skip
+    number = f"notebook {stage.number}\n" if stage.state == "notebook" else ""
+    words = "\n".join(textwrap.wrap(stage.name, 17, break_on_hyphens=False))
+    axes.text(stage.x, stage.y, f"{number}{words}\n§{stage.section}", ha="center", va="center", fontsize=9)
+
+
+def _legend(axes) -> None:
+    from matplotlib.patches import Patch
+
+    handles = [Patch(fc=face, ec=edge, ls=style, label=words) for face, edge, style, words in LOOKS.values()]
+    axes.legend(handles=handles, loc="lower left", ncols=3, bbox_to_anchor=(0, -0.04), handlelength=1.5)

@@ -1,0 +1,49 @@
+"""Which finished runs may be compared: those that spent the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+# What may differ between runs that spent the same: the encoder, and the learning rates that suit it.
+FREE = ("seed", "masked_encoder", "encoder_size", "patch_size", "base_lr", "layer_decay")
+MEASURES = {"fine-tuned": "top1", "linear probe": "probe_top1", "k-NN": "knn_top1"}
+
+
+def equal_budgets(rows: Iterable, *free: str) -> list[list]:
+    """Leaderboard rows in groups, the largest first, that are equal in data and in every parameter.
+
+    Parameters that may differ: where the encoder comes from, its learning rates and the seed (FREE); or, where `free` names
+    others, those and the seed.
+    """
+    ignored = {"seed", *free} if free else set(FREE)
+    groups: dict[str, list] = {}
+    for row in rows:
+        spent = {name: value for name, value in row.params.items() if name not in ignored}
+        groups.setdefault(json.dumps([row.data, spent], sort_keys=True), []).append(row)
+    return sorted(groups.values(), key=len, reverse=True)
+
+
+def most_seeds(rows: list, by: str) -> list:
+    """Of each side only the setting that was run with most seeds, the first of equals: tried-out settings are not seeds."""
+    kept: dict[str, list] = {}
+    for row in rows:
+        same = [other for other in rows if other.group == row.group and by in other.metrics]
+        if by in row.metrics and len(same) > len(kept.get(row.metrics[by], [])):
+            kept[row.metrics[by]] = same
+    return [row for side in kept.values() for row in side]
+
+
+def sides(rows: Iterable, by: str, metric: str = "top1") -> dict[str, list[float]]:
+    """The values of a metric, one a run, by what the runs say of themselves under `by` ("pretrained", "scratch")."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if by in row.metrics and metric in row.metrics:
+            found.setdefault(row.metrics[by], []).append(row.metrics[metric])
+    return dict(sorted(found.items()))
+
+
+def measures(rows: list) -> dict[str, str]:
+    """The names of the accuracies that every one of the rows has."""
+    shared = {name: metric for name, metric in MEASURES.items() if all(metric in row.metrics for row in rows)}
+    return shared if rows else {}

@@ -1,0 +1,71 @@
+"""Figures of the notebooks on ideas: samplers, tubelets, positions, the map; exercises."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from ivcore import notebook
+from ivcore.encoders.positions import sine_cosine
+from ivcore.show import chain, contents
+from ivcore.show.exercise import check
+from ivcore.show.lines import lines
+from ivcore.show.positions import position_likeness, position_table
+from ivcore.show.samplers import samplers
+from ivcore.show.tubelets import exploded
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def test_samplers_are_drawn_in_seconds_one_line_a_clip():
+    axes = samplers(100, 25, {"dense": np.array([0, 25, 50]), "views": [np.array([0]), np.array([99])]}).axes[
+        0
+    ]
+    assert [line.get_xdata().tolist() for line in axes.lines] == [[0, 1, 2], [0], [99 / 25]]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["dense", "views", ""]
+
+
+def test_exploded_tubelets_lose_no_pixel():
+    clip = np.random.default_rng(0).integers(0, 250, (4, 16, 16, 3), np.uint8)
+    canvas = np.asarray(exploded(clip, (2, 8, 8), slots=2).axes[0].images[0].get_array())
+    assert set(np.unique(clip)) <= set(np.unique(canvas))
+
+
+def test_a_token_is_most_like_itself():
+    figure = position_likeness(sine_cosine(32, 64), (2, 4, 4), 21)
+    first, second = (axes.images[0].get_array() for axes in figure.axes[:2])
+    assert second.argmax() == 21 - 16 and second.max() == pytest.approx(1) and first.max() < 1
+    assert position_table(sine_cosine(32, 64)).axes[0].images[0].get_array().shape == (32, 64)
+
+
+def test_lines_are_named_where_they_end():
+    axes = lines({"tube": ([0.5, 0.9], [0, 0]), "frame": ([0.5, 0.9], [0.6, 0.5])}, "ratio", "leak").axes[0]
+    assert [text.get_text() for text in axes.texts] == ["tube", "frame"]
+    assert axes.texts[1].xy == (0.9, 0.5) and axes.get_ylim()[0] < 0
+
+
+def test_the_map_fills_a_box_only_for_a_notebook_that_is_there():
+    numbers = {notebook.number(path) for path in notebook.every()}
+    for stage in chain.STAGES:
+        assert (stage.state == "notebook") == (stage.number in numbers), stage
+    assert chain.Stage("x", "3", 0, 0, "", "ivcore.no_such_module").state == "paper"
+    assert chain.Stage("x", "3", 0, 0, "", "ivcore.masking").state == "code"
+
+
+def test_the_contents_link_every_notebook_with_its_claim():
+    text = contents.contents("notebooks/")
+    for path in notebook.every():
+        assert f"](notebooks/{path.name}) | {notebook.claim(path)} |" in text
+
+
+@pytest.mark.parametrize("answer, right, says", [(..., False, "not answered"), (10, True, "right"), (11, False, "not yet: 11. Count")])  # fmt: skip
+def test_exercises_say_what_they_think(answer, right, says, capsys):
+    assert check(answer, 10, "Count.") is right
+    assert says in capsys.readouterr().out
