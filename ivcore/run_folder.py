@@ -132,13 +132,14 @@ class Run:
         write_json(path, value)
         return path
 
-    def figure(self, fig, name: str) -> Path:
-        """Saves figures/<name>.png, shows it (at reading size, in full resolution) and closes the figure."""
+    def figure(self, fig, name: str) -> None:
+        """Saves figures/<name>.png, shows it (at reading size, in full resolution) and closes the figure.
+
+        Gives nothing back: as the last line of a cell it would be printed below the picture.
+        """
         from ivcore.show import style
 
-        path = style.save(fig, self.dir / "figures" / f"{name}.png")
-        style.show(path)
-        return path
+        style.show(style.save(fig, self.dir / "figures" / f"{name}.png"))
 
     def finish(self, metrics: dict) -> None:
         """Writes metrics.json, which marks the run as done: a flat dict of finite numbers, text and booleans.
