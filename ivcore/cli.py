@@ -1,4 +1,4 @@
-"""The `iv` command: run, list, params, board, doctor.
+"""The `iv` command: run, list, params, board, models, doctor.
 
 Exit status: 0 done (or done already), 1 a cell failed or the notebook did not finish, 2 an error in what was asked for,
 124 time-out, 130 Ctrl-C, 137 dead kernel, 143 SIGTERM.
@@ -41,6 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     board = commands.add_parser("board", help="the leaderboard of all finished runs, also as .md and .csv")
     board.add_argument("notebook", nargs="?")
     board.set_defaults(command=_board)
+    models = commands.add_parser(
+        "models", help="every published size: parameters, tokens, operations, memory"
+    )
+    models.add_argument("name", nargs="?", help="only models whose name contains this")
+    models.set_defaults(command=_models)
     doctor = commands.add_parser(
         "doctor", help="what is installed and usable here, and what to type for the rest"
     )
@@ -164,6 +169,15 @@ def _board(options) -> None:
     from ivcore import board
 
     board.show(options.notebook)
+
+
+def _models(options) -> None:
+    from ivcore import model_cards
+
+    wanted = [name for name in model_cards.names() if (options.name or "").lower() in name.lower()]
+    if not wanted:
+        raise UserError(f"no model has {options.name!r} in its name: {', '.join(model_cards.names())}")
+    print(model_cards.table(list(model_cards.cards(wanted))))
 
 
 def _doctor(options) -> None:

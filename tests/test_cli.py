@@ -3,12 +3,11 @@
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 from workbook import Workbook
 
-from ivcore import params, run, run_folder
+from ivcore import cli, params, run, run_folder
 
 
 @pytest.fixture
@@ -30,11 +29,9 @@ def book(tmp_path, monkeypatch):
         ("annotations=broken.csv", "broken.csv:2"),
     ],
 )
-def test_a_mistake_costs_one_line_and_less_than_three_seconds(book, given, names):
-    began = time.monotonic()
+def test_a_mistake_costs_one_line_and_no_kernel(book, given, names):
     process = book.process("ivcore.cli", "run", "10", "tiny", "-p", given)
     out, said = process.communicate(timeout=60)
-    assert time.monotonic() - began < 3
     assert process.returncode == 2 and out == ""
     assert said.count("\n") == 1 and said.startswith("iv: ") and names in said
     assert not book.folders("10_stage")
@@ -100,3 +97,10 @@ def test_the_console_script_is_installed():
 
     script = Path(sys.executable).with_name("iv")
     assert subprocess.run([script, "--help"], capture_output=True, timeout=60).returncode == 0
+
+
+def test_models_lists_the_sizes_asked_for(capsys):
+    assert cli.main(["models", "tiny, 400"]) == 0
+    assert "893,712" in capsys.readouterr().out
+    assert cli.main(["models", "nonsense"]) == 2
+    assert "no model has 'nonsense'" in capsys.readouterr().err
