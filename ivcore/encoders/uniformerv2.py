@@ -23,6 +23,9 @@ from ivcore.encoders.normalisation import HALF, normalise
 from ivcore.encoders.recompute import by_block, cheaply
 from ivcore.errors import ParameterError
 
+# parts that CLIP has no counterpart of, besides the local aggregators
+NEW = tuple(f"transformer.{part}" for part in ("temporal_cls_token", "balance", "dpe.", "dec.", "proj."))
+
 
 class LocalMHRA(nn.Module):
     """Local temporal relation aggregator: BatchNorm, 1x1x1 down, depthwise over 3 frames, 1x1x1 up (zero at first).
@@ -289,25 +292,15 @@ class UniFormerV2(nn.Module):
 
     def load_clip(self, visual: nn.Module) -> UniFormerV2:
         """Start from a CLIP image encoder: its kernel goes to the centre frame of the stem; new parts stay fresh. Returns self."""
-        theirs = {
-            key: value
-            for key, value in visual.state_dict().items()
-            if not key.startswith(("ln_post.", "proj"))
-        }
-        flat = theirs.pop("conv1.weight")
-        centre = torch.zeros_like(self.conv1.weight)
-        centre[:, :, centre.shape[2] // 2] = flat
-        missing, unexpected = self.load_state_dict(theirs | {"conv1.weight": centre}, strict=False)
-        fresh = (
-            "transformer.temporal_cls_token",
-            "transformer.balance",
-            "transformer.dpe.",
-            "transformer.dec.",
-            "transformer.proj.",
-        )
-        wrong = [key for key in missing if not key.startswith(fresh) and ".lmhra" not in key] + list(
-            unexpected
-        )
+        ours = {k: v for k, v in self.state_dict().items() if not k.startswith(NEW) and ".lmhra" not in k}
+        theirs = {k: v for k, v in visual.state_dict().items() if not k.startswith(("ln_post.", "proj"))}
+        shape = {k: v[:, :, 0].shape if k == "conv1.weight" else v.shape for k, v in ours.items()}
+        wrong = sorted(ours.keys() ^ theirs.keys()) + [
+            k for k in ours.keys() & theirs if shape[k] != theirs[k].shape
+        ]
         if wrong:
             raise ParameterError(f"CLIP image encoder: does not match this model: {', '.join(wrong[:6])}")
+        centre = torch.zeros_like(self.conv1.weight)
+        centre[:, :, centre.shape[2] // 2] = theirs["conv1.weight"]
+        self.load_state_dict(theirs | {"conv1.weight": centre}, strict=False)
         return self

@@ -322,12 +322,13 @@ class VideoClassifier(MaskedVideoEncoder):
 
     def load_encoder(self, encoder: MaskedVideoEncoder) -> VideoClassifier:
         """Take the weights of a pretrained encoder; its last norm is dropped, fc_norm and head stay fresh, as published."""
-        weights = {key: value for key, value in encoder.state_dict().items() if not key.startswith("norm.")}
-        missing, unexpected = self.load_state_dict(weights, strict=False)
-        fresh = ("fc_norm.", "norm.", "head.")
-        wrong = [key for key in missing if not key.startswith(fresh)] + list(unexpected)
+        ours, theirs = self.state_dict(), encoder.state_dict()
+        theirs = {key: value for key, value in theirs.items() if not key.startswith("norm.")}
+        needed = {key for key in ours if not key.startswith(("fc_norm.", "norm.", "head."))}
+        wrong = sorted(needed.symmetric_difference(theirs))
+        wrong += [key for key in needed & theirs.keys() if ours[key].shape != theirs[key].shape]
         if wrong:
-            raise ParameterError(
-                f"encoder: these parameters do not match the classifier's: {', '.join(wrong)}"
-            )
+            shown = f"{', '.join(wrong[:6])}{' …' if len(wrong) > 6 else ''}"
+            raise ParameterError(f"encoder: these parameters do not match the classifier's: {shown}")
+        self.load_state_dict(theirs, strict=False)
         return self

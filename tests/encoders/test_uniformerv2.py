@@ -132,5 +132,7 @@ def test_errors_say_what_is_wrong(video):
         small()(video[..., :16])
     with pytest.raises(ParameterError, match=r"global_layers: \(3,\) are not all in 0\.\.2"):
         small(global_layers=(3,))
+    with pytest.raises(ParameterError, match=r"does not match this model: positional_embedding$"):
+        small().load_clip(ImageEncoder(embed=16, width=32, layers=3, heads=2, patch=8, image=32))
     with pytest.raises(ParameterError, match="does not match this model"):
         small().load_clip(ImageEncoder(embed=16, width=32, layers=4, heads=2, patch=8, image=24))

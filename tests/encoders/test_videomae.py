@@ -162,6 +162,8 @@ def test_classifier_takes_a_pretrained_encoder(clip):
     assert torch.equal(m.tokens(clip[0]), tokens)
     with pytest.raises(ParameterError, match=r"do not match the classifier's: blocks\.0\.gamma_1"):
         VideoClassifier("tiny", init_values=0.1).load_encoder(encoder)
+    with pytest.raises(ParameterError, match=r"do not match the classifier's: patch_embed\.proj\.weight"):
+        VideoClassifier("tiny", patch=16).load_encoder(encoder)
 
 
 def test_drop_path_grows_with_depth_and_only_acts_in_training(clip):
