@@ -1,5 +1,7 @@
 """Figures of the notebooks on ideas: samplers, tubelets, positions, the map; exercises."""
 
+import re
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -8,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from ivcore import notebook
+from ivcore import notebook, paths
 from ivcore.encoders.positions import sine_cosine
 from ivcore.show import chain, contents
 from ivcore.show.exercise import check
@@ -65,7 +67,17 @@ def test_the_contents_link_every_notebook_with_its_claim():
         assert f"](notebooks/{path.name}) | {notebook.claim(path)} |" in text
 
 
-@pytest.mark.parametrize("answer, right, says", [(..., False, "not answered"), (10, True, "right"), (11, False, "not yet: 11. Count")])  # fmt: skip
+def test_the_readme_lists_every_notebook_and_links_nothing_that_is_not_there():
+    text = (paths.ROOT / "README.md").read_text()
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    assert {f"notebooks/{path.name}" for path in notebook.every()} <= set(links)
+    assert [link for link in links if not (paths.ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "answer, right, says",
+    [(..., False, "not answered"), (10, True, "right"), (11, False, "not yet: 11. Count")],
+)
 def test_exercises_say_what_they_think(answer, right, says, capsys):
     assert check(answer, 10, "Count.") is right
     assert says in capsys.readouterr().out
