@@ -22,7 +22,8 @@ def comparison(rows, chance: float | None = None, xlabel: str = "", title: str |
     conditions = list(dict.fromkeys(name for members in groups.values() for name in members))
     several = len(groups) > 1 or "" not in groups
     bars = sum(map(len, groups.values()))
-    size = (7, 0.9 + 0.42 * (max(bars, 1) + BETWEEN_GROUPS * max(len(groups) - 1, 0)))
+    tall = 0.9 + 0.42 * (bars + BETWEEN_GROUPS * (len(groups) - 1))
+    size = (7, max(tall, 1.7))
     figure, axes = plt.subplots(figsize=size, layout="constrained")
     y, places, names = 0.0, [], []
     for group, members in groups.items():
@@ -65,7 +66,7 @@ def _finish(axes, chance: float | None, xlabel: str, title: str | None) -> None:
     axes.set_xlim(left=min(0, axes.get_xlim()[0]) if axes.dataLim.x0 < 0 else 0)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(xlabel)
-    if chance is not None:
+    if chance is not None and axes.patches:
         axes.axvline(chance, color="black", ls="--", lw=1)
         above = axes.get_xaxis_transform()
         axes.text(chance, 1.0, "chance", transform=above, ha="center", va="bottom", fontsize=9)

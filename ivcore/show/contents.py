@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from ivcore import notebook, params, paths, run, run_folder
+from ivcore import notebook, params, run, run_folder
 from ivcore.errors import UserError
 
 
@@ -32,5 +33,5 @@ def state(path: Path, preset: str) -> str:
     try:
         states = [run_folder.state(job.folder) for job in run.jobs(path, preset)]
     except UserError as error:
-        return f"not here: {str(error).replace(str(paths.ROOT), '.')}"
+        return "not here: " + re.sub(r" \(\S+\)$", "", str(error))  # without the absolute path at its end
     return f"{states.count('done')} of {len(states)} done" if len(states) > 1 else states[0] or "-"
