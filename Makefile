@@ -14,7 +14,7 @@ VENV_FROM_DEBIAN = { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && ap
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # The recipe, in order: "notebook preset [-p name=value …]", one run between each pair of semicolons.
-RECIPE := 10 tiny; 30 tiny; 30 scratch; 30 single_frame; 90 tiny
+RECIPE := 10 tiny; 30 tiny; 30 scratch; 30 single_frame; 90 tiny --force
 
 # Pictures that the README shows: "notebook/preset:figure", copied from finished runs.
 FIGURES := 10/tiny:reconstructions 30/tiny:confusion

@@ -79,6 +79,8 @@ class Execution:
             config=Config({"KernelManager": connection}),
             coalesce_streams=True,
             iopub_timeout=60,
+            # A kernel is interrupted when it is shut down, and would log that as an error on the terminal.
+            extra_arguments=["--log-level=CRITICAL"],
             on_cell_execute=self._on_cell,
         )
 

@@ -127,7 +127,7 @@ def _decode(
             if result.shape != video.shape[1:]:
                 raise UserError(
                     f"{path}: {len(result)} frames where the first video has {video.shape[1]}; "
-                    f"give num_frames to take equally many of each"
+                    f"set in_memory=false to read them file by file (or give num_frames to decoded.load)"
                 )
             video[len(index)] = result
             index.append(place)

@@ -212,7 +212,7 @@ class TestDecoded:
     def test_unequal_lengths_and_too_much(self, media, tmp_path, monkeypatch):
         write_video(tmp_path / "short.mp4", film(0, frames=5), 10)
         records = [formats.LabelledVideo(str(p), 0) for p in (media / "clip 0.mp4", tmp_path / "short.mp4")]
-        with pytest.raises(UserError, match="5 frames where the first video has 20; give num_frames"):
+        with pytest.raises(UserError, match="5 frames where the first video has 20; set in_memory=false"):
             decoded.decode_all(records, 16)
         assert decoded.decode_all(records, 16, 4).shape == (2, 4, 16, 16, 3)
         monkeypatch.setattr(decoded, "LARGEST", 1000)
