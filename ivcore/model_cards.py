@@ -149,7 +149,11 @@ def _card(name: str, build, run: Run, clip: str, tokens: int, encoder_tokens: in
         model.to_empty(device="cpu")
         counter = FlopCounterMode(display=False, custom_mapping={fused: _attention_operations})
         kept = _Kept(model)
-        with counter, torch.autograd.graph.saved_tensors_hooks(kept, lambda tensor: tensor):
+        with (
+            torch.enable_grad(),
+            counter,
+            torch.autograd.graph.saved_tensors_hooks(kept, lambda tensor: tensor),
+        ):
             run(model)
         parameters = sum(p.numel() for p in model.parameters())
     return Card(

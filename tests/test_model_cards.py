@@ -45,3 +45,9 @@ def test_the_table_has_a_line_a_model():
     found = [next(model_cards.cards(["VideoMAE tiny, 400 classes"]))]
     assert "893,712" in model_cards.table(found) and len(model_cards.table(found).splitlines()) == 3
     assert len(model_cards.names()) == 17
+
+
+def test_the_backward_pass_is_counted_where_gradients_are_off(card):
+    wanted = card("VideoMAE tiny, 400 classes")
+    with torch.no_grad():
+        assert card("VideoMAE tiny, 400 classes") == wanted
