@@ -95,15 +95,18 @@ def _size(state: State, config: dict, prefix: str, what: str, decoder: bool = Fa
         heads or _heads(width, what),
         decoder_width,
         count(state, r"decoder\.blocks\.(\d+)\.") if decoder else 1,
-        config.get("decoder_num_heads")
-        or config.get("decoder_num_attention_heads")
-        or _heads(decoder_width, what),
+        _decoder_heads(config, decoder_width, what) if decoder else 1,
         mlp_ratio=hidden / width,
         patch=patch,
         tubelet=tubelet,
         frames=config.get("num_frames") or config.get("all_frames") or 16,
         image=config.get("img_size") or config.get("image_size") or 224,
     )
+
+
+def _decoder_heads(config: dict, width: int, what: str) -> int:
+    theirs = config.get("decoder_num_heads") or config.get("decoder_num_attention_heads")
+    return theirs or _heads(width, what)
 
 
 def _heads(width: int, what: str) -> int:

@@ -128,6 +128,17 @@ def test_exported_folder_loads_in_transformers_and_here(clip, close, tmp_path, k
             assert torch.equal(back(clip[0]), ours(clip[0]))
 
 
+def test_a_classifier_that_transformers_saved_loads_whatever_its_config_says_of_a_decoder(
+    clip, close, tmp_path
+):
+    """config.json of a published classifier names the heads of a decoder that the file does not have."""
+    reference = theirs("VideoMAEForVideoClassification", num_labels=5)
+    reference.config.decoder_hidden_size, reference.config.decoder_num_attention_heads = 384, 6
+    reference.save_pretrained(tmp_path)
+    with torch.no_grad():
+        close(weights.load(tmp_path)(clip[0]), reference(clip[0].transpose(1, 2)).logits)
+
+
 def test_what_transformers_lacks_is_not_exported():
     with pytest.raises(WeightsError, match="neither layer scale"):
         to_transformers(small(VideoClassifier, num_classes=5, init_values=0.1))
