@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 RECIPE := 10 tiny; 30 tiny; 30 scratch; 30 single_frame; 90 tiny --force
 
 # Pictures that the README shows: "notebook/preset:figure", copied from finished runs.
-FIGURES := 10/tiny:reconstructions 30/tiny:confusion
+FIGURES := 10/tiny:reconstructions
 
 .PHONY: help recipe test lab figures lint clean
 help:
