@@ -14,8 +14,8 @@ def explore(draw, **sliders) -> None:
     """Shows `draw(**values) -> Figure` for values that the reader picks.
 
     sliders: name -> the list of its values, the first of them where it starts. In a live notebook each becomes a widget that calls
-    `draw` again. With IVCORE_HEADLESS=1, or without a notebook front end, each is moved alone through three of its values and the
-    pictures stand below each other, so that a printed run misses nothing.
+    `draw` again. With IVCORE_HEADLESS=1, or without a notebook front end (papermill alone), each is moved alone through three of its
+    values and the pictures stand below each other, so that a printed run misses nothing.
     """
     if _live():
         return _widgets(draw, sliders)
@@ -36,11 +36,13 @@ def _some(values: list, count: int) -> list:
 
 
 def _live() -> bool:
+    """Whether a person's notebook server or editor started this kernel.
+
+    Under papermill or nbconvert nobody moves a slider, and their client now and then waits for ever for a widget's output.
+    """
     if os.environ.get("IVCORE_HEADLESS", "0") not in ("", "0"):
         return False
-    from IPython import get_ipython
-
-    return type(get_ipython()).__name__ == "ZMQInteractiveShell"
+    return any(name in os.environ for name in ("JPY_SESSION_NAME", "VSCODE_PID"))
 
 
 def _widgets(draw, sliders: dict[str, list]) -> None:

@@ -205,3 +205,16 @@ def test_headless_exploring_draws_the_positions_and_leaves_no_figure_open(monkey
 
     explore.explore(draw, ratio=[1, 2, 3, 4, 5])
     assert drawn == [1, 3, 5] and not plt.get_fignums()
+
+
+@pytest.mark.parametrize(
+    "environment, live",
+    [({"JPY_SESSION_NAME": "a.ipynb"}, True), ({"VSCODE_PID": "1"}, True), ({}, False),
+     ({"JPY_SESSION_NAME": "a.ipynb", "IVCORE_HEADLESS": "1"}, False)],
+)  # fmt: skip
+def test_widgets_only_where_somebody_may_move_them(environment, live, monkeypatch):
+    for name in ("JPY_SESSION_NAME", "VSCODE_PID", "IVCORE_HEADLESS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert explore._live() is live
