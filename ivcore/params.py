@@ -56,7 +56,8 @@ def _parameter(node: ast.stmt, comments: dict[int, str], where: str) -> Paramete
     where = f"{where}, parameters cell, line {node.lineno}"
     if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None):
         raise ParameterError(f"{where}: expected `name: type = literal  # description; constraint`")
-    comment = comments.get(node.end_lineno) or comments.get(node.lineno) or ""
+    lines = range(node.lineno, node.end_lineno + 1)  # a formatter may have wrapped a long one in brackets
+    comment = next((comments[line] for line in lines if line in comments), "")
     kind = ast.unparse(node.annotation)
     try:
         description, constraint = constraints.parse(comment)

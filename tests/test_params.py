@@ -35,6 +35,13 @@ def test_read_gives_name_type_default_description_and_constraint(book):
     assert known["lr"].constraint is None
 
 
+def test_a_line_that_a_formatter_wrapped_keeps_its_constraint(book):
+    book.notebook(
+        "11_wrapped", parameters='source: str = (\n    "scratch"  # where from; one of scratch, run\n)'
+    )
+    assert params.read("11")["source"].constraint.detail == ("scratch", "run")
+
+
 @pytest.mark.parametrize("reference", ["10", "10_stage", "10_stage.ipynb", "notebooks/10_stage.ipynb"])
 def test_a_notebook_is_found_by_number_name_or_path(book, reference):
     assert params.read(reference)["lr"].default == 1e-3
