@@ -1,0 +1,83 @@
+"""Captioning: each next word of the text from the words before it and the clip (CoCa, arXiv 2205.01917; InternVideo 3.1.2).
+
+Teacher forcing: the decoder is given the true words. The start token is never predicted, the end token is, and what follows it is
+padding and does not count. The mean is over words, not over captions, as published.
+
+    loss = captioning(decoder(text_tokens[:, :-1], video_tokens), ids)
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ivcore import ranks
+
+_ROWS = 1024  # words whose scores are in float32 at one time
+
+
+def captioning(
+    logits: Tensor, ids: Tensor, label_smoothing: float = 0.0, count: Tensor | None = None
+) -> Tensor:
+    """Logits (B, L-1, V) of the words after ids[:, :-1], ids (B, L) -> mean cross-entropy over words, float32 or finer.
+
+    count: the number of words to divide by; default: those of this batch, over several ranks the mean of their numbers, so that
+    the mean of the ranks' losses is that of the joined batch. Logits may be bfloat16: their copy in float32 never exists as a whole.
+    """
+    kept = words(ids)
+    count = ranks.mean(kept.sum()) if count is None else count
+    return (word_losses(logits, ids[:, 1:], label_smoothing) * kept).sum() / count
+
+
+def words(ids: Tensor) -> Tensor:
+    """ids (B, L) -> bool (B, L-1): which of ids[:, 1:] count, the end token (the largest id) as the last."""
+    return torch.arange(1, ids.shape[1], device=ids.device) <= ids.argmax(-1, keepdim=True)
+
+
+@torch.no_grad()
+def word_accuracy(logits: Tensor, ids: Tensor) -> Tensor:
+    """Share of the words that get the highest score, in [0, 1]: logits (B, L-1, V), ids (B, L)."""
+    kept = words(ids)
+    return ((logits.argmax(-1) == ids[:, 1:]) & kept).sum() / kept.sum()
+
+
+def word_losses(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Logits (..., V), labels (...) -> cross-entropy of each (...). With smoothing every word gets label_smoothing/V of the target."""
+    return _WordLosses.apply(logits.flatten(0, -2), labels.flatten(), label_smoothing).view(labels.shape)
+
+
+class _WordLosses(torch.autograd.Function):
+    """Keeps the logits as they came and one number a word; the softmax is computed again going back, some rows at a time."""
+
+    @staticmethod
+    def forward(ctx, logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+        finer = torch.promote_types(logits.dtype, torch.float32)
+        parts = [_forward(rows.to(finer), who, smoothing) for rows, who in _by_rows(logits, labels)]
+        total, losses = (torch.cat(each) for each in zip(*parts))
+        ctx.save_for_backward(logits, labels, total)
+        ctx.smoothing = smoothing
+        return losses
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor):
+        logits, labels, total = ctx.saved_tensors
+        slopes, even = torch.empty_like(logits), ctx.smoothing / logits.shape[1]
+        parts = (_by_rows(slopes, labels), logits.split(_ROWS), total.split(_ROWS), gradient.split(_ROWS))
+        for (into, who), rows, sums, slope in zip(*parts):
+            share = (rows.to(sums.dtype) - sums[:, None]).exp_()
+            share -= even
+            share[torch.arange(len(who), device=who.device), who] -= 1 - ctx.smoothing
+            into.copy_(share.mul_(slope[:, None]))
+        return slopes, None, None
+
+
+def _by_rows(logits: Tensor, labels: Tensor):
+    return zip(logits.split(_ROWS), labels.split(_ROWS))
+
+
+def _forward(logits: Tensor, labels: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+    """(log of the sum, loss) of each row."""
+    total = logits.logsumexp(1)
+    wanted = (1 - smoothing) * logits.gather(1, labels[:, None])[:, 0]
+    return total, total - wanted - (smoothing * logits.mean(1) if smoothing else 0)

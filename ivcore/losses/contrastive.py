@@ -1,0 +1,120 @@
+"""Symmetric contrastive loss between clips and texts (CLIP, arXiv 2103.00020; InternVideo 3.1.2).
+
+Every clip of the batch is classified among all texts and every text among all clips, by exp(logit_scale) * cosine. On several ranks
+the others' clips and texts take part as well: each rank scores its own rows against everybody's columns and returns its share, whose
+mean over ranks is the loss of the joined batch, gradients included (see ivcore.ranks).
+
+    loss = contrastive(model.encode_video(video), model.encode_text(ids), model.logit_scale)
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ivcore import ranks
+
+LARGEST = math.log(100)  # of logit_scale, as published
+
+
+def contrastive(videos: Tensor, texts: Tensor, logit_scale: Tensor, same: Tensor | None = None,
+                chunk: int | None = None) -> Tensor:  # fmt: skip
+    """Clip embeddings (B, E) and text embeddings (B, E), row i a pair, not normalised -> scalar, in float32 or finer.
+
+    same: int64 (B,). Rows with one number say the same thing (a caption that occurs twice): each is then a positive of the others,
+    with equal shares of the target, as in UniCL (arXiv 2204.03610). The default takes every other row for a negative, as published.
+    chunk: columns scored at a time. Memory then grows with rows * chunk and not with rows * ranks * rows; the numbers are the same.
+    """
+    with torch.autocast(videos.device.type, enabled=False):
+        videos, texts, scale = _unit(videos), _unit(texts), logit_scale.exp()
+        ids = _identities(videos, same)
+        everybody = ranks.gather(ids)
+        to_text = _cross_entropy(scale * videos, ranks.gather(texts), ids, everybody, chunk)
+        to_video = _cross_entropy(scale * texts, ranks.gather(videos), ids, everybody, chunk)
+        return (to_text.mean() + to_video.mean()) / 2
+
+
+def clamp_(logit_scale: Tensor) -> None:
+    """Keep the temperature 1/exp(logit_scale) in [0.01, 1], in place; published: before each forward pass."""
+    with torch.no_grad():
+        logit_scale.clamp_(0, LARGEST)
+
+
+@torch.no_grad()
+def retrieval_accuracy(videos: Tensor, texts: Tensor, same: Tensor | None = None,
+                       chunk: int | None = None) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Shares of the batch in [0, 1] for which a right answer scores above all wrong ones: (text to video, video to text)."""
+    with torch.autocast(videos.device.type, enabled=False):
+        videos, texts = _unit(videos), _unit(texts)
+        ids = _identities(videos, same)
+        everybody, all_videos, all_texts = (ranks.gather(x) for x in (ids, videos, texts))
+        to_video = _right(texts, all_videos, ids, everybody, chunk)
+        return to_video, _right(videos, all_texts, ids, everybody, chunk)
+
+
+def _unit(x: Tensor) -> Tensor:
+    return F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=-1)
+
+
+def _identities(rows: Tensor, same: Tensor | None) -> Tensor:
+    """(B,) numbers that are equal for rows which are positives of each other."""
+    if same is not None:
+        return same
+    begin = ranks.rank() * len(rows)
+    return torch.arange(begin, begin + len(rows), device=rows.device)
+
+
+def _cross_entropy(
+    rows: Tensor, columns: Tensor, ids: Tensor, everybody: Tensor, chunk: int | None
+) -> Tensor:
+    """Scaled rows (R, E), columns (C, E), who they are (R,), (C,) -> each row's cross-entropy (R,)."""
+    if chunk is not None and chunk < len(columns):
+        return _Chunked.apply(rows, columns, ids, everybody, chunk)
+    logits = rows @ columns.T
+    positive = (ids[:, None] == everybody).to(logits.dtype)
+    target = positive / positive.sum(1, keepdim=True)
+    return logits.logsumexp(1) - (logits * target).sum(1)
+
+
+class _Chunked(torch.autograd.Function):
+    """The same for a few columns at a time: the log of the sum is carried along, and the logits are computed again going back."""
+
+    @staticmethod
+    def forward(ctx, rows: Tensor, columns: Tensor, ids: Tensor, everybody: Tensor, chunk: int) -> Tensor:
+        total, hits = rows.new_full((len(rows),), -torch.inf), rows.new_zeros(len(rows))
+        count = torch.zeros_like(hits)
+        for some, who in zip(columns.split(chunk), everybody.split(chunk)):
+            logits, positive = rows @ some.T, ids[:, None] == who
+            total = torch.logaddexp(total, logits.logsumexp(1))
+            hits += (logits * positive).sum(1)
+            count += positive.sum(1)
+        ctx.save_for_backward(rows, columns, ids, everybody, total, count)
+        ctx.chunk = chunk
+        return total - hits / count
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor):
+        rows, columns, ids, everybody, total, count = ctx.saved_tensors
+        for_rows, for_columns = torch.zeros_like(rows), torch.empty_like(columns)
+        with torch.autocast(rows.device.type, enabled=False):
+            for begin in range(0, len(columns), ctx.chunk):
+                part = slice(begin, begin + ctx.chunk)
+                target = (ids[:, None] == everybody[part]) / count[:, None]
+                slope = ((rows @ columns[part].T - total[:, None]).exp() - target) * gradient[:, None]
+                for_rows += slope @ columns[part]
+                for_columns[part] = slope.T @ rows
+        return for_rows, for_columns, None, None, None
+
+
+def _right(rows: Tensor, columns: Tensor, ids: Tensor, everybody: Tensor, chunk: int | None) -> Tensor:
+    """Share of the rows whose best positive column beats every negative one; a tie is not a hit."""
+    best, worst = (rows.new_full((len(rows),), -torch.inf) for _ in range(2))
+    for some, who in zip(columns.split(chunk or len(columns)), everybody.split(chunk or len(columns))):
+        scores, positive = rows @ some.T, ids[:, None] == who
+        best = torch.maximum(best, scores.masked_fill(~positive, -torch.inf).amax(1))
+        worst = torch.maximum(worst, scores.masked_fill(positive, -torch.inf).amax(1))
+    return (best > worst).float().mean()
