@@ -178,15 +178,27 @@ class Stages(nn.Module):
 
     def forward(self, x: Tensor, grid: tuple[int, int], seen: Seen) -> tuple[Tensor, Tensor]:
         """(B, T, 1+hw, D) -> fused feature (B, D), tokens of the last block."""
-        query = self.temporal_cls_token[0].expand(len(x), -1)
+        query = self.first_query(len(x))
         for i, block in enumerate(self.resblocks):
             x = by_block(block, block, x, seen)
             note(seen, "tokens", x)
-            if i in self.global_layers:
-                j = self.global_layers.index(i)
-                query = self.dec[j](query, self._with_positions(x, self.dpe[j], grid), seen)
-                note(seen, "query_token", query)
-        return self._fuse(query, x), x
+            query = self.gather(query, i, x, grid, seen)
+        return self.fuse(query, mean_class(x)), x
+
+    def first_query(self, clips: int) -> Tensor:
+        """The learnt query token, once a clip (B, D)."""
+        return self.temporal_cls_token[0].expand(clips, -1)
+
+    def gather(
+        self, query: Tensor, layer: int, x: Tensor, grid: tuple[int, int], seen: Seen = None
+    ) -> Tensor:
+        """The query token (B, D) after a layer with tokens x (B, T, 1+hw, D): the same where it has no global block."""
+        if layer not in self.global_layers:
+            return query
+        j = self.global_layers.index(layer)
+        query = self.dec[j](query, self._with_positions(x, self.dpe[j], grid), seen)
+        note(seen, "query_token", query)
+        return query
 
     def _with_positions(self, x: Tensor, embedding: nn.Conv3d, grid: tuple[int, int]) -> Tensor:
         """Dynamic position embedding: a depthwise 3x3x3 convolution of the patch tokens, added to them."""
@@ -195,11 +207,17 @@ class Stages(nn.Module):
             (x[:, :, :1], x[:, :, 1:] + rearrange(embedding(volume), "b d t h w -> b t (h w) d")), dim=2
         )
 
-    def _fuse(self, query: Tensor, x: Tensor) -> Tensor:
+    def fuse(self, query: Tensor, classes: Tensor) -> Tensor:
+        """Query token (B, D), class tokens averaged over time (B, D) -> feature (B, D)."""
         if self.balance is None:
             return query
         weight = self.balance.sigmoid()
-        return (1 - weight) * query + weight * x[:, :, 0].mean(1)
+        return (1 - weight) * query + weight * classes
+
+
+def mean_class(x: Tensor) -> Tensor:
+    """The class tokens of all frames, averaged over time: (B, T, 1+hw, D) -> (B, D)."""
+    return x[:, :, 0].mean(1)
 
 
 class UniFormerV2(nn.Module):
@@ -258,16 +276,23 @@ class UniFormerV2(nn.Module):
 
     def encode(self, video: Tensor, seen: Seen = None) -> tuple[Tensor, Tensor]:
         """(B, 3, T, H, W) -> fused feature (B, D), tokens of the last block (B, T', 1+hw, D)."""
-        x = self._embed(video)
-        note(seen, "patch_tokens", x)
-        classes = self.class_embedding.to(x.dtype).expand(*x.shape[:2], 1, -1)
-        x = self.ln_pre(torch.cat((classes, x), dim=2) + self.positional_embedding)
-        side = video.shape[-1] // self.patch
-        features, tokens = self.transformer(x, (side, side), seen)
+        features, tokens = self.transformer(self.embed(video, seen), self.grid, seen)
         note(seen, "video_tokens", tokens.flatten(1, 2))
         return features, tokens
 
-    def _embed(self, video: Tensor) -> Tensor:
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Patch tokens of a frame along (h, w)."""
+        return self.image // self.patch, self.image // self.patch
+
+    def embed(self, video: Tensor, seen: Seen = None) -> Tensor:
+        """(B, 3, T, H, W) -> what enters the first block: (B, T', 1+hw, D), the class token of each frame first."""
+        x = self._patches(video)
+        note(seen, "patch_tokens", x)
+        classes = self.class_embedding.to(x.dtype).expand(*x.shape[:2], 1, -1)
+        return self.ln_pre(torch.cat((classes, x), dim=2) + self.positional_embedding)
+
+    def _patches(self, video: Tensor) -> Tensor:
         if video.dim() != 5 or video.shape[1] != 3 or video.shape[-2:] != (self.image, self.image):
             raise ParameterError(
                 f"video: expected (B, 3, T, {self.image}, {self.image}), got {tuple(video.shape)}"

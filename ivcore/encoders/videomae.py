@@ -151,15 +151,22 @@ class MaskedVideoEncoder(nn.Module):
 
     def encode(self, video: Tensor, visible: Tensor | None = None, seen: Seen = None) -> Tensor:
         """As forward, with indices (B, n) of the tokens to encode in place of a mask."""
+        return self.norm(self.run_blocks(self.embed(video, visible, seen), seen=seen))
+
+    def embed(self, video: Tensor, visible: Tensor | None = None, seen: Seen = None) -> Tensor:
+        """(B, 3, T, H, W) -> what enters the first block: tubelets as tokens, with their positions (B, n, D)."""
         self._check(video)
         x = self.patch_embed(video, visible)
         note(seen, "patch_tokens", x)
         positions = self.pos_embed if visible is None else self.pos_embed[0, visible.to(video.device)]
-        x = x + positions.to(x.dtype)
-        for block in self.blocks:
+        return x + positions.to(x.dtype)
+
+    def run_blocks(self, x: Tensor, first: int = 0, stop: int | None = None, seen: Seen = None) -> Tensor:
+        """Tokens (B, n, D) through the blocks first, first + 1, ... up to but not including stop (None: all the rest)."""
+        for block in self.blocks[first:stop]:
             x = by_block(block, block, x, None, seen)
             note(seen, "tokens", x)
-        return self.norm(x)
+        return x
 
     def _check(self, video: Tensor) -> None:
         wanted = tuple(n * p for n, p in zip(self.grid, self.patch_embed.cell, strict=True))
@@ -305,19 +312,20 @@ class VideoClassifier(MaskedVideoEncoder):
     def forward(self, video: Tensor, want: tuple[str, ...] = ()):
         """(B, 3, T, H, W) -> logits (B, num_classes)."""
         seen = start(want, self.offers)
-        features = self._pool(self.encode(video, seen=seen))
+        features = self.pool(self.encode(video, seen=seen))
         note(seen, "features", features)
         return answer(self.head(self.head_drop(features)), seen)
 
     def features(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) -> (B, D), what the head reads."""
-        return self._pool(self.encode(video))
+        return self.pool(self.encode(video))
 
     def tokens(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) -> all tokens of the last block (B, N, D)."""
         return self.encode(video)
 
-    def _pool(self, x: Tensor) -> Tensor:
+    def pool(self, x: Tensor) -> Tensor:
+        """Encoded tokens (B, N, D) -> (B, D), what the head reads."""
         return x[:, 0] if self.fc_norm is None else self.fc_norm(x.mean(1))
 
     def load_encoder(self, encoder: MaskedVideoEncoder) -> VideoClassifier:
