@@ -288,7 +288,14 @@ class TestOpenSet:
         assert len(formats.read_hmdb_splits(tmp_path, 1, "train")) == 1
 
 
+RELEASED = "label,youtube_id,time_start,time_end,split\nabseiling,0347ZoDXyP0,10,20,train\n"
+
 MALFORMED = [  # kind, content, line, part of the message
+    ("kinetics_release", RELEASED.replace("youtube_id", "id"), 1, "no youtube_id found"),
+    ("kinetics_release", RELEASED + "abseiling,#NAME?,10,20,train\n", 3, "YouTube id of 11 characters"),
+    ("kinetics_release", RELEASED + "abseiling,-347ZoDXyP0,20,10,train\n", 3, "time_start < time_end"),
+    ("kinetics_release", RELEASED + "abseiling,-347ZoDXyP0,10\n", 3, "expected 5 columns"),
+    ("kinetics_release", RELEASED + '"abseiling,-347ZoDXyP0,10,20,train\n', 4, "comma-separated values"),
     ("pretrain_list", "a.mp4 0 -1 0\nb.mp4 0\n", 2, "start_frame total_frames"),
     ("ssv2_list", "frames/1 117 0\nframes/2 0\n", 2, "total_frames label"),
     ("ssv2_list", "frames/1 0 3\n", 1, "total_frames label"),

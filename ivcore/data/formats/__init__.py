@@ -29,6 +29,11 @@ from ivcore.data.formats.captions import (
     write_msrvtt_csv,
     write_msrvtt_json,
 )
+from ivcore.data.formats.kinetics_release import (
+    KineticsClip,
+    is_kinetics_release,
+    read_kinetics_release,
+)
 from ivcore.data.formats.open_set import (
     OpenSetVideo,
     read_hmdb_splits,
@@ -85,6 +90,7 @@ from ivcore.errors import ParameterError
 
 READERS = {
     "kinetics_csv": read_kinetics_csv,
+    "kinetics_release": read_kinetics_release,
     "pretrain_list": read_pretrain_list,
     "ssv2_list": read_ssv2_list,
     "timed_list": read_timed_list,

@@ -1,0 +1,271 @@
+"""One labelled set from several that overlap, as Kinetics-710 is made of K400, K600 and K700 (paper 3.2; UniFormerV2, arXiv 2211.09552).
+
+Classes of the same name become one, clips of the same video are kept once, and a training clip whose video occurs in any set's
+validation or test split is dropped. Works for any sets; for Kinetics:
+
+    sets = [read_set("k400", "k400/train.csv", "k400/val.csv", "k400/test.csv"), read_set("k600", ...), read_set("k700", ...)]
+    union = unite(sets, classes=kinetics710.CLASSES, renamed=kinetics710.RENAMED)
+    write(union, "k710")
+
+Names are the same when they agree in everything but case, quotes and what parts their words (blanks, underscores, hyphens).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike, path
+from pathlib import Path
+
+from ivcore.data import formats
+from ivcore.data.formats import KineticsClip, LabelledVideo
+from ivcore.data.formats.text import base_folder, write_text
+from ivcore.data.formats.tree import read_json
+from ivcore.errors import FormatError, ParameterError
+
+LAYOUT = "{label}/{id}_{start:06d}_{end:06d}.mp4"  # where most downloaders of Kinetics put a clip
+_QUOTES = dict.fromkeys(map(ord, "'\"`´‘’“”"))
+_BETWEEN_WORDS = re.compile(r"[\s_-]+")
+_YOUTUBE_CLIP = re.compile(r"([A-Za-z0-9_-]{11})_\d+_\d+")
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """A set with its own classes. Labels of `train` and `val` count within `class_names`; of `test` only the videos' ids are read."""
+
+    name: str
+    train: Sequence[LabelledVideo]
+    val: Sequence[LabelledVideo] = ()
+    test: Sequence = ()  # paths, or records with a path
+    class_names: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class LabelUnion:
+    """What `unite` gives. maps: set -> for each of its classes the row of the union's head; counts: set -> what became of its clips.
+
+    counts of a set: classes, new_classes, read (training clips), leaked, repeated, relabelled (those of the repeated that were kept
+    under another class), missing, kept; and val_read, val_repeated, val_relabelled, val_missing, val_kept.
+    """
+
+    classes: list[str]
+    train: list[LabelledVideo]
+    val: list[LabelledVideo]
+    maps: dict[str, list[int]]
+    counts: dict[str, dict[str, int]] = field(compare=False)
+
+    def as_set(self, name: str) -> LabelSet:
+        """The union as a set that can be united again."""
+        return LabelSet(name, self.train, self.val, (), self.classes)
+
+
+def normalise(name: str) -> str:
+    """ "Playing_Ping-Pong" and "playing ping pong" are one name."""
+    return _BETWEEN_WORDS.sub(" ", name.translate(_QUOTES).casefold()).strip()
+
+
+def youtube_id(clip: str) -> str:
+    """ "abseiling/0347ZoDXyP0_000010_000020.mp4" or ".../0347ZoDXyP0.mp4" -> "0347ZoDXyP0"; of another name what precedes the ending."""
+    name = clip.rpartition("/")[2]
+    stem = name.rpartition(".")[0] or name
+    match = _YOUTUBE_CLIP.fullmatch(stem)
+    return match[1] if match else stem
+
+
+def unite(
+    sets: Sequence[LabelSet],
+    *,
+    classes: Sequence[str] | None = None,
+    renamed: Mapping[str, str] | None = None,
+    video_id: Callable[[str], str] = youtube_id,
+    present: Callable[[str], bool] | None = None,
+) -> LabelUnion:
+    """The union of the sets, in their order: first all classes of the first set, then what each further one adds.
+
+    classes: names in the order that the head's rows shall have, for a published head; every class of every set must be among them.
+    renamed: older name -> name in the union. video_id: path -> id of the video that a clip was cut from. present: path -> whether the
+    clip is there (`os.path.exists`); the others are left out and counted. Of a video's clips the first one read is kept, in the
+    first set that has it, as published: "delete the repeated videos according to YouTube IDs".
+    ParameterError for sets of one name, labels that do not fit, a class given twice or missing in `classes`.
+    """
+    if len({each.name for each in sets}) < len(sets) or not sets:
+        raise ParameterError("sets: expected one or more, each with a name of its own")
+    names, maps, fresh = _classes(sets, classes, renamed or {})
+    held_out = {video_id(_path(clip)) for each in sets for clip in (*each.val, *each.test)}
+    train, val = _Kept(video_id, present, held_out), _Kept(video_id, present, frozenset())
+    counts = {}
+    for each in sets:
+        sizes = {"classes": len(each.class_names), "new_classes": fresh[each.name]}
+        of_train = train.add(each.train, maps[each.name], f"{each.name} train")
+        of_val = val.add(each.val, maps[each.name], f"{each.name} val")
+        of_val.pop("leaked")
+        counts[each.name] = sizes | of_train | {f"val_{key}": value for key, value in of_val.items()}
+    return LabelUnion(names, train.clips, val.clips, maps, counts)
+
+
+class _Kept:
+    """The clips of one split of the union, one a video."""
+
+    def __init__(self, video_id, present, held_out):
+        self.video_id, self.present, self.held_out = video_id, present, held_out
+        self.clips: list[LabelledVideo] = []
+        self.labels: dict[str, int] = {}
+
+    def add(self, clips: Iterable[LabelledVideo], rows: list[int], what: str) -> dict[str, int]:
+        """Takes in a set's clips under the union's labels; -> what became of them."""
+        count = dict.fromkeys(("read", "leaked", "repeated", "relabelled", "missing", "kept"), 0)
+        for clip in clips:
+            if not 0 <= clip.label < len(rows):
+                raise ParameterError(
+                    f"{what}: label {clip.label} of {clip.path} does not fit {len(rows)} classes"
+                )
+            count["read"] += 1
+            count[self._take(clip, rows[clip.label], count)] += 1
+        return count
+
+    def _take(self, clip: LabelledVideo, label: int, count: dict[str, int]) -> str:
+        video = self.video_id(clip.path)
+        if video in self.held_out:
+            return "leaked"
+        if video in self.labels:
+            count["relabelled"] += self.labels[video] != label
+            return "repeated"
+        if self.present is not None and not self.present(clip.path):
+            return "missing"
+        self.labels[video] = label
+        self.clips.append(LabelledVideo(clip.path, label))
+        return "kept"
+
+
+def _path(clip) -> str:
+    return clip if isinstance(clip, str) else clip.path
+
+
+def _classes(sets, classes, renamed) -> tuple[list[str], dict[str, list[int]], dict[str, int]]:
+    """Names of the union, each set's rows, and how many classes each set has added."""
+    renamed = {normalise(old): new for old, new in renamed.items()}
+    names = [] if classes is None else list(classes)
+    rows = {normalise(name): row for row, name in enumerate(names)}
+    if len(rows) < len(names):
+        raise ParameterError("classes: a name is given twice")
+    maps, fresh = {}, {}
+    for each in sets:
+        before = len(names)
+        maps[each.name] = [_row(each, name, renamed, names, rows, classes) for name in each.class_names]
+        fresh[each.name] = len(names) - before
+        _require_distinct(each, maps[each.name])
+    if classes is not None:
+        fresh = _first_seen(maps)
+    return names, maps, fresh
+
+
+def _row(each: LabelSet, name: str, renamed, names: list[str], rows: dict[str, int], classes) -> int:
+    later = renamed.get(normalise(name), name)
+    row = rows.setdefault(normalise(later), len(names))
+    if row == len(names):
+        if classes is not None:
+            raise ParameterError(
+                f"{each.name}: class {name!r} is not among the {len(names)} given in classes"
+            )
+        names.append(later)
+    return row
+
+
+def _require_distinct(each: LabelSet, rows: list[int]) -> None:
+    first = {}
+    for label, row in enumerate(rows):
+        if first.setdefault(row, label) != label:
+            pair = each.class_names[first[row]], each.class_names[label]
+            raise ParameterError(
+                f"{each.name}: classes {pair[0]!r} and {pair[1]!r} have one name in the union"
+            )
+
+
+def _first_seen(maps: dict[str, list[int]]) -> dict[str, int]:
+    seen, fresh = set(), {}
+    for name, rows in maps.items():
+        fresh[name] = len(set(rows) - seen)
+        seen.update(rows)
+    return fresh
+
+
+def read_set(
+    name: str,
+    train,
+    val=None,
+    test=None,
+    class_names=None,
+    root: str | PathLike | None = None,
+    layout: str = LAYOUT,
+) -> LabelSet:
+    """A set from its annotation files, each as released (`label,youtube_id,time_start,time_end,split`) or a list `path label`.
+
+    class_names: a file of one name a line, in the order of the labels; needed for lists, and for released files the names in the
+    training file by alphabet unless given. root: the videos' folder, else each file's own. layout: where below it the clip of a
+    released row lies, from label, id, start and end. FormatError for a malformed file.
+    """
+    given = None if class_names is None else formats.read_class_names(class_names)
+    if formats.is_kinetics_release(train):
+        given = given or sorted({clip.label for clip in formats.read_kinetics_release(train) if clip.label})
+    if given is None:
+        raise ParameterError(f"{name}: class_names is needed, {train} has numbers for labels")
+    numbers = {normalise(each): label for label, each in enumerate(given)}
+    splits = [
+        [] if file is None else _read_split(file, numbers, root, layout, labelled)
+        for file, labelled in ((train, True), (val, True), (test, False))
+    ]
+    return LabelSet(name, *splits, given)
+
+
+def _read_split(file, numbers: dict[str, int], root, layout: str, labelled: bool) -> list:
+    if not formats.is_kinetics_release(file):
+        return formats.read_kinetics_csv(file, root)
+    base = base_folder(file, root)
+    clips = formats.read_kinetics_release(file)
+    if not labelled:
+        return [clip.youtube_id for clip in clips]
+    label = _Numbers(numbers, file)
+    return [LabelledVideo(_placed(base, layout, clip), label[clip.label]) for clip in clips]
+
+
+def _placed(base: str, layout: str, clip: KineticsClip) -> str:
+    return path.join(
+        base, layout.format(label=clip.label, id=clip.youtube_id, start=clip.start, end=clip.end)
+    )
+
+
+class _Numbers(dict):
+    """Class name as written -> label; each spelling is normalised once, since a file has hundreds of thousands of rows."""
+
+    def __init__(self, numbers: dict[str, int], file):
+        self.numbers, self.file = numbers, file
+
+    def __missing__(self, name: str | None) -> int:
+        label = self.numbers.get(normalise(name or ""))
+        if label is None:
+            raise FormatError(self.file, None, f"expected one of the set's classes as label, found {name!r}")
+        return self.setdefault(name, label)
+
+
+def write(union: LabelUnion, folder: str | PathLike, root: str | PathLike | None = None) -> Path:
+    """Writes train.csv and val.csv (`path label`), classes.txt, maps.json (the rows of each set's classes) and counts.json."""
+    folder = Path(folder)
+    for split, clips in (("train", union.train), ("val", union.val)):
+        if clips:
+            formats.write_kinetics_csv(folder / f"{split}.csv", clips, root)
+    formats.write_class_names(folder / "classes.txt", union.classes)
+    for name, content in (("maps", union.maps), ("counts", union.counts)):
+        write_text(folder / f"{name}.json", json.dumps(content) + "\n")
+    return folder
+
+
+def read_map(file, name: str | None = None) -> list[int]:
+    """The rows of a set's classes, from maps.json of `write` (`name` says which set) or a published label_mixto600.json, a list alone."""
+    tree = read_json(file)
+    if isinstance(tree.value, dict):
+        if name not in tree.value:
+            tree.fail(f"expected the map of {name!r}, found {', '.join(tree.value) or 'none'}")
+        tree = tree.get(name)
+    return [node.whole() for node in tree.entries()]
