@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ivcore import torchvision_ops, weights  # noqa: F401  (transformers imports torchvision)
 from ivcore.encoders.tokenizer import Tokenizer
@@ -90,3 +92,23 @@ def test_text_is_causal(golden):
     assert torch.allclose(steps, text.tokens(ids), atol=1e-5)
     with pytest.raises(ParameterError, match=r"at most 12 tokens, got \(2, 1\) after 12"):
         text.tokens(ids[:, :1], cache=cache)
+
+
+@given(st.lists(st.text(max_size=40), max_size=5), st.text(max_size=60))
+@settings(max_examples=40, deadline=None)
+def test_a_small_vocabulary_loses_no_text(texts, other):
+    whole, small = Tokenizer(), Tokenizer.for_texts(texts)
+    assert small.vocabulary <= 512 + 2 + sum(len(whole.encode(text)) for text in texts)
+    for text in (*texts, other):
+        assert small.decode(small.encode(text)) == whole.decode(whole.encode(text))
+    for text in texts:  # known texts take no more pieces than before
+        assert len(small.encode(text)) == len(whole.encode(text))
+
+
+def test_a_small_vocabulary_keeps_the_conventions():
+    small = Tokenizer.for_texts(["a red square slides to the left"], 16)
+    ids = small(["a red square", "slides to the left", "an unheard of word"])
+    assert small.vocabulary < 530 and ids.max() == small.end == small.vocabulary - 1
+    assert (ids[:, 0] == small.start).all() and not ids[small.padding(ids)].any()
+    again = Tokenizer(**small.config)
+    assert torch.equal(again(["a red square"]), ids[:1]) and small.caption(ids[0]) == "a red square"
