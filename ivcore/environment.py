@@ -55,11 +55,17 @@ def cores() -> int:
 
 
 def pick_device(wanted: str = "auto") -> str:
-    """ "auto" is the first GPU where there is one; ParameterError for a device that torch cannot use here."""
+    """ "auto" is the first GPU where there is one, of several ranks on a machine (LOCAL_RANK) each one's own.
+
+    ParameterError for a device that torch cannot use here.
+    """
     import torch
 
     if wanted in ("", "auto"):
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        if not torch.cuda.is_available():
+            return "cpu"
+        local = os.environ.get("LOCAL_RANK")
+        return "cuda" if local is None else f"cuda:{int(local) % torch.cuda.device_count()}"
     try:
         torch.empty(1, device=wanted)
     except (RuntimeError, AssertionError) as error:

@@ -8,26 +8,37 @@ from ivcore.checkpoints import write_atomic
 
 
 class Journal:
-    """The lines up to and including `step`; later ones, and a last line cut short by a kill, are removed from the file."""
+    """The lines up to and including `step`; later ones, and a last line cut short by a kill, are removed from the file.
 
-    def __init__(self, path: Path, step: int = 0):
+    write=False reads the file and then keeps the lines to itself: for the ranks that another one writes for.
+    """
+
+    def __init__(self, path: Path, step: int = 0, write: bool = True):
         self.path = Path(path)
         self.records = _readable(self.path, step) if step else []
+        self.file = None
+        if write:
+            self._begin()
+
+    def _begin(self) -> None:
         text = "".join(json.dumps(record) + "\n" for record in self.records)
         write_atomic(self.path, lambda scratch: scratch.write_text(text, encoding="utf-8"))
         self.file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115  closed by close()
 
     def write(self, record: dict) -> None:
         self.records.append(record)
-        self.file.write(json.dumps(record) + "\n")
-        self.file.flush()
+        if self.file:
+            self.file.write(json.dumps(record) + "\n")
+            self.file.flush()
 
     def sync(self) -> None:
         """Make sure the disk has it all, before a checkpoint says so."""
-        os.fsync(self.file.fileno())
+        if self.file:
+            os.fsync(self.file.fileno())
 
     def close(self) -> None:
-        self.file.close()
+        if self.file:
+            self.file.close()
 
 
 def _readable(path: Path, step: int) -> list[dict]:

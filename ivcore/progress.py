@@ -51,16 +51,22 @@ def _short(value) -> str:
 
 
 class Progress:
-    """`with Progress(total, "train") as bar: bar.update(done, loss=0.5)`; `start` is what an earlier run had already done."""
+    """`with Progress(total, "train") as bar: bar.update(done, loss=0.5)`; `start` is what an earlier run had already done.
 
-    def __init__(self, total: int | None, label: str, *, start: int = 0, unit: str = "step"):
+    silent=True shows nothing: for a process whose progress another one shows.
+    """
+
+    def __init__(
+        self, total: int | None, label: str, *, start: int = 0, unit: str = "step", silent: bool = False
+    ):
+        self.silent = silent
         self.total, self.label, self.unit = total, label, unit
         self.start = self.done = start
         self.numbers: dict = {}
         self.begun = time.monotonic()
         self.shown_at = self.begun - _SHORTEST + 1  # a first sign of life after one second
         self.shown: int | None = None
-        self.bar = self._bar() if live() else None
+        self.bar = self._bar() if live() and not silent else None
 
     def _bar(self):
         from tqdm.auto import tqdm
@@ -84,6 +90,8 @@ class Progress:
     def show(self, now: float | None = None) -> None:
         """Draw the present state now."""
         self.shown_at, self.shown = time.monotonic() if now is None else now, self.done
+        if self.silent:
+            return
         if self.bar is None:
             print(self.line(), flush=True)
             return

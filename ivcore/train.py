@@ -3,6 +3,9 @@
 A stage brings a model, a stream of batches and its own `loss(model, batch, generator) -> (scalar, {name: number})`. A run that was
 killed and is started again in the same folder continues from its newest checkpoint and ends with the same weights, bit for bit
 (on one device). On an accelerator nothing waits for a number except where a line is logged or a checkpoint written.
+
+Several ranks (see ivcore.ranks) train one model together: each gets its part of every batch, gradients and numbers are averaged, and
+rank 0 alone writes. Two ranks end with the weights that one process gets from the joined batches, to rounding.
 """
 
 import json
@@ -17,10 +20,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ivcore import randomness
+from ivcore import randomness, ranks
 from ivcore.checkpoints import Checkpoints, load_weights, read_config, save_weights, write_atomic
 from ivcore.data.batches import Batches, InMemory
-from ivcore.data.pieces import pieces, to_device
+from ivcore.data.pieces import pieces, size, to_device
 from ivcore.engine import Plain
 from ivcore.errors import UserError
 from ivcore.journal import Journal
@@ -90,8 +93,11 @@ def train(
 
     loss(model, batch, generator) -> (scalar tensor, numbers to log). The generator lives on the model's device and belongs to
     the run's state: masks and mixtures drawn from it continue after a resume. Tensors of the batch are on the device already.
+    A loss is the mean over the clips of a batch, so that pieces of a batch (recipe.accumulate) can be averaged. One that is not has a method
+    `accumulate(model, pieces, generator, engine) -> (loss, numbers)`, which calls engine.backward itself (see losses.video_text).
     on_epoch(epochs done, model) -> numbers to log, after each epoch and after the last step. It gets the averaged model where the
     recipe has ema_decay; in eval mode, without gradients. log(line) sees every line of train.jsonl.
+    On several ranks: batches and recipe.batch_size are the joined ones, every rank calls on_epoch, and the numbers of rank 0 are kept.
 
     The global random generators are seeded with recipe.seed when a run starts afresh.
     Errors: UserError for a loss or gradient that is not finite (step and files named, nan_batch.json written, weights of before
@@ -115,15 +121,24 @@ class _Loop:
             )
         self.model, self.loss, self.batches, self.recipe, self.folder = model, loss, batches, recipe, folder
         self.total, self.warmup = recipe.total_steps(len(batches)), recipe.warmup(len(batches))
-        self.engine = engine(model, recipe)
         self.device = next(model.parameters()).device
+        ranks.join(self.device)
+        ranks.as_first(model)
+        self.rank, self.alone = ranks.rank(), ranks.world() == 1
+        self.mine = batches if self.alone else batches.share(self.rank, ranks.world())
+        self.engine = engine(model, recipe)
         self.ema = _average(model, recipe.ema_decay)
-        self.generator = torch.Generator(self.device).manual_seed(recipe.seed)
+        self.generator = torch.Generator(self.device).manual_seed(self.seed())
         self.checkpoints = Checkpoints(folder / "checkpoints", recipe.keep_checkpoints)
         self.step, self.saved, self.seconds = 0, -1, 0.0
         self.pending: list[dict] = []  # numbers of steps still on the device
         self.places: list = []  # the files of these steps' batches
         self.window: list[dict] = []  # numbers since the last line
+        self.clips = 0  # seen since the last line, by all ranks
+
+    def seed(self, step: int = 0) -> int:
+        """Of the generators, another one on every rank."""
+        return self.recipe.seed + step + self.rank * 1_000_003
 
     def run(self) -> History:
         self.resume()
@@ -137,13 +152,18 @@ class _Loop:
         return history
 
     def resume(self) -> None:
-        newest = self.checkpoints.newest()
-        self.checkpoints.tidy(newest)
+        newest = ranks.from_first(self.newest)
         if newest is None:
-            randomness.seed_all(self.recipe.seed)
+            randomness.seed_all(self.seed())
         else:
             self.load(self.checkpoints.state(newest))
-        self.journal = Journal(self.folder / "train.jsonl", self.step)
+        self.journal = Journal(self.folder / "train.jsonl", self.step, write=self.rank == 0)
+
+    def newest(self) -> int | None:
+        """The checkpoint to go on from, with all later ones cleared away."""
+        newest = self.checkpoints.newest()
+        self.checkpoints.tidy(newest)
+        return newest
 
     # ---- the loop
 
@@ -152,13 +172,16 @@ class _Loop:
         if self.recipe.compile:
             self.model.compile()  # in place: names and state stay those of the plain model
         self.saved_at = self.clock_at = self.line_at = time.monotonic()
-        self.line_step, self.waited = self.step, 0.0
-        with caught_signals() as caught, Progress(self.total, self.label, start=self.step) as bar:
-            for batch in self.timed(iter(self.batches.iter_from(self.step, self.total))):
+        self.clips, self.waited = 0, 0.0
+        with caught_signals() as caught, self.progress() as bar:
+            for batch in self.timed(iter(self.mine.iter_from(self.step, self.total))):
                 self.update(to_device(batch, self.device))
-                self.after(bar)
-                if caught:
-                    self.stop(caught[0])
+                stop = self.after(bar, caught[0] if caught else 0)
+                if stop:
+                    self.stop(stop)
+
+    def progress(self) -> Progress:
+        return Progress(self.total, self.label, start=self.step, silent=self.rank > 0)
 
     def timed(self, stream: Iterator) -> Iterator:
         """Pass batches through and add up how long the loop waited for them."""
@@ -170,26 +193,40 @@ class _Loop:
 
     def update(self, batch) -> None:
         """One optimiser step."""
-        row: dict = {}
-        for piece, share in pieces(batch, self.recipe.accumulate):
-            with self.engine.autocast():
-                value, numbers = self.loss(self.model, piece, self.generator)
-            self.engine.backward(value if share == 1 else value * share)
-            _add(row, {"loss": value, **numbers}, share)
+        row = self.gradients(list(pieces(batch, self.recipe.accumulate)))
         row["grad_norm"] = self.engine.step(self.lr(self.step))
         self.pending.append(row)
         self.places.append(batch.get("path") if isinstance(batch, dict) else None)
         self.step += 1
+        self.clips += size(batch) * ranks.world()
         if _at_once(self.device):
             self.collect()
         if self.ema is not None:
             self.ema.update(self.model)
 
+    def gradients(self, parts: list[tuple]) -> dict:
+        """Add up the gradients of a batch in (piece, share of the clips). Returns its numbers."""
+        row: dict = {}
+        if len(parts) > 1 and hasattr(self.loss, "accumulate"):
+            batch = [piece for piece, _ in parts]
+            value, numbers = self.loss.accumulate(self.model, batch, self.generator, self.engine)
+            _add(row, {"loss": value, **numbers}, 1)
+            return row
+        for piece, share in parts:
+            with self.engine.autocast():
+                value, numbers = self.loss(self.model, piece, self.generator)
+            self.engine.backward(value if share == 1 else value * share)
+            _add(row, {"loss": value, **numbers}, share)
+        return row
+
     def lr(self, step: int) -> float:
         return lr_at(step, self.total, self.recipe.lr, self.recipe.min_lr, self.warmup)
 
-    def after(self, bar: Progress) -> None:
-        """What is due after a step: a line, the end of an epoch, a checkpoint."""
+    def after(self, bar: Progress, signalled: int) -> int:
+        """What is due after a step: a line, the end of an epoch, a checkpoint. Returns the signal to stop for, 0 for none.
+
+        Clocks and signals differ between ranks: what one finds due, all do.
+        """
         last = self.step == self.total
         ended = last or self.step % len(self.batches) == 0
         if last or self.step % self.recipe.log_every == 0:
@@ -197,9 +234,12 @@ class _Loop:
         if ended and self.on_epoch:
             self.end_epoch(bar)
         age = time.monotonic() - self.saved_at
-        if last or age >= self.recipe.checkpoint_seconds * (_EPOCH_GAP if ended else 1):
+        due = last or age >= self.recipe.checkpoint_seconds * (_EPOCH_GAP if ended else 1)
+        due, stop = ranks.largest((due, signalled))
+        if due:
             self.save()
         bar.update(self.step)
+        return int(stop)
 
     def end_epoch(self, bar: Progress) -> None:
         """Call on_epoch on a model at rest. It may draw random numbers freely: training goes on as if it had not."""
@@ -225,8 +265,8 @@ class _Loop:
     # ---- numbers
 
     def collect(self) -> None:
-        """Fetch the numbers of the steps since the last call in one go; refuse what is not finite."""
-        rows, places = _fetch(self.pending, self.device), self.places
+        """Fetch the numbers of the steps since the last call in one go, means over ranks; refuse what is not finite."""
+        rows, places = _joined(_fetch(self.pending, self.device)), self.places
         self.pending, self.places = [], []
         for step, row, paths in zip(range(self.step - len(rows), self.step), rows, places):
             for name in ("loss", "grad_norm"):
@@ -237,7 +277,7 @@ class _Loop:
     def refuse(self, step: int, name: str, value: float, paths: list | None) -> None:
         """Name the batch whose loss or gradient is not finite, in nan_batch.json and in the error."""
         (epoch, k), indices = self.batches.place(step), self.batches.indices(step).tolist()
-        paths = None if paths is None else [str(path) for path in paths]
+        paths = None if paths is None else [str(path) for part in ranks.from_all(paths) for path in part]
         what = {"loss": "loss", "grad_norm": "gradient norm"}[name]
         facts = {
             "step": step,
@@ -249,7 +289,8 @@ class _Loop:
         }
         text = json.dumps({**facts, "indices": indices, "paths": paths}, indent=1)
         file = self.folder / "nan_batch.json"
-        write_atomic(file, lambda scratch: scratch.write_text(text, encoding="utf-8"))
+        if self.rank == 0:
+            write_atomic(file, lambda scratch: scratch.write_text(text, encoding="utf-8"))
         named = _listed(paths) if paths else f"items {_listed(indices)}"
         raise UserError(
             f"step {step}: the {what} is {value}; stopped before the update. The batch: {named} (all in {file}). "
@@ -257,13 +298,13 @@ class _Loop:
         )
 
     def write_line(self, bar: Progress) -> None:
-        """One line: means over the steps since the last one. The speed is that of this process."""
+        """One line: means over the steps since the last one. The speed is that of all ranks; data_wait is the share of the time this
+        process waited for batches."""
         self.collect()
-        spent, steps = max(time.monotonic() - self.line_at, 1e-9), self.step - self.line_step
-        clips = steps * self.recipe.batch_size * self.recipe.repeats
+        spent, clips = max(time.monotonic() - self.line_at, 1e-9), self.clips * self.recipe.repeats
         speed = {"clips_per_s": round(clips / spent, 2), "data_wait": round(min(1.0, self.waited / spent), 3)}
         self.record({**_means(self.window), "lr": self.lr(self.step - 1), **speed}, bar)
-        self.window, self.line_at, self.line_step, self.waited = [], time.monotonic(), self.step, 0.0
+        self.window, self.line_at, self.clips, self.waited = [], time.monotonic(), 0, 0.0
 
     def record(self, numbers: dict, bar: Progress) -> None:
         self.tick()
@@ -271,7 +312,7 @@ class _Loop:
         line = {"step": self.step, "epoch": epoch, **numbers, "seconds": round(self.seconds, 2)}
         self.journal.write(line)
         bar.numbers = {**numbers, **{name: old for name, old in bar.numbers.items() if name not in numbers}}
-        if self.log:
+        if self.log and self.rank == 0:
             self.log(line)
 
     def tick(self) -> None:
@@ -285,10 +326,14 @@ class _Loop:
         self.collect()
         self.tick()
         self.journal.sync()
-        self.checkpoints.save(self.step, self.model, self.state())
+        state = self.state()
+        if self.rank == 0:
+            self.checkpoints.save(self.step, self.model, state)
+        ranks.largest([0])  # nobody goes on to what may read it
         self.saved, self.saved_at = self.step, time.monotonic()
 
     def state(self) -> dict:
+        draws = ranks.from_all({"generator": self.generator.get_state(), "random": randomness.capture()})
         return {
             "step": self.step,
             "seconds": self.seconds,
@@ -297,8 +342,8 @@ class _Loop:
             "window": self.window,
             "engine": self.engine.state(),
             "ema": None if self.ema is None else self.ema.module.state_dict(),
-            "generator": self.generator.get_state(),
-            "random": randomness.capture(),
+            **draws[0],
+            "others": draws[1:],  # of the other ranks
         }
 
     def load(self, state: dict) -> None:
@@ -309,15 +354,20 @@ class _Loop:
         self.engine.load(state["engine"])
         if self.ema is not None:
             self.ema.module.load_state_dict(state["ema"])
-        randomness.restore(state["random"])
+        draws = [state, *state.get("others", ())]
+        if len(draws) != ranks.world():
+            self.draw_afresh(f"by {len(draws)} ranks, not {ranks.world()}")
+            return
+        randomness.restore(draws[self.rank]["random"])
         try:
-            self.generator.set_state(state["generator"])
-        except RuntimeError:  # saved on another kind of device
-            warnings.warn(
-                f"step {self.step} was saved on another kind of device: masks will not be the same",
-                stacklevel=2,
-            )
-            self.generator.manual_seed(self.recipe.seed + self.step)
+            self.generator.set_state(draws[self.rank]["generator"])
+        except RuntimeError:
+            self.draw_afresh("on another kind of device")
+
+    def draw_afresh(self, why: str) -> None:
+        warnings.warn(f"step {self.step} was saved {why}: masks will not be the same", stacklevel=2)
+        self.generator.manual_seed(self.seed(self.step))
+        randomness.seed_all(self.seed(self.step))
 
     def same_run(self, then: dict, now: dict, kind: str = "") -> None:
         changed = [name for name in now if name not in _FREE and then.get(name) != now[name]]
@@ -360,6 +410,15 @@ def _fetch(rows: list[dict], device: torch.device) -> list[dict]:
         for v in row.values()
     ]
     values = iter(torch.stack(tensors).tolist() if tensors else ())
+    return [{name: next(values) for name in row} for row in rows]
+
+
+def _joined(rows: list[dict]) -> list[dict]:
+    """Means over ranks of rows that have the same names on all."""
+    if ranks.world() == 1:
+        return rows
+    flat = torch.tensor([value for row in rows for value in row.values()], dtype=torch.float64)
+    values = iter(ranks.mean(flat).tolist())
     return [{name: next(values) for name in row} for row in rows]
 
 

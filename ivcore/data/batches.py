@@ -8,8 +8,11 @@ uninterrupted one would have got, with any number of workers. A source may be, f
 - a dataset with `item(index, epoch)`, whose items are then collated;
 - a function `source(indices, epoch)`, together with `size=`;
 - any dataset with `source[index]` and a length.
+
+Several ranks share each batch: `batches.share(rank, world)` is the stream of one rank's part, and all parts together are the batch.
 """
 
+import copy
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -75,6 +78,7 @@ class Batches:
         self.collate, self.timeout = collate, timeout
         self.size = len(source) if size is None else size
         self._order = (-1, np.empty(0, np.int64))
+        self.rank, self.world = 0, 1
         self._check()
 
     def _check(self) -> None:
@@ -85,6 +89,19 @@ class Batches:
                 f"the data hold {self.size} clips, too few for one batch of batch_size={self.batch_size}"
             )
 
+    def share(self, rank: int, world: int) -> "Batches":
+        """The same batches, of which rank `rank` of `world` gets its part: rows rank*B/world … of each.
+
+        Errors: ParameterError where a batch does not divide.
+        """
+        uneven = not self.drop_last and self.size % self.batch_size
+        if self.batch_size % world or uneven:
+            what = f"the last batch has {uneven}" if uneven else "must divide"
+            raise ParameterError(f"batch_size={self.batch_size}: {what}, to be shared by {world} ranks")
+        part = copy.copy(self)
+        part.rank, part.world = rank, world
+        return part
+
     def __len__(self) -> int:
         full, rest = divmod(self.size, self.batch_size)
         return full + (rest > 0 and not self.drop_last)
@@ -94,19 +111,21 @@ class Batches:
         return divmod(step, len(self))
 
     def indices(self, step: int) -> np.ndarray:
-        """int64 (B,): which items make up the batch of this step."""
+        """int64 (B,): which items make up the batch of this step, or this rank's part of it."""
         epoch, k = self.place(step)
         if self._order[0] != epoch:
             rng = np.random.default_rng([self.seed, epoch])
             self._order = (epoch, rng.permutation(self.size) if self.shuffle else np.arange(self.size))
-        return self._order[1][k * self.batch_size : (k + 1) * self.batch_size]
+        part = self.batch_size // self.world
+        begin = k * self.batch_size + self.rank * part
+        return self._order[1][begin : begin + part]
 
     def fetch(self, step: int):
         """The batch of one step, made in this process."""
         epoch, k = self.place(step)
         if hasattr(self.source, "batch"):
             return self.source.batch(self.indices(step), epoch)
-        with seeded(self.seed, epoch, k):
+        with seeded(self.seed, epoch, k, *([self.rank] if self.rank else [])):
             return self._items(self.indices(step), epoch)
 
     def _items(self, indices: np.ndarray, epoch: int):

@@ -12,7 +12,7 @@ def to_device(batch, device: torch.device):
         return batch.to(device, non_blocking=True)
     if isinstance(batch, dict):
         return {name: to_device(value, device) for name, value in batch.items()}
-    if isinstance(batch, tuple) or (isinstance(batch, list) and batch and isinstance(batch[0], torch.Tensor)):
+    if _is_columns(batch):
         return type(batch)(to_device(value, device) for value in batch)
     return batch
 
@@ -22,22 +22,30 @@ def pieces(batch, count: int) -> Iterator[tuple]:
     if count == 1:
         yield batch, 1
         return
-    clips = _clips(batch)
+    clips = size(batch)
     bounds = [clips * i // count for i in range(count + 1)]
     for start, stop in itertools.pairwise(bounds):
         if stop > start:
             yield _slice(batch, slice(start, stop)), (stop - start) / clips
 
 
-def _clips(batch) -> int:
-    if isinstance(batch, dict | tuple):
-        return _clips(next(iter(batch.values() if isinstance(batch, dict) else batch)))
-    return len(batch)
+def size(batch) -> int:
+    """How many clips a batch holds."""
+    if isinstance(batch, dict):
+        return size(next(iter(batch.values())))
+    return size(batch[0]) if _is_columns(batch) else len(batch)
+
+
+def _is_columns(batch) -> bool:
+    """A tuple, or a list of tensors as torch's collate makes it: several things about each clip."""
+    return isinstance(batch, tuple) or (
+        isinstance(batch, list) and bool(batch) and isinstance(batch[0], torch.Tensor)
+    )
 
 
 def _slice(batch, where: slice):
     if isinstance(batch, dict):
         return {name: _slice(value, where) for name, value in batch.items()}
-    if isinstance(batch, tuple):
-        return tuple(_slice(value, where) for value in batch)
+    if _is_columns(batch):
+        return type(batch)(_slice(value, where) for value in batch)
     return batch[where]

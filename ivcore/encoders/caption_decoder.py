@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from ivcore.encoders.attention import attend
 from ivcore.encoders.clip import Attention, Cache, extend
 from ivcore.encoders.intermediates import Seen, answer, note, start
+from ivcore.encoders.recompute import by_block
 from ivcore.errors import ParameterError
 
 
@@ -181,16 +182,25 @@ class CaptionDecoder(nn.Module):
         if vocabulary:
             hidden = nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width)
             self.predictor = nn.Sequential(nn.LayerNorm(width), *hidden, nn.Linear(width, vocabulary))
+        self.recompute = "nothing"
 
     def forward(self, text_tokens: Tensor, video_tokens: Tensor, want: tuple[str, ...] = ()):
         """(B, L, C) and video tokens -> logits (B, L, vocabulary); position i knows words up to i."""
         seen = start(want, self.offers)
+        return answer(self.predictor(self.tokens(text_tokens, video_tokens, seen)), seen)
+
+    def tokens(self, text_tokens: Tensor, video_tokens: Tensor, seen: Seen = None) -> Tensor:
+        """What the predictor reads: (B, L, C) and video tokens -> (B, L, C)."""
         pooled = self.pool(flat_video_tokens(video_tokens, len(text_tokens)), seen)
         x = self.text_norm(text_tokens)
         for words, clip in self.multimodal_layers:
-            x = clip(words(x, seen), clip.fn.keys_values(pooled), seen)
+            x = by_block(self, self._layer, x, words, clip, pooled, seen)
             note(seen, "tokens", x)
-        return answer(self.predictor(x), seen)
+        return x
+
+    @staticmethod
+    def _layer(x: Tensor, words: Residual, clip: Residual, pooled: Tensor, seen: Seen) -> Tensor:
+        return clip(words(x, seen), clip.fn.keys_values(pooled), seen)
 
     def pool(self, video_tokens: Tensor, seen: Seen = None) -> Tensor:
         """(B, M, Cv) -> (B, visual_queries, C): what the decoder sees of the clip."""
@@ -272,16 +282,25 @@ class PlainCaptionDecoder(nn.Module):
         self.layers = nn.ModuleList(PlainLayer(width, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.predictor = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, vocabulary))
+        self.recompute = "nothing"
 
     def forward(self, text_tokens: Tensor, video_tokens: Tensor, want: tuple[str, ...] = ()):
         """(B, L, C) and video tokens -> logits (B, L, vocabulary); position i knows words up to i."""
         seen = start(want, self.offers)
+        return answer(self.predictor(self.tokens(text_tokens, video_tokens, seen)), seen)
+
+    def tokens(self, text_tokens: Tensor, video_tokens: Tensor, seen: Seen = None) -> Tensor:
+        """What the predictor reads: (B, L, C) and video tokens -> (B, L, width)."""
         context = self.clip_in(flat_video_tokens(video_tokens, len(text_tokens)))
         x = self.text_in(text_tokens)
         for layer in self.layers:
-            x = layer(x, layer.clip.keys_values(context), seen)
+            x = by_block(self, self._layer, x, layer, context, seen)
             note(seen, "tokens", x)
-        return answer(self.predictor(self.norm(x)), seen)
+        return self.norm(x)
+
+    @staticmethod
+    def _layer(x: Tensor, layer: PlainLayer, context: Tensor, seen: Seen) -> Tensor:
+        return layer(x, layer.clip.keys_values(context), seen)
 
     def new_cache(self, video_tokens: Tensor, batch: int) -> DecoderCache:
         """Everything about the clip, computed once; no words yet."""

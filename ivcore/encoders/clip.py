@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ivcore.encoders.attention import attend
 from ivcore.encoders.intermediates import Seen, answer, note, start
 from ivcore.encoders.normalisation import CLIP, normalise
+from ivcore.encoders.recompute import by_block, cheaply
 from ivcore.errors import ParameterError
 
 Cache = list[tuple[Tensor, Tensor]]  # keys and values of each layer, for tokens already seen
@@ -93,10 +94,13 @@ class Block(nn.Module):
         self.ln_1 = nn.LayerNorm(width)
         self.mlp = FeedForward(width, 4 * width, quick_gelu=quick_gelu)
         self.ln_2 = nn.LayerNorm(width)
+        self.recompute = "nothing"
 
     def forward(self, x: Tensor, seen: Seen = None, cache: Cache | None = None) -> Tensor:
-        x = x + self.attn(self.ln_1(x), seen, cache)
-        return x + self.mlp(self.ln_2(x))
+        projected = cheaply(self, lambda y: self.attn.project(self.ln_1(y)), x)
+        x = x + self.attn.mix(projected, seen, cache)
+        hidden = cheaply(self, lambda y: self.mlp.c_fc(self.ln_2(y)), x)
+        return x + cheaply(self, self.mlp.finish, hidden)
 
 
 class Transformer(nn.Module):
@@ -108,7 +112,7 @@ class Transformer(nn.Module):
 
     def forward(self, x: Tensor, seen: Seen = None, cache: list[Cache] | None = None) -> Tensor:
         for i, block in enumerate(self.resblocks):
-            x = block(x, seen, None if cache is None else cache[i])
+            x = by_block(block, block, x, seen, None if cache is None else cache[i])
             note(seen, "tokens", x)
         return x
 

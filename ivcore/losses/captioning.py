@@ -35,10 +35,11 @@ def words(ids: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def word_accuracy(logits: Tensor, ids: Tensor) -> Tensor:
-    """Share of the words that get the highest score, in [0, 1]: logits (B, L-1, V), ids (B, L)."""
+def word_accuracy(logits: Tensor, ids: Tensor, count: Tensor | None = None) -> Tensor:
+    """Share of the words that get the highest score, in [0, 1]: logits (B, L-1, V), ids (B, L); `count` as above."""
     kept = words(ids)
-    return ((logits.argmax(-1) == ids[:, 1:]) & kept).sum() / kept.sum()
+    count = ranks.mean(kept.sum()) if count is None else count
+    return ((logits.argmax(-1) == ids[:, 1:]) & kept).sum() / count
 
 
 def word_losses(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
