@@ -1,0 +1,84 @@
+"""Cut a classification head from a union of label sets down to one of them (paper 3.2: Kinetics-710 to K400, K600, K700).
+
+`rows` are the union's rows of the set's classes, in the set's order: `label_union.unite(...).maps[name]`, a published
+label_mixto600.json, or `first(400)`, since a published K710 head has Kinetics-400's classes first. Every class keeps its weights,
+so the cut model's logits are the picked logits of the whole one (but for the last bit where a
+narrower matrix product adds in another order).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ivcore.errors import ParameterError
+
+_HEAD = re.compile(
+    r"(?:(?:module|model|backbone)\.)*(?:head|transformer\.proj\.2|classifier)\.(?:weight|bias)"
+)
+
+
+def first(classes: int) -> list[int]:
+    """The published convention for Kinetics-400 in a K710 head: its first rows."""
+    return list(range(classes))
+
+
+def cut(model: nn.Module, rows: Sequence[int]) -> nn.Module:
+    """Replaces the head of a VideoClassifier or UniFormerV2 by its `rows`, in place; returns the model.
+
+    Device, dtype and whether the head is trained stay. ParameterError where there is no head or a row does not fit.
+    """
+    owner, name = _place(model)
+    whole = getattr(owner, name) if isinstance(name, str) else owner[name]
+    _check(rows, whole.out_features)
+    part = nn.Linear(whole.in_features, len(rows), whole.bias is not None, "meta", whole.weight.dtype)
+    for key, value in whole.named_parameters():
+        setattr(part, key, nn.Parameter(_pick(value.detach(), rows), value.requires_grad))
+    part.train(whole.training)
+    if isinstance(name, str):
+        setattr(owner, name, part)
+    else:
+        owner[name] = part
+    model.num_classes = len(rows)
+    return model
+
+
+def cut_state(state: dict[str, Tensor], rows: Sequence[int]) -> dict[str, Tensor]:
+    """The same for a state dict, ours or published (also under `module.`, `model.`, `backbone.`, and transformers' `classifier`).
+
+    -> a new dict; the other tensors are shared.
+    """
+    found = [key for key in state if _HEAD.fullmatch(key)]
+    if not any(key.endswith("weight") for key in found):
+        raise ParameterError("state: has no classification head (head, transformer.proj.2 or classifier)")
+    for key in found:
+        _check(rows, len(state[key]))
+    return state | {key: _pick(state[key], rows) for key in found}
+
+
+def _place(model: nn.Module) -> tuple[nn.Module, str | int]:
+    """The module that holds the head, and its name or index there."""
+    head = getattr(model, "head", None)
+    if isinstance(head, nn.Linear):
+        return model, "head"
+    proj = getattr(getattr(model, "transformer", None), "proj", None)
+    if isinstance(proj, nn.Sequential) and isinstance(proj[-1], nn.Linear):
+        return proj, len(proj) - 1
+    raise ParameterError(f"model: {type(model).__name__} has no classification head to cut")
+
+
+def _pick(value: Tensor, rows: Sequence[int]) -> Tensor:
+    return value[torch.as_tensor(list(rows), dtype=torch.long, device=value.device)].clone()
+
+
+def _check(rows: Sequence[int], classes: int) -> None:
+    if not len(rows):
+        raise ParameterError("rows: expected one row or more")
+    wrong = [row for row in rows if not 0 <= row < classes]
+    if wrong:
+        raise ParameterError(f"rows: {wrong[0]} does not fit a head of {classes} classes")
+    if len(set(rows)) < len(rows):
+        raise ParameterError("rows: two classes of the set have the same row")
