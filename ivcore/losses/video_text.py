@@ -84,7 +84,8 @@ class VideoTextLoss:
             with engine.autocast():
                 seen = _encode(model, piece)
                 more, others = self._fuse(model, seen, plan, piece.get("same"), generator)
-            engine.backward(more + sum((x * s).sum() for x, s in zip((seen.videos, seen.texts), slope)))
+            handed = sum((x * s).sum() for x, s in zip((seen.videos, seen.texts), slope))
+            engine.backward(more + handed)
             value = value + more.detach()
             for name, number in others.items():
                 numbers[name] = numbers.get(name, 0.0) + number
@@ -137,7 +138,7 @@ class VideoTextLoss:
         same = torch.cat([p["same"] for p in pieces]) if "same" in pieces[0] else None
         value, numbers = self._align(model, *leaves, same)
         if not self.contrastive:
-            return value, numbers, [(x.new_zeros(()), x.new_zeros(())) for x, _ in firsts]
+            return value, numbers, [()] * len(pieces)
         engine.backward(value)
         sizes = [len(x) for x, _ in firsts]
         return value.detach(), numbers, list(zip(*(leaf.grad.split(sizes) for leaf in leaves)))
@@ -171,10 +172,12 @@ def add_heads(model: VideoTextModel, loss: VideoTextLoss) -> VideoTextModel:
     vision = model.visual_ln_post.normalized_shape[0]
     if loss.masked_language:
         heads = model.text.transformer.resblocks[0].attn.heads
-        model.masked_language_head = MaskedLanguageHead(width, vision, heads, vocabulary)
+        head = MaskedLanguageHead(width, vision, heads, vocabulary)
+        model.masked_language_head = head.to(model.logit_scale)
     if loss.matching:
         decoded = next(p for p in model.caption_decoder.predictor.parameters()).shape[-1]
-        model.matching_head = MatchingHead(decoded + 2 * model.visual_proj.shape[1])
+        head = MatchingHead(decoded + 2 * model.visual_proj.shape[1])
+        model.matching_head = head.to(model.logit_scale)
     return model
 
 

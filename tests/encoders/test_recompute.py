@@ -4,8 +4,11 @@ import pytest
 import torch
 
 from ivcore import masking
+from ivcore.encoders.caption_decoder import CaptionDecoder, PlainCaptionDecoder
+from ivcore.encoders.clip import TextEncoder
 from ivcore.encoders.recompute import set_recompute
 from ivcore.encoders.uniformerv2 import UniFormerV2
+from ivcore.encoders.video_text import VideoTextModel
 from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
 from ivcore.errors import ParameterError
 
@@ -25,6 +28,19 @@ def uniformerv2():
     return UniFormerV2(64, 4, 2, 8, 32, 5, (2, 3), local=True, drop_path=0.3), lambda model, video: model(
         video
     )
+
+
+def video_text(decoder=None):
+    tower, text = UniFormerV2(32, 3, 2, 8, 32, 0, (1, 2)), TextEncoder(16, 32, 3, 2, 40, 20)
+    model = VideoTextModel(tower, text, 16, decoder or PlainCaptionDecoder(32, 32, 32, 2, 2, 20, dropout=0.2))
+    ids = torch.randint(1, 19, (2, 40), generator=torch.Generator().manual_seed(3))
+    return model, lambda model, video: torch.cat(
+        (model(video, ids).flatten(), model.caption_logits(video, ids).flatten())
+    )
+
+
+def published_video_text():
+    return video_text(CaptionDecoder(32, 32, 2, 2, 20, 8))
 
 
 def step(make, what):
@@ -47,7 +63,9 @@ def step(make, what):
     )
 
 
-@pytest.mark.parametrize("make", [masked_autoencoder, classifier, uniformerv2])
+@pytest.mark.parametrize(
+    "make", [masked_autoencoder, classifier, uniformerv2, video_text, published_video_text]
+)
 @pytest.mark.parametrize("what", ["cheap", "blocks"])
 def test_gradients_are_the_same_with_less_kept(make, what):
     plain, kept = step(make, "nothing")
