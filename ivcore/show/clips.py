@@ -29,10 +29,10 @@ def clip_grid(clips, names, frames: int = 8, title: str | None = None):
 
     clips: arrays (T, H, W, 3) of one frame size, of any length. names: the labels at their left.
     """
-    rows = [film.Row(str(name), _spread(film.as_frames(clip), frames)) for clip, name in zip(clips, names)]
+    rows = [film.Row(str(name), spread(film.as_frames(clip), frames)) for clip, name in zip(clips, names)]
     return film.draw(rows, title)
 
 
-def _spread(clip: np.ndarray, frames: int) -> np.ndarray:
+def spread(clip: np.ndarray, frames: int) -> np.ndarray:
     places = np.linspace(0, len(clip) - 1, min(frames, len(clip)))
     return clip[np.floor(places + 0.5).astype(int)]

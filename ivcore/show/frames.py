@@ -45,7 +45,7 @@ def draw(rows: list[Row], title: str | None = None):
     """-> a matplotlib Figure. All frames must have one size; rows may differ in length."""
     import matplotlib.pyplot as plt
 
-    rows = _fitted(rows)
+    rows = fitted(rows)
     canvas, corners = _canvas(rows)
     height, width = canvas.shape[:2]
     figure = plt.figure(figsize=(width / DPI, height / DPI), layout="none")
@@ -58,7 +58,7 @@ def draw(rows: list[Row], title: str | None = None):
     return figure
 
 
-def _fitted(rows: list[Row]) -> list[Row]:
+def fitted(rows: list[Row]) -> list[Row]:
     """Every frame at the size it is shown: magnified by a whole number, or made smaller."""
     columns = max(len(row.frames) for row in rows)
     room = int(min(LARGEST, WIDTH / columns - GAP) * DPI)

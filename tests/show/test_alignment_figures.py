@@ -1,0 +1,124 @@
+"""Figures of video-language pretraining: similarity matrices, retrieval curves, captions beside the truth."""
+
+import itertools
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.collections import PathCollection
+
+from ivcore.errors import ParameterError
+from ivcore.show.captions import MISSED, WRONG, caption_strips, differing
+from ivcore.show.similarity import retrieval_curve, similarity_matrices
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+
+
+def marks(panel):
+    """Places (clip, caption) of the dots, then of the crosses."""
+    found = [each for each in panel.collections if isinstance(each, PathCollection)]
+    return [{(int(y), int(x)) for x, y in each.get_offsets()} for each in found]
+
+
+def test_matrices_share_a_scale_and_mark_what_each_clip_finds():
+    before, after = np.zeros((3, 3)), np.eye(3)
+    before[:, 1] = 0.5
+    figure = similarity_matrices({"before": before, "after": after})
+    first, second = figure.axes[:2]
+    assert {panel.images[0].get_clim() for panel in (first, second)} == {(0.0, 1.0)}
+    assert marks(first) == [{(1, 1)}, {(0, 1), (2, 1)}]
+    assert marks(second) == [{(0, 0), (1, 1), (2, 2)}, set()]
+    titles = [panel.get_title(loc="left") for panel in (first, second)]
+    assert titles == ["before\n33 % find their own caption", "after\n100 % find their own caption"]
+
+
+def test_few_captions_are_written_and_many_are_numbered():
+    few = similarity_matrices({"after": np.eye(2)}, ["slides left", "slides right"]).axes[0]
+    assert [t.get_text() for t in few.get_yticklabels()] == ["slides left", "slides right"]
+    many = similarity_matrices({"after": np.eye(24)}, [f"caption {n}" for n in range(24)]).axes[0]
+    assert [t.get_text() for t in many.get_yticklabels()] == ["0", "8", "16"]
+
+
+def test_marks_lie_inside_their_cells():
+    for count in (8, 24, 32):
+        panel = similarity_matrices({"after": np.eye(count)}).axes[0]
+        panel.figure.draw_without_rendering()
+        cell = panel.get_window_extent().width / count / panel.figure.dpi * 72
+        assert np.sqrt(panel.collections[0].get_sizes()[0]) < cell
+
+
+@pytest.mark.parametrize("bad", [np.ones((3, 4)), np.ones(3), np.ones((0, 0))])
+def test_a_matrix_that_is_not_square_is_named(bad):
+    with pytest.raises(ParameterError, match=r"after: expected \(N, N\)"):
+        similarity_matrices({"after": bad})
+
+
+def test_a_retrieval_curve_is_in_per_cent_with_chance():
+    (axes,) = retrieval_curve(
+        [0, 10], {"text to video": [0.02, 0.5], "video to text": [0.01, 0.4]}, 1 / 64
+    ).axes
+    assert axes.lines[0].get_ydata().tolist() == [2, 50]
+    assert axes.lines[2].get_ydata()[0] == pytest.approx(100 / 64)
+    assert [t.get_text() for t in axes.get_legend().texts] == [
+        "text to video  50.0 %",
+        "video to text  40.0 %",
+        "chance  1.6 %",
+    ]
+
+
+def test_words_that_differ_are_found_at_their_place():
+    truth, generated = differing("a red square slides left", "A red square slides right.")
+    assert truth == generated == [False] * 4 + [True]
+    assert differing("here a ring grows", "a ring grows") == ([True, False, False, False], [False] * 3)
+    assert differing("a ring", "") == ([True, True], [])
+
+
+def drawn(truth, generated):
+    clip = np.zeros((4, 16, 16, 3), np.uint8)
+    (axes,) = caption_strips([clip], [truth], [generated]).axes
+    return axes
+
+
+def test_differing_words_are_coloured_bold_and_underlined():
+    axes = drawn("a ring grows", "a ring shrinks")
+    looks = {text.get_text(): (text.get_color(), text.get_weight()) for text in axes.texts}
+    assert looks["grows"] == (MISSED, "bold") and looks["shrinks"] == (WRONG, "bold")
+    assert looks["ring"] == ("black", "normal")
+    places = {text.get_text(): text.get_position()[0] for text in axes.texts}
+    starts = [line.get_xdata()[0] for line in axes.lines]
+    assert starts == [places["grows"], places["shrinks"]]
+
+
+def test_the_same_words_are_ticked_and_nothing_is_said_to_be_nothing():
+    assert "✓" in {text.get_text() for text in drawn("a ring grows", "A ring grows.").texts}
+    wrong = {text.get_text() for text in drawn("a ring grows", "a ring").texts}
+    assert "✓" not in wrong
+    assert "(nothing)" in {text.get_text() for text in drawn("a ring grows", "").texts}
+
+
+def test_words_drawn_take_the_room_that_was_measured_for_them():
+    axes = drawn("counter-clockwise wwww", "costs $5 and $6 in all wwww " * 6)
+    figure = axes.figure
+    renderer = figure.canvas.get_renderer()
+    boxes = [text.get_window_extent(renderer).transformed(axes.transData.inverted()) for text in axes.texts]
+    spoken = [
+        (text, box) for text, box in zip(axes.texts, boxes) if text.get_text() not in ("truth", "model")
+    ]
+    assert all(box.x1 <= axes.get_xlim()[1] + 2 for _, box in spoken)
+    for (one, box), (other, after) in itertools.pairwise(spoken):
+        if one.get_position()[1] == other.get_position()[1]:
+            assert box.x1 < after.x0 + 1
+    assert max(box.y0 for _, box in spoken) < axes.get_ylim()[0]
+
+
+def test_captions_need_one_truth_and_one_text_a_clip():
+    with pytest.raises(ParameterError, match="1 clips, 2 truths, 1 generated"):
+        caption_strips([np.zeros((4, 16, 16, 3), np.uint8)], ["a", "b"], ["a"])
