@@ -1,0 +1,260 @@
+"""Scores of clips: of every view with the published file format, merged over views, and lined up between models (paper 4.3.1).
+
+A test run of VideoMAE writes one file a rank, `0.txt`, `1.txt`, …: a header line with two accuracies, then a line a view,
+`name [logit, logit, …] label chunk split`, where chunk counts the temporal views and split the spatial crops.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ivcore.errors import FormatError, ParameterError
+from ivcore.metrics.recognition import merge_views, top_k
+
+AT_ONCE = 4096  # clips merged together, which bounds the memory that float64 takes
+_EXPECTED = "expected `name [score, score, …] label chunk split`"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One score a class for every clip: clips N names, labels int64 (N,), scores (N, K)."""
+
+    clips: list[str]
+    labels: Tensor
+    scores: Tensor
+
+    def __post_init__(self):
+        if not len(self.clips) == len(self.labels) == len(self.scores):
+            sizes = f"{len(self.clips)} clips, {len(self.labels)} labels, {len(self.scores)} rows of scores"
+            raise ParameterError(f"scores: {sizes} do not fit together")
+        if len(set(self.clips)) < len(self.clips):
+            raise ParameterError("scores: a clip is given twice")
+
+    def top(self, k: int = 1) -> float:
+        """Share of clips whose label is among the k best."""
+        return top_k(self.scores, self.labels, k)
+
+
+@dataclass(frozen=True)
+class ViewScores:
+    """Logits of every view: clips N names, labels int64 (N,), clip int64 (M,) the clip of each view, logits float32 (M, K)."""
+
+    clips: list[str]
+    labels: Tensor
+    clip: Tensor
+    logits: Tensor
+
+
+def merge(views: ViewScores, how: str = "softmax") -> Scores:
+    """The mean over each clip's views, float64, after a softmax in each view or ("logits") of the raw scores.
+
+    Clips may have different numbers of views. These are the published `prob` and `score` methods.
+    """
+    if how not in ("softmax", "logits"):
+        raise ParameterError(f"how={how!r}: must be softmax or logits")
+    merged = torch.empty(len(views.clips), views.logits.shape[1], dtype=torch.float64)
+    for clips, rows in _by_number_of_views(views):
+        logits = views.logits[rows].double()
+        merged[clips] = merge_views(logits) if how == "softmax" else logits.mean(1)
+    return Scores(views.clips, views.labels, merged)
+
+
+def _by_number_of_views(views: ViewScores) -> Iterator[tuple[Tensor, Tensor]]:
+    """Indices of clips (n,) that have equally many views V, and of their views (n, V) in the order in which they came."""
+    order = views.clip.argsort(stable=True)
+    numbers = views.clip.bincount(minlength=len(views.clips))
+    starts = numbers.cumsum(0) - numbers
+    for number in numbers.unique():
+        for clips in (numbers == number).nonzero()[:, 0].split(AT_ONCE):
+            yield clips, order[starts[clips, None] + torch.arange(number)]
+
+
+def uniformerv2_meter(logits: Tensor, how: str = "sum", softmax: bool = True) -> Tensor:
+    """(N, V, K) -> (N, K) as UniFormerV2's test meter: the sum over views, or their maximum ("max"), which starts at 0.
+
+    The sum of softmaxed views ranks as `merge_views` does. Of a maximum over logits nothing below 0 is left.
+    """
+    if how not in ("sum", "max"):
+        raise ParameterError(f"how={how!r}: must be sum or max")
+    scores = logits.softmax(-1) if softmax else logits
+    return scores.sum(1) if how == "sum" else scores.amax(1).clamp_min(0)
+
+
+def align(models: Sequence[Scores]) -> list[Scores]:
+    """The same clips in the first model's order. ParameterError where clips, labels or numbers of classes differ."""
+    if not models:
+        raise ParameterError("models: expected one or more")
+    head = models[0]
+    return [head, *(_like(head, other) for other in models[1:])]
+
+
+def _like(head: Scores, other: Scores) -> Scores:
+    order = _order(head.clips, other.clips)
+    labels, scores = other.labels[order], other.scores[order]
+    _require_same_labels(head, labels)
+    if scores.shape != head.scores.shape:
+        raise ParameterError(
+            f"models: {head.scores.shape[1]} and {scores.shape[1]} classes cannot be combined"
+        )
+    return Scores(head.clips, labels, scores)
+
+
+def _order(wanted: list[str], given: list[str]) -> Tensor:
+    place = {name: index for index, name in enumerate(given)}
+    lost = set(wanted) ^ set(given)
+    if lost:
+        raise ParameterError(f"models: {len(lost)} clips are scored by one only, e.g. {min(lost)}")
+    return torch.tensor([place[name] for name in wanted])
+
+
+def _require_same_labels(head, labels: Tensor) -> None:
+    wrong = (head.labels != labels).nonzero()
+    if len(wrong):
+        raise ParameterError(f"models: {head.clips[int(wrong[0])]} has another label in each")
+
+
+def pooled_views(models: Sequence[ViewScores]) -> ViewScores:
+    """All models' views together, as the published ensemble script reads them: a model counts by its number of views."""
+    head = models[0]
+    clip = [head.clip]
+    for other in models[1:]:
+        order = _order(head.clips, other.clips)
+        _require_same_labels(head, other.labels[order])
+        if other.logits.shape[1] != head.logits.shape[1]:
+            raise ParameterError("models: different numbers of classes cannot be combined")
+        clip.append(order.argsort()[other.clip])
+    return ViewScores(head.clips, head.labels, torch.cat(clip), torch.cat([model.logits for model in models]))
+
+
+# --- the file format -------------------------------------------------------------------------------------------------
+
+
+def read_view_scores(source, *, published_keys: bool = False) -> ViewScores:
+    """One file, a list of files, or a folder with `0.txt`, `1.txt`, …, in the order of their numbers.
+
+    A view that occurs again (samplers repeat clips to give every rank as many) is dropped, the first one stays. Views are told
+    apart by (chunk, split). published_keys: by the two numbers written one behind the other, as the published code does, where
+    (1, 11) and (11, 1) are one view; that only matters from 10 views on. FormatError names file and line.
+    """
+    reading = _Reading(published_keys)
+    for path in _files(source):
+        for number, line in _lines(path):
+            reading.add(path, number, line)
+    if not reading.logits:
+        raise FormatError(source, None, "expected at least one view")
+    labels, clip = torch.tensor(reading.labels), torch.tensor(reading.clip)
+    return ViewScores(list(reading.places), labels, clip, torch.from_numpy(np.stack(reading.logits)))
+
+
+class _Reading:
+    """What has been read so far."""
+
+    def __init__(self, published_keys: bool):
+        self.published_keys = published_keys
+        self.places: dict[str, int] = {}  # clip -> its number, in the order of first views
+        self.labels: list[int] = []
+        self.seen: set = set()
+        self.clip: list[int] = []
+        self.logits: list[np.ndarray] = []
+
+    def add(self, path, number: int, line: str) -> None:
+        name, scores, label, chunk, split = _fields(path, number, line)
+        place = self.places.setdefault(name, len(self.places))
+        if place == len(self.labels):
+            self.labels.append(label)
+        if self.labels[place] != label:
+            raise FormatError(path, number, f"expected label {self.labels[place]} as before, found {label}")
+        key = (place, chunk + split) if self.published_keys else (place, int(chunk), int(split))
+        if key in self.seen:
+            return
+        self.seen.add(key)
+        self.clip.append(place)
+        self.logits.append(_logits(path, number, scores))
+        if len(self.logits[-1]) != len(self.logits[0]):
+            sizes = f"{len(self.logits[0])} scores as before, found {len(self.logits[-1])}"
+            raise FormatError(path, number, f"expected {sizes}")
+
+
+def _fields(path, number: int, line: str) -> tuple[str, str, int, str, str]:
+    before, opening, scores = line.rpartition("[")
+    scores, closing, after = scores.partition("]")
+    numbers = after.split()
+    if not (before.strip() and opening and closing and len(numbers) == 3):
+        raise FormatError(path, number, f"{_EXPECTED}, found {line[:60]!r}")
+    if not all(text.isascii() and text.isdigit() for text in numbers):
+        raise FormatError(path, number, f"expected whole numbers label chunk split, found {after.strip()!r}")
+    return before.strip(), scores, int(numbers[0]), *numbers[1:]
+
+
+def _logits(path, number: int, scores: str) -> np.ndarray:
+    try:
+        values = np.array(json.loads(f"[{scores}]"), dtype=np.float32)
+    except (ValueError, TypeError):
+        values = np.empty(0)
+    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
+        raise FormatError(path, number, "expected finite numbers in the brackets")
+    return values
+
+
+def _lines(path) -> Iterator[tuple[int, str]]:
+    """Lines of views with their numbers; streamed, since a file of a large test set has gigabytes."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            header = file.readline()
+            if "[" in header or len(header.replace(",", " ").split()) != 2:
+                raise FormatError(path, 1, f"expected a header `top1, top5`, found {header.strip()[:60]!r}")
+            for number, line in enumerate(file, 2):
+                if line.strip():
+                    yield number, line
+    except OSError as error:
+        raise FormatError(path, None, f"cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise FormatError(path, None, "expected UTF-8 text") from None
+
+
+def _files(source) -> list[Path]:
+    if not isinstance(source, str | PathLike):
+        return [Path(each) for each in source]
+    folder = Path(source)
+    if not folder.is_dir():
+        return [folder]
+    ranks = sorted((int(file.stem), file) for file in folder.glob("*.txt") if file.stem.isdigit())
+    if not ranks:
+        raise FormatError(folder, None, "expected files 0.txt, 1.txt, …")
+    return [file for _, file in ranks]
+
+
+def write_view_scores(path, clips: Sequence[str], logits: Tensor, labels: Tensor, crops: int = 3) -> None:
+    """One rank's file of clips with V views each: logits (N, V, K), view v being chunk v // crops, split v % crops.
+
+    The header has the top-1 and top-5 accuracies of the single views in per cent.
+    """
+    if logits.dim() != 3 or not len(clips) == len(logits) == len(labels) or logits.shape[1] % crops:
+        raise ParameterError(
+            f"logits {tuple(logits.shape)}: expected (N, V, K), V a multiple of {crops} crops, for {len(clips)} clips"
+        )
+    wrong = next((name for name in clips if not _writable(name)), None)
+    if wrong is not None:
+        raise ParameterError(f"clips: {wrong!r} cannot be written so that it reads back")
+    flat, repeated = logits.flatten(0, 1), labels.repeat_interleave(logits.shape[1])
+    header = ", ".join(str(100 * top_k(flat, repeated, k)) for k in (1, 5))
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(header + "\n")
+        for name, views, label in zip(clips, logits.tolist(), labels.tolist()):
+            file.writelines(
+                f"{name} {scores} {label} {view // crops} {view % crops}\n"
+                for view, scores in enumerate(views)
+            )
+
+
+def _writable(name: str) -> bool:
+    return bool(name) and name.strip() == name and not set(name) & set("\n\r")
