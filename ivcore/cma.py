@@ -250,6 +250,12 @@ class Coordinated(nn.Module):
             self.masked.head_drop.train(mode), self.multimodal.transformer.proj.train(mode)
         return self
 
+    @property
+    def added_parameters(self) -> int:
+        """What joining adds to the two encoders: modules and fusion."""
+        parts = (self.cma, self.last_cma or nn.Identity(), self.fusion)
+        return sum(p.numel() for part in parts for p in part.parameters())
+
     def no_weight_decay(self) -> set[str]:
         """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters); per-class fusion weights too."""
         inner = (("masked", self.masked), ("multimodal", self.multimodal))

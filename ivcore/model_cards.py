@@ -1,8 +1,8 @@
 """What each published size costs: parameters, tokens, operations for a clip, memory for a training step. Counted, not typed.
 
 Models are built and run on tensors without data, so that the largest takes seconds and no memory. Operations are those of a forward
-pass, a multiply-add counted as two. Memory is for one clip, in bytes: weights, gradients and AdamW's two moments in float32, and what the
-backward pass keeps.
+pass, a multiply-add counted as two. Memory is for one clip, in bytes: weights, in float32 the gradients and AdamW's two moments of those
+that are trained, and what the backward pass keeps.
 """
 
 from __future__ import annotations
@@ -12,6 +12,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+PAPER_TOTALS = (
+    "The paper's 1.0B and 1.3B (Table 2) are those of VideoMAE huge with one and with two UniFormerV2 L/14, "
+    "986,219,040 and 1,340,318,640: ensembles, without cross-model attention."
+)
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,9 @@ class Card:
     tokens: int
     encoder_tokens: int
     operations: int  # of a forward pass for one clip
-    state_bytes: int  # weights, gradients, two moments
+    state_bytes: int  # weights; gradients and two moments of those that are trained
     activation_bytes: int  # kept for the backward pass, one clip
+    added: int = 0  # of the parameters, those that joining two models adds to theirs
 
     @property
     def training_bytes(self) -> int:
@@ -41,17 +47,23 @@ def cards(names: list[str] | None = None) -> Iterator[Card]:
 
 def table(found: list[Card] | None = None) -> str:
     """The cards as text."""
-    head = f"{'model':38s} {'clip':>11s} {'parameters':>13s} {'tokens':>7s} {'encoded':>7s} {'GFLOP':>9s} {'training GiB':>12s}"
-    lines = [head]
-    for card in cards() if found is None else found:
+    head = f"{'model':43s} {'clip':>12s} {'parameters':>13s} {'tokens':>7s} {'encoded':>7s} {'GFLOP':>9s} {'training GiB':>12s}"
+    lines, found = [head], list(cards() if found is None else found)
+    for card in found:
         lines.append(
-            f"{card.name:38s} {card.clip:>11s} {card.parameters:13,d} {card.tokens:7d} {card.encoder_tokens:7d} "
+            f"{card.name:43s} {card.clip:>12s} {card.parameters:13,d} {card.tokens:7d} {card.encoder_tokens:7d} "
             f"{card.operations / 1e9:9.1f} {card.training_bytes / 2**30:12.2f}"
         )
     note = (
         "GFLOP: forward pass of one clip, a multiply-add counted as two. Training: float32, AdamW, one clip."
     )
-    return "\n".join([*lines, note])
+    joined = [card for card in found if card.added]
+    return "\n".join([*lines, note, *(_joined(card) for card in joined), *([PAPER_TOTALS] if joined else [])])
+
+
+def _joined(card: Card) -> str:
+    pair = card.parameters - card.added
+    return f"{card.name}: cross-model attention and fusion add {card.added:,d} to the pair's {pair:,d}."
 
 
 def names() -> list[str]:
@@ -76,7 +88,11 @@ def _models() -> dict[str, Callable[[], tuple]]:
         "InternVideo-MM B/16": lambda: _video_text(768, 12, 12, 16, 512, 8),
         "InternVideo-MM L/14": lambda: _video_text(1024, 24, 16, 14, 768, 12),
     }
-    return pretraining | fine_tuning | towers
+    joined = {
+        "Coordinated VideoMAE base, UniFormerV2 B/16": lambda: _coordinated("base", 768, 12, 12, 16),
+        "Coordinated VideoMAE huge, UniFormerV2 L/14": lambda: _coordinated("huge", 1024, 24, 16, 14),
+    }
+    return pretraining | fine_tuning | towers | joined
 
 
 def _pretraining(name: str):
@@ -135,6 +151,22 @@ def _video_text(width: int, layers: int, heads: int, patch: int, embed: int, tex
     return build, run, "8x224x224", tokens, tokens
 
 
+def _coordinated(name: str, width: int, layers: int, heads: int, patch: int):
+    from ivcore.cma import Coordinated
+    from ivcore.encoders.sizes import size
+    from ivcore.encoders.uniformerv2 import UniFormerV2
+    from ivcore.encoders.videomae import VideoClassifier
+
+    s = size(name)
+    tokens = s.tokens + 8 * ((224 // patch) ** 2 + 1)
+
+    def build():
+        return Coordinated(VideoClassifier(name, 400), UniFormerV2(width, layers, heads, patch, 224, 400))
+
+    run = lambda model: model((torch.empty(1, 3, 16, 224, 224), torch.empty(1, 3, 8, 224, 224))).fused  # noqa: E731
+    return build, run, "16+8x224x224", tokens, tokens
+
+
 def _card(name: str, build, run: Run, clip: str, tokens: int, encoder_tokens: int) -> Card:
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
@@ -155,10 +187,10 @@ def _card(name: str, build, run: Run, clip: str, tokens: int, encoder_tokens: in
             torch.autograd.graph.saved_tensors_hooks(kept, lambda tensor: tensor),
         ):
             run(model)
-        parameters = sum(p.numel() for p in model.parameters())
-    return Card(
-        name, clip, parameters, tokens, encoder_tokens, counter.get_total_flops(), 16 * parameters, kept.bytes
-    )
+    parameters = sum(p.numel() for p in model.parameters())
+    state = 4 * parameters + 12 * sum(p.numel() for p in model.parameters() if p.requires_grad)
+    operations, added = counter.get_total_flops(), getattr(model, "added_parameters", 0)
+    return Card(name, clip, parameters, tokens, encoder_tokens, operations, state, kept.bytes, added)
 
 
 class _Kept:

@@ -44,7 +44,15 @@ def test_nothing_is_allocated_for_the_largest(card):
 def test_the_table_has_a_line_a_model():
     found = [next(model_cards.cards(["VideoMAE tiny, 400 classes"]))]
     assert "893,712" in model_cards.table(found) and len(model_cards.table(found).splitlines()) == 3
-    assert len(model_cards.names()) == 17
+    assert len(model_cards.names()) == 19
+
+
+def test_a_coordinated_model_trains_little_and_says_what_it_adds(card):
+    found = card("Coordinated VideoMAE base, UniFormerV2 B/16")
+    alone = [card("VideoMAE base, 400 classes"), card("UniFormerV2 B/16, 400 classes")]
+    assert found.parameters == sum(single.parameters for single in alone) + found.added
+    assert found.training_bytes < 0.5 * sum(single.training_bytes for single in alone)
+    assert f"fusion add {found.added:,d} to the pair's 201,087,008" in model_cards.table([found])
 
 
 def test_the_backward_pass_is_counted_where_gradients_are_off(card):

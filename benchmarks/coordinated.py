@@ -1,0 +1,184 @@
+"""One training step of the coordinated model with its encoders frozen, beside the same step without freezing done right.
+
+    python benchmarks/coordinated.py --size base --batch 2
+    python benchmarks/coordinated.py --device cuda --size huge --batch 8 --precision bf16 --out result.json
+
+Both sides have the same weights, clips and trained parameters, and get the same gradients. `naive` freezes by leaving the encoders out
+of the optimiser: autograd keeps every activation and computes every gradient. `frozen` is what `ivcore.cma.Coordinated` does; with
+`--recompute` also its variants that compute cheap things or blocks again; `observed` is a step on what `observe_all` has kept. Each
+measurement is a process of its own, so that peak memory is its own; the sides take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+PAIRS = {  # VideoMAE size -> UniFormerV2 (width, layers, heads, patch), image
+    "tiny": ((128, 4, 4, 8), 32),
+    "base": ((768, 12, 12, 16), 224),
+    "large": ((1024, 24, 16, 14), 224),
+    "huge": ((1024, 24, 16, 14), 224),
+}
+CLASSES = 400
+
+
+def main() -> None:
+    args = _arguments().parse_args()
+    if args.worker:
+        print(json.dumps(_measure(args)))
+        return
+    sides = ["naive", "frozen", *(f"frozen, {what} again" for what in args.recompute), "observed"]
+    runs: dict[str, list] = {side: [] for side in sides}
+    for _ in range(args.repeats):
+        for side, found in runs.items():
+            found.append(_in_a_process(args, side))
+    rows = [_best(side, found, args.device) for side, found in runs.items()]
+    report = {"size": args.size, "batch": args.batch, "precision": args.precision, "rows": rows}
+    report |= {"device": _device_name(args.device), "threads": torch.get_num_threads()}
+    print(_table(rows))
+    if args.out:
+        Path(args.out).write_text(json.dumps(report, indent=1))
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", default="base", choices=PAIRS)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--precision", default="fp32", choices=PRECISIONS)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--stages", type=int, default=4)
+    parser.add_argument("--recompute", nargs="*", default=["cheap", "blocks"], choices=["cheap", "blocks"])
+    parser.add_argument("--steps", type=int, default=2, help="measured steps, after one to warm up")
+    parser.add_argument("--repeats", type=int, default=1, help="processes for each side, taking turns")
+    parser.add_argument("--out", help="write the numbers to this JSON file")
+    parser.add_argument("--worker", metavar="SIDE", help=argparse.SUPPRESS)
+    return parser
+
+
+def _in_a_process(args, side: str) -> dict:
+    own = [sys.executable, __file__, "--worker", side, "--size", args.size, "--batch", str(args.batch)]
+    own += ["--precision", args.precision, "--device", args.device, "--steps", str(args.steps)]
+    out = subprocess.run(
+        [*own, "--stages", str(args.stages)], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    return json.loads(out.splitlines()[-1])
+
+
+def _best(side: str, found: list[dict], device: str) -> dict:
+    """The fastest process of a side; of memory the least."""
+    best = min(found, key=lambda run: run["cpu_seconds"] if device == "cpu" else run["seconds"])
+    return best | {"side": side, "peak_bytes": min(run["peak_bytes"] for run in found)}
+
+
+def _measure(args) -> dict:
+    """In the worker: build, warm up, time the steps."""
+    step = build_step(args, args.worker)
+    first_loss = step()
+    base = _reset_peak(args.device)
+    wall, cpu = [], []
+    for _ in range(args.steps):
+        _wait(args.device)
+        begin, begin_cpu = time.perf_counter(), time.process_time()
+        step()
+        _wait(args.device)
+        wall.append(time.perf_counter() - begin)
+        cpu.append(time.process_time() - begin_cpu)
+    times = {"seconds": statistics.median(wall), "cpu_seconds": statistics.median(cpu)}
+    return {**times, "peak_bytes": _peak(args.device), "between_steps_bytes": base, "first_loss": first_loss}
+
+
+def build_step(args, side: str):
+    """A function that does one optimiser step and gives the loss."""
+    from ivcore.encoders.recompute import set_recompute
+    from ivcore.losses.coordination import coordination
+
+    model, clips = build(args.size, args.batch, args.stages)
+    model, clips = model.to(args.device), tuple(clip.to(args.device) for clip in clips)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if side == "naive":
+        model.frozen = False
+        model.requires_grad_(True)
+    set_recompute(model, side.split()[1] if "again" in side else "nothing")
+    observed = model.observe(clips) if side == "observed" else None
+    labels = torch.arange(args.batch, device=args.device) % CLASSES
+    optimizer = torch.optim.AdamW(trained, lr=5e-5, weight_decay=1e-3, fused=True)
+    dtype = PRECISIONS[args.precision]
+
+    def step() -> float:
+        with torch.autocast(args.device, dtype, enabled=dtype is not torch.float32):
+            scores = model(clips) if observed is None else model.interact(observed)
+            loss, _ = coordination(scores, labels)
+        loss.backward()
+        optimizer.step()
+        model.zero_grad(set_to_none=True)
+        return float(loss.detach())
+
+    return step
+
+
+def build(size: str, batch: int, stages: int):
+    """The model, its gates a little open, and prepared clips."""
+    from ivcore.cma import Coordinated
+    from ivcore.encoders.uniformerv2 import UniFormerV2
+    from ivcore.encoders.videomae import VideoClassifier
+
+    torch.manual_seed(0)
+    (width, layers, heads, patch), image = PAIRS[size]
+    masked = VideoClassifier(size, CLASSES, init_scale=1.0)
+    multimodal = UniFormerV2(width, layers, heads, patch, image, CLASSES)
+    model = Coordinated(masked, multimodal, stages=stages, gate=0.1, head_drop=0.0).eval()
+    frames = torch.randint(0, 256, (batch, masked.size.frames, image, image, 3), dtype=torch.uint8)
+    return model, model.prepare(frames)
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _reset_peak(device: str) -> int:
+    """Forget the peak so far; bytes in use now."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated()
+    Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
+
+
+def _peak(device: str) -> int:
+    return torch.cuda.max_memory_allocated() if device == "cuda" else _status("VmHWM")
+
+
+def _status(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
+
+
+def _device_name(device: str) -> str:
+    capability = torch.backends.cpu.get_cpu_capability()
+    return torch.cuda.get_device_name() if device == "cuda" else f"cpu ({capability})"
+
+
+def _table(rows: list[dict]) -> str:
+    lines = ["side                   s/step   cpu s  peak GiB  of naive: time  cpu   memory  first loss"]
+    naive = rows[0]
+    for r in rows:
+        time_, cpu, memory = (r[name] / naive[name] for name in ("seconds", "cpu_seconds", "peak_bytes"))
+        lines.append(
+            f"{r['side']:20s} {r['seconds']:8.2f} {r['cpu_seconds']:7.2f} {r['peak_bytes'] / 2**30:9.2f} "
+            f"{time_:14.2f} {cpu:5.2f} {memory:7.2f} {r['first_loss']:11.5f}"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
