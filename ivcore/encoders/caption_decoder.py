@@ -170,6 +170,7 @@ class CaptionDecoder(nn.Module):
         self, width=768, vision_width=1024, layers=4, heads=12, vocabulary=49408, visual_queries=256
     ):
         super().__init__()
+        self.heads = heads
         self.visual_queries = nn.Parameter(torch.randn(visual_queries, width))
         self.visual_attn_pooler = CrossBlock(width, vision_width, heads, norm_context=True, feedforward=False)
         self.visual_pooler_norm = nn.LayerNorm(width)
@@ -277,6 +278,7 @@ class PlainCaptionDecoder(nn.Module):
         self, text_width=768, vision_width=1024, width=768, layers=6, heads=12, vocabulary=49408, dropout=0.0
     ):
         super().__init__()
+        self.heads = heads
         self.text_in = nn.Linear(text_width, width) if text_width != width else nn.Identity()
         self.clip_in = nn.Sequential(nn.LayerNorm(vision_width), nn.Linear(vision_width, width))
         self.layers = nn.ModuleList(PlainLayer(width, heads, dropout) for _ in range(layers))

@@ -185,6 +185,16 @@ class Stages(nn.Module):
             query = self.gather(query, i, x, grid, seen)
         return self.fuse(query, mean_class(x)), x
 
+    def wake(self, generator: torch.Generator | None = None) -> None:
+        """Give the global parts an ordinary start instead of zeros, for training without CLIP's weights: nothing is there to preserve, and zeros
+        only delay. The position embeddings start large, so that what sets the first and last frame apart, their zero padding, is seen at once.
+        """
+        nn.init.normal_(self.temporal_cls_token, std=0.1, generator=generator)
+        for embedding, block in zip(self.dpe, self.dec):
+            for up in (block.attn.out_proj, block.mlp.c_proj):
+                nn.init.normal_(up.weight, std=up.in_features**-0.5, generator=generator)
+            nn.init.uniform_(embedding.weight, -1.0, 1.0, generator=generator)
+
     def first_query(self, clips: int) -> Tensor:
         """The learnt query token, once a clip (B, D)."""
         return self.temporal_cls_token[0].expand(clips, -1)

@@ -18,6 +18,9 @@ class VideoTextModel(nn.Module):
 
     A clip of one frame is an image. `embed=0` leaves both projections out, as fine-tuning for question answering does. `m.caption_decoder` is None or one of
     encoders.caption_decoder; encoders.captioning writes captions with it.
+
+    caption_query: the fused feature is one more of the tokens that the decoder reads. The published decoder reads the last block's tokens alone;
+    without local blocks each of those knows its own frame only, and which came first is lost to captions (False, as published).
     """
 
     def __init__(
@@ -26,8 +29,10 @@ class VideoTextModel(nn.Module):
         text: TextEncoder,
         embed: int = 512,
         caption_decoder: nn.Module | None = None,
+        caption_query: bool = False,
     ):
         super().__init__()
+        self.caption_query = caption_query
         width = visual.class_embedding.shape[0]
         self.visual, self.text = visual, text
         self.visual_ln_post = nn.LayerNorm(width)
@@ -43,17 +48,22 @@ class VideoTextModel(nn.Module):
     def config(self) -> dict:
         """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
         heads = self.text.transformer.resblocks[0].attn.heads
-        return {
+        decoder = {} if self.caption_decoder is None else {"caption_heads": self.caption_decoder.heads}
+        return decoder | {
             "transformer_heads": heads,
             "vision": self.visual.config,
             "return_list": self.visual.config["return_list"],
+            "caption_query": self.caption_query,
         }
 
     def encode_video(self, video: Tensor, want: tuple[str, ...] = ()):
-        """(B, 3, T, H, W) -> (B, E). want=("video_tokens",): also the last block's tokens (B, T*(1+hw), D), neither normed nor projected."""
+        """(B, 3, T, H, W) -> (B, E). want=("video_tokens",): also the last block's tokens (B, T*(1+hw), D), neither normed nor projected;
+        with caption_query the fused feature comes after them."""
         seen = start(want, self.visual.offers)
         features, _ = self.visual.encode(video, seen)
         features = self.visual_ln_post(features)
+        if self.caption_query and "video_tokens" in want:
+            seen["video_tokens"] = [torch.cat((seen["video_tokens"][0], features[:, None]), dim=1)]
         note(seen, "features", features)
         return answer(features if self.visual_proj is None else features @ self.visual_proj, seen)
 

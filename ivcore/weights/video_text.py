@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ivcore.encoders.caption_decoder import CaptionDecoder
+from ivcore.encoders.caption_decoder import CaptionDecoder, PlainCaptionDecoder
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.heads.answer import AnswerModel
 from ivcore.weights.accounting import State, WeightsError, assemble, count, has, need, without_prefix
@@ -60,6 +60,7 @@ def _empty(state: State, config: dict) -> VideoTextModel:
         text_encoder(towers, config, WHAT),
         0 if projection is None else projection.shape[1],
         _caption_decoder(captions, config, WHAT) if captions else None,
+        bool(config.get("caption_query")),
     )
 
 
@@ -86,7 +87,9 @@ def caption_decoder(state: State, config: dict) -> CaptionDecoder:
     return assemble(model, state, what)
 
 
-def _caption_decoder(state: State, config: dict, what: str) -> CaptionDecoder:
+def _caption_decoder(state: State, config: dict, what: str) -> CaptionDecoder | PlainCaptionDecoder:
+    if has(state, "clip_in."):
+        return _plain_caption_decoder(state, config, what)
     queries, context = (
         need(state, "visual_queries", what),
         need(state, "visual_attn_pooler.to_kv.weight", what),
@@ -97,7 +100,21 @@ def _caption_decoder(state: State, config: dict, what: str) -> CaptionDecoder:
         width,
         context.shape[1],
         count(state, r"multimodal_layers\.(\d+)\."),
-        config.get("transformer_heads") or heads_of(width, what),
+        config.get("caption_heads") or config.get("transformer_heads") or heads_of(width, what),
         0 if words is None else words.shape[0],
         queries.shape[0],
+    )
+
+
+def _plain_caption_decoder(state: State, config: dict, what: str) -> PlainCaptionDecoder:
+    """The paper's decoder; no published file has it, ours do."""
+    width, vision = need(state, "clip_in.1.weight", what).shape
+    words, text = need(state, "predictor.2.weight", what), state.get("text_in.weight")
+    return PlainCaptionDecoder(
+        width if text is None else text.shape[1],
+        vision,
+        width,
+        count(state, r"layers\.(\d+)\."),
+        config.get("caption_heads") or heads_of(width, what),
+        words.shape[0],
     )

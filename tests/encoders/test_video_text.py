@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from ivcore import weights
+from ivcore.checkpoints import save_weights
+from ivcore.encoders.caption_decoder import PlainCaptionDecoder
 from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.video_text import VideoTextModel
@@ -131,3 +133,32 @@ def test_ranking_scores_each_pair_of_clip_and_text(golden):
     choices = torch.stack((ids, ids.flip(0)), dim=1)
     scores = model.rank(video, choices)
     assert torch.allclose(scores, torch.cat((model(video, ids), model(video, ids.flip(0))), dim=1), atol=1e-5)
+
+
+def test_captions_can_be_told_the_order_of_frames():
+    """The published decoder reads tokens that know one frame each; with the query token among them the order reaches it."""
+    torch.manual_seed(0)
+    video, ids = torch.randn(2, 3, 4, 32, 32), torch.tensor([[97, 5, 6, 98, 0], [97, 7, 98, 0, 0]])
+    for query in (False, True):
+        model = small(PlainCaptionDecoder(32, 48, 32, 1, 2, 99), query)
+        model.visual.transformer.wake()
+        same = torch.allclose(
+            model.caption_logits(video, ids), model.caption_logits(video.flip(2), ids), atol=1e-5
+        )
+        assert same != query
+        assert not torch.allclose(model.encode_video(video), model.encode_video(video.flip(2)), atol=1e-3)
+
+
+@pytest.mark.parametrize("query", [False, True])
+def test_a_saved_model_with_the_papers_decoder_comes_back(tmp_path, query):
+    model = small(PlainCaptionDecoder(32, 48, 64, 2, 2, 99), query)
+    save_weights(model, tmp_path / "model.safetensors", model.config)
+    again = weights.load(tmp_path / "model.safetensors")
+    video, ids = torch.randn(2, 3, 2, 32, 32), torch.tensor([[97, 5, 98], [97, 98, 0]])
+    assert torch.equal(again.caption_logits(video, ids), model.caption_logits(video, ids))
+    assert again.caption_query is query
+
+
+def small(decoder, query: bool) -> VideoTextModel:
+    vision = UniFormerV2(48, 2, 3, 16, 32, 0, (0, 1), mlp_dropout=0.0)
+    return VideoTextModel(vision, TextEncoder(24, 32, 1, 2, 8, 99), 24, decoder, query).eval()
