@@ -1,0 +1,56 @@
+"""When the robot reaches for a thing, grasps it and moves it, told from where they are."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+PHASES = ("reach", "grasp", "move")
+_NEAR = 0.04  # metres between fingers and thing
+_CLOSES = 0.05  # of the gripper's opening, 1 = wide open
+_STILL = 0.006  # metres: what moves by less does not move, it settles
+_SHARE = 0.08  # of the whole way: what counts as having set off, or as not yet there
+
+
+def way(points: np.ndarray, start: int) -> np.ndarray:
+    """How far points (T, K, 3) of a body are from where they are in frame `start`, on average -> (T,) in metres. Turning counts."""
+    return np.linalg.norm(points - points[start], axis=-1).mean(-1)
+
+
+def motion(bodies: Sequence[np.ndarray], gap: np.ndarray) -> tuple[int, int] | None:
+    """The frames [start, stop) in which any of the bodies moves, each points (T, K, 3); None if all stay where they are.
+
+    gap (T,): metres from the fingers to the nearest of them. What moves before the fingers are near only settles on the table.
+    """
+    near = _first(gap < _NEAR, 0)
+    gone = np.max([way(points, near) for points in bodies], axis=0)
+    left = np.max([way(points, -1) for points in bodies], axis=0)
+    most = gone[near:].max()
+    if most < _STILL:
+        return None
+    least = max(_STILL / 2, _SHARE * most)
+    start = near + _first(gone[near:] > least, 0)
+    last = len(left) - 1 - _first(left[::-1] > least, 0)
+    return max(start - 1, 0), min(max(last + 2, start + 1), len(gone))
+
+
+def _first(true: np.ndarray, otherwise: int) -> int:
+    return int(np.argmax(true)) if true.any() else otherwise
+
+
+def segments(
+    gap: np.ndarray, opening: np.ndarray, moves: tuple[int, int] | None
+) -> list[tuple[str, int, int]]:
+    """(phase, start, stop) in frames, in order and without overlap; a phase that takes no time is left out.
+
+    gap (T,): metres from the fingers to the thing. opening (T,): of the gripper, 0 to 1. moves: what `motion` says. Reaching lasts until
+    the fingers are near, and grasping from there to the first motion if the gripper closes meanwhile; where it does not, as when a
+    button is pressed, reaching lasts until the motion. If nothing moves, all is reaching.
+    """
+    if moves is None:
+        return [("reach", 0, len(gap))]
+    start, stop = moves
+    near = min(_first(gap < _NEAR, start), start)
+    closes = opening[near] - opening[start] > _CLOSES
+    near = near if closes else start
+    found = [("reach", 0, near), ("grasp", near, start), ("move", start, stop)]
+    return [(name, first, last) for name, first, last in found if first < last]

@@ -1,0 +1,56 @@
+"""A scripted expert solves a task in the simulator; what is kept is the state at every step, to be filmed later."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+LONGEST = 450  # steps, of the 500 that the simulator allows
+_AFTER = 12  # steps shown after the task is solved
+
+
+@dataclass(frozen=True)
+class Play:
+    """model: the simulator's, with things where this goal puts them. poses (S, Q): all joints. opening (S,): of the gripper, 0 to 1.
+
+    solved: the step at which the task was solved, None where it was not.
+    """
+
+    model: Any
+    poses: np.ndarray
+    hand: np.ndarray
+    opening: np.ndarray
+    solved: int | None
+
+
+def play(task: str, seed: int) -> Play:
+    """Lets the expert play one goal, which the seed draws, until `_AFTER` steps after the solution. The same seed gives the same play."""
+    env, expert = _environment(task, seed)
+    seen, _ = env.reset()
+    poses, hand, opening, solved = [], [], [], None
+    for step in range(LONGEST):
+        poses.append(env.data.qpos.copy())
+        hand.append(env.tcp_center.copy())
+        opening.append(float(seen[3]))
+        if solved is not None and step >= solved + _AFTER:
+            break
+        seen, _, _, _, info = env.step(_action(expert, seen))
+        if solved is None and info["success"]:
+            solved = step + 1
+    return Play(env.model, np.array(poses), np.array(hand), np.array(opening), solved)
+
+
+def _action(expert, seen: np.ndarray) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "constant(s) may be too high", at every step of some experts
+        return np.clip(expert.get_action(seen), -1, 1)
+
+
+def _environment(task: str, seed: int):
+    from metaworld.env_dict import ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE as environments
+    from metaworld.policies import ENV_POLICY_MAP as experts
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return environments[f"{task}-v3-goal-observable"](seed=seed), experts[f"{task}-v3"]()
