@@ -220,6 +220,8 @@ class Coordinated(nn.Module):
         )
         self.last_cma = CrossModelAttention(other, one, heads_of[1], **options) if reverse else None
         self.fusion = ScoreFusion(masked.num_classes, fusion, fuse, per_class)
+        self.options = {"reverse": reverse, "heads": heads, **options, "head_drop": head_drop, "fusion": fusion, "fuse": fuse,
+                        "per_class": per_class, "frames": frames, "frozen": frozen}  # fmt: skip
         self._set_dropout(head_drop)
         self._freeze()
         self.train(
@@ -260,6 +262,12 @@ class Coordinated(nn.Module):
         """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters); per-class fusion weights too."""
         inner = (("masked", self.masked), ("multimodal", self.multimodal))
         return {"fusion.weight"} | {f"{under}.{name}" for under, m in inner for name in m.no_weight_decay()}
+
+    @property
+    def config(self) -> dict:
+        """What `weights.load` cannot read off the shapes; saved beside the weights."""
+        joined = {"placement": [list(pair) for pair in self.placement], **self.options}
+        return {"masked": self.masked.config, "multimodal": self.multimodal.config, "coordinated": joined}
 
     # ---- clips
 

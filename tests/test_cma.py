@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ivcore import weights
 from ivcore.cma import Coordinated, CrossModelAttention, ScoreFusion, _spread, even_placement, observe_all
 from ivcore.encoders.recompute import set_recompute
 from ivcore.encoders.uniformerv2 import UniFormerV2
@@ -304,6 +305,19 @@ def test_intermediates_are_what_the_model_computes(clips):
     assert torch.allclose(torch.stack(seen["gates"]), torch.tensor(0.5).tanh().expand(4, 2))
     features = torch.cat((seen["masked_features"][0], seen["multimodal_features"][0]), dim=1)
     assert torch.allclose(features, m.features(clips), atol=1e-5)
+
+
+def test_a_saved_model_loads_as_a_whole(clips, tmp_path):
+    m = coordinated(gate=0.4, placement=((1, 0),), fusion="raw", fuse="logits", per_class=True).eval()
+    torch.nn.init.normal_(m.fusion.weight)
+    file = save_weights(m, tmp_path / "m.safetensors", m.config)
+    loaded = weights.load(file)
+    assert torch.equal(loaded(clips).fused, m(clips).fused) and loaded.config == m.config
+    assert {n for n, p in loaded.named_parameters() if p.requires_grad} == {
+        n for n in m.state_dict() if is_trained(n)
+    }
+    with pytest.raises(weights.WeightsError, match="config lacks masked, multimodal, coordinated"):
+        weights.from_official(m.state_dict())
 
 
 def test_cma_of_the_papers_pair_has_seventy_million_parameters():

@@ -15,7 +15,7 @@ from os import PathLike
 
 from torch import Tensor, nn
 
-from ivcore.weights import clip, uniformerv2, video_text, videomae
+from ivcore.weights import clip, coordinated, uniformerv2, video_text, videomae
 from ivcore.weights.accounting import WeightsError, listed
 from ivcore.weights.hub import locate
 from ivcore.weights.reading import read, unwrap
@@ -24,6 +24,7 @@ __all__ = ["WeightsError", "from_official", "load"]
 
 # (recognises the keys, builds the module); the first that recognises a checkpoint builds it
 LAYOUTS = (
+    (coordinated.is_coordinated, coordinated.coordinated),
     (video_text.is_video_text, video_text.video_text),
     (video_text.is_caption_decoder, video_text.caption_decoder),
     (clip.is_clip, clip.clip),
