@@ -1,4 +1,4 @@
-"""The `iv` command: run, list, params, board, models, doctor.
+"""The `iv` command: run, list, params, board, models, data, doctor.
 
 Exit status: 0 done (or done already), 1 a cell failed or the notebook did not finish, 2 an error in what was asked for,
 124 time-out, 130 Ctrl-C, 137 dead kernel, 143 SIGTERM.
@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     models.add_argument("name", nargs="?", help="only models whose name contains this")
     models.set_defaults(command=_models)
+    _add_data(commands)
     doctor = commands.add_parser(
         "doctor", help="what is installed and usable here, and what to type for the rest"
     )
@@ -66,6 +67,29 @@ def _add_run(commands) -> None:
     parser.add_argument("--dry", action="store_true", help="show what would run, and run nothing")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up on a run after this long")
     parser.set_defaults(command=_run)
+
+
+def _add_data(commands) -> None:
+    parser = commands.add_parser("data", help="make a dataset: Meta-World rendered, or the moving shapes")
+    sets = parser.add_subparsers(title="datasets", required=True, metavar="NAME")
+    metaworld = sets.add_parser(
+        "metaworld", help="50 robot tasks; needs `make sim`; goes on where it was stopped"
+    )
+    metaworld.add_argument("--episodes", type=int, default=12, metavar="N", help="of each task (12)")
+    metaworld.add_argument("--size", type=int, default=64, metavar="PIXELS", help="width and height (64)")
+    metaworld.add_argument("--frames", type=int, default=32, metavar="N", help="of each episode (32)")
+    metaworld.add_argument("--seed", type=int, default=0, metavar="N", help="of goals and looks (0)")
+    metaworld.add_argument("--tasks", metavar="A,B", help="only these, such as door-open,door-close")
+    metaworld.set_defaults(command=_data_metaworld)
+    shapes = sets.add_parser("shapes", help="the moving shapes of preset tiny")
+    shapes.add_argument("--size", type=int, default=64, metavar="PIXELS", help="width and height (64)")
+    shapes.add_argument("--parts", default="clips", metavar="A,B", help="such as clips,captions,qa (clips)")
+    shapes.set_defaults(command=_data_shapes)
+    for each in (metaworld, shapes):
+        each.add_argument("--workers", type=int, metavar="N", help="processes (one for each core)")
+    metaworld.add_argument(
+        "--out", metavar="FOLDER", help="where to (a folder in the cache, which is printed)"
+    )
 
 
 def _overrides(given: list[str]) -> dict[str, str]:
@@ -178,6 +202,26 @@ def _models(options) -> None:
     if not wanted:
         raise UserError(f"no model has {options.name!r} in its name: {', '.join(model_cards.names())}")
     print(model_cards.table(list(model_cards.cards(wanted))))
+
+
+def _data_metaworld(options) -> None:
+    from ivcore.data import metaworld
+
+    fields = {field: getattr(options, field) for field in ("episodes", "size", "frames", "seed")}
+    if options.tasks is not None:
+        fields["tasks"] = tuple(name.strip() for name in options.tasks.split(","))
+    config = metaworld.MetaWorld(**fields)
+    folder = metaworld.build(config, workers=options.workers, folder=options.out)
+    print("  ".join(f"{name} {value}" for name, value in metaworld.summary(config, folder).items()))
+    print(paths.short(folder))
+
+
+def _data_shapes(options) -> None:
+    from ivcore.data import shapes
+
+    parts = tuple(name.strip() for name in options.parts.split(","))
+    folder = shapes.build(shapes.Shapes(size=options.size, parts=parts), workers=options.workers)
+    print(paths.short(folder))
 
 
 def _doctor(options) -> None:
