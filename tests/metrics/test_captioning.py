@@ -64,6 +64,10 @@ def test_repeating_a_word_and_saying_more_does_not_pay():
         assert repeated[key] < plain[key] and longer[key] < plain[key]
 
 
+def test_a_word_counts_as_often_as_one_reference_has_it_not_all_of_them_together():
+    assert captioning(["ring ring"], [["a ring", "the ring"]])["bleu1"] == 0.5
+
+
 def test_one_sentence_for_every_clip_has_no_cider_beyond_its_own_clip():
     same = captioning([FIRST[0]] * 3, REFERENCES)
     assert same["exact_match"] == pytest.approx(1 / 3)

@@ -148,6 +148,13 @@ def test_more_sentences_than_clips_may_stand_in_any_order():
     assert video_to_text(similarity, torch.tensor([1, 0, 1])).above.tolist() == [0, 0]
 
 
+def test_the_published_median_of_several_sentences_is_the_lower_of_the_middle_two():
+    similarity = torch.tensor([[9.0, 1, 1, 9], [0, 5, 5, 0]])
+    owner = torch.tensor([0, 0, 1, 1])
+    assert retrieval(similarity, owner)["t2v_median_rank"] == 1.5
+    assert retrieval(similarity, owner, rule="published")["t2v_median_rank"] == 1
+
+
 def test_order_accuracy_counts_ties_half():
     own, other = torch.tensor([1.0, 0, 2, 3]), torch.tensor([0.0, 1, 2, 1])
     assert order_accuracy(own, other) == 0.625
