@@ -1,36 +1,28 @@
 """Captioned videos and images for video-language training: from memory for small sets, from files for large ones. Both feed `Batches`.
 
 What an item shows, and which of its captions is taken, is a pure function of (seed, epoch, index), so a resumed run sees what an
-uninterrupted one would; both sources show the same for the same videos. Frames are whole by default: a crop would cut off the very
-movement that a caption tells of. Images are clips of one frame; with num_frames=1 videos give images too, one random frame each.
+uninterrupted one would. Frames are whole by default: a crop would cut off the very movement that a caption tells of. Images are clips of
+one frame; with num_frames=1 videos give images too, one random frame each.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
 
+from ivcore.data.clips import Clips
+from ivcore.data.framing import WHOLE, Framing
 from ivcore.data.texts import Captions
 from ivcore.errors import ParameterError
-from ivcore.video import augment, sampling
-
-WHOLE = (1.0,)  # as `scales`: the middle square, nothing random
-
-
-def sampler(frames: str, num_frames: int) -> Callable:
-    """Frame indices from a frame count: "sparse" (one of each of num_frames equal parts) or "uniform" (evenly spaced with both ends)."""
-    kinds = {"sparse": sampling.sparse, "uniform": sampling.uniform}
-    if frames not in kinds:
-        raise ParameterError(f"frames={frames!r}: must be one of {', '.join(kinds)}")
-    return partial(kinds[frames], num_frames=num_frames)
+from ivcore.video import augment
+from ivcore.video.images import is_image, read_image
 
 
 class FromMemory:
     """Decoded videos -> batches dict(video uint8 (B, T, size, size, 3), ids int64 (B, L), text list, same int64 (B,), index int64 (B,), path list).
 
-    columns: what `data.decoded.load` gives. captions: a tuple for each of their rows. `same` is equal where two samples have the same
-    captions, which a contrastive loss must not push apart. `index` is the row. random=False gives the middle frames and first captions.
-    scales: of MultiScaleCrop; the default takes the whole frame.
+    columns: what `data.decoded.load` gives. captions: a tuple for each of their rows; rows without a caption are left out. `same` is
+    equal where two samples have the same captions, which a contrastive loss must not push apart. `index` is the row.
+    random=False: the middle frames and the first caption. Frames and scales: see `Framing`. counts: see `texts.Captions`.
     """
 
     def __init__(
@@ -49,26 +41,19 @@ class FromMemory:
     ):
         if len(captions) != len(columns["video"]):
             raise ParameterError(f"captions: {len(captions)} given for {len(columns['video'])} videos")
-        self.columns, self.size, self.seed = columns, size, seed
-        self.scales, self.random = tuple(scales), random
-        self.sampler = sampler(frames, num_frames)
-        self.drawn = random and frames == "sparse"
+        self.columns, self.seed = columns, seed
+        self.framing = Framing(num_frames, size, frames, scales, random)
         self.captions = Captions(captions, tokenizer, list(columns["path"]), run_dir)
+        self.counts = self.captions.counts
         self._ids: dict = {}
 
     def __len__(self) -> int:
         return len(self.captions)
 
-    @property
-    def counts(self) -> dict:
-        """See `texts.Captions`."""
-        return self.captions.counts
-
     def batch(self, indices: np.ndarray, epoch: int) -> dict:
         import torch
 
-        key = (self.seed, epoch)
-        chosen = [self.captions.choose(i, *((*key, i) if self.random else ())) for i in indices.tolist()]
+        chosen = [self._chosen(index, epoch) for index in indices.tolist()]
         rows = self.captions.kept[indices]
         return {
             "video": self._video(rows, indices, epoch),
@@ -79,16 +64,91 @@ class FromMemory:
             "path": [self.columns["path"][row] for row in rows],
         }
 
+    def _chosen(self, index: int, epoch: int) -> str:
+        return self.captions.choose(index, *((self.seed, epoch, index) if self.framing.random else ()))
+
     def _video(self, rows: np.ndarray, indices: np.ndarray, epoch: int):
         length = self.columns["video"].shape[1]
-        key = (self.seed, epoch)
-        options = [{"rng": np.random.default_rng((*key, i))} if self.drawn else {} for i in indices.tolist()]
-        frames = np.stack([self.sampler(length, **option) for option in options])
+        rngs = [np.random.default_rng((self.seed, epoch, index)) for index in indices.tolist()]
+        frames = np.stack([self.framing.indices(length, rng) for rng in rngs])
         video = self.columns["video"][rows[:, None], frames]
-        rng = np.random.default_rng([*key, *indices[:4].tolist()])
-        return augment.multi_scale_crop_batch(video, self.size, rng, self.scales)
+        rng = np.random.default_rng([self.seed, epoch, *indices[:4].tolist()])
+        return augment.multi_scale_crop_batch(video, self.framing.size, rng, self.framing.scales)
 
     def _tokens(self, text: str):
         if text not in self._ids:
             self._ids[text] = self.captions.ids(text)[0]
         return self._ids[text]
+
+
+class FromFiles:
+    """Items dict(video uint8 (T, size, size, 3), ids int64 (L,), text, same int, index int, path), decoded when asked for.
+
+    records have `.path`, of a video or an image, and `.captions`, and maybe `.start` and `.end` in seconds. Files that cannot be read
+    are passed over as in `Clips`, whose max_bad and run_dir these are; the caption is always that of the record shown, `index`.
+    Frames and scales: see `Framing`. counts: see `texts.Captions`.
+    """
+
+    def __init__(
+        self,
+        records: Sequence,
+        tokenizer,
+        *,
+        num_frames: int,
+        size: int,
+        seed: int,
+        frames: str = "sparse",
+        scales: Sequence[float] = WHOLE,
+        random: bool = True,
+        max_bad: int | None = None,
+        run_dir=None,
+    ):
+        records = list(records)
+        framing = Framing(num_frames, size, frames, scales, random)
+        every = [record.captions for record in records]
+        self.captions = Captions(every, tokenizer, [record.path for record in records], run_dir)
+        self.counts = self.captions.counts
+        kept = [records[i] for i in self.captions.kept]
+        self.clips = _FramedClips(kept, framing, seed, max_bad, run_dir)
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def __getitem__(self, index: int) -> dict:
+        return self.item(index)
+
+    def item(self, index: int, epoch: int = 0) -> dict:
+        """The clip and a caption of one sample in one epoch."""
+        clip = self.clips.item(index, epoch)
+        place, random = clip["index"], self.clips.framing.random
+        text = self.captions.choose(place, *((self.clips.seed, epoch, index) if random else ()))
+        return {
+            "video": clip["video"],
+            "ids": self.captions.ids(text)[0],
+            "text": text,
+            "same": int(self.captions.same[place]),
+            "index": int(self.captions.kept[place]),
+            "path": clip["path"],
+        }
+
+
+class _FramedClips(Clips):
+    """Clips of videos and of images."""
+
+    def __init__(self, records, framing: Framing, seed: int, max_bad: int | None, run_dir):
+        super().__init__(
+            records,
+            framing.sampler,
+            framing.short_side,
+            seed=seed,
+            random=framing.random,
+            transform=framing.crop,
+            max_bad=max_bad,
+            run_dir=run_dir,
+        )
+        self.framing = framing
+
+    def _video(self, record, rng: np.random.Generator) -> np.ndarray:
+        if not is_image(record.path):
+            return super()._video(record, rng)
+        return self.framing.crop(self.framing.still(read_image(record.path, self.size)), rng)

@@ -8,9 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivcore.data import captioned, texts
+from ivcore.data import captioned, decoded, formats, texts
+from ivcore.data.batches import Batches
+from ivcore.data.mp4 import write_video
 from ivcore.encoders.tokenizer import Tokenizer
-from ivcore.errors import ParameterError, UserError
+from ivcore.errors import FormatError, ParameterError, UserError, VideoError
+from ivcore.video import images, in_memory
+from ivcore.video.reader import read_clip
 
 LONG = " ".join(["running"] * 500)
 
@@ -164,3 +168,167 @@ class TestFromMemory:
             captioned.FromMemory(columns, [("a",)], tokenizer, num_frames=1, size=16, seed=0)
         with pytest.raises(ParameterError, match="frames='dense': must be one of sparse, uniform"):
             source(columns, tokenizer, frames="dense")
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory):
+    """Films 0 to 4 as mp4 files, and 7 as a picture."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("media")
+    for n in range(5):
+        write_video(folder / f"{n}.mp4", film(n, size=32), 8)
+    Image.fromarray(film(7, size=32)[3]).save(folder / "picture.png")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("IVCORE_CACHE", str(tmp_path / "cache"))
+
+
+def listed(folder, captions=CAPTIONS):
+    return [formats.CaptionedVideo(str(n), str(folder / f"{n}.mp4"), said) for n, said in enumerate(captions)]
+
+
+class TestFromFiles:
+    def test_the_same_as_from_memory(self, media, tokenizer):
+        records, options = listed(media), {"num_frames": 4, "size": 16, "seed": 3}
+        columns = decoded.load(records, 16)
+        memory = captioned.FromMemory(columns, [r.captions for r in records], tokenizer, **options)
+        files = captioned.FromFiles(records, tokenizer, **options)
+        for step in (0, 1, 7):
+            a, b = (Batches(s, 4, seed=5, shuffle=False).fetch(step) for s in (memory, files))
+            assert list(a) == list(b) and a["text"] == b["text"] and a["path"] == b["path"]
+            assert all(torch.equal(a[name], b[name]) for name in ("video", "ids", "same", "index"))
+        assert files.counts == memory.counts == {"read": 5, "empty": 1, "not_utf8": 0, "cut": 0}
+
+    def test_a_bad_video_is_replaced_with_its_caption(self, media, tokenizer, tmp_path):
+        (tmp_path / "1.mp4").write_bytes(b"not a video")
+        records = [r if r.id != "1" else formats.CaptionedVideo("1", str(tmp_path / "1.mp4"), ("x",)) for r in listed(media)]  # fmt: skip
+        made = captioned.FromFiles(records, tokenizer, num_frames=2, size=16, seed=0, run_dir=tmp_path)
+        item = made.item(1, 0)
+        assert item["index"] == 3 and item["text"] in CAPTIONS[3]
+        assert shown(item["video"][None])[0] == [3]
+        assert "1.mp4" in (tmp_path / "bad_videos.jsonl").read_text()
+
+    def test_pictures_are_clips_of_one_frame(self, media, tokenizer):
+        records = [formats.CaptionedVideo("p", str(media / "picture.png"), ("a picture",))]
+        for count in (1, 3):
+            item = captioned.FromFiles(records, tokenizer, num_frames=count, size=16, seed=0)[0]
+            assert item["video"].shape == (count, 16, 16, 3)
+            assert shown(item["video"][None])[0] == [7] and (shown(item["video"][None])[1] == 3).all()
+
+    def test_a_part_of_one_frame_does_not_stop_it(self, media, tokenizer):
+        record = formats.CaptionedSegment("1", str(media / "1.mp4"), ("a",), None, 0.5, 0.6)  # frame 4 alone
+        item = captioned.FromFiles([record], tokenizer, num_frames=4, size=16, seed=0).item(0, 1)
+        assert (shown(item["video"][None])[1] == 4).all()
+
+    def test_crops(self, media, tokenizer):
+        made = captioned.FromFiles(listed(media), tokenizer, num_frames=2, size=16, seed=0, scales=(1, 0.5))
+        assert made[0]["video"].shape == (2, 16, 16, 3) and made.clips.size == 32
+        with pytest.raises(ParameterError, match=r"scales=\(0,\): must be one or more numbers in \(0, 1\]"):
+            captioned.FromFiles(listed(media), tokenizer, num_frames=2, size=16, seed=0, scales=(0,))
+
+
+class TestPictures:
+    def test_size_and_orientation(self, tmp_path):
+        from PIL import Image
+
+        pixels = np.zeros((20, 40, 3), np.uint8)
+        pixels[:, :20] = 255
+        exif = Image.Exif()
+        exif[0x0112] = 6  # to be turned a quarter clockwise
+        Image.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif, quality=95)
+        found = images.read_image(tmp_path / "a.jpg", 10)
+        assert found.shape == (1, 20, 10, 3) and found[0, :8].min() > 240 and found[0, 12:].max() < 15
+
+    def test_anything_else_is_a_video_error(self, media, tmp_path):
+        data = (media / "picture.png").read_bytes()
+        for bad in (b"", b"text", data[: len(data) // 2], (media / "0.mp4").read_bytes()):
+            (tmp_path / "b.png").write_bytes(bad)
+            with pytest.raises(VideoError, match=r"b\.png: not a picture"):
+                images.read_image(tmp_path / "b.png", 8)
+        with pytest.raises(VideoError, match=r"absent\.png"):
+            images.read_image(tmp_path / "absent.png")
+
+
+@pytest.mark.parametrize("memory_files", [True, False])
+def test_a_video_in_memory_reads_like_its_file(media, monkeypatch, memory_files):
+    if not memory_files:
+        monkeypatch.delattr("os.memfd_create", raising=False)
+    with in_memory.as_file((media / "2.mp4").read_bytes()) as path:
+        assert np.array_equal(read_clip(path, [3, 1], 16), read_clip(media / "2.mp4", [3, 1], 16))
+
+
+class TestTables:
+    def test_webvid(self, tmp_path):
+        text = "videoid,contentUrl,duration,page_dir,name\n21,https://x/21.mp4,PT10S,001_050,A dog\n7,u,d,,\n"
+        (tmp_path / "w.csv").write_text(text)
+        first, second = formats.read_caption_csv(tmp_path / "w.csv", "/data")
+        assert first == formats.CaptionedVideo("21", "/data/001_050/21.mp4", ("A dog",))
+        assert second == formats.CaptionedVideo("7", "/data/7.mp4", ("",))
+
+    def test_captions_of_one_file_come_together(self, tmp_path):
+        (tmp_path / "a.csv").write_text('path,caption\nx.mp4,one\ny.png,"two, three"\nx.mp4,four\n')
+        found = formats.read_captions(tmp_path / "a.csv")
+        assert [(r.id, r.captions) for r in found] == [("x", ("one", "four")), ("y", ("two, three",))]
+        assert found[0].path == str(tmp_path / "x.mp4")
+
+    def test_bytes_that_are_not_utf8_reach_the_counts(self, tmp_path, tokenizer):
+        (tmp_path / "a.csv").write_bytes(b"path,caption\nx.mp4,un caf\xe9\ny.mp4,caf\xc3\xa9\n")
+        (tmp_path / "a.json").write_bytes(b'[{"path": "x.mp4", "caption": "un caf\xe9"}]')
+        records = formats.read_captions(tmp_path / "a.csv") + formats.read_captions(tmp_path / "a.json")
+        made = texts.Captions([r.captions for r in records], tokenizer)
+        assert made.texts == [("un café",), ("café",), ("un café",)] and made.counts["not_utf8"] == 2
+
+    def test_json_in_every_form(self, tmp_path):
+        rows = [{"video": "x.mp4", "caption": "a"}, {"image": "y.png", "captions": ["b", "c"], "id": 5}]
+        (tmp_path / "a.json").write_text(json.dumps(rows))
+        (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+        found = formats.read_captions(tmp_path / "a.json")
+        assert found == formats.read_captions(tmp_path / "a.jsonl")
+        assert found[1] == formats.CaptionedVideo("5", str(tmp_path / "y.png"), ("b", "c"))
+        formats.write_msrvtt_json(tmp_path / "m.json", found)
+        assert [r.captions for r in formats.read_captions(tmp_path / "m.json")] == [("a",), ("b", "c")]
+
+    def test_parts(self, tmp_path):
+        (tmp_path / "a.csv").write_text(
+            "path,caption,start,end\nx.mp4,a,0,1.5\nx.mp4,b,1.5,3\nx.mp4,c,0,1.5\n"
+        )
+        found = formats.read_caption_csv(tmp_path / "a.csv")
+        assert [(r.captions, r.start, r.end) for r in found] == [(("a", "c"), 0.0, 1.5), (("b",), 1.5, 3.0)]
+        (tmp_path / "b.json").write_text('[{"path": "x", "caption": "a"},\n {"path": "x", "caption": "a", "start": 2, "end": 1}]')  # fmt: skip
+        with pytest.raises(FormatError, match=r"b.json:2: expected seconds start < end, found '2, 1'"):
+            formats.read_caption_json(tmp_path / "b.json")
+
+    @pytest.mark.parametrize(
+        "name, text, line, expected",
+        [
+            ("a.csv", "path,label\nx,1\n", 1, "a header with path and caption"),
+            ("a.csv", "path,caption\nx,a\ny\n", 3, r"expected 2 columns \(path,caption\), found 1"),
+            ("a.csv", "path,caption\n,a\n", 2, "no empty path"),
+            ("a.json", '[{"path": "x"}]', 1, r"\[0\]: expected the key 'caption'"),
+            ("a.json", '[{"path": "x",\n "caption": 3}]', 2, "expected text, found 3"),
+            ("a.jsonl", '{"caption": "a"}', 1, "expected the key 'path'"),
+        ],
+    )
+    def test_refusals(self, tmp_path, name, text, line, expected):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(FormatError, match=f"{name}:{line}: .*{expected}"):
+            formats.read_captions(tmp_path / name)
+
+    @given(st.lists(st.tuples(st.from_regex(r"[a-z0-9]{1,9}", fullmatch=True), st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r\0")), min_size=1, max_size=3)), min_size=1, max_size=4, unique_by=lambda row: row[0]))  # fmt: skip
+    def test_there_and_back(self, tmp_path_factory, rows):
+        folder = tmp_path_factory.mktemp("t")
+        records = [formats.CaptionedVideo(n, str(folder / f"{n}.mp4"), tuple(said)) for n, said in rows]
+        formats.write_caption_csv(folder / "a.csv", records)
+        formats.write_caption_json(folder / "a.json", records)
+        assert formats.read_captions(folder / "a.csv") == formats.read_captions(folder / "a.json") == records
+
+    def test_splits(self):
+        videos = [formats.CaptionedVideo(n, f"/{n}.mp4", ("a", "b")) for n in "xyz"]
+        rows = [formats.SplitRow("z"), formats.SplitRow("x", "only this")]
+        assert [r.captions for r in formats.in_split(videos, rows)] == [("a", "b"), ("only this",)]
+        with pytest.raises(FormatError, match="split:2: expected a listed video_id, found 'w'"):
+            formats.in_split(videos, [formats.SplitRow("w")])

@@ -349,7 +349,11 @@ MALFORMED = [  # kind, content, line, part of the message
     ("choice_jsonl", CHOICE + "\n" + CHOICE.replace("2}", "5}"), 2, "an answer from 0"),
     ("lsmdc_choice", f"{LSMDC}\ta\tb\tc\td\te\t0\n", 1, "answer from 1 to 5"),
     ("ucf_classes", "1 A\n3 B\n", 2, "`2 ClassName`"),
+    ("caption_csv", "path,label\nx,1\n", 1, "a header with path and caption"),
+    ("caption_json", '[{"path": "x",\n "caption": 3}]', 2, "expected text, found 3"),
+    ("captions", '[{"path": "x"}]', 1, "expected the key 'caption'"),
 ]
+LENIENT = {"caption_csv", "caption_json", "captions"}  # their captions are read in whatever encoding they have
 
 
 @pytest.mark.parametrize(("kind", "content", "line", "message"), MALFORMED)
@@ -372,6 +376,8 @@ class TestEveryKind:
             formats.check(kind, file(b"\0\0\0\x20ftypisom" + bytes(5000)))
 
     def test_latin_1_text(self, file, kind):
+        if kind in LENIENT:
+            pytest.skip("read and counted")
         with pytest.raises(FormatError, match="expected UTF-8 text, found the byte 0xe9") as caught:
             formats.check(kind, file(b"ok.mp4 0\nb.mp4 0\ncaf\xe9.mp4 1\n"))
         assert caught.value.line == 3

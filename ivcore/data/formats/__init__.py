@@ -18,6 +18,15 @@ from ivcore.data.formats.ava import (
     write_ava_excluded,
     write_ava_predictions,
 )
+from ivcore.data.formats.caption_tables import (
+    CaptionedSegment,
+    in_split,
+    read_caption_csv,
+    read_caption_json,
+    read_captions,
+    write_caption_csv,
+    write_caption_json,
+)
 from ivcore.data.formats.captions import (
     CaptionedVideo,
     ClipSentence,
@@ -104,6 +113,9 @@ READERS = {
     "ava_actions": read_ava_actions,
     "msrvtt_json": read_msrvtt_json,
     "msrvtt_csv": read_msrvtt_csv,
+    "caption_csv": read_caption_csv,
+    "caption_json": read_caption_json,
+    "captions": read_captions,
     "lsmdc_table": read_lsmdc_table,
     "qa": read_qa,
     "ans2label": read_ans2label,

@@ -17,8 +17,11 @@ def found(value) -> str:
     return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
-def read_text(path) -> str:
-    """The file as text with "\\n" line ends and without byte order mark; anything but UTF-8 text is a FormatError."""
+def read_text(path, errors: str = "strict") -> str:
+    """The file as text with "\\n" line ends and without byte order mark.
+
+    Anything but UTF-8 text is a FormatError, unless `errors` is another of Python's ways with undecodable bytes.
+    """
     try:
         with open(path, "rb") as file:
             data = file.read(4096)
@@ -28,7 +31,7 @@ def read_text(path) -> str:
     except OSError as error:
         raise FormatError(path, None, f"cannot be read: {error.strerror or error}") from None
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig", errors)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise FormatError(
@@ -37,10 +40,10 @@ def read_text(path) -> str:
     return re.sub("\r\n?", "\n", text) if "\r" in text else text
 
 
-def numbered_lines(path) -> Iterator[tuple[int, str]]:
+def numbered_lines(path, errors: str = "strict") -> Iterator[tuple[int, str]]:
     """(line number from 1, line without surrounding blanks) of every line that is not blank; an empty file is an error."""
     empty = True
-    for number, line in enumerate(read_text(path).split("\n"), 1):
+    for number, line in enumerate(read_text(path, errors).split("\n"), 1):
         if line := line.strip():
             empty = False
             yield number, line

@@ -77,14 +77,14 @@ class Node:
         return value
 
 
-def read_json(path) -> Node:
+def read_json(path, errors: str = "strict") -> Node:
     """The file as a tree. Not JSON, NaN, or a key given twice (the first would be lost in silence): FormatError."""
-    return _parse(Document(str(path), read_text(path)))
+    return _parse(Document(str(path), read_text(path, errors)))
 
 
-def read_json_lines(path) -> Iterator[Node]:
+def read_json_lines(path, errors: str = "strict") -> Iterator[Node]:
     """One tree for each line that is not blank."""
-    for number, line in numbered_lines(path):
+    for number, line in numbered_lines(path, errors):
         yield _parse(Document(str(path), line, number))
 
 

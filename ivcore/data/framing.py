@@ -1,0 +1,68 @@
+"""Which frames and which part of them a training clip of a video-language stage shows, whatever the video comes from."""
+
+import inspect
+import math
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+
+from ivcore.errors import ParameterError
+from ivcore.video import augment, sampling
+
+WHOLE = (1.0,)  # as `scales`: the middle square, nothing random
+_FRAMES = {"sparse": sampling.sparse, "uniform": sampling.uniform}
+
+
+@dataclass(frozen=True)
+class Framing:
+    """frames: "sparse", one of each of `num_frames` equal parts, or "uniform", evenly spaced with both ends.
+
+    scales: of MultiScaleCrop to `size` pixels; the default takes the middle square after a short-side resize. random=False: the middle
+    frame of each part, and no other crop than that square.
+    """
+
+    num_frames: int
+    size: int
+    frames: str = "sparse"
+    scales: tuple[float, ...] = WHOLE
+    random: bool = True
+
+    def __post_init__(self):
+        if self.frames not in _FRAMES:
+            raise ParameterError(f"frames={self.frames!r}: must be one of {', '.join(_FRAMES)}")
+        object.__setattr__(self, "scales", tuple(self.scales) if self.random else WHOLE)
+        for name in ("num_frames", "size"):
+            if (value := getattr(self, name)) < 1 or int(value) != value:
+                raise ParameterError(f"{name}={value!r}: must be a whole number, at least 1")
+        if not self.scales or not all(0 < scale <= 1 for scale in self.scales):
+            raise ParameterError(f"scales={self.scales!r}: must be one or more numbers in (0, 1]")
+
+    @cached_property
+    def sampler(self):
+        """Frame indices from a frame count, and from a generator `rng` where they are random."""
+        return partial(_FRAMES[self.frames], num_frames=self.num_frames)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the frames are drawn at random."""
+        return self.random and "rng" in inspect.signature(self.sampler).parameters
+
+    @property
+    def short_side(self) -> int:
+        """To which videos are decoded: no crop is then enlarged."""
+        return math.ceil(self.size / min(self.scales))
+
+    def indices(self, length: int, rng: np.random.Generator) -> np.ndarray:
+        """Frame indices of a video of `length` frames; `rng` is not touched where nothing is drawn. -> (num_frames,)"""
+        return self.sampler(length, rng=rng) if self.drawn else self.sampler(length)
+
+    def crop(self, video: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """uint8 (T, H, W, 3) -> (T, size, size, 3)"""
+        if self.scales == WHOLE:
+            return augment.centre_crop(video, self.size)
+        return augment.multi_scale_crop(video, self.size, rng, self.scales)
+
+    def still(self, image: np.ndarray) -> np.ndarray:
+        """A picture (1, H, W, 3) as a clip: shown `num_frames` times."""
+        return np.repeat(image, self.num_frames, axis=0)

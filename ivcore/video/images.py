@@ -1,0 +1,35 @@
+"""Still pictures as videos of one frame, for training on images and videos alike."""
+
+import os
+
+import numpy as np
+
+from ivcore.errors import VideoError
+from ivcore.video.resize import resize, target_size
+
+SUFFIXES = ("jpg", "jpeg", "png", "webp", "bmp")
+
+
+def is_image(path) -> bool:
+    """By its suffix."""
+    return os.fspath(path).rpartition(".")[2].lower() in SUFFIXES
+
+
+def read_image(source, size=None, name=None) -> np.ndarray:
+    """A path or open file -> uint8 (1, H, W, 3), upright. `size` as in VideoReader; `name` is what an error calls it.
+
+    Raises VideoError for whatever is not a whole picture.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(source) as image:
+            if (
+                size is not None
+            ):  # JPEG decodes to a half, a quarter or an eighth at once; no smaller than needed
+                image.draft("RGB", target_size(*image.size, size))
+            image = ImageOps.exif_transpose(image).convert("RGB")
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
+        raise VideoError(name or source, f"not a picture ({type(error).__name__}: {error})") from None
+    frames = np.asarray(image)[None]
+    return resize(frames, *target_size(*frames.shape[1:3], size))
