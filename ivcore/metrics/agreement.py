@@ -1,0 +1,119 @@
+"""Where two models are right together, alone or not at all, and which classes gain: the case for fusing them (paper 3.3, 4.2.3).
+
+Scores are (N, K), labels int (N,); of each model only the best class counts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ivcore.errors import ParameterError
+from ivcore.metrics.recognition import confusion
+
+
+@dataclass(frozen=True)
+class ErrorOverlap:
+    """Numbers of clips that both models, only the first, only the second or neither got right.
+
+    same_mistake: of the clips that neither got right, those to which both gave the same wrong answer.
+    """
+
+    both: int
+    only_a: int
+    only_b: int
+    neither: int
+    same_mistake: int
+
+    @property
+    def clips(self) -> int:
+        return self.both + self.only_a + self.only_b + self.neither
+
+    @property
+    def top1_a(self) -> float:
+        return (self.both + self.only_a) / self.clips
+
+    @property
+    def top1_b(self) -> float:
+        return (self.both + self.only_b) / self.clips
+
+    @property
+    def oracle(self) -> float:
+        """Top-1 of whoever always picked the right one of the two answers: the most that choosing between them can reach."""
+        return 1 - self.neither / self.clips
+
+    @property
+    def disagreement(self) -> float:
+        """Share of clips that exactly one of them got right."""
+        return (self.only_a + self.only_b) / self.clips
+
+    @property
+    def kappa(self) -> float:
+        """Cohen's kappa of being right: 1 the same clips, 0 what two independent models of these accuracies would share, below 0 fewer.
+
+        nan where there is nothing to agree on: each model always, or never, right.
+        """
+        chance = self.top1_a * self.top1_b + (1 - self.top1_a) * (1 - self.top1_b)
+        return _ratio(1 - self.disagreement - chance, 1 - chance)
+
+    @property
+    def yule_q(self) -> float:
+        """Yule's Q: from -1 (never right together, or never wrong together) over 0 (independent) to 1; nan where undefined."""
+        together, apart = self.both * self.neither, self.only_a * self.only_b
+        return _ratio(together - apart, together + apart)
+
+
+def _ratio(over: float, under: float) -> float:
+    return over / under if abs(under) > 1e-12 else math.nan
+
+
+def error_overlap(scores_a: Tensor, scores_b: Tensor, labels: Tensor) -> ErrorOverlap:
+    """Counts the clips by which of the two models got them right."""
+    if scores_a.shape != scores_b.shape or labels.shape != scores_a.shape[:1] or not len(labels):
+        shapes = tuple(scores_a.shape), tuple(scores_b.shape), tuple(labels.shape)
+        raise ParameterError(f"scores {shapes[0]} and {shapes[1]}, labels {shapes[2]}: do not fit together")
+    answer_a, answer_b = scores_a.argmax(-1), scores_b.argmax(-1)
+    right_a, right_b = answer_a == labels, answer_b == labels
+    only_a, only_b, neither = right_a & ~right_b, right_b & ~right_a, ~right_a & ~right_b
+    parts = (right_a & right_b, only_a, only_b, neither, neither & (answer_a == answer_b))
+    return ErrorOverlap(*(int(part.sum()) for part in parts))
+
+
+@dataclass(frozen=True)
+class ClassGain:
+    """One class: its clips, each model's share of them that is right, and what the second gains over the first."""
+
+    name: str
+    clips: int
+    accuracy_a: float
+    accuracy_b: float
+
+    @property
+    def gain(self) -> float:
+        return self.accuracy_b - self.accuracy_a
+
+
+def class_gains(scores_a: Tensor, scores_b: Tensor, labels: Tensor, names: Sequence[str]) -> list[ClassGain]:
+    """A row for every class that occurs, the greatest gain first (of equal gains by name)."""
+    if len(names) != scores_a.shape[-1] or scores_a.shape != scores_b.shape:
+        shapes = tuple(scores_a.shape), tuple(scores_b.shape)
+        raise ParameterError(f"names: {len(names)} do not fit scores {shapes[0]} and {shapes[1]}")
+    tables = [confusion(scores, labels) for scores in (scores_a, scores_b)]
+    clips = tables[0].sum(1)
+    rows = []
+    for row in clips.nonzero()[:, 0].tolist():
+        right = [int(table[row, row]) / int(clips[row]) for table in tables]
+        rows.append(ClassGain(names[row], int(clips[row]), *right))
+    return sorted(rows, key=lambda gain: (-gain.gain, gain.name))
+
+
+def accuracy_of(scores: Tensor, labels: Tensor, classes: Sequence[int]) -> float:
+    """Top-1, among all classes, of the clips whose label is one of `classes`: of the motion classes, say. ParameterError if none is."""
+    chosen = torch.isin(labels, torch.tensor(list(classes), dtype=labels.dtype, device=labels.device))
+    if not chosen.any():
+        raise ParameterError(f"classes: no clip belongs to any of the {len(classes)}")
+    return (scores[chosen].argmax(-1) == labels[chosen]).double().mean().item()
