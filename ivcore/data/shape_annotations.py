@@ -3,11 +3,12 @@
 What is said about a clip comes from its scene, which is made again from its seed; the video files are not read.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from ivcore.data import formats, scenes, shape_questions, shape_timelines, shapes
 
-_CAPTION_STYLES = 5
+_TEMPLATES = 3  # of the full sentence; two shorter ones follow, as people say more or less about a clip
 
 
 def write(part: str, config: shapes.Shapes, folder: Path) -> None:
@@ -67,21 +68,35 @@ def _open_set(config: shapes.Shapes, folder: Path) -> None:
 
 
 def _captions(config: shapes.Shapes, folder: Path) -> None:
-    """Five sentences a clip. A test split has every sentence once, or a query would have several right answers."""
-    videos, rows = [], {"train": [], "val": {}, "test": {}}
+    """Five sentences a clip. A test split has every full sentence once, or a query would have several right answers.
+
+    msrvtt_reversed.json says of the same clips, sentence by sentence, what they show when played backwards; clips of actions that
+    are their own reversal are not in it.
+    """
+    videos, backwards, rows = [], [], {"train": [], "val": {}, "test": {}}
     for video in shapes.clips(config):
         scene = video.shots[0].scene(config)
-        captions = tuple(scene.caption(style) for style in range(_CAPTION_STYLES))
         split = "validate" if video.split == "val" else video.split
-        videos.append(formats.CaptionedVideo(video.id, str(folder / video.file), captions, split))
+        said = formats.CaptionedVideo(video.id, str(folder / video.file), _sentences(scene), split)
+        videos.append(said)
+        if scene.reversed().action != scene.action:
+            backwards.append(replace(said, captions=_sentences(scene.reversed())))
         if video.split == "train":
             rows["train"].append(formats.SplitRow(video.id))
         else:
-            rows[video.split].setdefault(captions[0], formats.SplitRow(video.id, captions[0]))
+            rows[video.split].setdefault(said.captions[0], formats.SplitRow(video.id, said.captions[0]))
     formats.write_msrvtt_json(folder / "msrvtt.json", videos)
+    formats.write_msrvtt_json(folder / "msrvtt_reversed.json", backwards)
     formats.write_msrvtt_csv(folder / "msrvtt_train.csv", rows["train"])
     for split in ("val", "test"):
         formats.write_msrvtt_csv(folder / f"msrvtt_{split}.csv", rows[split].values())
+
+
+def _sentences(scene: scenes.Scene) -> tuple[str, ...]:
+    """Full sentences, then without textures, then by shape alone and of the first thing only."""
+    plain = replace(scene, objects=tuple(replace(thing, texture="plain") for thing in scene.objects))
+    brief = scenes.ACTIONS[scene.action].phrase.format(f"a {scene.objects[0].shape}", "something")
+    return (*(scene.caption(style) for style in range(_TEMPLATES)), plain.caption(), brief)
 
 
 _PARTS = {

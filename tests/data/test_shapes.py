@@ -267,7 +267,8 @@ class TestAnnotations:
     def test_captions(self, folder):
         videos = formats.read_msrvtt_json(folder / "msrvtt.json", folder / "videos")
         assert [v.id for v in videos] == [v.id for v in shapes.clips(SMALL)]
-        assert all(len(set(v.captions)) == 5 and os.path.exists(v.path) for v in videos)
+        assert all(len(v.captions) == 5 and os.path.exists(v.path) for v in videos)
+        assert len({v.captions for v in videos}) > 0.8 * len(videos)
         test = formats.read_msrvtt_csv(folder / "msrvtt_test.csv")
         assert len({row.sentence for row in test}) == len(test) > 0.8 * SMALL.test
         of = {v.id: v for v in videos}
@@ -288,16 +289,16 @@ class TestAnnotations:
 
     def test_multiple_choice_has_the_reversed_action_among_the_options(self, folder):
         choices = formats.read_choice_jsonl(folder / "choice_test.jsonl", folder / "videos")
-        captions = {v.id: v.captions for v in formats.read_msrvtt_json(folder / "msrvtt.json")}
         clips = {video.id: video for video in shapes.clips(SMALL)}
         assert len(choices) == SMALL.test
         for choice in choices:
             scene = clips[choice.clip].shots[0].scene(SMALL)
             reversed_captions = {scene.reversed().caption(style) for style in range(5)}
             assert len(set(choice.options)) == 5
-            assert choice.options[choice.answer] in captions[choice.clip]
+            captions = {scene.caption(style) for style in range(5)}
+            assert choice.options[choice.answer] in captions
             assert reversed_captions & set(choice.options)
-            assert len(set(captions[choice.clip]) & set(choice.options)) == 1
+            assert len(captions & set(choice.options)) == 1
         assert len({choice.answer for choice in choices}) == 5
 
     def test_multiple_choice_exists_for_a_single_pair_of_actions(self, tmp_path):

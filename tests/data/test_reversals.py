@@ -1,0 +1,83 @@
+"""Clips shown backwards join a batch with captions that say so; captioned sets of the embedded data and of files."""
+
+import numpy as np
+import pytest
+import torch
+
+from ivcore.data import captioned, decoded, formats
+from ivcore.data.captioned_set import captioned_set
+from ivcore.data.reversals import WithReversals
+from ivcore.encoders.tokenizer import Tokenizer
+from ivcore.errors import FormatError, ParameterError
+
+SMALL = {"train": 30, "val": 0, "test": 30, "size": 16, "frames": 4, "name": "reversals"}
+
+
+@pytest.fixture(scope="module")
+def train_set():
+    return captioned_set("train", **SMALL)
+
+
+@pytest.fixture(scope="module")
+def source(train_set):
+    columns = decoded.load(train_set.records, 16)
+    tokenizer = Tokenizer.for_texts(train_set.sentences, 32)
+    return captioned.FromMemory(columns, train_set.captions, tokenizer, num_frames=4, size=16, seed=0)
+
+
+def test_a_reversal_is_the_same_clip_backwards_with_the_caption_that_says_so(train_set, source):
+    plain, mixed = (
+        s.batch(np.arange(20), 3) for s in (source, WithReversals(source, train_set.backwards, 0.5))
+    )
+    able = [i for i in range(10) if train_set.backwards[i]]
+    assert 5 < len(able) <= 10
+    for slot, i in zip(range(10, 20), able):
+        assert torch.equal(mixed["video"][slot], plain["video"][i].flip(0))
+        forwards = train_set.captions[i].index(plain["text"][i])
+        assert mixed["text"][slot] == train_set.backwards[i][forwards] != plain["text"][i]
+        assert torch.equal(mixed["ids"][slot], source.captions.ids(mixed["text"][slot])[0])
+        assert mixed["same"][slot] != plain["same"][i] and mixed["index"][slot] == i
+    for name in ("video", "ids", "same", "index"):
+        assert torch.equal(mixed[name][:10], plain[name][:10])
+        assert torch.equal(mixed[name][10 + len(able) :], plain[name][10 + len(able) :])
+
+
+def test_a_batch_is_a_pure_function_of_indices_and_epoch(train_set, source):
+    mixed = WithReversals(source, train_set.backwards, 0.3)
+    first, again, other = (mixed.batch(np.arange(12), epoch) for epoch in (0, 0, 1))
+    assert torch.equal(first["video"], again["video"]) and first["text"] == again["text"]
+    assert first["text"] != other["text"] and len(mixed) == len(source)
+
+
+def test_the_share_is_checked(train_set, source):
+    with pytest.raises(ParameterError, match=r"share=0.6: must be in \[0, 0.5\]"):
+        WithReversals(source, train_set.backwards, 0.6)
+
+
+def test_sentences_say_less_and_less(train_set):
+    for full, here, clip, plain, brief in train_set.captions:
+        assert here == f"here {full}" and clip == f"in this clip {full}"
+        assert len(brief.split()) <= len(plain.split()) + 1 and len(plain.split()) <= len(full.split())
+        assert not {"striped", "checkered", "two-tone"} & set(plain.split())
+
+
+def test_test_queries_are_unique_and_both_directions_are_among_them():
+    test_set = captioned_set("test", **SMALL)
+    assert len(set(test_set.queries)) == len(test_set) > 20
+    turned = [texts[0] for texts in test_set.backwards if texts]
+    assert sum(text in test_set.queries for text in turned) > len(turned) // 2
+    for query, captions in zip(test_set.queries, test_set.captions):
+        assert captions[0] == query
+
+
+def test_a_users_own_files(tmp_path):
+    videos = [formats.CaptionedVideo(n, str(tmp_path / f"{n}.mp4"), (f"{n} falls", "it falls")) for n in "ab"]
+    formats.write_msrvtt_json(tmp_path / "all.json", videos)
+    formats.write_msrvtt_csv(tmp_path / "test.csv", [formats.SplitRow("b", "b falls")])
+    mine = captioned_set("test", str(tmp_path / "all.json"), str(tmp_path / "test.csv"))
+    assert (mine.queries, mine.captions, mine.backwards) == (["b falls"], [("b falls", "it falls")], [()])
+    assert mine.source == "all.json" and mine.records[0].path == str(tmp_path / "b.mp4")
+    assert captioned_set("train", str(tmp_path / "all.json")).queries == ["a falls", "b falls"]
+    formats.write_msrvtt_csv(tmp_path / "bad.csv", [formats.SplitRow("c")])
+    with pytest.raises(FormatError, match="expected a listed video_id, found 'c'"):
+        captioned_set("test", str(tmp_path / "all.json"), str(tmp_path / "bad.csv"))
