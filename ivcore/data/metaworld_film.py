@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ivcore.data.metaworld_look import Look
+from ivcore.data.metaworld_look import Look, project
 from ivcore.data.metaworld_tasks import COLOURS, TASKS
 
+ROBOT = "base"
 GRIPPER = "right_hand"  # the body from the wrist on
 _DRAWN = 3  # groups of geometry from here on are only for collisions
 _PLACED = ("body_pos", "body_quat", "geom_pos", "geom_quat", "geom_rgba")  # what a reset changes in a model
@@ -25,12 +26,16 @@ class Film:
         self.task, self.size = TASKS[task], size
         self.model = copy.copy(model)
         self.model.vis.quality.shadowsize = 0  # shadows double the cost of a frame
-        self.model.vis.quality.offsamples = 4
+        self.model.vis.quality.offsamples = (
+            0  # smoothed by drawing twice as large, which in software is faster
+        )
+        self.model.vis.global_.offwidth = self.model.vis.global_.offheight = 2 * size
         self.data = mujoco.MjData(self.model)
         self.original = copy.copy(self.model)
-        self.renderer = mujoco.Renderer(self.model, size, size)
+        self.renderer = mujoco.Renderer(self.model, 2 * size, 2 * size)
         self.options = mujoco.MjvOption()
         self.options.sitegroup[:] = 0  # goal markers would tell the task
+        self.robot = self._visible(ROBOT)
         self.gripper = self._visible(GRIPPER)
         self.things = [self._visible(body) for body in self.task.bodies]
 
@@ -80,9 +85,10 @@ class Film:
         frames = np.empty((len(poses), self.size, self.size, 3), np.uint8)
         for frame, pose in zip(frames, poses):
             self._pose(pose)
+            self._hide_unseen(look)
             self.renderer.update_scene(self.data, camera, self.options)
             self.renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0  # as dear as everything else
-            frame[:] = self.renderer.render()
+            frame[:] = _halved(self.renderer.render())
         return frames
 
     def _pose(self, pose: np.ndarray) -> None:
@@ -92,6 +98,13 @@ class Film:
         mujoco.mj_kinematics(self.model, self.data)
         mujoco.mj_comPos(self.model, self.data)
         mujoco.mj_camlight(self.model, self.data)
+
+    def _hide_unseen(self, look: Look) -> None:
+        """Does not draw parts of the robot outside the picture: most of its triangles are in the shoulder, and seldom seen."""
+        places = project(look, self._corners(self.robot).reshape(-1, 8, 3))
+        beyond = (places < 0).all(1) | (places > 1).all(1) | np.isnan(places).all(1)
+        shown = self.original.geom_rgba[self.robot, 3] * ~beyond.any(-1)
+        self.model.geom_rgba[self.robot, 3] = shown
 
     def outlines(self, poses: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         """Corners of the boxes around each piece of geometry, (T, 8 pieces, 3) in the world: of the gripper, and of each thing."""
@@ -109,6 +122,13 @@ class Film:
         local = middle[:, None] + signs * half[:, None]
         world = np.einsum("gij,gkj->gki", turned, local) + self.data.geom_xpos[numbers][:, None]
         return world.reshape(-1, 3)
+
+
+def _halved(picture: np.ndarray) -> np.ndarray:
+    """uint8 (2 H, 2 W, 3) -> (H, W, 3), the rounded mean of every four pixels."""
+    height, width, _ = picture.shape
+    quarters = picture.reshape(height // 2, 2, width // 2, 2, 3).astype(np.uint16)
+    return ((quarters.sum((1, 3)) + 2) // 4).astype(np.uint8)
 
 
 def gap(hand: np.ndarray, outlines: Sequence[np.ndarray]) -> np.ndarray:
