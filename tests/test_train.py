@@ -386,3 +386,17 @@ def test_without_files_the_items_are_named(tmp_path):
     batches = Batches(InMemory(x=torch.zeros(SIZE, 6)), BATCH, seed=2)
     with pytest.raises(UserError, match=rf"The batch: items {batches.indices(0)[0]}, "):
         train(network(), lambda m, b, g: (m(b["x"]).sum() * float("inf"), {}), batches, recipe(), tmp_path)
+
+
+def test_speed_counts_the_clips_that_were_there(tmp_path, monkeypatch):
+    """Batches may differ in size, as those of videos and images do; a collated pair of columns is not two clips."""
+    clock = iter(range(10**6))
+    monkeypatch.setattr("ivcore.train.time.monotonic", lambda: float(next(clock)))
+    source = InMemory(x=torch.zeros(20, 6))
+    batches = Batches(source, BATCH, drop_last=False)  # 8, 8, 4
+    even = Batches(source, BATCH)
+    uneven, full = (
+        train(network(), calm, b, recipe(steps=3, log_every=3), tmp_path / str(len(b))).last("clips_per_s")
+        for b in (batches, even)
+    )
+    assert uneven == pytest.approx(full * 20 / 24, rel=0.01)

@@ -29,6 +29,10 @@ class Alternate:
         videos, images = self.ratio
         return -(-len(self.videos) * (videos + images) // videos)
 
+    def share(self, rank: int, world: int) -> "Alternate":
+        """The same turns, of which rank `rank` of `world` gets its part of each batch."""
+        return Alternate(self.videos.share(rank, world), self.images.share(rank, world), self.ratio)
+
     def turn(self, step: int) -> tuple[Batches, int]:
         """Whose turn it is at a step, and which of its own steps that is."""
         videos, images = self.ratio

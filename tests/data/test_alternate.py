@@ -114,3 +114,12 @@ def test_other_data_are_another_run(tmp_path):
 def test_a_bad_ratio(both, ratio):
     with pytest.raises(ParameterError, match="ratio="):
         Alternate(both.videos, both.images, ratio)
+
+
+def test_ranks_share_the_batches_of_both_kinds():
+    whole = Alternate(some(12, 4, 4), some(40, 1, 6), (2, 1))
+    parts = [whole.share(rank, 2) for rank in range(2)]
+    for step, batch in enumerate(whole.iter_from(0, 9)):
+        joined = torch.cat([part.fetch(step)["number"] for part in parts])
+        assert torch.equal(joined, batch["number"])
+    assert parts[1].identity() == whole.identity()
