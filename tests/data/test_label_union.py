@@ -28,7 +28,7 @@ A = LabelSet(
 )
 B = LabelSet(
     "b",
-    train=clips(("b/t1.mp4", 0), ("b/v1.mp4", 1), ("b/x1.mp4", 1), ("b/t4.mp4", 1)),
+    train=clips(("b/t1.mp4", 0), ("b/v1.mp4", 1), ("b/x1.mp4", 1), ("b/t2.mp4", 0), ("b/t4.mp4", 1)),
     val=clips(("b/t3.mp4", 0), ("b/v1.mp4", 0)),
     class_names=["slide-right", "grow"],
 )
@@ -42,7 +42,7 @@ def test_by_hand():
     assert union.val == clips(("a/v1.mp4", 0), ("b/t3.mp4", 1))
     a, b = union.counts["a"], union.counts["b"]
     assert (a["read"], a["leaked"], a["repeated"], a["kept"]) == (3, 1, 0, 2)
-    assert (b["read"], b["leaked"], b["repeated"], b["relabelled"], b["kept"]) == (4, 2, 1, 1, 1)
+    assert (b["read"], b["leaked"], b["repeated"], b["relabelled"], b["kept"]) == (5, 2, 2, 1, 1)
     assert (a["classes"], a["new_classes"], b["classes"], b["new_classes"]) == (2, 2, 2, 1)
     assert (b["val_read"], b["val_repeated"], b["val_kept"]) == (2, 1, 1)
 
