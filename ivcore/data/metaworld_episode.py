@@ -44,13 +44,14 @@ def _film_for(task: str, model, size: int, film: Film | None) -> Film:
 
 
 def _shoot(config: MetaWorld, episode: Episode, played: Play, film: Film) -> tuple[np.ndarray, dict]:
-    look = metaworld_look.draw((config.seed, list(TASKS).index(episode.task), episode.number))
+    seed = (config.seed, list(TASKS).index(episode.task), episode.number)
+    look = metaworld_look.draw(seed, (played.hand.min(0) + played.hand.max(0)) / 2)
     steps = np.linspace(0, len(played.poses) - 1, config.frames).round().astype(int)
     film.dress(played.model, look)
     frames = film.shoot(played.poses[steps], look)
     gripper, things = film.outlines(played.poses[steps])
     away = gap(played.hand[steps], things)
-    moves = metaworld_phases.motion(things, away)
+    moves = metaworld_phases.motion(things)
     phases = metaworld_phases.segments(away, played.opening[steps], moves)
     shown = {"gripper": gripper} | dict(zip(film.task.bodies, things))
     known = {

@@ -6,6 +6,7 @@ import numpy as np
 
 from ivcore.data.metaworld_tasks import COLOURS
 
+_TABLE = np.array([0, 0.67, 0.13])
 FIELD_OF_VIEW = 45.0  # degrees from top to bottom, the simulator's own
 
 
@@ -28,8 +29,11 @@ class Look:
     colour: str
 
 
-def draw(seed: tuple[int, ...]) -> Look:
-    """One look a seed. The camera stands beside the robot's shoulder and moves by some 25 degrees to each side."""
+def draw(seed: tuple[int, ...], middle=_TABLE) -> Look:
+    """One look a seed. The camera stands beside the robot's shoulder, some 25 degrees to each side, and looks where the hand will be.
+
+    middle: of the hand's path; the default is where most of them are.
+    """
     rng = np.random.default_rng(seed)
     brightness = rng.uniform(0.55, 1.05)
     warmth = rng.uniform(-0.15, 0.15) * np.array([1.0, 0.0, -1.0])
@@ -37,7 +41,7 @@ def draw(seed: tuple[int, ...]) -> Look:
         azimuth=135 + rng.uniform(-25, 25),
         elevation=-33 + rng.uniform(-8, 8),
         distance=rng.uniform(0.88, 1.08),
-        target=tuple(np.array([0, 0.67, 0.13]) + rng.uniform(-0.05, 0.05, 3)),
+        target=tuple((0.3 * _TABLE + 0.7 * np.asarray(middle) + rng.uniform(-0.05, 0.05, 3)).tolist()),
         ambient=brightness * rng.uniform(0.35, 0.55),
         diffuse=brightness * rng.uniform(0.2, 0.45),
         lamps=tuple(tuple(brightness * rng.uniform(0.05, 0.6) * (1 + warmth)) for _ in range(3)),

@@ -7,7 +7,7 @@ import numpy as np
 PHASES = ("reach", "grasp", "move")
 _NEAR = 0.04  # metres between fingers and thing
 _CLOSES = 0.05  # of the gripper's opening, 1 = wide open
-_STILL = 0.006  # metres: what moves by less does not move, it settles
+_STILL = 0.006  # metres: what moves by less stands still
 _SHARE = 0.08  # of the whole way: what counts as having set off, or as not yet there
 
 
@@ -16,20 +16,14 @@ def way(points: np.ndarray, start: int) -> np.ndarray:
     return np.linalg.norm(points - points[start], axis=-1).mean(-1)
 
 
-def motion(bodies: Sequence[np.ndarray], gap: np.ndarray) -> tuple[int, int] | None:
-    """The frames [start, stop) in which any of the bodies moves, each points (T, K, 3); None if all stay where they are.
-
-    gap (T,): metres from the fingers to the nearest of them. What moves before the fingers are near only settles on the table.
-    """
-    near = _first(gap < _NEAR, 0)
-    gone = np.max([way(points, near) for points in bodies], axis=0)
+def motion(bodies: Sequence[np.ndarray]) -> tuple[int, int] | None:
+    """The frames [start, stop) in which any of the bodies moves, each points (T, K, 3); None if all stay where they are."""
+    gone = np.max([way(points, 0) for points in bodies], axis=0)
     left = np.max([way(points, -1) for points in bodies], axis=0)
-    most = gone[near:].max()
-    if most < _STILL:
+    if gone.max() < _STILL:
         return None
-    least = max(_STILL / 2, _SHARE * most)
-    start = near + _first(gone[near:] > least, 0)
-    last = len(left) - 1 - _first(left[::-1] > least, 0)
+    least = max(_STILL / 2, _SHARE * gone.max())
+    start, last = _first(gone > least, 0), len(left) - 1 - _first(left[::-1] > least, 0)
     return max(start - 1, 0), min(max(last + 2, start + 1), len(gone))
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-LONGEST = 450  # steps, of the 500 that the simulator allows
+LONGEST = 250  # steps, of the 500 that the simulator allows; who takes longer mostly hovers
+_BEFORE = 20  # steps in which the robot waits until things that the reset dropped lie still; not shown
+_WAIT = np.array([0.0, 0.0, 0.0, -1.0])  # stay, and open the gripper
 _AFTER = 12  # steps shown after the task is solved
 
 
@@ -27,7 +29,9 @@ class Play:
 def play(task: str, seed: int) -> Play:
     """Lets the expert play one goal, which the seed draws, until `_AFTER` steps after the solution. The same seed gives the same play."""
     env, expert = _environment(task, seed)
-    seen, _ = env.reset()
+    env.reset()
+    for _ in range(_BEFORE):
+        seen = env.step(_WAIT)[0]
     poses, hand, opening, solved = [], [], [], None
     for step in range(LONGEST):
         poses.append(env.data.qpos.copy())
