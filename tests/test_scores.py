@@ -93,6 +93,20 @@ def test_uniformerv2s_meter(cases, close, how, kind):
         assert f"{100 * top_k(scores, torch.tensor(case['labels']), k):.2f}" == expected[f"top{k}"]
 
 
+def test_a_maximum_over_views_starts_at_0():
+    logits = torch.tensor([[[-2.0, 0.5], [-1.0, 0.25]]])
+    assert uniformerv2_meter(logits, "max", softmax=False).tolist() == [[0.0, 0.5]]
+
+
+def test_views_are_pooled_by_the_clips_names():
+    names, labels = ["a", "b", "c"], torch.tensor([0, 1, 0])
+    logits = torch.randn(3, 2)
+    order = [1, 2, 0]  # not its own inverse
+    first = ViewScores(names, labels, torch.arange(3), logits)
+    other = ViewScores([names[n] for n in order], labels[order], torch.arange(3), logits[order])
+    assert torch.allclose(pool([first, other]).scores, merge(first).scores, atol=1e-12)
+
+
 @quick
 @given(
     st.integers(1, 6),

@@ -91,6 +91,15 @@ def test_batches_estimate_the_whole():
     assert torch.equal(running.value(), cka_matrix([x], [y], batch=50))
 
 
+def test_batches_of_different_sizes_add_up_their_unbiased_estimates():
+    x, y = features(0, 16), features(1, 16, 5) + features(0, 16)[:, :5]
+    running, parts = MinibatchCKA(), (slice(0, 5), slice(5, 16))
+    for part in parts:
+        running.update([x[part]], [y[part]])
+    xy, xx, yy = (sum(hsic(a[part], b[part]) for part in parts) for a, b in ((x, y), (x, x), (y, y)))
+    assert running.value().item() == pytest.approx((xy / (xx * yy).sqrt()).item())
+
+
 def test_layers_against_layers_and_tokens_are_flattened():
     xs = [features(seed, 12, 6).view(12, 2, 3) for seed in range(3)]
     ys = [features(10, 12, 4), xs[1].flatten(1) * 2]
