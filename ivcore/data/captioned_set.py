@@ -1,9 +1,10 @@
 """The captioned videos of a stage: the user's own files, or the embedded moving shapes where no path is given."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ivcore.data import formats, shapes
+from ivcore.data import captioned, decoded, formats, metaworld, shapes
+from ivcore.data.reversals import WithReversals
 from ivcore.errors import UserError
 
 
@@ -19,6 +20,15 @@ class CaptionedSet:
 
     def __len__(self) -> int:
         return len(self.records)
+
+    def only(self, rows) -> "CaptionedSet":
+        """The records at these rows."""
+        parts = ([column[i] for i in rows] for column in (self.records, self.queries, self.backwards))
+        return CaptionedSet(*parts, self.source)
+
+    def first(self, count: int) -> "CaptionedSet":
+        """The first `count` videos; all of them for 0."""
+        return self.only(range(min(count or len(self), len(self))))
 
     @property
     def captions(self) -> list[tuple[str, ...]]:
@@ -36,16 +46,20 @@ def captioned_set(
     split_csv: str = "",
     reversed_captions: str = "",
     root: str = "",
+    source: str = "shapes",
     **embedded,
 ) -> CaptionedSet:
     """Videos of `captions` (any file of `formats.read_captions`), those of `split_csv` (MSR-VTT) only where it is given, or else of the embedded
-    `split` (train, val or test). reversed_captions: a file like `captions`. `embedded` are fields of `shapes.Shapes`.
+    `split` (train, val or test) of `source`, shapes or metaworld. reversed_captions: a file like `captions`. `embedded` are fields of
+    `shapes.Shapes` or `metaworld.MetaWorld`.
 
     Raises FormatError for a malformed file, UserError where no video is left.
     """
-    source = Path(captions).name if captions else "moving shapes"
+    named = (
+        Path(captions).name if captions else {"shapes": "moving shapes", "metaworld": "Meta-World"}[source]
+    )
     if not captions:
-        folder = shapes.build(shapes.Shapes(parts=("clips", "captions"), **embedded))
+        folder = _embedded(source, embedded)
         captions, root = str(folder / "msrvtt.json"), str(folder / "videos")
         split_csv, reversed_captions = (
             str(folder / f"msrvtt_{split}.csv"),
@@ -59,8 +73,44 @@ def captioned_set(
     listed, backwards = {v.id: v for v in videos}, _backwards(reversed_captions, root)
     records = [listed[row.video_id] for row in rows]
     queries = [row.sentence or next(iter(record.captions), "") for row, record in zip(rows, records)]
-    return CaptionedSet(records, queries, [backwards.get(r.id, ()) for r in records], source)
+    return CaptionedSet(records, queries, [backwards.get(r.id, ()) for r in records], named)
+
+
+def _embedded(source: str, fields: dict) -> Path:
+    if source == "metaworld":
+        return metaworld.build(metaworld.MetaWorld(**fields))
+    return shapes.build(shapes.Shapes(parts=("clips", "captions"), **fields))
 
 
 def _backwards(file: str, root: str) -> dict[str, tuple[str, ...]]:
     return {v.id: v.captions for v in formats.read_captions(file, root or None)} if file else {}
+
+
+def training_clips(
+    videos: CaptionedSet, tokenizer, *, in_memory: bool, reversals: float = 0.0, run_dir=None, **framing
+):
+    """A source of captioned clips for `Batches`: decoded once and kept, or file by file. `reversals`: see `WithReversals`.
+
+    `framing` are num_frames, size, seed, … of `captioned.FromMemory`. The source's `counts` say what became of the captions.
+    """
+    if in_memory:
+        columns = decoded.load(videos.records, framing["size"], run_dir=run_dir)
+        videos = videos.only(columns["index"])
+        source = captioned.FromMemory(columns, videos.captions, tokenizer, run_dir=run_dir, **framing)
+    else:
+        source = captioned.FromFiles(videos.records, tokenizer, run_dir=run_dir, **framing)
+    return (
+        WithReversals(source, videos.backwards, reversals) if reversals and any(videos.backwards) else source
+    )
+
+
+def held_out_clips(videos: CaptionedSet, tokenizer, *, in_memory: bool, num_frames: int, size: int):
+    """(source of clips with their queries, nothing random; the videos that it shows, in its order)."""
+    plain = {"num_frames": num_frames, "size": size, "seed": 0, "random": False}
+    if not in_memory:
+        records = [replace(r, captions=(q,)) for r, q in zip(videos.records, videos.queries)]
+        source = captioned.FromFiles(records, tokenizer, **plain)
+        return source, videos.only(source.captions.kept)
+    columns = decoded.load(videos.records, size, num_frames)  # mirrored about the middle, see there
+    videos = videos.only(columns["index"])
+    return captioned.FromMemory(columns, [(q,) for q in videos.queries], tokenizer, **plain), videos

@@ -11,12 +11,12 @@ from ivcore.errors import ParameterError
 from ivcore.video import augment, sampling
 
 WHOLE = (1.0,)  # as `scales`: the middle square, nothing random
-_FRAMES = {"sparse": sampling.sparse, "uniform": sampling.uniform}
+_FRAMES = {"sparse": sampling.sparse, "even": sampling.even, "uniform": sampling.uniform}
 
 
 @dataclass(frozen=True)
 class Framing:
-    """frames: "sparse", one of each of `num_frames` equal parts, or "uniform", evenly spaced with both ends.
+    """frames: "sparse", one of each of `num_frames` equal parts; "even", the same place of every part; or "uniform", evenly spaced with both ends.
 
     scales: of MultiScaleCrop to `size` pixels; the default takes the middle square after a short-side resize. random=False: the middle
     frame of each part, and no other crop than that square.

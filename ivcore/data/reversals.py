@@ -15,7 +15,7 @@ from ivcore.errors import ParameterError
 class WithReversals:
     """A source like `captioned.FromMemory` in whose batches up to a `share` of the clips are reversals of the first ones.
 
-    backwards: for each row of the source's columns the captions of the reversed clip, in the order of its captions; empty where there are none.
+    backwards: for each row of the source's columns the captions of the reversed clip; empty where there are none.
     Batches keep their size: the last clips make room.
     """
 
@@ -30,28 +30,36 @@ class WithReversals:
     def __len__(self) -> int:
         return len(self.source)
 
+    @property
+    def counts(self) -> dict:
+        return self.source.counts
+
     def batch(self, indices: np.ndarray, epoch: int) -> dict:
-        batch = self.source.batch(indices, epoch)
+        batch = self._forwards(indices, epoch)
         kept = len(indices) - int(self.share * len(indices))
         chosen = [i for i, row in enumerate(batch["index"][:kept].tolist()) if self.backwards[row]]
         for slot, i in zip(range(kept, len(indices)), chosen):
             self._reverse(batch, i, slot)
         return batch
 
+    def _forwards(self, indices: np.ndarray, epoch: int) -> dict:
+        if hasattr(self.source, "batch"):
+            return self.source.batch(indices, epoch)
+        from torch.utils.data import default_collate
+
+        return default_collate([self.source.item(int(i), epoch) for i in indices])
+
     def _reverse(self, batch: dict, i: int, slot: int) -> None:
-        """Put the reversal of clip i into a slot."""
-        row = int(batch["index"][i])
-        text = self._said(row, batch["text"][i])
+        """Put the reversal of clip i into a slot. Both say what they show in their first sentence, the fullest, so that little else fits them."""
+        row, captions = int(batch["index"][i]), self.source.captions
+        self._say(batch, i, captions.texts[int(np.searchsorted(captions.kept, row))][0])
+        self._say(batch, slot, self.backwards[row][0])
         batch["video"][slot] = batch["video"][i].flip(0)
-        batch["ids"][slot], batch["text"][slot] = self._tokens(text), text
         batch["same"][slot], batch["index"][slot] = self.same[row], row
         batch["path"][slot] = batch["path"][i]
 
-    def _said(self, row: int, text: str) -> str:
-        """What says backwards what `text` says forwards."""
-        captions, backwards = self.source.captions, self.backwards[row]
-        forwards = captions.texts[int(np.searchsorted(captions.kept, row))]
-        return backwards[min(forwards.index(text), len(backwards) - 1)]
+    def _say(self, batch: dict, slot: int, text: str) -> None:
+        batch["ids"][slot], batch["text"][slot] = self._tokens(text), text
 
     def _tokens(self, text: str):
         if text not in self._ids:

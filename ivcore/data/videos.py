@@ -40,3 +40,15 @@ def _class_names(csv: Path, records: list) -> list[str]:
     listed = csv.with_name("classes.txt")
     names = formats.read_class_names(listed) if listed.exists() else []
     return names if len(names) >= count else [str(label) for label in range(count)]
+
+
+def zero_shot_set(csv: str = "", root: str = "", **embedded) -> VideoSet:
+    """Videos of classes that training never named; without `csv` the embedded (shape, action) pairs that no other split shows.
+
+    `classes` may hold more than occur: the embedded ones are all pairs.
+    """
+    if csv:
+        return video_set("zero_shot", csv, root)
+    folder = shapes.build(shapes.Shapes(parts=("zero_shot",), **embedded))
+    names = formats.read_class_names(folder / "zero_shot_classes.txt")
+    return VideoSet(as_records(str(folder / "zero_shot.csv")), names, "moving shapes")

@@ -17,6 +17,7 @@ from ivcore import torchvision_ops  # noqa: F401  (must precede timm)
 
 from timm.layers import DropPath  # isort: skip
 
+from ivcore.encoders import small_grid
 from ivcore.encoders.clip import Attention, FeedForward
 from ivcore.encoders.intermediates import Seen, answer, note, start
 from ivcore.encoders.normalisation import HALF, normalise
@@ -212,10 +213,12 @@ class Stages(nn.Module):
 
     def _with_positions(self, x: Tensor, embedding: nn.Conv3d, grid: tuple[int, int]) -> Tensor:
         """Dynamic position embedding: a depthwise 3x3x3 convolution of the patch tokens, added to them."""
-        volume = rearrange(x[:, :, 1:], "b t (h w) d -> b d t h w", h=grid[0])
-        return torch.cat(
-            (x[:, :, :1], x[:, :, 1:] + rearrange(embedding(volume), "b d t h w -> b t (h w) d")), dim=2
-        )
+        patches, space = x[:, :, 1:], (x.shape[1], *grid)
+        if small_grid.fits(x, space):
+            added = small_grid.depthwise(patches.flatten(1, 2), space, embedding.weight, embedding.bias)
+            return torch.cat((x[:, :, :1], patches + added.view(patches.shape)), dim=2)
+        added = embedding(rearrange(patches, "b t (h w) d -> b d t h w", h=grid[0]))
+        return torch.cat((x[:, :, :1], patches + rearrange(added, "b d t h w -> b t (h w) d")), dim=2)
 
     def fuse(self, query: Tensor, classes: Tensor) -> Tensor:
         """Query token (B, D), class tokens averaged over time (B, D) -> feature (B, D)."""

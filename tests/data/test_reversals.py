@@ -33,12 +33,14 @@ def test_a_reversal_is_the_same_clip_backwards_with_the_caption_that_says_so(tra
     assert 5 < len(able) <= 10
     for slot, i in zip(range(10, 20), able):
         assert torch.equal(mixed["video"][slot], plain["video"][i].flip(0))
-        forwards = train_set.captions[i].index(plain["text"][i])
-        assert mixed["text"][slot] == train_set.backwards[i][forwards] != plain["text"][i]
+        assert (
+            mixed["text"][slot] == train_set.backwards[i][0] != mixed["text"][i] == train_set.captions[i][0]
+        )
         assert torch.equal(mixed["ids"][slot], source.captions.ids(mixed["text"][slot])[0])
         assert mixed["same"][slot] != plain["same"][i] and mixed["index"][slot] == i
-    for name in ("video", "ids", "same", "index"):
+    for name in ("video", "same", "index"):
         assert torch.equal(mixed[name][:10], plain[name][:10])
+    for name in ("video", "ids", "same", "index"):
         assert torch.equal(mixed[name][10 + len(able) :], plain[name][10 + len(able) :])
 
 

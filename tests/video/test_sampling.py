@@ -119,3 +119,19 @@ def test_random_starts_reach_both_ends_and_no_further():
 def test_nonsense_is_refused_by_name(call):
     with pytest.raises(ParameterError, match="at least 1"):
         call()
+
+
+@given(st.integers(1, 200), st.integers(1, 40), st.integers(0, 99))
+def test_even_frames_stand_at_the_same_place_of_every_segment(length, frames, seed):
+    chosen = sampling.even(length, frames, np.random.default_rng(seed))
+    assert (
+        chosen.shape == (frames,) and (np.diff(chosen) >= 0).all() and chosen[0] >= 0 and chosen[-1] < length
+    )
+    if length % frames == 0:
+        assert len(set(np.diff(chosen))) <= 1
+    assert np.array_equal(sampling.even(length, frames), sampling.sparse(length, frames))
+
+
+def test_even_frames_reach_every_place():
+    starts = {int(sampling.even(16, 4, np.random.default_rng(seed))[0]) for seed in range(50)}
+    assert starts == {0, 1, 2, 3}

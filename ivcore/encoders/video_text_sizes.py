@@ -1,0 +1,100 @@
+"""The sizes of the multimodal model, as data, and a model of a size or around a CLIP that is there.
+
+base and large are CLIP's B/16 and L/14 with global blocks in the last four layers (paper 3.2); tiny is this workbook's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from ivcore.encoders.caption_decoder import CaptionDecoder, PlainCaptionDecoder
+from ivcore.encoders.clip import Clip, TextEncoder
+from ivcore.encoders.uniformerv2 import UniFormerV2
+from ivcore.encoders.video_text import VideoTextModel
+from ivcore.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class VideoTextSize:
+    """Image tower, text tower and the common embedding; `image` and `patch` in pixels, `global_layers` counts from the last layer."""
+
+    width: int
+    layers: int
+    heads: int
+    patch: int
+    image: int
+    text_width: int
+    text_layers: int
+    text_heads: int
+    embed: int
+    context: int = 77
+    vocabulary: int = 49408
+    global_layers: int = 4
+
+
+VIDEO_TEXT_SIZES = {
+    "tiny": VideoTextSize(96, 3, 3, 8, 32, 96, 2, 3, 96, context=24, global_layers=3),
+    "base": VideoTextSize(768, 12, 12, 16, 224, 512, 12, 8, 512),
+    "large": VideoTextSize(1024, 24, 16, 14, 224, 768, 12, 12, 768),
+}
+
+
+def video_text_size(name: str, **changes) -> VideoTextSize:
+    """A size by name, with fields changed."""
+    if name not in VIDEO_TEXT_SIZES:
+        raise ParameterError(f"model size: {name!r} is not one of {', '.join(VIDEO_TEXT_SIZES)}")
+    return replace(VIDEO_TEXT_SIZES[name], **changes)
+
+
+def size_of(clip: Clip, **changes) -> VideoTextSize:
+    """The size of a CLIP, read off its shapes."""
+    image, text = clip.visual, clip.text
+    blocks, words = image.transformer.resblocks, text.transformer.resblocks
+    vocabulary, text_width = text.token_embedding.weight.shape
+    width, embed = image.proj.shape
+    heads = blocks[0].attn.heads, words[0].attn.heads
+    size = VideoTextSize(width, len(blocks), heads[0], image.patch, image.image, text_width, len(words), heads[1], embed,
+                         text.context, vocabulary)  # fmt: skip
+    return replace(size, **changes)
+
+
+def video_text_model(
+    size: VideoTextSize, clip: Clip | None = None, decoder: nn.Module | None = None, *, caption_query: bool = False,
+    dropout: float = 0.5,
+) -> VideoTextModel:  # fmt: skip
+    """A multimodal model. With `clip` it starts as that CLIP, to rounding; without, afresh.
+
+    Afresh, positions start as large as patches (CLIP's own start makes them a sixth, and movement is a change of position), and the
+    global blocks start awake. dropout: in the global blocks' MLPs.
+    """
+    if not 0 <= size.global_layers <= size.layers:
+        raise ParameterError(f"global_layers={size.global_layers}: must be in [0, {size.layers}]")
+    vision = UniFormerV2(size.width, size.layers, size.heads, size.patch, size.image, 0,
+                         range(size.layers - size.global_layers, size.layers), mlp_dropout=dropout)  # fmt: skip
+    text = TextEncoder(
+        size.embed, size.text_width, size.text_layers, size.text_heads, size.context, size.vocabulary
+    )
+    model = VideoTextModel(vision, text, size.embed, decoder, caption_query)
+    if clip is not None:
+        return model.load_clip(clip)
+    nn.init.normal_(vision.positional_embedding, std=0.5)
+    vision.transformer.wake()
+    return model
+
+
+def caption_decoder(
+    kind: str, size: VideoTextSize, width: int | None = None, layers: int = 6
+) -> nn.Module | None:
+    """plain: the paper's, `layers` standard layers of `width` and a two-layer MLP (3.2). published: the released code's, of the text tower's
+    width. none: no decoder. Heads are 64 wide, 32 in the tiny size."""
+    width = width or size.text_width
+    heads = max(1, width // 64) if width % 64 == 0 else max(1, width // 32)
+    if kind == "plain":
+        return PlainCaptionDecoder(size.text_width, size.width, width, layers, heads, size.vocabulary)
+    if kind == "published":
+        return CaptionDecoder(size.text_width, size.width, layers, size.text_heads, size.vocabulary)
+    if kind == "none":
+        return None
+    raise ParameterError(f"caption decoder: {kind!r} is not one of plain, published, none")
