@@ -28,6 +28,7 @@ def depthwise(x: Tensor, grid: tuple[int, int, int], weight: Tensor, bias: Tenso
 
 
 @cache
+@torch.inference_mode(False)  # what is kept must serve training too
 def _taps(t: int, h: int, w: int) -> Tensor:
     """int64 (from, to): which of the 27 weights carries one place to another; 27 for none."""
     places = torch.cartesian_prod(torch.arange(t), torch.arange(h), torch.arange(w)).view(-1, 3)

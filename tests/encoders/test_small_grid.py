@@ -23,3 +23,11 @@ def test_equal_to_the_library(grid):
 
 def test_large_grids_are_left_to_the_library():
     assert fits(torch.zeros(1, 64, 4), (4, 4, 4)) and not fits(torch.zeros(1, 1568, 4), (8, 14, 14))
+
+
+def test_training_after_inference():
+    x, weight, bias = torch.randn(1, 6, 2), torch.randn(2, 1, 3, 3, 3, requires_grad=True), torch.zeros(2)
+    with torch.inference_mode():
+        depthwise(x, (3, 1, 2), weight, bias)
+    depthwise(x, (3, 1, 2), weight, bias).sum().backward()
+    assert weight.grad is not None
