@@ -4,15 +4,19 @@
     python benchmarks/coordinated.py --device cuda --size huge --batch 8 --precision bf16 --out result.json
 
 Both sides have the same weights, clips and trained parameters, and get the same gradients. `naive` freezes by leaving the encoders out
-of the optimiser: autograd keeps every activation and computes every gradient. `frozen` is what `ivcore.cma.Coordinated` does; with
-`--recompute` also its variants that compute cheap things or blocks again; `observed` is a step on what `observe_all` has kept. Each
-measurement is a process of its own, so that peak memory is its own; the sides take turns.
+of the optimiser: autograd keeps every activation and computes every gradient. `frozen` is what `ivcore.cma.Coordinated` does (its
+modules compute norms and GELU again in the backward pass); `--recompute` adds variants of it in which the encoders compute such things
+or whole blocks again too; `observed` is a step on what `observe_all` has kept.
+
+Each measurement is a process of its own, so that peak memory is its own; the sides take turns. On the CPU all of them give freed
+memory back at once (the allocator would keep holes between tensors, and count them): the peak is what a step needs.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -29,6 +33,7 @@ PAIRS = {  # VideoMAE size -> UniFormerV2 (width, layers, heads, patch), image
     "huge": ((1024, 24, 16, 14), 224),
 }
 CLASSES = 400
+GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": str(2**20), "MALLOC_TRIM_THRESHOLD_": str(2**20)}  # glibc's allocator
 
 
 def main() -> None:
@@ -41,6 +46,7 @@ def main() -> None:
     for _ in range(args.repeats):
         for side, found in runs.items():
             found.append(_in_a_process(args, side))
+            print(f"{side}: {found[-1]}", file=sys.stderr, flush=True)
     rows = [_best(side, found, args.device) for side, found in runs.items()]
     report = {"size": args.size, "batch": args.batch, "precision": args.precision, "rows": rows}
     report |= {"device": _device_name(args.device), "threads": torch.get_num_threads()}
@@ -56,7 +62,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--precision", default="fp32", choices=PRECISIONS)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--stages", type=int, default=4)
-    parser.add_argument("--recompute", nargs="*", default=["cheap", "blocks"], choices=["cheap", "blocks"])
+    parser.add_argument("--recompute", nargs="*", default=["blocks"], choices=["nothing", "cheap", "blocks"])
     parser.add_argument("--steps", type=int, default=2, help="measured steps, after one to warm up")
     parser.add_argument("--repeats", type=int, default=1, help="processes for each side, taking turns")
     parser.add_argument("--out", help="write the numbers to this JSON file")
@@ -68,7 +74,11 @@ def _in_a_process(args, side: str) -> dict:
     own = [sys.executable, __file__, "--worker", side, "--size", args.size, "--batch", str(args.batch)]
     own += ["--precision", args.precision, "--device", args.device, "--steps", str(args.steps)]
     out = subprocess.run(
-        [*own, "--stages", str(args.stages)], check=True, stdout=subprocess.PIPE, text=True
+        [*own, "--stages", str(args.stages)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | GIVE_BACK,
     ).stdout
     return json.loads(out.splitlines()[-1])
 
@@ -107,7 +117,9 @@ def build_step(args, side: str):
     if side == "naive":
         model.frozen = False
         model.requires_grad_(True)
-    set_recompute(model, side.split()[1] if "again" in side else "nothing")
+        set_recompute(model, "nothing")
+    elif "again" in side:
+        set_recompute(model, side.split()[1])
     observed = model.observe(clips) if side == "observed" else None
     labels = torch.arange(args.batch, device=args.device) % CLASSES
     optimizer = torch.optim.AdamW(trained, lr=5e-5, weight_decay=1e-3, fused=True)

@@ -60,7 +60,8 @@ class CrossModelAttention(nn.Module):
         super().__init__()
         if heads < 1 or width % heads:
             raise ParameterError(f"heads: {heads} does not divide the width {width} of the tokens that ask")
-        self.heads, self.recompute = heads, "nothing"
+        self.heads = heads
+        self.recompute = "cheap"  # norms and GELU of these few modules: little time, and much of what is kept
         self.norm_q, self.norm_kv = nn.LayerNorm(width), nn.LayerNorm(source_width)
         self.q, self.proj = nn.Linear(width, width), nn.Linear(width, width)
         self.k, self.v = nn.Linear(source_width, width), nn.Linear(source_width, width)
