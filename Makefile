@@ -1,4 +1,4 @@
-# make recipe | test | lab | sim | figures | lint | clean. PYTHON picks the interpreter (3.11); TORCH another build of torch,
+# make recipe | ablations | report | test | lab | sim | figures | lint | clean. PYTHON picks the interpreter (3.11); TORCH another build of torch,
 # where the package index has one: make recipe TORCH="torch==2.13.0+cpu" leaves several GB of CUDA libraries out.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TORCH ?=
@@ -13,15 +13,21 @@ VENV_FROM_DEBIAN = { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && ap
   { echo "python3-venv is needed: apt-get install python3-venv"; exit 1; }
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# The recipe, in order: "notebook preset [-p name=value …]", one run between each pair of semicolons.
-RECIPE := 10 tiny; 30 tiny; 30 scratch; 30 single_frame; 90 tiny --force
+# Graphs of runs, as listed in workflow/stages.yaml: make recipe CORES=4, make graph GRAPH=quick, make recipe PROFILE=slurm.
+# ARGS go to snakemake: make recipe ARGS="-n --quiet" only says what would run.
+GRAPH ?= recipe
+PROFILE ?= local
+CORES ?=
+ARGS ?=
 
 # Pictures that the README shows: "notebook/preset:figure", copied from finished runs.
 FIGURES := 10/tiny:reconstructions
 
-.PHONY: help recipe test lab sim figures lint clean
+.PHONY: help recipe ablations graph report test lab sim figures lint clean
 help:
-	@echo "make recipe   pretrain, fine-tune, measure and draw at preset tiny (CPU, minutes), then the leaderboard"
+	@echo "make recipe   every stage at preset tiny (CPU, minutes), in parallel, then the leaderboard and a report"
+	@echo "make ablations   the sweeps of the ablation notebooks, the same way"
+	@echo "make report   all finished runs as one page: outputs/report/index.html"
 	@echo "make test     all tests, every notebook at preset quick among them"
 	@echo "make lab      JupyterLab on the notebooks"
 	@echo "make sim      what rendering Meta-World needs: the simulator, and Debian's libosmesa6"
@@ -37,12 +43,17 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet -e '.[dev]' $(TORCH)
 	@touch $@
 
-recipe: $(READY)
-	@began=$$(date +%s); \
-	IFS=';' read -ra runs <<< '$(RECIPE)'; \
-	for run in "$${runs[@]}"; do read -ra words <<< "$$run"; $(BIN)/iv run "$${words[@]}"; done; \
-	echo; $(BIN)/iv board; \
-	echo "recipe: $$(( ($$(date +%s) - began) / 60 )) min $$(( ($$(date +%s) - began) % 60 )) s"
+recipe: GRAPH = recipe
+ablations: GRAPH = ablations
+recipe ablations graph: $(READY)
+	@began=$$(date +%s); status=0; \
+	$(BIN)/snakemake -s workflow/Snakefile --workflow-profile workflow/profiles/$(PROFILE) -d "$${IVCORE_OUTPUTS:-outputs}" \
+	  $(if $(CORES),--cores $(CORES)) --config graph=$(GRAPH) $(ARGS) || status=$$?; \
+	echo; $(BIN)/iv board; echo "$${IVCORE_OUTPUTS:-outputs}/report/index.html"; \
+	echo "$(GRAPH): $$(( ($$(date +%s) - began) / 60 )) min $$(( ($$(date +%s) - began) % 60 )) s"; exit $$status
+
+report: $(READY)
+	@$(BIN)/iv report
 
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST)

@@ -1,4 +1,4 @@
-"""The `iv` command: run, list, params, board, models, data, doctor.
+"""The `iv` command: run, list, params, graph, board, report, models, data, doctor.
 
 Exit status: 0 done (or done already), 1 a cell failed or the notebook did not finish, 2 an error in what was asked for,
 124 time-out, 130 Ctrl-C, 137 dead kernel, 143 SIGTERM.
@@ -38,9 +38,15 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("notebook")
     shown.add_argument("preset", nargs="?", default="tiny")
     shown.set_defaults(command=_params)
+    graph = commands.add_parser("graph", help="what `make recipe` or another graph of runs consists of")
+    graph.add_argument("name", nargs="?", default="recipe", help="a graph of workflow/stages.yaml (recipe)")
+    graph.set_defaults(command=_graph)
     board = commands.add_parser("board", help="the leaderboard of all finished runs, also as .md and .csv")
     board.add_argument("notebook", nargs="?")
     board.set_defaults(command=_board)
+    report = commands.add_parser("report", help="all finished runs as one HTML page, figures included")
+    report.add_argument("-o", "--output", metavar="FILE", help="where to write (outputs/report/index.html)")
+    report.set_defaults(command=_report)
     models = commands.add_parser(
         "models", help="every published size: parameters, tokens, operations, memory"
     )
@@ -65,6 +71,10 @@ def _add_run(commands) -> None:
     )
     parser.add_argument("--force", action="store_true", help="begin afresh, also where the run is done")
     parser.add_argument("--dry", action="store_true", help="show what would run, and run nothing")
+    parser.add_argument("--only", metavar="HASH", help="of a sweep the run whose folder ends in this")
+    parser.add_argument(
+        "--wait", action="store_true", help="wait where another process is at work on the run"
+    )
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up on a run after this long")
     parser.set_defaults(command=_run)
 
@@ -104,6 +114,10 @@ def _overrides(given: list[str]) -> dict[str, str]:
 
 def _run(options) -> int:
     jobs = run.jobs(options.notebook, options.preset, _overrides(options.p))
+    if options.only:
+        jobs = [job for job in jobs if params.digest(job.notebook, job.values) == options.only]
+    if not jobs:
+        raise ParameterError(f"--only {options.only}: no run of {options.preset} has this hash, see --dry")
     if options.dry:
         return _dry(jobs)
     status = 0
@@ -119,7 +133,7 @@ def _run(options) -> int:
 
 def _run_one(job: run.Job, options) -> int:
     try:
-        run.execute(job, force=options.force, timeout=options.timeout)
+        run.execute(job, force=options.force, timeout=options.timeout, wait=options.wait)
     except run.RunFailed as error:
         lines = error.failure.lines()
         print(f"iv: {lines[0]}", *lines[1:], sep="\n", file=sys.stderr)
@@ -187,6 +201,21 @@ def _params(options) -> None:
             rows, headers=("name", "type", options.preset, "allowed", "what it is"), disable_numparse=True
         )
     )
+
+
+def _graph(options) -> None:
+    from tabulate import tabulate
+
+    from ivcore import graph
+
+    rows = graph.table(graph.collect(graph.lines(options.name)))
+    print(tabulate(rows, headers=("run", "needs", "state", "folder"), disable_numparse=True))
+
+
+def _report(options) -> None:
+    from ivcore import report
+
+    print(paths.short(report.write(options.output)))
 
 
 def _board(options) -> None:

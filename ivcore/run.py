@@ -92,8 +92,8 @@ def _execute_upstream(job: Job, timeout: float | None) -> None:
 def _attempt(job: Job, folder: Path, force: bool, timeout: float | None) -> None:
     from ivcore.kernel import Execution
 
-    run_folder.prepare(folder, fresh=force)
     values = params.pin(job.notebook, job.values)
+    run_folder.prepare(folder, force or run_folder.is_outdated(folder, job.notebook, values))
     run_folder.write_params(folder, values)
     _keep_earlier_notebook(folder)
     copy = folder / "notebook.ipynb"

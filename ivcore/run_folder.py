@@ -188,7 +188,7 @@ def start(name: str, namespace: dict) -> Run:
     _run_upstream(path, values)
     values = params.pin(path, values)
     folder = _folder(path, values, namespace.get("run_dir") or os.environ.get("IVCORE_RUN_DIR"))
-    _claim(folder)
+    _claim(folder, is_outdated(folder, path, values))
     run = Run(path.stem, folder, values, label_of(folder), _device(values), _headless())
     _seed(run)
     _record(run)
@@ -256,11 +256,21 @@ def _matching_preset(path: Path, values: dict) -> str:
     return "custom"
 
 
-def _claim(folder: Path) -> None:
+def _claim(folder: Path, fresh: bool) -> None:
     """Makes the folder ready for this attempt; the runner has done it already for the kernels it starts."""
     if os.environ.get("IVCORE_RUN_DIR") == str(folder):
         return
-    prepare(folder)
+    prepare(folder, fresh)
+
+
+def is_outdated(folder: Path, path: Path, values: dict) -> bool:
+    """Whether what is in the folder was begun from an encoder that has been made anew since; says so."""
+    from ivcore import lineage
+
+    outdated = lineage.is_outdated(folder, params.encoders(path, values))
+    if outdated and not is_done(folder):
+        print("its encoder has been made anew since this run was begun: beginning afresh", flush=True)
+    return outdated
 
 
 def prepare(folder: Path, fresh: bool = False, wait: bool = False) -> None:
@@ -288,7 +298,10 @@ def _seed(run: Run) -> None:
 
 
 def _record(run: Run) -> None:
+    from ivcore import lineage
+
     write_params(run.dir, run.params)
+    lineage.record(run.dir, params.encoders(run.notebook, run.params))
     command = os.environ.get("IVCORE_COMMAND") or shlex.join(sys.argv)
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     facts = environment.describe(run.device, command, now)

@@ -1,0 +1,56 @@
+"""A run that was begun from an encoder that has been made anew since begins afresh."""
+
+import pytest
+from workbook import Workbook, read
+
+from ivcore import lineage, run_folder
+
+
+def finish(folder, loss):
+    folder.mkdir(parents=True, exist_ok=True)
+    run_folder.write_json(folder / "metrics.json", {"loss": loss})
+
+
+def test_a_new_result_outdates_what_was_begun_from_the_old_one(tmp_path):
+    encoders = {"masked_encoder": str(tmp_path / "up"), "other": "scratch"}
+    finish(tmp_path / "up", 1.0)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    assert not lineage.is_outdated(mine, encoders)  # nothing was begun
+    lineage.record(mine, encoders)
+    assert list(read(mine / lineage.FILE)) == ["masked_encoder"]
+    finish(tmp_path / "up", 1.0)  # written again, the same: copied, or touched
+    assert not lineage.is_outdated(mine, encoders)
+    finish(tmp_path / "up", 1.1)
+    assert lineage.is_outdated(mine, encoders)
+
+
+def test_a_run_from_scratch_is_never_outdated(tmp_path):
+    lineage.record(tmp_path, {"masked_encoder": "scratch"})
+    assert not (tmp_path / lineage.FILE).exists() and not lineage.is_outdated(
+        tmp_path, {"masked_encoder": "scratch"}
+    )
+
+
+PARAMETERS = 'masked_encoder: str = "10/tiny"  # start; encoder\n'
+RESUMES = """\
+step = run.checkpoints / "step.txt"
+resumed = step.exists()
+step.write_text("1")
+run.finish({"resumed": resumed})
+"""
+
+
+@pytest.mark.slow
+def test_the_runner_begins_afresh(tmp_path, monkeypatch, capfd):
+    book = Workbook(tmp_path, monkeypatch)
+    book.notebook("10_stage", "import time\nrun.finish({'loss': time.time()})")
+    book.notebook("30_task", RESUMES, parameters=PARAMETERS)
+    assert book.iv("run", "30") == 0
+    metrics = book.folder("30_task") / "metrics.json"
+    metrics.unlink()  # as after a kill: the checkpoint is there, the result is not
+    assert book.iv("run", "30") == 0 and read(metrics)["resumed"] is True
+    assert book.iv("run", "10", "--force") == 0
+    metrics.unlink()
+    assert book.iv("run", "30") == 0 and read(metrics)["resumed"] is False
+    assert "made anew" in capfd.readouterr().out

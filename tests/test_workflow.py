@@ -1,0 +1,195 @@
+"""The graph run by the real Snakemake: parallel, skipped, continued after a kill, and clear about what failed."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from workbook import Workbook, read
+
+from ivcore import run_folder
+
+WORKFLOW = Path(__file__).parent.parent / "workflow"
+STAGES = "graphs:\n  recipe: [10 tiny, 30 tiny, 30 scratch]\nleaderboard: 90 tiny\n"
+LR = "lr: float = 0.1  # peak\n"
+START = 'masked_encoder: str = "10/tiny"  # what to start from; encoder\n'
+FINISH = """\
+import os, time
+step = run.checkpoints / "step.txt"
+resumed = step.exists()
+step.write_text("1")
+run.finish({"resumed": resumed, "threads": int(os.environ["OMP_NUM_THREADS"]), "at": time.time()})
+"""
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """10, which 30 tiny starts from, 30 scratch and a leaderboard."""
+    made = Workbook(tmp_path, monkeypatch)
+    made.notebook("10_stage", FINISH, parameters=LR)
+    made.notebook("30_task", FINISH, parameters=LR + START)
+    made.notebook("90_board", FINISH, parameters=LR)
+    made.preset("30_task", "scratch", "masked_encoder: scratch\n")
+    (tmp_path / "workflow").mkdir()
+    (tmp_path / "workflow/stages.yaml").write_text(STAGES)
+    return made
+
+
+def begin(book, *arguments, profile="local", **settings):
+    options = (
+        "-s",
+        WORKFLOW / "Snakefile",
+        "--workflow-profile",
+        WORKFLOW / "profiles" / profile,
+        "-d",
+        "outputs",
+    )
+    return book.process("snakemake", *options, *arguments, **settings)
+
+
+def go(book, *arguments, **settings):
+    """(exit status, what jobs said, everything else that was said)"""
+    process = begin(book, *(arguments or ("--cores", "2")), **settings)
+    said, errors = process.communicate(timeout=500)
+    return process.returncode, said, errors
+
+
+def started(said: str) -> list[str]:
+    return [line.split(":")[0].removeprefix("→ ") for line in said.splitlines() if line.startswith("→")]
+
+
+def metrics(book) -> dict[str, dict]:
+    """Of each finished run by its name, the one that the presets stand for now."""
+    from ivcore import graph
+
+    nodes = graph.collect(graph.lines("recipe", graph.stages(book.root / "workflow/stages.yaml")))
+    return {node.name: read(node.metrics) for node in nodes if node.metrics.exists()}
+
+
+def test_what_is_done_is_skipped_and_what_changes_takes_with_it_what_depends_on_it(book):
+    status, said, errors = go(book)
+    assert status == 0, errors
+    assert sorted(started(said)) == ["10 tiny", "30 scratch", "30 tiny"] and started(said)[-1] == "30 tiny"
+    assert "✓ 10 tiny done in" in said and "✓ leaderboard" in said
+    first = metrics(book)
+    assert {name: run["threads"] for name, run in first.items()} == {
+        "10 tiny": 1,
+        "30 scratch": 1,
+        "30 tiny": 2,
+    }
+    assert first["30 tiny"]["at"] > first["10 tiny"]["at"]
+    assert "30 tiny" in (book.root / "outputs/report/index.html").read_text()
+
+    status, said, errors = go(book)
+    assert (status, said) == (0, "") and metrics(book) == first
+
+    book.preset("30_task", "scratch", "masked_encoder: scratch\nlr: 0.2\n")
+    status, said, errors = go(book)
+    assert (status, started(said)) == (0, ["30 scratch"]) and "✓ leaderboard" in said
+    second = metrics(book)
+    assert {name for name in first if first[name] != second[name]} == {"30 scratch"}
+
+    assert book.iv("run", "10", "--force") == 0  # the same parameters, another result
+    status, said, errors = go(book)
+    assert (status, started(said)) == (0, ["30 tiny"])
+    third = metrics(book)
+    assert third["30 scratch"] == second["30 scratch"] and third["30 tiny"]["resumed"] is False
+
+
+def test_a_graph_that_was_killed_is_continued(book):
+    waits = "import time\nstep = run.checkpoints / 'begun.txt'\nif not step.exists():\n    step.write_text('1')\n    time.sleep(600)"
+    book.notebook("10_stage", waits, FINISH, parameters=LR)
+    process = begin(book, "--cores", "2", start_new_session=True)
+    until(
+        lambda: (
+            list(book.root.glob("outputs/10_stage/*/checkpoints/begun.txt")) and "30 scratch" in metrics(book)
+        )
+    )
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = metrics(book)
+    assert list(before) == ["30 scratch"]
+    status, said, errors = go(book)
+    assert status == 0, errors
+    assert started(said) == ["10 tiny", "30 tiny"] and metrics(book)["30 scratch"] == before["30 scratch"]
+    assert (book.folder("10_stage") / "notebook.1.ipynb").exists()  # the second attempt, in the same folder
+
+
+def until(condition, seconds=300):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_a_failed_run_is_named_and_the_others_are_finished(book):
+    book.notebook("10_stage", "assert lr > 1, 'no such luck'", parameters=LR)
+    status, said, errors = go(book)
+    assert status != 0
+    assert "✓ 30 scratch" in said and list(metrics(book)) == ["30 scratch"]
+    assert "AssertionError: no such luck" in errors and "CalledProcessError" not in errors
+    summary = errors[errors.index("without a result:") :]
+    assert "10 tiny: failed: AssertionError: no such luck (outputs/10_stage/tiny-" in summary
+    assert "30 tiny: not run, it needs 10 tiny" in summary and "30 scratch" not in summary
+    assert not (book.root / "outputs/report/index.html").exists()
+    assert run_folder.state(book.folder("10_stage")) == "failed"
+
+
+def test_a_mistake_costs_one_line(book):
+    status, _, errors = go(book, "--cores", "2", "--config", "graph=recipes")
+    assert status != 0 and "iv: there is no graph 'recipes'; did you mean recipe?" in errors
+    book.preset("30_task", "scratch", "masked_encoder: scratch\nlr: fast\n")
+    status, _, errors = go(book)
+    assert (
+        status != 0 and "iv: 30 scratch: lr = 'fast': expected float" in errors and "Traceback" not in errors
+    )
+
+
+def test_real_notebooks_at_preset_quick(tmp_path, monkeypatch):
+    """Shapes, pretraining, fine-tuning, the leaderboard and the report, as `make graph GRAPH=quick` runs them."""
+    outputs = tmp_path / "outputs"
+    monkeypatch.setenv("IVCORE_OUTPUTS", str(outputs))
+    command = [
+        "-s",
+        "workflow/Snakefile",
+        "--workflow-profile",
+        "workflow/profiles/local",
+        "-d",
+        str(outputs),
+    ]
+    command = [sys.executable, "-m", "snakemake", *command, "--cores", "2", "--config", "graph=quick"]
+    done = subprocess.run(command, cwd=WORKFLOW.parent, capture_output=True, text=True, timeout=590)
+    assert done.returncode == 0, done.stderr
+    assert started(done.stdout) == ["shapes 60", "10 quick", "30 quick"]
+    page = (outputs / "report/index.html").read_text()
+    assert page.count("data:image/webp") >= 6 and "30 · Action recognition" in page
+
+
+def has_slurm() -> bool:
+    if not shutil.which("sbatch"):
+        return False
+    from importlib.util import find_spec
+
+    answer = subprocess.run(["timeout", "10", "sinfo", "-h"], capture_output=True, text=True)
+    return (
+        answer.returncode == 0
+        and bool(answer.stdout.strip())
+        and bool(find_spec("snakemake_executor_plugin_slurm"))
+    )
+
+
+@pytest.mark.skipif(not shutil.which("sbatch"), reason="no Slurm here")
+def test_the_same_graph_through_slurm(book):
+    if not has_slurm():
+        pytest.skip("no Slurm controller answers, or its plugin for Snakemake is missing")
+    quickly = ("--slurm-init-seconds-before-status-checks", "3", "--seconds-between-status-checks", "3")
+    status, _, errors = go(book, "--slurm-no-account", "--max-threads", "1", *quickly, profile="slurm")
+    assert status == 0, errors
+    assert set(metrics(book)) == {"10 tiny", "30 tiny", "30 scratch"}
+    assert "submitted with SLURM jobid" in errors
