@@ -86,6 +86,15 @@ class VideoTextModel(nn.Module):
         """Probabilities (clips, texts): softmax over the texts."""
         return self(video, ids).softmax(-1)
 
+    def no_weight_decay(self) -> set[str]:
+        """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters)."""
+        return {f"visual.{name}" for name in self.visual.no_weight_decay()} | {"text.positional_embedding"}
+
+    def group_matcher(self, coarse: bool = False) -> dict:
+        """timm's idiom for layer-wise learning rates: layer i of both towers at one rate, all that CLIP lacks at the highest."""
+        stem = r"^visual\.(?:conv1|class_embedding|positional_embedding|ln_pre)|^text\.(?:token_embedding|positional_embedding)"
+        return {"stem": stem, "blocks": [(r"^(?:visual|text)\.transformer\.resblocks\.(\d+)", None)]}
+
     def load_clip(self, clip: Clip) -> VideoTextModel:
         """Start from CLIP: the output then is CLIP's for a still clip, to rounding (paper 3.2). Returns self."""
         self.visual.load_clip(clip.visual)

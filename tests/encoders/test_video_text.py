@@ -11,6 +11,7 @@ from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.heads.answer import AnswerModel
+from ivcore.optim import parameter_groups
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +163,23 @@ def test_a_saved_model_with_the_papers_decoder_comes_back(tmp_path, query):
 def small(decoder, query: bool) -> VideoTextModel:
     vision = UniFormerV2(48, 2, 3, 16, 32, 0, (0, 1), mlp_dropout=0.0)
     return VideoTextModel(vision, TextEncoder(24, 32, 1, 2, 8, 99), 24, decoder, query).eval()
+
+
+def test_learning_rates_by_layer_reach_both_towers():
+    model = small(PlainCaptionDecoder(32, 48, 32, 1, 2, 99), False)
+    groups = parameter_groups(model, 0.2, 0.5)
+    name_of = {id(p): name for name, p in model.named_parameters()}
+    rate = {name_of[id(p)]: g["lr_scale"] for g in groups for p in g["params"]}
+    decay = {name_of[id(p)]: g["weight_decay"] for g in groups for p in g["params"]}
+    assert set(rate) == set(name_of.values())
+    for tower in ("visual", "text"):
+        assert rate[f"{tower}.transformer.resblocks.0.attn.in_proj_weight"] == 0.25
+    assert rate["visual.conv1.weight"] == rate["text.token_embedding.weight"] == 0.125
+    assert rate["visual.transformer.resblocks.1.attn.in_proj_weight"] == 0.5
+    for fresh in (
+        "visual.transformer.dec.0.attn.in_proj_weight",
+        "caption_decoder.clip_in.1.weight",
+        "logit_scale",
+    ):
+        assert rate[fresh] == 1
+    assert decay["visual.positional_embedding"] == 0 and decay["visual.conv1.weight"] == 0.2
