@@ -178,8 +178,8 @@ class Walk:
         self.begin(None)
 
     def begin(self, known: Known | None) -> None:
-        """Forgets where it is. `known`: of all batches before the one that is asked for next, or None."""
-        self.known, self.process = known, os.getpid()
+        """Forgets where it is, for workers about to start: they must not share open files. `known`: what the log tells, or None."""
+        self.known = known
         self.flows: dict[int, Iterator] = {}  # of each stream
         self.turns: dict[int, int] = {}  # the batch that each is about to give
 
@@ -187,8 +187,6 @@ class Walk:
         return self.steps * self.batch_size
 
     def batch(self, indices: np.ndarray, epoch: int) -> tuple[dict, dict, list[dict]]:
-        if self.process != os.getpid():  # a fork shares open files with its parent, and their positions
-            self.begin(self.known)
         step = epoch * self.steps + int(indices[0]) // self.batch_size
         turn, stream = divmod(step, self.split.streams)
         if self.turns.get(stream) != turn:

@@ -67,6 +67,20 @@ def packed(media, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def poor(packed, media, tmp_path_factory):
+    """The same, but three of the shards have eight samples, five of them broken."""
+    folder = tmp_path_factory.mktemp("poor")
+    for file in packed.glob("*.tar"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    data = [(media / f"{n}.mp4").read_bytes() for n in range(8)]
+    videos = [film if n % 3 == 0 else film[:700] for n, film in enumerate(data)]
+    members = [((f"{n}.mp4", video), (f"{n}.txt", b"clip %d" % n)) for n, video in enumerate(videos)]
+    for n in (2, 5, 7):
+        archive(folder / f"00000{n}.tar", itertools.chain(*members))
+    return folder
+
+
 def shards(folder, tokenizer, batch_size=4, **options):
     return Shards(str(folder), tokenizer, batch_size, **{**CLIP, "epoch_samples": 40, "shuffle_buffer": 7} | options)  # fmt: skip
 
@@ -244,22 +258,14 @@ class TestResume:
     @pytest.mark.parametrize(
         "options", [{}, {"streams": 3, "batch_size": 3}, {"streams": 2, "num_workers": 2, "batch_size": 3}]
     )
-    def test_the_same_batches_follow(self, packed, media, tokenizer, tmp_path, options, logged, monkeypatch):
-        folder = tmp_path / "shards"
-        folder.mkdir()
-        for file in packed.glob("*.tar"):
-            (folder / file.name).write_bytes(file.read_bytes())
-        film = [(media / f"{n}.mp4").read_bytes() for n in range(8)]
-        bad = [part for n in range(8) for part in ((f"{n}.mp4", film[n][:700] if n % 3 else film[n]), (f"{n}.txt", f"clip {n}".encode()))]  # fmt: skip
-        for n in (2, 5, 7):
-            archive(folder / f"00000{n}.tar", bad)
+    def test_the_same_batches_follow(self, poor, tokenizer, tmp_path, options, logged, monkeypatch):
         runs = [tmp_path / name if logged else None for name in ("whole", "stopped")]
         options, stop = {**options, "max_bad": 0.8}, 17
-        whole = self.batches(folder, tokenizer, 0, 30, run_dir=runs[0], **options)
-        self.batches(folder, tokenizer, 0, stop, run_dir=runs[1], **options)
+        whole = self.batches(poor, tokenizer, 0, 30, run_dir=runs[0], **options)
+        self.batches(poor, tokenizer, 0, stop, run_dir=runs[1], **options)
         tried, plain = [], Decoder.__call__
         monkeypatch.setattr(Decoder, "__call__", lambda *given: tried.append(1) or plain(*given))
-        rest = self.batches(folder, tokenizer, stop, 30, run_dir=runs[1], **options | {"num_workers": 0})
+        rest = self.batches(poor, tokenizer, stop, 30, run_dir=runs[1], **options | {"num_workers": 0})
         assert len(rest) == 13
         for a, b in zip(whole[stop:], rest):
             assert a["text"] == b["text"] and a["path"] == b["path"]
@@ -278,16 +284,17 @@ class TestResume:
         next(again.iter_from(4))  # the checkpoint is older than what was logged
         assert again.counts["read"] == 20
 
-    def test_a_look_at_the_data_takes_nothing_from_a_run(self, packed, tokenizer, tmp_path):
-        made = shards(packed, tokenizer, run_dir=tmp_path)
-        stream = made.iter_from(0, 12)
-        expected = self.batches(packed, tokenizer, 0, 12)
-        for step, batch in enumerate(stream):
+    def test_a_look_at_the_data_takes_nothing_from_a_run(self, poor, tokenizer, tmp_path):
+        options = {"max_bad": 0.8, "run_dir": tmp_path}
+        expected = self.batches(poor, tokenizer, 0, 20, max_bad=0.8)
+        made = shards(poor, tokenizer, **options)
+        list(made.iter_from(0, 5))
+        for step, batch in enumerate(made.iter_from(5, 20), 5):
             assert batch["text"] == expected[step]["text"]
-            if step in (3, 8):
+            if step in (8, 16):
                 assert made.fetch(1)["text"] == expected[1]["text"]
-        next(iter(shards(packed, tokenizer, run_dir=tmp_path)))
-        assert ShardLog(tmp_path / "shards-rank0.jsonl", made.identity()).known(12) is not None
+        next(iter(shards(poor, tokenizer, **options)))
+        assert ShardLog(tmp_path / "shards-rank0.jsonl", made.identity()).known(20) is not None
 
     def test_a_log_that_does_not_tell_all(self, packed, tokenizer, tmp_path):
         made = shards(packed, tokenizer, run_dir=tmp_path)
