@@ -335,7 +335,7 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     assert "door-opne" in capsys.readouterr().err
 
 
-FILMED = dataclasses.replace(SMALL, episodes=2, size=32, tasks=("door-open", "door-close"))
+FILMED = dataclasses.replace(SMALL, episodes=3, size=32, tasks=("door-open",))
 BUILD = "import sys; from ivcore.data import metaworld as m; m.build(m.MetaWorld(**eval(sys.argv[1])), folder=sys.argv[2], workers=1)"
 
 
@@ -344,13 +344,14 @@ def contents(folder) -> dict:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory):
+    return metaworld.build(FILMED, workers=2, folder=tmp_path_factory.mktemp("metaworld") / "set")
+
+
 @needs_simulator
 @pytest.mark.slow
 class TestSimulator:
-    @pytest.fixture(scope="class")
-    def filmed(self, tmp_path_factory):
-        return metaworld.build(FILMED, workers=2, folder=tmp_path_factory.mktemp("metaworld") / "set")
-
     def test_videos_show_something_move_and_the_thing_in_its_box(self, filmed):
         for episode, record in metaworld.records(FILMED, filmed):
             with VideoReader(filmed / episode.video) as reader:
@@ -379,3 +380,15 @@ class TestSimulator:
         assert not (folder / "complete").exists()
         metaworld.build(FILMED, workers=1, folder=folder)
         assert contents(folder) == contents(filmed)
+
+    def test_goal_markers_are_not_in_the_picture(self):
+        from ivcore.data.metaworld_film import Film
+        from ivcore.data.metaworld_play import play
+
+        played, look = play("reach", 1), metaworld_look.draw((0,))
+        film = Film("reach", played.model, 32)
+        film.dress(played.model, look)
+        hidden = film.shoot(played.poses[:1], look)
+        film.options.sitegroup[0] = 1
+        assert (film.shoot(played.poses[:1], look) != hidden).any()
+        film.close()
