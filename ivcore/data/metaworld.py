@@ -16,6 +16,7 @@ say nothing about Something-Something or other real videos of hands. Needs the e
 Meta-World (Yu et al. 2019, arXiv 1910.10897; McLean et al. 2025, arXiv 2505.11289), MIT licence, on MuJoCo.
 """
 
+import contextlib
 import ctypes.util
 import hashlib
 import importlib.util
@@ -78,10 +79,15 @@ class MetaWorld:
         return paths.cache() / f"metaworld-{self.hash}"
 
     @property
+    def kin(self) -> str:
+        """Of all that decides a single episode, the code that renders it included: sets of one kin have the same episodes, more or fewer."""
+        bodies = {name: task.bodies for name, task in TASKS.items()}
+        told = json.dumps([self.size, self.frames, self.fps, self.seed, bodies, SPLITS, ATTEMPTS])
+        return hashlib.sha256((told + code_digest(*_RENDERER)).encode()).hexdigest()[:8]
+
+    @property
     def hash(self) -> str:
-        """Of the fields, of the code that renders and of which bodies are painted."""
-        bodies = {name: TASKS[name].bodies for name in self.tasks}
-        told = json.dumps([asdict(self), bodies, SPLITS, ATTEMPTS], sort_keys=True) + code_digest(*_RENDERER)
+        told = json.dumps([self.kin, self.episodes, self.tasks])
         return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 
@@ -134,6 +140,7 @@ def build(config: MetaWorld | None = None, *, workers: int | None = None, folder
         folder.mkdir(parents=True, exist_ok=True)
         with lock(folder):
             _claim(folder, config)
+            _share(folder, config)
             metaworld_workers.render(config, folder, workers)
             metaworld_annotations.write(config, folder)
             (folder / "complete").write_text(_mark(config))
@@ -157,7 +164,25 @@ def _claim(folder: Path, config: MetaWorld) -> None:
         raise UserError(f"{paths.short(folder)}: holds a set with other settings; name another folder")
     from ivcore.data.formats.text import write_text
 
-    write_text(owner, json.dumps({"hash": config.hash, **asdict(config)}, indent=1) + "\n")
+    write_text(owner, json.dumps({"hash": config.hash, "kin": config.kin, **asdict(config)}, indent=1) + "\n")
+
+
+def _share(folder: Path, config: MetaWorld) -> None:
+    """Takes over what larger, smaller or unfinished sets of the same kin beside this one already have, as hard links."""
+    for owner in folder.parent.glob("*/config.json"):
+        if owner.parent != folder and json.loads(owner.read_text()).get("kin") == config.kin:
+            for episode in episodes(config):
+                if (owner.parent / episode.record).exists() and not (folder / episode.record).exists():
+                    _link(owner.parent, folder, episode)
+
+
+def _link(source: Path, folder: Path, episode: Episode) -> None:
+    with contextlib.suppress(OSError):  # file systems without links: it is rendered again
+        for file in (episode.video, episode.record):  # the record last: it says that the episode is there
+            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).unlink(missing_ok=True)
+            if (source / file).exists():
+                os.link(source / file, folder / file)
 
 
 def records(config: MetaWorld, folder: Path) -> Iterator[tuple[Episode, dict]]:

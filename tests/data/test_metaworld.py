@@ -318,6 +318,23 @@ class TestResuming:
         assert len(formats.read_kinetics_csv(folder / "train.csv")) == 12
         assert {path: path.stat().st_mtime_ns for path in folder.glob("videos/*")} == videos
 
+    def test_a_larger_set_takes_over_the_episodes_of_a_smaller_one(self, folder, monkeypatch):
+        more = dataclasses.replace(SMALL, episodes=7, tasks=("reach", "door-open"))
+        asked = []
+        monkeypatch.setattr(
+            metaworld_workers,
+            "_run",
+            lambda config, folder, todo, *_: (asked.extend(todo), made_up(config, folder, todo)),
+        )
+        larger = metaworld.build(more, folder=folder.parent / "larger")
+        assert [metaworld.episodes(more)[index].id for index in asked] == ["reach-006", "door-open-006"]
+        assert metaworld.summary(more, larger)["clips"] == 13
+        assert (larger / "videos/reach-001.mp4").samefile(folder / "videos/reach-001.mp4")
+
+    def test_episodes_of_another_kin_are_not_taken_over(self, folder):
+        other = metaworld.build(dataclasses.replace(SMALL, seed=1), folder=folder.parent / "other")
+        assert not (other / "videos/reach-001.mp4").samefile(folder / "videos/reach-001.mp4")
+
     def test_a_folder_of_another_set_is_refused(self, folder):
         with pytest.raises(UserError, match="other settings"):
             metaworld.build(dataclasses.replace(SMALL, seed=1), folder=folder)
