@@ -15,8 +15,8 @@ from ivcore.video import augment, sampling
 class FromMemory:
     """Decoded videos -> batches dict(video uint8 (B, T, size, size, 3), label int64 (B,), path list), cropped a batch at a time.
 
-    columns: what `data.decoded.load` gives. Frames: `num_frames` every `stride`, from a random start. Crops: MultiScaleCrop at
-    `scales`, mirrored with probability `flip`.
+    columns: what `data.decoded.load` gives. Frames: `num_frames` every `stride`, from a random start, or as `sampler(length, rng=...)`
+    takes them. Crops: MultiScaleCrop at `scales`, mirrored with probability `flip`.
     """
 
     def __init__(
@@ -29,9 +29,10 @@ class FromMemory:
         seed: int,
         scales=augment.SCALES,
         flip: float = 0.0,
+        sampler: Callable | None = None,
     ):
-        self.columns, self.seed = columns, seed
-        self.num_frames, self.stride, self.size = num_frames, stride, size
+        self.columns, self.seed, self.size = columns, seed, size
+        self.sampler = sampler or partial(sampling.dense, num_frames=num_frames, stride=stride)
         self.scales, self.flip = scales, flip
 
     def __len__(self) -> int:
@@ -42,7 +43,7 @@ class FromMemory:
 
         rng = np.random.default_rng([self.seed, epoch, *indices[:4].tolist()])
         length = self.columns["video"].shape[1]
-        frames = np.stack([sampling.dense(length, self.num_frames, self.stride, rng) for _ in indices])
+        frames = np.stack([self.sampler(length, rng=rng) for _ in indices])
         video = self.columns["video"][indices[:, None], frames]
         return {
             "video": augment.multi_scale_crop_batch(video, self.size, rng, self.scales, self.flip),
@@ -60,15 +61,16 @@ def from_files(
     seed: int,
     scales=augment.SCALES,
     transform: Callable | None = None,
+    sampler: Callable | None = None,
     repeats: int = 1,
     **options,
 ) -> Clips:
-    """Clips of video files for a stage: dense frames, `transform(video, rng)`, by default MultiScaleCrop at `scales`.
+    """Clips of video files for a stage: dense frames or `sampler`'s, `transform(video, rng)`, by default MultiScaleCrop at `scales`.
 
     With `repeats` > 1 an item's video is (repeats, T, size, size, 3): several transformed clips of one decode. Other options are
     those of `Clips`.
     """
-    sampler = partial(sampling.dense, num_frames=num_frames, stride=stride)
+    sampler = sampler or partial(sampling.dense, num_frames=num_frames, stride=stride)
     transform = transform or partial(_multi_scale, size=size, scales=tuple(scales))
     if repeats > 1:
         transform = partial(_repeated, times=repeats, transform=transform)

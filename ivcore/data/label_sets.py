@@ -1,0 +1,89 @@
+"""What supervised post-pretraining learns from: a folder of label sets, united, or the moving shapes' where no folder is given (paper 3.2).
+
+    <folder>/<set>/train.csv, val.csv, and where there are any test.csv, classes.txt      as `label_union.read_set` takes them
+    <folder>/motion_classes.txt                                                            names of the classes that are movements, one a line
+
+Sets are united in the alphabetical order of their names, so that k400, k600, k700 give Kinetics-710.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ivcore.data import formats, shape_label_sets, shapes
+from ivcore.data.clips import as_records
+from ivcore.data.label_union import LabelSet, LabelUnion, normalise, read_set, unite
+from ivcore.data.videos import VideoSet
+from ivcore.errors import UserError
+
+
+@dataclass(frozen=True)
+class UnitedSets:
+    """`train` and `val` are the union's; `test` is of further clips where the sets' test files have labels, else `val` again.
+
+    motion: rows of the classes that are movements, appearance: of all others; both empty where nobody says which are which.
+    """
+
+    sets: list[LabelSet]
+    union: LabelUnion
+    train: VideoSet
+    val: VideoSet
+    test: VideoSet
+    motion: list[int]
+    appearance: list[int]
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """class name -> "motion" or "appearance"."""
+        names = self.union.classes
+        return {names[i]: kind for kind in ("motion", "appearance") for i in getattr(self, kind)}
+
+
+def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | None = None,
+                renamed: Mapping[str, str] | None = None, **embedded) -> UnitedSets:  # fmt: skip
+    """The sets of `folder`, their relative paths taken from `root`; `classes` and `renamed` as `unite` takes them.
+
+    Without `folder` those of the moving shapes; `embedded` are fields of `shapes.Shapes`. FormatError for a malformed file, UserError where
+    no set or no video is found.
+    """
+    source = Path(folder).name if folder else "moving shapes"
+    if not folder:
+        folder = shape_label_sets.build(shapes.Shapes(**embedded))
+        root = str(Path(folder).parent)
+    found = [each for each in sorted(Path(folder).iterdir()) if (each / "train.csv").is_file()]
+    if not found:
+        raise UserError(f"{folder}: there is no <set>/train.csv in it")
+    sets = [_read(each, root) for each in found]
+    union = unite(sets, classes=classes, renamed=renamed)
+    tested = _tested(sets, found, union, root, renamed) or union.val
+    parts = [VideoSet(as_records(clips), union.classes, source) for clips in (union.train, union.val, tested)]
+    return UnitedSets(sets, union, *parts, *_kinds(Path(folder), union.classes))
+
+
+def _read(folder: Path, root: str) -> LabelSet:
+    val, test, names = (folder / name for name in ("val.csv", "test.csv", "classes.txt"))
+    given = [file if file.is_file() else None for file in (val, test, names)]
+    return read_set(folder.name, folder / "train.csv", *given, root=root or None)
+
+
+def _tested(sets, folders, union: LabelUnion, root: str, renamed) -> list:
+    """The labelled test clips of all sets as one, which is a union too. Released test files of Kinetics have no labels."""
+    labelled = []
+    for each, folder in zip(sets, folders):
+        file = folder / "test.csv"
+        if file.is_file() and not formats.is_kinetics_release(file):
+            labelled.append(
+                replace(each, train=formats.read_kinetics_csv(file, root or None), val=(), test=())
+            )
+    return unite(labelled, classes=union.classes, renamed=renamed).train if labelled else []
+
+
+def _kinds(folder: Path, classes: list[str]) -> tuple[list[int], list[int]]:
+    file = folder / "motion_classes.txt"
+    if not file.is_file():
+        return [], []
+    named = {normalise(name) for name in formats.read_class_names(file)}
+    is_motion = [normalise(name) in named for name in classes]
+    return [i for i, yes in enumerate(is_motion) if yes], [i for i, yes in enumerate(is_motion) if not yes]

@@ -1,0 +1,78 @@
+"""The sets of the moving shapes overlap, leak and unite as released ones do; a folder of one's own is read alike."""
+
+import pytest
+
+from ivcore.data import formats, shape_label_sets, shapes
+from ivcore.data.formats import LabelledVideo
+from ivcore.data.label_sets import united_sets
+from ivcore.errors import UserError
+
+SMALL = {"train": 120, "val": 60, "test": 60, "size": 16, "frames": 4, "name": "labels"}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IVCORE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield united_sets(**SMALL)
+
+
+def by_path(records):
+    return {record.path: record.label for record in records}
+
+
+def test_every_clip_is_in_the_union_once_under_its_own_class(small):
+    config, names = shapes.Shapes(**SMALL), [name.casefold() for name in small.union.classes]
+    for split in ("train", "val", "test"):
+        labels = by_path(getattr(small, split).records)
+        assert len(labels) == len(getattr(small, split)) == SMALL[split]
+        for video in (video for video in shapes.clips(config) if video.split == split):
+            wanted = shape_label_sets.class_of(video.shots[0].scene(config))
+            assert names[labels[str(config.folder / video.file)]].replace("_", " ") == wanted
+
+
+def test_sets_overlap_and_what_leaks_is_left_out_and_counted(small):
+    assert [each.name for each in small.sets] == list(shape_label_sets.SETS)
+    sizes = [len(each.class_names) for each in small.sets]
+    assert sizes == [11, 14, 16] and len(small.union.classes) == 19 < sum(sizes)
+    counts = small.union.counts
+    assert [counts[name]["leaked"] for name in shape_label_sets.SETS][:2] == [0, 0]
+    assert 0 < counts["shapes16"]["leaked"] <= 2 * shape_label_sets.LEAKED
+    assert counts["shapes14"]["repeated"] and not counts["shapes14"]["relabelled"]
+    held_out = by_path(small.val.records) | by_path(small.test.records)
+    assert not held_out.keys() & by_path(small.train.records).keys()
+
+
+def test_every_class_is_either_motion_or_appearance(small):
+    assert sorted(small.motion + small.appearance) == list(range(19)) and len(small.motion) == 11
+    assert small.kinds["grow"] == "motion" and small.kinds["large cyan thing"] == "appearance"
+
+
+def test_the_large_thing_is_the_one_named():
+    """In clips labelled by it, the last thing is the larger one in every frame."""
+    config = shapes.Shapes(**SMALL)
+    scenes_ = [video.shots[0].scene(config) for video in shapes.clips(config)]
+    seen = [scene for scene in scenes_ if shape_label_sets.class_of(scene).startswith("large")]
+    assert len(seen) > 50
+    for scene in seen:
+        small_thing, large = scene.objects
+        assert (large.track.radius > small_thing.track.radius).all()
+        assert shape_label_sets.class_of(scene) == f"large {large.colour} thing"
+
+
+def test_a_folder_of_ones_own_without_kinds_and_labelled_test_files(tmp_path):
+    for name, classes in (("b", ["Run", "sit_down"]), ("a", ["sit down"])):
+        formats.write_class_names(tmp_path / name / "classes.txt", classes)
+        for split in ("train", "val"):
+            videos = [
+                LabelledVideo(str(tmp_path / f"{name}_{split}_{i}.mp4"), i) for i in range(len(classes))
+            ]
+            formats.write_kinetics_csv(tmp_path / name / f"{split}.csv", videos, tmp_path)
+    for file in ("a_train_0.mp4", "a_val_0.mp4"):
+        (tmp_path / file).touch()
+    own = united_sets(str(tmp_path), str(tmp_path))
+    assert own.union.classes == ["sit down", "Run"] and own.train.source == tmp_path.name
+    assert by_path(own.train.records)[str(tmp_path / "b_train_1.mp4")] == 0
+    assert own.test.records == own.val.records and own.kinds == {}
+    with pytest.raises(UserError, match="no <set>/train.csv"):
+        united_sets(str(tmp_path / "a"))
