@@ -6,6 +6,7 @@
     episodes/<task>-<n>.json what the simulator knows about it: goal, look, phases, boxes in every frame
     train.csv, val.csv, test.csv, classes.txt           Kinetics: the class is the task
     msrvtt.json, msrvtt_train.csv, …_val.csv, …_test.csv  MSR-VTT: five captions an episode
+    msrvtt_reversed.json     the same episodes in the words of the task that undoes theirs, where there is one
     order_val.jsonl, order_test.jsonl                   MSR-VTT multiple choice of two: the caption, and that of the task that undoes this one
     activitynet.json                                    ActivityNet: segments in which the robot reaches, grasps and moves
     ava_{train,val,test}.csv, ava_actions.pbtxt         AVA: boxes of gripper and things on a keyframe a second

@@ -4,6 +4,7 @@ Written from the episodes' records alone: neither the simulator nor the videos a
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,9 @@ def _captions(config: MetaWorld, folder: Path, known: list) -> None:
         for episode, record in known
     ]
     formats.write_msrvtt_json(folder / "msrvtt.json", videos)
+    turned = {episode.id: _reversed(record) for episode, record in known if episode.task in PARTNERS}
+    undone = [replace(video, captions=turned[video.id]) for video in videos if video.id in turned]
+    formats.write_msrvtt_json(folder / "msrvtt_reversed.json", undone)
     train = [formats.SplitRow(episode.id) for episode, _ in _of("train", known)]
     formats.write_msrvtt_csv(folder / "msrvtt_train.csv", train)
     for split in _SPLITS[1:]:

@@ -241,6 +241,10 @@ class TestAnnotations:
 
     def test_captions(self, folder):
         videos = formats.read_msrvtt_json(folder / "msrvtt.json", folder / "videos")
+        undone = formats.read_msrvtt_json(folder / "msrvtt_reversed.json", folder / "videos")
+        said = {video.id: video.captions for video in videos}
+        assert {v.id for v in undone} == {v.id for v in videos if v.id.rsplit("-", 1)[0] in PARTNERS}
+        assert all(not set(video.captions) & set(said[video.id]) for video in undone)
         assert len(videos) == 17 and all(os.path.exists(v.path) and len(set(v.captions)) == 5 for v in videos)
         of = {video.id: video for video in videos}
         assert of["door-close-004"].split == "validate" and of["door-close-005"].split == "test"
