@@ -11,6 +11,7 @@ seed: int = 0  # of every generator
 lr: float = 0.1  # peak
 num_clips: int = 60  # how many of the moving shapes
 train_csv: str = ""  # training clips; file kinetics_csv
+source: str = "shapes"  # of the videos; one of shapes, metaworld
 masked_encoder: str = "10/tiny"  # what to start from; encoder
 second_encoder: str = ""  # another one; encoder
 """
@@ -78,8 +79,9 @@ def test_a_parameter_moves_what_depends_on_it_and_nothing_else(book):
 
 def test_videos_are_shapes_only_where_no_file_is_given(book):
     book.preset("30_task", "mine", "train_csv: some.csv\n")
-    clips = {node.name: node.num_clips for node in graph.collect(["30 tiny", "30 mine"])}
-    assert clips == {"10 tiny": None, "12 tiny": 60, "30 tiny": 60, "30 mine": None}
+    book.preset("30_task", "robots", "source: metaworld\n")
+    clips = {node.name: node.num_clips for node in graph.collect(["30 tiny", "30 mine", "30 robots"])}
+    assert clips == {"10 tiny": None, "12 tiny": 60, "30 tiny": 60, "30 mine": None, "30 robots": None}
     folder, marks = graph.shapes(60, ["clips", "qa"])
     assert folder.parent == paths.cache() and [mark.name for mark in marks] == [
         "clips.complete",

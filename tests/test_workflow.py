@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from workbook import Workbook, read
 
-from ivcore import run_folder
+from ivcore import run, run_folder
 
 WORKFLOW = Path(__file__).parent.parent / "workflow"
 STAGES = "graphs:\n  recipe: [10 tiny, 30 tiny, 30 scratch]\nleaderboard: 90 tiny\n"
@@ -78,7 +78,7 @@ def test_what_is_done_is_skipped_and_what_changes_takes_with_it_what_depends_on_
     assert sorted(started(said)) == ["10 tiny", "30 scratch", "30 tiny"] and started(said)[-1] == "30 tiny"
     assert "✓ 10 tiny done in" in said and "✓ leaderboard" in said
     first = metrics(book)
-    assert {name: run["threads"] for name, run in first.items()} == {
+    assert {name: found["threads"] for name, found in first.items()} == {
         "10 tiny": 1,
         "30 scratch": 1,
         "30 tiny": 2,
@@ -139,6 +139,19 @@ def test_a_failed_run_is_named_and_the_others_are_finished(book):
     assert "30 tiny: not run, it needs 10 tiny" in summary and "30 scratch" not in summary
     assert not (book.root / "outputs/report/index.html").exists()
     assert run_folder.state(book.folder("10_stage")) == "failed"
+
+
+def test_videos_that_were_deleted_do_not_bring_back_finished_runs(book):
+    book.notebook("10_stage", FINISH, parameters=LR + "num_clips: int = 60  # of the moving shapes\n")
+    folder = run.jobs("10")[0].folder
+    run_folder.write_params(folder, {"lr": 0.1})
+    (book.root / "workflow/stages.yaml").write_text("graphs:\n  recipe: [10 tiny, 10 other]\n")
+    book.preset("10_stage", "other", "lr: 0.2\n")
+    run_folder.write_json(folder / "metrics.json", {})
+    status, said, errors = go(book, "--cores", "2", "-n")
+    assert status == 0, errors
+    assert "rule shapes_60:" in said + errors and "rule 10_other:" in said + errors
+    assert "rule 10_tiny:" not in said + errors
 
 
 def test_a_mistake_costs_one_line(book):
