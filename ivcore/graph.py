@@ -1,7 +1,7 @@
 """The graph of runs: what a few lines of "notebook preset" stand for, with everything that has to be there first.
 
 Edges are read and not typed: a run needs the runs that its encoder parameters name ("10/tiny"), and the moving shapes where it
-says how many of them (`num_clips`) and is given neither a file nor another `source`. workflow/stages.yaml lists what each graph ends in;
+says how many of them (`num_clips`) and is given no file, folder or other `source`. workflow/stages.yaml lists what each graph ends in;
 workflow/Snakefile makes one job of each node and knows nothing of notebooks.
 """
 
@@ -111,7 +111,9 @@ def _named(job: run.Job) -> list[run.Job]:
 
 def _num_clips(job: run.Job) -> int | None:
     known = params.read(job.notebook)
-    files = [name for name, each in known.items() if each.constraint and each.constraint.kind == "file"]
+    files = [
+        name for name, each in known.items() if each.constraint and each.constraint.kind in ("file", "folder")
+    ]
     given = any(job.values[name] for name in files) or job.values.get("source", "shapes") != "shapes"
     return None if given else job.values.get("num_clips")
 
