@@ -9,13 +9,22 @@ from ivcore.video.reader import VideoReader
 class Views:
     """Items dict(views uint8 (num_clips * num_crops, T, size, size, 3), label, path), the clips slowest.
 
-    videos: records with `.path` and `.label`, or the columns of `data.decoded.load` for a set that is in memory.
+    videos: records with `.path` and `.label`, or the columns of `data.decoded.load` for a set that is in memory. sparse: each clip has one
+    frame of each of `num_frames` equal parts of the whole video, and `stride` does not count.
     """
 
     def __init__(
-        self, videos, *, num_frames: int, stride: int, size: int, num_clips: int = 1, num_crops: int = 1
+        self,
+        videos,
+        *,
+        num_frames: int,
+        stride: int,
+        size: int,
+        num_clips: int = 1,
+        num_crops: int = 1,
+        sparse=False,
     ):
-        self.videos = videos
+        self.videos, self.sparse = videos, sparse
         self.num_frames, self.stride, self.size = num_frames, stride, size
         self.num_clips, self.num_crops = num_clips, num_crops
 
@@ -34,6 +43,8 @@ class Views:
         return {"views": np.concatenate(crops), "label": label, "path": path}
 
     def _frames(self, length: int) -> list[np.ndarray]:
+        if self.sparse:
+            return sampling.sparse_views(length, self.num_frames, self.num_clips)
         return sampling.views(length, self.num_frames, self.stride, self.num_clips)
 
     def _read(self, path: str) -> list[np.ndarray]:

@@ -74,5 +74,5 @@ def test_a_folder_of_ones_own_without_kinds_and_labelled_test_files(tmp_path):
     assert own.union.classes == ["sit down", "Run"] and own.train.source == tmp_path.name
     assert by_path(own.train.records)[str(tmp_path / "b_train_1.mp4")] == 0
     assert own.test.records == own.val.records and own.kinds == {}
-    with pytest.raises(UserError, match="no <set>/train.csv"):
+    with pytest.raises(UserError, match="no <set>/train"):
         united_sets(str(tmp_path / "a"))
