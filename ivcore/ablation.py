@@ -1,0 +1,68 @@
+"""Many small masked pretrainings that differ in one thing: the cells of an ablation, and what each has taught its encoder.
+
+Every cell lies in a folder of its own and is `train`'s run like any other: a stopped ablation goes on with the cell it was stopped
+in, and what is finished is read back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from torch import nn
+
+from ivcore import board, params, run_folder
+from ivcore.data.views import Views, over_views
+from ivcore.heads.frozen import linear_probe, nearest_neighbours
+from ivcore.losses.reconstruction import reconstruction, targets
+from ivcore.metrics.recognition import pair_accuracy, top_k
+from ivcore.recipe import Recipe
+from ivcore.train import Batches, History, train
+
+
+def pretrain(
+    model: nn.Module, draw_mask: Callable, batches: Batches, recipe: Recipe, folder: Path
+) -> History:
+    """Masked pretraining of notebook 10, with normalised targets: trains a MaskedAutoencoder in place, or reads back what `folder` holds.
+
+    draw_mask(clips, grid, generator) -> bool (clips, N), True = hidden. Errors are those of `train`.
+    """
+
+    def loss(model, batch, generator):
+        video = model.prepare(batch["video"])
+        mask = draw_mask(len(video), model.encoder.grid, generator)
+        return reconstruction(model(video, mask), targets(video, mask, model.size.patch)), {}
+
+    return train(model, loss, batches, recipe, folder, label=folder.name)
+
+
+def frozen_scores(
+    encoder: nn.Module, known: Views, asked: Views, pairs: Sequence[tuple[int, int]] = ()
+) -> dict:
+    """What the encoder's mean token tells of the clips `asked`, given the labels of `known`; nothing in it changes.
+
+    -> knn and probe (top-1 of a 20-nearest-neighbour vote and of a linear layer), and with `pairs` of classes order: how often the probe
+    scores the right one of two partners higher.
+    """
+    features = [
+        over_views(lambda video: encoder(video).mean(1), encoder, views, 256) for views in (known, asked)
+    ]
+    (train_x, train_y), (test_x, test_y) = [(x[:, 0], y) for x, y in features]
+    probed = linear_probe(train_x, train_y, test_x)
+    scores = {
+        "knn": top_k(nearest_neighbours(train_x, train_y, test_x), test_y),
+        "probe": top_k(probed, test_y),
+    }
+    return scores | ({"order": pair_accuracy(probed, test_y, list(pairs))} if pairs else {})
+
+
+def over_seeds(run: run_folder.Run, metrics: dict) -> dict[str, list]:
+    """The metrics of this run beside those of finished runs that differ in nothing but the seed: name -> a value a run, this one's first."""
+    others = [row.metrics for row in board.rows(run.notebook) if _same_but_seed(row.params, run.params)]
+    return {name: [m[name] for m in (metrics, *others) if name in m] for name in metrics}
+
+
+def _same_but_seed(one: dict, other: dict) -> bool:
+    ignored = ("seed", *params.OWNED_BY_RUNNER)
+    kept = [{name: value for name, value in each.items() if name not in ignored} for each in (one, other)]
+    return kept[0] == kept[1] and one.get("seed") != other.get("seed")
