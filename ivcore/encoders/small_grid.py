@@ -16,8 +16,9 @@ LARGEST = 128  # tokens
 
 
 def fits(x: Tensor, grid: tuple[int, int, int]) -> bool:
-    """Whether tokens x are so few, and on a CPU."""
-    return x.device.type == "cpu" and grid[0] * grid[1] * grid[2] <= LARGEST
+    """Whether the grid is so small, on a CPU, and the matrices take no more memory than twice the tokens x (B, …) do."""
+    places = grid[0] * grid[1] * grid[2]
+    return x.device.type == "cpu" and places <= min(LARGEST, 2 * len(x))
 
 
 def depthwise(x: Tensor, grid: tuple[int, int, int], weight: Tensor, bias: Tensor) -> Tensor:
