@@ -1,0 +1,38 @@
+"""How far the gates of cross-model attention open during training: tanh of each gate, 0 shut and 1 open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ivcore.errors import ParameterError
+from ivcore.show.style import OKABE_ITO
+
+STYLES = ("-", "--", "-.", ":")
+
+
+def gates_opening(steps: Sequence, gates: Mapping[str, Mapping[str, Sequence]], title: str | None = None):
+    """One panel a kind of gate, one line a module, its last value at its end. -> Figure
+
+    gates: "attention" and "feed-forward", say -> module -> a value for each of `steps`. Negative values let a branch in with its sign turned.
+    """
+    import matplotlib.pyplot as plt
+
+    if not gates or any(len(v) != len(steps) for lines in gates.values() for v in lines.values()):
+        raise ParameterError(f"gates: expected one kind or more, with a value for each of {len(steps)} steps")
+    size = (4.1 * len(gates) + 0.6, 3.3)
+    figure, panels = plt.subplots(
+        1, len(gates), sharey=True, squeeze=False, figsize=size, layout="constrained"
+    )
+    for panel, (kind, lines) in zip(panels[0], gates.items()):
+        panel.axhline(0, color="0.6", lw=1)
+        for number, (name, values) in enumerate(lines.items()):
+            look = {"color": OKABE_ITO[number % len(OKABE_ITO)], "ls": STYLES[number % len(STYLES)]}
+            text = f"{name}: {values[-1]:+.2f}".replace("-", "−")
+            panel.plot(steps, values, label=text, marker="o" if len(steps) < 3 else None, ms=4, **look)
+        panel.set_title(f"{kind} gates", loc="left")
+        panel.set_xlabel("step")
+        panel.legend(fontsize=9)
+    panels[0, 0].set_ylabel("tanh of the gate")
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    return figure
