@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from ivcore.errors import ParameterError
 from ivcore.show.style import OKABE_ITO
 
+MEASURES = {  # of ivcore.ablation.frozen_scores, as axes name them
+    "knn": "top-1 of a k-NN vote",
+    "probe": "top-1 of a linear probe",
+    "order": "right one of two partner actions",
+}
 MARKERS = "osD^vP"
 TOO_CLOSE = 0.07  # of the axis
 
