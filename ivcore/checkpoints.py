@@ -20,6 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import load_model, save_model
 from torch import nn
 
+from ivcore import ranks
 from ivcore.errors import UserError
 
 
@@ -49,7 +50,12 @@ def _sync(path: Path) -> None:
 
 
 def save_weights(module: nn.Module, path: Path, config: dict | None = None) -> Path:
-    """Write the module's weights as safetensors, `config` as JSON in the file's metadata. Tied weights are stored once."""
+    """Write the module's weights as safetensors, `config` as JSON in the file's metadata. Tied weights are stored once.
+
+    Of several ranks the first writes, and the others go on at once.
+    """
+    if ranks.rank() > 0:
+        return Path(path)
     metadata = {"config": json.dumps(config)} if config is not None else None
     write_atomic(Path(path), lambda scratch: save_model(module, str(scratch), metadata))
     return Path(path)

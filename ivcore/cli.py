@@ -7,7 +7,7 @@ Exit status: 0 done (or done already), 1 a cell failed or the notebook did not f
 import argparse
 import sys
 
-from ivcore import notebook, params, paths, run, run_folder
+from ivcore import launch, notebook, params, paths, run, run_folder
 from ivcore.errors import ParameterError, UserError
 
 
@@ -122,10 +122,12 @@ def _run(options) -> int:
         return _dry(jobs)
     status = 0
     for number, job in enumerate(jobs, 1):
-        if len(jobs) > 1:
+        if len(jobs) > 1 and not launch.rank():
             print(f"[{number}/{len(jobs)}] {_changed(job, jobs)}", flush=True)
         failed = _run_one(job, options)
-        if failed in (130, 143):  # whoever stopped this one means all of them
+        if failed in (130, 143) or (
+            failed and launch.world() > 1
+        ):  # whoever stops this one means all of them
             return failed
         status = status or failed
     return status
@@ -135,10 +137,8 @@ def _run_one(job: run.Job, options) -> int:
     try:
         run.execute(job, force=options.force, timeout=options.timeout, wait=options.wait)
     except run.RunFailed as error:
-        lines = error.failure.lines()
-        print(f"iv: {lines[0]}", *lines[1:], sep="\n", file=sys.stderr)
-        if error.failure.kind != "input":
-            print(f"see {paths.short(error.folder)}/error.json, log.txt and notebook.ipynb", file=sys.stderr)
+        for line in error.lines():
+            print(line, file=sys.stderr)
         return error.failure.status
     return 0
 

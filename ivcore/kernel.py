@@ -30,10 +30,10 @@ _PATIENCE = 20  # seconds for papermill to notice that its kernel is gone
 class Execution:
     """papermill at work in a thread on a notebook that it fills with outputs; `run` returns None, or what went wrong."""
 
-    def __init__(self, copy: Path, values: dict, log):
+    def __init__(self, copy: Path, values: dict, log, silent: bool = False):
         self.copy, self.values = copy, values
         self.cells = notebook.cells(copy)
-        self.stream = Stream(log)
+        self.stream = Stream(log, silent)
         self.cell: dict | None = None
         self.heading = ""
         self.error: BaseException | None = None
@@ -141,13 +141,14 @@ class Execution:
 
 
 class Stream:
-    """What the notebook prints, on the terminal as it comes and in log.txt without the redrawing of progress bars."""
+    """What the notebook prints, on the terminal as it comes (unless `silent`) and in log.txt without the redrawing of progress bars."""
 
-    def __init__(self, log):
-        self.log = log
+    def __init__(self, log, silent: bool = False):
+        self.log, self.silent = log, silent
 
     def write(self, text: str) -> None:
-        sys.stdout.write(text)
+        if not self.silent:
+            sys.stdout.write(text)
         self.log.write(re.sub(r"[^\n]*\r(?!\n)", "", text))
 
     def flush(self) -> None:

@@ -20,14 +20,18 @@ _BUCKET = 2**26  # bytes sent in one piece
 def join(device: torch.device) -> None:
     """Become one of the processes that the environment speaks of (WORLD_SIZE, RANK, MASTER_ADDR, MASTER_PORT); alone, or in a group already: nothing.
 
-    Tensors on the CPU travel by gloo, those on a GPU by NCCL.
+    Tensors on the CPU travel by gloo, those on a GPU by NCCL. torchrun's store lives longer than a run: IVCORE_GROUP tells the groups of
+    its runs apart.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
         return
     on_gpu = device.type == "cuda"
     if on_gpu:
         torch.cuda.set_device(device)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+    store, rank, world = next(iter(dist.rendezvous("env://")))
+    store = dist.PrefixStore(os.environ.get("IVCORE_GROUP", ""), store)
+    backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world)
 
 
 def world() -> int:

@@ -5,6 +5,7 @@
 
 `metrics.json` is written last and atomically: it is the only mark that a run is done. The same parameters always lead
 to the same folder, whatever its label, and whether the notebook runs in JupyterLab, under papermill or by `iv run`.
+Of several ranks that run a notebook together rank 0 alone writes; on the others figures, JSON files and metrics go nowhere.
 """
 
 import ast
@@ -22,10 +23,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from ivcore import environment, lock, notebook, params, paths
+from ivcore import environment, launch, lock, notebook, params, paths
 from ivcore.errors import ParameterError
 
-KEPT = ("notebook", "log.txt", "previous", ".lock")  # beginnings of names that outlive a fresh start
+KEPT = (
+    "notebook",
+    "log.txt",
+    "log-rank",
+    "previous",
+    ".lock",
+)  # beginnings of names that outlive a fresh start
 RESERVED = ("notebook", "preset", "wall_seconds")  # what `finish` adds to the metrics
 
 
@@ -107,6 +114,7 @@ class Run:
     label: str
     device: str = "cpu"
     headless: bool = False
+    rank: int = 0
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -129,7 +137,8 @@ class Run:
 
     def write_json(self, name: str, value) -> Path:
         path = self.dir / (name if name.endswith(".json") else f"{name}.json")
-        write_json(path, value)
+        if self.rank == 0:
+            write_json(path, value)
         return path
 
     def figure(self, fig, name: str) -> None:
@@ -139,21 +148,35 @@ class Run:
         """
         from ivcore.show import style
 
+        if self.rank > 0:
+            import matplotlib.pyplot as plt
+
+            return plt.close(fig)
         style.show(style.save(fig, self.dir / "figures" / f"{name}.png"))
 
     def finish(self, metrics: dict) -> None:
         """Writes metrics.json, which marks the run as done: a flat dict of finite numbers, text and booleans.
 
         Adds the notebook, the preset's name and the wall seconds of this attempt. ValueError naming the metric that
-        is not finite, not flat, or has a name that is taken.
+        is not finite, not flat, or has a name that is taken. Ranks that trained together wait here for each other: a run is done
+        when all of them are.
         """
         row = {name: _plain(name, value) for name, value in metrics.items()}
+        _meet()
         seconds = round(time.monotonic() - self.began, 1)
         row |= {"notebook": self.notebook, "preset": self.label, "wall_seconds": seconds}
-        (self.dir / "error.json").unlink(missing_ok=True)
-        write_json(self.dir / "metrics.json", row)
-        lock.release(self.dir)
+        if self.rank == 0:
+            (self.dir / "error.json").unlink(missing_ok=True)
+            write_json(self.dir / "metrics.json", row)
+            lock.release(self.dir)
         print(f"done in {seconds:.0f} s: " + ", ".join(f"{k} {_short(row[k])}" for k in metrics))
+
+
+def _meet() -> None:
+    if launch.world() > 1 and "torch" in sys.modules:
+        from ivcore import ranks
+
+        ranks.largest([0])
 
 
 def _plain(name: str, value):
@@ -189,7 +212,7 @@ def start(name: str, namespace: dict) -> Run:
     values = params.pin(path, values)
     folder = _folder(path, values, namespace.get("run_dir") or os.environ.get("IVCORE_RUN_DIR"))
     _claim(folder, is_outdated(folder, path, values))
-    run = Run(path.stem, folder, values, label_of(folder), _device(values), _headless())
+    run = Run(path.stem, folder, values, label_of(folder), _device(values), _headless(), launch.rank())
     _seed(run)
     _record(run)
     from ivcore.show import style
@@ -215,8 +238,8 @@ def _values(path: Path, namespace: dict) -> dict:
 
 def _being_run(path: Path) -> Path:
     """The runner's copy of the notebook: the source may have been edited since."""
-    copy = Path(os.environ.get("IVCORE_RUN_DIR", ""), "notebook.ipynb")
-    return copy if "IVCORE_RUN_DIR" in os.environ and copy.is_file() else path
+    copy = os.environ.get("IVCORE_NOTEBOOK")
+    return Path(copy) if copy else path
 
 
 def _injected(namespace: dict) -> list[str]:
@@ -279,7 +302,9 @@ def prepare(folder: Path, fresh: bool = False, wait: bool = False) -> None:
     lock.acquire(folder, wait)
     if fresh or is_done(folder):
         set_aside(folder)
-    (folder / "error.json").unlink(missing_ok=True)
+    for old in ("error.json", "error-rank*.json", "notebook-rank*.ipynb"):  # of an attempt that failed
+        for path in folder.glob(old):
+            path.unlink(missing_ok=True)
 
 
 def _device(values: dict) -> str:
@@ -300,11 +325,12 @@ def _seed(run: Run) -> None:
 def _record(run: Run) -> None:
     from ivcore import lineage
 
-    write_params(run.dir, run.params)
-    lineage.record(run.dir, params.encoders(run.notebook, run.params))
+    if run.rank == 0:
+        write_params(run.dir, run.params)
+        lineage.record(run.dir, params.encoders(run.notebook, run.params))
     command = os.environ.get("IVCORE_COMMAND") or shlex.join(sys.argv)
     now = datetime.now().astimezone().isoformat(timespec="seconds")
-    facts = environment.describe(run.device, command, now)
+    facts = environment.describe(run.device, command, now) | {"ranks": launch.world()}
     run.write_json("env", facts)
     print(f"{run.notebook} · {run.label} · {paths.short(run.dir)}")
     shown = [
