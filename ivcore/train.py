@@ -338,7 +338,7 @@ class _Loop:
             "step": self.step,
             "seconds": self.seconds,
             "recipe": self.recipe.as_dict(),
-            "data": self.batches.identity(),
+            "data": self.mine.identity(),
             "window": self.window,
             "engine": self.engine.state(),
             "ema": None if self.ema is None else self.ema.module.state_dict(),
@@ -348,7 +348,7 @@ class _Loop:
 
     def load(self, state: dict) -> None:
         self.same_run(state["recipe"], self.recipe.as_dict())
-        self.same_run(state["data"], self.batches.identity(), "data ")
+        self.same_run(state["data"], self.mine.identity(), "data ")
         self.checkpoints.weights_into(self.model, state["step"])
         self.step, self.seconds, self.window = state["step"], state["seconds"], state["window"]
         self.engine.load(state["engine"])

@@ -11,9 +11,9 @@ would have got.
 `data.pack.write_shards` makes such shards from one's own files.
 """
 
+import copy
 import hashlib
 import itertools
-import os
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -40,7 +40,8 @@ class Shards:
     epoch_samples: what is called an epoch, over all ranks; the shards are passed over without end.
     streams: by default one for each worker, else a multiple of num_workers; set it for a run that may go on with other workers.
     shuffle_buffer: samples of a stream, kept undecoded; 0 keeps the order of the shards. Frames and scales: see `Framing`.
-    rank, world: by default those of the environment. max_bad: the largest share of samples that may be unusable.
+    rank, world: for a loop of one's own, batch_size is then this rank's. `train` is given the joined batches and takes shares of them by
+    itself, see `share`. max_bad: the largest share of samples that may be unusable.
     counts: read, cut and not_utf8 (captions), and samples left out by reason, see `Skipped`, in the batches given so far; those of
     earlier attempts too with `run_dir`, where the log <name>-rank<r>.jsonl lists every one of them. With the log a resumed run passes over
     what it has had without decoding it; without, it decodes again. It gets the same batches either way, as long as the shards are the same.
@@ -62,26 +63,39 @@ class Shards:
         shuffle_buffer: int = 256,
         streams: int | None = None,
         num_workers: int = 0,
-        rank: int | None = None,
-        world: int | None = None,
+        rank: int = 0,
+        world: int = 1,
         max_bad: float = 0.05,
         run_dir=None,
         name: str = "shards",
         timeout: float = 300.0,
     ):
-        rank = int(os.environ.get("RANK", 0)) if rank is None else rank
-        world = int(os.environ.get("WORLD_SIZE", 1)) if world is None else world
         split = Split(rank, world, max(num_workers, 1) if streams is None else streams)
         split.check(num_workers)
         decoder = Decoder(tokenizer, Framing(num_frames, size, frames, scales))
-        self.batch_size, self.epoch_samples, self.counts = batch_size, epoch_samples, Counter()
+        self.epoch_samples, self.counts = epoch_samples, Counter()
+        self.run_dir, self.name = run_dir, name
+        self.num_workers, self.timeout = num_workers, timeout
         steps = epoch_samples // max(batch_size * world, 1)
-        self.walk = Walk(expand(urls), split, decoder, batch_size, steps, seed, shuffle_buffer, max_bad)
-        self.batches = Batches(
-            self.walk, batch_size, seed, shuffle=False, num_workers=num_workers, timeout=timeout
-        )
-        file = None if run_dir is None else Path(run_dir) / f"{name}-rank{rank}.jsonl"
-        self.log = file and ShardLog(file, self.identity())
+        self._read(Walk(expand(urls), split, decoder, batch_size, steps, seed, shuffle_buffer, max_bad))
+
+    def _read(self, walk: "Walk") -> None:
+        self.walk, self.batch_size = walk, walk.batch_size
+        options = {"shuffle": False, "num_workers": self.num_workers, "timeout": self.timeout}
+        self.batches = Batches(walk, walk.batch_size, walk.seed, **options)
+
+    def share(self, rank: int, world: int) -> "Shards":
+        """Batches of batch_size/world samples from the shards of rank `rank` of `world`; `counts`, of this rank, are common to both.
+
+        Other samples than those of the whole batches, but as many. Errors: ParameterError where a batch does not divide or is a
+        share already, UserError where the shards are too few.
+        """
+        if self.walk.split.world > 1 or self.batch_size % world:
+            why = "is one rank's already" if self.walk.split.world > 1 else "must divide"
+            raise ParameterError(f"batch_size={self.batch_size}: {why}, to be shared by {world} ranks")
+        part = copy.copy(self)
+        part._read(self.walk.share(rank, world))
+        return part
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -100,15 +114,24 @@ class Shards:
 
     def iter_from(self, step: int = 0, stop: int | None = None) -> Iterator[dict]:
         """Batches of steps step, step + 1, … (up to but not including `stop`)."""
-        known = self.log.known(step) if self.log else None
-        self.counts = Counter(known.counts if known else ())
+        log = self._log()
+        known = log.known(step) if log else None
+        self.counts.clear()
+        self.counts.update(known.counts if known else ())
         self.walk.begin(known)
         for number, (batch, line, skipped) in enumerate(self.batches.iter_from(step, stop), step):
             self.counts.update({name: line[name] for name in ("read", "cut", "not_utf8")})
             self.counts.update(row["reason"] for row in skipped)
-            if self.log:
-                self.log.write(number, line, skipped)
+            if log:
+                log.write(number, line, skipped)
             yield batch
+
+    def _log(self) -> ShardLog | None:
+        """Opened when reading begins: one of other data is begun anew, and what is only to be shared has none."""
+        if self.run_dir is None:
+            return None
+        name = f"{self.name}-rank{self.walk.split.rank}.jsonl"
+        return ShardLog(Path(self.run_dir) / name, self.identity())
 
     def __iter__(self) -> Iterator[dict]:
         """One epoch, the first."""
@@ -176,6 +199,13 @@ class Walk:
         self.batch_size, self.steps, self.seed = batch_size, steps, seed
         self.buffer, self.max_bad = buffer, max_bad
         self.begin(None)
+
+    def share(self, rank: int, world: int) -> "Walk":
+        """The walk of one rank of several, for its part of the batches."""
+        split = Split(rank, world, self.split.streams)
+        split.check(1)
+        size = self.batch_size // world
+        return Walk(self.urls, split, self.decoder, size, self.steps, self.seed, self.buffer, self.max_bad)
 
     def begin(self, known: Known | None) -> None:
         """Forgets where it is, for workers about to start: they must not share open files. `known`: what the log tells, or None."""

@@ -233,6 +233,24 @@ class TestWhatIsSkipped:
         assert (failed.reason, failed.key, absent.reason) == ("shard", None, "shard")
         assert "No such file" in absent.cause
 
+    def test_ranks_share_what_training_is_given(self, packed, tokenizer, tmp_path):
+        whole = shards(packed, tokenizer, streams=2, run_dir=tmp_path)
+        parts = [whole.share(rank, 2) for rank in (0, 1)]
+        for rank, part in enumerate(parts):
+            alone = shards(packed, tokenizer, batch_size=2, rank=rank, world=2, streams=2)
+            seen = numbers(part.iter_from(0, 10))
+            assert seen == numbers(alone.iter_from(0, 10)) and len(part) == len(whole) == 10
+            assert part.identity() == alone.identity() != whole.identity()
+            assert whole.counts["read"] == 20 and (tmp_path / f"shards-rank{rank}.jsonl").exists()
+        again = shards(packed, tokenizer, streams=2, run_dir=tmp_path)  # made by every rank that resumes
+        assert again.share(0, 2)._log().known(10) is not None
+        with pytest.raises(ParameterError, match="batch_size=4: must divide, to be shared by 3 ranks"):
+            whole.share(0, 3)
+        with pytest.raises(ParameterError, match="batch_size=2: is one rank's already"):
+            parts[0].share(0, 2)
+        with pytest.raises(UserError, match="10 shards are too few for 4 ranks of 3 streams"):
+            shards(packed, tokenizer, streams=3).share(0, 4)
+
     def test_samples_of_two_shards_never_mix(self, media, tmp_path):
         """Both call their samples 0: webdataset alone would give the second shard's caption to the first one's video."""
         film = (media / "1.mp4").read_bytes()
