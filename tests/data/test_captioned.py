@@ -166,7 +166,7 @@ class TestFromMemory:
     def test_refusals(self, columns, tokenizer):
         with pytest.raises(ParameterError, match="captions: 1 given for 5 videos"):
             captioned.FromMemory(columns, [("a",)], tokenizer, num_frames=1, size=16, seed=0)
-        with pytest.raises(ParameterError, match="frames='dense': must be one of sparse, uniform"):
+        with pytest.raises(ParameterError, match="frames='dense': must be one of sparse, even, uniform"):
             source(columns, tokenizer, frames="dense")
 
 
