@@ -39,7 +39,8 @@ def block_panels(runs: Sequence[dict], measures: Sequence[Measure], layers: int,
         panel.set_axis_off()
     for panel, measure in zip(grid.flat, measures):
         for look in LOOKS:
-            _series(panel, [run for run in runs if run["local"] == look[0]], measure, look)
+            if kind := [run for run in runs if run["local"] == look[0]]:
+                _series(panel, kind, measure, look)
         _finish(panel, measure, sorted({run["global_layers"] for run in runs}), layers)
     _legend(figure, grid[0, 0], any(measure.control for measure in measures))
     if title:
@@ -74,7 +75,6 @@ def _finish(panel, measure: Measure, places: list[int], layers: int) -> None:
         edge = {"xy": (1, measure.chance), "xycoords": ("axes fraction", "data"), "fontsize": 9}
         below = {"xytext": (0, -3), "textcoords": "offset points", "va": "top", "ha": "right"}
         panel.annotate("chance", **edge, **below).set_in_layout(False)
-
 
 
 def _place(count: int, layers: int) -> str:
