@@ -315,8 +315,9 @@ class UniFormerV2(nn.Module):
     @property
     def config(self) -> dict:
         """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
-        block, extractor = self.transformer.resblocks[0], self.transformer.dec[0]
-        heads = {"heads": block.attn.heads, "n_head": extractor.attn.heads}
+        heads = {"heads": self.transformer.resblocks[0].attn.heads}
+        if self.transformer.dec:
+            heads["n_head"] = self.transformer.dec[0].attn.heads
         return heads | {"return_list": list(self.transformer.global_layers)}
 
     def no_weight_decay(self) -> set[str]:

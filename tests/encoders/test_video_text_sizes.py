@@ -35,6 +35,7 @@ def test_afresh_the_order_of_frames_counts_from_the_start_and_without_global_blo
         model = video_text_model(size).eval()
         forwards, backwards = model.encode_video(video), model.encode_video(video.flip(2))
         assert torch.allclose(forwards, backwards, atol=1e-4) == (layers == 0)
+        assert len(model.config["return_list"]) == layers
 
 
 @pytest.mark.parametrize("kind, count", [("plain", 3), ("published", 2), ("none", 0)])
