@@ -33,6 +33,11 @@ def _clips(config: shapes.Shapes, folder: Path) -> None:
         formats.write_ssv2_json(folder / f"ssv2-{released}.json", something)
 
 
+def _further_test(config: shapes.Shapes, folder: Path) -> None:
+    videos = [labelled(folder, video, config.actions) for video in shapes.further_clips(config)]
+    formats.write_kinetics_csv(folder / "further_test.csv", videos)
+
+
 def _template(action: str) -> str:
     return scenes.ACTIONS[action].phrase.format("[something]", "[something]")
 
@@ -101,6 +106,7 @@ def _sentences(scene: scenes.Scene) -> tuple[str, ...]:
 
 _PARTS = {
     "clips": _clips,
+    "further_test": _further_test,
     "zero_shot": _zero_shot,
     "open_set": _open_set,
     "captions": _captions,

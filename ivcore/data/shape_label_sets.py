@@ -6,17 +6,21 @@
 Some clips are labelled by what happens and some by what is seen, as in Kinetics, where "shaking hands" is a movement and "playing harp" a
 harp. Each set has its own classes in its own order and spelling and its own choice of clips, and the largest trains on some videos that
 the smallest tests on, as released ones do.
+
+Held out for choices (val) are the clips of both val and test, and for the final numbers (test) further clips that nothing else reads.
 """
 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from ivcore.data import formats, scenes, shapes
 from ivcore.data.formats import LabelledVideo
 
+PARTS = ("clips", "further_test")  # of the moving shapes, that the sets are made of
 MARK = "motion_classes.txt"
 LEAKED = 8  # videos of each held-out split of the smallest set that the largest trains on
 _SETS = {  # name -> its share of all classes, in the order of `_shuffled`, and how it writes their names
@@ -40,21 +44,29 @@ def motion_classes(config: shapes.Shapes) -> list[str]:
     return [action for action in config.actions if action not in BESIDE]
 
 
+def splits(config: shapes.Shapes) -> dict[str, list[shapes.Video]]:
+    """The videos of train, val and test, of all sets together."""
+    clips = shapes.clips(config)
+    train = [video for video in clips if video.split == "train"]
+    val = [video for video in clips if video.split != "train"]
+    return {"train": train, "val": val, "test": shapes.further_clips(config)}
+
+
 def build(config: shapes.Shapes) -> Path:
     """The sets' folder beside the clips, after making whatever is missing of either.
 
     The same configuration always gives the same files. Each is written whole, and motion_classes.txt last, as the mark that all are there.
     """
-    root = shapes.build(config)
+    root = shapes.build(replace(config, parts=PARTS))
     folder = root / f"label_sets-{shapes._code(Path(__file__).name)[:8]}"  # other code, other sets
     if (folder / MARK).is_file():
         return folder
-    clips = {split: [(v, class_of(v.shots[0].scene(config))) for v in shapes.clips(config) if v.split == split]
-             for split in ("train", "val", "test")}  # fmt: skip
+    clips = {split: [(video, class_of(video.shots[0].scene(config))) for video in videos]
+             for split, videos in splits(config).items()}  # fmt: skip
     chosen = [{s: _chosen(c, number, config) for s, c in clips.items()} for number in range(len(SETS))]
     chosen[-1]["train"] += _leaks(chosen[0], _classes(SETS[-1], config))
-    for name, splits in zip(SETS, chosen):
-        _write_set(name, root, folder / name, _classes(name, config), splits)
+    for name, of_split in zip(SETS, chosen):
+        _write_set(name, root, folder / name, _classes(name, config), of_split)
     formats.write_class_names(folder / MARK, motion_classes(config))
     return folder
 

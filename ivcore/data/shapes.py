@@ -3,6 +3,7 @@
 `build(Shapes(...))` returns a folder <cache>/shapes-<name>-<hash>; what is there already is not made again. Parts:
 
     clips      videos/video<N>.mp4 with train.csv, val.csv, test.csv, classes.txt (Kinetics) and ssv2-*.json (Something-Something)
+    further_test  videos/further<N>.mp4, test clips beyond those of `clips`: further_test.csv (Kinetics)
     zero_shot  videos/heldout<N>.mp4 of (shape, action) pairs that no other part shows: zero_shot.csv, zero_shot_classes.txt
     open_set   known_{train,val,test}.txt of the clips above; videos/unknown<N>.mp4 of further actions in unknown_test.txt (UCF101 lists)
     captions   msrvtt.json, msrvtt_train.csv, msrvtt_val.csv, msrvtt_test.csv (MSR-VTT)
@@ -11,7 +12,7 @@
     untrimmed  untrimmed/<id>.mp4 of several shots with rests between the actions: activitynet.json (ActivityNet)
     ava        ava_{train,val}.csv, a keyframe a second, ava_{train,val}_excluded_timestamps.csv, ava_actions.pbtxt (AVA)
 
-Appearance gives nothing away between an action and its time reversal. In val and test both are made from the same scene, so
+Appearance gives nothing away between an action and its time reversal. In held-out clips both are made from the same scene, so
 whatever ignores the order of the frames scores exactly one half on such a pair. In train every clip has a scene of its own.
 """
 
@@ -31,8 +32,16 @@ from ivcore import paths
 from ivcore.data import scenes
 from ivcore.errors import ParameterError
 
-PARTS = ("clips", "zero_shot", "open_set", "captions", "qa", "choice", "untrimmed", "ava")
-SPLITS = ("train", "val", "test", "zero_shot", "unknown", "untrimmed")
+PARTS = ("clips", "further_test", "zero_shot", "open_set", "captions", "qa", "choice", "untrimmed", "ava")
+SPLITS = (
+    "train",
+    "val",
+    "test",
+    "zero_shot",
+    "unknown",
+    "untrimmed",
+    "further_test",
+)  # seeds count on the order
 UNKNOWN_ACTIONS = ("push", "pull", "jump")
 KNOWN_ACTIONS = tuple(a for a in scenes.ACTIONS if a not in (*UNKNOWN_ACTIONS, "rest"))
 _TOO_ROUND = ("circle", "ring")  # shapes that show no turning unless they are textured
@@ -40,7 +49,7 @@ _TOO_ROUND = ("circle", "ring")  # shapes that show no turning unless they are t
 
 @dataclass(frozen=True)
 class Shapes:
-    """What is to be rendered. `train` … `untrimmed` count videos; multiples of the number of actions keep classes balanced.
+    """What is to be rendered. `train` … `further_test` count videos; multiples of the number of actions keep classes balanced.
 
     size: width and height in pixels, even. contrast, drift, waves: the background's, see `scenes.make_scene`, whose defaults None
     stands for. All fields but `parts` name the folder, so that parts asked for later join the same folder.
@@ -54,6 +63,7 @@ class Shapes:
     zero_shot: int = 240
     unknown: int = 240
     untrimmed: int = 60
+    further_test: int = 960
     size: int = 64
     frames: int = 16
     fps: int = 8
@@ -187,6 +197,12 @@ def clips(config: Shapes) -> list[Video]:
     return [_clip(config, f"video{i}", split, n, config.actions) for i, (split, n) in enumerate(wanted)]
 
 
+def further_clips(config: Shapes) -> list[Video]:
+    """Further test clips, for a study that has used up val and test on its choices."""
+    number = config.further_test
+    return [_clip(config, f"further{n}", "further_test", n, config.actions) for n in range(number)]
+
+
 def held_out_clips(config: Shapes) -> list[Video]:
     return [_clip(config, f"heldout{n}", "zero_shot", n, config.actions) for n in range(config.zero_shot)]
 
@@ -240,7 +256,11 @@ def _timed_shot(config: Shapes, rng, n: int) -> Shot:
 
 # ------------------------------------------------------------------------------------------------------------- building
 
-_VIDEOS = {"zero_shot": (held_out_clips,), "open_set": (clips, unknown_clips)}
+_VIDEOS = {
+    "further_test": (further_clips,),
+    "zero_shot": (held_out_clips,),
+    "open_set": (clips, unknown_clips),
+}
 _VIDEOS |= dict.fromkeys(("clips", "captions", "qa", "choice"), (clips,))
 _VIDEOS |= dict.fromkeys(("untrimmed", "ava"), (untrimmed_videos,))
 

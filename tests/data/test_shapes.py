@@ -25,6 +25,7 @@ SMALL = shapes.Shapes(
     test=30,
     zero_shot=15,
     unknown=6,
+    further_test=30,
     untrimmed=3,
     size=32,
     frames=8,
@@ -160,7 +161,7 @@ class TestConfiguration:
             ({"actions": ()}, "actions: must be one or more"),
             ({"actions": ("push",)}, "none of them in unknown_actions"),
             ({"actions": ("grow", "grow")}, "actions: every name only once"),
-            ({"parts": ("clip",)}, "parts: 'clip' must be one of clips, zero_shot"),
+            ({"parts": ("clip",)}, "parts: 'clip' must be one of clips, further_test, zero_shot"),
             ({"size": 33}, "size=33: must be a whole number from 16, even"),
             ({"train": -1}, "train=-1: must be a whole number from 0"),
             ({"frames": 1}, "frames=1: must be a whole number from 2"),
@@ -206,11 +207,18 @@ class TestVideos:
         assert not seeds["val"] & seeds["test"]
         assert len(seeds["train"]) == SMALL.train
 
+    def test_further_test_clips_are_scenes_of_their_own(self):
+        further = shapes.further_clips(SMALL)
+        seeds = [{video.shots[0].seed for video in part} for part in (shapes.clips(SMALL), further)]
+        assert not seeds[0] & seeds[1] and len(further) == SMALL.further_test
+        assert {video.action for video in further} == set(SMALL.actions)
+
     def test_held_out_pairs_are_only_in_the_zero_shot_clips(self):
         def held_out(video):
             return [shot.shape == shapes.held_out_shape(shot.action) for shot in video.shots]
 
-        seen = shapes.clips(SMALL) + shapes.unknown_clips(SMALL) + shapes.untrimmed_videos(SMALL)
+        seen = shapes.clips(SMALL) + shapes.further_clips(SMALL) + shapes.unknown_clips(SMALL)
+        seen += shapes.untrimmed_videos(SMALL)
         assert not any(any(held_out(video)) for video in seen)
         assert all(all(held_out(video)) for video in shapes.held_out_clips(SMALL))
         for action, partner in scenes.ORDER_PAIRS:
