@@ -23,9 +23,9 @@ import sys
 import time
 from pathlib import Path
 
+import machine
 import torch
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 PAIRS = {  # VideoMAE size -> UniFormerV2 (width, layers, heads, patch), image
     "tiny": ((128, 4, 4, 8), 32),
     "base": ((768, 12, 12, 16), 224),
@@ -49,7 +49,7 @@ def main() -> None:
             print(f"{side}: {found[-1]}", file=sys.stderr, flush=True)
     rows = [_best(side, found, args.device) for side, found in runs.items()]
     report = {"size": args.size, "batch": args.batch, "precision": args.precision, "rows": rows}
-    report |= {"device": _device_name(args.device), "threads": torch.get_num_threads()}
+    report |= {"device": machine.name(args.device), "threads": torch.get_num_threads()}
     print(_table(rows))
     if args.out:
         Path(args.out).write_text(json.dumps(report, indent=1))
@@ -59,7 +59,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", default="base", choices=PAIRS)
     parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--precision", default="fp32", choices=PRECISIONS)
+    parser.add_argument("--precision", default="fp32", choices=machine.PRECISIONS)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--stages", type=int, default=4)
     parser.add_argument("--recompute", nargs="*", default=["blocks"], choices=["nothing", "cheap", "blocks"])
@@ -93,17 +93,22 @@ def _measure(args) -> dict:
     """In the worker: build, warm up, time the steps."""
     step = build_step(args, args.worker)
     first_loss = step()
-    base = _reset_peak(args.device)
+    base = machine.reset_peak(args.device)
     wall, cpu = [], []
     for _ in range(args.steps):
-        _wait(args.device)
+        machine.wait(args.device)
         begin, begin_cpu = time.perf_counter(), time.process_time()
         step()
-        _wait(args.device)
+        machine.wait(args.device)
         wall.append(time.perf_counter() - begin)
         cpu.append(time.process_time() - begin_cpu)
     times = {"seconds": statistics.median(wall), "cpu_seconds": statistics.median(cpu)}
-    return {**times, "peak_bytes": _peak(args.device), "between_steps_bytes": base, "first_loss": first_loss}
+    return {
+        **times,
+        "peak_bytes": machine.peak(args.device),
+        "between_steps_bytes": base,
+        "first_loss": first_loss,
+    }
 
 
 def build_step(args, side: str):
@@ -123,7 +128,7 @@ def build_step(args, side: str):
     observed = model.observe(clips) if side == "observed" else None
     labels = torch.arange(args.batch, device=args.device) % CLASSES
     optimizer = torch.optim.AdamW(trained, lr=5e-5, weight_decay=1e-3, fused=True)
-    dtype = PRECISIONS[args.precision]
+    dtype = machine.PRECISIONS[args.precision]
 
     def step() -> float:
         with torch.autocast(args.device, dtype, enabled=dtype is not torch.float32):
@@ -150,34 +155,6 @@ def build(size: str, batch: int, stages: int):
     model = Coordinated(masked, multimodal, stages=stages, gate=0.1, head_drop=0.0).eval()
     frames = torch.randint(0, 256, (batch, masked.size.frames, image, image, 3), dtype=torch.uint8)
     return model, model.prepare(frames)
-
-
-def _wait(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
-def _reset_peak(device: str) -> int:
-    """Forget the peak so far; bytes in use now."""
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated()
-    Path("/proc/self/clear_refs").write_text("5")
-    return _status("VmRSS")
-
-
-def _peak(device: str) -> int:
-    return torch.cuda.max_memory_allocated() if device == "cuda" else _status("VmHWM")
-
-
-def _status(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
-
-
-def _device_name(device: str) -> str:
-    capability = torch.backends.cpu.get_cpu_capability()
-    return torch.cuda.get_device_name() if device == "cuda" else f"cpu ({capability})"
 
 
 def _table(rows: list[dict]) -> str:

@@ -18,8 +18,9 @@ import sys
 import time
 from pathlib import Path
 
+import machine
 import torch
-from masked_pretraining import PRECISIONS, _device_name, _peak, _reset_peak, _wait, matmul_roof
+from masked_pretraining import matmul_roof
 
 from ivcore import torchvision_ops  # noqa: F401  (transformers imports torchvision)
 
@@ -31,12 +32,14 @@ def main() -> None:
     if args.worker:
         print(json.dumps(_measure(args)))
         return
-    roof = {precision: matmul_roof(PRECISIONS[precision], args.device) for precision in args.precision}
+    roof = {
+        precision: matmul_roof(machine.PRECISIONS[precision], args.device) for precision in args.precision
+    }
     rows = [row for precision in args.precision for row in _rows(args, precision, roof[precision])]
     print(_table(rows, roof))
     if args.out:
         Path(args.out).write_text(
-            json.dumps({"device": _device_name(args.device), "roof_flops": roof, "rows": rows}, indent=1)
+            json.dumps({"device": machine.name(args.device), "roof_flops": roof, "rows": rows}, indent=1)
         )
 
 
@@ -44,7 +47,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--precision", nargs="+", default=["fp32"], choices=PRECISIONS)
+    parser.add_argument("--precision", nargs="+", default=["fp32"], choices=machine.PRECISIONS)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--size", default="base", choices=["base", "large"])
     parser.add_argument("--compile", action="store_true")
@@ -98,7 +101,7 @@ def _measure(args) -> dict:
     run = torch.compile(model) if args.compile else model
 
     def forward():
-        with torch.autocast(args.device, PRECISIONS[precision], enabled=precision != "fp32"):
+        with torch.autocast(args.device, machine.PRECISIONS[precision], enabled=precision != "fp32"):
             return run(video)
 
     with FlopCounterMode(display=False, custom_mapping=_fused_attention()) as counter:
@@ -109,7 +112,7 @@ def _measure(args) -> dict:
     )  # counting the backward pass itself overcounts depthwise convolutions
     times = {"forward": [], "step": []}
     cpu = []
-    _reset_peak(args.device)
+    machine.reset_peak(args.device)
     for _ in range(args.steps):
         with torch.no_grad():
             times["forward"].append(_timed(forward, args.device))
@@ -124,7 +127,7 @@ def _measure(args) -> dict:
     return found | {
         "cpu_seconds": statistics.median(cpu),
         "step_flops": step_flops,
-        "peak_bytes": _peak(args.device),
+        "peak_bytes": machine.peak(args.device),
     }
 
 
@@ -137,10 +140,10 @@ def _fused_attention() -> dict:
 
 
 def _timed(run, device: str) -> float:
-    _wait(device)
+    machine.wait(device)
     begin = time.perf_counter()
     run()
-    _wait(device)
+    machine.wait(device)
     return time.perf_counter() - begin
 
 

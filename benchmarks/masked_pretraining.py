@@ -19,9 +19,8 @@ import sys
 import time
 from pathlib import Path
 
+import machine
 import torch
-
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def main() -> None:
@@ -29,14 +28,16 @@ def main() -> None:
     if args.worker:
         print(json.dumps(_measure(args)))
         return
-    roof = {precision: matmul_roof(PRECISIONS[precision], args.device) for precision in args.precision}
+    roof = {
+        precision: matmul_roof(machine.PRECISIONS[precision], args.device) for precision in args.precision
+    }
     rows = []
     for batch in args.batch:
         for precision in args.precision:
             rows += _compare(args, batch, precision, roof[precision])
     report = {
         "size": args.size,
-        "device": _device_name(args.device),
+        "device": machine.name(args.device),
         "threads": torch.get_num_threads(),
         "rows": rows,
     }
@@ -51,7 +52,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", default="base")
     parser.add_argument("--batch", type=int, nargs="+", default=[4])
-    parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=PRECISIONS)
+    parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=machine.PRECISIONS)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--compile", action="store_true", help="also measure both under torch.compile")
     parser.add_argument("--steps", type=int, default=3, help="measured steps, after one to warm up")
@@ -104,21 +105,21 @@ def _in_a_process(args, side: str, batch: int, precision: str, compiled: bool) -
 def _measure(args) -> dict:
     """In the worker: build, warm up, time the steps."""
     side, precision, compiled = args.worker
-    step, flops = build_step(args, side, PRECISIONS[precision], compiled == "1")
+    step, flops = build_step(args, side, machine.PRECISIONS[precision], compiled == "1")
     first_loss = step()
-    base = _reset_peak(args.device)
+    base = machine.reset_peak(args.device)
     wall, cpu = [], []
     for _ in range(args.steps):
-        _wait(args.device)
+        machine.wait(args.device)
         begin, begin_cpu = time.perf_counter(), time.process_time()
         step()
-        _wait(args.device)
+        machine.wait(args.device)
         wall.append(time.perf_counter() - begin)
         cpu.append(time.process_time() - begin_cpu)
     return {
         "seconds": statistics.median(wall),
         "cpu_seconds": statistics.median(cpu),
-        "peak_bytes": _peak(args.device),
+        "peak_bytes": machine.peak(args.device),
         "between_steps_bytes": base,
         "first_loss": first_loss,
         "forward_flops": flops,
@@ -203,43 +204,12 @@ def matmul_roof(dtype: torch.dtype, device: str, size: int | None = None) -> flo
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     times = []
     for _ in range(6):
-        _wait(device)
+        machine.wait(device)
         begin = time.perf_counter()
         a @ b
-        _wait(device)
+        machine.wait(device)
         times.append(time.perf_counter() - begin)
     return 2 * size**3 / min(times[1:])
-
-
-def _wait(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
-def _reset_peak(device: str) -> int:
-    """Forget the peak so far; bytes in use now."""
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated()
-    Path("/proc/self/clear_refs").write_text("5")
-    return _status("VmRSS")
-
-
-def _peak(device: str) -> int:
-    return torch.cuda.max_memory_allocated() if device == "cuda" else _status("VmHWM")
-
-
-def _status(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
-
-
-def _device_name(device: str) -> str:
-    return (
-        torch.cuda.get_device_name()
-        if device == "cuda"
-        else f"cpu ({torch.backends.cpu.get_cpu_capability()})"
-    )
 
 
 def _table(rows: list[dict], roof: dict) -> str:
