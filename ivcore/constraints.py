@@ -4,6 +4,7 @@ in [0, 1)          an interval, `inf` for no bound; of a list, each item
 one of a, b, c     a choice
 file KIND          an annotation file that the reader KIND of ivcore.data.formats accepts; "" for none
 folder             a folder that exists; "" for none
+… or WORD          after `file KIND` or `folder`: the word itself too, as the name of a generated set
 encoder            a run ("10/tiny"), a run folder, a checkpoint, a published name, "scratch" or ""
 """
 
@@ -14,12 +15,13 @@ from ivcore import paths
 from ivcore.errors import ParameterError, UserError
 
 _INTERVAL = re.compile(r"in ([\[(])\s*(\S+)\s*,\s*(\S+?)\s*([\])])")
-_BEGINNINGS = ("in [", "in (", "one of ", "file ")
+_BEGINNINGS = ("in [", "in (", "one of ", "file ", "folder or ")
+_PLACE = re.compile(r"(?:file (\w+)|folder)(?: or (\w+))?")
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """`kind` is interval, choice, file, folder or encoder; `detail` its bounds, choices or reader; `text` as written."""
+    """`kind` is interval, choice, file, folder or encoder; `detail` its bounds, choices, reader or words; `text` as written."""
 
     kind: str
     detail: tuple
@@ -43,8 +45,8 @@ def _parse_worded(text: str) -> Constraint:
         return Constraint("interval", (opening, float(low), float(high), closing), text)
     if text.startswith("one of "):
         return Constraint("choice", tuple(word.strip() for word in text[7:].split(",")), text)
-    if re.fullmatch(r"file \w+", text):
-        return Constraint("file", (text.split()[1],), text)
+    if match := _PLACE.fullmatch(text):
+        return Constraint(text.split()[0], tuple(filter(None, match.groups())), text)
     raise ValueError(
         f"has constraint {text!r}: expected in [LOW, HIGH], one of A, B, file KIND, folder or encoder"
     )
@@ -76,11 +78,13 @@ def _check_choice(name, value, constraint):
 
 
 def _check_file(name, value, constraint):
-    if not value:
+    if not value or value in constraint.detail[1:]:
         return
     path = paths.resolve(value)
     if not path.is_file():
-        raise ParameterError(f"{name} = {value!r}: there is no such file ({path})")
+        raise ParameterError(
+            f"{name} = {value!r}: there is no such file ({path}){_words(constraint.detail[1:])}"
+        )
     from ivcore.data import formats
 
     try:
@@ -90,8 +94,13 @@ def _check_file(name, value, constraint):
 
 
 def _check_folder(name, value, constraint):
-    if value and not paths.resolve(value).is_dir():
-        raise ParameterError(f"{name} = {value!r}: there is no such folder ({paths.resolve(value)})")
+    if value and value not in constraint.detail and not paths.resolve(value).is_dir():
+        words = _words(constraint.detail)
+        raise ParameterError(f"{name} = {value!r}: there is no such folder ({paths.resolve(value)}){words}")
+
+
+def _words(words: tuple[str, ...]) -> str:
+    return f", and it is not {words[0]!r}" if words else ""
 
 
 def _check_encoder(name, value, constraint):

@@ -62,6 +62,7 @@ def test_an_unknown_notebook_names_the_nearest(book):
         ("a: int = 1.5  # cut off", "a = 1.5 is not int"),
         ("a: tensor = 1  # no such type", "annotation 'tensor'"),
         ("a: float = 0.5  # share; in [0, 1", "constraint 'in [0, 1'"),
+        ("a: str = ''  # place; folder or two words", "constraint 'folder or two words'"),
         ("a: float = (", "parameters cell"),
     ],
 )
@@ -142,6 +143,15 @@ def test_a_broken_line_of_an_annotation_file_is_named(book):
     assert params.resolve("10", "tiny", {"annotations": "good.csv"})["annotations"] == "good.csv"
     message = error(book, "10", "tiny", {"annotations": "bad.csv"})
     assert message.startswith("annotations: ") and "bad.csv:2" in message
+
+
+@pytest.mark.parametrize("constraint", ["folder or metaworld", "file kinetics_csv or metaworld"])
+def test_a_generated_set_may_be_named_instead_of_a_place(book, constraint):
+    book.notebook("11_named", parameters=f"videos: str = ''  # of the user, or a name; {constraint}")
+    assert params.read("11")["videos"].constraint.text == constraint
+    assert params.resolve("11", "tiny", {"videos": "metaworld"})["videos"] == "metaworld"
+    message = error(book, "11", "tiny", {"videos": "metawrold"})
+    assert "there is no such" in message and "it is not 'metaworld'" in message
 
 
 def test_a_preset_overrides_defaults_and_the_user_overrides_both(book):

@@ -1,4 +1,4 @@
-"""What supervised post-pretraining learns from: a folder of label sets, united, or the moving shapes' where no folder is given (paper 3.2).
+"""What supervised post-pretraining learns from: a folder of label sets, united, or those of a generated set (paper 3.2).
 
     <folder>/<set>/train.csv, val.csv, and where there are any test.csv, classes.txt      as `label_union.read_set` takes them
     <folder>/motion_classes.txt                                                            names of the classes that are movements, one a line
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ivcore.data import formats, shape_label_sets, shapes
+from ivcore.data import embedded, formats
 from ivcore.data.clips import as_records
 from ivcore.data.label_union import LabelSet, LabelUnion, normalise, read_set, unite
 from ivcore.data.videos import VideoSet
@@ -42,15 +42,15 @@ class UnitedSets:
 
 
 def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | None = None,
-                renamed: Mapping[str, str] | None = None, **embedded) -> UnitedSets:  # fmt: skip
+                renamed: Mapping[str, str] | None = None, **generated) -> UnitedSets:  # fmt: skip
     """The sets of `folder`, their relative paths taken from `root`; `classes` and `renamed` as `unite` takes them.
 
-    Without `folder` those of the moving shapes; `embedded` are fields of `shapes.Shapes`. FormatError for a malformed file, UserError where
-    no set or no video is found.
+    Where `folder` is empty or "metaworld" those of a generated set, whose fields `generated` are: see `embedded`. FormatError for a malformed
+    file, UserError where no set or no video is found.
     """
-    source = Path(folder).name if folder else "moving shapes"
-    if not folder:
-        folder = shape_label_sets.build(shapes.Shapes(**embedded))
+    source = embedded.NAMES.get(folder, Path(folder).name)
+    if folder in embedded.NAMES:
+        folder = str(embedded.label_sets(folder, **generated))
         root = str(Path(folder).parent)
     found = [each for each in sorted(Path(folder).iterdir()) if (each / "train.csv").is_file()]
     if not found:

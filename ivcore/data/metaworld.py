@@ -22,6 +22,7 @@ import ctypes.util
 import hashlib
 import importlib.util
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -118,6 +119,15 @@ class Episode:
     @property
     def record(self) -> str:
         return f"episodes/{self.id}.json"
+
+
+def with_training(clips: int, **fields) -> MetaWorld:
+    """The smallest set with at least so many training clips, in whole rounds of `SPLITS`: val and test are a quarter as large each.
+
+    fields: the others of MetaWorld. Of all 50 tasks 400 clips are the default's 12 episodes a task.
+    """
+    a_round = SPLITS.count("train") * len(MetaWorld(**fields).tasks)
+    return MetaWorld(**fields, episodes=len(SPLITS) * max(1, math.ceil(clips / a_round)))
 
 
 def episodes(config: MetaWorld) -> list[Episode]:

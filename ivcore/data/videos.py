@@ -1,9 +1,9 @@
-"""The labelled videos of a stage: the user's own Kinetics CSV, or the embedded moving shapes where no path is given."""
+"""The labelled videos of a stage: the user's own Kinetics CSV, or a generated set where no path is given."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from ivcore.data import formats, shapes
+from ivcore.data import embedded, formats, shapes
 from ivcore.data.clips import as_records
 
 
@@ -23,14 +23,17 @@ class VideoSet:
         return VideoSet(self.records[: count or None], self.classes, self.source)
 
 
-def video_set(split: str, csv: str = "", root: str = "", **embedded) -> VideoSet:
-    """Videos of `csv` (`path label`), relative paths taken from `root` or the CSV's folder; without `csv` the embedded split.
+def video_set(split: str, csv: str = "", root: str = "", **generated) -> VideoSet:
+    """Videos of `csv` (`path label`), relative paths taken from `root` or the CSV's folder.
 
-    Class names come from a classes.txt beside the CSV, one a line, where there is one. `embedded` are fields of `shapes.Shapes`.
-    Raises FormatError for a malformed CSV, UserError where no video exists.
+    Where `csv` is empty or "metaworld" it is that split of a generated set, whose fields `generated` are: see `embedded`. Class names come
+    from a classes.txt beside the CSV, one a line, where there is one. Raises FormatError for a malformed CSV, UserError where no video exists.
     """
-    source = Path(csv).name if csv else "moving shapes"
-    file = Path(csv) if csv else shapes.build(shapes.Shapes(**embedded)) / f"{split}.csv"
+    source = embedded.NAMES.get(csv, Path(csv).name)
+    if csv in embedded.NAMES:
+        file, root = embedded.build(csv, **generated) / f"{split}.csv", ""
+    else:
+        file = Path(csv)
     records = as_records(str(file), root or None)
     return VideoSet(records, _class_names(file, records), source)
 
@@ -42,13 +45,13 @@ def _class_names(csv: Path, records: list) -> list[str]:
     return names if len(names) >= count else [str(label) for label in range(count)]
 
 
-def zero_shot_set(csv: str = "", root: str = "", **embedded) -> VideoSet:
+def zero_shot_set(csv: str = "", root: str = "", **generated) -> VideoSet:
     """Videos of classes that training never named; without `csv` the embedded (shape, action) pairs that no other split shows.
 
     `classes` may hold more than occur: the embedded ones are all pairs.
     """
     if csv:
         return video_set("zero_shot", csv, root)
-    folder = shapes.build(shapes.Shapes(parts=("zero_shot",), **embedded))
+    folder = shapes.build(shapes.Shapes(parts=("zero_shot",), **generated))
     names = formats.read_class_names(folder / "zero_shot_classes.txt")
     return VideoSet(as_records(str(folder / "zero_shot.csv")), names, "moving shapes")

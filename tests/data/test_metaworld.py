@@ -18,8 +18,11 @@ from hypothesis.extra.numpy import arrays
 
 from ivcore import cli
 from ivcore.data import formats, metaworld, metaworld_look, metaworld_phases, metaworld_workers
+from ivcore.data.label_sets import united_sets
+from ivcore.data.metaworld_scenes import APPEARANCE, MOTION, SCENES
 from ivcore.data.metaworld_tasks import COLOURS, PARTNERS, TASKS, captions, reversed_captions
 from ivcore.data.mp4 import write_video
+from ivcore.data.videos import video_set
 from ivcore.errors import ParameterError, UserError
 from ivcore.video.reader import VideoReader
 
@@ -35,6 +38,42 @@ def why_not() -> str:
 
 
 needs_simulator = pytest.mark.skipif(bool(why_not()), reason=why_not() or "the simulator is here")
+
+
+class TestScenes:
+    def test_every_task_is_in_one_scene_or_alone(self):
+        shared = [task for scene in SCENES for task in scene]
+        assert len(set(shared)) == len(shared) == len(MOTION) == 35 and all(
+            len(scene) > 1 for scene in SCENES
+        )
+        assert sorted(MOTION + APPEARANCE) == sorted(TASKS) and not set(MOTION) & set(APPEARANCE)
+
+    @needs_simulator
+    def test_scenes_are_those_of_the_simulators_models(self):
+        found = {}
+        for task in TASKS:
+            found.setdefault(standing(task), []).append(task)
+        assert sorted(tuple(scene) for scene in found.values() if len(scene) > 1) == sorted(SCENES)
+
+
+def standing(task: str) -> frozenset:
+    """Visible geometry of a task's model, kind, size and attitude, without the small thing that is handled."""
+    import mujoco
+    from metaworld.env_dict import ALL_V3_ENVIRONMENTS as environments
+
+    kind = environments[f"{task}-v3"]
+    model = mujoco.MjModel.from_xml_path(kind.model_name.fget(kind.__new__(kind)))
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    paint = np.where((model.geom_matid < 0)[:, None], model.geom_rgba, model.mat_rgba[model.geom_matid])
+    handled = {i for i in range(model.nbody) if model.body(i).name == "obj"}
+    handled |= {i for i in range(model.nbody) if int(model.body_parentid[i]) in handled}
+    return frozenset(
+        (int(model.geom_type[g]), int(model.mesh_vertnum[model.geom_dataid[g]]) if model.geom_dataid[g] >= 0 else 0,
+         *model.geom_size[g].round(3), *np.abs(data.geom_xmat[g]).round(1))
+        for g in range(model.ngeom)
+        if model.geom_group[g] <= 2 and paint[g, 3] and int(model.geom_bodyid[g]) not in handled
+    )  # fmt: skip
 
 
 class TestWords:
@@ -342,6 +381,60 @@ class TestResuming:
     def test_a_folder_of_another_set_is_refused(self, folder):
         with pytest.raises(UserError, match="other settings"):
             metaworld.build(dataclasses.replace(SMALL, seed=1), folder=folder)
+
+
+FEW = {"tasks": SMALL.tasks, "size": 16, "frames": 8, "fps": 2}
+
+
+class TestLabelSet:
+    @pytest.fixture
+    def rendered(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("IVCORE_CACHE", str(tmp_path))
+        monkeypatch.setattr(metaworld, "require_simulator", lambda: None)
+        monkeypatch.setattr(
+            metaworld_workers, "_run", lambda config, folder, todo, *_: made_up(config, folder, todo)
+        )
+
+    def test_classes_are_tasks_and_kinds_are_those_of_their_scenes(self, rendered):
+        found = united_sets("metaworld", train=12, **FEW)
+        assert found.union.classes == [TASKS[task].label for task in SMALL.tasks]
+        assert found.motion == [0, 1, 2] and found.test.source == "Meta-World"
+        assert [len(part) for part in (found.train, found.val, found.test)] == [12, 3, 2]
+        for part in (found.train, found.val, found.test):
+            assert all(os.path.exists(video.path) for video in part.records)
+            assert all(SMALL.tasks[v.label] == os.path.basename(v.path)[:-8] for v in part.records)
+        assert not {v.path for v in found.train.records} & {
+            v.path for v in (*found.val.records, *found.test.records)
+        }
+
+    def test_a_task_alone_in_its_scene_is_appearance(self, rendered):
+        found = united_sets("metaworld", train=4, **FEW | {"tasks": ("soccer", "push", "reach")})
+        assert found.kinds == {
+            "kicks the ball into the goal": "appearance",
+            "pushes the puck forward": "motion",
+            "reaches past the puck": "motion",
+        }
+
+    def test_the_same_episodes_without_label_sets(self, rendered):
+        found = video_set("val", "metaworld", train=13, **FEW)  # two rounds of four a task
+        assert len(found) == 6 and found.source == "Meta-World"
+        assert found.classes == [TASKS[task].label for task in SMALL.tasks]
+
+    def test_without_the_simulator_only_what_is_rendered_is_read(self, rendered, monkeypatch):
+        united_sets("metaworld", train=12, **FEW)
+
+        def refuse():
+            raise UserError("Meta-World is not installed")
+
+        monkeypatch.setattr(metaworld, "require_simulator", refuse)
+        assert len(united_sets("metaworld", train=12, **FEW).train) == 12
+        with pytest.raises(UserError, match="not installed"):
+            united_sets("metaworld", train=13, **FEW)
+
+    def test_so_many_training_clips(self):
+        assert metaworld.with_training(400) == metaworld.MetaWorld()
+        assert metaworld.with_training(401).episodes == 18 and metaworld.with_training(1).episodes == 6
+        assert metaworld.with_training(9, **FEW).episodes == 6
 
 
 def test_command_line(tmp_path, monkeypatch, capsys):
