@@ -1,8 +1,8 @@
 """Which frames make a clip: index functions on a frame count, in plain numpy.
 
-Common to all of them: indices are int64, lie in [0, num_video_frames - 1] and never decrease. A video that is too short for what
-is asked is never an error: a dense clip that would run past the end repeats the last frame, and segments with fewer frames than
-segments share frames. `rng` is a numpy Generator for the random training view; None gives the one deterministic test view.
+Common to all of them: indices are int64, lie in [0, num_video_frames - 1] and never decrease (`dense_and_sparse` joins two such
+rows). A video that is too short for what is asked is never an error: a dense clip that would run past the end repeats the last
+frame, and segments with fewer frames than segments share frames. `rng` is a numpy Generator for the random training view; None gives the one deterministic test view.
 """
 
 import numpy as np
@@ -63,6 +63,17 @@ def even(num_video_frames: int, num_frames: int, rng=None) -> np.ndarray:
     _check(num_video_frames=num_video_frames, num_frames=num_frames)
     first, size = _segments(num_video_frames, num_frames)
     return first + ((size - 1) // 2 if rng is None else np.minimum(rng.integers(0, size.min()), size - 1))
+
+
+def dense_and_sparse(
+    num_video_frames: int, rng=None, *, num_dense: int, stride: int, num_sparse: int
+) -> np.ndarray:
+    """`dense` frames for one encoder and behind them `sparse` ones for another, of the same video; drawn in this order with `rng`.
+
+    Only within each of the two parts do indices never decrease. -> (num_dense + num_sparse,)
+    """
+    parts = dense(num_video_frames, num_dense, stride, rng), sparse(num_video_frames, num_sparse, rng)
+    return np.concatenate(parts)
 
 
 def sparse_views(num_video_frames: int, num_frames: int, num_clips: int) -> list[np.ndarray]:

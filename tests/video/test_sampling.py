@@ -135,3 +135,16 @@ def test_even_frames_stand_at_the_same_place_of_every_segment(length, frames, se
 def test_even_frames_reach_every_place():
     starts = {int(sampling.even(16, 4, np.random.default_rng(seed))[0]) for seed in range(50)}
     assert starts == {0, 1, 2, 3}
+
+
+@quick
+@given(LENGTHS, FRAMES, STRIDE, CLIPS, st.integers(0, 99))
+def test_dense_and_sparse_stand_one_behind_the_other(n, k, stride, segments, seed):
+    counts = {"num_dense": k, "stride": stride, "num_sparse": segments}
+    middle = sampling.dense_and_sparse(n, **counts)
+    assert (middle[:k] == sampling.dense(n, k, stride)).all()
+    assert (middle[k:] == sampling.sparse(n, segments)).all()
+    one, other = np.random.default_rng(seed), np.random.default_rng(seed)
+    drawn = sampling.dense_and_sparse(n, rng=one, **counts)
+    assert (drawn[:k] == sampling.dense(n, k, stride, other)).all()
+    assert (drawn[k:] == sampling.sparse(n, segments, other)).all()

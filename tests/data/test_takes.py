@@ -1,0 +1,39 @@
+"""Frames are drawn once, and an item is the video and the take that its index says."""
+
+import numpy as np
+import torch
+
+from ivcore.data.takes import Takes
+from ivcore.train import Batches
+
+VIDEO = np.arange(3 * 8, dtype=np.uint8).reshape(3, 8, 1, 1, 1).repeat(3, -1)  # each frame has its own grey
+COLUMNS = {"video": VIDEO, "label": np.array([5, 6, 7])}
+
+
+def two_frames(length, rng=None):
+    return np.array([0, length - 1]) if rng is None else rng.integers(0, length, 2)
+
+
+def greys(batch):
+    return batch["video"][:, :, 0, 0, 0].tolist()
+
+
+def test_an_index_says_take_and_video():
+    takes = Takes(COLUMNS, two_frames, 2, np.random.default_rng(0))
+    batch = takes.batch(np.array([4, 0, 1]), epoch=0)
+    assert len(takes) == 6 and batch["label"].tolist() == [6, 5, 6] and batch["video"].dtype == torch.uint8
+    drawn = np.random.default_rng(0).integers(0, 8, (6, 2))
+    assert greys(batch) == [[8 + f for f in drawn[4]], list(drawn[0]), [8 + f for f in drawn[1]]]
+
+
+def test_every_epoch_shows_the_same_frames():
+    takes = Takes(COLUMNS, two_frames, 2, np.random.default_rng(0))
+    batches = Batches(takes, 6, seed=0)
+    stream = batches.iter_from(0, 2)
+    first, second = (sorted(zip(each["label"].tolist(), greys(each))) for each in stream)
+    assert first == second
+
+
+def test_without_a_generator_there_is_one_take():
+    takes = Takes(COLUMNS, two_frames, 9)
+    assert len(takes) == 3 and greys(takes.batch(np.array([2]), 0)) == [[16, 23]]

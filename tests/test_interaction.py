@@ -1,0 +1,107 @@
+"""The stage around the coordinated model: frames reach their branch, kept observations change nothing, the control hears another clip."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from test_cma import coordinated
+
+from ivcore import interaction
+from ivcore.data.takes import Takes
+from ivcore.interaction import interacted, interacted_with_another
+from ivcore.losses.coordination import coordination
+from ivcore.train import Batches, Recipe, train
+from ivcore.video import sampling
+
+FRAMES = partial(sampling.dense_and_sparse, num_dense=8, stride=1, num_sparse=4)
+
+
+@pytest.fixture(scope="module")
+def source():
+    rng = np.random.default_rng(0)
+    columns = {
+        "video": rng.integers(0, 256, (6, 12, 24, 24, 3), dtype=np.uint8),
+        "label": np.array([0, 1, 2, 3, 4, 0]),
+    }
+    return Takes(columns, FRAMES)
+
+
+def whole(source):
+    return source.batch(np.arange(len(source)), 0)
+
+
+def test_dense_frames_go_to_the_masked_and_sparse_ones_to_the_multimodal_branch(source):
+    model, video = coordinated(), whole(source)["video"]
+    dense, sparse = interaction.prepared(model, video)
+    assert torch.equal(dense, model.masked.prepare(video[:, :8]))
+    assert torch.equal(sparse, model.multimodal.prepare(video[:, 8:]))
+
+
+@pytest.mark.parametrize("options", [{}, {"placement": (), "reverse": False}], ids=["both", "no modules"])
+def test_what_was_observed_gives_the_scores_of_the_clips(source, options):
+    model = coordinated(0.5, **options).train()
+    kept = interaction.observed(model, source)
+    assert not model.training and all(column.dtype != torch.float32 for column in kept.columns.values())
+    seen = interacted(model, kept.batch(np.arange(6), 0))
+    for one, other in zip(seen, interacted(model, whole(source)), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=2e-2)  # kept in half precision
+
+
+def test_predictions_are_those_of_the_whole_set_in_order(source, monkeypatch):
+    monkeypatch.setattr(interaction, "AT_ONCE", 4)  # a last batch of two
+    model = coordinated(0.5).eval()
+    *found, labels = interaction.predictions(model, source)
+    with torch.no_grad():
+        expected = interacted(model, whole(source))
+    assert labels.tolist() == [0, 1, 2, 3, 4, 0]
+    for probabilities, logits in zip(found, expected, strict=True):
+        torch.testing.assert_close(probabilities, logits.softmax(-1))
+
+
+def test_the_loss_is_the_coordination_loss_and_logs_every_gate(source):
+    model, batch = coordinated(0.5).eval(), whole(source)
+    loss, numbers = interaction.interaction_loss(model, batch, branches=0.5, label_smoothing=0.1)
+    expected, _ = coordination(interacted(model, batch), batch["label"], 0.5, 0.1)
+    assert torch.equal(loss, expected) and numbers["multimodal_share"] == 0.5
+    names = list(interaction.modules_of(model))
+    assert names[-1] == "reversed" and len(names) == len(model.placement) + 1
+    for name in names:
+        assert float(numbers[f"attention/{name}"]) == pytest.approx(np.tanh(0.5), abs=1e-6)
+        assert float(numbers[f"feed-forward/{name}"]) == pytest.approx(np.tanh(0.5), abs=1e-6)
+    assert interaction.modules_of(coordinated(placement=(), reverse=False)) == {}
+
+
+# ---- the control
+
+
+def test_with_shut_gates_it_does_not_matter_who_speaks(source):
+    model, batch = coordinated().eval(), whole(source)
+    with torch.no_grad():
+        for one, other in zip(interacted(model, batch), interacted_with_another(model, batch), strict=True):
+            torch.testing.assert_close(one, other)
+
+
+def test_with_open_gates_each_branch_hears_a_neighbour_and_answers_for_its_own_clip(source):
+    model, batch = coordinated(0.5).eval(), whole(source)
+    dense, sparse = interaction.prepared(model, batch["video"])
+    with torch.no_grad():
+        control = interacted_with_another(model, batch)
+        masked = model((dense, sparse.roll(1, 0))).masked  # clip i hears clip i - 1
+        multimodal = model((dense.roll(-1, 0), sparse)).multimodal  # clip i hears clip i + 1
+        own = interacted(model, batch)
+    torch.testing.assert_close(control.masked, masked)
+    torch.testing.assert_close(control.multimodal, multimodal)
+    torch.testing.assert_close(control.fused, model.fusion(masked, multimodal))
+    assert not torch.allclose(control.masked, own.masked) and not torch.allclose(
+        control.multimodal, own.multimodal
+    )
+
+
+def test_it_trains_on_what_was_observed(source, tmp_path):
+    model = coordinated(placement=(), reverse=False)
+    before = model.masked.head.weight.detach().clone()
+    batches = Batches(interaction.observed(model, source), 3, 0)
+    loss = partial(interaction.interaction_loss, branches=0.5, scores=interacted_with_another)
+    history = train(model, loss, batches, Recipe(batch_size=3, lr=1e-2, steps=4, log_every=1), tmp_path)
+    assert len(history.records) == 4 and not torch.equal(model.masked.head.weight, before)
