@@ -44,7 +44,7 @@ class ErrorOverlap:
     @property
     def oracle(self) -> float:
         """Top-1 of whoever always picked the right one of the two answers: the most that choosing between them can reach."""
-        return 1 - self.neither / self.clips
+        return (self.clips - self.neither) / self.clips
 
     @property
     def disagreement(self) -> float:
@@ -65,6 +65,13 @@ class ErrorOverlap:
         """Yule's Q: from -1 (never right together, or never wrong together) over 0 (independent) to 1; nan where undefined."""
         together, apart = self.both * self.neither, self.only_a * self.only_b
         return _ratio(together - apart, together + apart)
+
+    @property
+    def sign_test(self) -> float:
+        """How likely chance alone splits the clips on which one is right and the other wrong at least as unevenly (two-sided, exact: McNemar's
+        test). 1 where there are none."""
+        apart, fewer = self.only_a + self.only_b, min(self.only_a, self.only_b)
+        return min(1.0, 2 * sum(math.comb(apart, k) for k in range(fewer + 1)) / 2**apart)
 
 
 def _ratio(over: float, under: float) -> float:
