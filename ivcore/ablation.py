@@ -11,7 +11,7 @@ from pathlib import Path
 
 from torch import nn
 
-from ivcore import board, params, run_folder
+from ivcore import board, lineage, params, run_folder
 from ivcore.data.views import Views, over_views
 from ivcore.heads.frozen import linear_probe, nearest_neighbours
 from ivcore.losses.reconstruction import reconstruction, targets
@@ -57,12 +57,12 @@ def frozen_scores(
 
 
 def over_seeds(run: run_folder.Run, metrics: dict) -> dict[str, list]:
-    """The metrics of this run beside those of finished runs that differ in nothing but the seed: name -> a value a run, this one's first."""
-    others = [row.metrics for row in board.rows(run.notebook) if _same_but_seed(row.params, run.params)]
+    """The metrics of this run beside those of finished runs that differ, with all that led to them, in nothing but seeds: name -> a value a run, this one's first."""
+    alike = lineage.apart_from_seeds(run.params)
+    others = [row.metrics for row in board.rows(run.notebook)
+              if lineage.apart_from_seeds(row.params) == alike and _asked(row.params) != _asked(run.params)]  # fmt: skip
     return {name: [m[name] for m in (metrics, *others) if name in m] for name in metrics}
 
 
-def _same_but_seed(one: dict, other: dict) -> bool:
-    ignored = ("seed", *params.OWNED_BY_RUNNER)
-    kept = [{name: value for name, value in each.items() if name not in ignored} for each in (one, other)]
-    return kept[0] == kept[1] and one.get("seed") != other.get("seed")
+def _asked(values: dict) -> dict:
+    return {name: value for name, value in values.items() if name not in params.OWNED_BY_RUNNER}

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ivcore import notebook, params, paths, run_folder
+from ivcore import lineage, notebook, params, paths, run_folder
 from ivcore.errors import ParameterError
 
 SHAPES = "moving shapes (generated)"
@@ -39,8 +39,8 @@ class Row:
 
     @property
     def group(self) -> str:
-        """Runs of one group differ in nothing but their seed."""
-        return json.dumps({n: v for n, v in self.params.items() if n != "seed"}, sort_keys=True)
+        """Runs of one group differ, with all that led to them, in nothing but seeds."""
+        return json.dumps([self.notebook, lineage.apart_from_seeds(self.params)], sort_keys=True)
 
 
 def _preset(folder: Path) -> str:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from ivcore import paths, run_folder
+from ivcore import params, paths, run_folder
 
 FILE = "upstream.json"
 
@@ -23,6 +23,22 @@ def results(encoders: dict[str, str]) -> dict[str, str]:
         for name, file in files.items()
         if file.is_file()
     }
+
+
+def apart_from_seeds(values: dict) -> dict:
+    """Parameters of a run without its seed and folder, and with the runs that it starts from described in the same way.
+
+    So two runs have the same of it where they, and all that led to them, differ in nothing but seeds.
+    """
+    kept = {n: value for n, value in values.items() if n not in ("seed", *params.OWNED_BY_RUNNER)}
+    return {name: _origin(value) for name, value in kept.items()}
+
+
+def _origin(value):
+    folder = paths.resolve(value) if isinstance(value, str) and "/" in value else None
+    if folder is None or not run_folder.is_one(folder):
+        return value
+    return {"notebook": folder.parent.name} | apart_from_seeds(run_folder.read_params(folder))
 
 
 def record(folder: Path, encoders: dict[str, str]) -> None:

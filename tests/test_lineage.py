@@ -25,6 +25,27 @@ def test_a_new_result_outdates_what_was_begun_from_the_old_one(tmp_path):
     assert lineage.is_outdated(mine, encoders)
 
 
+def started(folder, **values):
+    folder.mkdir(parents=True)
+    (folder / "params.yaml").write_text("".join(f"{name}: {value}\n" for name, value in values.items()))
+    return str(folder)
+
+
+def test_seeds_do_not_count_anywhere_on_the_way(tmp_path):
+    first, second = (started(tmp_path / f"12/tiny-{seed}", seed=seed, lr=0.1) for seed in (0, 1))
+    other = started(tmp_path / "12/tiny-2", seed=2, lr=0.2)
+    runs = [
+        {"encoder": each, "seed": seed, "run_dir": each} for seed, each in enumerate((first, second, other))
+    ]
+    one, same, different = (lineage.apart_from_seeds(run) for run in runs)
+    assert one == same == {"encoder": {"notebook": "12", "lr": 0.1}}
+    assert different != one
+    assert lineage.apart_from_seeds({"encoder": "hub/name", "mask": "a/b"}) == {
+        "encoder": "hub/name",
+        "mask": "a/b",
+    }
+
+
 def test_a_run_from_scratch_is_never_outdated(tmp_path):
     lineage.record(tmp_path, {"masked_encoder": "scratch"})
     assert not (tmp_path / lineage.FILE).exists() and not lineage.is_outdated(
