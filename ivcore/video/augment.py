@@ -256,7 +256,7 @@ def erase(video: np.ndarray, rng, p: float = 0.25, area=(0.02, 1 / 3), ratio=(0.
 def mix(video, labels, rng, num_classes: int, *, mixup=0.8, cutmix=1.0, p=1.0, switch=0.5, smoothing=0.1):
     """timm's mixup or cutmix of a batch with itself reversed; a cutmix box spans all frames.
 
-    video: float (B, C, T, H, W), B even, changed in place. labels: int (B,). rng: a numpy or torch Generator.
+    video: float (B, C, T, H, W), B even, of any strides; may be changed in place. labels: int (B,). rng: a numpy or torch Generator.
     mixup, cutmix: alpha of their Beta distributions, 0 turns one off. -> video, soft targets (B, num_classes)
     """
     if len(video) % 2:
@@ -264,12 +264,10 @@ def mix(video, labels, rng, num_classes: int, *, mixup=0.8, cutmix=1.0, p=1.0, s
     settings = {"cutmix_alpha": cutmix, "prob": p, "switch_prob": switch, "label_smoothing": smoothing}
     mixer = _mixup(mixup_alpha=mixup, num_classes=num_classes, **settings)
     frames = video.flatten(1, 2)  # timm cuts along the last two of four axes; channels and time go together
-    if frames.data_ptr() != video.data_ptr():
-        raise ParameterError("video: must be contiguous in its channels and frames to be mixed in place")
     with _global_generators(_draw_seed(rng)) as seed:
         seed()
         frames, targets = mixer(frames, labels)
-    return frames.view_as(video), targets
+    return frames.view(video.shape), targets
 
 
 @functools.cache

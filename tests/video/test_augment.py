@@ -183,6 +183,17 @@ def test_cutmix_cuts_one_box_through_all_frames():
         augment.mix(video[:3], labels[:3], _rng(), 4)
 
 
+def test_clips_are_mixed_as_encoders_prepare_them():
+    """Channels last, as `prepare` leaves them."""
+    video, labels = _batch()
+    strided = video.permute(0, 2, 3, 4, 1).contiguous().permute(0, 4, 1, 2, 3)
+    (mixed, targets), (same, same_targets) = (
+        augment.mix(v, labels, _rng(3), 4) for v in (video.clone(), strided)
+    )
+    assert torch.equal(mixed, same) and torch.equal(targets, same_targets)
+    assert not torch.equal(mixed, video)
+
+
 def test_mixing_takes_either_kind_of_generator():
     video, labels = _batch()
     for make in (lambda: _rng(7), lambda: torch.Generator().manual_seed(7)):
