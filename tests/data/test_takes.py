@@ -37,3 +37,21 @@ def test_every_epoch_shows_the_same_frames():
 def test_without_a_generator_there_is_one_take():
     takes = Takes(COLUMNS, two_frames, 9)
     assert len(takes) == 3 and greys(takes.batch(np.array([2]), 0)) == [[16, 23]]
+
+
+def test_crops_are_drawn_once_too():
+    columns = {
+        "video": np.random.default_rng(0).integers(0, 256, (3, 8, 16, 16, 3), np.uint8),
+        "label": np.arange(3),
+    }
+    whole, cropped, again = (
+        Takes(columns, two_frames, 4, np.random.default_rng(1), scales)
+        for scales in ((1.0,), (0.75,), (0.75,))
+    )
+    indices = np.arange(12)
+    shown = [takes.batch(indices, epoch)["video"] for epoch, takes in enumerate((whole, cropped, again))]
+    assert shown[0].shape == shown[1].shape == (12, 2, 16, 16, 3) and shown[1].dtype == torch.uint8
+    assert torch.equal(shown[1], shown[2]) and not torch.equal(shown[0], shown[1])
+    assert np.array_equal(whole.frames, cropped.frames) and len(set(cropped.boxes)) > 1
+    assert all(box[2:] == (12, 12) for box in cropped.boxes)
+    assert Takes(columns, two_frames, scales=(0.75,)).boxes is None  # the deterministic take is whole
