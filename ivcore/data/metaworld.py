@@ -30,8 +30,8 @@ from functools import cache
 from pathlib import Path
 
 from ivcore import paths
+from ivcore.data import generated
 from ivcore.data.metaworld_tasks import TASKS
-from ivcore.data.shapes import _code as code_digest
 from ivcore.errors import ParameterError, UserError
 
 # The split of a goal is that of its number: two thirds of any six in a row are for training.
@@ -70,11 +70,7 @@ class MetaWorld:
                 raise ParameterError(f"tasks: {name!r} must be one of {', '.join(TASKS)}")
         if not self.tasks or len(set(self.tasks)) < len(self.tasks):
             raise ParameterError("tasks: must be one or more, every name only once")
-        for field, low in {"episodes": 1, "size": 16, "frames": 2, "fps": 1, "seed": 0}.items():
-            value = getattr(self, field)
-            if int(value) != value or value < low or (field == "size" and value % 2):
-                even = ", even" if field == "size" else ""
-                raise ParameterError(f"{field}={value!r}: must be a whole number from {low}{even}")
+        generated.require_whole(self, {"episodes": 1, "size": 16, "frames": 2, "fps": 1, "seed": 0})
 
     @property
     def folder(self) -> Path:
@@ -85,7 +81,7 @@ class MetaWorld:
         """Of all that decides a single episode, the code that renders it included: sets of one kin have the same episodes, more or fewer."""
         bodies = {name: task.bodies for name, task in TASKS.items()}
         told = json.dumps([self.size, self.frames, self.fps, self.seed, bodies, SPLITS, ATTEMPTS])
-        return hashlib.sha256((told + code_digest(*_RENDERER)).encode()).hexdigest()[:8]
+        return hashlib.sha256((told + generated.code_digest(*_RENDERER)).encode()).hexdigest()[:8]
 
     @property
     def hash(self) -> str:
@@ -143,13 +139,12 @@ def build(config: MetaWorld | None = None, *, workers: int | None = None, folder
     Raises UserError where the simulator is not installed, or where `folder` holds a set made otherwise.
     """
     from ivcore.data import metaworld_annotations, metaworld_workers
-    from ivcore.data.shape_workers import lock
 
     config = config or MetaWorld()
     folder = paths.resolve(folder) if folder else config.folder
     if not _is_complete(folder, config):
         folder.mkdir(parents=True, exist_ok=True)
-        with lock(folder):
+        with generated.lock(folder):
             _claim(folder, config)
             _share(folder, config)
             metaworld_workers.render(config, folder, workers)
@@ -160,7 +155,7 @@ def build(config: MetaWorld | None = None, *, workers: int | None = None, folder
 
 @cache
 def _mark(config: MetaWorld) -> str:
-    return f"{config.hash} {code_digest(*_ANNOTATOR)}"
+    return f"{config.hash} {generated.code_digest(*_ANNOTATOR)}"
 
 
 def _is_complete(folder: Path, config: MetaWorld) -> bool:

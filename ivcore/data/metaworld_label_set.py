@@ -9,9 +9,9 @@ The class is the task; motion are those that `metaworld_scenes` finds in one sce
 from pathlib import Path
 
 from ivcore.data import formats, metaworld
+from ivcore.data.generated import code_digest
 from ivcore.data.metaworld_scenes import MOTION
 from ivcore.data.metaworld_tasks import TASKS
-from ivcore.data.shapes import _code as code_digest
 
 MARK = "motion_classes.txt"
 SET = "metaworld"

@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from ivcore.data import formats, scenes, shapes
+from ivcore.data import formats, generated, scenes, shapes
 from ivcore.data.formats import LabelledVideo
 
 PARTS = ("clips", "further_test")  # of the moving shapes, that the sets are made of
@@ -58,7 +58,7 @@ def build(config: shapes.Shapes) -> Path:
     The same configuration always gives the same files. Each is written whole, and motion_classes.txt last, as the mark that all are there.
     """
     root = shapes.build(replace(config, parts=PARTS))
-    folder = root / f"label_sets-{shapes._code(Path(__file__).name)[:8]}"  # other code, other sets
+    folder = root / f"label_sets-{generated.code_digest(Path(__file__).name)[:8]}"  # other code, other sets
     if (folder / MARK).is_file():
         return folder
     clips = {split: [(video, class_of(video.shots[0].scene(config))) for video in videos]

@@ -16,7 +16,6 @@ Appearance gives nothing away between an action and its time reversal. In held-o
 whatever ignores the order of the frames scores exactly one half on such a pair. In train every clip has a scene of its own.
 """
 
-import ast
 import dataclasses
 import hashlib
 import json
@@ -29,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from ivcore import paths
-from ivcore.data import scenes
+from ivcore.data import generated, scenes
 from ivcore.errors import ParameterError
 
 PARTS = ("clips", "further_test", "zero_shot", "open_set", "captions", "qa", "choice", "untrimmed", "ava")
@@ -85,11 +84,7 @@ class Shapes:
         if not self.actions or set(self.actions) & set(self.unknown_actions):
             raise ParameterError("actions: must be one or more, and none of them in unknown_actions")
         least = {"seed": 0, "size": 16, "frames": 2, "fps": 1} | dict.fromkeys(SPLITS, 0)
-        for field, low in least.items():
-            value = getattr(self, field)
-            if int(value) != value or value < low or (field == "size" and value % 2):
-                even = ", even" if field == "size" else ""
-                raise ParameterError(f"{field}={value!r}: must be a whole number from {low}{even}")
+        generated.require_whole(self, least)
 
     @property
     def folder(self) -> Path:
@@ -99,9 +94,8 @@ class Shapes:
     def hash(self) -> str:
         """Of the fields and of the code that renders them, so that a changed renderer never meets old videos."""
         fields = {k: v for k, v in dataclasses.asdict(self).items() if k != "parts"}
-        return hashlib.sha256((json.dumps(fields, sort_keys=True) + _code(*_RENDERER)).encode()).hexdigest()[
-            :8
-        ]
+        told = json.dumps(fields, sort_keys=True) + generated.code_digest(*_RENDERER)
+        return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 
 def _require_listed(field: str, values: tuple[str, ...], allowed: tuple[str, ...]) -> None:
@@ -114,19 +108,6 @@ def _require_listed(field: str, values: tuple[str, ...], allowed: tuple[str, ...
 
 _RENDERER = ("scenes.py", "shapes.py", "mp4.py")
 _ANNOTATOR = ("shape_annotations.py", "shape_questions.py", "shape_timelines.py")
-
-
-@cache
-def _code(*files: str) -> str:
-    """A digest of what the files do: comments, docstrings and layout do not count."""
-    digest = hashlib.sha256()
-    for name in files:
-        tree = ast.parse((Path(__file__).parent / name).read_bytes())
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                node.value.value = ""
-        digest.update(ast.dump(tree).encode())
-    return digest.hexdigest()
 
 
 # ------------------------------------------------------------------------------------------------- what is in which video
@@ -284,12 +265,12 @@ def build(config: Shapes | None = None, *, workers: int | None = None) -> Path:
     folder = config.folder
     if _missing(folder, config):
         folder.mkdir(parents=True, exist_ok=True)
-        with shape_workers.lock(folder):
+        with generated.lock(folder):
             config = dataclasses.replace(config, parts=_missing(folder, config))
             shape_workers.render(config, folder, workers)
             for part in config.parts:
                 shape_annotations.write(part, config, folder)
-                (folder / f"{part}.complete").write_text(_code(*_ANNOTATOR))
+                (folder / f"{part}.complete").write_text(generated.code_digest(*_ANNOTATOR))
     return folder
 
 
@@ -299,7 +280,7 @@ def _missing(folder: Path, config: Shapes) -> tuple[str, ...]:
 
 
 def _is_complete(mark: Path) -> bool:
-    return mark.exists() and mark.read_text() == _code(*_ANNOTATOR)
+    return mark.exists() and mark.read_text() == generated.code_digest(*_ANNOTATOR)
 
 
 def render_file(config: Shapes, video: Video, folder: Path) -> None:

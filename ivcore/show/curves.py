@@ -7,31 +7,37 @@ from pathlib import Path
 
 import numpy as np
 
-WINDOW = 25  # points of the running mean
-_NOISY = (
-    4 * WINDOW
-)  # lines of a schedule are exact and stay as they are; noisy ones with more points than this get the mean
+WINDOW = 25  # points of the running mean, where there are ten times as many; else a tenth of them
+_NOISY = 100  # lines of a schedule are exact and stay as they are; noisy ones with more points than this get the mean
+_COLOURS = 8  # in the cycle; runs beyond it are dashed
+_INSIDE = 3  # legends of more runs than this stand beside the panel
 _EXACT = ("lr", "epoch", "weight_decay")
 
 
-def training_curves(log, keys=("loss", "lr"), title: str | None = None):
+def training_curves(log, keys=("loss", "lr"), title: str | None = None, after: float = 0.0):
     """-> Figure
 
     log: the path of a train.jsonl, its records (dicts with `step`), or a dict name -> either of them to compare runs.
     keys: what to draw over the steps, each in a panel of its own, named with its last value; keys that no record has are left out.
+    after: the share of the steps that is left out at the beginning, where a loss falls so far that nothing can be seen of the rest.
     """
     import matplotlib.pyplot as plt
 
     runs = {name: _records(each) for name, each in (log if isinstance(log, dict) else {"": log}).items()}
     shown = [key for key in keys if any(key in record for run in runs.values() for record in run)]
     count = max(len(shown), 1)
-    size = (7, 0.6 + 2.0 * count)
+    beside = len(runs) > _INSIDE
+    size = (9 if beside else 7, max(0.6 + 2.0 * count, 0.25 * len(runs) + 0.8 if beside else 0))
     figure, axes = plt.subplots(count, 1, sharex=True, squeeze=False, figsize=size, layout="constrained")
     for panel, key in zip(axes[:, 0], shown):
         for number, (name, records) in enumerate(runs.items()):
-            _line(panel, f"C{number}", name, *_series(records, key), noisy=key not in _EXACT)
+            series = _series(records, key)
+            if series.size:
+                series = series[:, series[0] >= after * series[0, -1]]
+            _line(panel, number, name, *series, noisy=key not in _EXACT)
         panel.set_ylabel(key)
-        panel.legend(handlelength=1.2 if len(runs) > 1 else 0)
+        outside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if beside else {}
+        panel.legend(handlelength=1.2 if len(runs) > 1 else 0, **outside)
     _finish(axes[:, 0], shown, title)
     return figure
 
@@ -47,18 +53,20 @@ def _series(records: list[dict], key: str) -> np.ndarray:
     return np.array(points, float).reshape(-1, 2).T
 
 
-def _line(panel, colour: str, name: str, steps: np.ndarray, values: np.ndarray, noisy: bool) -> None:
+def _line(panel, number: int, name: str, steps: np.ndarray, values: np.ndarray, noisy: bool) -> None:
     if not len(steps):
         return
     label = f"{name}  {values[-1]:.3g}" if name else f"at the end {values[-1]:.3g}"
     smooth = noisy and len(values) > _NOISY
     marker = "o" if len(values) <= 20 else None
-    panel.plot(steps, values, color=colour, alpha=0.3 if smooth else 1, marker=marker, ms=4, label=label)
+    look = {"color": f"C{number % _COLOURS}", "ls": "--" if number >= _COLOURS else "-"}
+    panel.plot(steps, values, alpha=0.3 if smooth else 1, marker=marker, ms=4, label=label, **look)
     if smooth:
         panel.lines[-1].set_label("")
-        means = np.convolve(values, np.full(WINDOW, 1 / WINDOW), "valid")
+        window = min(WINDOW, len(values) // 10)
+        means = np.convolve(values, np.full(window, 1 / window), "valid")
         label = label.replace(f"{values[-1]:.3g}", f"{means[-1]:.3g}")
-        panel.plot(steps[WINDOW // 2 : WINDOW // 2 + len(means)], means, color=colour, lw=2, label=label)
+        panel.plot(steps[window // 2 : window // 2 + len(means)], means, lw=2, label=label, **look)
 
 
 def _finish(panels, shown: list[str], title: str | None) -> None:

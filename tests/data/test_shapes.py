@@ -14,7 +14,7 @@ import av
 import numpy as np
 import pytest
 
-from ivcore.data import formats, mp4, scenes, shapes
+from ivcore.data import formats, generated, mp4, scenes, shapes
 from ivcore.errors import ParameterError
 from ivcore.video.reader import VideoReader
 
@@ -148,7 +148,7 @@ class TestConfiguration:
         others = [{"seed": 1}, {"size": 48}, {"train": 46}, {"drift": 0.02}, {"actions": ("grow", "shrink")}]
         assert len({dataclasses.replace(SMALL, **change).hash for change in others} | {SMALL.hash}) == 6
         before = SMALL.hash
-        monkeypatch.setattr(shapes, "_code", lambda *files: "other code")
+        monkeypatch.setattr(generated, "code_digest", lambda *files: "other code")
         assert SMALL.hash != before
 
     @pytest.mark.parametrize(

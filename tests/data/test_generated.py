@@ -1,0 +1,98 @@
+import dataclasses
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from ivcore.data import generated
+from ivcore.errors import ParameterError
+
+
+@dataclasses.dataclass
+class Set:
+    size: float = 16
+    seed: float = 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"size": 15}, "size=15: must be a whole number from 16, even"),
+        ({"size": 17}, "size=17: must be a whole number from 16, even"),
+        ({"size": 16.5}, "size=16.5: must be a whole number from 16, even"),
+        ({"seed": -1}, "seed=-1: must be a whole number from 0"),
+    ],
+)
+def test_sizes_are_whole_and_large_enough(fields, said):
+    generated.require_whole(Set(), {"size": 16, "seed": 0})
+    with pytest.raises(ParameterError) as raised:
+        generated.require_whole(Set(**fields), {"size": 16, "seed": 0})
+    assert str(raised.value) == said
+
+
+def test_only_what_code_does_is_in_its_digest(tmp_path, monkeypatch):
+    monkeypatch.setattr(generated, "__file__", str(tmp_path / "generated.py"))
+    digests = []
+    for number, body in enumerate(
+        ['"""One."""\nx = 1 + 2', '"""Another."""\nx = (1 +\n  2)  # three', "x = 1 + 3"]
+    ):
+        (tmp_path / f"{number}.py").write_text(body)
+        digests.append(generated.code_digest(f"{number}.py"))
+    assert len({digests[0], digests[2]}) == 2
+    assert digests[1] == digests[0]
+
+
+def test_missing_files_and_leftovers(tmp_path):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos/a.mp4").touch()
+    (tmp_path / "videos/.b.mp4.12.tmp").touch()
+    assert generated.missing(tmp_path, ["videos/a.mp4", "videos/b.mp4", "videos/c.mp4"]) == [1, 2]
+    assert [path.name for path in tmp_path.glob("videos/*")] == ["a.mp4"]
+
+
+def test_a_lock_is_waited_for(tmp_path):
+    wait = f"from pathlib import Path; from ivcore.data import generated as g\nwith g.lock(Path({str(tmp_path)!r})): print('mine')"
+    with generated.lock(tmp_path):
+        second = subprocess.Popen([sys.executable, "-c", wait], stdout=subprocess.PIPE, text=True)
+        assert "waiting" in second.stdout.readline()
+        assert second.poll() is None
+    assert second.communicate(timeout=60)[0] == "mine\n"
+
+
+WORKER = """
+import os
+from ivcore.data import generated
+
+def make(fields, folder, todo):
+    for number in todo:
+        if number == fields["seed"]:
+            raise OSError("the disk is full")
+        (folder / f"{number}.txt").write_text(os.environ["OMP_NUM_THREADS"] + os.environ["DRAWS"])
+        yield
+
+generated.work(make)
+"""
+
+
+@pytest.fixture
+def worker(tmp_path, monkeypatch):
+    (tmp_path / "a_worker.py").write_text(textwrap.dedent(WORKER))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return lambda seed: generated.side_by_side(
+        "a_worker", Set(seed=seed), tmp_path, list(range(5)), 2, 5, "file", DRAWS="x"
+    )
+
+
+def test_workers_share_what_is_to_be_made(worker, tmp_path):
+    worker(seed=-1)
+    assert {path.name: path.read_text() for path in tmp_path.glob("*.txt")} == {
+        f"{n}.txt": "1x" for n in range(5)
+    }
+
+
+def test_a_worker_that_fails_is_told_and_the_others_finish(worker, tmp_path, capfd):
+    with pytest.raises(RuntimeError, match="rendering failed, see the messages of the worker above"):
+        worker(seed=4)
+    assert "OSError: the disk is full" in capfd.readouterr().err
+    assert {path.name for path in tmp_path.glob("*.txt")} == {f"{n}.txt" for n in range(4)}
