@@ -138,6 +138,20 @@ def test_curves_of_several_runs_name_them():
     assert {"pretrained  0.25", "scratch  0.5"} <= set(texts(training_curves(runs, keys=("loss",))))
 
 
+def test_nine_runs_can_be_told_apart_and_their_names_cover_no_curve():
+    runs = {
+        f"run {n}": [{"step": step, "loss": 9.0 if step < 10 else n} for step in range(1, 101)]
+        for n in range(9)
+    }
+    figure = training_curves(runs, keys=("loss",), after=0.1)
+    (panel,) = figure.axes
+    assert len({(line.get_color(), line.get_linestyle()) for line in panel.lines}) == 9
+    assert {line.get_xdata()[0] for line in panel.lines} == {10}
+    figure.canvas.draw()
+    assert panel.get_legend().get_window_extent().x0 >= panel.get_window_extent().x1 - 1
+    assert panel.get_legend().get_window_extent().x1 <= figure.bbox.x1
+
+
 def test_no_records_yet():
     assert "no records yet" in texts(training_curves([]))
 
