@@ -329,10 +329,19 @@ class VideoClassifier(MaskedVideoEncoder):
         return x[:, 0] if self.fc_norm is None else self.fc_norm(x.mean(1))
 
     def load_encoder(self, encoder: MaskedVideoEncoder) -> VideoClassifier:
-        """Take the weights of a pretrained encoder; its last norm is dropped, fc_norm and head stay fresh, as published."""
+        """Take the weights of a pretrained encoder, whose last norm is dropped, as published; fc_norm and head stay fresh.
+
+        Of another VideoClassifier, one from supervised post-pretraining or published weights, fc_norm is taken too, and only the head is new.
+        ParameterError where the two differ in shape.
+        """
         ours, theirs = self.state_dict(), encoder.state_dict()
-        theirs = {key: value for key, value in theirs.items() if not key.startswith("norm.")}
-        needed = {key for key in ours if not key.startswith(("fc_norm.", "norm.", "head."))}
+        fresh = (
+            ("norm.", "head.")
+            if "fc_norm.weight" in ours.keys() & theirs.keys()
+            else ("norm.", "head.", "fc_norm.")
+        )
+        theirs = {key: value for key, value in theirs.items() if not key.startswith(fresh)}
+        needed = {key for key in ours if not key.startswith(fresh)}
         wrong = sorted(needed.symmetric_difference(theirs))
         wrong += [key for key in needed & theirs.keys() if ours[key].shape != theirs[key].shape]
         if wrong:

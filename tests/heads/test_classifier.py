@@ -31,7 +31,27 @@ def test_a_video_text_model_gives_its_tower_and_the_norm_after_it():
     assert model.transformer.resblocks[-1].drop_path.drop_prob == 0.3
 
 
+def test_of_a_classifier_all_but_its_head_is_taken():
+    trained = VideoClassifier("tiny", 3, **SHAPE)
+    torch.nn.init.normal_(trained.fc_norm.weight)
+    model = classifier(trained, 5, frames=8, image=32)
+    assert model(torch.zeros(2, 3, 8, 32, 32)).shape == (2, 5)
+    again = classifier(trained, 5).eval()
+    video = torch.randn(2, 3, 4, 16, 16)
+    assert torch.equal(again.features(video), trained.eval().features(video))
+    assert again.head.weight.abs().max() < 0.01  # fresh
+
+
+def test_of_a_classifying_uniformerv2_all_but_its_last_layer_is_taken():
+    trained = UniFormerV2(24, 2, 2, 8, 16, 3, (1,))
+    torch.nn.init.normal_(trained.transformer.proj[0].weight)
+    norm = trained.transformer.proj[0].weight.clone()
+    model = classifier(trained, 5)
+    assert torch.equal(model.transformer.proj[0].weight, norm)
+    assert model(torch.zeros(2, 3, 2, 16, 16)).shape == (2, 5) and model.num_classes == 5
+
+
 def test_what_is_no_encoder_is_refused():
-    with pytest.raises(ParameterError, match="VideoClassifier has no encoder"):
-        classifier(VideoClassifier("tiny", 3, **SHAPE), 5)
+    with pytest.raises(ParameterError, match="Linear has no encoder"):
+        classifier(torch.nn.Linear(2, 2), 5)
     assert isinstance(classifier(UniFormerV2(24, 2, 2, 8, 16, 0, (1,)), 4), UniFormerV2)
