@@ -73,8 +73,15 @@ def _series(axes, panel: Panel, name: str, number: int) -> None:
     for x, values in points:
         if len(values) > 1:
             axes.plot([x] * len(values), values, ls="", ms=3.5, alpha=0.55, zorder=2, **look)
-    for (x, _), mean, text in zip(points, means, (panel.notes or {}).get(name, ())):
-        axes.annotate(text, (x, mean), (6, 5), textcoords="offset points", fontsize=8, color=look["color"])
+    notes = zip(points, means, (panel.notes or {}).get(name, ()))
+    sides = (
+        {"ha": "left", "xytext": (6, 5)},
+        {"ha": "right", "xytext": (-6, 5)},
+    )  # in turn: neighbours may lie close
+    for index, ((x, _), mean, text) in enumerate(notes):
+        axes.annotate(
+            text, (x, mean), textcoords="offset points", fontsize=8, color=look["color"], **sides[index % 2]
+        )
 
 
 def _axis(axes, panel: Panel) -> None:
