@@ -6,8 +6,9 @@ Results on the generated shapes say so in a column of their own, so that none is
 import csv
 import json
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ivcore import lineage, notebook, params, paths, run_folder
@@ -65,15 +66,15 @@ def folders(reference=None) -> list[Path]:
 
 
 def rows(reference=None) -> list[Row]:
-    return [_row(folder) for folder in folders(reference) if run_folder.is_done(folder)]
+    base, known = cache(_base), cache(_known)  # of a notebook and its presets, which many runs share
+    return [_row(folder, base, known) for folder in folders(reference) if run_folder.is_done(folder)]
 
 
-def _row(folder: Path) -> Row:
+def _row(folder: Path, base: Callable, known: Callable) -> Row:
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     values = run_folder.read_params(folder)
-    known = _known(folder.parent.name)
-    changed = {name: value for name, value in _changed(folder, values).items() if name != "seed"}
-    return Row(folder, values, metrics, _data(values, metrics, known), changed)
+    data = _data(values, metrics, known(folder.parent.name))
+    return Row(folder, values, metrics, data, _changed(folder, values, base))
 
 
 def _known(stem: str) -> dict[str, params.Parameter]:
@@ -95,10 +96,11 @@ def _data(values: dict, metrics: dict, known: dict) -> str:
     return SHAPES if named == "shapes" or (sources and not named) else str(named or "")
 
 
-def _changed(folder: Path, values: dict) -> dict:
-    base = _base(folder.parent.name, run_folder.label_of(folder).rstrip("+"))
+def _changed(folder: Path, values: dict, base: Callable) -> dict:
+    """Parameters that differ from what `base`, see `_base`, has for the run's preset, seed apart."""
+    preset = base(folder.parent.name, _preset(folder))
     return {
-        name: value for name, value in values.items() if name != "seed" and base.get(name, value) != value
+        name: value for name, value in values.items() if name != "seed" and preset.get(name, value) != value
     }
 
 
@@ -155,7 +157,7 @@ def unfinished(reference=None) -> list[dict]:
 
 
 def _unfinished(folder: Path) -> dict:
-    changed = _changed(folder, run_folder.read_params(folder))
+    changed = _changed(folder, run_folder.read_params(folder), _base)
     head = {"notebook": folder.parent.name, "run": _name(folder, changed)}
     return head | {"state": run_folder.state(folder), "why": _why(folder)}
 
@@ -170,11 +172,13 @@ def _why(folder: Path) -> str:
     return why if len(why) < 70 else why[:69] + "…"
 
 
-def tables(reference=None, style: str = "simple", metrics: int | None = _WIDTH) -> str:
-    """The leaderboard as text, one table a notebook; style is tabulate's ("simple", "github")."""
+def tables(
+    reference=None, style: str = "simple", metrics: int | None = _WIDTH, found: list[Row] | None = None
+) -> str:
+    """The leaderboard as text, one table a notebook; style is tabulate's ("simple", "github"). found: the rows, where they have been read."""
     from tabulate import tabulate
 
-    found = rows(reference)
+    found = rows(reference) if found is None else found
     parts = []
     for stem in dict.fromkeys(row.notebook for row in found):
         lines = aggregate(row for row in found if row.notebook == stem)
@@ -197,13 +201,13 @@ def _heading(text: str, style: str) -> str:
     return f"## {text}\n\n" if style == "github" else f"{text}\n"
 
 
-def write(reference=None) -> tuple[Path, Path]:
+def write(reference=None, found: list[Row] | None = None) -> tuple[Path, Path]:
     """outputs/leaderboard.md (the tables, all metrics) and .csv (a line a run, parameters and metrics in columns)."""
+    found = rows(reference) if found is None else found
     folder = paths.outputs()
     folder.mkdir(parents=True, exist_ok=True)
     text, sheet = folder / "leaderboard.md", folder / "leaderboard.csv"
-    text.write_text(f"# Leaderboard\n\n{tables(reference, 'github', None)}\n", encoding="utf-8")
-    found = rows(reference)
+    text.write_text(f"# Leaderboard\n\n{tables(reference, 'github', None, found)}\n", encoding="utf-8")
     lines = [_flat(row) for row in found]
     columns = list(dict.fromkeys(name for line in lines for name in line))
     with open(sheet, "w", encoding="utf-8", newline="") as file:
@@ -220,6 +224,7 @@ def _flat(row: Row) -> dict:
 
 
 def show(reference=None) -> None:
-    print(tables(reference))
-    text, sheet = write()
+    found = rows(reference)
+    print(tables(reference, found=found))
+    text, sheet = write(found=None if reference else found)
     print(f"\n{paths.short(text)}  {paths.short(sheet)}")
