@@ -6,6 +6,7 @@ Exit status: 0 done (or done already), 1 a cell failed or the notebook did not f
 
 import argparse
 import sys
+import textwrap
 
 from ivcore import launch, notebook, params, paths, run, run_folder
 from ivcore.errors import ParameterError, UserError
@@ -162,10 +163,12 @@ def _dry(jobs: list[run.Job]) -> int:
 def _list(options) -> None:
     for path in notebook.every():
         print(f"{path.stem}: {notebook.title(path)}")
-        if notebook.claim(path):
-            print(f"    {notebook.claim(path)}")
-        for preset in params.presets(path):
-            print(f"    {preset:<12} {_state_of_preset(path, preset)}")
+        if claim := notebook.claim(path):
+            print(textwrap.indent(textwrap.fill(claim, 116), "    "))
+        presets = params.presets(path)
+        width = max((12, *map(len, presets)))
+        for preset in presets:
+            print(f"    {preset:<{width}} {_state_of_preset(path, preset)}")
         _list_others(path)
 
 

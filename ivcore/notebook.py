@@ -6,6 +6,7 @@ Read with `json` alone: nbformat takes longer to import than the checks before a
 import difflib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from ivcore import paths
@@ -72,22 +73,25 @@ def parameters_cell(notebook: Path) -> str:
 
 
 def title(notebook: Path) -> str:
-    """The text of the first heading without its number: "Masked video modeling"."""
-    heading = _first_line(notebook, r"#\s+(.*)") or notebook.stem
-    return re.sub(r"^\d+\w*\s*[·:.\-–—]?\s*", "", heading)
+    """The text of the first heading without its number: "Masked video modeling"; without a heading the file's name."""
+    heading = _first(notebook, r"^#[ \t]+(.*)$", lambda found: found[1])
+    return re.sub(r"^\d+\w*\s*[·:.\-–—]?\s*", "", heading) or notebook.stem
 
 
 def claim(notebook: Path) -> str:
-    """The first quote line, which says what the notebook shows."""
-    return _first_line(notebook, r">\s*(.*)")
+    """The first quote, which says what the notebook shows; its lines as one."""
+    return _first(
+        notebook, r"^>.*(?:\n>.*)*", lambda quote: " ".join(re.findall(r"^>[ \t]*(.*\S)", quote[0], re.M))
+    )
 
 
-def _first_line(notebook: Path, pattern: str) -> str:
+def _first(notebook: Path, pattern: str, text: Callable[[re.Match], str]) -> str:
+    """What `text` makes of the first place in the prose that the pattern fits, lines taken without spaces around them."""
     for cell in cells(notebook):
         if cell["cell_type"] == "markdown":
-            for line in source(cell).splitlines():
-                if match := re.fullmatch(pattern, line.strip()):
-                    return match[1]
+            lines = "\n".join(line.strip() for line in source(cell).splitlines())
+            if match := re.search(pattern, lines, re.M):
+                return text(match)
     return ""
 
 
