@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 from ivcore.errors import ParameterError
 from ivcore.show.style import OKABE_ITO
@@ -73,15 +74,11 @@ def _series(axes, panel: Panel, name: str, number: int) -> None:
     for x, values in points:
         if len(values) > 1:
             axes.plot([x] * len(values), values, ls="", ms=3.5, alpha=0.55, zorder=2, **look)
-    notes = zip(points, means, (panel.notes or {}).get(name, ()))
-    sides = (
-        {"ha": "left", "xytext": (6, 5)},
-        {"ha": "right", "xytext": (-6, 5)},
-    )  # in turn: neighbours may lie close
-    for index, ((x, _), mean, text) in enumerate(notes):
-        axes.annotate(
-            text, (x, mean), textcoords="offset points", fontsize=8, color=look["color"], **sides[index % 2]
-        )
+    # notes stand right and left of their points in turn, since neighbours may lie close
+    sides = cycle(({"ha": "left", "xytext": (6, 5)}, {"ha": "right", "xytext": (-6, 5)}))
+    style = {"textcoords": "offset points", "fontsize": 8, "color": look["color"]}
+    for (x, _), mean, text, side in zip(points, means, (panel.notes or {}).get(name, ()), sides):
+        axes.annotate(text, (x, mean), **style, **side)
 
 
 def _axis(axes, panel: Panel) -> None:
