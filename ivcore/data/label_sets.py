@@ -2,6 +2,7 @@
 
     <folder>/<set>/train.csv, val.csv, and where there are any test.csv, classes.txt      as `label_union.read_set` takes them
     <folder>/motion_classes.txt                                                            names of the classes that are movements, one a line
+    <folder>/groups.csv                                                                    which videos belong together, see `data.groups`
 
 Sets are united in the alphabetical order of their names, so that k400, k600, k700 give Kinetics-710.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from ivcore.data import embedded, formats
 from ivcore.data.clips import as_records
+from ivcore.data.groups import read_groups
 from ivcore.data.label_union import LabelSet, LabelUnion, normalise, read_set, unite
 from ivcore.data.videos import VideoSet
 from ivcore.errors import UserError
@@ -58,7 +60,8 @@ def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | No
     sets = [_read(each, root) for each in found]
     union = unite(sets, classes=classes, renamed=renamed)
     tested = _tested(sets, found, union, root, renamed) or union.val
-    parts = [VideoSet(as_records(clips), union.classes, source) for clips in (union.train, union.val, tested)]
+    more = {"classes": union.classes, "source": source, "together": read_groups(folder, root or None)}
+    parts = [VideoSet(as_records(clips), **more) for clips in (union.train, union.val, tested)]
     return UnitedSets(sets, union, *parts, *_kinds(Path(folder), union.classes))
 
 

@@ -269,11 +269,11 @@ def _background(rng, frames: int, contrast: float, drift: float, waves: int) -> 
     return Background(base, contrast * rng.uniform(-1, 1, 3), gratings, offsets)
 
 
-def _looks(rng, count: int, **fixed: str | None) -> list[dict[str, str]]:
+def _looks(rng, count: int, shapes: Sequence[str], **fixed: str | None) -> list[dict[str, str]]:
     """Shape, colour and texture of each actor: all colours differ; `fixed` pins what the first actor looks like."""
     colours = rng.permutation(list(COLOURS))
     looks = [
-        {"shape": str(rng.choice(SHAPES)), "colour": str(colours[i]), "texture": str(rng.choice(TEXTURES))}
+        {"shape": str(rng.choice(shapes)), "colour": str(colours[i]), "texture": str(rng.choice(TEXTURES))}
         for i in range(count)
     ]
     looks[0] |= {k: v for k, v in fixed.items() if v is not None}
@@ -293,6 +293,7 @@ def make_scene(
     shape: str | None = None,
     colour: str | None = None,
     texture: str | None = None,
+    shapes: Sequence[str] = SHAPES,
     contrast: float = 0.05,
     drift: float = 0.01,
     waves: int = 1,
@@ -300,7 +301,7 @@ def make_scene(
     """A scene that is a pure function of its arguments.
 
     The action takes place in frames [start, stop); the things rest before and after. `shape`, `colour` and `texture` pin the
-    first actor's looks. `contrast` is the background's, `drift` its largest speed in frame widths a frame, `waves` the number
+    first actor's looks; what is not pinned is drawn, shapes from `shapes`. `contrast` is the background's, `drift` its largest speed in frame widths a frame, `waves` the number
     of gratings that it is made of.
     `make_scene(s, a)` played backwards is exactly `make_scene(s, partner of a)`.
     """
@@ -308,7 +309,7 @@ def make_scene(
     stop = frames if stop is None else stop
     first, last = (frames - stop, frames - start) if kind.backwards else (start, stop)
     tracks = kind.motion(rng, _progress(rng, frames, first, last))
-    looks = _looks(rng, len(tracks), shape=shape, colour=colour, texture=texture)
+    looks = _looks(rng, len(tracks), tuple(shapes), shape=shape, colour=colour, texture=texture)
     things = tuple(Thing(track=track, **look) for track, look in zip(tracks, looks))
     forward = kind.partner if kind.backwards else action
     scene = Scene(forward, frames, first, last, things, _background(rng, frames, contrast, drift, waves))

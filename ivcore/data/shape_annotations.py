@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ivcore.data import formats, scenes, shape_questions, shape_timelines, shapes
+from ivcore.data.groups import FILE as GROUPS
 
 _TEMPLATES = 3  # of the full sentence; two shorter ones follow, as people say more or less about a clip
 
@@ -20,7 +21,15 @@ def labelled(folder: Path, video: shapes.Video, classes) -> formats.LabelledVide
     return formats.LabelledVideo(str(folder / video.file), classes.index(video.action))
 
 
+def write_groups(config: shapes.Shapes, folder: Path, root: Path) -> None:
+    """Which clips of the dataset in `root` show the same scene, beside lists of them in `folder`."""
+    of_scenes = [formats.LabelledVideo(str(root / v.file), scene) for v, scene in shapes.groups(config)]
+    if of_scenes:
+        formats.write_kinetics_csv(folder / GROUPS, of_scenes, root)
+
+
 def _clips(config: shapes.Shapes, folder: Path) -> None:
+    write_groups(config, folder, folder)
     formats.write_class_names(folder / "classes.txt", config.actions)
     templates = [formats.plain_template(_template(action)) for action in config.actions]
     formats.write_ssv2_labels(folder / "ssv2-labels.json", templates)
@@ -34,6 +43,7 @@ def _clips(config: shapes.Shapes, folder: Path) -> None:
 
 
 def _further_test(config: shapes.Shapes, folder: Path) -> None:
+    write_groups(config, folder, folder)
     videos = [labelled(folder, video, config.actions) for video in shapes.further_clips(config)]
     formats.write_kinetics_csv(folder / "further_test.csv", videos)
 

@@ -1,6 +1,6 @@
 """Three overlapping label sets of the moving shapes, as Kinetics-400, -600 and -700 overlap, in the files that those come in.
 
-    <folder of the shapes>/label_sets-<hash>/motion_classes.txt
+    <folder of the shapes>/label_sets-<hash>/motion_classes.txt, groups.csv
     <folder of the shapes>/label_sets-<hash>/<set>/{train,val,test}.csv, classes.txt
 
 Some clips are labelled by what happens and some by what is seen, as in Kinetics, where "shaking hands" is a movement and "playing harp" a
@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from ivcore.data import formats, generated, scenes, shapes
+from ivcore.data import formats, generated, scenes, shape_annotations, shapes
 from ivcore.data.formats import LabelledVideo
 
 PARTS = ("clips", "further_test")  # of the moving shapes, that the sets are made of
@@ -59,16 +59,21 @@ def build(config: shapes.Shapes) -> Path:
     """
     root = shapes.build(replace(config, parts=PARTS))
     folder = root / f"label_sets-{generated.code_digest(Path(__file__).name)[:8]}"  # other code, other sets
-    if (folder / MARK).is_file():
-        return folder
+    if not (folder / MARK).is_file():
+        write(config, folder, root)
+    return folder
+
+
+def write(config: shapes.Shapes, folder: Path, root: Path) -> None:
+    """All files of the sets, for the clips of the dataset in `root`."""
     clips = {split: [(video, class_of(video.shots[0].scene(config))) for video in videos]
              for split, videos in splits(config).items()}  # fmt: skip
     chosen = [{s: _chosen(c, number, config) for s, c in clips.items()} for number in range(len(SETS))]
     chosen[-1]["train"] += _leaks(chosen[0], _classes(SETS[-1], config))
     for name, of_split in zip(SETS, chosen):
         _write_set(name, root, folder / name, _classes(name, config), of_split)
+    shape_annotations.write_groups(config, folder, root)
     formats.write_class_names(folder / MARK, motion_classes(config))
-    return folder
 
 
 def _leaks(smallest: dict[str, list[tuple]], classes: list[str]) -> list[tuple]:

@@ -75,4 +75,5 @@ def _other_scene(config: shapes.Shapes, action: str, rng) -> scenes.Scene:
     """A scene of another kind of action: one of the classes, or any action where the classes are a single pair."""
     kinds = [a for a in config.actions if shapes.forward(a) != shapes.forward(action)]
     kinds = kinds or [a for a in scenes.ACTIONS if shapes.forward(a) != shapes.forward(action)]
-    return scenes.make_scene(int(rng.integers(2**31)), str(rng.choice(kinds)))
+    kind = str(rng.choice(kinds))
+    return scenes.make_scene(int(rng.integers(2**31)), kind, shapes=shapes.seen_shapes(kind))

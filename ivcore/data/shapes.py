@@ -13,7 +13,8 @@
     ava        ava_{train,val}.csv, a keyframe a second, ava_{train,val}_excluded_timestamps.csv, ava_actions.pbtxt (AVA)
 
 Appearance gives nothing away between an action and its time reversal. In held-out clips both are made from the same scene, so
-whatever ignores the order of the frames scores exactly one half on such a pair. In train every clip has a scene of its own.
+whatever ignores the order of the frames scores exactly one half on such a pair. In train every clip has a scene of its own. Which clips
+share a scene says groups.csv (see `data.groups`), beside the lists of clips and of further test clips.
 """
 
 import dataclasses
@@ -135,6 +136,7 @@ class Shot:
             stop=self.stop,
             shape=self.shape,
             texture=self.texture,
+            shapes=seen_shapes(self.action),
             **{field: value for field, value in nuisances.items() if value is not None},
         )
 
@@ -164,12 +166,19 @@ def forward(action: str) -> str:
 
 @cache
 def held_out_shape(action: str) -> str:
-    """The shape that only zero-shot clips show doing this action, the same one for both directions of a pair.
+    """The shape that only zero-shot clips show in this action, the same one for both directions of a pair.
 
-    Holding out one direction alone would let the shape tell the directions apart.
+    Holding out one direction alone would let the shape tell the directions apart. Where two things take part, no other clip has it as
+    either of them; a zero-shot clip has it as the first.
     """
     pairs = list(dict.fromkeys(forward(name) for name in scenes.ACTIONS))
     return scenes.SHAPES[pairs.index(forward(action)) % len(scenes.SHAPES)]
+
+
+@cache
+def seen_shapes(action: str) -> tuple[str, ...]:
+    """The shapes that may take part in this action in every split."""
+    return tuple(shape for shape in scenes.SHAPES if shape != held_out_shape(action))
 
 
 def clips(config: Shapes) -> list[Video]:
@@ -182,6 +191,13 @@ def further_clips(config: Shapes) -> list[Video]:
     """Further test clips, for a study that has used up val and test on its choices."""
     number = config.further_test
     return [_clip(config, f"further{n}", "further_test", n, config.actions) for n in range(number)]
+
+
+def groups(config: Shapes) -> list[tuple[Video, int]]:
+    """The trimmed clips of all splits, and of each the number of the scene that it is made from."""
+    videos = [*clips(config), *further_clips(config)]
+    scene = {seed: n for n, seed in enumerate(dict.fromkeys(video.shots[0].seed for video in videos))}
+    return [(video, scene[video.shots[0].seed]) for video in videos]
 
 
 def held_out_clips(config: Shapes) -> list[Video]:
@@ -205,9 +221,8 @@ def _clip(config: Shapes, name: str, split: str, n: int, actions: tuple[str, ...
 
 def _shot(config: Shapes, split: str, n: int, action: str, frames: int, start: int, stop: int) -> Shot:
     seed = (config.seed, SPLITS.index(split), n)
-    rng, held_out = np.random.default_rng((*seed, 1)), held_out_shape(action)
-    seen = [shape for shape in scenes.SHAPES if shape != held_out]
-    shape = held_out if split == "zero_shot" else str(rng.choice(seen))
+    rng = np.random.default_rng((*seed, 1))
+    shape = held_out_shape(action) if split == "zero_shot" else str(rng.choice(seen_shapes(action)))
     texture = str(rng.choice([t for t in scenes.TEXTURES if t != "plain"]))
     unseen_turning = forward(action) == forward("turn clockwise") and shape in _TOO_ROUND
     return Shot(seed, action, frames, start, stop, shape, texture if unseen_turning else None)

@@ -1,33 +1,45 @@
 """The labelled videos of a stage: the user's own Kinetics CSV, or a generated set where no path is given."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from torch import Tensor
 
 from ivcore.data import embedded, formats, shapes
 from ivcore.data.clips import as_records
+from ivcore.data.groups import group_numbers, read_groups
 
 
 @dataclass(frozen=True)
 class VideoSet:
-    """records have `.path` and `.label`; `classes` are their names by label; `source` says what a result on it may be called."""
+    """records have `.path` and `.label`; `classes` are their names by label; `source` says what a result on it may be called.
+
+    together: path -> number, of videos that belong together, see `data.groups`.
+    """
 
     records: list
     classes: list[str]
     source: str
+    together: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.records)
 
     def first(self, count: int) -> "VideoSet":
         """The first `count` videos; all of them for 0."""
-        return VideoSet(self.records[: count or None], self.classes, self.source)
+        return replace(self, records=self.records[: count or None])
+
+    def groups(self, paths: Sequence[str] | None = None) -> Tensor:
+        """int64 (N,): the group of each video, or of each of `paths`; a video that belongs to no other is a group of its own."""
+        return group_numbers([r.path for r in self.records] if paths is None else paths, self.together)
 
 
 def video_set(split: str, csv: str = "", root: str = "", **generated) -> VideoSet:
     """Videos of `csv` (`path label`), relative paths taken from `root` or the CSV's folder.
 
     Where `csv` is empty or "metaworld" it is that split of a generated set, whose fields `generated` are: see `embedded`. Class names come
-    from a classes.txt beside the CSV, one a line, where there is one. Raises FormatError for a malformed CSV, UserError where no video exists.
+    from a classes.txt beside the CSV, one a line, where there is one, and groups from a groups.csv. Raises FormatError for a malformed CSV, UserError where no video exists.
     """
     source = embedded.NAMES.get(csv, Path(csv).name)
     if csv in embedded.NAMES:
@@ -35,7 +47,7 @@ def video_set(split: str, csv: str = "", root: str = "", **generated) -> VideoSe
     else:
         file = Path(csv)
     records = as_records(str(file), root or None)
-    return VideoSet(records, _class_names(file, records), source)
+    return VideoSet(records, _class_names(file, records), source, read_groups(file.parent, root or None))
 
 
 def _class_names(csv: Path, records: list) -> list[str]:

@@ -1,5 +1,7 @@
 """The sets of the moving shapes overlap, leak and unite as released ones do; a folder of one's own is read alike."""
 
+from pathlib import Path
+
 import pytest
 
 from ivcore.data import formats, shape_label_sets, shapes
@@ -15,6 +17,17 @@ def small(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IVCORE_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield united_sets(**SMALL)
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory):
+    """The lists as notebooks 12 and 13 read them, of empty files."""
+    root = tmp_path_factory.mktemp("shipped")
+    (root / "videos").mkdir()
+    for video, _ in shapes.groups(shapes.Shapes()):
+        (root / video.file).touch()
+    shape_label_sets.write(shapes.Shapes(), root / "sets", root)
+    return united_sets(str(root / "sets"), str(root))
 
 
 def by_path(records):
@@ -61,6 +74,16 @@ def test_the_large_thing_is_the_one_named():
         assert shape_label_sets.class_of(scene) == f"large {large.colour} thing"
 
 
+def test_the_shipped_sets_say_which_clips_share_a_scene(shipped):
+    """960 test clips are 512 scenes, 448 of them shown forwards and backwards; in training every clip has its own."""
+    config = shapes.Shapes()
+    scene = {video.id: video.shots[0].seed for video, _ in shapes.groups(config)}
+    for split, clips, scenes_ in (("train", 1920, 1920), ("val", 720, 384), ("test", 960, 512)):
+        videos = getattr(shipped, split)
+        numbers, seeds = videos.groups().tolist(), [scene[Path(r.path).stem] for r in videos.records]
+        assert (len(numbers), len(set(numbers)), len(set(zip(numbers, seeds)))) == (clips, scenes_, scenes_)
+
+
 def test_a_folder_of_ones_own_without_kinds_and_labelled_test_files(tmp_path):
     for name, classes in (("b", ["Run", "sit_down"]), ("a", ["sit down"])):
         formats.write_class_names(tmp_path / name / "classes.txt", classes)
@@ -75,5 +98,10 @@ def test_a_folder_of_ones_own_without_kinds_and_labelled_test_files(tmp_path):
     assert own.union.classes == ["sit down", "Run"] and own.train.source == tmp_path.name
     assert by_path(own.train.records)[str(tmp_path / "b_train_1.mp4")] == 0
     assert own.test.records == own.val.records and own.kinds == {}
+    assert own.train.groups().tolist() == list(range(len(own.train)))
+    (tmp_path / "groups.csv").write_text("a_train_0.mp4 7\nb_train_1.mp4 7\n")
+    grouped = united_sets(str(tmp_path), str(tmp_path)).train
+    together = {record.path for record, n in zip(grouped.records, grouped.groups().tolist()) if n == 0}
+    assert len(set(grouped.groups().tolist())) == len(grouped) - 1 and len(together) == 2
     with pytest.raises(UserError, match="no <set>/train"):
         united_sets(str(tmp_path / "a"))

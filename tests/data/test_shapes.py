@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from ivcore.data import formats, generated, mp4, scenes, shapes
+from ivcore.data.videos import video_set
 from ivcore.errors import ParameterError
 from ivcore.video.reader import VideoReader
 
@@ -44,6 +45,10 @@ def start_build(config, cache, **kwargs):
     env = {**os.environ, "IVCORE_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", BUILD, fields]
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, **kwargs)
+
+
+def video_set_of(folder, split):
+    return video_set(split, str(folder / f"{split}.csv"))
 
 
 def contents(folder):
@@ -215,14 +220,36 @@ class TestVideos:
 
     def test_held_out_pairs_are_only_in_the_zero_shot_clips(self):
         def held_out(video):
-            return [shot.shape == shapes.held_out_shape(shot.action) for shot in video.shots]
+            """Of each shot the shapes that take part, as either thing, and whether they are held out of its action."""
+            return [
+                [thing.shape == shapes.held_out_shape(shot.action) for thing in shot.scene(SMALL).objects]
+                for shot in video.shots
+            ]
 
         seen = shapes.clips(SMALL) + shapes.further_clips(SMALL) + shapes.unknown_clips(SMALL)
         seen += shapes.untrimmed_videos(SMALL)
-        assert not any(any(held_out(video)) for video in seen)
-        assert all(all(held_out(video)) for video in shapes.held_out_clips(SMALL))
+        assert not any(any(shot) for video in seen for shot in held_out(video))
+        assert all(
+            shot[0] and not any(shot[1:]) for v in shapes.held_out_clips(SMALL) for shot in held_out(v)
+        )
         for action, partner in scenes.ORDER_PAIRS:
             assert shapes.held_out_shape(action) == shapes.held_out_shape(partner)
+
+    def test_no_sentence_about_a_training_clip_names_a_held_out_pair(self):
+        """In the set as notebook 11 trains on it, read as a reader would: the words for the shape and for the action, in any place."""
+        config, said = shapes.Shapes(), []
+        for video in shapes.clips(config):
+            scene = video.shots[0].scene(config)
+            said += [
+                (shot.action, shot.caption(style)) for shot in (scene, scene.reversed()) for style in range(5)
+            ]
+        assert len(said) == 10 * (config.train + config.val + config.test)
+        wrong = [(action, text) for action, text in said if shapes.held_out_shape(action) in text.split()]
+        assert not wrong, wrong[:3]
+        together = Counter(
+            action for action, text in said if sum(shape in text.split() for shape in scenes.SHAPES) > 1
+        )
+        assert {"move apart", "approach", "cover", "uncover", "orbit clockwise"} <= set(together)
 
     def test_a_turning_thing_is_seen_to_turn(self):
         big = dataclasses.replace(SMALL, train=600, actions=("turn clockwise", "turn counter-clockwise"))
@@ -246,6 +273,14 @@ class TestAnnotations:
             assert [names[r.label] for r in records] == [video.action for video in clips]
             assert set(Counter(r.label for r in records).values()) == {len(records) // len(names)}
             assert all(os.path.exists(r.path) for r in records)
+
+    def test_groups_are_the_scenes(self, folder):
+        scene = {str(folder / video.file): video.shots[0].seed for video, _ in shapes.groups(SMALL)}
+        for split, twice in (("train", False), ("val", True), ("test", True), ("further_test", True)):
+            videos = video_set_of(folder, split)
+            numbers, seeds = videos.groups().tolist(), [scene[r.path] for r in videos.records]
+            assert len(set(zip(numbers, seeds))) == len(set(numbers)) == len(set(seeds))
+            assert (len(set(seeds)) < len(seeds)) == twice
 
     def test_something_something(self, folder):
         for split, released in (("train", "train"), ("val", "validation"), ("test", "test")):
