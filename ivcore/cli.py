@@ -162,8 +162,13 @@ def _dry(jobs: list[run.Job]) -> int:
 
 def _list(options) -> None:
     for path in notebook.every():
-        print(f"{path.stem}: {notebook.title(path)}")
-        if claim := notebook.claim(path):
+        try:
+            title, claim = notebook.title(path), notebook.claim(path)
+        except ParameterError as error:
+            print(f"{path.stem}: {error}")
+            continue
+        print(f"{path.stem}: {title}")
+        if claim:
             print(textwrap.indent(textwrap.fill(claim, 116), "    "))
         presets = params.presets(path)
         width = max((12, *map(len, presets)))

@@ -3,17 +3,37 @@
 The command line prints them without a traceback and exits with status 2; anything else is a bug and keeps its traceback.
 """
 
+import reprlib
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 160
+_SHORT.maxlist = _SHORT.maxdict = 6
+_SHORT.maxlevel = 3
+
+
+def shown(value) -> str:
+    """`repr` for a message: what is long is cut, whatever it is."""
+    try:
+        return _SHORT.repr(value)
+    except ValueError:  # Python writes no whole number of more than 4300 digits
+        return f"a whole number of {value.bit_length()} bits"
+
 
 def _one_line(text) -> str:
-    return " ".join(str(text).split())
+    """Blanks and line ends become single blanks; what a terminal would obey and not show is written as its code."""
+    text = " ".join(str(text).split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class UserError(Exception):
-    """Base of every error caused by input rather than by the program."""
+    """Base of every error caused by input rather than by the program. Its text is one line that can be printed."""
+
+    def __str__(self) -> str:
+        return _one_line(super().__str__())
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows in a cell in place of a traceback; also the mark by which `iv run` knows such an error."""
-        return [f"{type(self).__name__}: {_one_line(self)}"]
+        return [f"{type(self).__name__}: {self}"]
 
 
 class ParameterError(UserError):

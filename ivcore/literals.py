@@ -52,12 +52,19 @@ def fit(value, annotation: ast.expr):
         return _fit_container(value, annotation)
     wanted = SIMPLE[ast.unparse(annotation)]
     if wanted is float and type(value) is int:
-        return float(value)
+        return _as_float(value)
     if type(value) is not wanted:
         raise Misfit
     if wanted is float and math.isnan(value):
         raise Misfit
     return value
+
+
+def _as_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise Misfit from None
 
 
 def _fit_any(value, annotation: ast.BinOp):
@@ -117,5 +124,5 @@ def _flow(text: str):
 
     try:
         yield OmegaConf.to_container(OmegaConf.create(f"value: {text}"))["value"]
-    except (OmegaConfBaseException, YAMLError):
+    except (OmegaConfBaseException, YAMLError, ValueError, RecursionError):
         return

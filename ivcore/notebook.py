@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ivcore import paths
-from ivcore.errors import ParameterError
+from ivcore.errors import ParameterError, shown
 
 
 def nearest(word: str, known) -> str:
@@ -31,7 +31,7 @@ def find(reference) -> Path:
     """A notebook by number ("10"), name ("10_masked_video_modeling") or path; ParameterError naming the nearest."""
     text = str(reference)
     if text.endswith(".ipynb"):
-        for path in (Path(text).expanduser().absolute(), paths.resolve(text)):
+        for path in paths.candidates(text):
             if path.is_file():
                 return path
     stem = text.removesuffix(".ipynb")
@@ -41,7 +41,7 @@ def find(reference) -> Path:
     numbers = [number(path) for path in every()]
     stems = [path.stem for path in every()]
     names = numbers if stem.isdigit() else stems
-    raise ParameterError(f"there is no notebook {text!r}{nearest(stem, names)}")
+    raise ParameterError(f"there is no notebook {shown(text)}{nearest(stem, names)}")
 
 
 def number(notebook: Path) -> str:
@@ -49,10 +49,15 @@ def number(notebook: Path) -> str:
 
 
 def cells(notebook: Path) -> list[dict]:
+    """The cells, each with a type and a source; ParameterError for a file that cannot be read or is no notebook."""
     try:
         found = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (ValueError, KeyError) as error:
-        raise ParameterError(f"{paths.short(notebook)}: not a notebook ({error})") from None
+        for cell in found:
+            cell["cell_type"], source(cell), tags(cell)
+    except OSError as error:
+        raise ParameterError(f"{paths.short(notebook)}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ParameterError(f"{paths.short(notebook)}: not a notebook ({shown(error)})") from None
     return found
 
 
@@ -61,7 +66,7 @@ def source(cell: dict) -> str:
 
 
 def tags(cell: dict) -> list[str]:
-    return cell.get("metadata", {}).get("tags", [])
+    return list(cell.get("metadata", {}).get("tags", []))
 
 
 def parameters_cell(notebook: Path) -> str:

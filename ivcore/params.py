@@ -10,15 +10,18 @@ import hashlib
 import io
 import itertools
 import json
+import math
+import os
 import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 
 from ivcore import constraints, literals, notebook, paths
-from ivcore.errors import ParameterError
+from ivcore.errors import ParameterError, shown
 
 OWNED_BY_RUNNER = ("run_dir",)  # where a run lies is not part of what it is
 SWEEP_KEYS = ("grid", "runs")
+MOST_RUNS = 10_000  # of a sweep: who asks for more has mistyped
 
 
 @dataclass(frozen=True)
@@ -92,24 +95,29 @@ def load(reference, preset: str) -> dict:
     path = notebook.find(reference)
     file = paths.presets() / path.stem / f"{preset}.yaml"
     if str(preset).endswith((".yaml", ".yml")):
-        file = paths.resolve(preset)
+        file = next(filter(os.path.isfile, paths.candidates(preset)), paths.resolve(preset))
     elif preset not in presets(path):
-        raise ParameterError(f"{path.stem} has no preset {preset!r}{notebook.nearest(preset, presets(path))}")
+        raise ParameterError(
+            f"{path.stem} has no preset {shown(preset)}{notebook.nearest(preset, presets(path))}"
+        )
     elif not file.is_file():
         return {}
     return _load_yaml(file)
 
 
 def _load_yaml(file: Path) -> dict:
-    # OmegaConf and not PyYAML: the latter reads 1e-4 as text.
+    # OmegaConf and not PyYAML: the latter reads 1e-4 as text. Its `${…}` stay as they are: a preset is data, and a stranger's
+    # must not carry variables of the environment into params.yaml and figures.
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
     try:
-        values = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
-    except (OSError, OmegaConfBaseException, YAMLError) as error:
-        raise ParameterError(f"{paths.short(file)}: {' '.join(str(error).split())}") from None
+        values = OmegaConf.to_container(OmegaConf.load(file))
+    except UnicodeDecodeError as error:
+        raise ParameterError(f"{paths.short(file)}: not UTF-8 text, save it as UTF-8 ({error})") from None
+    except (OSError, OmegaConfBaseException, YAMLError, ValueError, RecursionError) as error:
+        raise ParameterError(f"{paths.short(file)}: {error}") from None
     if not isinstance(values, dict):
         raise ParameterError(f"{paths.short(file)}: expected `name: value` lines")
     return values
@@ -127,6 +135,12 @@ def points(values: dict) -> list[dict]:
         raise ParameterError("grid: expected `name: [value, value]` lines")
     if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
         raise ParameterError("runs: expected a list of `name: value` groups")
+    for name, axis in grid.items():
+        if not axis:
+            raise ParameterError(f"grid: {name} has no value")
+    count = math.prod(map(len, grid.values())) * len(runs)
+    if count > MOST_RUNS:
+        raise ParameterError(f"a sweep of {count} runs, at most {MOST_RUNS} are allowed")
     products = itertools.product(*grid.values())
     steps = [dict(zip(grid, product)) for product in products]
     return [common | step | run for step in steps for run in runs]
@@ -142,7 +156,16 @@ def expand(reference, preset: str = "tiny", overrides: dict | None = None) -> li
     known = read(path)
     given = {name: _given(known, name, value, path) for name, value in (overrides or {}).items()}
     defaults = {name: parameter.default for name, parameter in known.items()}
-    found = [check(path, defaults | point | given, known) for point in points(load(path, preset))]
+    asked = load(path, preset)
+    for name in OWNED_BY_RUNNER:
+        if place := given.get(name) or asked.get(name):
+            raise ParameterError(
+                f"{name} = {shown(place)}: runs choose their own folder, $IVCORE_OUTPUTS moves all of them"
+            )
+    found = []
+    for point in points(asked):
+        meant = {n: placed(known[n], v, typed=False) if n in known else v for n, v in point.items()}
+        found.append(check(path, defaults | meant | given, known))
     return list({digest(path, values, known): values for values in found}.values())
 
 
@@ -166,29 +189,52 @@ def _given(known: dict[str, Parameter], name: str, value, path: Path):
     if not isinstance(value, str):
         return value
     try:
-        return literals.from_text(value, known[name].annotation)
+        return placed(known[name], literals.from_text(value, known[name].annotation), typed=True)
     except literals.Misfit:
         raise ParameterError(_misfit(known[name], value)) from None
 
 
+def placed(parameter: Parameter, value, typed: bool):
+    """The value; of a file, a folder or an encoder the place that is meant, see `paths.placed`."""
+    constraint = parameter.constraint
+    if constraint is None or constraint.kind not in ("file", "folder", "encoder"):
+        return value
+    if not isinstance(value, str) or value in ("", *constraint.detail):
+        return value
+    try:
+        return paths.placed(value, typed)
+    except ParameterError as error:
+        raise ParameterError(f"{parameter.name} = {error}") from None
+
+
+def places(known: dict[str, Parameter], values: dict) -> dict[str, str]:
+    """The values that name a file or folder of the user's."""
+    given = {
+        n: p.constraint.detail
+        for n, p in known.items()
+        if p.constraint and p.constraint.kind in ("file", "folder")
+    }
+    return {name: values[name] for name, words in given.items() if values[name] not in (None, "", *words)}
+
+
 def unknown(name: str, known, path: Path) -> str:
     allowed = [other for other in known if other not in OWNED_BY_RUNNER]
-    return f"{name} is not a parameter of {path.stem}{notebook.nearest(name, allowed)}"
+    return f"{str(name)[:160]} is not a parameter of {path.stem}{notebook.nearest(name, allowed)}"
 
 
 def _misfit(parameter: Parameter, value) -> str:
-    hint = ""
-    if isinstance(value, str) and parameter.type.startswith("float"):
-        hint = " (write 1.0e-4, not 1e-4, in a file that papermill reads)" if _is_number(value) else ""
-    return f"{parameter.name} = {value!r}: expected {parameter.type} ({parameter.description}){hint}"
+    hint = _hint(value) if parameter.type.startswith("float") else ""
+    return f"{parameter.name} = {shown(value)}: expected {parameter.type} ({parameter.description}){hint}"
 
 
-def _is_number(text: str) -> bool:
+def _hint(value) -> str:
+    """What to write in place of something that is nearly a number."""
     try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+        if math.isnan(float(value)):
+            return ", which nan is not"
+    except (TypeError, ValueError, OverflowError):
+        return ""
+    return " (write 1.0e-4, not 1e-4, in a file that papermill reads)" if isinstance(value, str) else ""
 
 
 def check(reference, values: dict, known: dict[str, Parameter] | None = None) -> dict:

@@ -1,9 +1,14 @@
-"""Where things lie. Every path a user writes is relative to the project root, never to the working folder:
-JupyterLab starts a kernel beside the notebook, papermill in its own folder, and both must mean the same file.
+"""Where things lie. Every path in a preset or a run's parameters is relative to the project root, never to the working folder:
+JupyterLab starts a kernel beside the notebook, papermill in its own folder, and both must mean the same file. What a user types, in
+a shell or in a parameters cell, may be meant from the working folder too: see `placed`.
 """
 
 import os
 from pathlib import Path
+
+from ivcore.errors import ParameterError, shown
+
+_LONGEST, _LONGEST_NAME = 4095, 255  # bytes of a path, and of each name in it
 
 
 def _root() -> Path:
@@ -21,8 +26,45 @@ ROOT = _root()
 
 
 def resolve(path) -> Path:
-    """Absolute form of a path written by a user: `~` expanded, relative to the project root."""
-    return (ROOT / Path(path).expanduser()).absolute()
+    """Absolute form of a path written by a user: `~` expanded, relative to the project root. ParameterError for text that is no path."""
+    return _joined(ROOT, path)
+
+
+def _joined(base: Path, path) -> Path:
+    text = os.fspath(path)
+    try:
+        found = (base / Path(text).expanduser()).absolute()
+    except RuntimeError:
+        user = Path(text).parts[0]
+        raise ParameterError(f"{shown(text)}: no path, there is no user {shown(user[1:])}") from None
+    try:
+        lengths = [len(os.fsencode(part)) for part in (str(found), *found.parts)]
+    except UnicodeEncodeError:
+        raise ParameterError(f"{shown(text)}: no path, it holds half of a character") from None
+    if "\0" in text:
+        raise ParameterError(f"{shown(text)}: no path, it holds a NUL character")
+    if lengths[0] > _LONGEST or max(lengths[1:]) > _LONGEST_NAME:
+        raise ParameterError(f"{shown(text)}: no path, it is longer than any file's")
+    return found
+
+
+def candidates(path) -> list[Path]:
+    """Where a path that somebody typed may lead: from the working folder first, then from the project root."""
+    try:
+        bases = (Path.cwd(), ROOT)
+    except FileNotFoundError:  # the working folder has been removed
+        bases = (ROOT,)
+    return list(dict.fromkeys(_joined(base, path) for base in bases))
+
+
+def placed(path: str, typed: bool) -> str:
+    """A path as parameters keep it, relative to the project root or absolute, also where it leads somewhere from the working folder alone.
+
+    That folder comes first for a path that was `typed`, and last for one in a preset.
+    """
+    places = candidates(path)
+    found = next(filter(os.path.exists, places if typed else reversed(places)), None)
+    return path if found in (None, resolve(path)) else short(os.path.normpath(found))
 
 
 def short(path) -> str:

@@ -76,19 +76,19 @@ def write_json(path: Path, value) -> None:
 
 
 def write_params(folder: Path, values: dict) -> None:
-    from omegaconf import OmegaConf
+    import yaml
 
     folder.mkdir(parents=True, exist_ok=True)
     kept = {name: value for name, value in values.items() if name not in params.OWNED_BY_RUNNER}
     temporary = folder / "params.yaml.tmp"
-    temporary.write_text(OmegaConf.to_yaml(OmegaConf.create(kept)), encoding="utf-8")
+    temporary.write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True), encoding="utf-8")
     os.replace(temporary, folder / "params.yaml")
 
 
 def read_params(folder: Path) -> dict:
-    from omegaconf import OmegaConf
+    import yaml
 
-    return OmegaConf.to_container(OmegaConf.load(folder / "params.yaml"))
+    return yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
 
 
 def set_aside(folder: Path) -> None:
@@ -233,7 +233,13 @@ def _values(path: Path, namespace: dict) -> dict:
     missing = [name for name in known if name not in namespace]
     if missing:
         raise ParameterError(f"{missing[0]} is not set: run the parameters cell of {path.stem} first")
-    return params.check(path, {name: namespace[name] for name in known}, known)
+    given = {name: params.placed(each, namespace[name], typed=True) for name, each in known.items()}
+    values = params.check(path, given, known)
+    if Path.cwd() != paths.ROOT:  # JupyterLab, plain papermill: the cells below open what the parameters name
+        namespace.update(
+            {name: str(paths.resolve(place)) for name, place in params.places(known, values).items()}
+        )
+    return values
 
 
 def _being_run(path: Path) -> Path:

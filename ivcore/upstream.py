@@ -4,40 +4,58 @@
 file or folder, a published name ("OpenGVLab/…", at most one slash), and "scratch" or "" for random weights.
 """
 
+import os
 import re
+from contextvars import ContextVar
 from pathlib import Path
 
 from ivcore import notebook, params, paths, run_folder
-from ivcore.errors import ParameterError
+from ivcore.errors import ParameterError, shown
 
 _RUN = re.compile(r"(\d\w*)/([\w-]+)")
+_ASKED: ContextVar[tuple] = ContextVar(
+    "asked", default=()
+)  # the runs whose encoders are being checked, outermost first
 _FILES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 
 
 def named_run(value: str) -> tuple[Path, str] | None:
     """(notebook, preset) of a value such as "10/tiny", None for every other form."""
     match = _RUN.fullmatch(value or "")
-    if not match or paths.resolve(value).exists():
+    if not match or os.path.exists(paths.resolve(value)):
         return None
     return notebook.find(match[1]), match[2]
 
 
 def check(name: str, value: str) -> None:
-    """ParameterError where the value can already be seen to lead nowhere."""
+    """ParameterError where the value can already be seen to lead nowhere, or back to itself."""
     if value in ("", "scratch"):
         return
     try:
         found = named_run(value)
         if found:
-            params.resolve(*found)
-            return
+            return _check_run(*found)
+        path = paths.resolve(value)
+        looked = " or ".join(map(str, paths.candidates(value)))
     except ParameterError as error:
-        raise ParameterError(f"{name} = {value!r}: {error}") from None
-    path = paths.resolve(value)
+        raise ParameterError(f"{name} = {shown(value)}: {error}") from None
     if not path.exists() and _looks_like_path(value):
-        raise ParameterError(f"{name} = {value!r}: there is no such file or folder ({path})")
+        raise ParameterError(f"{name} = {shown(value)}: there is no such file or folder, looked for {looked}")
     if run_folder.is_one(path) and not run_folder.is_done(path):
-        raise ParameterError(f"{name} = {value!r}: that run is not finished (no metrics.json in it)")
+        raise ParameterError(f"{name} = {shown(value)}: that run is not finished (no metrics.json in it)")
+
+
+def _check_run(path: Path, preset: str) -> None:
+    """That the preset of an upstream run is right, and that none of the runs it starts from is the one being asked about."""
+    asked = _ASKED.get()
+    if (path, preset) in asked:
+        loop = " → ".join(f"{notebook.number(path)}/{preset}" for path, preset in [*asked, (path, preset)])
+        raise ParameterError(f"it starts from itself ({loop})")
+    token = _ASKED.set((*asked, (path, preset)))
+    try:
+        params.resolve(path, preset)
+    finally:
+        _ASKED.reset(token)
 
 
 def _looks_like_path(value: str) -> bool:

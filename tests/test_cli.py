@@ -63,6 +63,16 @@ def test_list_shows_claims_presets_and_states(book, capsys):
     assert re.search(r"tiny +done", said) and "others:      1 failed" in said
 
 
+def test_list_passes_over_a_file_that_is_no_notebook(book, capsys):
+    book.notebook("10_stage")
+    (book.root / "notebooks/09_odd.ipynb").write_text("[]")
+    (book.root / "notebooks/08_gone.ipynb").symlink_to("nowhere")
+    assert book.iv("list") == 0
+    shown = capsys.readouterr().out
+    assert "09_odd: notebooks/09_odd.ipynb: not a notebook" in shown and "08_gone: " in shown
+    assert "10_stage: A test" in shown
+
+
 def test_list_survives_a_preset_whose_files_are_elsewhere(book, capsys):
     book.preset("10_stage", "cluster", "annotations: /data/train.csv\n")
     assert book.iv("list") == 0

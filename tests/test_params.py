@@ -26,7 +26,9 @@ def error(book, *arguments) -> str:
 
 def test_read_gives_name_type_default_description_and_constraint(book):
     known = params.read("10")
-    assert list(known) == ["run_dir", "seed", "mask_ratio", "lr", "sizes", "annotations", "mode", "mean"]
+    assert list(known) == [
+        *("run_dir", "seed", "mask_ratio", "lr", "sizes", "annotations", "mode", "mean", "where")
+    ]
     ratio = known["mask_ratio"]
     assert (ratio.type, ratio.default, ratio.description) == ("float", 0.9, "share of tubelets hidden")
     assert ratio.constraint.detail == ("[", 0.0, 1.0, ")")
@@ -121,7 +123,7 @@ def test_text_for_other_types(book, parameter, text, value):
         ("mask_ration", "0.5", "mask_ration is not a parameter of 10_stage; did you mean mask_ratio?"),
         ("zzz", "1", "known: seed, mask_ratio"),
         ("lr", "abc", "lr = 'abc': expected float (peak learning rate)"),
-        ("lr", "nan", "lr = 'nan': expected float"),
+        ("lr", "nan", "lr = 'nan': expected float (peak learning rate), which nan is not"),
         ("lr", "true", "lr = 'true': expected float"),
         ("seed", "1.5", "seed = '1.5': expected int"),
         ("sizes", "[1,a]", "sizes = '[1,a]': expected list[int]"),
@@ -131,6 +133,19 @@ def test_text_for_other_types(book, parameter, text, value):
         ("mask_ratio", "1", "mask_ratio = 1.0: must be in [0, 1)"),
         ("mode", "slwo", "mode = 'slwo': must be one of fast, slow, odd; did you mean slow?"),
         ("annotations", "no/train.csv", "annotations = 'no/train.csv': there is no such file"),
+        ("annotations", "notebooks", "notebooks is a folder, must be a file"),
+        ("annotations", "/dev/zero", "/dev/zero is a device or pipe, must be a file"),
+        ("annotations", "a" * 5000, "no path, it is longer than any file's"),
+        ("annotations", "a\0b", "no path, it holds a NUL character"),
+        ("annotations", "~nobody999/x.csv", "there is no user 'nobody999'"),
+        ("sizes", "[]", "sizes = []: must be one or more in [1, inf)"),
+        ("seed", "-1", "seed = -1: must be in [0, 2**63)"),
+        ("seed", "9223372036854775808", "seed = 9223372036854775808: must be in [0, 2**63)"),
+        ("seed", "9" * 5000, "expected int"),
+        ("where", "banana", "where = 'banana': must be auto, cpu, cuda, cuda:N, xpu, xpu:N or mps"),
+        ("where", "meta", "where = 'meta': must be auto, cpu"),
+        ("run_dir", "/tmp/elsewhere", "run_dir = '/tmp/elsewhere': runs choose their own folder"),
+        ("x" * 5000, "1", "is not a parameter of 10_stage"),
     ],
 )
 def test_what_is_not_allowed_is_named_in_one_line(book, name, text, says):
@@ -151,7 +166,7 @@ def test_a_generated_set_may_be_named_instead_of_a_place(book, constraint):
     assert params.read("11")["videos"].constraint.text == constraint
     assert params.resolve("11", "tiny", {"videos": "metaworld"})["videos"] == "metaworld"
     message = error(book, "11", "tiny", {"videos": "metawrold"})
-    assert "there is no such" in message and "it is not 'metaworld'" in message
+    assert "there is no such" in message and "or write metaworld" in message
 
 
 def test_a_preset_overrides_defaults_and_the_user_overrides_both(book):
@@ -176,11 +191,47 @@ def test_tiny_needs_no_file_and_may_be_comments_only(book):
         ("- lr", "odd.yaml: expected `name: value` lines"),
         ("lr: [1", "odd.yaml"),
         ("lr: 1\nlr: 2", "odd.yaml"),
+        ("lr: .nan", "lr = nan: expected float (peak learning rate), which nan is not"),
+        ("seed: " + "9" * 5000, "odd.yaml"),
+        ("seed: 0x" + "f" * 5000, "seed = a whole number of 20000 bits: must be in [0, 2**63)"),
+        ("lr: 0x" + "f" * 5000, "lr = a whole number of 20000 bits: expected float"),
+        ("mode: ${", "odd.yaml"),
+        ("mode: ${oc.env:HOME}", "mode = '${oc.env:HOME}': must be one of"),
+        ("lr: " + "[" * 3000 + "]" * 3000, "odd.yaml"),
+        ("mode: " + "x" * 100_000, "must be one of fast"),
+        ("annotations: ~nobody999/x.csv", "annotations = '~nobody999/x.csv': no path, there is no user"),
+        ("run_dir: /tmp/elsewhere", "run_dir = '/tmp/elsewhere': runs choose their own folder"),
+        ("grid: {lr: []}", "grid: lr has no value"),
+        (
+            "grid:\n" + "".join(f"  {n}: [{'1, ' * 99}1]\n" for n in ("lr", "seed", "mean")),
+            "a sweep of 1000000 runs",
+        ),
     ],
 )
 def test_a_preset_is_checked_like_the_command_line(book, text, says):
     book.preset("10_stage", "odd", text)
-    assert says in error(book, "10", "odd")
+    message = error(book, "10", "odd")
+    assert says in message and len(message) < 1000
+
+
+@pytest.mark.parametrize(
+    "content", ["mode: café".encode("latin-1"), "lr: 0.1\n".encode("utf-16"), b"\0\xff\xfe", b"lr: \x00"]
+)
+def test_a_preset_in_another_encoding_is_named(book, content):
+    book.preset("10_stage", "odd", "").write_bytes(content)
+    assert error(book, "10", "odd").startswith("params/10_stage/odd.yaml: ")
+
+
+def test_no_variable_of_the_environment_reaches_a_run(book, monkeypatch):
+    """Presets are data: what a stranger's preset says is kept as it is written."""
+    monkeypatch.setenv("SECRET", "password")
+    book.notebook("11_text", parameters='note: str = ""  # anything')
+    book.preset("11_text", "odd", "note: a${oc.env:SECRET}")
+    values = params.resolve("11", "odd")
+    assert values == {"note": "a${oc.env:SECRET}"}
+    for note in ("a${oc.env:SECRET}", "${", "1e-4", "1_0", "no", "é\n: #"):
+        run_folder.write_params(book.root / "run", {"note": note})
+        assert run_folder.read_params(book.root / "run") == {"note": note}
 
 
 def test_an_unknown_preset_names_the_nearest(book):
@@ -192,7 +243,7 @@ def test_the_hash_depends_on_values_alone(book):
     digest = params.digest("10", params.resolve("10"))
     assert len(digest) == 8
     assert params.digest("10", params.resolve("10", "tiny", {"lr": "0.001"})) == digest
-    assert params.digest("10", params.resolve("10", "tiny", {"run_dir": "elsewhere"})) == digest
+    assert params.digest("10", params.resolve("10") | {"run_dir": "elsewhere"}) == digest
     assert params.digest("10", params.resolve("10", "tiny", {"lr": "0.002"})) != digest
     book.notebook("10_stage", parameters="\n".join(reversed(PARAMETERS.splitlines())))
     assert params.digest("10", params.resolve("10")) == digest
@@ -220,6 +271,34 @@ def test_a_sweep_is_checked_before_its_first_run(book):
         params.expand("10", "sweep_c")
     with pytest.raises(ParameterError, match="grid: expected"):
         params.expand("10", "sweep_d")
+
+
+def test_a_typed_path_is_meant_from_the_working_folder_first(book, monkeypatch):
+    here = book.root / "elsewhere"
+    here.mkdir()
+    (here / "mine.csv").write_text("a.mp4 0\n")
+    (here / "both.csv").write_text("a.mp4 0\n")
+    (book.root / "both.csv").write_text("a.mp4 0\n")
+    (book.root / "root.csv").write_text("a.mp4 0\n")
+    book.preset("10_stage", "own", "annotations: both.csv")
+    book.preset("10_stage", "mine", "annotations: mine.csv")
+    monkeypatch.chdir(here)
+    found = {
+        name: params.resolve("10", "tiny", {"annotations": f"{name}.csv"})["annotations"]
+        for name in ("mine", "both", "root")
+    }
+    assert found == {"mine": "elsewhere/mine.csv", "both": "elsewhere/both.csv", "root": "root.csv"}
+    assert params.resolve("10", "own")["annotations"] == "both.csv", "a preset means the project root"
+    assert params.resolve("10", "mine")["annotations"] == "elsewhere/mine.csv"
+    message = error(book, "10", "tiny", {"annotations": "no.csv"})
+    assert f"looked for {here}/no.csv or {book.root}/no.csv" in message
+
+
+def test_a_preset_may_lie_in_the_working_folder(book, monkeypatch):
+    (book.root / "elsewhere").mkdir()
+    (book.root / "elsewhere/mine.yaml").write_text("lr: 0.5")
+    monkeypatch.chdir(book.root / "elsewhere")
+    assert params.resolve("10", "mine.yaml")["lr"] == 0.5
 
 
 DOWNSTREAM = textwrap.dedent("""\
@@ -277,3 +356,15 @@ def test_an_unfinished_run_is_no_encoder(book):
     assert "not finished" in error(book, "30", "tiny", {"encoder": str(folder)})
     run_folder.write_json(folder / "metrics.json", {"loss": 1.0})
     assert params.resolve("30", "tiny", {"encoder": str(folder)})["encoder"] == str(folder)
+
+
+def test_a_run_that_starts_from_itself_is_refused(book):
+    book.notebook("30_task", parameters=DOWNSTREAM)
+    book.notebook("12_task", parameters=DOWNSTREAM)
+    book.preset("30_task", "loop", "encoder: 30/loop")
+    book.preset("30_task", "long", "encoder: 12/long")
+    book.preset("12_task", "long", "encoder: 30/long")
+    assert "it starts from itself (30/loop → 30/loop)" in error(book, "30", "loop")
+    assert "it starts from itself" in error(book, "30", "long")
+    assert "it starts from itself" in error(book, "12", "tiny", {"encoder": "30/loop"})
+    assert params.resolve("30", "tiny", {"encoder": "12/tiny"})["encoder"].startswith("outputs/12_task/")

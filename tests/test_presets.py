@@ -21,6 +21,15 @@ def test_every_notebook_has_the_presets_quick_and_tiny():
     assert not missing, f"write them, comments alone will do: {missing}"
 
 
+@pytest.mark.parametrize("path", notebook.every(), ids=lambda path: path.stem)
+def test_every_number_has_a_range_and_every_device_is_checked(path):
+    for name, each in params.read(path).items():
+        kind = each.constraint and each.constraint.kind
+        if re.search(r"\b(int|float)\b", each.type):
+            assert kind in ("interval", "choice"), f"{name}: {each.type} without a constraint"
+        assert (kind == "device") == (name == "device")
+
+
 @by_file
 def test_names_types_and_constraints_fit(file):
     """Files and folders are the user's own, and not on this machine; everything else must be right."""

@@ -352,6 +352,23 @@ def test_start_checks_what_lab_and_papermill_hand_it(book):
     assert not book.folders("10_stage")
 
 
+def test_start_finds_a_file_beside_the_notebook_and_the_cells_open_the_same(book, monkeypatch):
+    """JupyterLab's working folder is that of the notebook, where its upload button puts files."""
+    book.notebook("10_stage")
+    (book.root / "notebooks/mine.csv").write_text("a.mp4 0\n")
+    (book.root / "ours.csv").write_text("a.mp4 0\n")
+    monkeypatch.chdir(book.root / "notebooks")
+    for given, kept in (("mine.csv", "notebooks/mine.csv"), ("ours.csv", "ours.csv")):
+        cells = namespace(annotations=given)
+        begun = run_folder.start("10_stage", cells)
+        assert begun.params["annotations"] == kept
+        assert Path(cells["annotations"]) == book.root / kept
+        monkeypatch.chdir(book.root)
+        assert run_folder.locate("10", params.resolve("10", "tiny", {"annotations": kept})) == begun.dir
+        monkeypatch.chdir(book.root / "notebooks")
+        lock.release(begun.dir)
+
+
 def test_start_seeds_every_generator(book):
     book.notebook("10_stage")
     drawn = []

@@ -10,13 +10,14 @@ from ivcore import cli, paths
 
 PARAMETERS = """\
 run_dir: str = ""  # chosen by the runner
-seed: int = 0  # of every generator
+seed: int = 0  # of every generator; in [0, 2**63)
 mask_ratio: float = 0.9  # share of tubelets hidden; in [0, 1)
 lr: float = 1e-3  # peak learning rate
-sizes: list[int] = [8, 16]  # widths; in [1, inf)
+sizes: list[int] = [8, 16]  # widths; one or more in [1, inf)
 annotations: str = ""  # training clips; file kinetics_csv
 mode: str = "fast"  # how to go about it; one of fast, slow, odd
 mean: float | None = None  # overrides the measured mean
+where: str = "auto"  # on what; device
 """
 START = "from ivcore.run_folder import start\nrun = start({name!r}, globals())"
 FINISH = "run.finish({'loss': mask_ratio})"
