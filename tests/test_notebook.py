@@ -46,7 +46,7 @@ def test_title_and_claim(prose, tmp_path):
 def test_what_is_no_notebook_is_said_in_a_line(content, tmp_path):
     path = tmp_path / "12_odd.ipynb"
     path.write_bytes(content)
-    with pytest.raises(ParameterError, match="12_odd.ipynb: not a notebook"):
+    with pytest.raises(ParameterError, match=r"12_odd\.ipynb: not a notebook"):
         notebook.parameters_cell(path)
 
 
