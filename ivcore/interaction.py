@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ivcore.cma import Coordinated, CrossModelAttention, Scores
 from ivcore.data.batches import Batches, InMemory
+from ivcore.data.strangers import OTHER
 from ivcore.losses.coordination import coordination
 
 AT_ONCE = 128  # clips
@@ -45,16 +46,16 @@ def interacted(model: Coordinated, batch: dict) -> Scores:
 
 
 def interacted_with_another(model: Coordinated, batch: dict) -> Scores:
-    """A control: as `interacted`, but whatever a branch listens to comes from a neighbour in the batch.
+    """A control: as `interacted`, but whatever a branch listens to comes from another clip, the one that `data.strangers` put beside it.
 
-    The masked branch of clip i hears clip i - 1, the multimodal one clip i + 1; each still answers for its own clip, and both scores of a
-    clip are fused as ever. So the modules have all their parameters and hear tokens of the right kind, which tell nothing of the clip in
-    question as long as neighbours are unrelated. A batch of one clip has no other, and hears itself.
+    Each branch still answers for its own clip, and both scores of a clip are fused as ever. So the modules have all their parameters and
+    hear tokens of the right kind, which tell nothing of the clip in question: neither its frames nor those of its scene.
     """
-    seen = _observed(model, batch)
-    scores = model.interact(seen | {"masked": seen["masked"].roll(-1, 0)})
-    masked = scores.masked.roll(1, 0)
-    return Scores(masked, scores.multimodal, model.fusion(masked, scores.multimodal))
+    own = _observed(model, batch)
+    other = _observed(model, {n.removeprefix(OTHER): v for n, v in batch.items() if n.startswith(OTHER)})
+    masked = model.interact(other | {"masked": own["masked"]}).masked
+    multimodal = model.interact(own | {"masked": other["masked"]}).multimodal
+    return Scores(masked, multimodal, model.fusion(masked, multimodal))
 
 
 def interaction_loss(model: Coordinated, batch: dict, generator=None, *, branches=0.0, label_smoothing=0.0,
@@ -91,7 +92,8 @@ def modules_of(model: Coordinated) -> dict[str, CrossModelAttention]:
 def _observed(model: Coordinated, batch: dict) -> dict[str, Tensor]:
     if "masked" not in batch:
         return model.observe(prepared(model, batch["video"]))
-    return {name: value.to(_device(model)) for name, value in batch.items() if name != "label"}
+    own = (name for name in batch if name != "label" and not name.startswith(OTHER))
+    return {name: batch[name].to(_device(model)) for name in own}
 
 
 def _in_order(source, num_workers: int = 0) -> Batches:

@@ -8,6 +8,7 @@ import torch
 from test_cma import coordinated
 
 from ivcore import interaction
+from ivcore.data.strangers import WithStrangers, strangers
 from ivcore.data.takes import Takes
 from ivcore.interaction import interacted, interacted_with_another
 from ivcore.losses.coordination import coordination
@@ -74,21 +75,29 @@ def test_the_loss_is_the_coordination_loss_and_logs_every_gate(source):
 
 # ---- the control
 
+SCENES = [0, 0, 1, 1, 2, 3]
+
+
+def with_strangers(source):
+    control = WithStrangers(source, SCENES, seed=3)
+    return control.batch(np.arange(6), 0), strangers(SCENES, np.random.default_rng([3, 0]))
+
 
 def test_with_shut_gates_it_does_not_matter_who_speaks(source):
     model, batch = coordinated().eval(), whole(source)
     with torch.no_grad():
-        for one, other in zip(interacted(model, batch), interacted_with_another(model, batch), strict=True):
+        control = interacted_with_another(model, with_strangers(source)[0])
+        for one, other in zip(interacted(model, batch), control, strict=True):
             torch.testing.assert_close(one, other)
 
 
-def test_with_open_gates_each_branch_hears_a_neighbour_and_answers_for_its_own_clip(source):
-    model, batch = coordinated(0.5).eval(), whole(source)
+def test_with_open_gates_each_branch_hears_the_stranger_and_answers_for_its_own_clip(source):
+    model, (batch, heard) = coordinated(0.5).eval(), with_strangers(source)
     dense, sparse = interaction.prepared(model, batch["video"])
     with torch.no_grad():
         control = interacted_with_another(model, batch)
-        masked = model((dense, sparse.roll(1, 0))).masked  # clip i hears clip i - 1
-        multimodal = model((dense.roll(-1, 0), sparse)).multimodal  # clip i hears clip i + 1
+        masked = model((dense, sparse[heard])).masked
+        multimodal = model((dense[heard], sparse)).multimodal
         own = interacted(model, batch)
     torch.testing.assert_close(control.masked, masked)
     torch.testing.assert_close(control.multimodal, multimodal)
@@ -98,10 +107,21 @@ def test_with_open_gates_each_branch_hears_a_neighbour_and_answers_for_its_own_c
     )
 
 
+def test_what_was_observed_gives_the_control_of_the_clips(source):
+    model = coordinated(0.5).eval()
+    kept = WithStrangers(interaction.observed(model, source), SCENES, seed=3)
+    *found, labels = interaction.predictions(model, kept, interacted_with_another)
+    with torch.no_grad():
+        expected = interacted_with_another(model, with_strangers(source)[0])
+    assert labels.tolist() == [0, 1, 2, 3, 4, 0]
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other.softmax(-1), rtol=0, atol=2e-2)
+
+
 def test_it_trains_on_what_was_observed(source, tmp_path):
     model = coordinated(placement=(), reverse=False)
     before = model.masked.head.weight.detach().clone()
-    batches = Batches(interaction.observed(model, source), 3, 0)
+    batches = Batches(WithStrangers(interaction.observed(model, source), SCENES), 3, 0)
     loss = partial(interaction.interaction_loss, branches=0.5, scores=interacted_with_another)
     history = train(model, loss, batches, Recipe(batch_size=3, lr=1e-2, steps=4, log_every=1), tmp_path)
     assert len(history.records) == 4 and not torch.equal(model.masked.head.weight, before)

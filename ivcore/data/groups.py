@@ -2,7 +2,7 @@
 
     <folder>/groups.csv      `path number` a line: videos of the same number belong together, those that are not listed stand alone
 
-It lies beside a list of videos, or in a folder of label sets. Errors of measurement are then counted over groups (`metrics.paired`). The
+It lies beside a list of videos, or in a folder of label sets. Errors of measurement are then counted over groups (`metrics.certainty`). The
 moving shapes have one: a held-out scene is shown forwards and backwards.
 """
 

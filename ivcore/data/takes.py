@@ -30,6 +30,11 @@ class Takes:
     def __len__(self) -> int:
         return len(self.frames)
 
+    @property
+    def paths(self) -> list[str]:
+        """The file of every take."""
+        return [self.columns["path"][i % len(self.columns["path"])] for i in range(len(self))]
+
     def batch(self, indices: np.ndarray, epoch: int) -> dict:
         import torch
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ivcore.errors import ParameterError
-from ivcore.metrics.recognition import confusion
+from ivcore.metrics.recognition import confusion, top_k
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,6 @@ class ErrorOverlap:
         together, apart = self.both * self.neither, self.only_a * self.only_b
         return _ratio(together - apart, together + apart)
 
-    @property
-    def sign_test(self) -> float:
-        """How likely chance alone splits the clips on which one is right and the other wrong at least as unevenly (two-sided, exact: McNemar's
-        test). 1 where there are none."""
-        apart, fewer = self.only_a + self.only_b, min(self.only_a, self.only_b)
-        return min(1.0, 2 * sum(math.comb(apart, k) for k in range(fewer + 1)) / 2**apart)
-
 
 def _ratio(over: float, under: float) -> float:
     return over / under if abs(under) > 1e-12 else math.nan
@@ -123,4 +116,4 @@ def accuracy_of(scores: Tensor, labels: Tensor, classes: Sequence[int]) -> float
     chosen = torch.isin(labels, torch.tensor(list(classes), dtype=labels.dtype, device=labels.device))
     if not chosen.any():
         raise ParameterError(f"classes: no clip belongs to any of the {len(classes)}")
-    return (scores[chosen].argmax(-1) == labels[chosen]).double().mean().item()
+    return top_k(scores[chosen], labels[chosen])

@@ -17,15 +17,30 @@ def merge_views(logits: Tensor) -> Tensor:
     return logits.softmax(-1).mean(1)
 
 
-def top_k(scores: Tensor, labels: Tensor, k: int = 1) -> float:
-    """Share of clips whose label is among the k best scores (k is cut to the number of classes). Of equal scores the first wins."""
+def right(scores: Tensor, labels: Tensor, k: int = 1) -> Tensor:
+    """Of every clip 1 where its label is among the k best scores, 0 where it is not, float64 (N,); k is cut to the number of classes.
+
+    Of classes that score exactly the same any order is as likely: the label then counts with its chance to be among the k. So scores that
+    are all equal are right by chance, never more, however labels are numbered.
+    """
     _check(scores, labels)
-    best = scores.argsort(dim=-1, descending=True, stable=True)[:, :k]
-    return (best == labels[:, None]).any(1).double().mean().item()
+    own = scores.gather(1, labels[:, None])
+    above, equal = (scores > own).sum(1), (scores == own).sum(1)
+    return ((k - above).double() / equal).clamp(0, 1).cpu()
+
+
+def top_k(scores: Tensor, labels: Tensor, k: int = 1) -> float:
+    """Share of clips whose label is among the k best scores, equal ones counted as in `right`."""
+    return right(scores, labels, k).mean().item()
+
+
+def chance(labels: Tensor) -> float:
+    """What an answer that looks at no clip reaches at best: the share of the most frequent label. 1 / K where K classes occur equally often."""
+    return labels.bincount().max().item() / len(labels)
 
 
 def confusion(scores: Tensor, labels: Tensor) -> Tensor:
-    """int64 (K, K): rows the true class, columns the best score."""
+    """int64 (K, K): rows the true class, columns the best score, of equal ones the first."""
     _check(scores, labels)
     classes = scores.shape[1]
     cells = labels * classes + scores.argmax(-1)
@@ -34,9 +49,8 @@ def confusion(scores: Tensor, labels: Tensor) -> Tensor:
 
 def mean_class_accuracy(scores: Tensor, labels: Tensor) -> float:
     """Mean over the classes that occur of the share of their clips that is right."""
-    table = confusion(scores, labels).double()
-    seen = table.sum(1) > 0
-    return (table.diag()[seen] / table.sum(1)[seen]).mean().item()
+    hits, labels = right(scores, labels), labels.cpu()
+    return torch.stack([hits[labels == label].mean() for label in labels.unique()]).mean().item()
 
 
 def pair_accuracy(scores: Tensor, labels: Tensor, pairs: list[tuple[int, int]]) -> float:
@@ -64,3 +78,7 @@ def _check(scores: Tensor, labels: Tensor) -> None:
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= scores.shape[1]:
         raise ParameterError(f"labels: {low} to {high} do not fit {scores.shape[1]} classes")
+    if scores.isnan().any():
+        raise ParameterError(
+            f"scores: {int(scores.isnan().any(1).sum())} of {len(scores)} clips have some that are not numbers"
+        )

@@ -19,17 +19,6 @@ def small(tmp_path_factory):
         yield united_sets(**SMALL)
 
 
-@pytest.fixture(scope="module")
-def shipped(tmp_path_factory):
-    """The lists as notebooks 12 and 13 read them, of empty files."""
-    root = tmp_path_factory.mktemp("shipped")
-    (root / "videos").mkdir()
-    for video, _ in shapes.groups(shapes.Shapes()):
-        (root / video.file).touch()
-    shape_label_sets.write(shapes.Shapes(), root / "sets", root)
-    return united_sets(str(root / "sets"), str(root))
-
-
 def by_path(records):
     return {record.path: record.label for record in records}
 

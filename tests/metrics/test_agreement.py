@@ -32,13 +32,6 @@ def test_by_hand():
     assert overlap.yule_q == pytest.approx((2 * 2 - 1) / (2 * 2 + 1))
 
 
-def test_the_sign_test_is_the_tail_of_fair_coins():
-    assert ErrorOverlap(5, 1, 9, 0, 0).sign_test == pytest.approx(2 * (1 + 10) / 2**10)
-    assert ErrorOverlap(5, 9, 1, 0, 0).sign_test == pytest.approx(2 * (1 + 10) / 2**10)
-    assert ErrorOverlap(5, 3, 3, 0, 0).sign_test == 1 == ErrorOverlap(5, 0, 0, 2, 1).sign_test
-    assert ErrorOverlap(0, 0, 2000, 0, 0).sign_test == pytest.approx(0, abs=1e-300)
-
-
 def test_a_model_agrees_with_itself_and_its_opposite_does_not():
     same = ErrorOverlap(30, 0, 0, 10, 10)
     assert (same.kappa, same.yule_q, same.oracle) == (1, 1, 0.75)

@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivcore.errors import ParameterError
-from ivcore.metrics.recognition import confusion, mean_class_accuracy, merge_views, pair_accuracy, top_k
+from ivcore.metrics.agreement import accuracy_of
+from ivcore.metrics.recognition import (
+    chance,
+    confusion,
+    mean_class_accuracy,
+    merge_views,
+    pair_accuracy,
+    right,
+    top_k,
+)
 
 SCORES = torch.tensor([[3.0, 2, 1, 0], [0, 1, 2, 3], [1, 3, 2, 0], [0, 3, 1, 2]])
 LABELS = torch.tensor([0, 2, 1, 3])
@@ -18,8 +27,51 @@ def test_top_k_counts():
     assert top_k(SCORES, LABELS, 99) == 1.0
 
 
-def test_equal_scores_do_not_all_count_as_right():
-    assert top_k(torch.ones(4, 4), torch.tensor([0, 1, 2, 3])) == 0.25
+@pytest.mark.parametrize("labels", [[0, 1, 2, 3], [0, 0, 0, 0], [3, 3, 3, 3]])
+def test_equal_scores_are_right_by_chance_however_labels_are_numbered(labels):
+    labels = torch.tensor(labels)
+    for k in (1, 2, 3, 4):
+        assert top_k(torch.ones(4, 4), labels, k) == pytest.approx(k / 4)
+    assert (
+        mean_class_accuracy(torch.zeros(4, 4), labels)
+        == accuracy_of(torch.zeros(4, 4), labels, range(4))
+        == 0.25
+    )
+
+
+def test_a_tie_for_the_last_place_counts_in_part():
+    scores = torch.tensor([[5.0, 1, 1, 0], [5, 1, 1, 0], [5, 1, 1, 0], [5, 1, 1, 0]])
+    assert right(scores, torch.tensor([0, 1, 2, 3])).tolist() == [1, 0, 0, 0]
+    assert right(scores, torch.tensor([0, 1, 2, 3]), 2).tolist() == [1, 0.5, 0.5, 0]
+    assert right(scores, torch.tensor([0, 1, 2, 3]), 3).tolist() == [1, 1, 1, 0]
+
+
+def test_a_vote_that_no_neighbour_cast_is_no_hit_of_the_first_classes():
+    """Two classes have votes, the other eight none: of those any three are among the best five."""
+    votes = torch.zeros(1, 10)
+    votes[0, 8:] = torch.tensor([2.0, 1.0])
+    assert [top_k(votes, torch.tensor([label]), 5) for label in (0, 7, 8, 9)] == [3 / 8, 3 / 8, 1, 1]
+
+
+def test_chance_is_the_best_that_one_answer_for_all_can_do():
+    assert chance(torch.arange(15).repeat(32)) == pytest.approx(1 / 15)
+    assert chance(torch.tensor([2, 2, 2, 7])) == 0.75  # of classes that do not occur nothing can be had
+    for label in range(3):
+        constant = torch.eye(3)[[label] * 4]
+        assert top_k(constant, torch.tensor([0, 0, 1, 2])) <= chance(torch.tensor([0, 0, 1, 2])) == 0.5
+
+
+def test_classes_that_do_not_occur_are_in_no_mean():
+    scores, labels = torch.eye(6)[[1, 1, 4]], torch.tensor([1, 4, 4])
+    assert mean_class_accuracy(scores, labels) == pytest.approx((1 + 0.5) / 2)
+
+
+def test_scores_that_are_no_numbers_are_refused():
+    scores = SCORES.clone()
+    scores[1, 2] = torch.nan
+    for measure in (top_k, mean_class_accuracy, confusion):
+        with pytest.raises(ParameterError, match="scores: 1 of 4 clips"):
+            measure(scores, LABELS)
 
 
 def test_confusion_rows_are_the_truth():

@@ -1,0 +1,48 @@
+"""A control for models that join what is seen of a clip: every clip brings along another one that has nothing to do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ivcore.errors import ParameterError
+
+OTHER = "other "  # before the names of what belongs to the other clip
+
+
+def strangers(groups: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+    """int64 (N,): for each clip one of another group, drawn by `rng`; every clip is drawn once.
+
+    groups: (N,) numbers, see `data.groups`. Where one group holds more than half of the clips there are not enough others: then as many as
+    can be have one, and the rest have another clip of their own group. A clip gets itself only where it is the only one.
+    """
+    _, group, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    order = np.lexsort((rng.permutation(len(group)), rng.permutation(len(sizes))[group]))  # group by group
+    beyond = sizes.max() if len(sizes) > 1 else 1  # a step as long as the largest group leads out of each
+    found = np.empty(len(group), np.int64)
+    found[order] = np.roll(order, -beyond)
+    return found
+
+
+class WithStrangers:
+    """`source` with a stranger for each clip: what the source gives for it stands in the batch too, its names after `OTHER`, without its label.
+
+    source: has `batch(indices, epoch)`, N clips of the groups (N,). Strangers are drawn anew in every epoch, and depend on seed and epoch alone.
+    """
+
+    def __init__(self, source, groups: Sequence[int], seed: int = 0):
+        if len(groups) != len(source):
+            raise ParameterError(f"groups: {len(groups)} do not fit {len(source)} clips")
+        self.source, self.groups, self.seed = source, groups, seed
+        self._drawn = (-1, np.empty(0, np.int64))
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def batch(self, indices: np.ndarray, epoch: int) -> dict:
+        if self._drawn[0] != epoch:
+            self._drawn = (epoch, strangers(self.groups, np.random.default_rng([self.seed, epoch])))
+        other = self.source.batch(self._drawn[1][indices], epoch)
+        others = {OTHER + name: value for name, value in other.items() if name != "label"}
+        return self.source.batch(indices, epoch) | others
