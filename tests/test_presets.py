@@ -50,6 +50,19 @@ def test_encoders_name_a_notebook_and_one_of_its_presets(file):
             assert run[1] in params.presets(run[0])
 
 
+def test_both_encoders_make_the_same_steps_where_they_are_compared():
+    """`12 sweep_labels` asks which encoder is better with few labels: a lead must not be one of training."""
+    runs = params.points(params.load("12_supervised_post_pretraining", "sweep_labels"))
+    defaults = {name: each.default for name, each in params.read("12_supervised_post_pretraining").items()}
+    runs = [defaults | run for run in runs]
+    seen = {
+        (r["encoder"], r["seed"], r["num_clips"]): (r["epochs"], r["batch_size"], r["repeats"]) for r in runs
+    }
+    sides = [{k[1:]: v for k, v in seen.items() if k[0] == encoder} for encoder in ("10/tiny", "11/tiny")]
+    assert sides[0] == sides[1] and len(sides[0]) == 9 and len(runs) == 18
+    assert len({r["epochs"] * r["num_clips"] for r in runs}) == 1
+
+
 @by_file
 def test_papermill_reads_the_same_values(file):
     read_by_papermill = yaml.safe_load(file.read_text()) or {}
