@@ -75,7 +75,7 @@ figures: $(READY)
 	@mkdir -p docs/figures
 	@for figure in $(FIGURES); do \
 	  run=$${figure%%:*}; name=$${figure##*:}; \
-	  found=$$(ls $${IVCORE_OUTPUTS:-outputs}/$${run%%/*}_*/$${run##*/}-*/figures/$$name.png 2>/dev/null | head -1 || true); \
+	  found=$$(ls "$${IVCORE_OUTPUTS:-outputs}"/$${run%%/*}_*/$${run##*/}-*/figures/$$name.png 2>/dev/null | head -1 || true); \
 	  test -n "$$found" || { echo "no $$name.png of $$run yet: $(BIN)/iv run $${run/\// }"; exit 1; }; \
 	  cp "$$found" docs/figures/$$name.png; echo "docs/figures/$$name.png  <- $$found"; \
 	done

@@ -1,21 +1,28 @@
 """The `iv` command: run, list, params, graph, board, report, models, data, doctor.
 
-Exit status: 0 done (or done already), 1 a cell failed or the notebook did not finish, 2 an error in what was asked for,
-124 time-out, 130 Ctrl-C, 137 dead kernel, 143 SIGTERM.
+EXIT says what the exit status of a run means; of other commands it is 0, 1 or 2.
 """
 
 import argparse
+import math
 import sys
 import textwrap
 
-from ivcore import launch, notebook, params, paths, run, run_folder
+from ivcore import failure, launch, notebook, params, paths, run, run_folder, terminal
 from ivcore.errors import ParameterError, UserError
+
+EXIT = (
+    "exit status: 0 done, now or already; 1 a cell failed, the notebook did not finish, or a disk cannot be written; 2 a mistake in "
+    "what was asked for; 124 --timeout; 130 Ctrl-C; 143 SIGTERM; 137 the kernel was killed (128 and the signal's number)"
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
+    terminal.prepare()
     options = _parser().parse_args(arguments)
     try:
-        return options.command(options) or 0
+        status = options.command(options) or 0
+        sys.stdout.flush()
     except UserError as error:
         print(f"iv: {error}", file=sys.stderr)
         return 2
@@ -23,8 +30,19 @@ def main(arguments: list[str] | None = None) -> int:
         print("iv: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `iv list | head`
-        sys.stderr.close()
+        terminal.silence(sys.stdout)
         return 0
+    except OSError as error:
+        terminal.silence(sys.stdout)  # it may be what cannot be written
+        return _refused(error)
+    return status
+
+
+def _refused(error: OSError) -> int:
+    """The system does not let us read or write: one line with the path."""
+    told = failure.from_system(error)
+    print(f"iv: {told.lines()[0]}", file=sys.stderr)
+    return told.status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run(commands) -> None:
     parser = commands.add_parser(
-        "run", help="run a notebook at a preset, or a whole sweep; skips what is done"
+        "run", help="run a notebook at a preset, or a whole sweep; skips what is done", epilog=EXIT
     )
     parser.add_argument("notebook", help='its number ("10"), name or path')
     parser.add_argument("preset", nargs="?", default="tiny", help="a preset's name or a .yaml file (tiny)")
@@ -76,7 +94,7 @@ def _add_run(commands) -> None:
     parser.add_argument(
         "--wait", action="store_true", help="wait where another process is at work on the run"
     )
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up on a run after this long")
+    parser.add_argument("--timeout", metavar="SECONDS", help="give up on a run after this long")
     parser.set_defaults(command=_run)
 
 
@@ -113,7 +131,18 @@ def _overrides(given: list[str]) -> dict[str, str]:
     return overrides
 
 
+def _seconds(text: str | None) -> float | None:
+    try:
+        seconds = math.inf if text is None else float(text)
+    except ValueError:
+        seconds = math.nan
+    if not seconds > 0:  # nan is not
+        raise ParameterError(f"--timeout {text}: expected seconds above 0")
+    return None if math.isinf(seconds) else seconds
+
+
 def _run(options) -> int:
+    options.timeout = _seconds(options.timeout)
     jobs = run.jobs(options.notebook, options.preset, _overrides(options.p))
     if options.only:
         jobs = [job for job in jobs if params.digest(job.notebook, job.values) == options.only]
@@ -121,11 +150,19 @@ def _run(options) -> int:
         raise ParameterError(f"--only {options.only}: no run of {options.preset} has this hash, see --dry")
     if options.dry:
         return _dry(jobs)
+    with terminal.optional():
+        return _run_all(jobs, options)
+
+
+def _run_all(jobs: list[run.Job], options) -> int:
     status = 0
     for number, job in enumerate(jobs, 1):
         if len(jobs) > 1 and not launch.rank():
             print(f"[{number}/{len(jobs)}] {_changed(job, jobs)}", flush=True)
-        failed = _run_one(job, options)
+        try:
+            failed = _run_one(job, options)
+        except run.StoppedWhenDone as told:
+            return status if told.folder == jobs[-1].folder else told.failure.status
         if failed in (130, 143) or (
             failed and launch.world() > 1
         ):  # whoever stops this one means all of them
@@ -141,6 +178,8 @@ def _run_one(job: run.Job, options) -> int:
         for line in error.lines():
             print(line, file=sys.stderr)
         return error.failure.status
+    except OSError as error:
+        return _refused(error)
     return 0
 
 

@@ -122,7 +122,6 @@ def _optional() -> list[Finding]:
     wanted = {
         "jupyterlab": ("JupyterLab", "pip install -e '.[lab]'"),
         "pytest": ("tests", "pip install -e '.[test]'"),
-        "deepspeed": ("DeepSpeed", "pip install deepspeed"),
         "snakemake": ("Snakemake", "pip install snakemake"),
     }
     found = {package: environment.version(package) for package in wanted}

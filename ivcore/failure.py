@@ -1,29 +1,67 @@
 """What is left of a run that did not finish: error.json, an exit status, and one hint."""
 
+import errno
 import re
+import signal
 import socket
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 import psutil
 
-# Exit status by kind of failure, as shells and batch systems know them. 2 is an error in what the user gave.
+# Exit status by kind of failure, as shells and batch systems know them. 2 is an error in what the user gave. A kernel that a signal
+# ended gives 128 and the signal's number.
 STATUS = {
     "input": 2,
     "failed": 1,
     "unfinished": 1,
     "error": 1,
-    "dead kernel": 137,
+    "disk": 1,
+    "dead kernel": 1,
+    "dead rank": 1,
     "time-out": 124,
     "interrupted": 130,
     "terminated": 143,
 }
+STOPPED = ("interrupted", "terminated")
+_RESUMES = "the next start resumes from the last checkpoint"
+_MEMORY = "lower batch_size, num_workers or num_frames"
 HINTS = {
-    "dead kernel": "the kernel was killed, most often for want of memory: lower batch_size, num_workers or num_frames",
     "unfinished": "the notebook ended without run.finish(metrics), or left early by sys.exit",
-    "time-out": "the next start resumes from the last checkpoint; --timeout sets the limit in seconds",
-    "interrupted": "the next start resumes from the last checkpoint",
-    "terminated": "the next start resumes from the last checkpoint",
+    "disk": "free some space there, or let $IVCORE_OUTPUTS (for a cache $IVCORE_CACHE) name a folder that can be written",
+    "dead rank": f"killed from outside, most often for want of memory ({_MEMORY}); {_RESUMES}",
+    "time-out": f"{_RESUMES}; --timeout sets the limit in seconds",
+    "interrupted": _RESUMES,
+    "terminated": _RESUMES,
+}
+# What an exception says, and what helps; the first that fits.
+_SHARED = "data workers share batches in /dev/shm, which is too small here: docker run --shm-size=8g, or num_workers=0"
+_SAID = (
+    (r"bus error|shared memory|/dev/shm|shm_open|<?/torch_\d+", _SHARED),
+    (
+        r"out of memory|MemoryError|bad_alloc|killed by signal: Killed|allocate memory",
+        f"out of memory: {_MEMORY}",
+    ),
+    (
+        r"DataLoader worker .* (killed by signal|exited)",
+        "a data worker ended: num_workers=0 shows in which video",
+    ),
+)
+# A full or unwritable disk in the words of the system, of torch and of safetensors.
+_DISK = r"No space left|Disk quota|Read-only file system|PermissionError|PytorchStreamWriter failed|file write failed|os error (28|30|122)\b"
+_WRITING = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENOENT,
+    errno.ENAMETOOLONG,
+    errno.EISDIR,
+    errno.ENXIO,
+    errno.EINVAL,
 }
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _LAST_LINES = 12
@@ -31,27 +69,39 @@ _LAST_LINES = 12
 
 @dataclass
 class Failure:
-    """`kind` is a key of STATUS; `cell` is None or {"index", "name"}, counted from 0 as in the notebook's JSON."""
+    """`kind` is a key of STATUS; `cell` is None or {"index", "name"}, counted from 0 as in the notebook's JSON. `code` is what the
+    kernel left where it ended by itself: its exit status, or a signal's number with a minus."""
 
     kind: str
     exception: str = ""
     message: str = ""
     traceback: list[str] = field(default_factory=list)
     cell: dict | None = None
+    code: int | None = None
 
     @property
     def status(self) -> int:
-        return STATUS[self.kind]
+        return 128 - self.code if self.code is not None and self.code < 0 else STATUS[self.kind]
 
     @property
     def hint(self) -> str:
-        if re.search(
-            r"out of memory|MemoryError|bad_alloc|killed by signal",
-            f"{self.exception} {self.message}",
-            re.IGNORECASE,
-        ):
-            return "out of memory: lower batch_size, num_frames or num_workers"
-        return HINTS.get(self.kind, "")
+        if self.kind == "dead kernel":
+            return self._hint_of_dead()
+        if self.kind in HINTS:
+            return HINTS[self.kind]
+        said = f"{self.exception} {self.message}"
+        return next((hint for words, hint in _SAID if re.search(words, said, re.IGNORECASE)), "")
+
+    def _hint_of_dead(self) -> str:
+        if self.code == -signal.SIGKILL:
+            return f"the kernel was killed, most often for want of memory: {_MEMORY}"
+        if self.code == -signal.SIGBUS:
+            return _SHARED
+        if self.cell is None:
+            return "it never ran a cell: `python -m ipykernel_launcher --version` shows whether kernels start here"
+        if self.code is not None and self.code >= 0:
+            return "something in that cell ended the process; the last lines of log.txt show how far it came"
+        return "a library crashed in that cell; the last lines of log.txt show how far it came"
 
     def as_json(self, seconds: float) -> dict:
         when = datetime.now().astimezone().isoformat(timespec="seconds")
@@ -60,23 +110,57 @@ class Failure:
         return asdict(self) | {"status": self.status, "hint": self.hint} | place
 
     def lines(self) -> list[str]:
-        """What the terminal shows: one line for an error of input, else kind, place, last lines and hint."""
+        """What the terminal shows: one line for an error of input or of a disk, else kind, place, last lines and hint."""
         if self.kind == "input":
             return [self.message]
         place = f" in cell {self.cell['index']} ({self.cell['name'] or 'untitled'})" if self.cell else ""
         what = ": ".join(part for part in (self.exception, self.message.split("\n")[0]) if part)
+        first = f"{self.kind}{place}" + (f": {what}" if what else "")
+        if self.kind == "disk":
+            return [f"{first}; {self.hint}"]
         tail = [line for line in self.traceback[:-1] if line.strip()][-6:]
-        return [
-            f"{self.kind}{place}" + (f": {what}" if what else ""),
-            *tail,
-            *([self.hint] if self.hint else []),
-        ]
+        return [first, *tail, *([self.hint] if self.hint else [])]
 
 
-def from_cell(exception: str, message: str, traceback: list[str], cell: dict) -> Failure:
+def from_cell(exception: str, message: str, traceback: list[str], cell: dict | None) -> Failure:
     """A cell that raised. Only text comes out of a kernel: an error of input is one whose traceback is its own line."""
     plain = _COLOUR.sub("", "\n".join(traceback)).splitlines()
-    kind = "input" if plain == [f"{exception}: {' '.join(message.split())}"] else "failed"
+    one_line = " ".join(message.split())
+    if (
+        exception == "KeyboardInterrupt"
+    ):  # the kernel itself was told to, not `iv`, which says so of its own accord
+        return Failure("interrupted", exception, one_line, cell=cell)
+    if plain == [f"{exception}: {one_line}"]:
+        kind = "terminated" if exception == "Interrupted" else "input"
+        return Failure(kind, exception, one_line, plain[-_LAST_LINES:] if kind == "input" else [], cell)
+    said = f"{exception} {message}"
+    if re.search(_DISK, said, re.IGNORECASE) and not re.search(_SAID[0][0], said, re.IGNORECASE):
+        return Failure("disk", exception, one_line, cell=cell)
+    return Failure("failed", exception, message, plain[-_LAST_LINES:], cell)
+
+
+def from_system(error: OSError, cell: dict | None = None) -> Failure:
+    """What the system refused outside any cell, with the path that it was about."""
+    path = f"{error.filename}: " if error.filename else ""
+    kind = "disk" if error.errno in _WRITING else "error"
+    return Failure(kind, "", f"{path}{error.strerror or error}".replace("\n", " "), cell=cell)
+
+
+def dead_kernel(code: int | None, cell: dict | None) -> Failure:
+    """A kernel that ended of its own accord: by a signal, or with an exit status."""
+    if code in (-signal.SIGTERM, -signal.SIGHUP):
+        return Failure("terminated", message=f"the kernel got {_name(code)}", cell=cell, code=code)
+    if code is None:
+        ended = "it did not answer"
+    else:
+        ended = f"killed by {_name(code)}" if code < 0 else f"it ended by itself with exit status {code}"
     return Failure(
-        kind, exception, " ".join(message.split()) if kind == "input" else message, plain[-_LAST_LINES:], cell
+        "dead kernel", message=ended + ("" if cell else ", before its first cell"), cell=cell, code=code
     )
+
+
+def _name(code: int) -> str:
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"

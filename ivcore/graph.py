@@ -8,6 +8,8 @@ workflow/Snakefile makes one job of each node and knows nothing of notebooks.
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,9 +41,9 @@ class Node:
 
     @property
     def command(self) -> str:
-        """The arguments of `iv run`."""
-        only = f" --only {self.digest}" if self.one_of_many else ""
-        return f"{notebook.number(self.notebook)} {self.preset}{only}"
+        """The arguments of `iv run`, as a shell wants them."""
+        only = ["--only", self.digest] if self.one_of_many else []
+        return shlex.join([notebook.number(self.notebook), self.preset, *only])
 
     @property
     def metrics(self) -> Path:
@@ -85,6 +87,15 @@ def collect(ends: Iterable[str]) -> list[Node]:
         except ParameterError as error:
             raise ParameterError(f"{line}: {error}") from None
     return list(found.values())
+
+
+def refuse_braces(nodes: Iterable[Node]) -> None:
+    """ParameterError for a path that Snakemake would take for a pattern: braces are its wildcards, and nothing escapes them."""
+    for path in (paths.outputs(), paths.cache(), Path(sys.executable), *(node.folder for node in nodes)):
+        if set("{}") & set(str(path)):
+            raise ParameterError(
+                f"{paths.short(path)}: a graph of runs does not work with braces in a path; `iv run` does, one run at a time"
+            )
 
 
 def _add(jobs: list[run.Job], preset: str, found: dict[tuple, Node]) -> list[Path]:

@@ -1,29 +1,24 @@
 """One notebook through papermill in a kernel of its own, which is gone when this returns, whatever happened.
 
 papermill runs in a thread, so that the main thread can watch the clock and the signals and kill the kernel at once:
-asked from inside its own event loop it would not answer while a cell runs. Kernels talk over Unix sockets with a
-private connection file each: over TCP some are lost when many start at the same time.
+asked from inside its own event loop it would not answer while a cell runs.
 """
 
 import logging
 import os
-import re
-import signal
 import sys
-import tempfile
 import threading
 import time
 import traceback
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ivcore import failure, notebook, paths
 from ivcore.failure import Failure
 
-_LONGEST_SOCKET_FOLDER = 60  # Unix socket paths end at about 100 characters
 _GRACE = (
     15  # seconds for a cell to end after an interrupt; batch systems follow SIGTERM with SIGKILL after 30
 )
+_AGAIN = 3  # seconds until a cell that goes on all the same is interrupted once more
 _PATIENCE = 20  # seconds for papermill to notice that its kernel is gone
 
 
@@ -37,16 +32,23 @@ class Execution:
         self.cell: dict | None = None
         self.heading = ""
         self.error: BaseException | None = None
-        self.sockets = Path()
-        self.pids: set[int] = set()
+        self.code: int | None = None
 
-    def run(self, timeout: float | None = None) -> Failure | None:
-        with _short_folder() as self.sockets, _signals() as received:
+    def run(self, received: list[str], timeout: float | None = None) -> Failure | None:
+        """`timeout` in seconds; `received` is what signals.stop_requests fills.
+
+        Told to stop, no other cell begins; the one at work may write a last checkpoint.
+        """
+        from ivcore.kernel_process import KernelProcess, folder_for_sockets  # takes a second
+
+        with folder_for_sockets() as sockets:
+            self.kernel = KernelProcess(sockets)
             thread = threading.Thread(target=self._execute, daemon=True)
             thread.start()
             stopped = _wait(thread, received, timeout)
             if stopped:
                 self._interrupt(thread, received)
+            self.code = self.kernel.code()
             self._end(thread)
         if stopped:
             return Failure(stopped, cell=self.cell)
@@ -63,10 +65,10 @@ class Execution:
         from traitlets.config import Config
 
         logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it says is said once, by the failure
-        connection = {"transport": "ipc", "connection_file": str(self.sockets / "kernel.json")}
+        path = str(self.copy).replace("{", "{{").replace("}", "}}")  # papermill takes it for a format
         papermill.execute_notebook(
-            self.copy,
-            self.copy,
+            path,
+            path,
             self.values,
             kernel_name="python3",
             cwd=paths.ROOT,
@@ -76,57 +78,46 @@ class Execution:
             start_timeout=300,
             autosave_cell_every=60,
             # What follows goes to nbclient.
-            config=Config({"KernelManager": connection}),
-            coalesce_streams=True,
+            kernel_manager_class=self.kernel.manager,
+            config=Config({"KernelManager": self.kernel.connection}),
             iopub_timeout=60,
-            # A kernel is interrupted when it is shut down, and would log that as an error on the terminal.
-            extra_arguments=["--log-level=CRITICAL"],
+            extra_arguments=self.kernel.arguments,
             on_cell_execute=self._on_cell,
+            on_cell_executed=_join_streams,
         )
 
     def _on_cell(self, cell, cell_index: int) -> None:
+        from ivcore.kernel_process import Stopped
+
+        if self.kernel.refused:
+            raise Stopped
         ids = [each.get("id") for each in self.cells]
         index = ids.index(cell["id"]) if cell.get("id") in ids else min(cell_index, len(ids) - 1)
         self.cell = {"index": index, "name": notebook.cell_name(self.cells, index)}
-        self.pids.update(self._find_kernels())
         if self.cell["name"] != self.heading:
             self.heading = self.cell["name"]
             self.stream.write(f"── {self.heading}\n")
             self.stream.flush()
 
     def _interrupt(self, thread: threading.Thread, received: list[str]) -> None:
-        """Lets the cell end by itself for a moment: training then writes a last checkpoint. A second signal ends that."""
-        signals, deadline = len(received), time.monotonic() + _GRACE
-        for pid in self._find_kernels():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGINT)
-        while thread.is_alive() and time.monotonic() < deadline and len(received) == signals:
+        """Lets the cell at work end by itself for a moment: training then writes a last checkpoint. A second signal ends that.
+
+        Before the first cell there is nothing to wait for.
+        """
+        self.kernel.refuse()
+        signals, deadline, due = len(received), time.monotonic() + _GRACE, 0.0
+        while self.cell and thread.is_alive() and time.monotonic() < deadline and len(received) == signals:
+            if time.monotonic() > due and self.kernel.interrupt():
+                due = time.monotonic() + _AGAIN
             thread.join(0.1)
 
     def _end(self, thread: threading.Thread) -> None:
         """No process is left behind: neither the kernel nor what it started, such as the workers of a loader."""
         deadline = time.monotonic() + _PATIENCE
         while thread.is_alive() and time.monotonic() < deadline:
-            self._kill()
+            self.kernel.kill()
             thread.join(0.2)
-        self._kill()
-
-    def _kill(self) -> None:
-        self.pids.update(self._find_kernels())
-        for pid in self.pids:  # a kernel leads a process group of its own
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)
-
-    def _find_kernels(self) -> list[int]:
-        import psutil
-
-        mine = str(self.sockets)
-        found = []
-        for process in psutil.Process().children():
-            with suppress(psutil.Error):
-                if any(mine in word for word in process.cmdline()):
-                    found.append(process.pid)
-        return found
+        self.kernel.kill()
 
     def _explain(self, error: BaseException) -> Failure:
         from nbclient.exceptions import DeadKernelError
@@ -134,14 +125,19 @@ class Execution:
 
         if isinstance(error, PapermillExecutionError):
             return failure.from_cell(error.ename, error.evalue, error.traceback, self.cell)
-        if isinstance(error, DeadKernelError) or "Kernel died" in str(error):
-            return Failure("dead kernel", type(error).__name__, str(error), cell=self.cell)
+        if isinstance(error, DeadKernelError) or "Kernel died" in str(error) or "Kernel didn't" in str(error):
+            return failure.dead_kernel(self.code, self.cell)
+        if isinstance(error, OSError) and error.errno:
+            return failure.from_system(error, self.cell)
         lines = "".join(traceback.format_exception(error)).splitlines()
         return Failure("error", type(error).__name__, str(error), lines[-12:], self.cell)
 
 
 class Stream:
-    """What the notebook prints, on the terminal as it comes (unless `silent`) and in log.txt without the redrawing of progress bars."""
+    """What the notebook prints, on the terminal as it comes (unless `silent`) and in log.txt without the redrawing of progress bars.
+
+    A log that cannot be written any more (a full disk) says so once and ends nothing.
+    """
 
     def __init__(self, log, silent: bool = False):
         self.log, self.silent = log, silent
@@ -149,35 +145,40 @@ class Stream:
     def write(self, text: str) -> None:
         if not self.silent:
             sys.stdout.write(text)
-        self.log.write(re.sub(r"[^\n]*\r(?!\n)", "", text))
+        self._to_log(self.log.write, _settled(text))
 
     def flush(self) -> None:
         sys.stdout.flush()
-        self.log.flush()
+        self._to_log(self.log.flush)
+
+    def _to_log(self, act, *arguments) -> None:
+        try:
+            act(*arguments)
+        except OSError as error:
+            self.log = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  for the rest of the run
+            print(f"iv: nothing more is written to the log: {error.strerror}", file=sys.stderr)
 
 
-@contextmanager
-def _short_folder():
-    base = tempfile.gettempdir()
-    base = base if len(base) < _LONGEST_SOCKET_FOLDER else "/tmp"
-    with tempfile.TemporaryDirectory(prefix="iv-", dir=base, ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+def _settled(text: str) -> str:
+    """Each line as it looks in the end: what follows its last carriage return."""
+    *lines, last = text.split("\n")
+    return "\n".join(line.rsplit("\r", 1)[-1] for line in [*(line.rstrip("\r") for line in lines), last])
 
 
-@contextmanager
-def _signals():
-    """Collects the names of the signals that ask for an end, in place of dying from them; the main thread alone may."""
-    received: list[str] = []
-    names = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "terminated"}
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    before = {number: signal.signal(number, lambda n, _: received.append(names[n])) for number in names}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _join_streams(cell, **_) -> None:
+    """What a cell printed, as one output of stdout and one of stderr. nbclient's own way takes hours for a line of some megabytes."""
+    said: dict[str, list[str]] = {}
+    kept = []
+    for output in cell.outputs:
+        stream = output["name"] if output["output_type"] == "stream" else ""
+        if stream not in said or not stream:
+            kept.append(output)
+        if stream:
+            said.setdefault(stream, []).append(output["text"])
+    for output in kept:
+        if output["output_type"] == "stream":
+            output["text"] = _settled("".join(said[output["name"]]))
+    cell.outputs = kept
 
 
 def _wait(thread: threading.Thread, received: list[str], timeout: float | None) -> str:

@@ -2,7 +2,8 @@
 
 `iv run` and `python -m ivcore.run` are the same. One process runs one notebook at a time. On several GPUs each has a process of its own,
 started by torchrun: `torchrun --nproc-per-node 8 -m ivcore.run 10 one_gpu`. All execute the whole notebook, rank 0 owns the folder; the
-others leave log-rank1.txt, … there, and where they fail error-rank1.json and notebook-rank1.ipynb.
+others leave log-rank1.txt, … there, and where they fail error-rank1.json and notebook-rank1.ipynb. Each holds a lock as long as it lives,
+so that one which was killed without a word can be named.
 """
 
 import json
@@ -12,13 +13,15 @@ import shlex
 import shutil
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ivcore import failure as failures
 from ivcore import launch, lock, notebook, params, paths, run_folder, upstream
 from ivcore.errors import ParameterError
-from ivcore.failure import Failure
+from ivcore.failure import STOPPED, Failure
+from ivcore.signals import stop_requests
 
 _FOLLOWS = re.compile(r"gloo|nccl|connection (closed|reset)|DistBackend|DistNetwork", re.IGNORECASE)
 _WORD = 5  # seconds for the rank that failed first to say so
@@ -40,8 +43,19 @@ class RunFailed(Exception):
         return told if self.failure.kind == "input" else [*told, f"see {self._files()}"]
 
     def _files(self) -> str:
+        """Those that are there: on a full disk some are not."""
         mark = f"-rank{self.culprit}" if self.culprit else ""
-        return f"{paths.short(self.folder)}/error{mark}.json, log{mark}.txt and notebook{mark}.ipynb"
+        names = [f"error{mark}.json", f"log{mark}.txt", f"notebook{mark}.ipynb"]
+        there = [name for name in names if (self.folder / name).exists()]
+        return f"{paths.short(self.folder)}/{', '.join(there)}"
+
+
+class StoppedWhenDone(Exception):
+    """Told to stop when the result in `folder` was there already. That run is done; what was to come after it is not."""
+
+    def __init__(self, failure: Failure, folder: Path):
+        super().__init__(failure.kind)
+        self.failure, self.folder = failure, folder
 
 
 @dataclass(frozen=True)
@@ -82,7 +96,8 @@ def execute(job: Job, *, force: bool = False, timeout: float | None = None, wait
     """Runs one job unless it is done, and returns its folder; an encoder that is not there yet is run first.
 
     An unfinished folder is resumed (by the notebook, from its checkpoints); `force` begins afresh. `timeout` is in
-    seconds for this run. RunFailed when it does not finish, UserError when the folder is in use (`wait` waits instead).
+    seconds for this run. RunFailed when it does not finish, UserError when the folder is in use (`wait` waits instead),
+    StoppedWhenDone when a signal came too late for this run.
     Ranks above 0 wait for rank 0 to begin, and do nothing where the run is done.
     """
     _execute_upstream(job, timeout)
@@ -90,17 +105,22 @@ def execute(job: Job, *, force: bool = False, timeout: float | None = None, wait
     if launch.rank():
         _follow(job, folder, force, timeout, wait)
         return folder
-    if not run_folder.is_done(folder) or force:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(folder, wait)
+    if run_folder.is_done(folder) and not force:  # also where nothing can be written
+        return _is_done(job, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock.acquire(folder, wait)
     try:
-        if run_folder.is_done(folder) and not force:  # perhaps by the process that was waited for
-            print(f"{job.notebook.stem} {job.label} is done: {paths.short(folder)}")
-            return folder
+        if run_folder.is_done(folder) and not force:  # by the process that was waited for
+            return _is_done(job, folder)
         _attempt(job, folder, force, timeout)
     finally:
         launch.retract(folder)
         lock.release(folder)
+    return folder
+
+
+def _is_done(job: Job, folder: Path) -> Path:
+    print(f"{job.notebook.stem} {job.label} is done: {paths.short(folder)}")
     return folder
 
 
@@ -114,21 +134,39 @@ def _execute_upstream(job: Job, timeout: float | None) -> None:
 
 
 def _attempt(job: Job, folder: Path, force: bool, timeout: float | None) -> None:
-    values = params.pin(job.notebook, job.values)
-    run_folder.prepare(folder, force or run_folder.is_outdated(folder, job.notebook, values))
-    run_folder.write_params(folder, values)
-    _keep_earlier_notebook(folder)
-    print(f"{job.notebook.stem} {job.label} → {paths.short(folder)}", flush=True)
-    began = time.monotonic()
-    group = launch.announce(folder) if launch.world() > 1 else ""
-    failure = _run_kernel(job, folder, values, group, timeout)
-    if failure is None and not run_folder.is_done(folder):
-        failure = Failure("unfinished", message="no metrics.json")
-    if failure:
+    with stop_requests() as received:
+        began = time.monotonic()
+        values = params.pin(job.notebook, job.values)
+        run_folder.prepare(folder, force or run_folder.is_outdated(folder, job.notebook, values))
+        failure = _try(job, folder, values, timeout, received)
+        if run_folder.is_done(folder):
+            return _finished(failure, folder)
+        failure = failure or Failure("unfinished", message="no metrics.json")
         _fail(failure, folder, time.monotonic() - began)
 
 
-def _run_kernel(job: Job, folder: Path, values: dict, group: str, timeout: float | None) -> Failure | None:
+def _try(job: Job, folder: Path, values: dict, timeout: float | None, received: list[str]) -> Failure | None:
+    try:
+        run_folder.write_params(folder, values)
+        _keep_earlier_notebook(folder)
+        print(f"{job.notebook.stem} {job.label} → {paths.short(folder)}", flush=True)
+        group = launch.announce(folder) if launch.world() > 1 else ""
+        return _run_kernel(job, folder, values, group, timeout, received)
+    except OSError as error:
+        return failures.from_system(error)
+
+
+def _finished(failure: Failure | None, folder: Path) -> None:
+    """A result that is there stays, whatever came after it; what did is said."""
+    if failure and failure.kind in STOPPED and not failure.exception:
+        raise StoppedWhenDone(failure, folder)
+    if failure:
+        print(f"iv: the result was there already when this happened: {failure.lines()[0]}", file=sys.stderr)
+
+
+def _run_kernel(
+    job: Job, folder: Path, values: dict, group: str, timeout: float | None, received: list[str]
+) -> Failure | None:
     """Executes this process's copy of the notebook."""
     from ivcore.kernel import Execution
 
@@ -136,34 +174,79 @@ def _run_kernel(job: Job, folder: Path, values: dict, group: str, timeout: float
     shutil.copyfile(job.notebook, copy)  # what is edited from now on belongs to the next run
     given = values | ({"run_dir": str(folder)} if "run_dir" in values else {})
     name = f"log{launch.suffix()}.txt"
-    with open(folder / name, "a", encoding="utf-8") as log, _environment(folder, copy, group):
+    with _log(folder / name) as log, _environment(folder, copy, group):
         log.write(f"\n=== {time.strftime('%Y-%m-%d %H:%M:%S')} {_command()}\n")
-        return Execution(copy, given, log, silent=launch.rank() > 0).run(timeout)
+        return Execution(copy, given, log, silent=launch.rank() > 0).run(received, timeout)
+
+
+@contextmanager
+def _log(path: Path):
+    log = open(path, "a", encoding="utf-8", errors="replace")  # noqa: SIM115  closing it may fail: see below
+    try:
+        yield log
+    finally:
+        with suppress(OSError):  # what the disk has no room for; the run does not depend on it
+            log.close()
 
 
 def _fail(failure: Failure, folder: Path, seconds: float) -> None:
     """error.json tells of the rank that failed first: the others only lose their connection to it, or are told to stop."""
-    (folder / "metrics.json").unlink(missing_ok=True)
     cause = _cause(failure, folder) if launch.world() > 1 else {}
-    run_folder.write_json(folder / "error.json", cause or failure.as_json(seconds))
+    with suppress(OSError):  # a full disk: the terminal has to do
+        run_folder.write_json(folder / "error.json", cause or failure.as_json(seconds))
     raise RunFailed(failure, folder, cause.get("rank", 0))
 
 
 def _follows(failure: Failure) -> bool:
     """Whether it looks like the consequence of what happened on another rank."""
-    stopped = failure.kind in ("terminated", "interrupted")
+    stopped = failure.kind in STOPPED
     return stopped or bool(_FOLLOWS.search(f"{failure.exception} {failure.message}"))
 
 
 def _cause(failure: Failure, folder: Path) -> dict:
-    """What another rank said of its failure, where rank 0 failed only in consequence; else {}."""
-    deadline = time.monotonic() + (0 if failure.kind != "failed" else _WORD)
-    while _follows(failure):
-        told = sorted(folder.glob("error-rank*.json"))
-        if told or time.monotonic() > deadline:
-            return json.loads(told[0].read_text(encoding="utf-8")) if told else {}
+    """What another rank said of its failure, or that it died without a word, where rank 0 failed only in consequence; else {}.
+
+    Whoever is told to stop by torchrun says so as all others do; a cell that was interrupted was so by another rank's wish.
+    """
+    if not _follows(failure):
+        return {}
+    told_itself = failure.kind in STOPPED and not failure.exception
+    deadline = time.monotonic() + _WORD
+    while True:
+        words = _words(folder)
+        first = next((word for word in words if not word["follows"]), None)
+        if first and not (told_itself and first["kind"] in STOPPED):
+            return first
+        missing = [rank for rank in range(1, launch.world()) if rank not in {word["rank"] for word in words}]
+        dead = [rank for rank in missing if _is_dead(folder, rank)]
+        if dead:
+            return _dead_rank(dead[0])
+        if not missing or time.monotonic() > deadline:
+            return {}
         time.sleep(0.1)
-    return {}
+
+
+def _words(folder: Path) -> list[dict]:
+    """What ranks above 0 have said of their failures, in order of time."""
+    files = sorted(folder.glob("error-rank*.json"), key=lambda file: file.stat().st_mtime)
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+
+def _is_dead(folder: Path, rank: int) -> bool:
+    """Whether a rank that had begun is gone without having said why."""
+    mark = _rank_lock(folder, rank)
+    began = mark.exists() and not lock.is_held(mark)
+    return began and not (folder / f"error-rank{rank}.json").exists()
+
+
+def _rank_lock(folder: Path, rank: int) -> Path:
+    """A folder whose lock says that this rank above 0 lives."""
+    return folder / f".lock-rank{rank}"
+
+
+def _dead_rank(rank: int) -> dict:
+    message = f"rank {rank} ended without a word"
+    return Failure("dead rank", message=message).as_json(0) | {"rank": rank}
 
 
 def _follow(job: Job, folder: Path, force: bool, timeout: float | None, wait: bool) -> None:
@@ -172,15 +255,29 @@ def _follow(job: Job, folder: Path, force: bool, timeout: float | None, wait: bo
     if group is None:
         return
     began = time.monotonic()
-    failure = _run_kernel(job, folder, params.pin(job.notebook, job.values), group, timeout)
-    if failure is None:
-        (folder / f"notebook{launch.suffix()}.ipynb").unlink()
-    elif _follows(failure):
-        raise RunFailed(failure, folder)
-    else:
-        content = failure.as_json(time.monotonic() - began) | {"rank": launch.rank()}
-        run_folder.write_json(folder / f"error{launch.suffix()}.json", content)
-        raise RunFailed(failure, folder, launch.rank())
+    alive = _rank_lock(folder, launch.rank())
+    alive.mkdir(exist_ok=True)
+    lock.acquire(alive)
+    try:
+        with stop_requests() as received:
+            values = params.pin(job.notebook, job.values)
+            failure = _run_kernel(job, folder, values, group, timeout, received)
+            if failure is None or run_folder.is_done(folder):
+                (folder / f"notebook{launch.suffix()}.ipynb").unlink()
+                return _finished(failure, folder)
+            _tell(failure, folder, time.monotonic() - began)
+    finally:
+        lock.release(alive)
+
+
+def _tell(failure: Failure, folder: Path, seconds: float) -> None:
+    """A rank's word on its failure; for rank 0, where that is dead. `follows`: another one failed before it."""
+    follows = _follows(failure) and (bool(failure.exception) or failure.kind not in STOPPED)
+    content = failure.as_json(seconds) | {"rank": launch.rank(), "follows": follows}
+    run_folder.write_json(folder / f"error{launch.suffix()}.json", content)
+    if _follows(failure) and not lock.is_held(folder) and not (folder / "error.json").exists():
+        run_folder.write_json(folder / "error.json", _dead_rank(0))
+    raise RunFailed(failure, folder, 0 if _follows(failure) else launch.rank())
 
 
 def _keep_earlier_notebook(folder: Path) -> None:

@@ -1,5 +1,11 @@
-"""SIGTERM and Ctrl-C noted instead of obeyed, so that a loop can finish its step and write a checkpoint first."""
+"""SIGTERM and Ctrl-C noted instead of obeyed: by a loop, to finish its step and write a checkpoint first; by `iv run`, to end its kernel
+and say what became of the run.
 
+In a kernel of `iv run`, which kills it when it takes too long, one SIGINT is enough, and all later ones are ignored: nothing interrupts
+the last checkpoint. Elsewhere a second one interrupts at once, since nobody else would.
+"""
+
+import os
 import signal
 import threading
 from contextlib import contextmanager
@@ -7,13 +13,16 @@ from contextlib import contextmanager
 
 @contextmanager
 def caught_signals():
-    """List of the SIGTERM and SIGINT received meanwhile; a second SIGINT interrupts at once. Outside the main thread: none."""
+    """List of the SIGTERM and SIGINT received meanwhile. Outside the main thread: none."""
     caught: list[int] = []
+    owned = bool(os.environ.get("IVCORE_RUN_DIR"))
 
     def note(number, _frame):
         if number == signal.SIGINT and number in caught:
             raise KeyboardInterrupt
         caught.append(number)
+        if owned and number == signal.SIGINT:
+            signal.signal(number, signal.SIG_IGN)  # also tells the runner that it has arrived
 
     if threading.current_thread() is not threading.main_thread():
         yield caught
@@ -24,3 +33,21 @@ def caught_signals():
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+@contextmanager
+def stop_requests():
+    """List of "interrupted" and "terminated", one for each signal that asks for an end, in place of dying from it."""
+    received: list[str] = []
+    names = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "terminated"}
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # nohup: the terminal may go
+        del names[signal.SIGHUP]
+    before = {number: signal.signal(number, lambda n, _: received.append(names[n])) for number in names}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -82,8 +82,8 @@ RESUMES = """\
 step = run.checkpoints / "step.txt"
 resumed = step.exists()
 step.write_text("1")
-run.finish({"resumed": resumed})
 assert resumed, "first attempt"
+run.finish({"resumed": resumed})
 """
 
 

@@ -169,7 +169,8 @@ class Batches:
             cause = " ".join(str(error).split())
             raise UserError(
                 f"step {step}: no batch from the {self.num_workers} data workers: {cause}. A killed worker often means too little "
-                "memory (lower num_workers), a silent one a file that hangs (num_workers=0 shows where)"
+                "memory (lower num_workers), a bus error a small /dev/shm (docker run --shm-size=8g, or num_workers=0), a silent one a file "
+                "that hangs (num_workers=0 shows where)"
             ) from error
 
     def __iter__(self) -> Iterator:
