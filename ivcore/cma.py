@@ -177,6 +177,22 @@ class Scores(NamedTuple):
     fused: Tensor
 
 
+def branches(
+    masked: nn.Module, multimodal: nn.Module, frames: tuple[int, int], image: int
+) -> tuple[VideoClassifier, UniFormerV2]:
+    """What `weights.load` gave for the two, expecting clips of so many frames each and so many pixels: positions are interpolated.
+
+    ParameterError naming the one that is no classifier of its kind.
+    """
+    kinds = {"masked_encoder": (masked, VideoClassifier), "multimodal_encoder": (multimodal, UniFormerV2)}
+    for name, (found, kind) in kinds.items():
+        if not isinstance(found, kind) or not found.num_classes:
+            raise ParameterError(
+                f"{name}: holds a {type(found).__name__}, must be a {kind.__name__} with a classification layer, as of notebook 12"
+            )
+    return masked.resize_positions(frames[0], image), multimodal.resize_positions(frames[1], image)
+
+
 class Coordinated(nn.Module):
     """Two classifiers joined by CMA: `m(m.prepare(clips))` gives Scores, `m.features(...)` both features side by side.
 
@@ -271,6 +287,12 @@ class Coordinated(nn.Module):
         return {"masked": self.masked.config, "multimodal": self.multimodal.config, "coordinated": joined}
 
     # ---- clips
+
+    def resize_positions(self, frames: int, height: int, width: int | None = None) -> Coordinated:
+        """Both branches expect clips of another size from now on, and the masked one of another length; tables are interpolated. Returns self."""
+        self.masked.resize_positions(frames, height, width)
+        self.multimodal.resize_positions(frames, height, width)
+        return self
 
     def prepare(self, clips: Tensor, sparse: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """uint8 (B, T, H, W, 3) -> normalised clips for the masked and the multimodal branch, each with its own statistics.

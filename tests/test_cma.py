@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivcore import weights
-from ivcore.cma import Coordinated, CrossModelAttention, ScoreFusion, _spread, even_placement, observe_all
+from ivcore.cma import (
+    Coordinated,
+    CrossModelAttention,
+    ScoreFusion,
+    _spread,
+    branches,
+    even_placement,
+    observe_all,
+)
+from ivcore.encoders.positions import resize
 from ivcore.encoders.recompute import set_recompute
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import VideoClassifier
@@ -347,3 +356,30 @@ def test_errors_say_what_is_wrong():
             Coordinated(masked, multimodal, **options)
     with pytest.raises(ParameterError, match="classes: the masked encoder has 5, the multimodal one 7"):
         Coordinated(masked, singles(7)[1])
+
+
+# ---- clips of another size
+
+
+def test_both_branches_take_clips_of_another_size_and_keep_their_positions(tmp_path):
+    masked, multimodal = singles()
+    table, grid = masked.pos_embed, masked.grid
+    model = Coordinated(*branches(masked, multimodal, (16, 6), 48), frames=6).eval()
+    assert torch.equal(model.masked.pos_embed, resize(table, grid, (8, 6, 6)))
+    assert model(model.prepare(torch.zeros(1, 16, 48, 48, 3, dtype=torch.uint8))).fused.shape == (1, 5)
+    save_weights(model, tmp_path / "model.safetensors", model.config)
+    loaded = weights.load(tmp_path / "model.safetensors")
+    assert torch.equal(loaded.masked.pos_embed, model.masked.pos_embed)
+    assert loaded.multimodal.image == 48
+    smaller = loaded.resize_positions(8, 24)
+    assert torch.equal(smaller.masked.pos_embed, table) and smaller.multimodal.image == 24
+
+
+def test_models_in_each_others_place_are_named():
+    masked, multimodal = singles()
+    with pytest.raises(
+        ParameterError, match="masked_encoder: holds a UniFormerV2, must be a VideoClassifier"
+    ):
+        branches(multimodal, masked, (8, 4), 24)
+    with pytest.raises(ParameterError, match="multimodal_encoder: holds a VideoClassifier"):
+        branches(masked, masked, (8, 4), 24)

@@ -38,3 +38,12 @@ def resize(table: Tensor, old: Grid, new: Grid) -> Tensor:
         lines = F.interpolate(lines, size=new[0], mode="linear", align_corners=False)
         table = rearrange(lines, "s c t -> 1 (t s) c")
     return table
+
+
+def resize_beside_class(table: Tensor, side: int) -> Tensor:
+    """Resize CLIP's (1 + h*h, C), class token first, to (1 + side*side, C): bicubic, as the released UniFormerV2 does."""
+    old = round((len(table) - 1) ** 0.5)
+    if old == side:
+        return table
+    patches = resize(table[None, 1:].float(), (1, old, old), (1, side, side))[0]
+    return torch.cat((table[:1], patches.to(table)))

@@ -21,6 +21,7 @@ from ivcore.encoders import small_grid
 from ivcore.encoders.clip import Attention, FeedForward
 from ivcore.encoders.intermediates import Seen, answer, note, start
 from ivcore.encoders.normalisation import HALF, normalise
+from ivcore.encoders.positions import resize_beside_class
 from ivcore.encoders.recompute import by_block, cheaply
 from ivcore.errors import ParameterError
 
@@ -293,6 +294,21 @@ class UniFormerV2(nn.Module):
         note(seen, "video_tokens", tokens.flatten(1, 2))
         return features, tokens
 
+    def resize_positions(self, frames: int, height: int, width: int | None = None) -> UniFormerV2:
+        """Expect frames of another size from now on; the position table is interpolated, as released. Returns self.
+
+        Only the frame has a table: `frames`, the clip's length, is free. ParameterError for frames that are not square or that patches
+        do not fill.
+        """
+        if (width or height) != height or height < self.patch or height % self.patch:
+            raise ParameterError(
+                f"frame {(height, width or height)}: not a square of patches of {self.patch} pixels"
+            )
+        table = resize_beside_class(self.positional_embedding.detach(), height // self.patch)
+        self.positional_embedding = nn.Parameter(table, self.positional_embedding.requires_grad)
+        self.image = height
+        return self
+
     @property
     def grid(self) -> tuple[int, int]:
         """Patch tokens of a frame along (h, w)."""
@@ -330,9 +346,12 @@ class UniFormerV2(nn.Module):
         return {"stem": stem, "blocks": [(r"^transformer\.resblocks\.(\d+)", None)]}
 
     def load_clip(self, visual: nn.Module) -> UniFormerV2:
-        """Start from a CLIP image encoder: its kernel goes to the centre frame of the stem; new parts stay fresh. Returns self."""
+        """Start from a CLIP image encoder: its kernel goes to the centre frame of the stem, its positions are interpolated where frames have
+        another size, new parts stay fresh. Returns self. ParameterError where the two differ in shape."""
         ours = {k: v for k, v in self.state_dict().items() if not k.startswith(NEW) and ".lmhra" not in k}
         theirs = {k: v for k, v in visual.state_dict().items() if not k.startswith(("ln_post.", "proj"))}
+        if "positional_embedding" in theirs:
+            theirs["positional_embedding"] = resize_beside_class(theirs["positional_embedding"], self.grid[0])
         shape = {k: v[:, :, 0].shape if k == "conv1.weight" else v.shape for k, v in ours.items()}
         wrong = sorted(ours.keys() ^ theirs.keys()) + [
             k for k in ours.keys() & theirs if shape[k] != theirs[k].shape

@@ -56,6 +56,11 @@ class VideoTextModel(nn.Module):
             "caption_query": self.caption_query,
         }
 
+    def resize_positions(self, frames: int, height: int, width: int | None = None) -> VideoTextModel:
+        """Expect frames of another size from now on, see UniFormerV2.resize_positions. Returns self."""
+        self.visual.resize_positions(frames, height, width)
+        return self
+
     def encode_video(self, video: Tensor, want: tuple[str, ...] = ()):
         """(B, 3, T, H, W) -> (B, E). want=("video_tokens",): also the last block's tokens (B, T*(1+hw), D), neither normed nor projected;
         with caption_query the fused feature comes after them."""

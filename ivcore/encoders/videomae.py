@@ -6,6 +6,8 @@ tokens are (B, N, D), time-major, then row-major; masks bool (B, N), True = hidd
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -128,6 +130,11 @@ class MaskedVideoEncoder(nn.Module):
         super().__init__()
         self.size = s = size(name, **overrides)
         self.grid = s.grid
+        self.options = {
+            "qkv_bias": qkv_bias,
+            "init_values": init_values,
+            "learnable_positions": learnable_positions,
+        }
         self.patch_embed = TubeletEmbedding(s.width, s.patch, s.tubelet)
         table = sine_cosine(s.tokens, s.width)
         if learnable_positions:  # published models of this kind add the table detached; here it learns
@@ -168,23 +175,36 @@ class MaskedVideoEncoder(nn.Module):
             note(seen, "tokens", x)
         return x
 
+    @property
+    def clip(self) -> tuple[int, int, int]:
+        """(T, H, W) of the clips that are expected."""
+        t, h, w = (n * p for n, p in zip(self.grid, self.patch_embed.cell, strict=True))
+        return t, h, w
+
     def _check(self, video: Tensor) -> None:
-        wanted = tuple(n * p for n, p in zip(self.grid, self.patch_embed.cell, strict=True))
-        if video.dim() != 5 or video.shape[1] != 3 or tuple(video.shape[2:]) != wanted:
-            t, h, w = wanted
+        if video.dim() != 5 or video.shape[1] != 3 or tuple(video.shape[2:]) != self.clip:
+            t, h, w = self.clip
             raise ParameterError(
                 f"video: expected (B, 3, {t}, {h}, {w}), got {tuple(video.shape)}; resize_positions() changes what is expected"
             )
 
     def resize_positions(self, frames: int, height: int, width: int | None = None) -> MaskedVideoEncoder:
-        """Expect clips of another length or size from now on; the position table is interpolated. Returns self."""
+        """Expect clips of another length or size from now on; the position table is interpolated, as in the released fine-tuning.
+
+        A fixed table is always interpolated from the one of the clips that the encoder was pretrained on, so that the way there does not
+        matter; a learnt one from what it is now. Returns self. ParameterError for clips that tubelets do not fill.
+        """
         pixels = (frames, height, width or height)
         if any(n % p or n < p for n, p in zip(pixels, self.patch_embed.cell, strict=True)):
             raise ParameterError(f"clip {pixels}: not a multiple of the tubelet {self.patch_embed.cell}")
         grid = tuple(n // p for n, p in zip(pixels, self.patch_embed.cell, strict=True))
-        table = resize(self.pos_embed.detach().float(), self.grid, grid).to(self.pos_embed)
         if isinstance(self.pos_embed, nn.Parameter):
+            table = resize(self.pos_embed.detach().float(), self.grid, grid).to(self.pos_embed)
             table = nn.Parameter(table, requires_grad=self.pos_embed.requires_grad)
+        else:
+            table = resize(sine_cosine(self.size.tokens, self.size.width), self.size.grid, grid).to(
+                self.pos_embed
+            )
         self.pos_embed, self.grid = table, grid
         return self
 
@@ -192,9 +212,7 @@ class MaskedVideoEncoder(nn.Module):
     def config(self) -> dict:
         """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
         config = {"num_heads": self.size.heads, "all_frames": self.size.frames, "img_size": self.size.image}
-        if self.grid == self.size.grid:
-            return config
-        return config | {"resized_to": [n * p for n, p in zip(self.grid, self.patch_embed.cell, strict=True)]}
+        return config if self.grid == self.size.grid else config | {"resized_to": list(self.clip)}
 
     def no_weight_decay(self) -> set[str]:
         """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters)."""
@@ -258,7 +276,15 @@ class MaskedAutoencoder(nn.Module):
         """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
         s = self.size
         heads = {"encoder_num_heads": s.heads, "decoder_num_heads": s.decoder_heads}
-        return heads | {"num_frames": s.frames, "img_size": s.image}
+        config = heads | {"num_frames": s.frames, "img_size": s.image}
+        return config if self.encoder.grid == s.grid else config | {"resized_to": list(self.encoder.clip)}
+
+    def resize_positions(self, frames: int, height: int, width: int | None = None) -> MaskedAutoencoder:
+        """As the encoder's, for the decoder's table too. Returns self."""
+        s, grid = self.size, self.encoder.resize_positions(frames, height, width).grid
+        table = resize(sine_cosine(s.tokens, s.decoder_width), s.grid, grid)
+        self.decoder_positions = table.to(self.decoder_positions)
+        return self
 
     def forward(self, video: Tensor, mask: Tensor, want: tuple[str, ...] = ()):
         """(B, 3, T, H, W), mask (B, N) -> predictions (B, M, P) of the hidden tubelets."""
@@ -331,9 +357,13 @@ class VideoClassifier(MaskedVideoEncoder):
     def load_encoder(self, encoder: MaskedVideoEncoder) -> VideoClassifier:
         """Take the weights of a pretrained encoder, whose last norm is dropped, as published; fc_norm and head stay fresh.
 
-        Of another VideoClassifier, one from supervised post-pretraining or published weights, fc_norm is taken too, and only the head is new.
+        Its positions come along: where this classifier expects other clips, they are interpolated. Of another VideoClassifier, one from
+        supervised post-pretraining or published weights, fc_norm is taken too, and only the head is new. Returns self.
         ParameterError where the two differ in shape.
         """
+        expected = self.clip
+        if self.patch_embed.cell == encoder.patch_embed.cell:
+            self._place_as(encoder)
         ours, theirs = self.state_dict(), encoder.state_dict()
         fresh = (
             ("norm.", "head.")
@@ -348,4 +378,11 @@ class VideoClassifier(MaskedVideoEncoder):
             shown = f"{', '.join(wrong[:6])}{' …' if len(wrong) > 6 else ''}"
             raise ParameterError(f"encoder: these parameters do not match the classifier's: {shown}")
         self.load_state_dict(theirs, strict=False)
-        return self
+        return self.resize_positions(*expected)
+
+    def _place_as(self, encoder: MaskedVideoEncoder) -> None:
+        """Expect the clips that `encoder` expects, made for those that it was made for."""
+        self.size = replace(self.size, frames=encoder.size.frames, image=encoder.size.image)
+        if isinstance(self.pos_embed, nn.Parameter):
+            self.pos_embed = nn.Parameter(torch.empty_like(encoder.pos_embed))
+        self.grid = encoder.grid

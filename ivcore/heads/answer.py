@@ -33,7 +33,7 @@ class AnswerModel(nn.Module):
         return self.video_text.prepare(clips)
 
     def forward(self, video: Tensor, ids: Tensor) -> Tensor:
-        """(B, 3, T, H, W), question ids (B, L) whose end token is not the last -> (B, answers)."""
+        """(B, 3, T, H, W), question ids (B, L) -> (B, answers)."""
         features, seen = self.video_text.encode_video(video, want=("video_tokens",))
         return self._score(features, seen["video_tokens"][0], ids)
 
@@ -46,6 +46,6 @@ class AnswerModel(nn.Module):
 
     def _score(self, features: Tensor, video_tokens: Tensor, ids: Tensor) -> Tensor:
         text, seen = self.video_text.encode_text(ids, want=("text_tokens",))
-        decoded = self.video_text.caption_decoder(seen["text_tokens"][0][:, :-1], video_tokens)
+        decoded = self.video_text.caption_decoder(seen["text_tokens"][0], video_tokens)
         end = decoded[torch.arange(len(ids), device=ids.device), ids.argmax(-1)]
         return self.head(torch.cat((end, features, text), dim=-1))

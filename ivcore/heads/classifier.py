@@ -19,21 +19,37 @@ def classifier(
     """What `weights.load` gave -> a classifier. Of a masked autoencoder the encoder is taken, of a video-text model the video tower, and
     of a classifier all but its head.
 
-    A masked encoder loses its last norm, as published, and expects clips of `frames` and `image` (0: as it was trained). A UniFormerV2 is
-    changed in place; its head's norm begins as the video-text model's, or as its own where it is a classifier. drop_path grows from 0 at the first block to this at the last.
-    ParameterError for anything else.
+    A masked encoder loses its last norm, as published. A UniFormerV2 is changed in place; its head's norm begins as the video-text
+    model's, or as its own where it is a classifier. drop_path grows from 0 at the first block to this at the last.
+
+    The classifier expects clips of `frames` and `image` (0: as the encoder does). Where that is another grid of tokens, the positions
+    that the encoder learned with are interpolated to it, as in the released fine-tuning. ParameterError for anything else.
     """
     encoder = getattr(pretrained, "encoder", None) or getattr(pretrained, "visual", None) or pretrained
     if isinstance(encoder, UniFormerV2):
-        return _multimodal(
-            encoder, getattr(pretrained, "visual_ln_post", None), classes, drop_path, head_drop
-        )
+        norm = getattr(pretrained, "visual_ln_post", None)
+        model = _multimodal(encoder, norm, classes, drop_path, head_drop)
+        return model.resize_positions(frames, image or model.image)
     if not isinstance(encoder, MaskedVideoEncoder):
         raise ParameterError(f"encoder: {type(pretrained).__name__} has no encoder to post-pretrain")
-    size = encoder.size
-    shape = {"frames": frames or size.frames, "image": image or size.image}
-    model = VideoClassifier(size, classes, drop_path=drop_path, head_drop=head_drop, **shape)
-    return model.load_encoder(encoder)
+    model = VideoClassifier(
+        encoder.size, classes, drop_path=drop_path, head_drop=head_drop, **encoder.options
+    ).load_encoder(encoder)
+    _, height, width = encoder.clip
+    return model.resize_positions(frames or encoder.clip[0], image or height, image or width)
+
+
+def masked_encoder(pretrained: nn.Module) -> MaskedVideoEncoder:
+    """The encoder of what `weights.load` gave: of a masked autoencoder its own, a masked encoder or classifier itself.
+
+    ParameterError for any other model, such as one of notebook 11.
+    """
+    encoder = getattr(pretrained, "encoder", pretrained)
+    if not isinstance(encoder, MaskedVideoEncoder):
+        raise ParameterError(
+            f"masked_encoder: holds a {type(pretrained).__name__}; must be of masked video modelling, as runs of 10 and masked ones of 12 and 30"
+        )
+    return encoder
 
 
 def _multimodal(

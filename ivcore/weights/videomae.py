@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 import torch
+from torch import nn
 
 from ivcore.encoders.sizes import Size
 from ivcore.encoders.videomae import MaskedAutoencoder, MaskedVideoEncoder, VideoClassifier
@@ -38,6 +39,7 @@ def pretraining(state: State, config: dict) -> MaskedAutoencoder:
             final_norm=has(state, "encoder.norm."),
             **_options(state),
         )
+        model = _resized(model, config)
     return assemble(model, state, what)
 
 
@@ -56,11 +58,12 @@ def encoder(state: State, config: dict) -> MaskedVideoEncoder:
             model = VideoClassifier(size, classes, mean_pool=not has(state, "norm."), **options)
         else:
             model = MaskedVideoEncoder(size, final_norm=has(state, "norm."), **options)
-    return _resized(assemble(model, state, what), config)
+        model = _resized(model, config)
+    return assemble(model, state, what)
 
 
-def _resized(model: MaskedVideoEncoder, config: dict) -> MaskedVideoEncoder:
-    """An encoder whose position table was interpolated before it was saved; a learnt table has its size already."""
+def _resized(model: nn.Module, config: dict) -> nn.Module:
+    """An empty model for the clips that it was saved for, where those are not the ones that it was pretrained on."""
     if "resized_to" not in config:
         return model
     return model.resize_positions(*config["resized_to"])

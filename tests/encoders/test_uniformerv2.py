@@ -5,6 +5,7 @@ import torch
 
 from ivcore import weights
 from ivcore.encoders.clip import ImageEncoder
+from ivcore.encoders.positions import resize
 from ivcore.encoders.uniformerv2 import CrossAttention, LocalMHRA, UniFormerV2
 from ivcore.errors import ParameterError
 
@@ -132,7 +133,23 @@ def test_errors_say_what_is_wrong(video):
         small()(video[..., :16])
     with pytest.raises(ParameterError, match=r"global_layers: \(3,\) are not all in 0\.\.2"):
         small(global_layers=(3,))
-    with pytest.raises(ParameterError, match=r"does not match this model: positional_embedding$"):
-        small().load_clip(ImageEncoder(embed=16, width=32, layers=3, heads=2, patch=8, image=32))
     with pytest.raises(ParameterError, match="does not match this model"):
         small().load_clip(ImageEncoder(embed=16, width=32, layers=4, heads=2, patch=8, image=24))
+
+
+def test_clips_positions_are_interpolated_where_frames_have_another_size(video):
+    clip = ImageEncoder(embed=16, width=32, layers=3, heads=2, patch=8, image=32)
+    table = clip.positional_embedding.detach()
+    m = small().load_clip(clip)
+    assert torch.equal(m.positional_embedding[0], table[0]) and m(video).shape == (2, 7)
+    assert torch.equal(m.positional_embedding[1:], resize(table[None, 1:], (1, 4, 4), (1, 3, 3))[0])
+    assert torch.equal(small(image=32).load_clip(clip).positional_embedding, table)
+
+
+def test_frames_of_another_size_keep_the_learned_positions():
+    m = small()
+    table = m.positional_embedding.detach().clone()
+    assert m.resize_positions(8, 48)(torch.zeros(1, 3, 8, 48, 48)).shape == (1, 7)
+    assert torch.equal(m.positional_embedding[1:], resize(table[None, 1:], (1, 3, 3), (1, 6, 6))[0])
+    with pytest.raises(ParameterError, match=r"frame \(48, 24\): not a square"):
+        m.resize_positions(8, 48, 24)

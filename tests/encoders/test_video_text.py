@@ -183,3 +183,14 @@ def test_learning_rates_by_layer_reach_both_towers():
     ):
         assert rate[fresh] == 1
     assert decay["visual.positional_embedding"] == 0 and decay["visual.conv1.weight"] == 0.2
+
+
+def test_a_question_that_fills_the_context_is_answered_like_a_shorter_one(golden):
+    model, video, ids = answering(golden, "vqa_classifier", 5)
+    end, length = int(ids.argmax(-1).max()), model.video_text.text.context
+    full = ids.clone()
+    full[:, 1:-1], full[:, -1] = ids[:, 1:2], ids.max()  # the end token stands last
+    assert ids.shape[1] == length and end < length - 1
+    assert model(video, full).shape == (3, 5)
+    cut = ids[:, : end + 1]  # without padding: the same question, whose end is its last token
+    assert torch.allclose(model(video, cut), model(video, ids), atol=1e-5)

@@ -150,6 +150,15 @@ def test_resize_positions_reads_other_clips_and_keeps_the_parameter(learnable):
         m.resize_positions(12, 50)
 
 
+def test_an_autoencoder_at_another_size_keeps_both_tables():
+    m = model(MaskedAutoencoder, "tiny").resize_positions(16, 64)
+    for table, width in ((m.encoder.pos_embed, 128), (m.decoder_positions, 64)):
+        assert torch.equal(table, resize(sine_cosine(64, width), GRID, (8, 8, 8)))
+    mask = torch.arange(512)[None] % 4 > 0
+    assert m(torch.zeros(1, 3, 16, 64, 64), mask).shape[1] == 384
+    assert m.config["resized_to"] == [16, 64, 64]
+
+
 def test_fresh_head_is_nearly_silent():
     head = model(VideoClassifier, "tiny", num_classes=400).head
     assert 1.9e-5 < float(head.weight.detach().std()) < 2.1e-5 and not head.bias.any()
