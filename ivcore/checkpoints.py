@@ -9,10 +9,8 @@ checkpoint before it.
 """
 
 import json
-import os
 import warnings
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -21,32 +19,8 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 
 from ivcore import ranks
+from ivcore.atomic import write_atomic
 from ivcore.errors import UserError
-
-
-def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file, then put it in the place of `path`: readers see the old file or the whole new one."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        scratch.touch()
-        mode = scratch.stat().st_mode  # what the user's umask allows; safetensors would leave 0600
-        write(scratch)
-        scratch.chmod(mode)
-        _sync(scratch)
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def save_weights(module: nn.Module, path: Path, config: dict | None = None) -> Path:

@@ -8,7 +8,7 @@ import math
 import sys
 import textwrap
 
-from ivcore import failure, launch, notebook, params, paths, run, run_folder, terminal
+from ivcore import failure, launch, lineage, notebook, params, paths, run, run_folder, terminal
 from ivcore.errors import ParameterError, UserError
 
 EXIT = (
@@ -193,7 +193,7 @@ def _dry(jobs: list[run.Job]) -> int:
     from tabulate import tabulate
 
     rows = [
-        (_changed(job, jobs), run_folder.state(job.folder) or "new", paths.short(job.folder)) for job in jobs
+        (_changed(job, jobs), lineage.state(job.folder) or "new", paths.short(job.folder)) for job in jobs
     ]
     print(tabulate(rows, headers=("run", "state", "folder")))
     return 0
@@ -221,7 +221,7 @@ def _state_of_preset(path, preset: str) -> str:
         jobs = run.jobs(path, preset)
     except UserError as error:
         return f"not here: {error}"
-    states = [run_folder.state(job.folder) for job in jobs]
+    states = [lineage.state(job.folder) for job in jobs]
     if len(jobs) == 1:
         return f"{states[0]:<8} {paths.short(jobs[0].folder)}" if states[0] else "-"
     return f"{states.count('done')} of {len(jobs)} done"
@@ -231,7 +231,7 @@ def _list_others(path) -> None:
     """Runs with parameters of their own, counted by state."""
     named = set(params.presets(path))
     folders = [each for each in sorted((paths.outputs() / path.stem).glob("*")) if run_folder.is_one(each)]
-    states = [run_folder.state(each) for each in folders if run_folder.label_of(each) not in named]
+    states = [lineage.state(each) for each in folders if run_folder.label_of(each) not in named]
     if states:
         print("    others:      " + ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states))))
 

@@ -7,7 +7,6 @@ workflow/Snakefile makes one job of each node and knows nothing of notebooks.
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections import Counter
@@ -15,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ivcore import notebook, params, paths, run, run_folder, upstream
+from ivcore import lineage, notebook, params, paths, run, run_folder, upstream
 from ivcore.errors import ParameterError
 
 KEYS = ("graphs", "leaderboard", "shapes")
@@ -166,7 +165,7 @@ def table(nodes: list[Node]) -> list[tuple[str, str, str, str]]:
         (
             n.name,
             ", ".join(names[need] for need in n.needs),
-            run_folder.state(n.folder) or "new",
+            lineage.state(n.folder) or "new",
             paths.short(n.folder),
         )
         for n in nodes
@@ -185,9 +184,6 @@ def unfinished(nodes: list[Node]) -> list[str]:
 def _why(node: Node, waits: list[str]) -> str:
     if waits:
         return f"{node.name}: not run, it needs {', '.join(waits)}"
-    try:
-        error = json.loads((node.folder / "error.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return f"{node.name}: not finished"
-    what = (error["kind"], error["exception"], error["message"].split("\n")[0])
-    return f"{node.name}: {': '.join(filter(None, what))} ({paths.short(node.folder / 'error.json')})"
+    if said := run_folder.why(node.folder):
+        return f"{node.name}: {said} ({paths.short(node.folder / 'error.json')})"
+    return f"{node.name}: not finished"

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from ivcore.checkpoints import write_atomic
+from ivcore.atomic import write_text
 
 
 class Journal:
@@ -22,7 +22,7 @@ class Journal:
 
     def _begin(self) -> None:
         text = "".join(json.dumps(record) + "\n" for record in self.records)
-        write_atomic(self.path, lambda scratch: scratch.write_text(text, encoding="utf-8"))
+        write_text(self.path, text)
         self.file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115  closed by close()
 
     def write(self, record: dict) -> None:

@@ -1,7 +1,7 @@
-"""What a run was made from: the results of the runs that its encoders come from, as they were when it began.
+"""What a run was made from: the results of the runs that its encoders come from, and the user's files, as they were when it began.
 
-The same parameters lead to the same folder, also where an encoder has been made anew in between. What was begun from the old one
-must then not go on from its checkpoints.
+The same parameters lead to the same folder, also where an encoder has been made anew in between, or a list edited. What was begun from the
+old one must then not go on from its checkpoints, and a result of the old one is not the result any more.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from ivcore import params, paths, run_folder
+from ivcore import inputs, params, paths, run_folder
 
 FILE = "upstream.json"
 
@@ -41,17 +41,36 @@ def _origin(value):
     return {"notebook": folder.parent.name} | apart_from_seeds(run_folder.read_params(folder))
 
 
-def record(folder: Path, encoders: dict[str, str]) -> None:
-    """Writes upstream.json; nothing for a run that starts from no other."""
-    if found := results(encoders):
+def record(folder: Path, reference, values: dict) -> None:
+    """Writes upstream.json and inputs.json, each where there is something to say. `values` as `params.pin` gives them."""
+    if found := results(params.encoders(reference, values)):
         run_folder.write_json(folder / FILE, found)
+    inputs.record(folder, reference, values)
 
 
-def is_outdated(folder: Path, encoders: dict[str, str]) -> bool:
-    """Whether the attempt in the folder began from a result that is another one by now."""
+def changes(folder: Path) -> list[str]:
+    """What the run in the folder was made from and is another by now, in words; [] where nothing is, or nothing is known."""
+    return [*_other_encoders(folder), *inputs.changes(folder)]
+
+
+def _other_encoders(folder: Path) -> list[str]:
     try:
         before = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    now = results(encoders)
-    return any(now.get(name, digest) != digest for name, digest in before.items())
+        values = run_folder.read_params(folder)
+        encoders = {name: values[name] for name in before}
+        now = results(encoders)
+        changed = [encoders[name] for name, digest in before.items() if now.get(name, digest) != digest]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return [f"its encoder {run_folder.brief(value)} has been made anew" for value in changed]
+
+
+def is_current(folder: Path) -> bool:
+    """Whether the run is done, and with the inputs that there are now."""
+    return run_folder.is_done(folder) and not changes(folder)
+
+
+def state(folder: Path) -> str:
+    """As `run_folder.state`, and "stale" for a result of other inputs than there are now."""
+    found = run_folder.state(folder)
+    return "stale" if found == "done" and changes(folder) else found

@@ -1,5 +1,6 @@
 """One process at a time in a run folder: an advisory lock that the system drops when its holder dies."""
 
+import errno
 import fcntl
 import os
 import socket
@@ -20,7 +21,7 @@ def acquire(folder: Path, wait: bool = False) -> None:
     """
     if folder in _held:
         return
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = _open(folder, os.O_RDWR | os.O_CREAT)
     deadline, told = time.monotonic() + _RETRY, False
     while not _try(descriptor):
         if time.monotonic() > deadline and not wait:
@@ -48,8 +49,8 @@ def is_held(folder: Path) -> bool:
     if folder in _held:
         return True
     try:
-        descriptor = os.open(folder / ".lock", os.O_RDONLY)
-    except OSError:
+        descriptor = _open(folder, os.O_RDONLY)
+    except (OSError, UserError):
         return False
     try:
         return not _try(descriptor, fcntl.LOCK_SH)
@@ -60,8 +61,28 @@ def is_held(folder: Path) -> bool:
 def holder(folder: Path) -> str:
     try:
         return (folder / ".lock").read_text(encoding="utf-8") or "another process"
-    except OSError:
+    except (OSError, ValueError):
         return "another process"
+
+
+def _open(folder: Path, flags: int) -> int:
+    """A link in the lock's place is not followed: what it leads to would be overwritten."""
+    try:
+        return os.open(folder / ".lock", flags | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise UserError(f"{paths.short(folder)}/.lock is a link and not a run's lock: remove it") from None
+
+
+def _forget() -> None:
+    """A lock belongs to the process that took it. Its children, such as a loader's workers, would keep it when it is killed."""
+    for descriptor in _held.values():
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def _try(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:

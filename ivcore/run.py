@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivcore import failure as failures
-from ivcore import launch, lock, notebook, params, paths, run_folder, upstream
+from ivcore import launch, lineage, lock, notebook, params, paths, run_folder, upstream
 from ivcore.errors import ParameterError
 from ivcore.failure import STOPPED, Failure
 from ivcore.signals import stop_requests
@@ -75,6 +75,11 @@ def jobs(reference, preset: str = "tiny", overrides: dict | None = None) -> list
     """The runs that a preset with overrides stands for, in order: one, or those of a sweep. ParameterError."""
     path = notebook.find(reference)
     found = params.expand(path, preset, overrides)
+    for name in params.OWNED_BY_RUNNER:
+        if any(values.get(name) for values in found):
+            raise ParameterError(
+                f"{name}: for JupyterLab and papermill alone; `iv run` names its folders itself, below $IVCORE_OUTPUTS"
+            )
     as_preset = _digests(path, preset) if overrides else None
     return [Job(path, _label(path, preset, values, as_preset), values) for values in found]
 
@@ -92,10 +97,13 @@ def _label(path: Path, preset: str, values: dict, as_preset: set[str] | None) ->
     return Path(preset).stem + ("+" if changed else "")
 
 
-def execute(job: Job, *, force: bool = False, timeout: float | None = None, wait: bool = False) -> Path:
+def execute(
+    job: Job, *, force: bool = False, timeout: float | None = None, wait: bool = False, told: bool = True
+) -> Path:
     """Runs one job unless it is done, and returns its folder; an encoder that is not there yet is run first.
 
-    An unfinished folder is resumed (by the notebook, from its checkpoints); `force` begins afresh. `timeout` is in
+    An unfinished folder is resumed (by the notebook, from its checkpoints); `force` begins afresh, and so does a run whose inputs are
+    others by now (see lineage.changes): what was there is kept in previous/. `told`: say so where there is nothing to do. `timeout` is in
     seconds for this run. RunFailed when it does not finish, UserError when the folder is in use (`wait` waits instead),
     StoppedWhenDone when a signal came too late for this run.
     Ranks above 0 wait for rank 0 to begin, and do nothing where the run is done.
@@ -105,13 +113,13 @@ def execute(job: Job, *, force: bool = False, timeout: float | None = None, wait
     if launch.rank():
         _follow(job, folder, force, timeout, wait)
         return folder
-    if run_folder.is_done(folder) and not force:  # also where nothing can be written
-        return _is_done(job, folder)
+    if not force and lineage.is_current(folder):  # also where nothing can be written
+        return _is_done(job, folder, told)
     folder.mkdir(parents=True, exist_ok=True)
     lock.acquire(folder, wait)
     try:
-        if run_folder.is_done(folder) and not force:  # by the process that was waited for
-            return _is_done(job, folder)
+        if not force and lineage.is_current(folder):  # by the process that was waited for
+            return _is_done(job, folder, told)
         _attempt(job, folder, force, timeout)
     finally:
         launch.retract(folder)
@@ -119,25 +127,34 @@ def execute(job: Job, *, force: bool = False, timeout: float | None = None, wait
     return folder
 
 
-def _is_done(job: Job, folder: Path) -> Path:
-    print(f"{job.notebook.stem} {job.label} is done: {paths.short(folder)}")
+def _is_done(job: Job, folder: Path, told: bool) -> Path:
+    if told:
+        print(f"{job.notebook.stem} {job.label} is done: {paths.short(folder)}")
     return folder
 
 
 def _execute_upstream(job: Job, timeout: float | None) -> None:
     for value in params.encoders(job.notebook, job.values).values():
-        wanted = upstream.named_run(value)
-        if wanted and not run_folder.is_done(paths.resolve(upstream.pin(value))):
-            if not launch.rank():
-                print(f"{wanted[0].stem} {wanted[1]} is not there yet: running it first", flush=True)
-            execute(jobs(*wanted)[0], timeout=timeout, wait=True)
+        if not (wanted := upstream.named_run(value)):
+            continue
+        first = jobs(*wanted)[0]
+        if run_folder.state(first.folder) not in ("done", "running") and not launch.rank():
+            print(f"{wanted[0].stem} {wanted[1]} is not there yet: running it first", flush=True)
+        execute(first, timeout=timeout, wait=True, told=False)
 
 
 def _attempt(job: Job, folder: Path, force: bool, timeout: float | None) -> None:
     with stop_requests() as received:
         began = time.monotonic()
         values = params.pin(job.notebook, job.values)
-        run_folder.prepare(folder, force or run_folder.is_outdated(folder, job.notebook, values))
+        changed = lineage.changes(folder)
+        if changed and not force:
+            what = "was done" if run_folder.is_done(folder) else "was begun"
+            print(
+                f"{'; '.join(changed)} since {job.notebook.stem} {job.label} {what}: beginning afresh",
+                flush=True,
+            )
+        run_folder.prepare(folder, force or bool(changed))
         failure = _try(job, folder, values, timeout, received)
         if run_folder.is_done(folder):
             return _finished(failure, folder)
@@ -251,7 +268,7 @@ def _dead_rank(rank: int) -> dict:
 
 def _follow(job: Job, folder: Path, force: bool, timeout: float | None, wait: bool) -> None:
     """The part of a rank above 0: the same notebook, of which it keeps a copy only when that fails."""
-    group = launch.join(folder, lambda: run_folder.is_done(folder) and not force, wait)
+    group = launch.join(folder, lambda: not force and lineage.is_current(folder), wait)
     if group is None:
         return
     began = time.monotonic()

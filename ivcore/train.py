@@ -21,7 +21,8 @@ import torch
 from torch import nn
 
 from ivcore import randomness, ranks
-from ivcore.checkpoints import Checkpoints, load_weights, read_config, save_weights, write_atomic
+from ivcore.atomic import write_text
+from ivcore.checkpoints import Checkpoints, load_weights, read_config, save_weights
 from ivcore.data.batches import Batches, InMemory
 from ivcore.data.pieces import pieces, size, to_device
 from ivcore.engine import Plain
@@ -144,7 +145,7 @@ class _Loop:
         self.resume()
         history = History(self.journal.records, resumed_from=self.step, ema=self.ema and self.ema.module)
         try:
-            if self.step < self.total:
+            if self.going_on:
                 self.steps()
         finally:
             self.journal.close()
@@ -157,12 +158,23 @@ class _Loop:
             randomness.seed_all(self.seed())
         else:
             self.load(self.checkpoints.state(newest))
-        self.journal = Journal(self.folder / "train.jsonl", self.step, write=self.rank == 0)
+        if self.going_on and _is_finished(self.folder):
+            raise UserError(
+                f"{self.folder}: the run is done, but its last checkpoint is not there: begin it afresh to train again "
+                "(iv run … --force, or fresh=True in start), which keeps the result"
+            )
+        self.journal = Journal(self.folder / "train.jsonl", self.step, write=self.going_on and self.rank == 0)
+
+    @property
+    def going_on(self) -> bool:
+        """Whether there are steps to make; what has been trained to its end is only read."""
+        return self.step < self.total
 
     def newest(self) -> int | None:
         """The checkpoint to go on from, with all later ones cleared away."""
         newest = self.checkpoints.newest()
-        self.checkpoints.tidy(newest)
+        if newest != self.total and not _is_finished(self.folder):
+            self.checkpoints.tidy(newest)
         return newest
 
     # ---- the loop
@@ -290,7 +302,7 @@ class _Loop:
         text = json.dumps({**facts, "indices": indices, "paths": paths}, indent=1)
         file = self.folder / "nan_batch.json"
         if self.rank == 0:
-            write_atomic(file, lambda scratch: scratch.write_text(text, encoding="utf-8"))
+            write_text(file, text)
         named = _listed(paths) if paths else f"items {_listed(indices)}"
         raise UserError(
             f"step {step}: the {what} is {value}; stopped before the update. The batch: {named} (all in {file}). "
@@ -376,6 +388,11 @@ class _Loop:
             raise UserError(
                 f"{self.folder} holds another run: {told}. Use another folder, or delete its checkpoints"
             )
+
+
+def _is_finished(folder: Path) -> bool:
+    """Whether the run that the folder is of, or a cell of, has its result: then nothing in it may be written."""
+    return any((each / "metrics.json").is_file() for each in (folder, *folder.absolute().parents[:2]))
 
 
 def _average(model: nn.Module, decay: float | None):

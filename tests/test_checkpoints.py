@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from ivcore.checkpoints import Checkpoints, load_weights, read_config, save_weights, write_atomic
+from ivcore.checkpoints import Checkpoints, load_weights, read_config, save_weights
 from ivcore.errors import UserError
 
 
@@ -140,20 +140,6 @@ def test_weights_that_do_not_fit_are_refused_in_one_line(tmp_path, other):
     ) as error:
         load_weights(other, path)
     assert "\n" not in str(error.value)
-
-
-def test_a_failing_write_leaves_the_old_file(tmp_path):
-    path = tmp_path / "a.json"
-    write_atomic(path, lambda scratch: scratch.write_text("old"))
-
-    def fail(scratch):
-        scratch.write_text("ne")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        write_atomic(path, fail)
-    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
-    assert path.read_text() == "old"
 
 
 def test_a_state_that_would_run_code_is_not_loaded(store, tmp_path):

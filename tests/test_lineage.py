@@ -11,18 +11,25 @@ def finish(folder, loss):
     run_folder.write_json(folder / "metrics.json", {"loss": loss})
 
 
+def began_from(folder, encoder):
+    """A run that names its encoder, as the runner records it."""
+    folder.mkdir(exist_ok=True)
+    run_folder.write_params(folder, {"masked_encoder": str(encoder), "other": "scratch"})
+    run_folder.write_json(folder / lineage.FILE, lineage.results({"masked_encoder": str(encoder)}))
+
+
 def test_a_new_result_outdates_what_was_begun_from_the_old_one(tmp_path):
-    encoders = {"masked_encoder": str(tmp_path / "up"), "other": "scratch"}
-    finish(tmp_path / "up", 1.0)
     mine = tmp_path / "mine"
-    mine.mkdir()
-    assert not lineage.is_outdated(mine, encoders)  # nothing was begun
-    lineage.record(mine, encoders)
+    assert not lineage.changes(mine)  # nothing was begun
+    finish(tmp_path / "up", 1.0)
+    began_from(mine, tmp_path / "up")
     assert list(read(mine / lineage.FILE)) == ["masked_encoder"]
     finish(tmp_path / "up", 1.0)  # written again, the same: copied, or touched
-    assert not lineage.is_outdated(mine, encoders)
+    finish(mine, 0.5)
+    assert not lineage.changes(mine) and lineage.is_current(mine) and lineage.state(mine) == "done"
     finish(tmp_path / "up", 1.1)
-    assert lineage.is_outdated(mine, encoders)
+    (told,) = lineage.changes(mine)
+    assert "has been made anew" in told and not lineage.is_current(mine) and lineage.state(mine) == "stale"
 
 
 def started(folder, **values):
@@ -46,11 +53,11 @@ def test_seeds_do_not_count_anywhere_on_the_way(tmp_path):
     }
 
 
-def test_a_run_from_scratch_is_never_outdated(tmp_path):
-    lineage.record(tmp_path, {"masked_encoder": "scratch"})
-    assert not (tmp_path / lineage.FILE).exists() and not lineage.is_outdated(
-        tmp_path, {"masked_encoder": "scratch"}
-    )
+def test_a_run_from_scratch_records_nothing(tmp_path, monkeypatch):
+    book = Workbook(tmp_path, monkeypatch)
+    book.notebook("30_task", parameters=PARAMETERS)
+    lineage.record(tmp_path, "30", {"masked_encoder": "scratch"})
+    assert not (tmp_path / lineage.FILE).exists() and not lineage.changes(tmp_path)
 
 
 PARAMETERS = 'masked_encoder: str = "10/tiny"  # start; encoder\n'

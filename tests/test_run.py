@@ -313,18 +313,146 @@ def namespace(**changed) -> dict:
     return found | changed
 
 
-def test_start_in_a_finished_folder_begins_afresh(book):
+def contents(folder: Path) -> dict:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+def finished(**changed):
+    """A run of 10 as JupyterLab makes it: a checkpoint, a figure, metrics."""
+    first = run_folder.start("10_stage", namespace(**changed))
+    (first.checkpoints / "weights").write_text("x")
+    draw(first)
+    first.finish({"loss": 1.0})
+    return first
+
+
+def draw(begun):
+    import matplotlib.pyplot as plt
+
+    fig, axes = plt.subplots()
+    axes.plot([1, 2])
+    begun.figure(fig, "line")
+
+
+def test_a_finished_run_is_shown_and_nothing_of_it_changes(book, capfd):
+    book.notebook("10_stage")
+    first = finished()
+    before = contents(first.dir)
+    capfd.readouterr()
+    again = run_folder.start("10_stage", namespace())
+    said = capfd.readouterr().out
+    assert again.dir == first.dir and again.shown
+    assert "this run is done (" in said and "start('10_stage', globals(), fresh=True)" in said
+    draw(again)
+    again.write_json("more", 1)
+    (again.checkpoints / "weights").write_text("y")
+    again.finish({"loss": 1.0})
+    assert "every metric is as in metrics.json" in capfd.readouterr().out
+    again.finish({"loss": 2.0, "more": 3})
+    assert "loss 1 → 2, more None → 3" in capfd.readouterr().out
+    assert contents(first.dir) == before
+    assert not lock.is_held(first.dir)  # iv run --force is not kept out by a notebook that is open
+
+
+def test_training_again_is_asked_for_and_keeps_every_result(book, capfd):
+    book.notebook("10_stage")
+    first = finished()
+    for loss in (2.0, 3.0):
+        again = run_folder.start("10_stage", namespace(), fresh=True)
+        assert not again.shown and not run_folder.is_done(first.dir) and not list(first.checkpoints.iterdir())
+        again.finish({"loss": loss})
+    stopped = run_folder.start("10_stage", namespace(), fresh=True)
+    (stopped.checkpoints / "half").write_text("x")
+    run_folder.start("10_stage", namespace(), fresh=True)  # of attempts without a result the last is kept
+    kept = {path.name: run_folder.read_metrics(path) for path in first.dir.glob("previous*")}
+    losses = {name: found and found["loss"] for name, found in kept.items()}
+    assert losses == {"previous": 1.0, "previous-2": 2.0, "previous-3": 3.0, "previous-4": None}
+    assert (first.dir / "previous/checkpoints/weights").exists()
+    assert "the earlier result is kept in" in capfd.readouterr().out
+    lock.release(first.dir)
+
+
+def test_an_unfinished_run_is_resumed(book):
     book.notebook("10_stage")
     first = run_folder.start("10_stage", namespace())
     (first.checkpoints / "weights").write_text("x")
-    assert run_folder.start("10_stage", namespace()).dir == first.dir  # unfinished: resumed
-    assert (first.dir / "checkpoints/weights").exists()
-    first.finish({"loss": 1.0})
-    assert first.dir.name.startswith("tiny-") and run_folder.is_done(first.dir)
-    run_folder.start("10_stage", namespace())
-    assert not run_folder.is_done(first.dir) and not (first.dir / "checkpoints/weights").exists()
-    assert (first.dir / "previous/checkpoints/weights").exists()
+    again = run_folder.start("10_stage", namespace())
+    assert again.dir == first.dir and (again.checkpoints / "weights").exists() and not again.shown
     lock.release(first.dir)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '"x"', "{", '{"loss": NaN}', "\x00\x81"])
+def test_only_a_result_that_reads_is_one(book, text):
+    book.notebook("10_stage")
+    first = finished()
+    (first.dir / "metrics.json").write_text(text)
+    assert run_folder.state(first.dir) == "part"
+    again = run_folder.start("10_stage", namespace())
+    assert not again.shown and (again.checkpoints / "weights").exists()  # goes on from its checkpoint
+    again.finish({"loss": 1.0})
+    assert run_folder.is_done(first.dir) and not list(first.dir.glob("previous*"))
+
+
+def test_links_in_a_run_folder_are_not_followed(book, tmp_path):
+    book.notebook("10_stage")
+    first = finished()
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "precious").write_text("precious")
+    (first.dir / "previous").symlink_to(theirs)
+    run_folder.start("10_stage", namespace(), fresh=True).finish({"loss": 1.0})
+    assert (first.dir / "previous-2/metrics.json").exists()
+    (first.dir / ".lock").unlink()
+    (first.dir / ".lock").symlink_to(theirs / "precious")
+    with pytest.raises(UserError, match="lock is a link"):
+        run_folder.start("10_stage", namespace(), fresh=True)
+    assert [path.read_text() for path in theirs.iterdir()] == ["precious"] and run_folder.is_done(first.dir)
+
+
+def test_a_result_of_another_list_is_not_shown_but_kept(book, capfd):
+    book.notebook("10_stage")
+    listed = book.root / "mine/train.csv"
+    listed.parent.mkdir()
+    listed.write_text("a.mp4 0\n")
+    first = finished(annotations="mine/train.csv")
+    listed.write_text("a.mp4 0\nb.mp4 1\n")
+    before = contents(first.dir)
+    with pytest.raises(UserError, match=r"mine/train.csv has changed \(1 → 2 lines\) since.*fresh=True"):
+        run_folder.start("10_stage", namespace(annotations="mine/train.csv"))
+    assert contents(first.dir) == before
+    again = run_folder.start("10_stage", namespace(annotations="mine/train.csv"), fresh=True)
+    (again.checkpoints / "weights").write_text("x")
+    listed.write_text("a.mp4 0\nb.mp4 2\n")
+    capfd.readouterr()
+    run_folder.start(
+        "10_stage", namespace(annotations="mine/train.csv")
+    )  # unfinished, and begun on another list
+    assert "other content) since this run was begun: beginning afresh" in capfd.readouterr().out
+    assert not (first.dir / "checkpoints").exists() and (first.dir / "previous/metrics.json").exists()
+    lock.release(first.dir)
+
+
+def test_iv_run_makes_a_result_of_another_list_anew_and_keeps_it(book, capfd):
+    book.notebook("10_stage", "run.finish({'loss': float(open(annotations).read()[-2])})")
+    listed = book.root / "train.csv"
+    listed.write_text("a.mp4 0\n")
+    assert book.iv("run", "10", "-p", "annotations=train.csv") == 0
+    listed.write_text("a.mp4 5\n")
+    assert book.iv("run", "10", "-p", "annotations=train.csv", "--dry") == 0
+    assert "stale" in capfd.readouterr().out
+    assert book.iv("run", "10", "-p", "annotations=train.csv") == 0
+    said = capfd.readouterr().out
+    assert (
+        "train.csv has changed (as long as before, with other content) since 10_stage tiny+ was done" in said
+    )
+    folder = book.folder("10_stage")
+    assert (read(folder / "metrics.json")["loss"], read(folder / "previous/metrics.json")["loss"]) == (
+        5.0,
+        0.0,
+    )
+    assert book.iv("run", "10", "-p", "annotations=train.csv") == 0
+    assert "is done" in capfd.readouterr().out
 
 
 def test_start_finds_the_preset_with_the_same_values(book):
@@ -382,6 +510,37 @@ def test_run_dir_can_be_chosen(book):
     book.notebook("10_stage")
     begun = run_folder.start("10_stage", namespace(run_dir="elsewhere/mine"))
     assert begun.dir == book.root / "elsewhere/mine"
+    begun.finish({"loss": 1.0})
+    assert run_folder.start("10_stage", namespace(run_dir="elsewhere/mine")).shown
+    with pytest.raises(ParameterError, match="holds a run with other parameters"):
+        run_folder.start("10_stage", namespace(run_dir="elsewhere/mine", lr=0.5))
+    assert run_folder.is_done(begun.dir)
+
+
+@pytest.mark.parametrize("theirs", ["metrics.json", "params.yaml", "thesis.tex"])
+def test_a_run_dir_with_somebodys_files_is_refused(book, theirs):
+    book.notebook("10_stage")
+    folder = book.root / "theirs"
+    (folder / "previous").mkdir(parents=True)
+    (folder / "previous/old.txt").write_text("b")
+    (folder / theirs).write_text("{}")
+    before = contents(folder)
+    with pytest.raises(ParameterError, match="run_dir = 'theirs': the folder holds files of something else"):
+        run_folder.start("10_stage", namespace(run_dir="theirs"), fresh=True)
+    assert contents(folder) == before
+
+
+def test_iv_run_refuses_a_run_dir(book, capfd):
+    book.notebook("10_stage")
+    assert book.iv("run", "10", "-p", "run_dir=/x") == 2
+    assert "run_dir" in capfd.readouterr().err and not book.folders("10_stage")
+
+
+def test_a_name_that_leads_out_of_the_outputs_is_refused(book, capfd):
+    path = book.notebook("10_stage")
+    odd = path.rename(path.with_name("...ipynb"))
+    assert book.iv("run", odd) == 2
+    assert "must not begin with a dot" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -428,3 +587,21 @@ def test_a_lock_is_taken_again_by_the_same_process_only_once(tmp_path):
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(UserError, match="in use"):
             lock.acquire(tmp_path)
+
+
+def test_a_child_does_not_keep_the_lock(tmp_path):
+    """A loader's worker lives on for seconds after its process was killed."""
+    lock.acquire(tmp_path)
+    reads, writes = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writes, b"x")
+        time.sleep(30)
+        os._exit(0)
+    try:
+        os.read(reads, 1)
+        lock.release(tmp_path)
+        assert not lock.is_held(tmp_path)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
