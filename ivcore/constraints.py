@@ -1,6 +1,7 @@
 """What a parameter's comment allows: the part after the last `;` of `# description; constraint`.
 
 in [0, 1)          an interval, `inf` for no bound, `2**63` as Python writes it; of a list, each item
+in […], a multiple of 2
 one of a, b, c     a choice; of a list, each item
 one or more …      of a list that may not be empty: `one or more in (0, 1]`, `one or more of a, b, c`
 device             auto, cpu, or an accelerator that torch can use here
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from ivcore import paths
 from ivcore.errors import ParameterError, UserError, shown
 
-_INTERVAL = re.compile(r"in ([\[(])\s*(\S+)\s*,\s*(\S+?)\s*([\])])")
+_INTERVAL = re.compile(r"in ([\[(])\s*(\S+)\s*,\s*(\S+?)\s*([\])])(?:, a multiple of ([1-9][0-9]*))?")
 _BEGINNINGS = ("in [", "in (", "one of ", "one or more ", "file ", "folder or ")
 _PLACE = re.compile(r"(?:file (\w+)|folder)(?: or (\w+))?")
 _DEVICE = re.compile(r"(auto|cpu|((cuda|xpu)(:[0-9]{1,3})?|mps))?")
@@ -48,8 +49,9 @@ def _parse_worded(text: str) -> Constraint:
     each = _of_one(text)
     nonempty = each != text
     if match := _INTERVAL.fullmatch(each):
-        opening, low, high, closing = match.groups()
-        return Constraint("interval", (opening, _bound(low), _bound(high), closing), text, nonempty)
+        opening, low, high, closing, factor = match.groups()
+        bounds = opening, _bound(low), _bound(high), closing
+        return Constraint("interval", (*bounds, int(factor or 0)), text, nonempty)
     if each.startswith("one of "):
         choices = tuple(word.strip() for word in each.removeprefix("one of ").split(","))
         return Constraint("choice", choices, text, nonempty)
@@ -81,10 +83,10 @@ def check(name: str, value, constraint: Constraint | None) -> None:
 
 
 def _check_interval(name, value, constraint):
-    opening, low, high, closing = constraint.detail
+    opening, low, high, closing, factor = constraint.detail
     above = value > low or (opening == "[" and value == low)
     below = value < high or (closing == "]" and value == high)
-    if not (above and below):
+    if not (above and below) or (factor and value % factor):
         raise ParameterError(f"{name} = {shown(value)}: must be {_of_one(constraint.text)}")
 
 

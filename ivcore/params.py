@@ -16,7 +16,7 @@ import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 
-from ivcore import constraints, literals, notebook, paths
+from ivcore import constraints, contradictions, literals, notebook, paths
 from ivcore.errors import ParameterError, shown
 
 OWNED_BY_RUNNER = ("run_dir",)  # where a run lies is not part of what it is
@@ -149,7 +149,7 @@ def points(values: dict) -> list[dict]:
 def expand(reference, preset: str = "tiny", overrides: dict | None = None) -> list[dict]:
     """Complete, checked parameter values of every run a preset stands for; one, unless it is a sweep.
 
-    `overrides` win over the preset; text among them is read by the parameter's type ("1e-4" for a float).
+    `overrides` win over the preset, and epochs among them over its steps; text is read by the parameter's type ("1e-4" for a float).
     Encoders stay as written ("10/tiny"): see `resolve`.
     """
     path = notebook.find(reference)
@@ -165,7 +165,8 @@ def expand(reference, preset: str = "tiny", overrides: dict | None = None) -> li
     found = []
     for point in points(asked):
         meant = {n: placed(known[n], v, typed=False) if n in known else v for n, v in point.items()}
-        found.append(check(path, defaults | meant | given, known))
+        values = contradictions.override(contradictions.override(defaults, meant), given)
+        found.append(check(path, values, known))
     return list({digest(path, values, known): values for values in found}.values())
 
 
@@ -238,7 +239,7 @@ def _hint(value) -> str:
 
 
 def check(reference, values: dict, known: dict[str, Parameter] | None = None) -> dict:
-    """The values in the cell's order and types; ParameterError for the first that is unknown or not allowed."""
+    """The values in the cell's order and types; ParameterError for the first that is unknown, not allowed or contradicts another."""
     path = notebook.find(reference)
     known = known or read(path)
     for name in values:
@@ -251,6 +252,7 @@ def check(reference, values: dict, known: dict[str, Parameter] | None = None) ->
         except literals.Misfit:
             raise ParameterError(_misfit(parameter, values[name])) from None
         constraints.check(name, checked[name], parameter.constraint)
+    contradictions.check(checked)
     return checked
 
 

@@ -31,7 +31,7 @@ def test_read_gives_name_type_default_description_and_constraint(book):
     ]
     ratio = known["mask_ratio"]
     assert (ratio.type, ratio.default, ratio.description) == ("float", 0.9, "share of tubelets hidden")
-    assert ratio.constraint.detail == ("[", 0.0, 1.0, ")")
+    assert ratio.constraint.detail == ("[", 0.0, 1.0, ")", 0)
     assert known["mode"].constraint.detail == ("fast", "slow", "odd")
     assert known["annotations"].constraint.detail == ("kinetics_csv",)
     assert known["lr"].constraint is None
