@@ -1,4 +1,4 @@
-"""Frames through decord, quick and exact on the files that `table.doubt` lets through."""
+"""Frames through decord, quick and exact on the files that `mp4._doubt` lets through."""
 
 import functools
 import os

@@ -1,6 +1,12 @@
-"""The frame table of any file libav can demux: a walk over its packets, without decoding more than the first frame."""
+"""The frame table of any file libav can demux: a walk over its packets, decoding no more than the first frame.
 
+Where the time stamps cannot say in which order frames are shown (see `_why_count`), the film is decoded once and its frames are counted.
+"""
+
+import contextlib
+import errno
 import struct
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,89 +14,150 @@ import numpy as np
 
 from ivcore.errors import VideoError
 from ivcore.video import mp4
-from ivcore.video.table import UPRIGHT, FrameTable, doubt
+from ivcore.video.pictures import Pictures
+from ivcore.video.table import LARGEST_AREA, UPRIGHT, FrameTable, PacketTable, refuse_size
 
+# Containers of video. Others that libav knows are lists of files, streams from elsewhere, or raw data that it could only guess about.
+DEMUXERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,flv,asf,ogg,nut,gif,apng,rm,ivf,h264,hevc,vvc,obu,av1,"
+    "mjpeg,vc1,mxf,dv,swf,dirac,yuv4mpegpipe,wtv,ffm,roq,smk,nsv,gxf,film_cpk,flic,cavsvideo,h263"
+)
 QUARTER_TURNS = {
     0: UPRIGHT,
     90: (0, -1, 1, 0),
     180: (-1, 0, 0, -1),
     270: (0, 1, -1, 0),
 }  # anticlockwise degrees
+# Codecs measured to give one frame for each packet, in the order of the time stamps; the frames of others are counted.
+ONE_EACH = (
+    "h264 hevc av1 vp9 vp8 mpeg4 mpeg1video mpeg2video mjpeg prores theora flv1 wmv1 wmv2 msmpeg4v2 msmpeg4v3 "
+    "h263 huffyuv ffv1 utvideo rawvideo gif png qtrle cinepak dvvideo svq1 asv1 msvideo1"
+)
+NO_STAMP = -(1 << 63)
+# what libav and PyAV raise on damaged data; IndexError where a stream appears on the way
+DEMUX_ERRORS = (ValueError, OSError, IndexError, RuntimeError, MemoryError)
 
 
-def open_stream(path):
+def open_stream(path, strict: bool = False):
     """-> (container, its video stream), decoding on one thread and marking damaged frames. The caller closes the container."""
     import av
 
     try:
-        container = av.open(str(path), metadata_errors="ignore")
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise VideoError(path, f"not a video ({cause(error)})") from None
+        container = av.open(str(path), metadata_errors="ignore", options={"format_whitelist": DEMUXERS})
+    except (av.FFmpegError, *DEMUX_ERRORS) as error:
+        foreign = (
+            getattr(error, "errno", None) == errno.EINVAL
+        )  # what it says of a container outside of DEMUXERS
+        why = "a playlist, a picture or another format that is not read as video" if foreign else cause(error)
+        raise VideoError(path, f"not a video ({why})") from None
     stream = container.streams.best("video")
     if stream is None or stream.codec_context is None:
         container.close()
         raise VideoError(path, "no video stream" if stream is None else "no decoder for its video")
     stream.thread_type = "NONE"
     stream.codec_context.thread_count = 1
-    stream.codec_context.options = {"err_detect": "bitstream+buffer"}
+    stream.codec_context.options = {
+        "err_detect": "bitstream+buffer+explode" if strict else "bitstream+buffer",
+        "max_pixels": str(LARGEST_AREA),
+    }
     return container, stream
 
 
 def cause(error) -> str:
     """libav's words for an error, without the path that PyAV appends."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    words = getattr(error, "strerror", None) or (str(error) if isinstance(error, ValueError) else "")
+    return words or f"{type(error).__name__}: {error}"
+
+
+@contextlib.contextmanager
+def named(path):
+    """Whatever goes wrong inside is a VideoError that names the file."""
+    import av
+
+    try:
+        yield
+    except (av.FFmpegError, struct.error, *DEMUX_ERRORS) as error:
+        raise VideoError(path, cause(error)) from None
 
 
 def read_table(path) -> FrameTable:
     """Raises VideoError for a file that is no video, has no frames or lost its end."""
-    import av
-
-    _check_end(path)
-    container, stream = open_stream(path)
-    with container:
-        try:
+    with named(path):
+        _check_end(path)
+        container, stream = open_stream(path)
+        with container:
             return _walk(path, container, stream)
-        except (av.FFmpegError, ValueError, OSError) as error:
-            raise VideoError(path, cause(error)) from None
+
+
+def count_frames(path, table: FrameTable, why: str) -> FrameTable:
+    """The table of the same file by decoding it once: its frames are those that come out, in that order. Raises VideoError.
+
+    Times are the sorted time stamps where there is one for each frame; else frames are as far apart as the container claims.
+    """
+    with named(path):
+        container, stream = open_stream(path)
+        with container:
+            count = sum(1 for _ in container.decode(stream))
+    if len(table.pts) == count:
+        return replace(table, packets=None, counted=why)
+    pts = np.arange(count, dtype=np.int64)
+    return replace(table, pts=pts, time_base=1 / table.rate, packets=None, counted=why)
 
 
 def _walk(path, container, stream) -> FrameTable:
-    packets, frame = [], None
+    context = stream.codec_context
+    codec = context.codec.canonical_name
+    rows, frame, pictures = [], None, Pictures(codec, context.extradata)
     for packet in container.demux(stream):
-        if packet.size and not packet.is_discard:
-            packets.append((packet.pts, packet.is_keyframe))
+        if packet.size:
+            stamp = NO_STAMP if packet.pts is None else packet.pts
+            rows.append((stamp, packet.pos or -1, packet.size, packet.is_keyframe, packet.is_discard))
+            pictures.see(bytes(packet))
         if frame is None:
+            refuse_size(path, context.height or 1, context.width or 1)
             frame = next(iter(packet.decode()), None)
     if frame is None:
-        raise VideoError(path, "no frame decodes" if packets else "no frames")
+        raise VideoError(path, "no frame decodes" if rows else "no frames")
+    refuse_size(path, frame.height, frame.width)
     matrix = mp4.display_matrix(path) if mp4.is_mp4(path) else QUARTER_TURNS.get(frame.rotation % 360)
     rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
-    about = (stream.codec_context.codec.canonical_name, frame.width, frame.height, rate, matrix or UPRIGHT)
-    pts = [p for p, _ in packets]
-    if None in pts or len(set(pts)) < len(pts):
-        return _count(path, about)
-    pts, key = np.array(pts, np.int64), np.array([k for _, k in packets])
+    stamp, place, size, key, hidden = (np.array(column) for column in zip(*rows))
     key[0] |= not key.any()
-    why = doubt(container.format.name, about[0], pts, key, about[-1])
-    return FrameTable(np.sort(pts), np.sort(pts[key]), stream.time_base, *about, doubt=why, walked=True)
+    pts = np.unique(stamp[~hidden])
+    packets = PacketTable(np.where(hidden, -1, np.searchsorted(pts, stamp)), place, size, stamp, key)
+    about = (codec, frame.width, frame.height, rate, matrix or UPRIGHT, f"{codec} in {container.format.name}")
+    table = FrameTable(pts, stream.time_base, *about, packets=packets)
+    if pictures.reordered is None:
+        pictures.reordered = context.has_b_frames
+    why = _why_count(table, pictures, container.format.name, hidden)
+    return count_frames(path, table, why) if why else table
 
 
-def _count(path, about) -> FrameTable:
-    """For streams without usable time stamps (raw ones, some .avi): decode once and count."""
-    container, stream = open_stream(path)
-    with container:
-        count = sum(1 for _ in container.decode(stream))
-    pts, rate = np.arange(count, dtype=np.int64), about[3]
-    return FrameTable(
-        pts, pts[:1], 1 / rate, *about, doubt="no usable time stamps", walked=True, counted=True
-    )
+def _why_count(table: FrameTable, pictures: Pictures, container: str, hidden) -> str:
+    """Why the time stamps do not tell which frame is shown when, or ""."""
+    stamp, key = table.packets.stamp, table.packets.key
+    if table.codec not in ONE_EACH.split():
+        return "packets of this codec may hold any number of frames"
+    if not pictures.plain:
+        return "packets that hold two pictures or none"
+    if (stamp == NO_STAMP).any() or len(table.pts) < np.count_nonzero(~hidden):
+        return "frames without a time stamp of their own"
+    if not key[0] or (stamp < stamp[0]).any():
+        return "frames before the first keyframe"
+    if pictures.reordered and (container == "avi" or (np.diff(stamp) > 0).all()):
+        return "time stamps in the order of decoding"
+    return ""
 
 
 def _check_end(path) -> None:
     """A container that says where it ends must reach that far; libav reads what is there and says nothing."""
     size = Path(path).stat().st_size
     with open(path, "rb") as file:
-        end = _declared_end(file.read(4096))
+        head = file.read(4096)
+    try:
+        end = _declared_end(head)
+    except (IndexError, struct.error):
+        raise VideoError(path, "cut short within its head") from None
     if end is not None and end > size:
         raise VideoError(path, f"cut short: it should have {end} bytes and has {size}")
 

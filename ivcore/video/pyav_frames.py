@@ -1,34 +1,68 @@
-"""Frames through PyAV: seek to the keyframe before, decode up to the time stamp asked for."""
+"""Frames through PyAV: seek to the keyframe before, decode up to the frame asked for.
+
+A frame is known by the packet that holds it, for each packet is decoded under the number of its frame. After a seek the first packet is found by
+its place in the file, so what time stamps a demuxer makes up on the way does not matter.
+"""
+
+import itertools
 
 import numpy as np
 
 from ivcore.errors import VideoError
-from ivcore.video.packets import cause, open_stream
+from ivcore.video.packets import named, open_stream
 from ivcore.video.resize import orient
 from ivcore.video.table import FrameTable
+
+SOUGHT = -2  # as the frame decoded last: none since a seek
+
+
+class Disordered(Exception):
+    """Frames come out in another order than the table says."""
 
 
 class PyAVFrames:
     """(height, width) is the upright size of what `get` returns; libav resizes where it differs from the stored size."""
 
-    def __init__(self, path, table: FrameTable, height: int, width: int):
+    def __init__(self, path, table: FrameTable, height: int, width: int, strict: bool = False):
         from av.video.reformatter import VideoReformatter
 
-        self.path, self.table = path, table
+        self.path, self.table, self.strict = path, table, strict
         self.height, self.width = (height, width) if table.matrix[0] else (width, height)
-        self.container, self.stream = open_stream(path)
         self.reformatter = (
             VideoReformatter()
         )  # keeps its scaling tables, which a frame's own method builds anew
-        self.frames, self.last = None, None  # the running decoder and the pts it gave last
-        self.whole_from = 0  # frames shown from this pts on have all their references
+        if table.packets is not None:
+            self._keys()
+        self.container = None
+        self._begin()
+
+    def _keys(self) -> None:
+        packets = self.table.packets
+        keys = np.flatnonzero(packets.key & (packets.frame >= 0))
+        self.keys = keys[
+            np.argsort(packets.frame[keys])
+        ]  # their packets, in the order in which they are shown
+        self.shown = packets.frame[self.keys]
+        places, counts = np.unique(packets.place, return_counts=True)
+        once = set(places[(counts == 1) & (places >= 0)].tolist())
+        self.packet_at = {place: n for n, place in enumerate(packets.place.tolist()) if place in once}
+
+    def _begin(self) -> None:
+        """From the first packet on."""
+        self.close()
+        self.container, self.stream = open_stream(self.path, self.strict)
+        counted = self.table.packets is None
+        self.frames = self._count() if counted else self._decode(self.container.demux(self.stream), 0)
+        self.last = -1  # the frame decoded last
+        self.whole_from = 0  # frames from this one on have all their references
 
     def close(self) -> None:
         self.frames = None
-        self.container.close()
+        if self.container is not None:
+            self.container.close()
 
     def get(self, indices: np.ndarray) -> np.ndarray:
-        """indices: (n,) rising, no repeats. -> uint8 (n, height, width, 3). Raises VideoError."""
+        """indices: (n,) rising, no repeats. -> uint8 (n, height, width, 3). Raises VideoError, and Disordered for a wrong table."""
         out = np.empty((len(indices), self.height, self.width, 3), np.uint8)
         for row, index in zip(out, indices):
             row[:] = self._pixels(self._frame(int(index)))
@@ -41,77 +75,84 @@ class PyAVFrames:
         return rgb.to_ndarray()
 
     def _frame(self, index: int):
-        import av
-
         try:
-            frame = self._counted(index) if self.table.counted else self._sought(int(self.table.pts[index]))
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise VideoError(self.path, f"frame {index} does not decode ({cause(error)})") from None
+            with named(self.path):
+                frame = self._counted(index) if self.table.packets is None else self._sought(index)
+        except VideoError as error:
+            raise VideoError(self.path, f"frame {index} does not decode ({error.cause})") from None
         if frame is None:
             raise VideoError(self.path, f"frame {index} of {len(self.table.pts)} is missing")
         return frame
 
     def _counted(self, index: int):
-        if self.frames is None or self.last >= index:
-            self.container.close()
-            self.container, self.stream = open_stream(self.path)
-            self.frames, self.last = self.container.decode(self.stream), -1
-        for frame in self.frames:
-            self._refuse_damage(frame)
-            self.last += 1
-            if self.last == index:
-                return frame
-        return None
+        if self.last >= index:
+            self._begin()
+        return self._advance(index)
 
-    def _sought(self, pts: int):
-        """The frame shown at pts, or None. A seek that lands too late is repeated from ever earlier keyframes."""
-        keys = self.table.keys
-        key = int(np.searchsorted(keys, pts, "right")) - 1
-        if self.last is not None and self.last < pts and (key < 0 or keys[key] <= self.last):
-            return self._advance(pts)
+    def _count(self):
+        yield from enumerate(self.container.decode(self.stream))
+
+    def _sought(self, index: int):
+        """The frame, or None. A seek that lands too late is repeated from ever earlier keyframes, in the end from the beginning."""
+        key = int(np.searchsorted(self.shown, index, "right")) - 1
+        if -1 <= self.last < index and (key < 0 or self.shown[key] <= max(self.last, 0)):
+            return self._advance(index)
         back = 0
-        while True:
-            self._seek(key - back)
-            frame = self._advance(pts)
-            if frame is not None or back > key:
+        while key - back > 0:
+            frame = self._advance(index) if self._seek(key - back) else None
+            if frame is not None:
                 return frame
             back = 2 * back + 1
+        self._begin()
+        return self._advance(index)
 
-    def _seek(self, key: int) -> None:
-        """To the keyframe of that number, or to the very beginning for one below 0."""
-        if key < 0:
-            self.container.seek(0)
-            self.whole_from = int(self.table.pts[0])
-        else:
-            self.whole_from = int(self.table.keys[key])
-            self.container.seek(self.whole_from, stream=self.stream, backward=True)
-        self.frames, self.last = self._decode(), None
+    def _seek(self, key: int) -> bool:
+        """To the keyframe of that number, or a packet before; False where that is not where the demuxer went."""
+        packets, wanted = self.table.packets, self.keys[key]
+        self.container.seek(int(packets.stamp[wanted]), stream=self.stream, backward=True)
+        demuxed = self.container.demux(self.stream)
+        first = next((packet for packet in demuxed if packet.size), None)
+        number = self.packet_at.get(first.pos) if first is not None else None
+        if number is None or number > wanted:
+            self.last, self.frames = SOUGHT, iter(())
+            return False
+        self.whole_from, self.last = int(self.shown[key]), SOUGHT
+        self.frames = self._decode(itertools.chain([first], demuxed), number)
+        return True
 
-    def _decode(self):
-        """Frames from here on. What belongs before the keyframe sought lacks its references and may fail."""
+    def _decode(self, demuxed, number: int):
+        """(number of the frame, frame) from the packet of that number on. What belongs before the keyframe sought may fail."""
         import av
 
-        for packet in self.container.demux(self.stream):
+        packets = self.table.packets
+        for packet in demuxed:
+            shown = len(self.table.pts)
+            if packet.size:
+                if number >= len(packets.size) or packet.size != packets.size[number]:
+                    raise Disordered
+                shown = packets.frame[number]
+                packet.pts, packet.dts = int(shown), None
+                number += 1
             try:
-                yield from packet.decode()
+                for frame in packet.decode():
+                    yield frame.pts, frame
             except av.FFmpegError:
-                if packet.pts is None or packet.pts >= self.whole_from:
+                if shown >= self.whole_from:
                     raise
 
-    def _advance(self, pts: int):
-        for frame in self.frames:
-            if frame.pts is None or (self.last is not None and frame.pts <= self.last):
+    def _advance(self, index: int):
+        """Decodes on to that frame; None where it does not come."""
+        for number, frame in self.frames:
+            if number is not None and number < self.whole_from:
                 continue
-            self.last = frame.pts
-            if self.last > pts:
-                return None
-            if self.last >= self.whole_from:
-                self._refuse_damage(frame)
-            if self.last == pts:
+            due = max(self.last + 1, self.whole_from)
+            if number != due:
+                if self.last == SOUGHT and number is not None:
+                    return None  # the keyframe sought is not one that decoding can start from
+                raise Disordered
+            if frame.is_corrupt:
+                raise ValueError("damaged data")
+            self.last = number
+            if number == index:
                 return frame
-        self.last = None
         return None
-
-    def _refuse_damage(self, frame) -> None:
-        if frame.is_corrupt:
-            raise ValueError("damaged data")

@@ -1,7 +1,7 @@
-"""The frame table of a video: when every frame is shown, where decoding can start, and whether decord gets this file right.
+"""The frame table of a video: when every frame is shown, and which packet holds it.
 
 Frames are numbered in display order everywhere in ivcore. The table comes from the file's own index (`mp4.py`) or from a walk over
-its packets (`packets.py`); neither decodes the film.
+its packets (`packets.py`); neither decodes the film, unless its time stamps do not say in which order it is shown.
 """
 
 from dataclasses import dataclass
@@ -9,20 +9,26 @@ from fractions import Fraction
 
 import numpy as np
 
-UPRIGHT = (1, 0, 0, 1)
+from ivcore.errors import VideoError
 
-# What decord 0.6 (libav 4.1) was measured to decode, seek and count exactly: container -> codecs. The rest goes to PyAV.
-DECORD_EXACT = {
-    "mp4": {"h264", "hevc", "mpeg4"},
-    "matroska,webm": {"h264", "vp9"},
-    "avi": {"mpeg4", "h264"},
-}
+UPRIGHT = (1, 0, 0, 1)
+LARGEST_SIDE, LARGEST_AREA, LONGEST_RATIO = 16384, 1 << 26, 64  # 8K is 7680 x 4320 = 2 ** 25 pixels
+
+
+@dataclass(frozen=True)
+class PacketTable:
+    """The packets of a stream in decoding order, as a demuxer gives them from the start. All (p,)."""
+
+    frame: np.ndarray  # int64: the number of the frame that a packet holds, -1 for none that is shown
+    place: np.ndarray  # int64: its byte in the file, -1 where the demuxer does not say
+    size: np.ndarray  # int64: bytes
+    stamp: np.ndarray  # int64: its time stamp, for seeking
+    key: np.ndarray  # bool
 
 
 @dataclass(frozen=True)
 class FrameTable:
     pts: np.ndarray  # (n,) int64 in display order, in units of time_base
-    keys: np.ndarray  # (k,) pts of the frames at which decoding can start
     time_base: Fraction
     codec: str
     width: int  # as stored, before the display matrix
@@ -30,8 +36,15 @@ class FrameTable:
     rate: Fraction  # frames a second as the container claims
     matrix: tuple = UPRIGHT  # (a, b, c, d) of -1, 0, 1: a stored point (x, y) is shown at (ax + cy, bx + dy)
     doubt: str = ""  # why decord must not read this file
-    walked: bool = False  # from the packets, in libav's own time stamps
-    counted: bool = False  # time stamps are unusable: frames are found by counting from the start
+    packets: PacketTable | None = (
+        None  # None: not walked over, or frames are found by counting from the start
+    )
+    counted: str = ""  # why they are
+
+    @property
+    def walked(self) -> bool:
+        """From the packets, as libav gives them."""
+        return bool(self.packets is not None or self.counted)
 
     @property
     def times(self) -> np.ndarray:
@@ -52,18 +65,12 @@ class FrameTable:
         return (self.height, self.width) if self.matrix[0] else (self.width, self.height)
 
 
-def doubt(container: str, codec: str, pts, key, matrix=UPRIGHT) -> str:
-    """Why decord would not be frame-accurate on this stream, or "". pts, key: (n,) in decoding order."""
-    a, b, c, d = matrix
-    if codec not in DECORD_EXACT.get(container, ()):
-        return f"{codec} in {container}"
-    if not key[0]:
-        return "does not start with a keyframe"
-    if len(np.unique(pts)) != len(pts):
-        return "two frames with the same time stamp"
-    if a * d - b * c != 1:
-        return "mirrored"
-    return "open groups of pictures" if has_open_gop(pts, key) else ""
+def refuse_size(path, height: int, width: int) -> None:
+    """Raises VideoError for a size that no picture has: resizing it would take all memory, and show nothing."""
+    short, long = sorted((height, width))
+    if short < 1 or long > LARGEST_SIDE or short * long > LARGEST_AREA or long > LONGEST_RATIO * short:
+        allowed = f"sides up to {LARGEST_SIDE}, {LARGEST_AREA} in all, and one side up to {LONGEST_RATIO} times the other"
+        raise VideoError(path, f"claims {width} x {height} pixels; read are {allowed}")
 
 
 def has_open_gop(pts, key) -> bool:

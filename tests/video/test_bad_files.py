@@ -27,6 +27,8 @@ def good(tmp_path_factory):
         ),
         "webm": zoo.write(folder / "vp9.webm", "libvpx-vp9"),
         "avi": zoo.write(folder / "m.avi", "mpeg4"),
+        "stream": zoo.write(folder / "h264.ts"),
+        "mkv": zoo.write(folder / "h264.mkv"),
         "av1": zoo.write(folder / "av1.mp4", "libsvtav1", size=(96, 128)),
         "audio": zoo.audio_only(folder / "audio.mp4"),
         "audio_webm": zoo.remux_audio(folder / "audio.mp4", folder / "audio.mkv"),
@@ -45,6 +47,10 @@ def _patched(source, path, box: bytes, offset: int, value: int):
 def _write(path, content: bytes):
     path.write_bytes(content)
     return path
+
+
+def _playlist(path) -> bytes:
+    return b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1.0,\n%s\n#EXT-X-ENDLIST\n" % bytes(path)
 
 
 BAD = {
@@ -68,6 +74,26 @@ BAD = {
     "truncated in the index": (lambda g, p: zoo.truncate(g["faststart"], p, 0.05), ""),
     "truncated webm": (lambda g, p: zoo.truncate(g["webm"], p.with_suffix(".webm"), 0.5), "cut short"),
     "truncated avi": (lambda g, p: zoo.truncate(g["avi"], p.with_suffix(".avi"), 0.5), "cut short"),
+    "matroska cut within its head": (
+        lambda g, p: _write(p, g["webm"].read_bytes()[:4]),
+        "cut short within its head",
+    ),
+    "no wider than a hair": (
+        lambda g, p: _patched(g["plain"], p, b"stsd", 40, 65535 << 16 | 1),
+        "claims 65535 x 1 pixels",
+    ),
+    "no picture is that large": (
+        lambda g, p: _patched(g["plain"], p, b"stsd", 40, 65535 << 16 | 65535),
+        "claims 65535 x 65535 pixels",
+    ),
+    "HLS playlist of a good file": (
+        lambda g, p: _write(p.with_suffix(".m3u8"), _playlist(g["stream"])),
+        "not a video",
+    ),
+    "ffconcat of a good file": (
+        lambda g, p: _write(p, b"ffconcat version 1.0\nfile '%s'\n" % bytes(g["plain"])),
+        "not a video",
+    ),
     "audio only": (lambda g, p: g["audio"], "no video stream"),
     "audio only, matroska": (lambda g, p: g["audio_webm"], "no video stream"),
     "more frames than bytes": (lambda g, p: _patched(g["plain"], p, b"stsz", 8, 2**31), "more than the file"),
@@ -169,6 +195,31 @@ print("alive")
         [sys.executable, "-c", code, *map(str, files)], capture_output=True, text=True, timeout=50
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "alive\n", "")
+
+
+LIES = {  # container: the bytes before a number in its head, how it is written, and what it claims
+    "avi": (b"strh", 4 + 32, "<I", 1 << 31),  # length in frames
+    "mkv": (b"\x44\x89\x88", 3, ">d", 1e15),  # duration
+    "webm": (b"\x44\x89\x88", 3, ">d", 1e15),
+}
+
+
+@pytest.mark.parametrize("kind", LIES)
+def test_a_claimed_length_is_not_believed(kind, good, tmp_path):
+    """decord reserves memory for as many frames as the head claims, and ends the process where there is not as much."""
+    code, offset, form, value = LIES[kind]
+    data = bytearray(good[kind].read_bytes())
+    struct.pack_into(form, data, data.index(code) + offset, value)
+    path = _write(tmp_path / f"lie.{kind}", bytes(data))
+    with VideoReader(path) as video:
+        assert len(video) == 30 and zoo.numbers(video.read([0, 17, 29])) == [0, 17, 29]
+
+
+def test_a_size_is_the_decoders(good, tmp_path):
+    """The sample description says half the width; the track header and the pictures do not."""
+    path = _patched(good["bframes"], tmp_path / "half.mp4", b"stsd", 40, 64 << 16 | 96)
+    with VideoReader(path) as video:
+        assert (video.height, video.width) == (96, 128) and zoo.numbers(video.read([3, 20])) == [3, 20]
 
 
 def test_errors_travel_between_processes(tmp_path):

@@ -1,0 +1,84 @@
+"""What a packet's own bytes say about its pictures, without decoding them: are any shown before what was decoded before them?
+
+A container may list frames in the order of decoding where it should list them in the order of showing: .avi has no other, and a stream
+copied from it takes that along into .mkv, .mp4 or .mov. Only streams with B pictures are shown in another order than they are decoded.
+"""
+
+NO_VOP = (
+    19  # bytes; a packet as small may be the placeholder that follows two pictures packed into one packet
+)
+
+
+class Pictures:
+    """Shown the packets of a stream one by one. `reordered`: None where this cannot tell. `plain`: one picture in each packet."""
+
+    def __init__(self, codec: str, extradata: bytes | None):
+        self.codec, self.plain = codec, True
+        self.reordered = False if codec in _LOOK else None
+        # mp4, Matroska and flv put a length of one to four bytes before each unit of H.264; the others put a start code
+        self.length = (extradata[4] & 3) + 1 if extradata and len(extradata) > 4 and extradata[0] == 1 else 0
+
+    def see(self, data: bytes) -> None:
+        if self.reordered is not None:
+            _LOOK[self.codec](self, data)
+
+    def _h264(self, data: bytes) -> None:
+        for unit in _by_length(data, self.length) if self.length else _after(data, b"\0\0\1"):
+            if unit and unit[0] & 31 in (1, 2, 5):
+                bits = Bits(unit[1:9])
+                bits.number()  # the place of the slice, then its type (ISO 14496-10, 7.3.3)
+                self.reordered |= bits.number() % 5 == 1
+
+    def _mpeg4(self, data: bytes) -> None:
+        pictures = [unit for unit in _after(data, b"\0\0\1\xb6", keep=1) if unit]
+        self.plain &= len(pictures) == 1 and len(data) > NO_VOP
+        self.reordered |= any(unit[0] >> 6 == 2 for unit in pictures)
+
+    def _mpeg2(self, data: bytes) -> None:
+        self.reordered |= any(
+            len(unit) > 1 and unit[1] >> 3 & 7 == 3 for unit in _after(data, b"\0\0\1\0", 2)
+        )
+
+    def _vp8(self, data: bytes) -> None:
+        self.plain &= bool(data[0] & 16)  # the alternate reference frame is never shown
+
+
+_LOOK = {
+    "h264": Pictures._h264,
+    "mpeg4": Pictures._mpeg4,
+    "mpeg1video": Pictures._mpeg2,
+    "mpeg2video": Pictures._mpeg2,
+    "vp8": Pictures._vp8,
+}
+
+
+def _after(data: bytes, code: bytes, keep: int = 9):
+    """The first `keep` bytes after every occurrence of a start code."""
+    at = data.find(code)
+    while at >= 0:
+        start = at + len(code)
+        yield data[start : start + keep]
+        at = data.find(code, start)
+
+
+def _by_length(data: bytes, width: int):
+    at = 0
+    while at + width < len(data):
+        length = int.from_bytes(data[at : at + width], "big")
+        yield data[at + width : at + width + min(length, 9)]
+        at += width + length
+
+
+class Bits:
+    """Reads bits and Exp-Golomb numbers (ISO 14496-10, 9.1) from the front; zeros past the end."""
+
+    def __init__(self, data: bytes):
+        self.bits = "".join(f"{byte:08b}" for byte in data)
+
+    def take(self, count: int) -> int:
+        taken, self.bits = self.bits[:count], self.bits[count:]
+        return int(taken or "0", 2)
+
+    def number(self) -> int:
+        zeros = len(self.bits) - len(self.bits.lstrip("0"))
+        return self.take(2 * zeros + 1) - 1
