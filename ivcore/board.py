@@ -6,6 +6,7 @@ Results on the generated shapes say so in a column of their own, so that none is
 import csv
 import json
 import statistics
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -226,5 +227,9 @@ def _flat(row: Row) -> dict:
 def show(reference=None) -> None:
     found = rows(reference)
     print(tables(reference, found=found))
-    text, sheet = write(found=None if reference else found)
-    print(f"\n{paths.short(text)}  {paths.short(sheet)}")
+    try:
+        text, sheet = write(found=None if reference else found)
+    except OSError as error:  # a read-only disk: the table has been shown
+        print(f"iv: not written: {error.filename or paths.outputs()}: {error.strerror}", file=sys.stderr)
+    else:
+        print(f"\n{paths.short(text)}  {paths.short(sheet)}")

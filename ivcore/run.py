@@ -28,16 +28,17 @@ _WORD = 5  # seconds for the rank that failed first to say so
 
 
 class RunFailed(Exception):
-    """A run that ended without metrics.json; `failure` says how, `folder` holds error.json. `culprit`: the rank that failed first."""
+    """A run that ended without metrics.json; `failure` says how, `folder` holds error.json. `culprit`: the rank that failed first,
+    and `said` what is known of that."""
 
-    def __init__(self, failure: Failure, folder: Path, culprit: int = 0):
+    def __init__(self, failure: Failure, folder: Path, culprit: int = 0, said: str = ""):
         super().__init__(failure.lines()[0])
-        self.failure, self.folder, self.culprit = failure, folder, culprit
+        self.failure, self.folder, self.culprit, self.said = failure, folder, culprit, said
 
     def lines(self) -> list[str]:
         """What the terminal shows; nothing from a rank that only follows another into failure."""
         if self.culprit != launch.rank():
-            return [] if launch.rank() else [f"iv: rank {self.culprit} failed, see {self._files()}"]
+            return [f"iv: rank {self.culprit}: {self.said}; see {self._files()}"] if self.said else []
         first, *others = self.failure.lines()
         told = [f"iv: rank {launch.rank()}: {first}" if launch.rank() else f"iv: {first}", *others]
         return told if self.failure.kind == "input" else [*told, f"see {self._files()}"]
@@ -211,7 +212,7 @@ def _fail(failure: Failure, folder: Path, seconds: float) -> None:
     cause = _cause(failure, folder) if launch.world() > 1 else {}
     with suppress(OSError):  # a full disk: the terminal has to do
         run_folder.write_json(folder / "error.json", cause or failure.as_json(seconds))
-    raise RunFailed(failure, folder, cause.get("rank", 0))
+    raise RunFailed(failure, folder, cause.get("rank", 0), _brief(cause))
 
 
 def _follows(failure: Failure) -> bool:
@@ -261,8 +262,12 @@ def _rank_lock(folder: Path, rank: int) -> Path:
     return folder / f".lock-rank{rank}"
 
 
+def _brief(cause: dict) -> str:
+    return ": ".join(cause[key].split("\n")[0] for key in ("kind", "exception", "message") if cause.get(key))
+
+
 def _dead_rank(rank: int) -> dict:
-    message = f"rank {rank} ended without a word"
+    message = f"rank {rank} is gone without a word"
     return Failure("dead rank", message=message).as_json(0) | {"rank": rank}
 
 
@@ -292,9 +297,11 @@ def _tell(failure: Failure, folder: Path, seconds: float) -> None:
     follows = _follows(failure) and (bool(failure.exception) or failure.kind not in STOPPED)
     content = failure.as_json(seconds) | {"rank": launch.rank(), "follows": follows}
     run_folder.write_json(folder / f"error{launch.suffix()}.json", content)
-    if _follows(failure) and not lock.is_held(folder) and not (folder / "error.json").exists():
+    dead = _follows(failure) and not lock.is_held(folder) and not (folder / "error.json").exists()
+    if dead:
         run_folder.write_json(folder / "error.json", _dead_rank(0))
-    raise RunFailed(failure, folder, 0 if _follows(failure) else launch.rank())
+    said = _brief(_dead_rank(0)) if dead else ""
+    raise RunFailed(failure, folder, 0 if _follows(failure) else launch.rank(), said)
 
 
 def _keep_earlier_notebook(folder: Path) -> None:

@@ -47,6 +47,22 @@ def test_a_mistake_in_the_commands_form(book, capsys):
     assert left.value.code == 2
 
 
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "soon", ""])
+def test_a_time_out_is_above_zero(book, capsys, seconds):
+    assert book.iv("run", "10", "--timeout", seconds) == 2
+    said = capsys.readouterr().err
+    assert said == f"iv: --timeout {seconds}: expected seconds above 0\n"
+    assert not book.folders("10_stage")
+
+
+def test_help_tells_the_exit_status(book, capsys):
+    with pytest.raises(SystemExit):
+        book.iv("run", "--help")
+    shown = " ".join(capsys.readouterr().out.split())
+    for status in ("0 done", "124 --timeout", "130 Ctrl-C", "143 SIGTERM", "137 the kernel was killed"):
+        assert status in shown
+
+
 def test_list_shows_claims_presets_and_states(book, capsys):
     job = run.jobs("10")[0]
     run_folder.write_params(job.folder, job.values)
@@ -92,7 +108,7 @@ def test_doctor_names_device_and_video(capsys):
     said = capsys.readouterr().out
     for word in ("python", "torch", "cores", "GPU", "video", "Slurm", "EGL", "disk"):
         assert word in said
-    assert "PyAV" in said
+    assert "PyAV" in said and "DeepSpeed" not in said  # which nothing here uses
 
 
 def test_python_m_runs_the_same_command(book):

@@ -145,6 +145,68 @@ def test_another_rank_skips_what_is_done(book, rank_1, capfd):
     assert [each.name for each in folder.iterdir()] == ["metrics.json"]
 
 
+# What rank 0 makes of a rank 1 that did not say why, or only that it was told to stop: {then} is what rank 1 left behind.
+INTERRUPTED = """\
+import json
+{then}
+raise KeyboardInterrupt("stopped by SIGINT at step 2")"""
+
+
+@pytest.mark.parametrize(
+    "then, kind, rank, says",
+    [
+        (
+            "(run.dir / 'error-rank1.json').write_text(json.dumps({'rank': 1, 'kind': 'terminated', 'message': '', 'follows': False}))",
+            "terminated",
+            1,
+            "iv: rank 1: {kind}",
+        ),
+        (
+            "(run.dir / '.lock-rank1').mkdir()\n(run.dir / '.lock-rank1/.lock').touch()",
+            "dead rank",
+            1,
+            "iv: rank 1: {kind}",
+        ),
+        (
+            "(run.dir / 'error-rank1.json').write_text(json.dumps({'rank': 1, 'kind': 'failed', 'message': 'x', 'follows': True}))",
+            "interrupted",
+            None,
+            "iv: interrupted in cell",
+        ),
+    ],
+    ids=["told to stop", "killed", "follows"],
+)
+def test_rank_0_names_the_rank_that_was_first(book, rank_1, monkeypatch, capfd, then, kind, rank, says):
+    monkeypatch.setenv("RANK", "0")
+    book.notebook("10_stage", INTERRUPTED.format(then=then))
+    assert book.iv("run", "10") == 130
+    error = read(book.folder("10_stage") / "error.json")
+    assert error["kind"] == kind and error.get("rank") == rank
+    assert says.format(kind=kind) in capfd.readouterr().err
+
+
+def test_rank_1_tells_of_a_rank_0_that_was_killed(book, rank_1, capfd):
+    """Rank 0 is a process of its own, which the notebook kills."""
+    holds = "import sys, time; from pathlib import Path; from ivcore import launch, lock\nfolder = Path(sys.argv[1])\n"
+    holds += "lock.acquire(folder); launch.announce(folder); print(1, flush=True); time.sleep(600)"
+    book.notebook(
+        "10_stage",
+        "import os, time\nos.kill(int(open('first.txt').read()), 9)\ntime.sleep(0.5)\nraise RuntimeError('gloo: Connection closed by peer')",
+    )
+    folder = run.jobs("10")[0].folder
+    folder.mkdir(parents=True)
+    environment = os.environ | {"RANK": "0"}
+    words = [sys.executable, "-c", holds, folder]
+    first = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
+    first.stdout.readline()
+    (book.root / "first.txt").write_text(str(first.pid))
+    assert book.iv("run", "10") == 1
+    first.communicate()
+    assert read(folder / "error.json")["message"] == "rank 0 is gone without a word"
+    assert read(folder / "error-rank1.json")["follows"] is True
+    assert capfd.readouterr().err.startswith("iv: rank 0: dead rank: rank 0 is gone without a word; see ")
+
+
 def test_what_another_launch_announced_means_nothing(tmp_path, rank_1, monkeypatch):
     monkeypatch.setattr(launch, "_PATIENCE", 0.3)
 
