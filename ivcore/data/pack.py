@@ -23,7 +23,7 @@ def write_shards(records, folder, per_shard: int = 1000) -> dict:
 
     if int(per_shard) != per_shard or per_shard < 1:
         raise ParameterError(f"per_shard={per_shard!r}: must be a whole number, at least 1")
-    folder, counts, skipped = Path(folder), Counter(), []
+    folder, counts, skipped = Path(folder).absolute(), Counter(), []  # a relative name may read as an address
     folder.mkdir(parents=True, exist_ok=True)
     samples = _samples(records, counts, skipped)
     first = next(samples, None)

@@ -8,12 +8,11 @@ import numpy as np
 
 from ivcore.data import texts
 from ivcore.data.framing import Framing
-from ivcore.data.tar_samples import Skipped
+from ivcore.data.tar_samples import VIDEOS, Skipped
 from ivcore.errors import VideoError
 from ivcore.video import images, in_memory
 from ivcore.video.reader import VideoReader
 
-VIDEOS = ("mp4", "webm", "mkv", "mov", "avi", "m4v")
 TEXTS = ("txt", "text", "caption")
 
 
@@ -21,7 +20,7 @@ TEXTS = ("txt", "text", "caption")
 class Decoder:
     """sample, generator -> dict(video uint8 (T, size, size, 3), ids int64 (L,), text, same int, path, cut, utf8), or `Skipped`.
 
-    The caption is the .txt, or "caption" or "captions" of the .json, one of several drawn at random. Several media: the first video.
+    The caption is the .txt, or "caption" or "captions" of the .json, one of several drawn at random. A picture beside a video is left out.
     """
 
     tokenizer: object

@@ -24,9 +24,11 @@ import numpy as np
 
 from ivcore.data.batches import Batches
 from ivcore.data.framing import WHOLE, Framing
+from ivcore.data.shard_buffer import shuffled
 from ivcore.data.shard_log import Known, ShardLog
+from ivcore.data.shard_names import expand
 from ivcore.data.shard_samples import Decoder
-from ivcore.data.tar_samples import Skipped, expand, read_shard
+from ivcore.data.tar_samples import HARMLESS, Skipped, read_shard
 from ivcore.errors import ParameterError, UserError
 
 _KNOWN = Skipped("", None, "known", "")  # a bad sample that is listed already
@@ -36,10 +38,10 @@ _SOON = 100  # samples after which the share of bad ones is judged before the en
 class Shards:
     """Batches dict(video uint8 (B, T, size, size, 3), ids int64 (B, L), text list, same int64 (B,), path list), with the interface of `Batches`.
 
-    urls: see `tar_samples.expand`. Members of a sample: a video or an image, and its caption in .txt or .json.
+    urls: see `shard_names.expand`. Members of a sample: a video or an image, and its caption in .txt or .json.
     epoch_samples: what is called an epoch, over all ranks; the shards are passed over without end.
     streams: by default one for each worker, else a multiple of num_workers; set it for a run that may go on with other workers.
-    shuffle_buffer: samples of a stream, kept undecoded; 0 keeps the order of the shards. Frames and scales: see `Framing`.
+    shuffle_buffer: samples of a stream, kept undecoded up to 1 GiB; 0 keeps the order of the shards. Frames and scales: see `Framing`.
     rank, world: for a loop of one's own, batch_size is then this rank's. `train` is given the joined batches and takes shares of them by
     itself, see `share`. max_bad: the largest share of samples that may be unusable.
     counts: read, cut and not_utf8 (captions), and samples left out by reason, see `Skipped`, in the batches given so far; those of
@@ -268,7 +270,7 @@ class Walk:
                 if good > skip:
                     yield item, at
                 continue
-            last, bad = item, bad + (item.reason != "duplicate")
+            last, bad = item, bad + (item.reason not in HARMLESS)
             self._judge(bad, good, last)
             if good >= skip:
                 yield item, at
@@ -277,14 +279,12 @@ class Walk:
 
     def _raw(self, stream: int, number: int) -> Iterator[dict | Skipped]:
         """Samples of a stream's pass, shuffled and not decoded."""
-        from webdataset import shuffle
-
         shards = self.split.shards(self.urls, self.seed, number, stream)
         samples = itertools.chain.from_iterable(map(read_shard, shards))
         if not self.buffer:
             return samples
         rng = random.Random(f"{self.seed} {number} {self.split.rank} {stream}")
-        return shuffle(self.buffer, initial=self.buffer, rng=rng)(samples)
+        return shuffled(samples, self.buffer, rng)
 
     def _decoded(self, raw: dict, stream: int, number: int, count: int) -> dict | Skipped:
         return self.decoder(raw, np.random.default_rng([self.seed, self.split.rank, stream, number, count]))
