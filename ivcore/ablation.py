@@ -60,9 +60,5 @@ def over_seeds(run: run_folder.Run, metrics: dict) -> dict[str, list]:
     """The metrics of this run beside those of finished runs that differ, with all that led to them, in nothing but seeds: name -> a value a run, this one's first."""
     alike = lineage.apart_from_seeds(run.params)
     others = [row.metrics for row in board.rows(run.notebook)
-              if lineage.apart_from_seeds(row.params) == alike and _asked(row.params) != _asked(run.params)]  # fmt: skip
+              if lineage.apart_from_seeds(row.params) == alike and params.of_result(row.params) != params.of_result(run.params)]  # fmt: skip
     return {name: [m[name] for m in (metrics, *others) if name in m] for name in metrics}
-
-
-def _asked(values: dict) -> dict:
-    return {name: value for name, value in values.items() if name not in params.OWNED_BY_RUNNER}

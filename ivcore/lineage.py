@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 from ivcore import inputs, params, paths, run_folder
+from ivcore.errors import UserError
 
 FILE = "upstream.json"
 
@@ -30,15 +31,17 @@ def apart_from_seeds(values: dict) -> dict:
 
     So two runs have the same of it where they, and all that led to them, differ in nothing but seeds.
     """
-    kept = {n: value for n, value in values.items() if n not in ("seed", *params.OWNED_BY_RUNNER)}
-    return {name: _origin(value) for name, value in kept.items()}
+    return {n: _origin(value) for n, value in params.of_result(values).items() if n != "seed"}
 
 
 def _origin(value):
     folder = paths.resolve(value) if isinstance(value, str) and "/" in value else None
     if folder is None or not run_folder.is_one(folder):
         return value
-    return {"notebook": folder.parent.name} | apart_from_seeds(run_folder.read_params(folder))
+    try:
+        return {"notebook": folder.parent.name} | apart_from_seeds(run_folder.read_params(folder))
+    except UserError:  # a damaged folder is told from others by its name
+        return value
 
 
 def record(folder: Path, reference, values: dict) -> None:
@@ -60,7 +63,7 @@ def _other_encoders(folder: Path) -> list[str]:
         encoders = {name: values[name] for name in before}
         now = results(encoders)
         changed = [encoders[name] for name, digest in before.items() if now.get(name, digest) != digest]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
         return []
     return [f"its encoder {run_folder.brief(value)} has been made anew" for value in changed]
 

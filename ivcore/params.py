@@ -20,6 +20,11 @@ from ivcore import constraints, contradictions, literals, notebook, paths
 from ivcore.errors import ParameterError, shown
 
 OWNED_BY_RUNNER = ("run_dir",)  # where a run lies is not part of what it is
+FREE = (
+    "num_workers",
+    "device",
+    "checkpoint_seconds",
+)  # nor is how it is computed: a run may go on with others
 SWEEP_KEYS = ("grid", "runs")
 MOST_RUNS = 10_000  # of a sweep: who asks for more has mistyped
 
@@ -275,11 +280,17 @@ def _is_encoder(parameter: Parameter | None) -> bool:
     return constraint is not None and constraint.kind == "encoder"
 
 
+def of_result(values: dict) -> dict:
+    """The parameters that a result depends on: neither where the run lies nor how it is computed."""
+    return {name: value for name, value in values.items() if name not in (*OWNED_BY_RUNNER, *FREE)}
+
+
 def digest(reference, values: dict, known: dict[str, Parameter] | None = None) -> str:
-    """Eight hex digits that name a run by its parameters: the same values, the same run folder."""
+    """Eight hex digits that name a run by its parameters: the same values, the same run folder. What is FREE counts as the cell has it."""
     from ivcore import upstream
 
     known = known or read(reference)
     kept = {name: value for name, value in values.items() if name not in OWNED_BY_RUNNER}
+    kept |= {name: known[name].default for name in FREE if name in known}
     kept = {n: upstream.identity(v) if _is_encoder(known.get(n)) else v for n, v in kept.items()}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]

@@ -76,11 +76,6 @@ def jobs(reference, preset: str = "tiny", overrides: dict | None = None) -> list
     """The runs that a preset with overrides stands for, in order: one, or those of a sweep. ParameterError."""
     path = notebook.find(reference)
     found = params.expand(path, preset, overrides)
-    for name in params.OWNED_BY_RUNNER:
-        if any(values.get(name) for values in found):
-            raise ParameterError(
-                f"{name}: for JupyterLab and papermill alone; `iv run` names its folders itself, below $IVCORE_OUTPUTS"
-            )
     as_preset = _digests(path, preset) if overrides else None
     return [Job(path, _label(path, preset, values, as_preset), values) for values in found]
 

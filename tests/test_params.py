@@ -239,6 +239,18 @@ def test_an_unknown_preset_names_the_nearest(book):
     assert "10_stage has no preset 'one_gpus'; did you mean one_gpu?" in error(book, "10", "one_gpus")
 
 
+def test_how_a_run_is_computed_is_no_part_of_its_name(book):
+    cell = 'lr: float = 0.1  # peak\nnum_workers: int = 0  # processes\ndevice: str = "auto"  # where\ncheckpoint_seconds: float = 600.0  # time'
+    book.notebook("30_task", parameters=cell)
+    names = {
+        params.digest("30", params.resolve("30", "tiny", changed))
+        for changed in ({}, {"num_workers": "4"}, {"device": "cpu"}, {"checkpoint_seconds": "60"})
+    }
+    assert len(names) == 1
+    assert params.digest("30", params.resolve("30", "tiny", {"lr": "0.2"})) not in names
+    assert list(params.of_result(params.resolve("30"))) == ["lr"]
+
+
 def test_the_hash_depends_on_values_alone(book):
     digest = params.digest("10", params.resolve("10"))
     assert len(digest) == 8
