@@ -1,23 +1,29 @@
 """The leaderboard: every finished run's metrics beside its parameters, mean ± std over seeds, and where its data came from.
 
-Results on the generated shapes say so in a column of their own, so that none is read as a result on Kinetics.
+Results on the generated shapes say so in a column of their own, so that none is read as a result on Kinetics. What a notebook is about
+(its headline, see Run.finish) comes first. A folder that does not read is passed over and listed with the unfinished.
 """
 
 import csv
+import io
 import json
+import shutil
 import statistics
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ivcore import lineage, notebook, params, paths, run_folder
-from ivcore.errors import ParameterError
+from ivcore import atomic, lineage, notebook, params, paths, run_folder
+from ivcore.errors import ParameterError, UserError
 
 SHAPES = "moving shapes (generated)"
-_WIDTH = 6  # metrics shown in a table; the .csv has all
 _NOT_METRICS = (*run_folder.RESERVED, "data")
+_NAMED = 4  # parameters in the name of a run
+_LATEST = 5  # runs without a result that are listed on a terminal
+_WIDEST = 44  # characters of a run's name before it is broken
 
 
 @dataclass(frozen=True)
@@ -49,15 +55,10 @@ def _preset(folder: Path) -> str:
     return run_folder.label_of(folder).rstrip("+")
 
 
-def _name(folder: Path, changed: dict) -> str:
-    return ", ".join([_preset(folder), *(f"{name}={_brief(value)}" for name, value in changed.items())])
-
-
-def _brief(value) -> str:
-    if isinstance(value, str) and "/" in value:
-        path = Path(value)
-        return f"{path.parent.name.split('_')[0]}/{run_folder.label_of(path)}"
-    return str(value)
+def _name(folder: Path, changed: dict, shown: Callable = run_folder.brief) -> str:
+    named = [f"{name}={shown(value)}" for name, value in changed.items()]
+    more = [f"and {len(named) - _NAMED} more"] if len(named) > _NAMED + 1 else []
+    return ", ".join([_preset(folder), *(named[:_NAMED] if more else named), *more])
 
 
 def folders(reference=None) -> list[Path]:
@@ -68,14 +69,23 @@ def folders(reference=None) -> list[Path]:
 
 def rows(reference=None) -> list[Row]:
     base, known = cache(_base), cache(_known)  # of a notebook and its presets, which many runs share
-    return [_row(folder, base, known) for folder in folders(reference) if run_folder.is_done(folder)]
+    found = [_row(folder, base, known) for folder in folders(reference) if run_folder.is_done(folder)]
+    return [row for row in found if row]
 
 
-def _row(folder: Path, base: Callable, known: Callable) -> Row:
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    values = run_folder.read_params(folder)
+def _row(folder: Path, base: Callable, known: Callable) -> Row | None:
+    if (values := _params(folder)) is None:
+        return None
+    metrics = run_folder.read_metrics(folder) or {}
     data = _data(values, metrics, known(folder.parent.name))
     return Row(folder, values, metrics, data, _changed(folder, values, base))
+
+
+def _params(folder: Path) -> dict | None:
+    try:
+        return run_folder.read_params(folder)
+    except UserError:
+        return None
 
 
 def _known(stem: str) -> dict[str, params.Parameter]:
@@ -100,35 +110,91 @@ def _data(values: dict, metrics: dict, known: dict) -> str:
 def _changed(folder: Path, values: dict, base: Callable) -> dict:
     """Parameters that differ from what `base`, see `_base`, has for the run's preset, seed apart."""
     preset = base(folder.parent.name, _preset(folder))
+    kept = params.of_result(values)
     return {
-        name: value for name, value in values.items() if name != "seed" and preset.get(name, value) != value
+        name: value for name, value in kept.items() if name != "seed" and preset.get(name, value) != value
     }
 
 
 def _base(stem: str, preset: str) -> dict:
-    """The values of a preset; of a sweep, those that all its runs share; {} when it is not known any more."""
+    """The values of a preset; of a sweep, those that all its runs share; of one that is not known (any more) the cell's.
+
+    {} where the notebook has gone.
+    """
     try:
-        loaded = {} if preset == "custom" else params.load(stem, preset)
-        shared = {name: value for name, value in loaded.items() if name not in params.SWEEP_KEYS}
         known = params.read(stem)
+        loaded = params.load(stem, preset) if preset in params.presets(stem) else {}
+        shared = {name: value for name, value in loaded.items() if name not in params.SWEEP_KEYS}
         return params.pin(stem, {name: shared.get(name, known[name].default) for name in known})
     except ParameterError:
         return {}
 
 
-def aggregate(found: Iterable[Row]) -> list[dict]:
-    """One line per group of runs: run, data, seeds, then each metric as a number, "mean ± std" over several seeds."""
+def grouped(found: Iterable[Row]) -> list[list[Row]]:
+    """Rows that differ in nothing but seeds, together."""
     groups: dict[str, list[Row]] = {}
     for row in found:
         groups.setdefault(row.group, []).append(row)
-    return [_line(group) for group in groups.values()]
+    return list(groups.values())
 
 
-def _line(group: list[Row]) -> dict:
-    shortest = min((row.name for row in group), key=len)  # "tiny" rather than the sweep that repeats it
-    line = {"run": shortest, "data": group[0].data, "seeds": len(group)}
-    for name in _metric_names(group):
-        line[name] = _summary([row.metrics[name] for row in group if name in row.metrics])
+def aggregate(found: Iterable[Row]) -> list[dict]:
+    """One line per group of runs: run, data, seeds, then each metric as a number, "mean ± std" over several seeds.
+
+    All lines have the same columns in the same order: the headline of their notebook first.
+    """
+    groups = grouped(found)
+    columns = metric_names(row for group in groups for row in group)
+    return [_line(group, name, columns) for group, name in zip(groups, _names(groups))]
+
+
+def _names(groups: list[list[Row]]) -> list[str]:
+    """What tells the groups apart: the parameters that are not the preset's; those in which the groups differ come first.
+
+    Where two would still be called the same, their values are spelled out, and all that differs is said.
+    """
+    shortest = [
+        min(group, key=lambda row: len(row.name)) for group in groups
+    ]  # "tiny", not the sweep that repeats it
+    differing = _differing(shortest)
+    named = [_name(row.folder, _first(row.changed, differing)) for row in shortest]
+    same = {name for name, count in Counter(named).items() if count > 1}
+    for name in same:
+        alike = [i for i, each in enumerate(named) if each == name]
+        apart = _differing([shortest[i] for i in alike])
+        for i in alike:
+            row = shortest[i]
+            named[i] = _name(row.folder, {n: row.params[n] for n in apart if n in row.params}, _in_full)
+    return named
+
+
+def _differing(found: list[Row]) -> list[str]:
+    """Parameters that have several values among the rows."""
+    every = dict.fromkeys(name for row in found for name in params.of_result(row.params) if name != "seed")
+    return [name for name in every if len({repr(row.params.get(name)) for row in found}) > 1]
+
+
+def _first(changed: dict, names: list[str]) -> dict:
+    return {n: changed[n] for n in sorted(changed, key=lambda n: n not in names)}
+
+
+def _in_full(value) -> str:
+    """A run by its folder's name, which no other has, a path from its beginning."""
+    brief, path = run_folder.brief(value), Path(str(value))
+    return (
+        brief
+        if brief == str(value)
+        else str(value)
+        if "." in path.name
+        else f"{path.parent.name.split('_')[0]}/{path.name}"
+    )
+
+
+def _line(group: list[Row], name: str, columns: list[str]) -> dict:
+    line = {"run": name, "data": group[0].data, "seeds": len(group)}
+    for column in columns:
+        if values := [row.metrics[column] for row in group if column in row.metrics]:
+            line[column] = _summary(values)
     seconds = [row.metrics.get("wall_seconds", 0) for row in group]
     return line | {"time": _time(statistics.mean(seconds))}
 
@@ -140,8 +206,17 @@ def _time(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _metric_names(found: Iterable[Row]) -> list[str]:
-    return list(dict.fromkeys(n for row in found for n in row.metrics if n not in _NOT_METRICS))
+def metric_names(found: Iterable[Row]) -> list[str]:
+    """Of the metrics that the rows have, those of a headline first."""
+    found = list(found)
+    every = dict.fromkeys(n for row in found for n in row.metrics if n not in _NOT_METRICS)
+    return list(dict.fromkeys([*headline(found), *every]))
+
+
+def headline(found: Iterable[Row]) -> list[str]:
+    """The metrics that the rows' notebooks are about, as they say; [] where none does."""
+    given = [row.metrics.get("headline") for row in found]
+    return list(dict.fromkeys(str(name) for names in given if isinstance(names, list) for name in names))
 
 
 def _summary(values: list) -> str:
@@ -152,50 +227,75 @@ def _summary(values: list) -> str:
 
 
 def unfinished(reference=None) -> list[dict]:
-    """Runs without a result, and why."""
-    found = [folder for folder in folders(reference) if not run_folder.is_done(folder)]
-    return [_unfinished(folder) for folder in found]
+    """Runs without a result, and why: those whose files do not read, then the latest first."""
+    read = [(folder, _params(folder)) for folder in folders(reference)]
+    found = [(folder, values) for folder, values in read if values is None or not run_folder.is_done(folder)]
+    found.sort(key=lambda each: (each[1] is not None, -each[0].stat().st_mtime))
+    return [_unfinished(folder, values) for folder, values in found]
 
 
-def _unfinished(folder: Path) -> dict:
-    changed = _changed(folder, run_folder.read_params(folder), _base)
-    head = {"notebook": folder.parent.name, "run": _name(folder, changed)}
-    return head | {"state": run_folder.state(folder), "why": _why(folder)}
+def _unfinished(folder: Path, values: dict | None) -> dict:
+    name = folder.name if values is None else _name(folder, _changed(folder, values, _base))
+    state = "damaged" if values is None else run_folder.state(folder)
+    return {"notebook": folder.parent.name, "run": name, "state": state, "why": _why(folder, values)}
 
 
-def _why(folder: Path) -> str:
-    try:
-        error = json.loads((folder / "error.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ""
-    parts = [error["kind"], error["exception"], error["message"].split("\n")[0]]
-    why = ": ".join(part for part in parts if part)
+def _why(folder: Path, values: dict | None) -> str:
+    file = "params.yaml" if values is None else "metrics.json"
+    if (folder / file).exists():
+        return f"{paths.short(folder / file)} does not read"
+    why = run_folder.why(folder)
     return why if len(why) < 70 else why[:69] + "…"
 
 
 def tables(
-    reference=None, style: str = "simple", metrics: int | None = _WIDTH, found: list[Row] | None = None
+    reference=None, style: str = "simple", width: int | None = None, found: list[Row] | None = None
 ) -> str:
-    """The leaderboard as text, one table a notebook; style is tabulate's ("simple", "github"). found: the rows, where they have been read."""
+    """The leaderboard as text, one table a notebook; style is tabulate's ("simple", "github"). found: the rows, where they have been read.
+
+    width: characters of a line, into which as many metrics are put as go there, the headline first; None puts all.
+    """
     from tabulate import tabulate
 
     found = rows(reference) if found is None else found
     parts = []
     for stem in dict.fromkeys(row.notebook for row in found):
-        lines = aggregate(row for row in found if row.notebook == stem)
-        shown = [_narrow(line, metrics) for line in lines]
-        parts.append(
-            _heading(stem, style) + tabulate(shown, headers="keys", tablefmt=style, disable_numparse=True)
-        )
+        mine = [row for row in found if row.notebook == stem]
+        parts.append(_heading(stem, style) + _table(mine, style, width))
     waiting = unfinished(reference)
     if waiting:
-        parts.append(_heading("without a result", style) + tabulate(waiting, headers="keys", tablefmt=style))
+        listed = waiting[:_LATEST] if width else waiting
+        more = (
+            f"\n… and {len(waiting) - len(listed)} older: iv board --all"
+            if len(listed) < len(waiting)
+            else ""
+        )
+        rest = tabulate(listed, headers="keys", tablefmt=style)
+        parts.append(_heading("without a result", style) + rest + more)
     return "\n\n".join(parts) or "no runs yet: iv run 10 tiny"
 
 
-def _narrow(line: dict, metrics: int | None) -> dict:
-    names = [name for name in line if name not in ("run", "data", "seeds", "time")][:metrics]
-    return {name: line[name] for name in ("run", "data", "seeds", *names, "time")}
+def _table(found: list[Row], style: str, width: int | None) -> str:
+    """With a width as many metrics as have room, at least one; the rest is told of."""
+    lines, names = aggregate(found), metric_names(found)
+    if width is None:
+        return _printed(lines, names, style)
+    count = len(headline(found)) or len(names)
+    text = _printed(lines, names[:count], style, _WIDEST)
+    while count > 1 and max(map(len, text.splitlines())) > width:
+        count -= 1
+        text = _printed(lines, names[:count], style, _WIDEST)
+    left = len(names) - count
+    number = found[0].notebook.split("_")[0]
+    return text + (f"\n… and {left} more metrics: iv board {number} --all" if left else "")
+
+
+def _printed(lines: list[dict], names: list[str], style: str, widest: int | None = None) -> str:
+    from tabulate import tabulate
+
+    shown = [{n: line.get(n, "") for n in ("run", *names, "data", "seeds", "time")} for line in lines]
+    widths = {"maxcolwidths": [widest]} if widest else {}
+    return tabulate(shown, headers="keys", tablefmt=style, disable_numparse=True, **widths)
 
 
 def _heading(text: str, style: str) -> str:
@@ -208,25 +308,35 @@ def write(reference=None, found: list[Row] | None = None) -> tuple[Path, Path]:
     folder = paths.outputs()
     folder.mkdir(parents=True, exist_ok=True)
     text, sheet = folder / "leaderboard.md", folder / "leaderboard.csv"
-    text.write_text(f"# Leaderboard\n\n{tables(reference, 'github', None, found)}\n", encoding="utf-8")
-    lines = [_flat(row) for row in found]
-    columns = list(dict.fromkeys(name for line in lines for name in line))
-    with open(sheet, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns or ["notebook"])
-        writer.writeheader()
-        writer.writerows(lines)
+    atomic.write_text(text, f"# Leaderboard\n\n{tables(reference, 'github', None, found)}\n")
+    atomic.write_text(sheet, _sheet(found))
     return text, sheet
+
+
+def _sheet(found: list[Row]) -> str:
+    """As CSV: what a run is, its metrics, headlines first, and its parameters."""
+    lines = [_flat(row) for row in found]
+    head = ["notebook", "run", "data", *metric_names(found)]
+    columns = list(dict.fromkeys([*head, *(name for line in lines for name in line)]))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
 
 
 def _flat(row: Row) -> dict:
     head = {"notebook": row.notebook, "run": row.folder.name, "data": row.data}
-    metrics = {name: value for name, value in row.metrics.items() if name not in ("notebook", "data")}
+    left_out = ("notebook", "data", "headline")
+    metrics = {name: value for name, value in row.metrics.items() if name not in left_out}
     return head | metrics | {f"param.{name}": value for name, value in row.params.items()}
 
 
-def show(reference=None) -> None:
+def show(reference=None, every: bool = False) -> None:
+    """Prints the leaderboard, with `every` all metrics however wide, and writes both files."""
     found = rows(reference)
-    print(tables(reference, found=found))
+    width = None if every else shutil.get_terminal_size((120, 50)).columns
+    print(tables(reference, width=width, found=found))
     try:
         text, sheet = write(found=None if reference else found)
     except OSError as error:  # a read-only disk: the table has been shown

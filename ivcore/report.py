@@ -12,11 +12,12 @@ import io
 import json
 import os
 import re
+import sys
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ivcore import board, notebook, params, paths
+from ivcore import atomic, board, notebook, params, paths, run_folder
 from ivcore.board import Row
 from ivcore.errors import ParameterError
 
@@ -29,10 +30,7 @@ def write(output: str | Path | None = None) -> Path:
     """Writes the report of everything below outputs/ to `output` (outputs/report/index.html), atomically."""
     output = paths.resolve(output) if output else paths.outputs() / "report" / "index.html"
     text = page(output.parent)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f"{output.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, output)
+    atomic.write_text(output, text)
     return output
 
 
@@ -106,20 +104,15 @@ class Figure:
 
 
 def _section(stem: str, found: list[Row], folder: Path) -> Section:
-    groups: dict[str, list[Row]] = {}
-    for row in found:
-        if row.notebook == stem:
-            groups.setdefault(row.group, []).append(row)
-    lines = board.aggregate(row for group in groups.values() for row in group)
-    made = [_group(group, line, folder) for group, line in zip(groups.values(), lines)]
+    mine = [row for row in found if row.notebook == stem]
+    groups, lines = board.grouped(mine), board.aggregate(mine)
+    made = [_group(group, line, folder) for group, line in zip(groups, lines)]
     table = [line | {"id": group.id} for line, group in zip(lines, made)]
-    columns = dict.fromkeys(
-        name for line in lines for name in line if name not in ("run", "data", "seeds", "time")
-    )
-    path = _executed(next(iter(groups.values()))[0])
+    columns = board.headline(mine) or board.metric_names(mine)
+    path = _executed(groups[0][0])
     title, claim = (notebook.title(path), plain(notebook.claim(path))) if path else (stem, "")
     link = _link(paths.notebooks() / f"{stem}.ipynb", folder)
-    return Section(stem, stem.split("_")[0], title, claim, link, table, list(columns), made)
+    return Section(stem, stem.split("_")[0], title, claim, link, table, columns, made)
 
 
 def _group(rows: list[Row], line: dict, folder: Path) -> Group:
@@ -133,12 +126,21 @@ def _group(rows: list[Row], line: dict, folder: Path) -> Group:
         metrics={name: value for name, value in line.items() if name not in ("run", "data", "seeds", "time")},
         time=line["time"],
         changed=_changed(first),
-        figures=[
-            _figure(file, path, f"{first.notebook[:2]} {line['run']}") for file in _pictures(first.folder)
-        ],
+        figures=_figures(first.folder, path, f"{first.notebook[:2]} {line['run']}"),
         notebook=_link(first.folder / "notebook.ipynb", folder),
         folder=_link(first.folder, folder),
     )
+
+
+def _figures(folder: Path, executed: Path | None, run: str) -> list[Figure]:
+    """Those that read: a picture may have been cut short."""
+    found = []
+    for file in _pictures(folder):
+        try:
+            found.append(_figure(file, executed, run))
+        except (OSError, ValueError, SyntaxError):  # what Pillow raises for a damaged PNG
+            print(f"iv: {paths.short(file)} does not read and is left out", file=sys.stderr)
+    return found
 
 
 def _pictures(folder: Path) -> list[Path]:
@@ -147,10 +149,13 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def _executed(row: Row) -> Path | None:
-    """The notebook as it was run; a run from JupyterLab has no copy, then as it stands now."""
+    """The notebook as it was run; a run from JupyterLab has no copy, or one does not read, then as it stands now."""
     for path in (row.folder / "notebook.ipynb", paths.notebooks() / f"{row.notebook}.ipynb"):
-        if path.is_file():
-            return path
+        try:
+            notebook.cells(path)
+        except (OSError, ParameterError):
+            continue
+        return path
     return None
 
 
@@ -174,17 +179,15 @@ def _changed(row: Row) -> list[tuple[str, str, str, str]]:
     for name, value in row.params.items():
         if name not in defaults or defaults[name] != value:
             run = paths.resolve(value) if isinstance(value, str) and "/" in value else None
-            target = _id(run) if run and (run / "metrics.json").is_file() else ""
+            target = _id(run) if run and run_folder.is_done(run) else ""
             rows.append((name, _shown(value), _shown(defaults[name]) if name in defaults else "", target))
     return rows
 
 
 def _shown(value) -> str:
     """A parameter as people write it, a run folder as "10/tiny"."""
-    if isinstance(value, str) and re.search(r"/[^/]+-[0-9a-f]{8}$", value):
-        path = Path(value)
-        return f"{path.parent.name.split('_')[0]}/{path.name[:-9]}"
-    return '""' if value == "" else str(value)
+    named = isinstance(value, str) and re.search(r"-[0-9a-f]{8}$", value)
+    return '""' if value == "" else run_folder.brief(value) if named else str(value)
 
 
 def _figure(file: Path, executed: Path | None, run: str) -> Figure:
@@ -253,9 +256,9 @@ def _stand(folder: Path) -> str:
     """Where and on what a run was made: commit and device."""
     try:
         facts = json.loads((folder / "env.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return f"{facts['device']}, commit {facts['commit'] or 'unknown'}"
+    except (OSError, ValueError, KeyError, TypeError):
         return ""
-    return f"{facts['device']}, commit {facts['commit'] or 'unknown'}"
 
 
 def duration(seconds: float) -> str:

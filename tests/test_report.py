@@ -163,6 +163,25 @@ def test_the_words_before_a_figure_become_its_caption(book):
     assert report.described(path, "loss") == ("", "")
 
 
+def test_the_board_has_the_headline_and_a_run_all_metrics(book):
+    finished("30", {"other": 0.25, "top1": 0.5, "headline": ["top1"]})
+    text = page(book).text
+    board, run_ = text.split("Leaderboard</h2>")[1].split("<blockquote>")
+    assert '<th scope="col">top1</th>' in board and "other" not in board and "headline" not in text
+    assert run_.index('<th scope="row">top1</th>') < run_.index('<th scope="row">other</th>')
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\x89PNG\r\n"])
+@pytest.mark.parametrize("file", ["env.json", "notebook.ipynb", "figures/curve.png"])
+def test_what_does_not_read_is_left_out(book, capsys, file, text):
+    damaged = finished("10", {"loss": 1.0}, ("curve", "red"))
+    finished("30", {"top1": 0.5}, ("the_loss", "blue"))
+    (damaged / file).write_text(text)
+    found = page(book)
+    assert len(found.all("article")) == 2 and len(found.all("img")) == (1 if "png" in file else 2)
+    assert ("curve.png does not read" in capsys.readouterr().err) == ("png" in file)
+
+
 @pytest.mark.parametrize(
     "seconds, says", [(0.4, "0 s"), (59, "59 s"), (466, "7 min 46 s"), (7300, "2 h 1 min")]
 )
