@@ -5,7 +5,7 @@ import csv
 import pytest
 from workbook import Workbook
 
-from ivcore import board, run, run_folder
+from ivcore import board, notebook, run, run_folder
 
 TASK = """\
 seed: int = 0  # of every generator
@@ -231,3 +231,9 @@ def test_results_of_a_notebook_that_has_gone_stay(book):
     (book.root / "notebooks/30_task.ipynb").unlink()
     (line,) = board.aggregate(board.rows())
     assert line["top1"] == "0.5"
+
+
+def test_every_notebook_that_measures_says_what_it_is_about():
+    measuring = [path for path in notebook.every() if path.stem[0] in "123"]
+    finishing = ["".join(notebook.source(cell) for cell in notebook.cells(path)) for path in measuring]
+    assert measuring and all("headline=" in text.split("run.finish(")[1] for text in finishing)
