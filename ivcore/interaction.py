@@ -15,6 +15,7 @@ from torch import Tensor
 from ivcore.cma import Coordinated, CrossModelAttention, Scores
 from ivcore.data.batches import Batches, InMemory
 from ivcore.data.strangers import OTHER
+from ivcore.data.views import Views, over_views
 from ivcore.losses.coordination import coordination
 
 AT_ONCE = 128  # clips
@@ -76,7 +77,14 @@ def interaction_loss(model: Coordinated, batch: dict, generator=None, *, branche
 def predictions(
     model: Coordinated, source, scores: Callable = interacted, num_workers: int = 0
 ) -> list[Tensor]:
-    """Probabilities (N, K) of the masked branch, the multimodal one and their fusion, and the labels (N,), of a whole set."""
+    """Probabilities (N, K) of the masked branch, the multimodal one and their fusion, and the labels (N,), of a whole set.
+
+    source: clips, one of each video, or `Views` with `num_sparse` frames, over whose views probabilities are averaged.
+    """
+    if isinstance(source, Views):
+        of_each = lambda video: torch.stack([s.softmax(-1) for s in scores(model, {"video": video})], 1)  # noqa: E731
+        found, labels = over_views(of_each, model, source, AT_ONCE, num_workers, prepare=lambda clips: clips)
+        return [*found.mean(1).unbind(1), labels]
     found = []
     for batch in _in_order(source, num_workers):
         found.append((*(each.softmax(-1).cpu() for each in scores(model, batch)), batch["label"]))

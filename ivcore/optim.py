@@ -10,14 +10,16 @@ from ivcore.errors import ParameterError
 from ivcore.recipe import Recipe
 
 
-def lr_at(step: int, total: int, peak: float, floor: float = 0.0, warmup: int = 0) -> float:
-    """Learning rate of optimiser step `step` (from 0): linear from 0 to `peak` over `warmup` steps, then a cosine towards `floor`.
+def lr_at(
+    step: int, total: int, peak: float, floor: float = 0.0, warmup: int = 0, start: float = 0.0
+) -> float:
+    """Learning rate of optimiser step `step` (from 0): linear from `start` to `peak` over `warmup` steps, then a cosine towards `floor`.
 
     As published, the last warm-up step and the first cosine step both sit at the peak, and the cosine would reach `floor`
     one step after the end.
     """
     if step < warmup:
-        return peak * step / max(1, warmup - 1)
+        return start + (peak - start) * step / max(1, warmup - 1)
     return floor + 0.5 * (peak - floor) * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
 
 

@@ -24,6 +24,7 @@ class Recipe:
     steps: int | None = None
     epochs: float | None = None
     min_lr: float = 0.0  # where the cosine ends
+    warmup_lr: float = 0.0  # where warm-up starts
     warmup_steps: int = 0
     warmup_epochs: float = 0.0  # the same in epochs
     weight_decay: float = 0.05
@@ -64,6 +65,7 @@ class Recipe:
         yield self.repeats >= 1, "repeats", "1 or more"
         yield self.lr > 0, "lr", "above 0"
         yield 0 <= self.min_lr <= self.lr, "min_lr", f"in [0, lr={self.lr}]"
+        yield 0 <= self.warmup_lr <= self.lr, "warmup_lr", f"in [0, lr={self.lr}]"
         yield self.warmup_steps >= 0, "warmup_steps", "0 or more"
         yield self.warmup_epochs >= 0, "warmup_epochs", "0 or more"
         yield self.weight_decay >= 0, "weight_decay", "0 or more"

@@ -232,7 +232,8 @@ class _Loop:
         return row
 
     def lr(self, step: int) -> float:
-        return lr_at(step, self.total, self.recipe.lr, self.recipe.min_lr, self.warmup)
+        recipe = self.recipe
+        return lr_at(step, self.total, recipe.lr, recipe.min_lr, self.warmup, recipe.warmup_lr)
 
     def after(self, bar: Progress, signalled: int) -> int:
         """What is due after a step: a line, the end of an epoch, a checkpoint. Returns the signal to stop for, 0 for none.

@@ -10,6 +10,7 @@ from test_cma import coordinated
 from ivcore import interaction
 from ivcore.data.strangers import WithStrangers, strangers
 from ivcore.data.takes import Takes
+from ivcore.data.views import Views
 from ivcore.interaction import interacted, interacted_with_another
 from ivcore.losses.coordination import coordination
 from ivcore.train import Batches, Recipe, train
@@ -58,6 +59,23 @@ def test_predictions_are_those_of_the_whole_set_in_order(source, monkeypatch):
     assert labels.tolist() == [0, 1, 2, 3, 4, 0]
     for probabilities, logits in zip(found, expected, strict=True):
         torch.testing.assert_close(probabilities, logits.softmax(-1))
+
+
+@pytest.mark.parametrize("clips, crops", [(1, 1), (3, 2)])
+def test_probabilities_are_averaged_over_views_of_both_branches_frames(clips, crops, monkeypatch):
+    monkeypatch.setattr(interaction, "AT_ONCE", 5)
+    video = np.random.default_rng(0).integers(0, 256, (3, 20, 24, 24, 3), dtype=np.uint8)
+    columns = {"video": video, "label": np.array([2, 0, 1]), "path": ["a", "b", "c"]}
+    counts = {"num_clips": clips, "num_crops": crops}
+    views = Views(columns, num_frames=8, stride=2, num_sparse=4, size=24, **counts)
+    model = coordinated(0.5).eval()
+    *found, labels = interaction.predictions(model, views)
+    assert labels.tolist() == [2, 0, 1] and views[0]["views"].shape[:2] == (clips * crops, 12)
+    for i in range(3):
+        with torch.no_grad():
+            expected = interacted(model, {"video": torch.from_numpy(views[i]["views"])})
+        for probabilities, logits in zip(found, expected, strict=True):
+            torch.testing.assert_close(probabilities[i], logits.softmax(-1).mean(0))
 
 
 def test_the_loss_is_the_coordination_loss_and_logs_every_gate(source):

@@ -111,6 +111,14 @@ def test_schedule_of_the_huge_pretraining():
     assert rates[5] == pytest.approx(7.5e-5, abs=1e-8)
 
 
+def test_schedule_of_the_published_uniformerv2():
+    """lr 1e-5, from 1e-6 and back to it, 40 epochs with 5 of warm-up (exp/k710/k710_l14_f8x224)."""
+    rates = [lr_at(s, 4000, 1e-5, 1e-6, 500, 1e-6) for s in range(4000)]
+    assert rates[0] == 1e-6 and rates[499] == rates[500] == pytest.approx(1e-5)
+    assert rates[250] == pytest.approx((1e-6 + 1e-5) / 2, rel=1e-2)
+    assert rates[-1] == pytest.approx(1e-6, rel=1e-5) and min(rates) == 1e-6
+
+
 @pytest.mark.parametrize("total, warmup", [(1, 0), (1, 1), (7, 0), (7, 7), (50, 10)])
 def test_schedule_stays_between_its_bounds(total, warmup):
     rates = [lr_at(s, total, 2.0, 0.5, warmup) for s in range(total)]
@@ -130,7 +138,7 @@ def test_recipe_counts_steps_and_effective_epochs():
 @pytest.mark.parametrize(
     "field, value",
     [("lr", 0.0), ("precision", "fp16"), ("ema_decay", 1.0), ("layer_decay", 0.0), ("accumulate", 9), ("betas", (0.9, 1.0)),
-     ("clip_grad", 0.0), ("min_lr", 2.0), ("steps", None), ("epochs", 2), ("keep_checkpoints", 0), ("warmup_steps", -1)],
+     ("clip_grad", 0.0), ("min_lr", 2.0), ("warmup_lr", 2.0), ("steps", None), ("epochs", 2), ("keep_checkpoints", 0), ("warmup_steps", -1)],
 )  # fmt: skip
 def test_recipe_names_the_field_it_refuses(field, value):
     named = "steps" if field == "epochs" else field

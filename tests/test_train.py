@@ -75,7 +75,9 @@ def crashing_at(step, loss=restless):
 @pytest.mark.parametrize("clip", [None, 0.05])
 def test_equal_to_the_loop_one_would_write_by_hand(tmp_path, clip):
     batches, ours, plain = data(), network(dropout=0.0), network(dropout=0.0)
-    history = train(ours, calm, batches, recipe(clip_grad=clip, min_lr=1e-3, weight_decay=0.1), tmp_path)
+    history = train(
+        ours, calm, batches, recipe(clip_grad=clip, min_lr=1e-3, warmup_lr=5e-4, weight_decay=0.1), tmp_path
+    )
 
     spared = [p for p in plain.parameters() if p.ndim == 1]
     decayed = [p for p in plain.parameters() if p.ndim > 1]
@@ -85,7 +87,7 @@ def test_equal_to_the_loop_one_would_write_by_hand(tmp_path, clip):
     losses, norms = [], []
     for step in range(23):
         for group in optimizer.param_groups:
-            group["lr"] = lr_at(step, 23, 1e-2, 1e-3, 4)
+            group["lr"] = lr_at(step, 23, 1e-2, 1e-3, 4, 5e-4)
         loss = (plain(batches.fetch(step)["x"]) - batches.fetch(step)["x"]).square().mean()
         optimizer.zero_grad()
         loss.backward()
@@ -99,7 +101,7 @@ def test_equal_to_the_loop_one_would_write_by_hand(tmp_path, clip):
     assert history.series("grad_norm")[1] == pytest.approx(norms, rel=1e-4)
     assert history.series("lr") == (
         list(range(1, 24)),
-        pytest.approx([lr_at(s, 23, 1e-2, 1e-3, 4) for s in range(23)]),
+        pytest.approx([lr_at(s, 23, 1e-2, 1e-3, 4, 5e-4) for s in range(23)]),
     )
     assert not ours.training
 

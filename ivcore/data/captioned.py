@@ -1,8 +1,8 @@
 """Captioned videos and images for video-language training: from memory for small sets, from files for large ones. Both feed `Batches`.
 
 What an item shows, and which of its captions is taken, is a pure function of (seed, epoch, index), so a resumed run sees what an
-uninterrupted one would. Frames are whole by default: a crop would cut off the very movement that a caption tells of. Images are clips of
-one frame; with num_frames=1 videos give images too, one random frame each.
+uninterrupted one would. Frames are whole by default: at the size of the moving shapes a crop would cut off the very movement that a caption
+tells of. Images are clips of one frame; with num_frames=1 videos give images too, one random frame each.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,6 @@ from ivcore.data.clips import Clips
 from ivcore.data.framing import WHOLE, Framing
 from ivcore.data.texts import Captions
 from ivcore.errors import ParameterError
-from ivcore.video import augment
 from ivcore.video.images import is_image, read_image
 
 
@@ -22,7 +21,7 @@ class FromMemory:
 
     columns: what `data.decoded.load` gives. captions: a tuple for each of their rows; rows without a caption are left out. `same` is
     equal where two samples have the same captions, which a contrastive loss must not push apart. `index` is the row.
-    random=False: the middle frames and the first caption. Frames and scales: see `Framing`. counts: see `texts.Captions`.
+    random=False: the middle frames and the first caption. Frames, scales and area: see `Framing`. counts: see `texts.Captions`.
     """
 
     def __init__(
@@ -36,13 +35,14 @@ class FromMemory:
         seed: int,
         frames: str = "sparse",
         scales: Sequence[float] = WHOLE,
+        area: float = 1.0,
         random: bool = True,
         run_dir=None,
     ):
         if len(captions) != len(columns["video"]):
             raise ParameterError(f"captions: {len(captions)} given for {len(columns['video'])} videos")
         self.columns, self.seed = columns, seed
-        self.framing = Framing(num_frames, size, frames, scales, random)
+        self.framing = Framing(num_frames, size, frames, scales, area, random)
         self.captions = Captions(captions, tokenizer, list(columns["path"]), run_dir)
         self.counts = self.captions.counts
         self._ids: dict = {}
@@ -68,12 +68,13 @@ class FromMemory:
         return self.captions.choose(index, *((self.seed, epoch, index) if self.framing.random else ()))
 
     def _video(self, rows: np.ndarray, indices: np.ndarray, epoch: int):
+        import torch
+
         length = self.columns["video"].shape[1]
         rngs = [np.random.default_rng((self.seed, epoch, index)) for index in indices.tolist()]
         frames = np.stack([self.framing.indices(length, rng) for rng in rngs])
-        video = self.columns["video"][rows[:, None], frames]
-        rng = np.random.default_rng([self.seed, epoch, *indices[:4].tolist()])
-        return augment.multi_scale_crop_batch(video, self.framing.size, rng, self.framing.scales)
+        clips = self.columns["video"][rows[:, None], frames]
+        return torch.from_numpy(np.stack([self.framing.crop(clip, rng) for clip, rng in zip(clips, rngs)]))
 
     def _tokens(self, text: str):
         if text not in self._ids:
@@ -86,7 +87,7 @@ class FromFiles:
 
     records have `.path`, of a video or an image, and `.captions`, and maybe `.start` and `.end` in seconds. Files that cannot be read
     are passed over as in `Clips`, whose max_bad and run_dir these are; the caption is always that of the record shown, `index`.
-    Frames and scales: see `Framing`. counts: see `texts.Captions`.
+    Frames, scales and area: see `Framing`. counts: see `texts.Captions`.
     """
 
     def __init__(
@@ -99,12 +100,13 @@ class FromFiles:
         seed: int,
         frames: str = "sparse",
         scales: Sequence[float] = WHOLE,
+        area: float = 1.0,
         random: bool = True,
         max_bad: int | None = None,
         run_dir=None,
     ):
         records = list(records)
-        framing = Framing(num_frames, size, frames, scales, random)
+        framing = Framing(num_frames, size, frames, scales, area, random)
         every = [record.captions for record in records]
         self.captions = Captions(every, tokenizer, [record.path for record in records], run_dir)
         self.counts = self.captions.counts

@@ -11,6 +11,7 @@ from ivcore.errors import ParameterError
 from ivcore.video import augment, sampling
 
 WHOLE = (1.0,)  # as `scales`: the middle square, nothing random
+_ASPECT = (3 / 4, 4 / 3)  # of RandomResizedCrop's boxes
 _FRAMES = {"sparse": sampling.sparse, "even": sampling.even, "uniform": sampling.uniform}
 
 
@@ -18,25 +19,32 @@ _FRAMES = {"sparse": sampling.sparse, "even": sampling.even, "uniform": sampling
 class Framing:
     """frames: "sparse", one of each of `num_frames` equal parts; "even", the same place of every part; or "uniform", evenly spaced with both ends.
 
-    scales: of MultiScaleCrop to `size` pixels; the default takes the middle square after a short-side resize. random=False: the middle
-    frame of each part, and no other crop than that square.
+    scales: of MultiScaleCrop to `size` pixels; the default takes the middle square after a short-side resize. area below 1: RandomResizedCrop
+    instead, to a box of at least that share of the picture (InternVideo's video-text pretraining: 0.9). random=False: the middle frame of
+    each part, and no other crop than that square.
     """
 
     num_frames: int
     size: int
     frames: str = "sparse"
     scales: tuple[float, ...] = WHOLE
+    area: float = 1.0
     random: bool = True
 
     def __post_init__(self):
         if self.frames not in _FRAMES:
             raise ParameterError(f"frames={self.frames!r}: must be one of {', '.join(_FRAMES)}")
         object.__setattr__(self, "scales", tuple(self.scales) if self.random else WHOLE)
+        object.__setattr__(self, "area", self.area if self.random else 1.0)
         for name in ("num_frames", "size"):
             if (value := getattr(self, name)) < 1 or int(value) != value:
                 raise ParameterError(f"{name}={value!r}: must be a whole number, at least 1")
         if not self.scales or not all(0 < scale <= 1 for scale in self.scales):
             raise ParameterError(f"scales={self.scales!r}: must be one or more numbers in (0, 1]")
+        if not 0 < self.area <= 1:
+            raise ParameterError(f"area={self.area!r}: must be in (0, 1]")
+        if self.area < 1 and self.scales != WHOLE:
+            raise ParameterError(f"area={self.area} and scales={self.scales}: give one of them")
 
     @cached_property
     def sampler(self):
@@ -51,7 +59,8 @@ class Framing:
     @property
     def short_side(self) -> int:
         """To which videos are decoded: no crop is then enlarged."""
-        return math.ceil(self.size / min(self.scales))
+        least = min(self.scales) if self.area == 1 else math.sqrt(self.area * _ASPECT[0])
+        return math.ceil(self.size / least)
 
     def indices(self, length: int, rng: np.random.Generator) -> np.ndarray:
         """Frame indices of a video of `length` frames; `rng` is not touched where nothing is drawn. -> (num_frames,)"""
@@ -59,6 +68,8 @@ class Framing:
 
     def crop(self, video: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """uint8 (T, H, W, 3) -> (T, size, size, 3)"""
+        if self.area < 1:
+            return augment.random_resized_crop(video, self.size, rng, (self.area, 1.0), _ASPECT)
         if self.scales == WHOLE:
             return augment.centre_crop(video, self.size)
         return augment.multi_scale_crop(video, self.size, rng, self.scales)

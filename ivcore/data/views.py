@@ -10,7 +10,8 @@ class Views:
     """Items dict(views uint8 (num_clips * num_crops, T, size, size, 3), label, path), the clips slowest.
 
     videos: records with `.path` and `.label`, or the columns of `data.decoded.load` for a set that is in memory. sparse: each clip has one
-    frame of each of `num_frames` equal parts of the whole video, and `stride` does not count.
+    frame of each of `num_frames` equal parts of the whole video, and `stride` does not count. num_sparse: behind the dense frames of each clip come
+    so many sparse ones for a second encoder, in the same crop.
     """
 
     def __init__(
@@ -23,8 +24,9 @@ class Views:
         num_clips: int = 1,
         num_crops: int = 1,
         sparse=False,
+        num_sparse: int = 0,
     ):
-        self.videos, self.sparse = videos, sparse
+        self.videos, self.sparse, self.num_sparse = videos, sparse, num_sparse
         self.num_frames, self.stride, self.size = num_frames, stride, size
         self.num_clips, self.num_crops = num_clips, num_crops
 
@@ -45,6 +47,9 @@ class Views:
     def _frames(self, length: int) -> list[np.ndarray]:
         if self.sparse:
             return sampling.sparse_views(length, self.num_frames, self.num_clips)
+        if self.num_sparse:
+            parts = {"num_dense": self.num_frames, "stride": self.stride, "num_sparse": self.num_sparse}
+            return sampling.dense_and_sparse_views(length, self.num_clips, **parts)
         return sampling.views(length, self.num_frames, self.stride, self.num_clips)
 
     def _read(self, path: str) -> list[np.ndarray]:
@@ -56,24 +61,22 @@ class Views:
         return [frames[np.searchsorted(needed, clip)] for clip in clips]
 
 
-def over_views(function, model, views: Views, batch_size: int = 64, num_workers: int = 0):
+def over_views(function, model, views: Views, batch_size: int = 64, num_workers: int = 0, *, prepare=None):
     """function(prepared clips (B, 3, T, H, W)) -> (B, K), of every view: (N, V, K) and labels (N,), on the CPU.
 
-    Runs in eval mode and without gradients; `model` is what prepares the clips and says on which device.
+    Runs in eval mode and without gradients; `model` says on which device, and prepares the clips where `prepare` does not.
     """
     import torch
     from torch.utils.data import DataLoader
 
     model.eval()
-    device = next(model.parameters()).device
+    device, prepare = next(model.parameters()).device, prepare or model.prepare
     per_batch = max(1, batch_size // (views.num_clips * views.num_crops))
     loader = DataLoader(views, per_batch, num_workers=num_workers, timeout=300 if num_workers else 0)
     scores, labels = [], []
     with torch.inference_mode():
         for batch in loader:
             clips = batch["views"].to(device)
-            scores.append(
-                function(model.prepare(clips.flatten(0, 1))).float().cpu().unflatten(0, clips.shape[:2])
-            )
+            scores.append(function(prepare(clips.flatten(0, 1))).float().cpu().unflatten(0, clips.shape[:2]))
             labels.append(torch.as_tensor(batch["label"]))
     return torch.cat(scores).clone(), torch.cat(labels).clone()

@@ -92,8 +92,13 @@ class VideoTextModel(nn.Module):
         return self(video, ids).softmax(-1)
 
     def no_weight_decay(self) -> set[str]:
-        """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters)."""
-        return {f"visual.{name}" for name in self.visual.no_weight_decay()} | {"text.positional_embedding"}
+        """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters).
+
+        Embeddings of every kind, as published: what has no gradient in most steps, as a rare word, would otherwise only shrink. The caption
+        decoder's learnt queries are left alone too.
+        """
+        inner = {f"visual.{name}" for name in self.visual.no_weight_decay()}
+        return inner | {"*embedding*", "caption_decoder.visual_queries"}
 
     def group_matcher(self, coarse: bool = False) -> dict:
         """timm's idiom for layer-wise learning rates: layer i of both towers at one rate, all that CLIP lacks at the highest."""

@@ -64,15 +64,22 @@ def _multi_scale_shapes(height: int, width: int, size: int, scales: tuple) -> li
 
 def random_resized_box(height: int, width: int, rng, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3)) -> Box:
     """A box of a random share of the area and a random aspect (width / height); ten tries, then the largest central one that fits."""
+    if box := _random_box(height, width, rng, scale, ratio):
+        return box
+    aspect = min(max(width / height, ratio[0]), ratio[1])
+    h, w = min(height, round(width / aspect)), min(width, round(height * aspect))
+    return (height - h) // 2, (width - w) // 2, h, w
+
+
+def _random_box(height: int, width: int, rng, scale, ratio) -> Box | None:
+    """A box as `random_resized_box` gives it; None where none of ten tries fits."""
     low, high = math.log(ratio[0]), math.log(ratio[1])
     for _ in range(10):
         area, aspect = rng.uniform(*scale) * height * width, math.exp(rng.uniform(low, high))
         h, w = round(math.sqrt(area / aspect)), round(math.sqrt(area * aspect))
         if 0 < h <= height and 0 < w <= width:
             return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
-    aspect = min(max(width / height, ratio[0]), ratio[1])
-    h, w = min(height, round(width / aspect)), min(width, round(height * aspect))
-    return (height - h) // 2, (width - w) // 2, h, w
+    return None
 
 
 # ---------------------------------------------------------------------------------------------------- crops of a clip
@@ -238,12 +245,13 @@ def _rand_augment(config: str):
 def erase(video: np.ndarray, rng, p: float = 0.25, area=(0.02, 1 / 3), ratio=(0.3, 1 / 0.3)) -> np.ndarray:
     """Random erasing: with probability p one box, the same in all frames, becomes noise. (T, H, W, 3) -> a new array or the same one
 
-    The noise has ImageNet's channel mean and spread, which is unit noise after that normalisation.
+    The noise has ImageNet's channel mean and spread, which is unit noise after that normalisation. Where no box of ten tries fits, nothing is
+    erased, as in timm.
     """
-    height, width = video.shape[1:3]
-    if rng.random() >= p:
+    box = _random_box(*video.shape[1:3], rng, area, ratio) if rng.random() < p else None
+    if box is None:
         return video
-    top, left, h, w = random_resized_box(height, width, rng, area, ratio)
+    top, left, h, w = box
     noise = rng.standard_normal((len(video), h, w, 3), np.float32) * IMAGENET_STD + IMAGENET_MEAN
     video = video.copy()
     video[:, top : top + h, left : left + w] = np.clip(noise * 255 + 0.5, 0, 255)

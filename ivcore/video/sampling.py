@@ -87,6 +87,17 @@ def sparse_views(num_video_frames: int, num_frames: int, num_clips: int) -> list
     return [first + (size - 1) * (2 * c + 1) // (2 * num_clips) for c in range(num_clips)]
 
 
+def dense_and_sparse_views(
+    num_video_frames: int, num_clips: int, *, num_dense: int, stride: int, num_sparse: int
+) -> list[np.ndarray]:
+    """`num_clips` pairs for multi-view testing of two encoders together: clip c of `views` and behind it clip c of `sparse_views`, so that
+    both go through the video from its beginning to its end. One clip alone equals `dense_and_sparse`. -> list of (num_dense + num_sparse,)
+    """
+    dense_clips = views(num_video_frames, num_dense, stride, num_clips)
+    sparse_clips = sparse_views(num_video_frames, num_sparse, num_clips)
+    return [np.concatenate(pair) for pair in zip(dense_clips, sparse_clips, strict=True)]
+
+
 def uniform(num_video_frames: int, num_frames: int) -> np.ndarray:
     """Evenly spaced frames with both ends, rounded down: the video-text encoder's eight frames.
 

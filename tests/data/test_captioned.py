@@ -1,6 +1,7 @@
 """Captioned clips: captions cleaned, counted and chosen reproducibly; the same clips from memory and from files; images as clips."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -156,12 +157,21 @@ class TestFromMemory:
     def test_crops_are_asked_for(self, tokenizer):
         slope = np.arange(16, dtype=np.uint8)[:, None, None] * 10
         columns = {"video": np.broadcast_to(slope, (1, 4, 16, 16, 3)), "path": ["a"]}
-        make = lambda scales: captioned.FromMemory(  # noqa: E731
-            columns, [("a",)], tokenizer, num_frames=4, size=16, seed=0, scales=scales
+        make = lambda **crop: captioned.FromMemory(  # noqa: E731
+            columns, [("a",)], tokenizer, num_frames=4, size=16, seed=0, **crop
         )
-        whole = make((1.0,)).batch(np.array([0]), 0)["video"].numpy()
+        whole = make().batch(np.array([0]), 0)["video"].numpy()
         assert np.array_equal(whole, columns["video"])
-        assert not np.array_equal(make((0.6,)).batch(np.array([0]), 0)["video"].numpy(), whole)
+        for crop in ({"scales": (0.6,)}, {"area": 0.5}):
+            part = make(**crop).batch(np.array([0]), 0)["video"].numpy()
+            assert part.shape == whole.shape and not np.array_equal(part, whole)
+            rested = make(**crop, random=False).batch(np.array([0]), 0)["video"].numpy()
+            assert np.array_equal(rested, whole)
+
+    def test_an_item_of_a_batch_does_not_depend_on_the_others(self, columns, tokenizer):
+        made = source(columns, tokenizer, area=0.5)
+        several, alone = made.batch(np.array([2, 0, 3]), 1)["video"], made.batch(np.array([3]), 1)["video"]
+        assert np.array_equal(several[2], alone[0])
 
     def test_refusals(self, columns, tokenizer):
         with pytest.raises(ParameterError, match="captions: 1 given for 5 videos"):
@@ -229,6 +239,17 @@ class TestFromFiles:
         assert made[0]["video"].shape == (2, 16, 16, 3) and made.clips.size == 32
         with pytest.raises(ParameterError, match=r"scales=\(0,\): must be one or more numbers in \(0, 1\]"):
             captioned.FromFiles(listed(media), tokenizer, num_frames=2, size=16, seed=0, scales=(0,))
+
+    def test_crops_of_a_share_of_the_picture(self, media, tokenizer):
+        make = partial(captioned.FromFiles, listed(media), tokenizer, num_frames=2, size=16, seed=0)
+        made = make(area=0.9)
+        assert made[0]["video"].shape == (2, 16, 16, 3)
+        assert made.clips.size == 20  # 16 / sqrt(0.9 * 3/4): no crop is enlarged
+        assert make(area=0.9, random=False).clips.size == 16
+        with pytest.raises(ParameterError, match=r"area=0: must be in \(0, 1\]"):
+            make(area=0)
+        with pytest.raises(ParameterError, match="give one of them"):
+            make(area=0.9, scales=(0.5,))
 
 
 class TestPictures:

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from ivcore import weights
 from ivcore.checkpoints import save_weights
+from ivcore.encoders import video_text_sizes as sizes
 from ivcore.encoders.caption_decoder import PlainCaptionDecoder
 from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
 from ivcore.encoders.uniformerv2 import UniFormerV2
@@ -194,3 +195,17 @@ def test_a_question_that_fills_the_context_is_answered_like_a_shorter_one(golden
     assert model(video, full).shape == (3, 5)
     cut = ids[:, : end + 1]  # without padding: the same question, whose end is its last token
     assert torch.allclose(model(video, cut), model(video, ids), atol=1e-5)
+
+
+@pytest.mark.parametrize("layer_decay", [None, 0.5])
+@pytest.mark.parametrize("decoder", ["plain", "published"])
+def test_weight_decay_leaves_embeddings_and_queries_alone(decoder, layer_decay):
+    size = sizes.video_text_size("tiny")
+    model = sizes.video_text_model(size, None, sizes.caption_decoder(decoder, size, 96, 1))
+    groups = parameter_groups(model, 0.2, layer_decay)
+    name_of = {id(p): name for name, p in model.named_parameters()}
+    decayed = {name_of[id(p)] for g in groups for p in g["params"] if g["weight_decay"]}
+    matrices = {name for name, p in model.named_parameters() if p.ndim > 1 and "conv" not in name}
+    spared = {name.split(".")[-1] for name in matrices - decayed if "embedding" not in name}
+    assert not [name for name in decayed if "embedding" in name or "queries" in name]
+    assert spared <= {"temporal_cls_token", "visual_queries"} and len(decayed) > 10

@@ -159,6 +159,12 @@ def test_erasing_is_one_cube_of_noise():
     assert 70 < applied < 130
 
 
+def test_nothing_is_erased_where_no_box_fits():
+    wide = _still(frames=2, height=10, width=100)
+    too_tall = {"area": (0.9, 1.0), "ratio": (3 / 4, 4 / 3)}  # at least 26 pixels
+    assert all(augment.erase(wide, _rng(seed), p=1, **too_tall) is wide for seed in range(20))
+
+
 def _batch(frames=3):
     ones = torch.arange(4.0).view(4, 1, 1, 1, 1).expand(4, 3, frames, 16, 16).contiguous()
     return ones, torch.tensor([0, 1, 2, 3])

@@ -148,3 +148,13 @@ def test_dense_and_sparse_stand_one_behind_the_other(n, k, stride, segments, see
     drawn = sampling.dense_and_sparse(n, rng=one, **counts)
     assert (drawn[:k] == sampling.dense(n, k, stride, other)).all()
     assert (drawn[k:] == sampling.sparse(n, segments, other)).all()
+
+
+def test_pairs_of_views_are_the_views_of_each_encoder():
+    counts = {"num_dense": 16, "stride": 4, "num_sparse": 8}
+    pairs = sampling.dense_and_sparse_views(300, 4, **counts)
+    dense, sparse = sampling.views(300, 16, 4, 4), sampling.sparse_views(300, 8, 4)
+    for pair, one, other in zip(pairs, dense, sparse, strict=True):
+        assert pair.tolist() == [*one, *other]
+    (middle,) = sampling.dense_and_sparse_views(300, 1, **counts)
+    assert middle.tolist() == sampling.dense_and_sparse(300, **counts).tolist()
