@@ -1,10 +1,12 @@
-"""The `iv` command: run, list, params, graph, board, report, models, data, doctor.
+"""The `iv` command: run, list, params, graph, board, report, models, data, check, doctor.
 
 EXIT says what the exit status of a run means; of other commands it is 0, 1 or 2.
 """
 
 import argparse
+import functools
 import math
+import os
 import sys
 import textwrap
 
@@ -75,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("name", nargs="?", help="only models whose name contains this")
     models.set_defaults(command=_models)
     _add_data(commands)
+    _add_check(commands)
     doctor = commands.add_parser(
         "doctor", help="what is installed and usable here, and what to type for the rest"
     )
@@ -122,6 +125,21 @@ def _add_data(commands) -> None:
     metaworld.add_argument(
         "--out", metavar="FOLDER", help="where to (a folder in the cache, which is printed)"
     )
+
+
+def _add_check(commands) -> None:
+    parser = commands.add_parser(
+        "check", help="what training would meet in a list of videos; status 1 if anything"
+    )
+    parser.add_argument("list", help="a CSV of `path label`, or a table of captions")
+    parser.add_argument("--root", metavar="FOLDER", help="where relative paths start (the list's own folder)")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (one for each core)")
+    parser.add_argument(
+        "--strict", action="store_true", help="also find damaged pictures that decord conceals"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="all findings, one JSON object a line")
+    parser.add_argument("--write", metavar="FILE", help="the list without what cannot be trained on")
+    parser.set_defaults(command=_check)
 
 
 def _overrides(given: list[str]) -> dict[str, str]:
@@ -301,6 +319,23 @@ def _data_shapes(options) -> None:
     parts = tuple(name.strip() for name in options.parts.split(","))
     folder = shapes.build(shapes.Shapes(size=options.size, parts=parts), workers=options.workers)
     print(paths.short(folder))
+
+
+def _check(options) -> int:
+    from ivcore import check
+
+    if options.workers is not None and options.workers < 1:
+        raise ParameterError(f"--workers {options.workers}: must be at least 1")
+    with open(options.output or os.devnull, "w", encoding="utf-8") as file:
+        note = functools.partial(check.write_finding, file)
+        found = check.check(
+            options.list, options.root, found=note, workers=options.workers, strict=options.strict
+        )
+    print("\n".join(found.lines()))
+    if options.write:
+        check.write_list(options.write, found, options.root)
+        print(f"{len(found.good())} lines in {options.write}")
+    return 1 if found.findings else 0
 
 
 def _doctor(options) -> None:

@@ -6,8 +6,11 @@ import numpy as np
 
 from ivcore.errors import VideoError
 from ivcore.video.resize import resize, target_size
+from ivcore.video.table import refuse_size
 
 SUFFIXES = ("jpg", "jpeg", "png", "webp", "bmp")
+# What files with these suffixes hold; Pillow knows more formats, and runs other programs for some.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
 
 def is_image(path) -> bool:
@@ -18,17 +21,22 @@ def is_image(path) -> bool:
 def read_image(source, size=None, name=None) -> np.ndarray:
     """A path or open file -> uint8 (1, H, W, 3), upright. `size` as in VideoReader; `name` is what an error calls it.
 
-    Raises VideoError for whatever is not a whole picture.
+    Raises VideoError for whatever is not a whole picture, and for a size that no picture has.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with Image.open(source) as image:
+        with Image.open(source, formats=FORMATS) as image:
             if (
                 size is not None
             ):  # JPEG decodes to a half, a quarter or an eighth at once; no smaller than needed
                 image.draft("RGB", target_size(*image.size, size))
+            refuse_size(name or source, image.height, image.width)
             image = ImageOps.exif_transpose(image).convert("RGB")
+    except VideoError:
+        raise
+    except UnidentifiedImageError:
+        raise VideoError(name or source, f"not a picture ({', '.join(FORMATS)})") from None
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
         raise VideoError(name or source, f"not a picture ({type(error).__name__}: {error})") from None
     frames = np.asarray(image)[None]

@@ -1,0 +1,177 @@
+"""`iv check`: reads a list of videos and the videos themselves, and says what training on them would meet.
+
+A list is a Kinetics CSV (`path label`) or a table of captions. Training passes over a few unreadable files and stops at many; this finds all of them
+in one go, in several processes, also one that ends the process that reads it.
+"""
+
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ivcore import surviving
+from ivcore.data import formats
+from ivcore.errors import FormatError, UserError
+from ivcore.progress import Progress
+from ivcore.video.probe import Probe, probe
+
+SHOWN = 20  # findings printed; a file takes all
+
+
+@dataclass(frozen=True)
+class Finding:
+    """kind: missing, unreadable, damaged, fatal (ends the process that reads it), repeated, contradictory, labels or classes."""
+
+    kind: str
+    path: str
+    cause: str
+
+
+@dataclass
+class Check:
+    source: str
+    records: list
+    probes: dict[str, Probe] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def good(self) -> list:
+        """Records whose file reads and whose label nothing contradicts, each once."""
+        bad = {each.path for each in self.findings if each.kind != "repeated"}
+        return list(dict.fromkeys(record for record in self.records if record.path not in bad))
+
+    def lines(self) -> list[str]:
+        """The summary: counts, ranges, decoders, and the first findings."""
+        videos = [each for each in self.probes.values() if each.frames]
+        lines = [
+            f"{self.source}: {len(self.records)} lines, {len(self.probes)} files, {len(videos)} readable"
+        ]
+        if videos:
+            lines += _ranges(videos)
+        counts = Counter(each.kind for each in self.findings)
+        lines += [f"found: {', '.join(f'{n} {kind}' for kind, n in counts.items()) or 'nothing to mend'}"]
+        lines += [f"  {each.kind}: {each.path}: {each.cause}" for each in self.findings[:SHOWN]]
+        if len(self.findings) > SHOWN:
+            lines += [f"  … and {len(self.findings) - SHOWN} more; -o FILE lists all of them"]
+        return lines
+
+
+def check(
+    path, root=None, *, found: Callable[[Finding], object], workers: int | None = None, strict: bool = False
+) -> Check:
+    """Checks a list and every file in it; `found` is given each Finding as it is made.
+
+    Raises FormatError for a list that does not read, UserError for one that is not there.
+    """
+    result = Check(Path(path).name, _read(path, root))
+
+    def note(finding: Finding) -> None:
+        result.findings.append(finding)
+        found(finding)
+
+    for finding in [*_repeated(result.records), *_labels(Path(path), result.records)]:
+        note(finding)
+    files = list(dict.fromkeys(record.path for record in result.records))
+    workers = workers or len(os.sched_getaffinity(0))
+    with Progress(len(files), "check", unit="file") as bar:
+        done = surviving.each(partial(probe, strict=strict), files, workers)
+        for count, (index, each) in enumerate(done, 1):
+            if isinstance(each, surviving.Died):
+                each = Probe("fatal", f"the process that reads it is {each}")
+            result.probes[files[index]] = each
+            if each.kind:
+                note(Finding(each.kind, files[index], each.cause))
+            bar.update(count)
+    places = {file: place for place, file in enumerate(files)}
+    result.findings.sort(key=lambda each: places.get(each.path, -1))  # in the order of the list
+    return result
+
+
+def write_finding(file, finding: Finding) -> None:
+    """One JSON object a line, at once: an interrupted check keeps what it found."""
+    file.write(json.dumps(vars(finding)) + "\n")
+    file.flush()
+
+
+def write_list(path, result: Check, root=None) -> None:
+    """What is good, as `path label`; relative to `root` or to the folder of the new list."""
+    good = result.good()
+    if not all(hasattr(record, "label") for record in good):
+        raise UserError("--write: only lists of `path label` are written, not tables of captions")
+    if not good:
+        raise UserError(f"--write: nothing in {result.source} can be trained on")
+    formats.write_kinetics_csv(path, good, root)
+
+
+def _read(path, root) -> list:
+    if not Path(path).is_file():
+        raise UserError(f"{path}: {'is a folder' if Path(path).is_dir() else 'there is no such list'}")
+    if Path(path).suffix in (".json", ".jsonl"):
+        return formats.read_captions(path, root)
+    try:
+        return formats.read_kinetics_csv(path, root)
+    except FormatError as error:
+        try:
+            return formats.read_captions(path, root)
+        except FormatError:
+            raise error from None
+
+
+def _repeated(records) -> list[Finding]:
+    labels = defaultdict(list)
+    for record in records:
+        if hasattr(record, "label"):
+            labels[os.path.realpath(record.path)].append(record)
+    return [_repetition(each) for each in labels.values() if len(each) > 1]
+
+
+def _repetition(records) -> Finding:
+    labels = sorted({record.label for record in records})
+    where = f"in {len(records)} lines"
+    if len(labels) > 1:
+        return Finding(
+            "contradictory", records[0].path, f"{where}, with the labels {', '.join(map(str, labels))}"
+        )
+    return Finding("repeated", records[0].path, where)
+
+
+def _labels(path: Path, records) -> list[Finding]:
+    present = {record.label for record in records if hasattr(record, "label")}
+    if not present:
+        return []
+    listed = path.with_name("classes.txt")
+    names = len(formats.read_class_names(listed)) if listed.exists() else 0
+    count, findings = max(present) + 1, []
+    if 0 < names < count:
+        findings += [
+            Finding(
+                "classes",
+                str(listed),
+                f"names {names} classes, the labels of {path.name} go up to {count - 1}",
+            )
+        ]
+    if absent := max(count, names) - len(present):
+        first = _first_absent(present)
+        of = f"{absent} of the labels 0 to {max(count, names) - 1} have no video, e.g. {first}"
+        findings += [Finding("labels", str(path), of)]
+    return findings
+
+
+def _first_absent(present: set[int]) -> int:
+    return next(label for label in range(len(present) + 1) if label not in present)
+
+
+def _ranges(videos: list[Probe]) -> list[str]:
+    frames, seconds = [v.frames for v in videos], [v.seconds for v in videos]
+    areas = sorted({(v.width * v.height, v.width, v.height) for v in videos})
+    (_, *small), (_, *large) = areas[0], areas[-1]
+    readers = Counter((v.codec, v.reader) for v in videos).most_common()
+    return [
+        f"frames {min(frames)} to {max(frames)}, median {np.median(frames):.0f}; "
+        f"seconds {min(seconds):.1f} to {max(seconds):.1f}; size {small[0]}x{small[1]} to {large[0]}x{large[1]}",
+        "decoded: " + ", ".join(f"{count} {codec} by {reader}" for (codec, reader), count in readers),
+    ]

@@ -1,0 +1,133 @@
+"""`iv check` on a list with everything wrong that lists have."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import clip_zoo as zoo
+import pytest
+from PIL import Image
+
+from ivcore import cli
+from ivcore.video import decord_frames
+from ivcore.video.probe import probe
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
+    good = zoo.write(folder / "good.mp4", frames=24, options={"preset": "veryfast", "bf": "2", "g": "12"})
+    zoo.write(folder / "h264_b.avi", frames=12, options={"preset": "veryfast", "bf": "2", "g": "12"})
+    zoo.write(folder / "v p9.webm", "libvpx-vp9", frames=12, size=(32, 64))
+    zoo.truncate(good, folder / "cut.mp4", 0.5)
+    (folder / "train.csv").write_text(
+        "good.mp4 0\nh264_b.avi 1\nv p9.webm 3\ncut.mp4 1\nnone.mp4 1\ngood.mp4 0\nh264_b.avi 2\n"
+    )
+    (folder / "classes.txt").write_text("jump\nwave\n")
+    (folder / "clean.csv").write_text("good.mp4 0\nv p9.webm 1\n")
+    return folder
+
+
+def findings(folder, capsys, *arguments):
+    status = cli.main(
+        ["check", str(folder / "train.csv"), "--workers", "2", "-o", str(folder / "found.jsonl"), *arguments]
+    )
+    found = [json.loads(line) for line in (folder / "found.jsonl").read_text().splitlines()]
+    return (
+        status,
+        {(each["kind"], os.path.basename(each["path"])): each["cause"] for each in found},
+        capsys.readouterr().out,
+    )
+
+
+def test_all_that_training_would_meet(folder, capsys):
+    status, found, said = findings(folder, capsys, "--write", str(folder / "new.csv"))
+    assert status == 1
+    assert set(found) == {
+        ("unreadable", "cut.mp4"),
+        ("missing", "none.mp4"),
+        ("repeated", "good.mp4"),
+        ("contradictory", "h264_b.avi"),
+        ("classes", "classes.txt"),
+    }
+    assert (
+        "7 lines, 5 files, 3 readable" in said
+        and "frames 12 to 24" in said
+        and "PyAV, counting frames" in said
+    )
+    assert "size 64x32 to 64x48" in said and "mdat box" in said
+    assert (folder / "new.csv").read_text() == "good.mp4 0\nv p9.webm 3\n"
+
+
+@pytest.mark.skipif(not decord_frames.available(), reason="PyAV refuses it also when not strict")
+def test_damage_that_decord_conceals(folder, tmp_path, capsys):
+    for seed in range(20):
+        path = zoo.flip_bits(folder / "good.mp4", tmp_path / "damaged.mp4", 1, seed)
+        if not probe(str(path)).kind and probe(str(path), strict=True).kind:
+            break
+    (tmp_path / "train.csv").write_text("damaged.mp4 0\n")
+    status, found, _ = findings(tmp_path, capsys, "--strict")
+    assert status == 1 and "does not decode" in found["damaged", "damaged.mp4"]
+
+
+def test_a_good_list_and_labels_with_gaps(folder, capsys):
+    assert cli.main(["check", str(folder / "clean.csv")]) == 0
+    assert "nothing to mend" in capsys.readouterr().out
+    (folder / "elsewhere").mkdir(exist_ok=True)
+    (folder / "elsewhere" / "gaps.csv").write_text("good.mp4 0\nv p9.webm 900000000\n")
+    assert cli.main(["check", str(folder / "elsewhere" / "gaps.csv"), "--root", str(folder)]) == 1
+    assert "899999999 of the labels 0 to 900000000 have no video, e.g. 1" in capsys.readouterr().out
+
+
+def test_a_table_of_captions_with_pictures(folder, capsys):
+    Image.new("RGB", (40, 30)).save(folder / "still.png")
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    rows = "path,caption\ngood.mp4,a jump\ngood.mp4,again\nstill.png,a wall\nbroken.jpg,nothing\n"
+    (folder / "captions.csv").write_text(rows)
+    assert cli.main(["check", str(folder / "captions.csv")]) == 1
+    said = capsys.readouterr().out
+    assert "1 unreadable" in said and "1 png by Pillow" in said and "repeated" not in said
+
+
+@pytest.mark.parametrize(
+    "name, content, told", [("no.csv", None, "there is no such list"), ("bad.csv", "a.mp4\n", "bad.csv:1")]
+)
+def test_a_list_that_does_not_read_is_one_line(tmp_path, capsys, name, content, told):
+    if content:
+        (tmp_path / name).write_text(content)
+    assert cli.main(["check", str(tmp_path / name)]) == 2
+    said = capsys.readouterr().err
+    assert told in said and said.count("\n") == 1
+
+
+def test_ctrl_c_ends_all_processes_and_keeps_what_was_found(folder, tmp_path):
+    names = ["none.mp4", *(f"{number}.mp4" for number in range(2000))]
+    for name in names[1:]:
+        os.symlink(folder / "good.mp4", tmp_path / name)
+    (tmp_path / "train.csv").write_text("".join(f"{name} 0\n" for name in names))
+    command = [
+        sys.executable,
+        "-m",
+        "ivcore.cli",
+        "check",
+        "train.csv",
+        "--workers",
+        "2",
+        "-o",
+        "found.jsonl",
+    ]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    until = time.monotonic() + 60
+    while (
+        not (tmp_path / "found.jsonl").exists() or '"missing"' not in (tmp_path / "found.jsonl").read_text()
+    ):
+        assert time.monotonic() < until and process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in said
