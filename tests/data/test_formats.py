@@ -35,6 +35,32 @@ def videos(path, root=None):
     return [(video.path, video.label) for video in formats.read_kinetics_csv(path, root)]
 
 
+def test_labels_are_bounded_in_every_list(file):
+    for read, line in (
+        (formats.read_kinetics_csv, "a.mp4 {}"),
+        (formats.read_pretrain_list, "a.mp4 0 -1 {}"),
+        (formats.read_ssv2_list, "a.mp4 3 {}"),
+        (formats.read_timed_list, "a.mp4 9 1 2 {}"),
+    ):
+        good = line.format(1_000_000)
+        assert read(file(good))[0].label == 1_000_000
+        with pytest.raises(FormatError, match=r"annotations\.txt:2: label 999999999: labels count classes"):
+            read(file(f"{good}\n{line.format(999_999_999)}"))
+
+
+def test_a_label_without_a_name_in_classes_txt_is_named(file):
+    path = file("a.mp4 0\n\nb.mp4 1\nc.mp4 2\n", "train.csv")
+    assert formats.check("kinetics_csv", path) == 3
+    file("run\njump\n", "classes.txt")
+    with pytest.raises(FormatError, match=r"train\.csv:4: label 2: .*classes\.txt has 2 names"):
+        formats.check("kinetics_csv", path)
+
+
+def test_a_nul_byte_anywhere_is_named(file):
+    with pytest.raises(FormatError, match=":2001: expected UTF-8 text, found a NUL byte"):
+        formats.read_kinetics_csv(file(b"a.mp4 0\n" * 2000 + b"b\0.mp4 0\n"))
+
+
 class TestKinetics:
     def test_the_published_variants(self, file, tmp_path):
         text = "/data/k400/abseiling/0347ZoDXyP0.mp4 0\nabseiling/x.mp4,1\nabseiling/y.mp4\t2\n"

@@ -89,6 +89,7 @@ from ivcore.data.formats.trimmed import (
     read_pretrain_list,
     read_ssv2_list,
     read_timed_list,
+    require_class_names,
     write_class_names,
     write_kinetics_csv,
     write_pretrain_list,
@@ -128,6 +129,7 @@ READERS = {
 def check(kind: str, path) -> int:
     """Reads the whole file as `kind` and returns its number of records; a FormatError says what is wrong with it.
 
+    Of a Kinetics CSV that is also a label without a name in the classes.txt beside it.
     The kind "video" is a single video file: its index is read and its frames are counted, VideoError where it is none.
     """
     if kind == "video":
@@ -137,4 +139,7 @@ def check(kind: str, path) -> int:
             return len(video)
     if kind not in READERS:
         raise ParameterError(f"file kind {kind!r}: must be one of {', '.join(READERS)}, video")
-    return len(READERS[kind](path))
+    records = READERS[kind](path)
+    if kind == "kinetics_csv":
+        require_class_names(path, records)
+    return len(records)

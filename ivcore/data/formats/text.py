@@ -28,6 +28,9 @@ def read_text(path, errors: str = "strict") -> str:
             if b"\0" in data:  # before a whole video is read into memory by mistake
                 raise FormatError(path, 1, "expected UTF-8 text, found binary data (or UTF-16)")
             data += file.read()
+            if b"\0" in data:
+                line = data.count(b"\n", 0, data.index(b"\0")) + 1
+                raise FormatError(path, line, "expected UTF-8 text, found a NUL byte")
     except OSError as error:
         raise FormatError(path, None, f"cannot be read: {error.strerror or error}") from None
     try:

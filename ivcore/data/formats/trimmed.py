@@ -6,6 +6,7 @@ Something-Something's original JSON is in `something.py`, known and unknown clas
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from ivcore.data.formats.text import base_folder, found, numbered_lines, write_records, written_path
 from ivcore.errors import FormatError
@@ -47,6 +48,7 @@ class TimedVideo:
     label: int
 
 
+LARGEST_LABEL = 1_000_000  # every class costs a name and a row of the classifier
 _NUMBER = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _PATH = r"(.*[^\s,])"
 _GAP = r"(?:\s*,\s*|\s+)"
@@ -87,7 +89,7 @@ def _kinetics(path, base: str, number: int, line: str) -> LabelledVideo:
     name, label = match.groups()
     if _ENDS_IN_NUMBER.fullmatch(name):
         raise FormatError(path, number, f"expected two columns, `path label`, found more: {found(line)}")
-    return LabelledVideo(_media(base, name), int(label))
+    return LabelledVideo(_media(base, name), _label(path, number, label))
 
 
 def read_pretrain_list(path, root=None) -> list[PretrainVideo]:
@@ -113,8 +115,8 @@ def _pretrain(path, base: str, number: int, line: str) -> PretrainVideo:
     if match is None:
         expected = "`path start_frame total_frames label`, e.g. `k710/abc.mp4 0 -1 0`"
         raise FormatError(path, number, f"expected {expected}, found {found(line)}")
-    name, *numbers = match.groups()
-    return PretrainVideo(_media(base, name), *map(int, numbers))
+    name, start, frames, label = match.groups()
+    return PretrainVideo(_media(base, name), int(start), int(frames), _label(path, number, label))
 
 
 def read_ssv2_list(path, root=None) -> list[FrameFolder]:
@@ -137,7 +139,7 @@ def _frame_folder(path, base: str, number: int, line: str) -> FrameFolder:
     if match is None or int(match[2]) < 1:
         expected = "`path total_frames label`, e.g. `frames/78687 117 0`"
         raise FormatError(path, number, f"expected {expected}, found {found(line)}")
-    return FrameFolder(_media(base, match[1]), int(match[2]), int(match[3]))
+    return FrameFolder(_media(base, match[1]), int(match[2]), _label(path, number, match[3]))
 
 
 def read_timed_list(path, root=None) -> list[TimedVideo]:
@@ -161,7 +163,31 @@ def _timed(path, base: str, number: int, line: str) -> TimedVideo:
     if match is None or not float(match[3]) < float(match[4]):
         expected = "`path duration start end label` in seconds with start < end"
         raise FormatError(path, number, f"expected {expected}, found {found(line)}")
-    return TimedVideo(_media(base, match[1]), *map(float, match.groups()[1:4]), int(match[5]))
+    label = _label(path, number, match[5])
+    return TimedVideo(_media(base, match[1]), *map(float, match.groups()[1:4]), label)
+
+
+def _label(path, number: int, text: str) -> int:
+    label = int(text)
+    if label > LARGEST_LABEL:
+        raise FormatError(
+            path, number, f"label {label}: labels count classes from 0, at most to {LARGEST_LABEL}"
+        )
+    return label
+
+
+def require_class_names(path, videos: list[LabelledVideo]) -> None:
+    """FormatError for a label of a Kinetics CSV that has no name in the classes.txt beside it; nothing where there is no such file."""
+    listed = Path(path).with_name("classes.txt")
+    if not listed.is_file():
+        return
+    count = len(read_class_names(listed))
+    for place, video in enumerate(videos):
+        if video.label >= count:
+            number = next(number for i, (number, _) in enumerate(numbered_lines(path)) if i == place)
+            raise FormatError(
+                path, number, f"label {video.label}: {listed} has {count} names, for labels 0 to {count - 1}"
+            )
 
 
 def read_class_names(path) -> list[str]:
