@@ -48,7 +48,7 @@ def begin(book, *arguments, profile="local", **settings):
         "--workflow-profile",
         WORKFLOW / "profiles" / profile,
         "-d",
-        "outputs",
+        os.environ.get("IVCORE_OUTPUTS", "outputs"),
     )
     return book.process("snakemake", *options, *arguments, **settings)
 
@@ -152,6 +152,30 @@ def test_videos_that_were_deleted_do_not_bring_back_finished_runs(book):
     assert status == 0, errors
     assert "rule shapes_60:" in said + errors and "rule 10_other:" in said + errors
     assert "rule 10_tiny:" not in said + errors
+
+
+ODD = """sp ace'quo"te$lar&a;touch PWNED;(paren)back\\slash$(touch PWNED)`touch PWNED`#hash*[b]~%öü\nnew -dash"""
+
+
+def test_folders_of_any_name_are_names_and_never_run(book, monkeypatch):
+    """The preset has a name that a shell would run, too."""
+    outputs = book.root / ODD
+    monkeypatch.setenv("IVCORE_OUTPUTS", str(outputs))
+    preset = "a;>PWNED&$(x)"
+    book.preset("10_stage", preset, "lr: 0.3\n")
+    (book.root / "workflow/stages.yaml").write_text(f"graphs:\n  recipe: ['10 {preset}']\n")
+    status, said, errors = go(book)
+    assert status == 0, errors
+    assert f"✓ 10 {preset} done in" in said and (outputs / "report/index.html").is_file()
+    assert not list(book.root.rglob("PWNED*"))
+
+
+@pytest.mark.parametrize("name", ["bra{ce}", "{wildcard}"])
+def test_braces_are_refused_before_anything_runs(book, monkeypatch, name):
+    monkeypatch.setenv("IVCORE_OUTPUTS", str(book.root / name))
+    status, said, errors = go(book)
+    assert status != 0 and f"iv: {name}" in errors and "braces" in errors and "Traceback" not in errors
+    assert said == "" and not list(book.root.rglob("params.yaml"))
 
 
 def test_a_mistake_costs_one_line(book):
