@@ -39,6 +39,8 @@ class Execution:
 
         Told to stop, no other cell begins; the one at work may write a last checkpoint.
         """
+        if received:
+            return Failure(received[0])
         from ivcore.kernel_process import KernelProcess, folder_for_sockets  # takes a second
 
         with folder_for_sockets() as sockets:
@@ -112,12 +114,15 @@ class Execution:
             thread.join(0.1)
 
     def _end(self, thread: threading.Thread) -> None:
-        """No process is left behind: neither the kernel nor what it started, such as the workers of a loader."""
+        """No process is left behind: neither the kernel nor what it started, such as the workers of a loader.
+
+        papermill is not waited for where it had not come to a cell, and has nothing to write.
+        """
         deadline = time.monotonic() + _PATIENCE
-        while thread.is_alive() and time.monotonic() < deadline:
-            self.kernel.kill()
-            thread.join(0.2)
         self.kernel.kill()
+        while thread.is_alive() and time.monotonic() < deadline and (self.cell or not self.kernel.is_over):
+            thread.join(0.1)
+            self.kernel.kill()
 
     def _explain(self, error: BaseException) -> Failure:
         from nbclient.exceptions import DeadKernelError

@@ -37,7 +37,7 @@ class KernelProcess:
     def __init__(self, sockets: Path):
         self.sockets = sockets
         self.process: subprocess.Popen | None = None
-        self.refused = False
+        self.refused = self.launching = False
 
     @property
     def manager(self) -> type:
@@ -51,6 +51,7 @@ class KernelProcess:
                 return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
             async def _async_launch_kernel(self, kernel_cmd, **settings):
+                mine.launching = True
                 if mine.refused:
                     raise Stopped
                 await super()._async_launch_kernel(kernel_cmd, **settings)
@@ -73,7 +74,13 @@ class KernelProcess:
         return self.process.poll() if self.process else None
 
     def refuse(self) -> None:
+        """From now on no process is started, unless it is being started already."""
         self.refused = True
+
+    @property
+    def is_over(self) -> bool:
+        """After `refuse` and `kill`: whether no process can be there any more."""
+        return self.refused and (self.process is not None or not self.launching)
 
     def interrupt(self) -> bool:
         """SIGINT, unless it would be lost: an idle kernel ignores it, and so does training that is on its way out already."""
