@@ -6,6 +6,7 @@ one of a, b, c     a choice; of a list, each item
 one or more …      of a list that may not be empty: `one or more in (0, 1]`, `one or more of a, b, c`
 device             auto, cpu, or an accelerator that torch can use here
 file KIND          an annotation file that the reader KIND of ivcore.data.formats accepts; "" for none
+shards             tar shards as ivcore.data.shard_names reads them; "" for none
 folder             a folder that exists; "" for none
 … or WORD          after `file KIND` or `folder`: the word itself too, as the name of a generated set
 encoder            a run ("10/tiny"), a run folder, a checkpoint, a published name, "scratch" or ""
@@ -26,7 +27,7 @@ _DEVICE = re.compile(r"(auto|cpu|((cuda|xpu)(:[0-9]{1,3})?|mps))?")
 
 @dataclass(frozen=True)
 class Constraint:
-    """`kind` is interval, choice, file, folder, device or encoder; `detail` its bounds, choices, reader or words; `text` as written."""
+    """`kind` is interval, choice, file, folder, device, shards or encoder; `detail` its bounds, choices, reader or words; `text` as written."""
 
     kind: str
     detail: tuple
@@ -38,7 +39,7 @@ def parse(comment: str) -> tuple[str, Constraint | None]:
     """Splits "description; constraint"; ValueError for something that begins like a constraint and is none."""
     description, _, last = comment.rpartition(";")
     text = last.strip()
-    if text in ("folder", "encoder", "device"):
+    if text in ("folder", "encoder", "device", "shards"):
         return description.strip(), Constraint(text, (), text)
     if not text.startswith(_BEGINNINGS):
         return comment.strip(), None
@@ -58,7 +59,7 @@ def _parse_worded(text: str) -> Constraint:
     if match := _PLACE.fullmatch(text):
         return Constraint(text.split()[0], tuple(filter(None, match.groups())), text)
     raise ValueError(
-        f"has constraint {text!r}: expected in [LOW, HIGH], one of A, B, one or more …, file KIND, folder, device or encoder"
+        f"has constraint {text!r}: expected in [LOW, HIGH], one of A, B, one or more …, file KIND, folder, shards, device or encoder"
     )
 
 
@@ -145,6 +146,15 @@ def _existing(name, value, right, what: str, words) -> str:
     raise ParameterError(f"{name} = {shown(value)}: there is no such {what}, looked for {looked}{also}")
 
 
+def _check_shards(name, value, constraint):
+    from ivcore.data import shard_names
+
+    try:
+        value and shard_names.expand(value)
+    except UserError as error:
+        raise ParameterError(f"{name}: {error}") from None
+
+
 def _check_encoder(name, value, constraint):
     from ivcore import upstream
 
@@ -158,4 +168,5 @@ _CHECKS = {
     "file": _check_file,
     "folder": _check_folder,
     "encoder": _check_encoder,
+    "shards": _check_shards,
 }

@@ -123,6 +123,13 @@ def an_epoch_of_shards(train_shards, shard_samples, batch_size):
         return f"shard_samples = {shard_samples}: train_shards needs to know how many samples count as an epoch, at least batch_size = {batch_size}"
 
 
+def one_source_of_images(image_shards, image_captions, images):
+    if image_shards and image_captions:
+        return f"image_shards = {image_shards!r} and image_captions = {image_captions!r}: give one of them"
+    if image_shards and not images:
+        return f"image_shards = {image_shards!r}: images = False takes none"
+
+
 def names_of_kinetics(class_order, label_sets):
     if class_order == "kinetics710" and label_sets in ("", "metaworld"):
         return f"class_order = {class_order!r}: for label sets of Kinetics, and label_sets = {label_sets!r} is a generated set"
@@ -151,6 +158,7 @@ RULES = (
     a_depth_for_each_width,
     enough_generated_clips,
     an_epoch_of_shards,
+    one_source_of_images,
     names_of_kinetics,
     something_to_learn,
 )

@@ -2,13 +2,18 @@
 
 import json
 import math
+import tarfile
 from collections import Counter
+from dataclasses import replace
 
 import hygiene
 import pytest
+from PIL import Image
 from workbook import START, Workbook, as_notebook
 
 from ivcore import notebook, run
+from ivcore.data.captioned_set import captioned_set
+from ivcore.data.pack import write_shards
 
 NOTEBOOKS = notebook.every()
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
@@ -44,6 +49,29 @@ def test_runs_at_quick(path, outputs):
     assert len(metrics) > 3 and not bad
     missing = [name for name in hygiene.figures(path) if not (folder / f"figures/{name}.png").is_file()]
     assert not missing
+
+
+@pytest.mark.slow
+def test_videos_and_images_from_shards(outputs, tmp_path):
+    """What 11 trains on at the paper's scale; one picture of each set has no caption."""
+    records = captioned_set("train", train=60).records[:24]
+    for number in range(len(records)):
+        Image.new("RGB", (40, 32), (9 * number, 0, 0)).save(tmp_path / f"{number}.png")
+    pictures = [replace(each, path=str(tmp_path / f"{n}.png")) for n, each in enumerate(records)]
+    for name, each in {"videos": records, "pictures": pictures}.items():
+        write_shards(each, tmp_path / name, per_shard=12)
+    with tarfile.open(tmp_path / "pictures/000000.tar", "a") as tar:
+        tar.add(tmp_path / "0.png", "no.caption.png")
+    given = {
+        "train_shards": f"{tmp_path}/videos/{{000000..000001}}.tar",
+        "image_shards": f"{tmp_path}/pictures",
+    }
+    job = run.jobs("11", "quick", given | {"shard_samples": 16, "compare": 0.0})[0]
+    folder = run.execute(job, timeout=300)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["samples_read"] == 2 * 2 * 8 and metrics["samples_left_out"] == 1
+    logged = [json.loads(line) for line in (folder / "image-shards-rank0.jsonl").read_text().splitlines()]
+    assert [line["key"] for line in logged if "key" in line] == ["no.caption"]
 
 
 # The checks above can fail: one good notebook, and one for each way to be bad.

@@ -103,6 +103,12 @@ class Shards:
     def __len__(self) -> int:
         return len(self.batches)
 
+    @property
+    def left_out(self) -> int:
+        """Samples, and shards, of which nothing could be used; `counts` says why."""
+        told = ("read", "cut", "not_utf8", *HARMLESS)
+        return sum(number for reason, number in self.counts.items() if reason not in told)
+
     def place(self, step: int) -> tuple[int, int]:
         """(epoch, batch within it) of a step; both count from 0."""
         return self.batches.place(step)
