@@ -55,10 +55,11 @@ def warm_up_of_steps(warmup_steps, steps):
         return f"warmup_steps = {warmup_steps}: longer than the whole training, steps = {steps}"
 
 
-def floor_below_peak(min_lr, base_lr=None, lr=None):
+def ends_below_peak(min_lr, warmup_lr=0.0, base_lr=None, lr=None):
     for name, peak in (("base_lr", base_lr), ("lr", lr)):
-        if peak is not None and min_lr > peak:
-            return f"min_lr = {min_lr:g}: above the peak, {name} = {peak:g}"
+        for end, rate in (("min_lr", min_lr), ("warmup_lr", warmup_lr)):
+            if peak is not None and rate > peak:
+                return f"{end} = {rate:g}: above the peak, {name} = {peak:g}"
 
 
 def clips_in_each_piece(accumulate, batch_size, image_batch_size=None, images=False):
@@ -149,7 +150,7 @@ RULES = (
     one_length,
     warm_up_of_epochs,
     warm_up_of_steps,
-    floor_below_peak,
+    ends_below_peak,
     clips_in_each_piece,
     partners_to_mix,
     whole_patches,
