@@ -29,7 +29,10 @@ REFUSED = {
         ("mask_ratio=0.01", "mask_ratio = 0.01: hides none of the 16 cells of a frame"),
         ("mask_kind=frame mask_ratio=0.2", "mask_ratio = 0.2: hides none of the 4 slots of time"),
     ],
-    "12 quick": [("class_order=kinetics710", "class_order = 'kinetics710'")],
+    "12 quick": [
+        ("class_order=kinetics710", "class_order = 'kinetics710'"),
+        ("warmup_lr=0.1", "warmup_lr = 0.1: above the peak, lr"),
+    ],
     "11 quick": [
         ("warmup_steps=5", "warmup_steps = 5: longer than the whole training, steps = 4"),
         ("accumulate=9", "accumulate = 9"),
