@@ -145,7 +145,13 @@ def aggregate(found: Iterable[Row]) -> list[dict]:
     """
     groups = grouped(found)
     columns = metric_names(row for group in groups for row in group)
-    return [_line(group, name, columns) for group, name in zip(groups, _names(groups))]
+    named = [name + _stale(group) for group, name in zip(groups, _names(groups))]
+    return [_line(group, name, columns) for group, name in zip(groups, named)]
+
+
+def _stale(group: list[Row]) -> str:
+    """A result of lists or encoders that have changed since is not what a run would give today."""
+    return " (stale)" if any(lineage.changes(row.folder) for row in group) else ""
 
 
 def _names(groups: list[list[Row]]) -> list[str]:

@@ -39,6 +39,7 @@ KEPT = (
     "previous",
     ".lock",
 )  # beginnings of names that outlive a fresh start
+_COPY = ".metrics.json"  # of metrics.json: Snakemake deletes what a job makes before it runs the job again
 RESERVED = ("notebook", "preset", "wall_seconds", "headline")  # what `finish` adds to the metrics
 
 
@@ -157,11 +158,13 @@ def set_aside(folder: Path) -> None:
     old = next(place for place in _places(folder) if not _is_taken(place))
     if old.exists():
         shutil.rmtree(old)
-    if is_done(folder):
+    if is_done(folder) or (folder / _COPY).exists():
         print(f"the earlier result is kept in {paths.short(old)}", flush=True)
     old.mkdir()
     for path in sorted(moved, key=lambda path: path.name != "metrics.json"):  # first it stops being done
         path.rename(old / path.name)
+    if (old / _COPY).exists():
+        os.replace(old / _COPY, old / "metrics.json")
 
 
 def _places(folder: Path):
@@ -256,6 +259,7 @@ class Run:
             row["headline"] = first
         if self.rank == 0:
             (self.dir / "error.json").unlink(missing_ok=True)
+            write_json(self.dir / _COPY, row)
             write_json(self.dir / "metrics.json", row)
             lock.release(self.dir)
         print(f"done in {seconds:.0f} s: " + ", ".join(f"{k} {_short(row[k])}" for k in metrics))

@@ -5,7 +5,7 @@ import csv
 import pytest
 from workbook import Workbook
 
-from ivcore import board, notebook, run, run_folder
+from ivcore import board, lineage, notebook, run, run_folder
 
 TASK = """\
 seed: int = 0  # of every generator
@@ -165,6 +165,17 @@ def test_lists_of_the_same_name_are_told_apart(book, first, second, shown):
         finished("30", {"top1": 0.5}, train=path)
     runs = {line["run"] for line in board.aggregate(board.rows("30"))}
     assert runs == {f"tiny, {shown.format(kind)}" for kind in ("cats", "dogs")}
+
+
+def test_a_result_of_a_list_that_has_changed_since_says_so(book):
+    lists(book, "mine/train.csv")
+    folder = finished("30", {"top1": 0.5}, train="mine/train.csv")
+    lineage.record(folder, "30", run_folder.read_params(folder))
+    (line,) = board.aggregate(board.rows("30"))
+    assert line["run"] == "tiny, train=mine/train.csv"
+    (book.root / "mine/train.csv").write_text("a.mp4 1\n")
+    (line,) = board.aggregate(board.rows("30"))
+    assert line["run"] == "tiny, train=mine/train.csv (stale)"
 
 
 def test_encoders_of_the_same_preset_are_told_apart(book):

@@ -100,6 +100,10 @@ def test_what_is_done_is_skipped_and_what_changes_takes_with_it_what_depends_on_
     assert (status, started(said)) == (0, ["30 tiny"])
     third = metrics(book)
     assert third["30 scratch"] == second["30 scratch"] and third["30 tiny"]["resumed"] is False
+    (kept,) = book.root.glob("outputs/30_task/tiny-*/previous/metrics.json")
+    assert (
+        read(kept) == second["30 tiny"]
+    )  # although Snakemake deletes what a job makes before it runs it again
 
 
 def test_a_graph_that_was_killed_is_continued(book):
