@@ -184,13 +184,17 @@ def branches(
 
     ParameterError naming the one that is no classifier of its kind.
     """
+    _check_kinds(masked, multimodal)
+    return masked.resize_positions(frames[0], image), multimodal.resize_positions(frames[1], image)
+
+
+def _check_kinds(masked: nn.Module, multimodal: nn.Module) -> None:
     kinds = {"masked_encoder": (masked, VideoClassifier), "multimodal_encoder": (multimodal, UniFormerV2)}
     for name, (found, kind) in kinds.items():
         if not isinstance(found, kind) or not found.num_classes:
             raise ParameterError(
                 f"{name}: holds a {type(found).__name__}, must be a {kind.__name__} with a classification layer, as of notebook 12"
             )
-    return masked.resize_positions(frames[0], image), multimodal.resize_positions(frames[1], image)
 
 
 class Coordinated(nn.Module):
@@ -219,7 +223,8 @@ class Coordinated(nn.Module):
                  head_drop: float | None = 0.9, fusion="sigmoid", fuse="probabilities", per_class=False, frames=8,
                  frozen=True):  # fmt: skip
         super().__init__()
-        if not masked.num_classes or masked.num_classes != multimodal.num_classes:
+        _check_kinds(masked, multimodal)
+        if masked.num_classes != multimodal.num_classes:
             raise ParameterError(
                 f"classes: the masked encoder has {masked.num_classes}, the multimodal one {multimodal.num_classes}; "
                 "both must have the same, and at least one"

@@ -103,6 +103,12 @@ class Block(nn.Module):
         return x + cheaply(self, self.mlp.finish, hidden)
 
 
+def act_as(blocks: nn.ModuleList, others: nn.ModuleList) -> None:
+    """Give blocks the activation of the blocks whose weights they take: not all CLIPs have the same."""
+    for block, other in zip(blocks, others, strict=True):
+        block.mlp.gelu = type(other.mlp.gelu)()
+
+
 class Transformer(nn.Module):
     """The blocks, under CLIP's name `resblocks`."""
 
@@ -120,15 +126,15 @@ class Transformer(nn.Module):
 class TextEncoder(nn.Module):
     """Causal text transformer. `text(ids)` gives embeddings (B, E), `text.tokens(ids)` the normalised tokens (B, L, D).
 
-    `mask_embedding` adds InternVideo-MM's learnt embedding for masked words.
+    `mask_embedding` adds InternVideo-MM's learnt embedding for masked words. end: the id of the end token, None for the largest of a text.
     """
 
     offers = ("tokens", "attention", "text_tokens")
 
     def __init__(self, embed=512, width=512, layers=12, heads=8, context=77, vocabulary=49408, *,
-                 mask_embedding=False, quick_gelu=True):  # fmt: skip
+                 mask_embedding=False, quick_gelu=True, end: int | None = None):  # fmt: skip
         super().__init__()
-        self.context = context
+        self.context, self.end = context, end
         self.token_embedding = nn.Embedding(vocabulary, width)
         self.positional_embedding = nn.Parameter(torch.empty(context, width).normal_(std=0.01))
         self.text_mask_embedding = nn.Parameter(torch.zeros(1, 1, width)) if mask_embedding else None
@@ -148,7 +154,8 @@ class TextEncoder(nn.Module):
 
     def embed(self, tokens: Tensor, ids: Tensor) -> Tensor:
         """Tokens (B, L, D) -> the end token's, projected (B, E); unprojected (B, D) where the model has no projection."""
-        end = tokens[torch.arange(len(ids), device=ids.device), ids.argmax(-1)]
+        places = (ids if self.end is None else (ids == self.end).int()).argmax(-1)
+        end = tokens[torch.arange(len(ids), device=ids.device), places]
         return end if self.text_projection is None else end @ self.text_projection
 
     def tokens(
@@ -218,8 +225,11 @@ class Clip(nn.Module):
     def config(self) -> dict:
         """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
         vision, text = (tower.transformer.resblocks[0] for tower in (self.visual, self.text))
-        quick = isinstance(vision.mlp.gelu, QuickGELU)
-        return {"vision_heads": vision.attn.heads, "transformer_heads": text.attn.heads, "quick_gelu": quick}
+        config = {"vision_heads": vision.attn.heads, "transformer_heads": text.attn.heads}
+        config["quick_gelu"] = isinstance(vision.mlp.gelu, QuickGELU)
+        if isinstance(text.mlp.gelu, QuickGELU) != config["quick_gelu"]:
+            config["text_quick_gelu"] = not config["quick_gelu"]
+        return config if self.text.end is None else config | {"eos_token_id": self.text.end}
 
     def encode_image(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, E)."""

@@ -62,10 +62,11 @@ def size(name: str | Size, **overrides) -> Size:
     for key in overrides:
         if key not in known:
             raise ParameterError(f"encoder size: no field {key!r}; there are {', '.join(known)}")
-    return _checked(replace(SIZES[name] if isinstance(name, str) else name, **overrides))
+    return checked(replace(SIZES[name] if isinstance(name, str) else name, **overrides))
 
 
-def _checked(size: Size) -> Size:
+def checked(size: Size) -> Size:
+    """The size itself. ParameterError where a clip, a width or a number of heads does not divide."""
     whole = (
         ("frames", size.frames, "tubelet", size.tubelet),
         ("image", size.image, "patch", size.patch),

@@ -18,7 +18,7 @@ from ivcore import torchvision_ops  # noqa: F401  (must precede timm)
 from timm.layers import DropPath  # isort: skip
 
 from ivcore.encoders import small_grid
-from ivcore.encoders.clip import Attention, FeedForward
+from ivcore.encoders.clip import Attention, FeedForward, QuickGELU, act_as
 from ivcore.encoders.intermediates import Seen, answer, note, start
 from ivcore.encoders.normalisation import HALF, normalise
 from ivcore.encoders.positions import resize_beside_class
@@ -69,13 +69,24 @@ def _over_time(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 class LocalBlock(nn.Module):
     """CLIP block with local aggregators on the patch tokens; class tokens skip them."""
 
-    def __init__(self, width, heads, *, local=True, double=True, reduction=1.5, kernel=3, drop_path=0.0):
+    def __init__(
+        self,
+        width,
+        heads,
+        *,
+        local=True,
+        double=True,
+        reduction=1.5,
+        kernel=3,
+        drop_path=0.0,
+        quick_gelu=True,
+    ):
         super().__init__()
         self.lmhra1 = LocalMHRA(width, reduction, kernel) if local else None
         self.lmhra2 = LocalMHRA(width, reduction, kernel) if local and double else None
         self.attn = Attention(width, heads)
         self.ln_1 = nn.LayerNorm(width)
-        self.mlp = FeedForward(width, 4 * width)
+        self.mlp = FeedForward(width, 4 * width, quick_gelu=quick_gelu)
         self.ln_2 = nn.LayerNorm(width)
         self.drop_path = (
             DropPath(drop_path) if drop_path else nn.Identity()
@@ -253,7 +264,7 @@ class UniFormerV2(nn.Module):
 
     def __init__(self, width=768, layers=12, heads=12, patch=16, image=224, num_classes=400, global_layers=None, *,
                  local=False, double_local=True, reduction=1.5, kernel=3, temporal_downsample=False, frozen=False, drop_path=0.0,
-                 global_heads=None, mlp_factor=4.0, mlp_dropout=0.5, head_drop=0.5):  # fmt: skip
+                 global_heads=None, mlp_factor=4.0, mlp_dropout=0.5, head_drop=0.5, quick_gelu=True):  # fmt: skip
         super().__init__()
         self.image, self.patch, self.num_classes = image, patch, num_classes
         global_layers = tuple(range(layers - 4, layers)) if global_layers is None else tuple(global_layers)
@@ -267,7 +278,7 @@ class UniFormerV2(nn.Module):
         self.ln_pre = nn.LayerNorm(width)
         self.transformer = Stages(width, layers, heads, global_layers, global_heads=global_heads or heads, mlp_factor=mlp_factor,
                                   mlp_dropout=mlp_dropout, frozen=frozen, drop_path=drop_path, local=local, double=double_local,
-                                  reduction=reduction, kernel=kernel)  # fmt: skip
+                                  reduction=reduction, kernel=kernel, quick_gelu=quick_gelu)  # fmt: skip
         if num_classes:
             self.transformer.proj = nn.Sequential(
                 nn.LayerNorm(width), nn.Dropout(head_drop), nn.Linear(width, num_classes)
@@ -332,6 +343,8 @@ class UniFormerV2(nn.Module):
     def config(self) -> dict:
         """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
         heads = {"heads": self.transformer.resblocks[0].attn.heads}
+        if not isinstance(self.transformer.resblocks[0].mlp.gelu, QuickGELU):
+            heads["quick_gelu"] = False
         if self.transformer.dec:
             heads["n_head"] = self.transformer.dec[0].attn.heads
         return heads | {"return_list": list(self.transformer.global_layers)}
@@ -361,4 +374,5 @@ class UniFormerV2(nn.Module):
         centre = torch.zeros_like(self.conv1.weight)
         centre[:, :, centre.shape[2] // 2] = theirs["conv1.weight"]
         self.load_state_dict(theirs | {"conv1.weight": centre}, strict=False)
+        act_as(self.transformer.resblocks, visual.transformer.resblocks)
         return self

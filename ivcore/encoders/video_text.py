@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ivcore.encoders.clip import Clip, TextEncoder, similarity
+from ivcore.encoders.clip import Clip, QuickGELU, TextEncoder, act_as, similarity
 from ivcore.encoders.intermediates import answer, note, start
 from ivcore.encoders.normalisation import CLIP, normalise
 from ivcore.encoders.uniformerv2 import UniFormerV2
@@ -48,8 +48,12 @@ class VideoTextModel(nn.Module):
     def config(self) -> dict:
         """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
         heads = self.text.transformer.resblocks[0].attn.heads
-        decoder = {} if self.caption_decoder is None else {"caption_heads": self.caption_decoder.heads}
-        return decoder | {
+        rest = {} if self.caption_decoder is None else {"caption_heads": self.caption_decoder.heads}
+        if not isinstance(self.text.transformer.resblocks[0].mlp.gelu, QuickGELU):
+            rest["text_quick_gelu"] = False
+        if self.text.end is not None:
+            rest["eos_token_id"] = self.text.end
+        return rest | {
             "transformer_heads": heads,
             "vision": self.visual.config,
             "return_list": self.visual.config["return_list"],
@@ -111,6 +115,8 @@ class VideoTextModel(nn.Module):
         self.visual_ln_post.load_state_dict(clip.visual.ln_post.state_dict())
         missing, _ = self.text.load_state_dict(clip.text.state_dict(), strict=False)
         assert set(missing) <= {"text_mask_embedding"}, missing
+        act_as(self.text.transformer.resblocks, clip.text.transformer.resblocks)
+        self.text.end = clip.text.end
         with torch.no_grad():
             self.visual_proj.copy_(clip.visual.proj)
             self.logit_scale.copy_(clip.logit_scale)

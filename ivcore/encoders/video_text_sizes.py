@@ -49,7 +49,9 @@ def video_text_size(name: str, **changes) -> VideoTextSize:
 
 
 def size_of(clip: Clip, **changes) -> VideoTextSize:
-    """The size of a CLIP, read off its shapes."""
+    """The size of a CLIP, read off its shapes. ParameterError for another model."""
+    if not isinstance(clip, Clip):
+        raise ParameterError(f"clip: holds a {type(clip).__name__}, must be CLIP")
     image, text = clip.visual, clip.text
     blocks, words = image.transformer.resblocks, text.transformer.resblocks
     vocabulary, text_width = text.token_embedding.weight.shape

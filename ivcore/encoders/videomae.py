@@ -60,11 +60,13 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block; gamma_1 and gamma_2 (layer scale) exist only for init_values > 0."""
 
-    def __init__(self, width, heads, mlp_ratio=4.0, qkv_bias=True, drop=0.0, drop_path=0.0, init_values=0.0):
+    def __init__(
+        self, width, heads, mlp_ratio=4.0, qkv_bias=True, drop=0.0, drop_path=0.0, init_values=0.0, eps=1e-6
+    ):
         super().__init__()
-        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.norm1 = nn.LayerNorm(width, eps=eps)
         self.attn = Attention(width, heads, qkv_bias)
-        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.norm2 = nn.LayerNorm(width, eps=eps)
         # 1e-6: 48/11 * 1408 must give 6144 whichever way it rounds
         self.mlp = Mlp(width, int(width * mlp_ratio + 1e-6), drop=(0.0, drop))
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
@@ -126,24 +128,24 @@ class MaskedVideoEncoder(nn.Module):
     offers = ("patch_tokens", "tokens", "attention")  # names for `want`; tokens and attention: one a block
 
     def __init__(self, name: str | Size = "tiny", *, qkv_bias=True, init_values=0.0, drop=0.0, drop_path=0.0,
-                 learnable_positions=False, final_norm=True, **overrides):  # fmt: skip
+                 learnable_positions=False, final_norm=True, eps=1e-6, **overrides):  # fmt: skip
         super().__init__()
         self.size = s = size(name, **overrides)
         self.grid = s.grid
-        self.options = {
-            "qkv_bias": qkv_bias,
-            "init_values": init_values,
-            "learnable_positions": learnable_positions,
-        }
+        options = {"qkv_bias": qkv_bias, "init_values": init_values, "eps": eps}
+        self.options = options | {
+            "learnable_positions": learnable_positions
+        }  # what another model of this kind is made with
         self.patch_embed = TubeletEmbedding(s.width, s.patch, s.tubelet)
         table = sine_cosine(s.tokens, s.width)
         if learnable_positions:  # published models of this kind add the table detached; here it learns
             self.pos_embed = nn.Parameter(nn.init.trunc_normal_(torch.zeros_like(table), std=0.02))
         else:
             self.register_buffer("pos_embed", table, persistent=False)
-        options = {"mlp_ratio": s.mlp_ratio, "qkv_bias": qkv_bias, "init_values": init_values, "drop": drop}
-        self.blocks = _blocks(s.width, s.depth, s.heads, drop_path=drop_path, **options)
-        self.norm = nn.LayerNorm(s.width, eps=1e-6) if final_norm else nn.Identity()
+        self.blocks = _blocks(
+            s.width, s.depth, s.heads, drop_path=drop_path, mlp_ratio=s.mlp_ratio, drop=drop, **options
+        )
+        self.norm = nn.LayerNorm(s.width, eps=eps) if final_norm else nn.Identity()
         self.apply(_init_linear(nn.init.xavier_uniform_))
 
     def prepare(self, clips: Tensor) -> Tensor:
@@ -212,7 +214,7 @@ class MaskedVideoEncoder(nn.Module):
     def config(self) -> dict:
         """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
         config = {"num_heads": self.size.heads, "all_frames": self.size.frames, "img_size": self.size.image}
-        return config if self.grid == self.size.grid else config | {"resized_to": list(self.clip)}
+        return config | _beside(self)
 
     def no_weight_decay(self) -> set[str]:
         """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters)."""
@@ -221,6 +223,13 @@ class MaskedVideoEncoder(nn.Module):
     def group_matcher(self, coarse: bool = False) -> dict:
         """timm's idiom for layer-wise learning rates: the embedding, each block, and what comes after as the last layer."""
         return {"stem": r"^patch_embed|^pos_embed", "blocks": [(r"^blocks\.(\d+)", None)]}
+
+
+def _beside(encoder: MaskedVideoEncoder) -> dict:
+    """Fields of a config that are written only where they are not the published ones."""
+    resized = {} if encoder.grid == encoder.size.grid else {"resized_to": list(encoder.clip)}
+    eps = encoder.options["eps"]
+    return resized if eps == 1e-6 else resized | {"norm_eps": eps}
 
 
 class Decoder(nn.Module):
@@ -252,10 +261,10 @@ class MaskedAutoencoder(nn.Module):
     offers = (*MaskedVideoEncoder.offers, "visible_tokens", "decoder_tokens", "decoder_attention")
 
     def __init__(self, name: str | Size = "tiny", *, qkv_bias=True, init_values=0.0, drop_path=0.0,
-                 learnable_positions=False, final_norm=True, **overrides):  # fmt: skip
+                 learnable_positions=False, final_norm=True, eps=1e-6, **overrides):  # fmt: skip
         super().__init__()
         self.size = s = size(name, **overrides)
-        options = {"qkv_bias": qkv_bias, "init_values": init_values, "drop_path": drop_path}
+        options = {"qkv_bias": qkv_bias, "init_values": init_values, "drop_path": drop_path, "eps": eps}
         self.encoder = MaskedVideoEncoder(
             s, learnable_positions=learnable_positions, final_norm=final_norm, **options
         )
@@ -276,8 +285,7 @@ class MaskedAutoencoder(nn.Module):
         """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
         s = self.size
         heads = {"encoder_num_heads": s.heads, "decoder_num_heads": s.decoder_heads}
-        config = heads | {"num_frames": s.frames, "img_size": s.image}
-        return config if self.encoder.grid == s.grid else config | {"resized_to": list(self.encoder.clip)}
+        return heads | {"num_frames": s.frames, "img_size": s.image} | _beside(self.encoder)
 
     def resize_positions(self, frames: int, height: int, width: int | None = None) -> MaskedAutoencoder:
         """As the encoder's, for the decoder's table too. Returns self."""

@@ -11,14 +11,20 @@ that can execute code.
 
 from __future__ import annotations
 
+import warnings
 from os import PathLike
 
+import torch
 from torch import Tensor, nn
 
+from ivcore.encoders.videomae import MaskedVideoEncoder
+from ivcore.errors import UserError
 from ivcore.weights import clip, coordinated, uniformerv2, video_text, videomae
 from ivcore.weights.accounting import WeightsError, listed
+from ivcore.weights.fields import Fields
 from ivcore.weights.hub import locate
-from ivcore.weights.reading import read, unwrap
+from ivcore.weights.reading import read
+from ivcore.weights.unwrapping import ARGUMENTS, unwrap
 
 __all__ = ["WeightsError", "from_official", "load"]
 
@@ -34,20 +40,83 @@ LAYOUTS = (
 )
 
 
-def load(source: str | PathLike, config: dict | None = None) -> nn.Module:
-    """A file, a folder, or a name on the Hugging Face hub -> a module in eval mode, float32, on the CPU."""
-    path = locate(str(source))
-    state, found = read(path)
-    return _build(state, found | (config or {}), str(source))
+def load(source: str | PathLike, config: dict | None = None, *, entry: str | None = None) -> nn.Module:
+    """A file, a folder, or a name on the Hugging Face hub -> a module in eval mode, float32, on the CPU.
+
+    config: what neither shapes nor the file itself tell, see the layouts' modules. Where the file says for which clips it was trained
+    and `config` names others (num_frames, img_size), the model is built as the file says and its positions are interpolated.
+    entry: which of several sets of weights in the file, such as "teacher" or "model_ema". Errors: WeightsError, one line with the source.
+    """
+    state, found = read(locate(str(source)), entry)
+    config = dict(config or {})
+    asked = {}
+    for names in (videomae.FRAMES, videomae.IMAGE):
+        if any(found.get(name) is not None for name in names):
+            asked[names] = Fields(config, str(source)).count(*names)
+            config = {name: value for name, value in config.items() if name not in names}
+    model = _build(state, found | config, str(source))
+    encoder = getattr(model, "encoder", model)
+    if not any(asked.values()) or not isinstance(encoder, MaskedVideoEncoder):
+        return model
+    t, height, width = encoder.clip
+    frames, image = (asked.get(names) for names in (videomae.FRAMES, videomae.IMAGE))
+    return model.resize_positions(frames or t, image or height, image or width)
 
 
-def from_official(state_dict: dict[str, Tensor], config: dict | None = None) -> nn.Module:
+def from_official(
+    state_dict: dict[str, Tensor], config: dict | None = None, *, entry: str | None = None
+) -> nn.Module:
     """A state dict under published names (or a checkpoint that wraps one) -> a module in eval mode, float32."""
-    return _build(unwrap(state_dict, "state dict"), config or {}, "state dict")
+    state, found = unwrap(state_dict, "state dict", entry)
+    return _build(state, found | (config or {}), "state dict")
 
 
 def _build(state: dict[str, Tensor], config: dict, what: str) -> nn.Module:
-    for recognises, build in LAYOUTS:
-        if recognises(state):
-            return build(state, config)
-    raise WeightsError(f"{what}: not a layout that is known; its keys are {listed(state)}")
+    build = next((build for recognises, build in LAYOUTS if recognises(state)), None)
+    if build is None:
+        raise WeightsError(f"{what}: not a layout that is known; its keys are {listed(state)}")
+    try:
+        fields = Fields(config, what)
+        model = build(state, fields)
+        fields.get("preprocessor", "preprocess_cfg", "image_mean", "image_std", *ARGUMENTS)
+        _warn_of_other_statistics(model, config, what)
+    except UserError as error:
+        raise WeightsError(str(error) if str(error).startswith(what) else f"{what}: {error}") from None
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        # shapes that contradict each other in a way that no layout foresees
+        kind = build.__name__.replace("_", " ")
+        raise WeightsError(
+            f"{what}: no {kind} has these shapes: {' '.join(str(error).split())[:200]}"
+        ) from error
+    fields.warn_of_the_rest(what)
+    return model
+
+
+def _warn_of_other_statistics(model: nn.Module, config: dict, what: str) -> None:
+    """Tell where the file's own preprocessing normalises pixels otherwise than `model.prepare`."""
+    tables = (config, config.get("preprocessor"), config.get("preprocess_cfg"))
+    given = {name: value for table in tables if isinstance(table, dict) for name, value in table.items()}
+    theirs = [given.get(f"image_{name}") or given.get(name) for name in ("mean", "std")]
+    if not any(theirs) or isinstance(model, coordinated.Coordinated) or not hasattr(model, "prepare"):
+        return
+    black, white = (
+        model.prepare(torch.full((1, 1, 1, 1, 3), value, dtype=torch.uint8)).flatten().float()
+        for value in (0, 255)
+    )
+    std = 1 / (white - black)
+    for name, ours, found in zip(("mean", "std"), (-black * std, std), theirs):
+        numbers = torch.tensor(found or ours).float().flatten()
+        numbers = numbers / 255 if numbers.max() > 1 else numbers
+        if numbers.shape != ours.shape or (numbers - ours).abs().max() > 5e-3:
+            wanted = [round(float(number), 3) for number in ours]
+            warnings.warn(
+                f"{what}: its pixels' {name} is {found}, but prepare() takes {wanted}", stacklevel=4
+            )

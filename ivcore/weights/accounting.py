@@ -55,17 +55,24 @@ def _own(value: Tensor, dtype: torch.dtype | None) -> Tensor:
     return value.detach().to(dtype if value.is_floating_point() else None, copy=True)
 
 
-def need(state: State, key: str, what: str, under: str = "") -> Tensor:
-    """A tensor whose shape the layout is read from; `under` is the prefix it has in the file."""
+def need(state: State, key: str, what: str, under: str = "", dims: int | None = None) -> Tensor:
+    """A tensor whose shape the layout is read from, of `dims` dimensions; `under` is the prefix it has in the file."""
     if key not in state:
         raise WeightsError(f"{what}: missing: {under}{key}")
-    return state[key]
+    value = state[key]
+    if not value.numel() or dims not in (None, value.dim()):
+        raise WeightsError(f"{what}: wrong shape: {under}{key} is {tuple(value.shape)}")
+    return value
 
 
-def count(state: State, pattern: str) -> int:
+def count(state: State, pattern: str, what: str) -> int:
     """How many numbered parts there are: one more than the largest number that `pattern` (one group) matches."""
-    numbers = [int(match[1]) for key in state if (match := re.match(pattern, key))]
-    return 1 + max(numbers, default=-1)
+    numbers = {int(match[1]) for key in state if (match := re.match(pattern, key))}
+    gaps = [number for number in range(len(numbers)) if number not in numbers]
+    if gaps:
+        name = re.sub(r"\\\.", ".", pattern).replace(r"(\d+)", str(gaps[0]))
+        raise WeightsError(f"{what}: missing: {name}*")
+    return len(numbers)
 
 
 def without_prefix(state: State, prefix: str) -> State:

@@ -130,7 +130,9 @@ def _state(source: Source) -> State:
         return {key: value.detach() for key, value in source.state_dict().items()}
     if isinstance(source, dict):
         return source
-    state, config = read(locate(str(source)))
+    state, config = read(
+        locate(str(source))
+    )  # of a file with several sets of weights, the one that `weights.load` takes
     known = any(recognises(state) for recognises, _ in weights.LAYOUTS)
     return weights.from_official(state, config).state_dict() if known else state
 

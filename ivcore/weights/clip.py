@@ -1,7 +1,7 @@
 """CLIP checkpoints: OpenAI's, open_clip's and transformers', to one module under OpenAI's names.
 
 Activations cannot be told from shapes: OpenAI's weights use QuickGELU, many of open_clip's do not. `config` may say so: quick_gelu
-(open_clip's name) or hidden_act (transformers').
+(open_clip's name) or hidden_act (transformers', for each tower). What it asks for and is not built here is refused by name.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch
 
 from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
 from ivcore.weights.accounting import State, WeightsError, assemble, count, has, need
+from ivcore.weights.fields import Fields
 
 WHAT = "CLIP checkpoint"
 NOTES = (
@@ -34,14 +35,16 @@ def is_clip(state: State) -> bool:
     return (has(state, "visual.transformer.") and text) or has(state, "text_model.", "vision_model.")
 
 
-def clip(state: State, config: dict) -> Clip:
+def clip(state: State, config: Fields) -> Clip:
     if has(state, "vision_model."):
         state = from_transformers(state)
     state = {key.removeprefix("text."): value for key, value in state.items() if key not in NOTES}
-    quick = _quick_gelu(config)
-    need(state, "text_projection", WHAT)
+    need(state, "text_projection", WHAT, dims=2)
+    vision, text = _tower(state, config, "vision", "visual."), _tower(state, config, "text", "")
     with torch.device("meta"):
-        model = Clip(_image(state, config, quick), text_encoder(state, config, WHAT, quick))
+        model = Clip(
+            _image(state, config, vision), text_encoder(state, config, WHAT, text, _end(state, config))
+        )
     return assemble(model, {text_name(key): value for key, value in state.items()}, WHAT)
 
 
@@ -50,28 +53,127 @@ def text_name(key: str) -> str:
     return f"text.{key}" if key.startswith(TEXT) else key
 
 
-def text_encoder(state: State, config: dict, what: str, quick_gelu: bool = True) -> TextEncoder:
+def text_encoder(
+    state: State, config: Fields, what: str, quick_gelu: bool = True, end: int | None = None
+) -> TextEncoder:
     """An empty text encoder of the published shape (call on the meta device)."""
-    words, places = need(state, "token_embedding.weight", what), need(state, "positional_embedding", what)
+    words = need(state, "token_embedding.weight", what, dims=2)
+    places = need(state, "positional_embedding", what, dims=2)
     projection, width = state.get("text_projection"), words.shape[1]
+    layers = count(state, r"transformer\.resblocks\.(\d+)\.", what)
+    for fields in (config, config.part("text_config"), config.part("model_cfg").part("text_cfg")):
+        fields.agree(places.shape[0], "context_length", "max_position_embeddings")
+        fields.agree(words.shape[0], "vocab_size")
+    config.agree(width, "transformer_width")
+    config.agree(layers, "transformer_layers")
     return TextEncoder(
         embed=0 if projection is None else projection.shape[1],
         width=width,
-        layers=count(state, r"transformer\.resblocks\.(\d+)\."),
-        heads=config.get("transformer_heads") or _configured(config, "text", width) or heads_of(width, what),
+        layers=layers,
+        heads=divisor(config, width, what, "transformer_heads", *_named_heads(config, "text", width)),
         context=places.shape[0],
         vocabulary=words.shape[0],
         mask_embedding="text_mask_embedding" in state,
         quick_gelu=quick_gelu,
+        end=end,
     )
 
 
-def _configured(config: dict, part: str, width: int) -> int | None:
+def divisor(config: Fields, width: int, what: str, *names: str | int) -> int:
+    """The number of heads: the first of the fields that is given, or a number found elsewhere, or 64 channels a head."""
+    fields = [name for name in names if isinstance(name, str)]
+    found = [name for name in names if isinstance(name, int)]
+    heads = config.count(*fields) or (found[0] if found else heads_of(width, what))
+    if width % heads:
+        config.refuse(fields[0], heads, f"a divisor of the width {width}")
+    return heads
+
+
+def _named_heads(config: Fields, part: str, width: int) -> list[int]:
     """Heads from the config.json of transformers or of open_clip, if it names them."""
-    theirs = config.get(f"{part}_config") or {}
-    open_clip = config.get("model_cfg", {}).get(f"{part}_cfg") or {}
-    by_width = width // open_clip["head_width"] if "head_width" in open_clip else None
-    return theirs.get("num_attention_heads") or open_clip.get("heads") or by_width
+    open_clip = config.part("model_cfg").part(f"{part}_cfg")
+    channels = open_clip.count("head_width")
+    found = [config.part(f"{part}_config").count("num_attention_heads"), open_clip.count("heads"),
+             width // channels if channels else None]  # fmt: skip
+    return [heads for heads in found if heads]
+
+
+def _tower(state: State, config: Fields, part: str, under: str) -> bool:
+    """Whether a tower's activation is QuickGELU; everything else that its config says is held against what is built."""
+    theirs, model = config.part(f"{part}_config"), config.part("model_cfg")
+    open_clip = model.part(f"{part}_cfg")
+    layers = count(state, rf"{re.escape(under)}transformer\.resblocks\.(\d+)\.", WHAT)
+    hidden, width = need(state, f"{under}transformer.resblocks.0.mlp.c_fc.weight", WHAT, dims=2).shape
+    theirs.agree(layers, "num_hidden_layers")
+    theirs.agree(width, "hidden_size")
+    theirs.agree(hidden, "intermediate_size")
+    open_clip.agree(layers, "layers")
+    open_clip.agree(width, "width")
+    ratio = open_clip.number("mlp_ratio", least=0.0, most=64.0)
+    if ratio is not None and round(width * ratio) != hidden:
+        open_clip.refuse("mlp_ratio", ratio, f"{hidden / width:g}, as the tensors have it")
+    theirs.choice("layer_norm_eps", 1e-5)
+    open_clip.without(*NOT_BUILT)
+    open_clip.choice("pool_type", "tok", "argmax")
+    open_clip.choice("pos_embed_type", "learnable")
+    model.get(
+        "custom_text", "embed_dim"
+    )  # where the text tower stands, and how wide both end, is seen from the tensors
+    model.choice("nonscalar_logit_scale", False)
+    return _quick_gelu(config, theirs, part)
+
+
+# of open_clip: towers of other libraries, other poolings and norms
+NOT_BUILT = (
+    *(
+        "timm_model_name",
+        "hf_model_name",
+        "attentional_pool",
+        "attn_pooler_queries",
+        "input_patchnorm",
+        "no_ln_pre",
+    ),
+    *(
+        "global_average_pool",
+        "final_ln_after_pool",
+        "ls_init_value",
+        "embed_cls",
+        "no_causal_mask",
+        "act_kwargs",
+    ),
+    *(
+        "norm_kwargs",
+        "proj_bias",
+        "block_type",
+        "qk_norm",
+        "scale_heads",
+        "scale_attn_inner",
+        "scale_attn",
+        "scale_fc",
+    ),
+)
+
+
+def _quick_gelu(config: Fields, theirs: Fields, part: str) -> bool:
+    """Of a tower: what our own config or open_clip's says, else transformers' hidden_act, else OpenAI's."""
+    model = config.part("model_cfg")
+    own = config.flag(*(["text_quick_gelu"] if part == "text" else []), "quick_gelu")
+    quick = model.flag("quick_gelu") if own is None else own
+    if quick is None and model.values:  # open_clip's folders name it only where it is on
+        quick = False
+    act = theirs.choice("hidden_act", "quick_gelu", "gelu") or config.choice(
+        "hidden_act", "quick_gelu", "gelu"
+    )
+    return (act or "quick_gelu") == "quick_gelu" if quick is None else quick
+
+
+def _end(state: State, config: Fields) -> int | None:
+    """The id of the end token, None where it is the largest: transformers' files may say another, and 2 stands for the largest there."""
+    end = config.count("eos_token_id", most=10**7) or config.part("text_config").count(
+        "eos_token_id", most=10**7
+    )
+    words = need(state, "token_embedding.weight", WHAT, dims=2).shape[0]
+    return None if end in (None, 2, words - 1) else end
 
 
 def heads_of(width: int, what: str) -> int:
@@ -86,35 +188,32 @@ def heads_of(width: int, what: str) -> int:
 def side_of(positions: torch.Tensor, patch: int, what: str) -> int:
     """Pixels of the square image that a table (1+hw, D) is for."""
     side = round((positions.shape[0] - 1) ** 0.5)
-    if side * side + 1 != positions.shape[0]:
+    if not side or side * side + 1 != positions.shape[0]:
         raise WeightsError(
             f"{what}: the position table has {positions.shape[0]} rows, not one more than a square"
         )
     return side * patch
 
 
-def _image(state: State, config: dict, quick_gelu: bool) -> ImageEncoder:
-    kernel, table = need(state, "visual.conv1.weight", WHAT), need(state, "visual.positional_embedding", WHAT)
+def _image(state: State, config: Fields, quick_gelu: bool) -> ImageEncoder:
+    kernel = need(state, "visual.conv1.weight", WHAT, dims=4)
+    table = need(state, "visual.positional_embedding", WHAT, dims=2)
     width, patch = kernel.shape[0], kernel.shape[-1]
+    image = side_of(table, patch, WHAT)
+    open_clip = config.part("model_cfg").part("vision_cfg")
+    for theirs in (config.part("vision_config"), open_clip):
+        theirs.agree(patch, "patch_size")
+        theirs.agree(image, "image_size")
+        theirs.agree(3, "num_channels", "in_channels")
     return ImageEncoder(
-        embed=need(state, "visual.proj", WHAT).shape[1],
+        embed=need(state, "visual.proj", WHAT, dims=2).shape[1],
         width=width,
-        layers=count(state, r"visual\.transformer\.resblocks\.(\d+)\."),
-        heads=config.get("vision_heads") or _configured(config, "vision", width) or heads_of(width, WHAT),
+        layers=count(state, r"visual\.transformer\.resblocks\.(\d+)\.", WHAT),
+        heads=divisor(config, width, WHAT, "vision_heads", *_named_heads(config, "vision", width)),
         patch=patch,
-        image=side_of(table, patch, WHAT),
+        image=image,
         quick_gelu=quick_gelu,
     )
-
-
-def _quick_gelu(config: dict) -> bool:
-    model = config.get("model_cfg", config)
-    if "quick_gelu" in model:
-        return bool(model["quick_gelu"])
-    if "vision_cfg" in model:  # open_clip's folders name it only where it is on
-        return False
-    act = (model.get("vision_config") or {}).get("hidden_act") or model.get("hidden_act") or "quick_gelu"
-    return act == "quick_gelu"
 
 
 _RENAMED = (  # transformers -> OpenAI

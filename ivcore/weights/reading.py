@@ -1,103 +1,125 @@
 """Reading a checkpoint without running anything in it.
 
 .safetensors files hold tensors only. torch files (.pt, .pth, .pyth, .bin, .ckpt) are pickles: they are opened with weights_only,
-which builds tensors and plain containers and refuses everything else. TorchScript archives (OpenAI's CLIP files) are opened by
-`torchscript.py`, which never runs their code. Folders are what transformers and huggingface_hub write.
+which builds tensors and plain containers, besides them the harmless values of PLAIN, and refuses everything else. TorchScript archives
+(OpenAI's CLIP files) are opened by `torchscript.py`, which never runs their code. Folders are what transformers, huggingface_hub and
+DeepSpeed write.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import pathlib
 import pickle
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
 
 from ivcore.checkpoints import read_config
-from ivcore.weights.accounting import State, WeightsError, has, listed
+from ivcore.weights.accounting import State, WeightsError, listed
 from ivcore.weights.torchscript import is_torchscript, read_torchscript
+from ivcore.weights.unwrapping import unwrap
 
-WRAPPERS = (
-    "model",
-    "module",
-    "state_dict",
-    "model_state",
-    "model_state_dict",
-)  # who wraps: VideoMAE, DeepSpeed, Lightning, SlowFast
 FOLDER_FILES = (
     "model.safetensors",
     "open_clip_model.safetensors",
     "pytorch_model.bin",
     "open_clip_pytorch_model.bin",
 )
+LFS = b"version https://git-lfs.github.com/spec/"
 
 
-def read(path: Path) -> tuple[State, dict]:
-    """A checkpoint file or folder -> (its tensors by name, what its config.json says)."""
+def _scalar(kind: np.dtype, content: bytes = b""):
+    """A number of numpy's, such as a best accuracy that was saved beside the weights; never an object."""
+    if kind.hasobject or not isinstance(content, bytes):
+        raise pickle.UnpicklingError("Unsupported global: a numpy scalar that holds an object")
+    return np.frombuffer(content, kind)[0]
+
+
+# values that training scripts save beside the weights: arguments, paths, numbers
+PLAIN = [
+    argparse.Namespace,
+    *((getattr(pathlib, f"Pure{system}Path"), f"{module}.{kind}{system}Path")
+      for system in ("Posix", "Windows") for kind in ("", "Pure") for module in ("pathlib", "pathlib._local")),
+    *((_scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    np.dtype,
+    *{type(np.dtype(code)) for code in "?bBhHiIlLqQefdgFD"},
+]  # fmt: skip
+
+
+def read(path: Path, entry: str | None = None) -> tuple[State, dict]:
+    """A checkpoint file or folder -> (its tensors by name, what its config says). entry: which of several sets of weights."""
     if path.is_dir():
-        return _read_folder(path)
+        return _read_folder(path, entry)
     if path.suffix == ".json":
         return _read_shards(path), {}
-    return unwrap(_read_file(path), str(path)), _saved_config(path)
+    return _whole(path, {}, entry)
+
+
+def _whole(path: Path, config: dict, entry: str | None) -> tuple[State, dict]:
+    state, beside = unwrap(_read_file(path), str(path), entry)
+    return state, config | beside | _saved_config(path)
 
 
 def _saved_config(path: Path) -> dict:
     """What this project's own runs write into the metadata of their weights; {} for other files."""
-    return (read_config(path) or {}) if path.suffix == ".safetensors" else {}
+    if path.suffix != ".safetensors":
+        return {}
+    try:
+        config = read_config(path)
+    except ValueError as error:
+        raise WeightsError(f"{path}: the config in its metadata is not JSON ({error})") from None
+    return _table(config if config is not None else {}, path, "the config in its metadata")
 
 
-def unwrap(content, what: str) -> State:
-    """The state dict inside a training checkpoint, without the prefixes that wrappers add."""
-    for _ in range(3):  # DeepSpeed inside Lightning happens
-        inner = next(
-            (
-                content[key]
-                for key in WRAPPERS
-                if isinstance(content, dict) and isinstance(content.get(key), dict)
-            ),
-            None,
+def _table(content, path: Path, name: str) -> dict:
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path}: {name} is a {type(content).__name__}, must be a table of fields")
+    return content
+
+
+def _read_json(path: Path) -> dict:
+    _no_pointer(path)
+    try:
+        return _table(json.loads(path.read_text(encoding="utf-8")), path, "its content")
+    except (ValueError, RecursionError, OSError) as error:
+        raise WeightsError(
+            f"{path}: not JSON that can be read ({' '.join(str(error).split())[:120]})"
+        ) from None
+
+
+def _no_pointer(path: Path) -> None:
+    """Git LFS leaves a few lines of text in a file's place until it is fetched."""
+    with open(path, "rb") as file:
+        begin = file.read(512)
+    if begin.startswith(LFS):
+        raise WeightsError(
+            f"{path}: a Git LFS pointer, not the file itself; fetch it: git lfs install && git lfs pull, in the folder of its repository"
         )
-        if inner is None:
-            break
-        content = inner
-    if not isinstance(content, dict) or not content:
-        raise WeightsError(f"{what}: holds no state dict, but {type(content).__name__}")
-    strange = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
-    if strange:
-        raise WeightsError(f"{what}: these entries are not tensors: {listed(strange)}")
-    return _strip(content)
-
-
-def _strip(state: State) -> State:
-    """Drop a prefix that every key shares: DataParallel's module., a wrapper's model. or backbone."""
-    for prefix in ("module.", "model.", "backbone."):
-        if all(key.startswith(prefix) for key in state):
-            return _strip({key.removeprefix(prefix): value for key, value in state.items()})
-    if has(state, "blocks.") or not has(state, "encoder.blocks.") or has(state, "decoder."):
-        return state
-    return {key.removeprefix("encoder."): value for key, value in state.items()}
+    if begin.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        raise WeightsError(f"{path}: a web page, not a checkpoint; download the file itself")
 
 
 def _read_file(path: Path):
     if not path.is_file():
         raise WeightsError(f"{path}: no such file")
     try:
+        _no_pointer(path)
         if path.suffix == ".safetensors":
             return load_file(path)
         if is_torchscript(path):
             return read_torchscript(path)
-        with torch.serialization.safe_globals(
-            [argparse.Namespace]
-        ):  # VideoMAE files carry their arguments: plain values
+        with torch.serialization.safe_globals(PLAIN):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except WeightsError:
+        raise
     except pickle.UnpicklingError as error:
         raise WeightsError(f"{path}: refused, nothing in it was run: {_reason(error)}") from None
-    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, OSError, IndexError) as error:
+    except Exception as error:  # the readers raise many kinds at broken files
         raise WeightsError(
             f"{path}: not a checkpoint that can be read ({type(error).__name__}: {_reason(error)})"
         ) from None
@@ -110,37 +132,57 @@ def _reason(error: Exception) -> str:
     return (telling or lines or ["unreadable"])[0][:200]
 
 
-def _read_folder(path: Path) -> tuple[State, dict]:
+def _read_folder(path: Path, entry: str | None) -> tuple[State, dict]:
     config = {}
     for name in ("config.json", "open_clip_config.json"):
         if (path / name).is_file():
-            config |= json.loads((path / name).read_text())
+            config |= _read_json(path / name)
+    if (path / "preprocessor_config.json").is_file():
+        config["preprocessor"] = _read_json(path / "preprocessor_config.json")
     for index in sorted(path.glob("*.index.json")):
         return _read_shards(index), config
     for name in FOLDER_FILES:
         if (path / name).is_file():
-            return unwrap(_read_file(path / name), str(path / name)), config | _saved_config(path / name)
+            return _whole(path / name, config, entry)
+    tag = path / "latest"  # DeepSpeed's folder of folders
+    if tag.is_file() and (path / tag.read_text(errors="replace")[:200].strip()).name in (
+        p.name for p in path.iterdir() if p.is_dir()
+    ):
+        return _read_folder(path / tag.read_text().strip(), entry)
     files = [
         file
         for ending in ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.pyth", "*.ckpt")
-        for file in path.glob(ending)
+        for file in sorted(path.glob(ending))
+        if not file.name.endswith("optim_states.pt")  # DeepSpeed's: one a rank, no weights
     ]
+    if (
+        any(file.name.startswith("zero_pp_rank_") for file in files)
+        or sum(file.name.startswith("mp_rank_") for file in files) > 1
+    ):
+        raise WeightsError(
+            f"{path}: DeepSpeed has cut the weights up over its ranks; put them together with the script beside them: "
+            "python zero_to_fp32.py . pytorch_model.bin"
+        )
     if len(files) != 1:
         raise WeightsError(
             f"{path}: expected one checkpoint file in the folder, found {listed(f.name for f in files) or 'none'}"
         )
-    return unwrap(_read_file(files[0]), str(files[0])), config
+    return _whole(files[0], config, entry)
 
 
 def _read_shards(index: Path) -> State:
     """A sharded checkpoint: the index names the file of every tensor."""
-    places = json.loads(index.read_text()).get("weight_map", {})
+    places = _table(_read_json(index).get("weight_map", {}), index, "its weight_map")
+    strange = [key for key, name in places.items() if not isinstance(name, str)]
+    if strange or not places:
+        raise WeightsError(f"{index}: its weight_map names no file for {listed(strange) or 'any tensor'}")
     state: State = {}
     for name in sorted(set(places.values())):
         if Path(name).name != name:
             raise WeightsError(f"{index}: names a file outside its folder: {name}")
-        state |= unwrap(_read_file(index.parent / name), str(index.parent / name))
+        content = _read_file(index.parent / name)
+        state |= _table(content, index.parent / name, "its content")
     missing = [key for key in places if key not in state]
     if missing:
         raise WeightsError(f"{index}: missing from its files: {listed(missing)}")
-    return state
+    return unwrap(state, str(index))[0]

@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ivcore.weights.accounting import WeightsError
+
 
 def is_torchscript(path: Path) -> bool:
     """Whether a file is a zip with a TorchScript module's code in it."""
@@ -28,6 +30,8 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
     with zipfile.ZipFile(path) as archive:
         root = next(name.split("/", 1)[0] for name in archive.namelist())
         tree = _Unpickler(archive, root).load()
+    if not isinstance(tree, _Record):
+        raise WeightsError(f"{path}: a TorchScript archive of a {type(tree).__name__}, not of a model")
     return dict(_tensors(tree, ""))
 
 

@@ -8,7 +8,8 @@ from ivcore.encoders.caption_decoder import CaptionDecoder, PlainCaptionDecoder
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.heads.answer import AnswerModel
 from ivcore.weights.accounting import State, WeightsError, assemble, count, has, need, without_prefix
-from ivcore.weights.clip import heads_of, text_encoder, text_name
+from ivcore.weights.clip import divisor, heads_of, text_encoder, text_name
+from ivcore.weights.fields import Fields
 from ivcore.weights.uniformerv2 import video_tower
 
 WHAT = "InternVideo-MM checkpoint"
@@ -25,7 +26,7 @@ def is_caption_decoder(state: State) -> bool:
     return has(state, "multimodal_layers.") or all(key.startswith("caption_decoder.") for key in state)
 
 
-def video_text(state: State, config: dict) -> VideoTextModel | AnswerModel:
+def video_text(state: State, config: Fields) -> VideoTextModel | AnswerModel:
     for prefix in HEADS:
         if has(state, prefix):
             return _with_head(state, config, prefix)
@@ -34,33 +35,44 @@ def video_text(state: State, config: dict) -> VideoTextModel | AnswerModel:
     return assemble(model, _renamed(state), WHAT)
 
 
-def _with_head(state: State, config: dict, prefix: str) -> AnswerModel:
+def _with_head(state: State, config: Fields, prefix: str) -> AnswerModel:
     """A model fine-tuned for question answering or multiple choice."""
     head = without_prefix(state, prefix)
     rest = {key: value for key, value in state.items() if not key.startswith(prefix)}
     with torch.device("meta"):
-        model = AnswerModel(_empty(rest, config), need(state, f"{prefix}5.weight", WHAT).shape[0])
+        model = AnswerModel(_empty(rest, config), need(state, f"{prefix}5.weight", WHAT, dims=2).shape[0])
     renamed = {f"video_text.{key}": value for key, value in _renamed(rest).items()}
     return assemble(model, renamed | {f"head.{key}": value for key, value in head.items()}, WHAT)
 
 
-def _empty(state: State, config: dict) -> VideoTextModel:
+def _empty(state: State, config: Fields) -> VideoTextModel:
     captions, towers = without_prefix(state, "caption_decoder."), _towers(state)
-    config = config | config.get("clip", {})
-    vision = {"return_list": config.get("return_list")} | config.get("vision", {})
-    if "vision_heads" in config:
-        vision["heads"] = config["vision_heads"]
+    inner = config.part("clip")
+    if inner.values:  # the published constructors' own table within the table
+        config.get("mc_type", "head", "n_answers", "n_choices")
+        captioning, config = config, inner
+    else:
+        captioning = config
+    vision = config.part("vision")
+    for outside, inside in (("return_list", "return_list"), ("vision_heads", "heads")):
+        value = config.get(outside)
+        if value is not None and vision.values.setdefault(inside, value) != value:
+            config.refuse(outside, value, f"vision's {vision.get(inside)}")
+    config.get("embed_dim", "t_size", "n_texts")
+    end = config.count("eos_token_id", most=10**7)
     if ("visual_proj" in towers) != ("text_projection" in towers):  # fine-tuned answer models have neither
         raise WeightsError(
             f"{WHAT}: missing: {'text_projection' if 'visual_proj' in towers else 'visual_proj'}"
         )
     projection = towers.get("visual_proj")
     return VideoTextModel(
-        video_tower(without_prefix(towers, "visual."), vision, WHAT, "visual."),
-        text_encoder(towers, config, WHAT),
+        video_tower(
+            without_prefix(towers, "visual."), vision, WHAT, "visual.", config.flag("quick_gelu") is not False
+        ),
+        text_encoder(towers, config, WHAT, config.flag("text_quick_gelu", "quick_gelu") is not False, end),
         0 if projection is None else projection.shape[1],
-        _caption_decoder(captions, config, WHAT) if captions else None,
-        bool(config.get("caption_query")),
+        _caption_decoder(captions, captioning, WHAT, config) if captions else None,
+        bool(captioning.flag("caption_query")),
     )
 
 
@@ -78,7 +90,7 @@ def _renamed(state: State) -> State:
     return {text_name(key): value for key, value in _towers(state).items()} | captions
 
 
-def caption_decoder(state: State, config: dict) -> CaptionDecoder:
+def caption_decoder(state: State, config: Fields) -> CaptionDecoder:
     """A caption decoder alone."""
     what = "caption decoder checkpoint"
     state = without_prefix(state, "caption_decoder.") or state
@@ -87,34 +99,43 @@ def caption_decoder(state: State, config: dict) -> CaptionDecoder:
     return assemble(model, state, what)
 
 
-def _caption_decoder(state: State, config: dict, what: str) -> CaptionDecoder | PlainCaptionDecoder:
+def _caption_decoder(
+    state: State, config: Fields, what: str, towers: Fields | None = None
+) -> CaptionDecoder | PlainCaptionDecoder:
     if has(state, "clip_in."):
         return _plain_caption_decoder(state, config, what)
-    queries, context = (
-        need(state, "visual_queries", what),
-        need(state, "visual_attn_pooler.to_kv.weight", what),
-    )
+    queries = need(state, "visual_queries", what, dims=2)
+    context = need(state, "visual_attn_pooler.to_kv.weight", what, dims=2)
     words = state.get("predictor.4.weight")
-    width = queries.shape[1]
+    width, layers = queries.shape[1], count(state, r"multimodal_layers\.(\d+)\.", what)
+    config.agree(layers, "cap_layers")
+    config.agree(queries.shape[0], "num_visual_queries")
+    if towers is None:
+        config.agree(layers, "n_layers")
+        config.agree(width, "transformer_width")
+        config.agree(context.shape[1], "vision_width")
+        config.get("vocab_size", "L", "T", "text_len")
     return CaptionDecoder(
         width,
         context.shape[1],
-        count(state, r"multimodal_layers\.(\d+)\."),
-        config.get("caption_heads") or config.get("transformer_heads") or heads_of(width, what),
+        layers,
+        config.count("caption_heads")
+        or (towers or config).count("transformer_heads")
+        or heads_of(width, what),
         0 if words is None else words.shape[0],
         queries.shape[0],
     )
 
 
-def _plain_caption_decoder(state: State, config: dict, what: str) -> PlainCaptionDecoder:
+def _plain_caption_decoder(state: State, config: Fields, what: str) -> PlainCaptionDecoder:
     """The paper's decoder; no published file has it, ours do."""
-    width, vision = need(state, "clip_in.1.weight", what).shape
-    words, text = need(state, "predictor.2.weight", what), state.get("text_in.weight")
+    width, vision = need(state, "clip_in.1.weight", what, dims=2).shape
+    words, text = need(state, "predictor.2.weight", what, dims=2), state.get("text_in.weight")
     return PlainCaptionDecoder(
         width if text is None else text.shape[1],
         vision,
         width,
-        count(state, r"layers\.(\d+)\."),
-        config.get("caption_heads") or heads_of(width, what),
+        count(state, r"layers\.(\d+)\.", what),
+        divisor(config, width, what, "caption_heads"),
         words.shape[0],
     )

@@ -1,8 +1,9 @@
 """VideoMAE checkpoints: pretraining and fine-tuning, as InternVideo, VideoMAE and transformers lay them out.
 
 Widths, depths and class counts are read from the shapes. What shapes cannot tell comes from `config`, under the names the
-published constructors use (img_size, num_frames or all_frames, *_num_heads) or transformers' config.json, else from the
-published sizes (16 frames of 224 pixels, heads of 64 channels, 16 heads for huge and giant).
+published constructors use (img_size, num_frames or all_frames, *_num_heads, norm_eps) or transformers' config.json, else from the
+published sizes (16 frames of 224 pixels, heads of 64 channels, 16 heads for huge and giant). What it says of the rest must be what
+the tensors say; an activation or an attention that is not built here is refused by name.
 """
 
 from __future__ import annotations
@@ -12,11 +13,22 @@ import re
 import torch
 from torch import nn
 
-from ivcore.encoders.sizes import Size
+from ivcore.encoders.positions import sine_cosine
+from ivcore.encoders.sizes import Size, checked
 from ivcore.encoders.videomae import MaskedAutoencoder, MaskedVideoEncoder, VideoClassifier
 from ivcore.weights.accounting import State, WeightsError, anywhere, assemble, count, has, need
+from ivcore.weights.fields import Fields
 
+FRAMES, IMAGE = ("num_frames", "all_frames"), ("img_size", "image_size", "input_size")
+DECODER = (
+    *("decoder_hidden_size", "decoder_embed_dim", "decoder_num_hidden_layers", "decoder_depth"),
+    *("decoder_num_attention_heads", "decoder_num_heads", "decoder_intermediate_size", "decoder_num_classes"),
+)
 HEADS = {640: 8, 1280: 16, 1408: 16}  # widths whose published heads are not 64 channels wide
+
+
+BARE = "embeddings.patch_embeddings."  # how transformers' VideoMAEModel begins, without its heads
+MOST_TOKENS = 100_000  # of a clip: more than 1,000 frames of 224 pixels
 
 
 def is_pretraining(state: State) -> bool:
@@ -25,91 +37,158 @@ def is_pretraining(state: State) -> bool:
 
 def is_encoder(state: State) -> bool:
     """A fine-tuned classifier, or an encoder alone."""
-    return has(state, "blocks.") or has(state, "patch_embed.") or has(state, "videomae.")
+    return any(has(state, begin) for begin in ("blocks.", "patch_embed.", "videomae.", BARE))
 
 
-def pretraining(state: State, config: dict) -> MaskedAutoencoder:
+def pretraining(state: State, config: Fields) -> MaskedAutoencoder:
     what = "VideoMAE pretraining checkpoint"
     if has(state, "videomae."):
         state = from_transformers(state, what)
     size = _size(state, config, "encoder.", what, decoder=True)
     with torch.device("meta"):
-        model = MaskedAutoencoder(
-            size,
-            final_norm=has(state, "encoder.norm."),
-            **_options(state),
-        )
+        model = MaskedAutoencoder(size, final_norm=has(state, "encoder.norm."), **_options(state, config))
         model = _resized(model, config)
     return assemble(model, state, what)
 
 
-def encoder(state: State, config: dict) -> MaskedVideoEncoder:
+def encoder(state: State, config: Fields) -> MaskedVideoEncoder:
     what = (
         "VideoMAE fine-tuning checkpoint"
         if has(state, "head.") or has(state, "classifier.")
         else "VideoMAE encoder"
     )
+    if has(state, BARE):
+        state = {f"videomae.{key}": value for key, value in state.items()}
     if has(state, "videomae."):
         state = without_encoder(from_transformers(state, what))
-    size, options = _size(state, config, "", what), _options(state)
+    config.get(*DECODER)  # transformers' classifiers name the sizes of one that their files do not have
+    size, options = _size(state, config, "", what), _options(state, config)
+    mean_pool = not has(state, "norm.")
     with torch.device("meta"):
         if has(state, "head."):
-            classes = need(state, "head.weight", what).shape[0]
-            model = VideoClassifier(size, classes, mean_pool=not has(state, "norm."), **options)
+            classes = need(state, "head.weight", what, dims=2).shape[0]
+            config.choice("use_mean_pooling", mean_pool)
+            model = VideoClassifier(size, classes, mean_pool=mean_pool, **options)
         else:
-            model = MaskedVideoEncoder(size, final_norm=has(state, "norm."), **options)
+            config.flag("use_mean_pooling")
+            model = MaskedVideoEncoder(size, final_norm=not mean_pool, **options)
         model = _resized(model, config)
-    return assemble(model, state, what)
+    return assemble(model, _without_fixed_table(state, model), what)
 
 
-def _resized(model: nn.Module, config: dict) -> nn.Module:
+def _resized(model: nn.Module, config: Fields) -> nn.Module:
     """An empty model for the clips that it was saved for, where those are not the ones that it was pretrained on."""
-    if "resized_to" not in config:
+    clip = config.get("resized_to")
+    if clip is None:
         return model
-    return model.resize_positions(*config["resized_to"])
+    if (
+        not isinstance(clip, list)
+        or len(clip) != 3
+        or not all(type(n) is int and 0 < n <= 4096 for n in clip)
+    ):
+        config.refuse("resized_to", clip, "[frames, height, width]")
+    return model.resize_positions(*clip)
 
 
-def _options(state: State) -> dict:
-    return {
+def _without_fixed_table(state: State, model: MaskedVideoEncoder) -> State:
+    """mmaction2 saves the fixed table among the weights; it says for which clips the file is, and must be the one that is built."""
+    table = state.get("pos_embed")
+    if table is None or isinstance(model.pos_embed, nn.Parameter):
+        return state
+    if table.shape != model.pos_embed.shape:
+        raise WeightsError(
+            f"pos_embed is {tuple(table.shape)}, not {tuple(model.pos_embed.shape)}: the file is for other clips; "
+            "give num_frames and img_size in config"
+        )
+    return {key: value for key, value in state.items() if key != "pos_embed"}
+
+
+def _options(state: State, config: Fields) -> dict:
+    learnt = anywhere(state, "pos_embed") and not _is_fixed(state)
+    options = {
         "qkv_bias": anywhere(state, ".attn.q_bias") or anywhere(state, ".attn.v_bias"),
         "init_values": float(anywhere(state, ".gamma_1") or anywhere(state, ".gamma_2")),
-        "learnable_positions": anywhere(state, "pos_embed"),
+        "learnable_positions": learnt,
+        "eps": config.number("norm_eps", "layer_norm_eps", least=1e-15, most=1.0) or 1e-6,
     }
+    for name in ("qv_bias", "qkv_bias"):
+        config.choice(name, options["qkv_bias"])
+    config.choice("use_learnable_pos_emb", learnt)
+    layer_scale = config.number("init_values", least=0.0, most=100.0)
+    if layer_scale is not None and (layer_scale > 0) != (options["init_values"] > 0):
+        config.refuse("init_values", layer_scale, "above 0 exactly where the file has gamma_1 and gamma_2")
+    config.choice("hidden_act", "gelu")
+    config.without("qk_scale", "cos_attn")
+    return options
+
+
+def _is_fixed(state: State) -> bool:
+    """Whether the table in a file is the fixed one, a row of sines and cosines for each place."""
+    table = next(value for key, value in state.items() if key.endswith("pos_embed"))
+    if table.dim() != 3 or table.shape[1] > MOST_TOKENS or table.is_meta:
+        return False
+    return torch.allclose(table.float(), sine_cosine(*table.shape[1:]), atol=1e-2)
 
 
 def without_encoder(state: State) -> State:
     return {key.removeprefix("encoder."): value for key, value in state.items()}
 
 
-def _size(state: State, config: dict, prefix: str, what: str, decoder: bool = False) -> Size:
+def _size(state: State, config: Fields, prefix: str, what: str, decoder: bool = False) -> Size:
     """Widths and depths from shapes, heads and clip size from `config` or the published sizes."""
     embedding = need(state, f"{prefix}patch_embed.proj.weight", what)
-    if embedding.dim() != 5 or embedding.shape[1] != 3:
+    if embedding.dim() != 5 or embedding.shape[1] != 3 or embedding.shape[3] != embedding.shape[4]:
         raise WeightsError(
             f"{what}: {prefix}patch_embed.proj.weight is {tuple(embedding.shape)}, not (D, 3, t, p, p)"
         )
     width, _, tubelet, patch, _ = embedding.shape
-    hidden = need(state, f"{prefix}blocks.0.mlp.fc1.weight", what).shape[0]
-    decoder_width = need(state, "encoder_to_decoder.weight", what).shape[0] if decoder else 64
-    heads = config.get("encoder_num_heads") or config.get("num_attention_heads") or config.get("num_heads")
-    return Size(
+    hidden = need(state, f"{prefix}blocks.0.mlp.fc1.weight", what, dims=2).shape[0]
+    depth = count(state, rf"{prefix}blocks\.(\d+)\.", what)
+    decoder_width, decoder_depth, decoder_heads = 64, 1, 1
+    if decoder:
+        decoder_width = need(state, "encoder_to_decoder.weight", what, dims=2).shape[0]
+        decoder_depth = count(state, r"decoder\.blocks\.(\d+)\.", what)
+        theirs = config.count("decoder_num_heads", "decoder_num_attention_heads")
+        decoder_heads = theirs or _heads(decoder_width, what)
+        config.get(*DECODER, "use_mean_pooling")
+        config.agree(decoder_width, "decoder_hidden_size", "decoder_embed_dim")
+        config.agree(decoder_depth, "decoder_num_hidden_layers", "decoder_depth")
+        decoder_hidden = need(state, "decoder.blocks.0.mlp.fc1.weight", what, dims=2).shape[0]
+        config.agree(decoder_hidden, "decoder_intermediate_size")
+        if decoder_hidden * width != decoder_width * hidden:
+            raise WeightsError(f"{what}: the decoder's MLPs are not as wide in proportion as the encoder's")
+    _agree(config, width, depth, hidden, patch, tubelet)
+    size = Size(
         width,
-        count(state, rf"{prefix}blocks\.(\d+)\."),
-        heads or _heads(width, what),
+        depth,
+        config.count("encoder_num_heads", "num_attention_heads", "num_heads") or _heads(width, what),
         decoder_width,
-        count(state, r"decoder\.blocks\.(\d+)\.") if decoder else 1,
-        _decoder_heads(config, decoder_width, what) if decoder else 1,
+        decoder_depth,
+        decoder_heads,
         mlp_ratio=hidden / width,
         patch=patch,
         tubelet=tubelet,
-        frames=config.get("num_frames") or config.get("all_frames") or 16,
-        image=config.get("img_size") or config.get("image_size") or 224,
+        frames=config.count(*FRAMES) or 16,
+        image=config.count(*IMAGE) or 224,
     )
+    if size.tokens > MOST_TOKENS:
+        config.refuse(
+            FRAMES[0], (size.frames, size.image), f"frames and pixels of at most {MOST_TOKENS} tokens"
+        )
+    return checked(size)
 
 
-def _decoder_heads(config: dict, width: int, what: str) -> int:
-    theirs = config.get("decoder_num_heads") or config.get("decoder_num_attention_heads")
-    return theirs or _heads(width, what)
+def _agree(config: Fields, width: int, depth: int, hidden: int, patch: int, tubelet: int) -> None:
+    config.agree(width, "hidden_size", "embed_dim", "encoder_embed_dim", "embed_dims")
+    config.agree(depth, "num_hidden_layers", "depth", "encoder_depth")
+    config.agree(hidden, "intermediate_size")
+    config.agree(patch, "patch_size")
+    config.agree(tubelet, "tubelet_size")
+    config.agree(3, "num_channels", "in_chans", "encoder_in_chans", "in_channels")
+    config.get("num_classes", "encoder_num_classes", "num_labels")  # the head's tensors tell
+    ratio = config.number("mlp_ratio", least=0.0, most=64.0)
+    if ratio is not None and int(width * ratio + 1e-6) != hidden:
+        config.refuse("mlp_ratio", ratio, f"{hidden / width:g}, as the tensors have it")
 
 
 def _heads(width: int, what: str) -> int:
@@ -207,6 +286,7 @@ def to_transformers(model: MaskedAutoencoder | VideoClassifier) -> tuple[State, 
 
 def _transformers_config(model: MaskedAutoencoder | VideoClassifier, state: State) -> dict:
     size, pretraining = model.size, isinstance(model, MaskedAutoencoder)
+    encoder = model.encoder if pretraining else model
     config = {
         "model_type": "videomae",
         "architectures": ["VideoMAEForPreTraining" if pretraining else "VideoMAEForVideoClassification"],
@@ -218,7 +298,7 @@ def _transformers_config(model: MaskedAutoencoder | VideoClassifier, state: Stat
         "num_hidden_layers": size.depth,
         "num_attention_heads": size.heads,
         "intermediate_size": int(size.width * size.mlp_ratio + 1e-6),
-        "layer_norm_eps": 1e-6,
+        "layer_norm_eps": encoder.options["eps"],
         "qv_bias": "videomae.encoder.layer.0.attention.attention.query.bias" in state,
         "use_mean_pooling": "videomae.layernorm.weight" not in state,
         "decoder_hidden_size": size.decoder_width,
