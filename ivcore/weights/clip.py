@@ -116,9 +116,11 @@ def _tower(state: State, config: Fields, part: str, under: str) -> bool:
     open_clip.without(*NOT_BUILT)
     open_clip.choice("pool_type", "tok", "argmax")
     open_clip.choice("pos_embed_type", "learnable")
-    model.get(
-        "custom_text", "embed_dim"
-    )  # where the text tower stands, and how wide both end, is seen from the tensors
+    embed = need(state, "text_projection", WHAT, dims=2).shape[1]
+    for fields in (config, theirs, model):
+        fields.agree(embed, "projection_dim", "embed_dim")
+    model.get("custom_text")  # where the text tower stands is seen from the names
+    open_clip.get("hf_tokenizer_name", "tokenizer_kwargs")
     model.choice("nonscalar_logit_scale", False)
     return _quick_gelu(config, theirs, part)
 

@@ -137,7 +137,9 @@ def test_what_clips_config_says_is_honoured(close, tmp_path, text, vision):
     towers = {"text_config": TEXT | {"intermediate_size": 256} | text, "vision_config": VISION | vision}
     reference = scattered(transformers.CLIPModel(transformers.CLIPConfig(**towers, projection_dim=16)))
     reference.save_pretrained(tmp_path / "theirs")
-    ours = weights.load(tmp_path / "theirs")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours = weights.load(tmp_path / "theirs")
     save_weights(ours, tmp_path / "model.safetensors", ours.config)
     images, ids = (
         torch.randn(2, 3, 16, 16),
