@@ -33,6 +33,7 @@ class VideoTextModel(nn.Module):
     ):
         super().__init__()
         self.caption_query = caption_query
+        self.frozen: tuple[str, ...] = ()
         width = visual.class_embedding.shape[0]
         self.visual, self.text = visual, text
         self.visual_ln_post = nn.LayerNorm(width)
@@ -63,6 +64,20 @@ class VideoTextModel(nn.Module):
     def resize_positions(self, frames: int, height: int, width: int | None = None) -> VideoTextModel:
         """Expect frames of another size from now on, see UniFormerV2.resize_positions. Returns self."""
         self.visual.resize_positions(frames, height, width)
+        return self
+
+    def freeze(self, *parts: str) -> VideoTextModel:
+        """`visual` or `text` learn nothing from now on and stay in eval mode, whatever train() says: no dropout either. Returns self."""
+        self.frozen += parts
+        for part in parts:
+            getattr(self, part).requires_grad_(False)
+        return self.train(self.training)
+
+    def train(self, mode: bool = True) -> VideoTextModel:
+        """As ever, but frozen parts stay in eval mode."""
+        super().train(mode)
+        for part in self.frozen:
+            getattr(self, part).eval()
         return self
 
     def encode_video(self, video: Tensor, want: tuple[str, ...] = ()):

@@ -1,6 +1,7 @@
 """InternVideo's multimodal model: equal to the published one, and to CLIP before it has learnt anything."""
 
 import pytest
+import small_video_text
 import torch
 import torch.nn.functional as F
 
@@ -209,3 +210,18 @@ def test_weight_decay_leaves_embeddings_and_queries_alone(decoder, layer_decay):
     spared = {name.split(".")[-1] for name in matrices - decayed if "embedding" not in name}
     assert not [name for name in decayed if "embedding" in name or "queries" in name]
     assert spared <= {"temporal_cls_token", "visual_queries"} and len(decayed) > 10
+
+
+def test_frozen_parts_stay_asleep_while_the_rest_trains():
+    model = small_video_text.model(dropout=0.5, dtype=torch.float32)
+    video = model.prepare(small_video_text.batch(2)["video"])
+    model.freeze("visual").train()
+    assert model.training and model.text.training and not any(m.training for m in model.visual.modules())
+    with torch.no_grad():
+        assert torch.equal(model.encode_video(video), model.encode_video(video))  # no dropout
+    assert not any(p.requires_grad for p in model.visual.parameters())
+    model.eval().train()
+    assert not model.visual.training and model.visual_ln_post.training and model.visual_proj.requires_grad
+    awake = small_video_text.model(dropout=0.5, dtype=torch.float32).train()
+    with torch.no_grad():
+        assert not torch.equal(awake.encode_video(video), awake.encode_video(video))
