@@ -125,18 +125,20 @@ def _table(path, moov: memoryview, file_size: int) -> FrameTable | None:
         return None
     sizes = _sample_sizes(path, boxes[b"stsz"], file_size)
     pts = _sample_times(path, boxes, len(sizes))
-    _check_inside(path, boxes, sizes, file_size)
+    starts = _check_inside(path, boxes, sizes, file_size)
     key = _sync_samples(boxes, len(pts))
     scale = _timescale(boxes[b"mdhd"])
     width, height = struct.unpack_from(">HH", boxes[b"stsd"], 16 + 24)
     refuse_size(path, height, width)
-    codec, bits = _codec(boxes[b"stsd"])
+    codec, bits, prefix = _codec(boxes[b"stsd"])
     matrix = _matrix(boxes)
     why = _doubt(codec, bits, pts, key, matrix) or _edited(boxes, movie, pts, scale)
     if (sizes == 0).any():
         why = why or "empty samples"
     if _shown_size(boxes) != (width, height):
         why = why or "two sizes"
+    if not why and not _fresh(path, codec, prefix, starts[key], sizes[key]):
+        why = "keyframes that need frames before them"
     rate = Fraction(scale, _u32(boxes[b"stts"], 12) or scale)  # from the duration of the first frame
     return FrameTable(np.sort(pts), Fraction(1, scale), codec, width, height, rate, matrix, why)
 
@@ -213,8 +215,8 @@ def _sample_times(path, boxes: dict, count: int) -> np.ndarray:
     )  # version 0 says unsigned, yet negative ones are written all the same
 
 
-def _check_inside(path, boxes: dict, sizes: np.ndarray, file_size: int) -> None:
-    """Every sample must lie inside the file: the one honest sign of a file that lost its end."""
+def _check_inside(path, boxes: dict, sizes: np.ndarray, file_size: int) -> np.ndarray:
+    """Where every sample starts. Each must lie inside the file: the one honest sign of a file that lost its end."""
     chunks = _array(boxes[b"co64"], 1, ">u8") if b"co64" in boxes else _array(boxes[b"stco"], 1)
     runs = _array(boxes[b"stsc"], 3)
     repeats = np.diff(np.append(runs[:, 0], len(chunks) + 1))
@@ -231,6 +233,27 @@ def _check_inside(path, boxes: dict, sizes: np.ndarray, file_size: int) -> None:
         raise VideoError(
             path, f"cut short: {lost} of {len(sizes)} frames lie past its end at byte {file_size}"
         )
+    return ends - sizes
+
+
+def _fresh(path, codec: str, prefix: int, starts: np.ndarray, sizes: np.ndarray) -> bool:
+    """Whether decoding can begin at each of these samples: they are IDR pictures (HEVC: IRAP), not points of gradual recovery."""
+    with open(path, "rb") as file:
+        return all(
+            _first_picture(file, codec, prefix, *place) for place in zip(starts.tolist(), sizes.tolist())
+        )
+
+
+def _first_picture(file, codec: str, prefix: int, at: int, size: int) -> bool:
+    end = at + size
+    while at + prefix < end:
+        file.seek(at)
+        head = file.read(prefix + 1)
+        kind = head[prefix] & 31 if codec == "h264" else head[prefix] >> 1 & 63
+        if kind in ((1, 2, 5) if codec == "h264" else range(32)):
+            return kind == 5 if codec == "h264" else 16 <= kind < 24
+        at += prefix + int.from_bytes(head[:prefix], "big")
+    return False
 
 
 def _sync_samples(boxes: dict, count: int) -> np.ndarray:
@@ -243,16 +266,17 @@ def _sync_samples(boxes: dict, count: int) -> np.ndarray:
     return key
 
 
-def _codec(stsd: memoryview) -> tuple[str, int]:
-    """Codec of the one sample description, and its bits a colour; 0 where that is not known."""
+def _codec(stsd: memoryview) -> tuple[str, int, int]:
+    """Codec of the one sample description, its bits a colour, and how long the length before each unit is; 0 where that is not known."""
     kind = bytes(stsd[12:16])
     codec = CODECS.get(kind, kind.decode("latin-1"))
     boxes = _children(stsd[16 + 78 :])
     if codec == "h264":
-        return codec, _h264_bits(bytes(boxes.get(b"avcC", b"")))
-    if codec == "hevc" and len(boxes.get(b"hvcC", b"")) > 18:
-        return codec, 8 + (boxes[b"hvcC"][17] & 7)
-    return codec, 0
+        config = bytes(boxes.get(b"avcC", b""))
+        return codec, _h264_bits(config), (config[4] & 3) + 1 if len(config) > 4 else 0
+    if codec == "hevc" and len(config := boxes.get(b"hvcC", b"")) > 21:
+        return codec, 8 + (config[17] & 7), (config[21] & 3) + 1
+    return codec, 0, 0
 
 
 def _h264_bits(config: bytes) -> int:

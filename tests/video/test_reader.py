@@ -50,6 +50,13 @@ CLIPS = {
     ),
     "open_gop.mp4": ("pyav", 60, lambda p: zoo.open_gop(p)),
     "open_gop_hevc.mp4": ("pyav", 60, lambda p: zoo.open_gop(p, "libx265")),
+    "refresh.mp4": (  # no keyframes but the first: pictures are renewed bit by bit
+        "pyav",
+        60,
+        lambda p: zoo.write(
+            p, frames=60, options=BFRAMES | {"g": "20", "bf": "2", "x264-params": "intra-refresh=1"}
+        ),
+    ),
     "cut.mp4": ("pyav", 13, lambda p: zoo.cut(zoo.write(p.with_name("whole.mp4")), p, 17)),
     "cut_b.mp4": (
         "pyav",
