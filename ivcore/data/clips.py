@@ -9,23 +9,24 @@ import inspect
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ivcore.data import formats
 from ivcore.errors import ParameterError, UserError, VideoError
-from ivcore.video.reader import VideoReader
+from ivcore.video.frame_folder import open_video
 
 
 def as_records(records, root=None) -> list:
-    """Records as they are; a path is read as Kinetics CSV (`path label`), with relative paths from `root` or the CSV's folder.
+    """Records as they are; a path is read as Kinetics CSV (`path label`) or as a pretraining list, with relative paths from `root` or its folder.
 
     Raises UserError where none of the first files exists: then it is the folder that is wrong and not a video.
     """
     source = records
     if isinstance(records, (str, os.PathLike)):
-        records = formats.read_kinetics_csv(records, root)
+        records = formats.read_video_list(records, root)
     first = [record.path for record in records[:10]]
     if not first:
         raise UserError("no videos: the list of records is empty")
@@ -41,8 +42,8 @@ def as_records(records, root=None) -> list:
 class Clips:
     """Items dict(video uint8 (T, H, W, 3), label int, index int, path str), `label` -1 where a record has none.
 
-    records: a list of records with `.path` and maybe `.label`, or the path of a Kinetics CSV. Records of part of a video (`start` and
-    `end` in seconds) are sampled within that part.
+    records: a list of records with `.path` (a video file, or a folder of frames) and maybe `.label`, or the path of a list. Records of part of
+    a video (`start` and `end` in seconds, or `span`) are sampled within that part, those with a `stride` at their own.
     sampler: frame indices from a frame count, e.g. `partial(sampling.dense, num_frames=16, stride=4)`; with `random` it is also given
     a generator where it takes one.
     size: short side in pixels or (height, width), as in VideoReader. transform(video, rng) replaces the video by what it returns.
@@ -65,7 +66,8 @@ class Clips:
     ):
         self.records = as_records(records, root)
         self.sampler, self.size, self.seed, self.transform = sampler, size, seed, transform
-        self.random = random and "rng" in inspect.signature(sampler).parameters
+        takes = inspect.signature(sampler).parameters
+        self.random, self.strided = random and "rng" in takes, "stride" in takes
         self.bad = BadVideos([record.path for record in self.records], max_bad, run_dir)
 
     def __len__(self) -> int:
@@ -91,15 +93,19 @@ class Clips:
         raise UserError(f"none of the {len(self)} videos can be read, e.g. {self.bad.example()}")
 
     def _video(self, record, rng: np.random.Generator):
-        with VideoReader(record.path, self.size) as reader:
-            first, stop = _span(record, reader)
-            indices = self.sampler(stop - first, rng=rng) if self.random else self.sampler(stop - first)
+        own = self.strided and getattr(record, "stride", None)
+        sampler = partial(self.sampler, stride=own) if own else self.sampler
+        with open_video(record.path, self.size) as reader:
+            first, stop = span(record, reader)
+            indices = sampler(stop - first, rng=rng) if self.random else sampler(stop - first)
             video = reader.read(first + indices)
         return video if self.transform is None else self.transform(video, rng)
 
 
-def _span(record, reader: VideoReader) -> tuple[int, int]:
-    """The frames [first, stop) that a record is about: the whole video, or what is on screen from `start` to `end` seconds."""
+def span(record, reader) -> tuple[int, int]:
+    """The frames [first, stop) that a record is about: the whole video, what is on screen from `start` to `end` seconds, or its own `span`."""
+    if hasattr(record, "span"):
+        return record.span(len(reader))
     if not hasattr(record, "end"):
         return 0, len(reader)
     first, stop = np.searchsorted(reader.times, [record.start, record.end])

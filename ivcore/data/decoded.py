@@ -61,6 +61,8 @@ def load(
     -> columns dict(video uint8 (N, T, size, size, 3), label int64 (N,) with -1 for none, index int64 (N,) within the records, path list)
     """
     records = as_records(records, root)
+    if any(hasattr(record, "span") for record in records):
+        raise UserError("a pretraining list is not kept in memory: set in_memory=false")
     if int(size) != size or size < 1:
         raise ParameterError(f"size={size!r}: must be a whole number of pixels from 1")
     key = _key([record.path for record in records], size, num_frames)

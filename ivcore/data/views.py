@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ivcore.data.clips import span
 from ivcore.video import augment, sampling
-from ivcore.video.reader import VideoReader
+from ivcore.video.frame_folder import open_video
 
 
 class Views:
@@ -40,22 +41,25 @@ class Views:
             label, path = int(self.videos["label"][index]), self.videos["path"][index]
         else:
             record = self.videos[index]
-            clips, label, path = self._read(record.path), record.label, record.path
+            clips, label, path = self._read(record), record.label, record.path
         crops = [augment.spatial_crops(clip, self.size, self.num_crops) for clip in clips]
         return {"views": np.concatenate(crops), "label": label, "path": path}
 
-    def _frames(self, length: int) -> list[np.ndarray]:
+    def _frames(self, length: int, own: int | None = None) -> list[np.ndarray]:
+        """own: the stride of a video that has one."""
+        stride = own or self.stride
         if self.sparse:
             return sampling.sparse_views(length, self.num_frames, self.num_clips)
         if self.num_sparse:
-            parts = {"num_dense": self.num_frames, "stride": self.stride, "num_sparse": self.num_sparse}
+            parts = {"num_dense": self.num_frames, "stride": stride, "num_sparse": self.num_sparse}
             return sampling.dense_and_sparse_views(length, self.num_clips, **parts)
-        return sampling.views(length, self.num_frames, self.stride, self.num_clips)
+        return sampling.views(length, self.num_frames, stride, self.num_clips)
 
-    def _read(self, path: str) -> list[np.ndarray]:
+    def _read(self, record) -> list[np.ndarray]:
         """Each frame that any clip needs is decoded once."""
-        with VideoReader(path, self.size) as reader:
-            clips = self._frames(len(reader))
+        with open_video(record.path, self.size) as reader:
+            first, stop = span(record, reader)
+            clips = [first + clip for clip in self._frames(stop - first, getattr(record, "stride", None))]
             needed = np.unique(np.concatenate(clips))
             frames = reader.read(needed)
         return [frames[np.searchsorted(needed, clip)] for clip in clips]

@@ -323,6 +323,8 @@ MALFORMED = [  # kind, content, line, part of the message
     ("kinetics_release", RELEASED + "abseiling,-347ZoDXyP0,10\n", 3, "expected 5 columns"),
     ("kinetics_release", RELEASED + '"abseiling,-347ZoDXyP0,10,20,train\n', 4, "comma-separated values"),
     ("pretrain_list", "a.mp4 0 -1 0\nb.mp4 0\n", 2, "start_frame total_frames"),
+    ("video_list", "a.mp4 0 -1 0\nb.mp4 0\n", 2, "start_frame total_frames"),
+    ("video_list", "a.mp4 0\nb.mp4 0 -1 0\n", 2, "expected two columns"),
     ("ssv2_list", "frames/1 117 0\nframes/2 0\n", 2, "total_frames label"),
     ("ssv2_list", "frames/1 0 3\n", 1, "total_frames label"),
     ("timed_list", "a.mp4 100 0 10 1\nb.mp4 100 10 10 1\n", 2, "start < end"),

@@ -5,11 +5,11 @@ Something-Something's original JSON is in `something.py`, known and unknown clas
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ivcore.data.formats.text import base_folder, found, numbered_lines, write_records, written_path
-from ivcore.errors import FormatError
+from ivcore.errors import FormatError, VideoError
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,25 @@ class LabelledVideo:
 
 @dataclass(frozen=True, slots=True)
 class PretrainVideo:
-    """`frames` < 0: a video file, read from the frame `start`; else a folder of that many frame pictures."""
+    """`frames` < 0: a video file, read from the frame `start`; else a folder of frame pictures, of which so many count from `start` on."""
 
     path: str
     start: int
     frames: int
     label: int
+
+    @property
+    def stride(self) -> int | None:
+        """2 for Something-Something, whose clips are short, as in the published code; None for whatever the run takes."""
+        return 2 if "SomethingV2" in self.path.split(os.sep) else None
+
+    def span(self, length: int) -> tuple[int, int]:
+        """The frames [first, stop) of a video of `length` frames. Raises VideoError where it has fewer."""
+        stop = length if self.frames < 0 else self.start + self.frames
+        if not self.start < stop <= length:
+            wanted = f"from {self.start} on" if self.frames < 0 else f"{self.start} to {stop - 1}"
+            raise VideoError(self.path, f"the list names frames {wanted}, of {length}")
+        return self.start, stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +71,7 @@ _FRAMES = re.compile(_PATH + _GAP + r"([0-9]{1,9})" + _GAP + _LABEL)
 _TIMED = re.compile(_PATH + (_GAP + _NUMBER) * 3 + _GAP + _LABEL)
 _PRETRAIN = re.compile(_PATH + r"\s+([0-9]{1,9})\s+(-?[0-9]{1,9})\s+" + _LABEL)
 _PRETRAIN_EXTRA = re.compile(r"(\S+)\s+([0-9]{1,9})\s+(-?[0-9]{1,9})\s+(?:\S+\s+)+" + _LABEL)
-_ENDS_IN_NUMBER = re.compile(r".*[\s,][0-9.]+")
+_ENDS_IN_NUMBER = re.compile(r".*[\s,]-?[0-9.]+")
 
 
 def read_kinetics_csv(path, root=None) -> list[LabelledVideo]:
@@ -117,6 +130,37 @@ def _pretrain(path, base: str, number: int, line: str) -> PretrainVideo:
         raise FormatError(path, number, f"expected {expected}, found {found(line)}")
     name, start, frames, label = match.groups()
     return PretrainVideo(_media(base, name), int(start), int(frames), _label(path, number, label))
+
+
+PIECE = 300  # frames, into which AVA's videos of fifteen minutes are cut
+
+
+def is_pretrain_list(path) -> bool:
+    """Whether the first line is one of a pretraining list, and not of a Kinetics CSV."""
+    number, line = next(numbered_lines(path))
+    try:
+        _kinetics(path, "", number, line)
+    except FormatError:
+        return bool(_PRETRAIN_EXTRA.fullmatch(line) or _PRETRAIN.fullmatch(line))
+    return False
+
+
+def read_video_list(path, root=None) -> list[LabelledVideo] | list[PretrainVideo]:
+    """A Kinetics CSV, or a pretraining list, by its first line; frame folders of AVA cut every 300 frames, as in the paper.
+
+    The last piece takes what is left over.
+    """
+    if not is_pretrain_list(path):
+        return read_kinetics_csv(path, root)
+    return [piece for video in read_pretrain_list(path, root) for piece in _pieces(video)]
+
+
+def _pieces(video: PretrainVideo) -> list[PretrainVideo]:
+    if "AVA" not in video.path.split(os.sep) or video.frames < 2 * PIECE:
+        return [video]
+    starts = range(video.start, video.start + video.frames - PIECE + 1, PIECE)
+    stops = [*starts[1:], video.start + video.frames]
+    return [replace(video, start=start, frames=stop - start) for start, stop in zip(starts, stops)]
 
 
 def read_ssv2_list(path, root=None) -> list[FrameFolder]:
