@@ -44,7 +44,7 @@ _SAID = (
     ),
     (
         r"DataLoader worker .* (killed by signal|exited)",
-        "a data worker ended: num_workers=0 shows in which video",
+        "a data worker ended: `iv check LIST.csv` names a video that ends whoever reads it",
     ),
 )
 # A full or unwritable disk in the words of the system, of torch and of safetensors.
@@ -101,7 +101,10 @@ class Failure:
             return "it never ran a cell: `python -m ipykernel_launcher --version` shows whether kernels start here"
         if self.code is not None and self.code >= 0:
             return "something in that cell ended the process; the last lines of log.txt show how far it came"
-        return "a library crashed in that cell; the last lines of log.txt show how far it came"
+        return (
+            "a library crashed in that cell; the last lines of log.txt show how far it came, and `iv check LIST.csv` names a "
+            "video that ends whoever reads it"
+        )
 
     def as_json(self, seconds: float) -> dict:
         when = datetime.now().astimezone().isoformat(timespec="seconds")
