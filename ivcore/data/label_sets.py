@@ -45,7 +45,7 @@ class UnitedSets:
 
 def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | None = None,
                 renamed: Mapping[str, str] | None = None, **generated) -> UnitedSets:  # fmt: skip
-    """The sets of `folder`, their relative paths taken from `root`; `classes` and `renamed` as `unite` takes them.
+    """The sets of `folder`, or the one that it is itself, their relative paths taken from `root`; `classes` and `renamed` as `unite` takes them.
 
     Where `folder` is empty or "metaworld" those of a generated set, whose fields `generated` are: see `embedded`. FormatError for a malformed
     file, UserError where no set or no video is found.
@@ -54,7 +54,8 @@ def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | No
     if folder in embedded.NAMES:
         folder = str(embedded.label_sets(folder, **generated))
         root = str(Path(folder).parent)
-    found = [each for each in sorted(Path(folder).iterdir()) if (each / "train.csv").is_file()]
+    places = [Path(folder)] if (Path(folder) / "train.csv").is_file() else sorted(Path(folder).iterdir())
+    found = [each for each in places if (each / "train.csv").is_file()]
     if not found:
         raise UserError(f"{folder}: there is no <set>/train.csv in it")
     sets = [_read(each, root) for each in found]

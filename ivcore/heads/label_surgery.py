@@ -26,13 +26,18 @@ def first(classes: int) -> list[int]:
     return list(range(classes))
 
 
+def head(model: nn.Module) -> nn.Linear:
+    """The classification layer of a VideoClassifier or UniFormerV2. ParameterError where there is none."""
+    owner, name = _place(model)
+    return getattr(owner, name) if isinstance(name, str) else owner[name]
+
+
 def cut(model: nn.Module, rows: Sequence[int]) -> nn.Module:
     """Replaces the head of a VideoClassifier or UniFormerV2 by its `rows`, in place; returns the model.
 
     Device, dtype and whether the head is trained stay. ParameterError where there is no head or a row does not fit.
     """
-    owner, name = _place(model)
-    whole = getattr(owner, name) if isinstance(name, str) else owner[name]
+    (owner, name), whole = _place(model), head(model)
     _check(rows, whole.out_features)
     part = nn.Linear(whole.in_features, len(rows), whole.bias is not None, "meta", whole.weight.dtype)
     for key, value in whole.named_parameters():
@@ -67,7 +72,7 @@ def _place(model: nn.Module) -> tuple[nn.Module, str | int]:
     proj = getattr(getattr(model, "transformer", None), "proj", None)
     if isinstance(proj, nn.Sequential) and isinstance(proj[-1], nn.Linear):
         return proj, len(proj) - 1
-    raise ParameterError(f"model: {type(model).__name__} has no classification head to cut")
+    raise ParameterError(f"model: {type(model).__name__} has no classification head")
 
 
 def _pick(value: Tensor, rows: Sequence[int]) -> Tensor:

@@ -92,5 +92,18 @@ def test_a_folder_of_ones_own_without_kinds_and_labelled_test_files(tmp_path):
     grouped = united_sets(str(tmp_path), str(tmp_path)).train
     together = {record.path for record, n in zip(grouped.records, grouped.groups().tolist()) if n == 0}
     assert len(set(grouped.groups().tolist())) == len(grouped) - 1 and len(together) == 2
+    (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no <set>/train"):
-        united_sets(str(tmp_path / "a"))
+        united_sets(str(tmp_path / "empty"))
+
+
+def test_one_set_alone_is_its_own_folder(tmp_path):
+    clips = [LabelledVideo(str(tmp_path / f"{i}.mp4"), i % 2) for i in range(4)]
+    for clip in clips:
+        Path(clip.path).touch()
+    formats.write_kinetics_csv(tmp_path / "k400" / "train.csv", clips[:2])
+    formats.write_kinetics_csv(tmp_path / "k400" / "val.csv", clips[2:])
+    formats.write_class_names(tmp_path / "k400" / "classes.txt", ["abseiling", "air drumming"])
+    alone, among = united_sets(str(tmp_path / "k400")), united_sets(str(tmp_path))
+    assert [each.name for each in alone.sets] == [each.name for each in among.sets] == ["k400"]
+    assert alone.union.classes == ["abseiling", "air drumming"] and alone.train.records == among.train.records
