@@ -32,7 +32,7 @@ TRACE = ["Traceback (most recent call last)", "  somewhere", "and more"]
             "RuntimeError",
             "DataLoader worker (pid 7) is killed by signal: Aborted. ",
             "failed",
-            "num_workers=0",
+            "iv check",
         ),
         ("RuntimeError", "unable to write to file </torch_17_2>: No space left", "failed", "--shm-size"),
         (
