@@ -23,7 +23,7 @@ SHAPES = "moving shapes (generated)"
 _NOT_METRICS = (*run_folder.RESERVED, "data")
 _NAMED = 4  # parameters in the name of a run
 _LATEST = 5  # runs without a result that are listed on a terminal
-_WIDEST = 44  # characters of a run's name before it is broken
+_WIDEST = 36  # characters of a run's name before it is broken
 
 
 @dataclass(frozen=True)
@@ -255,11 +255,16 @@ def _why(folder: Path, values: dict | None) -> str:
 
 
 def tables(
-    reference=None, style: str = "simple", width: int | None = None, found: list[Row] | None = None
+    reference=None,
+    style: str = "simple",
+    width: int | None = None,
+    found: list[Row] | None = None,
+    every: bool = False,
 ) -> str:
     """The leaderboard as text, one table a notebook; style is tabulate's ("simple", "github"). found: the rows, where they have been read.
 
-    width: characters of a line, into which as many metrics are put as go there, the headline first; None puts all.
+    width: characters of a line, into which as many metrics are put as go there, the headline first; None puts all. `every`: all of
+    them all the same, one below the other.
     """
     from tabulate import tabulate
 
@@ -267,10 +272,11 @@ def tables(
     parts = []
     for stem in dict.fromkeys(row.notebook for row in found):
         mine = [row for row in found if row.notebook == stem]
-        parts.append(_heading(stem, style) + _table(mine, style, width))
+        table = _upright(mine, style, width) if every and width else _table(mine, style, width)
+        parts.append(_heading(stem, style) + table)
     waiting = unfinished(reference)
     if waiting:
-        listed = waiting[:_LATEST] if width else waiting
+        listed = waiting[:_LATEST] if width and not every else waiting
         more = (
             f"\n… and {len(waiting) - len(listed)} older: iv board --all"
             if len(listed) < len(waiting)
@@ -294,6 +300,29 @@ def _table(found: list[Row], style: str, width: int | None) -> str:
     left = len(names) - count
     number = found[0].notebook.split("_")[0]
     return text + (f"\n… and {left} more metrics: iv board {number} --all" if left else "")
+
+
+def _upright(found: list[Row], style: str, width: int) -> str:
+    """A line a metric and a column a run, as many runs beside each other as go there."""
+    from tabulate import tabulate
+
+    lines = aggregate(found)
+    names = [*metric_names(found), "data", "seeds", "time"]
+    side = max(map(len, names)) + 2
+    beside = max(1, (width - side) // (_WIDEST + 2))
+    blocks = [lines[i : i + beside] for i in range(0, len(lines), beside)]
+    tables = [
+        tabulate(
+            [[name, *(line.get(name, "") for line in block)] for name in names],
+            headers=["metric", *(line["run"] for line in block)],
+            tablefmt=style,
+            disable_numparse=True,
+            maxheadercolwidths=_WIDEST,
+            maxcolwidths=_WIDEST,
+        )
+        for block in blocks
+    ]
+    return "\n\n".join(tables)
 
 
 def _printed(lines: list[dict], names: list[str], style: str, widest: int | None = None) -> str:
@@ -339,10 +368,10 @@ def _flat(row: Row) -> dict:
 
 
 def show(reference=None, every: bool = False) -> None:
-    """Prints the leaderboard, with `every` all metrics however wide, and writes both files."""
+    """Prints the leaderboard, with `every` all metrics, and writes both files."""
     found = rows(reference)
-    width = None if every else shutil.get_terminal_size((120, 50)).columns
-    print(tables(reference, width=width, found=found))
+    width = shutil.get_terminal_size((120, 50)).columns
+    print(tables(reference, width=width, found=found, every=every))
     try:
         text, sheet = write(found=None if reference else found)
     except OSError as error:  # a read-only disk: the table has been shown

@@ -64,9 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     graph.set_defaults(command=_graph)
     board = commands.add_parser("board", help="the leaderboard of all finished runs, also as .md and .csv")
     board.add_argument("notebook", nargs="?")
-    board.add_argument(
-        "--all", action="store_true", help="every metric and every run without a result, however wide"
-    )
+    board.add_argument("--all", action="store_true", help="every metric, and every run without a result")
     board.set_defaults(command=_board)
     report = commands.add_parser("report", help="all finished runs as one HTML page, figures included")
     report.add_argument("-o", "--output", metavar="FILE", help="where to write (outputs/report/index.html)")

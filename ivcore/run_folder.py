@@ -317,8 +317,9 @@ def start(name: str, namespace: dict, fresh: bool = False) -> Run:
     folder = _folder(path, values, namespace.get("run_dir"), fresh)
     if fresh or not is_done(folder):
         _run_upstream(path, given)
+    device = _device(values)
     shown = _claim(folder, fresh, f"start({name!r}, globals(), fresh=True)")
-    run = Run(path.stem, folder, values, label_of(folder), _device(values), _headless(), launch.rank(), shown)
+    run = Run(path.stem, folder, values, label_of(folder), device, _headless(), launch.rank(), shown)
     _seed(run)
     _record(run)
     from ivcore.show import style
@@ -366,14 +367,18 @@ def _run_upstream(path: Path, values: dict) -> None:
 
     for name, value in params.encoders(path, values).items():
         wanted = upstream.named_run(value)
-        if not wanted or lineage.is_current(folder := paths.resolve(upstream.pin(value))):
+        if not wanted:
             continue
+        folder = paths.resolve(upstream.pin(value))
+        if lock.is_held(folder):  # another process runs it, and says when it is through
+            lock.acquire(folder, wait=True)
+            lock.release(folder)
+        if lineage.is_current(folder):
+            continue
+        if not is_done(folder):
+            print(f"{wanted[0].stem} {wanted[1]} is not there yet: running it first", flush=True)
         # A process of its own: this kernel's event loop is busy running the cell.
         command = [sys.executable, "-m", "ivcore.run", wanted[0].stem, wanted[1], "--wait"]
-        if not is_done(folder) and not lock.is_held(
-            folder
-        ):  # whoever waits for another process says so himself
-            print(f"{wanted[0].stem} {wanted[1]} is not there yet: running it first", flush=True)
         if subprocess.run(command, cwd=paths.ROOT).returncode:
             told = (
                 f", see {paths.short(folder)}/error.json"
@@ -393,7 +398,7 @@ def _folder(path: Path, values: dict, run_dir: str | None, fresh: bool) -> Path:
     refused = f"run_dir = {run_dir!r}"
     if folder.exists() and not folder.is_dir():
         raise ParameterError(f"{refused}: it is no folder")
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and any(each.name != ".lock" for each in folder.iterdir()):
         if not _holds_run_of(folder, path):
             raise ParameterError(
                 f"{refused}: the folder holds files of something else; choose an empty or a new one"

@@ -367,6 +367,8 @@ class _Loop:
         self.engine.load(state["engine"])
         if self.ema is not None:
             self.ema.module.load_state_dict(state["ema"])
+        if not self.going_on:
+            return
         draws = [state, *state.get("others", ())]
         if len(draws) != ranks.world():
             self.draw_afresh(f"by {len(draws)} ranks, not {ranks.world()}")
@@ -387,7 +389,7 @@ class _Loop:
         if changed:
             told = ", ".join(f"{kind}{name} was {then.get(name)} and is {now[name]}" for name in changed)
             raise UserError(
-                f"{self.folder} holds another run: {told}. Use another folder, or delete its checkpoints"
+                f"{self.folder} holds another run: {told}. Begin afresh (iv run … --force, or fresh=True in start), which keeps what is there in previous/"
             )
 
 

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -156,9 +157,9 @@ def test_a_signal_ends_the_run_and_its_kernel(book, number, status, kind):
     assert gone(read(book.folder("10_stage") / "kernel.json"))
 
 
-def started(book):
+def started(book, preset="tiny"):
     """A run in a process of its own, whose notebook has come as far as writing kernel.json."""
-    process = book.process("ivcore.run", "10")
+    process = book.process("ivcore.run", "10", preset)
     deadline = time.monotonic() + 60
     while not any((folder / "kernel.json").exists() for folder in book.folders("10_stage")):
         assert time.monotonic() < deadline and process.poll() is None
@@ -269,6 +270,35 @@ def test_an_encoder_that_is_not_there_is_run_first(book, capfd):
     assert read(book.folder("30_task") / "metrics.json")["loss"] == 0.25
     assert run_folder.is_done(book.folder("10_stage"))
     assert run_folder.read_params(book.folder("30_task"))["encoder"] == paths.short(book.folder("10_stage"))
+
+
+SLOW = """\
+import os, time
+run.write_json('kernel', os.getpid())
+while not (run.dir / 'go').exists():
+    time.sleep(0.05)
+(run.dir / 'out.txt').write_text(str(mask_ratio))
+"""
+
+
+@pytest.mark.parametrize("how", ["start", "iv run"])
+def test_an_encoder_that_another_process_runs_is_waited_for(book, capfd, monkeypatch, how):
+    monkeypatch.setenv("IVCORE_ROOT", str(book.root))  # for the processes that are started
+    with_task(book)
+    book.notebook("10_stage", SLOW, FINISH)
+    process = started(book, "quick")
+    folder = book.folder("10_stage")
+    go_on = threading.Timer(1.5, (folder / "go").touch)
+    go_on.start()
+    if how == "start":
+        run_folder.start("30_task", {"encoder": "10/quick"})
+        lock.release(book.folder("30_task"))
+    else:
+        assert book.iv("run", "30") == 0
+    assert process.wait(timeout=60) == 0 and run_folder.is_done(folder)
+    said = "".join(capfd.readouterr())
+    assert f"is being run by process {process.pid}" in said and "waiting for it" in said
+    assert "not there yet" not in said and not list(folder.glob("notebook.1.ipynb"))
 
 
 def test_papermill_alone_uses_the_same_folders_and_checks(book):
