@@ -1,6 +1,6 @@
 """`iv check`: reads a list of videos and the videos themselves, and says what training on them would meet.
 
-A list is a Kinetics CSV (`path label`) or a table of captions. Training passes over a few unreadable files and stops at many; this finds all of them
+A list is a Kinetics CSV (`path label`), a pretraining list or a table of captions. Training passes over a few unreadable files and stops at many; this finds all of them
 in one go, in several processes, also one that ends the process that reads it.
 """
 
@@ -100,8 +100,8 @@ def write_finding(file, finding: Finding) -> None:
 def write_list(path, result: Check, root=None) -> None:
     """What is good, as `path label`; relative to `root` or to the folder of the new list."""
     good = result.good()
-    if not all(hasattr(record, "label") for record in good):
-        raise UserError("--write: only lists of `path label` are written, not tables of captions")
+    if len(_labelled(good)) < len(good):
+        raise UserError("--write: only lists of `path label` are written")
     if not good:
         raise UserError(f"--write: nothing in {result.source} can be trained on")
     formats.write_kinetics_csv(path, good, root)
@@ -113,7 +113,7 @@ def _read(path, root) -> list:
     if Path(path).suffix in (".json", ".jsonl"):
         return formats.read_captions(path, root)
     try:
-        return formats.read_kinetics_csv(path, root)
+        return formats.read_video_list(path, root)
     except FormatError as error:
         try:
             return formats.read_captions(path, root)
@@ -121,11 +121,15 @@ def _read(path, root) -> list:
             raise error from None
 
 
+def _labelled(records) -> list[formats.LabelledVideo]:
+    """Those of a Kinetics CSV: in pretraining lists labels mean nothing, and a path comes once for each of its pieces."""
+    return [record for record in records if isinstance(record, formats.LabelledVideo)]
+
+
 def _repeated(records) -> list[Finding]:
     labels = defaultdict(list)
-    for record in records:
-        if hasattr(record, "label"):
-            labels[os.path.realpath(record.path)].append(record)
+    for record in _labelled(records):
+        labels[os.path.realpath(record.path)].append(record)
     return [_repetition(each) for each in labels.values() if len(each) > 1]
 
 
@@ -140,7 +144,7 @@ def _repetition(records) -> Finding:
 
 
 def _labels(path: Path, records) -> list[Finding]:
-    present = {record.label for record in records if hasattr(record, "label")}
+    present = {record.label for record in _labelled(records)}
     if not present:
         return []
     listed = path.with_name("classes.txt")

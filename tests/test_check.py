@@ -31,6 +31,11 @@ def folder(tmp_path_factory):
     return folder
 
 
+def _made(folder):
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def findings(folder, capsys, *arguments):
     status = cli.main(
         ["check", str(folder / "train.csv"), "--workers", "2", "-o", str(folder / "found.jsonl"), *arguments]
@@ -77,9 +82,9 @@ def test_a_good_list_and_labels_with_gaps(folder, capsys):
     assert cli.main(["check", str(folder / "clean.csv")]) == 0
     assert "nothing to mend" in capsys.readouterr().out
     (folder / "elsewhere").mkdir(exist_ok=True)
-    (folder / "elsewhere" / "gaps.csv").write_text("good.mp4 0\nv p9.webm 900000000\n")
+    (folder / "elsewhere" / "gaps.csv").write_text("good.mp4 0\nv p9.webm 900000\n")
     assert cli.main(["check", str(folder / "elsewhere" / "gaps.csv"), "--root", str(folder)]) == 1
-    assert "899999999 of the labels 0 to 900000000 have no video, e.g. 1" in capsys.readouterr().out
+    assert "899999999 of the labels 0 to 900000 have no video, e.g. 1" in capsys.readouterr().out
 
 
 def test_a_table_of_captions_with_pictures(folder, capsys):
@@ -90,6 +95,19 @@ def test_a_table_of_captions_with_pictures(folder, capsys):
     assert cli.main(["check", str(folder / "captions.csv")]) == 1
     said = capsys.readouterr().out
     assert "1 unreadable" in said and "1 png by Pillow" in said and "repeated" not in said
+
+
+def test_a_pretraining_list_with_folders_of_frames(folder, capsys):
+    for number in (1, 2, 4):
+        Image.new("RGB", (40, 30)).save(
+            _made(folder / "whole" if number < 4 else folder / "gap") / f"img_{number:05}.jpg"
+        )
+    Image.new("RGB", (40, 30)).save(folder / "gap" / "img_00001.jpg")
+    (folder / "list.csv").write_text("good.mp4 0 -1 5\nwhole 0 2 0\ngap 0 4 0\n")
+    assert cli.main(["check", str(folder / "list.csv")]) == 1
+    said = capsys.readouterr().out
+    assert "1 pictures in folders by Pillow" in said and "frame 2 is missing" in said
+    assert "found: 1 unreadable" in said.splitlines()
 
 
 @pytest.mark.parametrize(

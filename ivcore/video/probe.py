@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ivcore.errors import VideoError
+from ivcore.video.frame_folder import FrameFolder
 from ivcore.video.images import is_image, read_image
 from ivcore.video.reader import VideoReader
 
@@ -29,6 +30,8 @@ class Probe:
 def probe(path: str, strict: bool = False) -> Probe:
     """Reads every frame; with `strict` once more, so that it finds the damage that decord conceals. Raises nothing."""
     try:
+        if os.path.isdir(path):
+            return _folder(path)
         return _picture(path) if is_image(path) else _video(path, strict)
     except VideoError as error:
         return Probe("unreadable" if os.path.exists(path) else "missing", error.cause)
@@ -41,6 +44,13 @@ def probe(path: str, strict: bool = False) -> Probe:
 def _picture(path) -> Probe:
     _, height, width, _ = read_image(path).shape
     return Probe(frames=1, height=height, width=width, codec=path.rpartition(".")[2].lower(), reader="Pillow")
+
+
+def _folder(path) -> Probe:
+    folder = FrameFolder(path)
+    _read_all(folder)
+    seconds = len(folder) / folder.fps
+    return Probe("", "", len(folder), seconds, folder.height, folder.width, "pictures in folders", "Pillow")
 
 
 def _video(path, strict: bool) -> Probe:
@@ -58,7 +68,7 @@ def _video(path, strict: bool) -> Probe:
     return Probe("", "", *about)
 
 
-def _read_all(video: VideoReader) -> None:
+def _read_all(video: VideoReader | FrameFolder) -> None:
     step = max(
         1, _HELD // (3 * video.height * video.width)
     )  # at the stored size: resizing would import torch in every process
