@@ -3,7 +3,8 @@
 Widths, depths and class counts are read from the shapes. What shapes cannot tell comes from `config`, under the names the
 published constructors use (img_size, num_frames or all_frames, *_num_heads, norm_eps) or transformers' config.json, else from the
 published sizes (16 frames of 224 pixels, heads of 64 channels, 16 heads for huge and giant). What it says of the rest must be what
-the tensors say; an activation or an attention that is not built here is refused by name.
+the tensors say; an activation or an attention that is not built here is refused by name. The norms before a head and at the decoder's
+end keep the published 1e-6 (transformers has 1e-5 there, whatever its config says: some 1e-5 of the output).
 """
 
 from __future__ import annotations
