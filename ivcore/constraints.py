@@ -10,6 +10,7 @@ shards             tar shards as ivcore.data.shard_names reads them; "" for none
 folder             a folder that exists; "" for none
 … or WORD          after `file KIND` or `folder`: the word itself too, as the name of a generated set
 encoder            a run ("10/tiny"), a run folder, a checkpoint, a published name, "scratch" or ""
+encoder of A, B    one that holds one of these kinds, see ivcore.encoder_kinds
 """
 
 import os
@@ -39,6 +40,8 @@ def parse(comment: str) -> tuple[str, Constraint | None]:
     """Splits "description; constraint"; ValueError for something that begins like a constraint and is none."""
     description, _, last = comment.rpartition(";")
     text = last.strip()
+    if text.startswith("encoder of "):
+        return description.strip(), Constraint("encoder", _kinds(text), text)
     if text in ("folder", "encoder", "device", "shards"):
         return description.strip(), Constraint(text, (), text)
     if not text.startswith(_BEGINNINGS):
@@ -61,6 +64,17 @@ def _parse_worded(text: str) -> Constraint:
     raise ValueError(
         f"has constraint {text!r}: expected in [LOW, HIGH], one of A, B, one or more …, file KIND, folder, shards, device or encoder"
     )
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    from ivcore import encoder_kinds
+
+    named = tuple(word.strip() for word in text.removeprefix("encoder of ").split(","))
+    if wrong := [word for word in named if word not in encoder_kinds.KINDS]:
+        raise ValueError(
+            f"has constraint {text!r}: {wrong[0]!r} is not one of {', '.join(encoder_kinds.KINDS)}"
+        )
+    return named
 
 
 def _of_one(text: str) -> str:
@@ -158,7 +172,7 @@ def _check_shards(name, value, constraint):
 def _check_encoder(name, value, constraint):
     from ivcore import upstream
 
-    upstream.check(name, value)
+    upstream.check(name, value, constraint.detail)
 
 
 _CHECKS = {

@@ -10,6 +10,7 @@ import inspect
 
 from ivcore import paths
 from ivcore.data import formats
+from ivcore.encoders.multimodal_sizes import video_text_size
 from ivcore.errors import ParameterError
 
 SCRATCH = (None, "", "scratch")
@@ -121,6 +122,12 @@ def enough_generated_clips(amounts, num_clips, train_csv):
         return f"amounts = {amounts}: more than num_clips = {num_clips}, all that are rendered"
 
 
+def global_blocks_in_layers(global_layers, model_size, clip):
+    layers = video_text_size(model_size).layers
+    if clip in SCRATCH and global_layers > layers:
+        return f"global_layers = {global_layers}: model_size = {model_size!r} has {layers} layers"
+
+
 def an_epoch_of_shards(train_shards, shard_samples, batch_size):
     if train_shards and shard_samples < batch_size:
         return f"shard_samples = {shard_samples}: train_shards needs to know how many samples count as an epoch, at least batch_size = {batch_size}"
@@ -168,6 +175,7 @@ RULES = (
     some_ratio_hides,
     a_depth_for_each_width,
     enough_generated_clips,
+    global_blocks_in_layers,
     an_epoch_of_shards,
     one_source_of_images,
     pretraining_lists_from_files,

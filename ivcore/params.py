@@ -14,6 +14,7 @@ import math
 import os
 import tokenize
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ivcore import constraints, contradictions, literals, notebook, paths
@@ -45,7 +46,11 @@ class Parameter:
 def read(reference) -> dict[str, Parameter]:
     """The parameters of a notebook by name, in order; ParameterError where the cell is not as it must be."""
     path = notebook.find(reference)
-    text = notebook.parameters_cell(path)
+    return dict(_read(path, notebook.parameters_cell(path)))
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, text: str) -> dict[str, Parameter]:
     try:
         tree = ast.parse(text)
         comments = _comments(text)
@@ -175,18 +180,23 @@ def expand(reference, preset: str = "tiny", overrides: dict | None = None) -> li
     return list({digest(path, values, known): values for values in found}.values())
 
 
+def one(reference, preset: str = "tiny", overrides: dict | None = None) -> dict:
+    """The values of the one run that a preset stands for, see `expand`; ParameterError for a sweep."""
+    found = expand(reference, preset, overrides)
+    if is_sweep(reference, preset):
+        raise ParameterError(
+            f"preset {preset} of {notebook.find(reference).stem} is a sweep of {len(found)} runs"
+        )
+    return found[0]
+
+
 def resolve(reference, preset: str = "tiny", overrides: dict | None = None) -> dict:
     """The values a run gets: defaults <- preset <- overrides, checked, encoders given as run folders.
 
     ParameterError, one line, for a name that is unknown, a value of the wrong type or outside its constraint,
     a file that is missing or malformed, or a preset that is a sweep.
     """
-    found = expand(reference, preset, overrides)
-    if is_sweep(reference, preset):
-        raise ParameterError(
-            f"preset {preset} of {notebook.find(reference).stem} is a sweep of {len(found)} runs"
-        )
-    return pin(reference, found[0])
+    return pin(reference, one(reference, preset, overrides))
 
 
 def _given(known: dict[str, Parameter], name: str, value, path: Path):
@@ -258,7 +268,17 @@ def check(reference, values: dict, known: dict[str, Parameter] | None = None) ->
             raise ParameterError(_misfit(parameter, values[name])) from None
         constraints.check(name, checked[name], parameter.constraint)
     contradictions.check(checked)
+    _check_encoders(known, checked)
     return checked
+
+
+def _check_encoders(known: dict[str, Parameter], values: dict) -> None:
+    """Whether the encoders can read the clips that the other parameters ask for."""
+    kinds = {name: each.constraint.detail for name, each in known.items() if _is_encoder(each)}
+    if chosen := [name for name, allowed in kinds.items() if allowed and values[name]]:
+        from ivcore import encoder_kinds, upstream
+
+        encoder_kinds.check_sizes(values, {name: upstream.held(values[name]) for name in chosen})
 
 
 def pin(reference, values: dict, known: dict[str, Parameter] | None = None) -> dict:

@@ -9,8 +9,9 @@ import re
 from contextvars import ContextVar
 from pathlib import Path
 
-from ivcore import notebook, params, paths, run_folder
-from ivcore.errors import ParameterError, shown
+from ivcore import encoder_kinds, notebook, params, paths, run_folder
+from ivcore.contradictions import SCRATCH
+from ivcore.errors import ParameterError, UserError, shown
 
 _RUN = re.compile(r"(\d\w*)/([\w-]+)")
 _ASKED: ContextVar[tuple] = ContextVar(
@@ -27,33 +28,48 @@ def named_run(value: str) -> tuple[Path, str] | None:
     return notebook.find(match[1]), match[2]
 
 
-def check(name: str, value: str) -> None:
-    """ParameterError where the value can already be seen to lead nowhere, or back to itself."""
-    if value in ("", "scratch"):
-        return
+def check(name: str, value: str, allowed: tuple[str, ...] = ()) -> None:
+    """ParameterError where the value can already be seen to lead nowhere, back to itself, or to none of the `allowed` kinds of encoder."""
     try:
-        found = named_run(value)
-        if found:
-            return _check_run(*found)
-        path = paths.resolve(value)
-        looked = " or ".join(map(str, paths.candidates(value)))
-    except ParameterError as error:
+        found = held(value) if allowed else _led_to(value)
+    except UserError as error:
         raise ParameterError(f"{name} = {shown(value)}: {error}") from None
+    if allowed:
+        encoder_kinds.check(name, value, allowed, found)
+
+
+def held(value: str) -> encoder_kinds.Held | None:
+    """What the value holds; None for scratch and for what would have to be fetched. UserError where it leads nowhere or does not load."""
+    run, place = _led_to(value)
+    if run:
+        return encoder_kinds.of_run(*run)
+    return encoder_kinds.of_place(place) if place else None
+
+
+def _led_to(value: str) -> tuple[tuple[Path, dict] | None, Path | None]:
+    """(notebook, values) of a run that is named, and the place where there is one."""
+    if value in SCRATCH:
+        return None, None
+    if found := named_run(value):
+        return (found[0], _values_of(*found)), None
+    path = paths.resolve(value)
     if not path.exists() and _looks_like_path(value):
-        raise ParameterError(f"{name} = {shown(value)}: there is no such file or folder, looked for {looked}")
+        looked = " or ".join(map(str, paths.candidates(value)))
+        raise ParameterError(f"there is no such file or folder, looked for {looked}")
     if run_folder.is_one(path) and not run_folder.is_done(path):
-        raise ParameterError(f"{name} = {shown(value)}: that run is not finished (no metrics.json in it)")
+        raise ParameterError("that run is not finished (no metrics.json in it)")
+    return None, path if path.exists() else None
 
 
-def _check_run(path: Path, preset: str) -> None:
-    """That the preset of an upstream run is right, and that none of the runs it starts from is the one being asked about."""
+def _values_of(path: Path, preset: str) -> dict:
+    """The parameters of an upstream run, none of whose own encoders may be the run that is asked about."""
     asked = _ASKED.get()
     if (path, preset) in asked:
         loop = " → ".join(f"{notebook.number(path)}/{preset}" for path, preset in [*asked, (path, preset)])
         raise ParameterError(f"it starts from itself ({loop})")
     token = _ASKED.set((*asked, (path, preset)))
     try:
-        params.resolve(path, preset)
+        return params.one(path, preset)
     finally:
         _ASKED.reset(token)
 

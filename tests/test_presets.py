@@ -35,7 +35,8 @@ def test_names_types_and_constraints_fit(file, tmp_path):
     """Files and folders are the user's own, and not on this machine; everything else must be right."""
     known, loaded = params.read(file.parent.name), params.load(file.parent.name, file.stem)
     kinds = {n: p.constraint.kind for n, p in known.items() if p.constraint}
-    paths_of_users = {n: "" for n, kind in kinds.items() if kind in ("file", "shards", "encoder")}
+    paths_of_users = {n: "" for n, kind in kinds.items() if kind in ("file", "shards")}
+    paths_of_users |= {n: "owner/published" for n, kind in kinds.items() if kind == "encoder" and n in loaded}
     paths_of_users |= {n: str(tmp_path) for n in loaded if kinds.get(n) == "folder"}
     assert params.expand(file.parent.name, file.stem, paths_of_users)
 
