@@ -375,6 +375,6 @@ def show(reference=None, every: bool = False) -> None:
     try:
         text, sheet = write(found=None if reference else found)
     except OSError as error:  # a read-only disk: the table has been shown
-        print(f"iv: not written: {error.filename or paths.outputs()}: {error.strerror}", file=sys.stderr)
+        print(f"iv: not written to {paths.short(paths.outputs())}: {error.strerror}", file=sys.stderr)
     else:
         print(f"\n{paths.short(text)}  {paths.short(sheet)}")

@@ -6,6 +6,7 @@ import signal
 import socket
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 import psutil
 
@@ -28,7 +29,7 @@ _RESUMES = "the next start resumes from the last checkpoint"
 _MEMORY = "lower batch_size, num_workers or num_frames"
 HINTS = {
     "unfinished": "the notebook ended without run.finish(metrics), or left early by sys.exit",
-    "disk": "free some space there, or let $IVCORE_OUTPUTS (for a cache $IVCORE_CACHE) name a folder that can be written",
+    "disk": "let $IVCORE_OUTPUTS (for a cache $IVCORE_CACHE) name a folder that can be written",
     "dead rank": f"killed from outside, most often for want of memory ({_MEMORY}); {_RESUMES}",
     "time-out": f"{_RESUMES}; --timeout sets the limit in seconds",
     "interrupted": _RESUMES,
@@ -49,6 +50,7 @@ _SAID = (
 )
 # A full or unwritable disk in the words of the system, of torch and of safetensors.
 _DISK = r"No space left|Disk quota|Read-only file system|PermissionError|PytorchStreamWriter failed|file write failed|os error (28|30|122)\b"
+_REFUSED = r"Read-only|[Pp]ermission|permitted|PermissionError|[Dd]irectory|exists|too long|device or address"
 _WRITING = {
     errno.EACCES,
     errno.EPERM,
@@ -87,6 +89,8 @@ class Failure:
     def hint(self) -> str:
         if self.kind == "dead kernel":
             return self._hint_of_dead()
+        if self.kind == "disk" and not re.search(_REFUSED, f"{self.exception} {self.message}"):
+            return f"free some space there, or {HINTS['disk']}"
         if self.kind in HINTS:
             return HINTS[self.kind]
         said = f"{self.exception} {self.message}"
@@ -142,9 +146,9 @@ def from_cell(exception: str, message: str, traceback: list[str], cell: dict | N
     return Failure("failed", exception, message, plain[-_LAST_LINES:], cell)
 
 
-def from_system(error: OSError, cell: dict | None = None) -> Failure:
-    """What the system refused outside any cell, with the path that it was about."""
-    path = f"{error.filename}: " if error.filename else ""
+def from_system(error: OSError, cell: dict | None = None, place: str | Path = "") -> Failure:
+    """What the system refused outside any cell, with the path that it was about; `place` where the error does not say."""
+    path = f"{error.filename or place}: ".removeprefix(": ")
     kind = "disk" if error.errno in _WRITING else "error"
     return Failure(kind, "", f"{path}{error.strerror or error}".replace("\n", " "), cell=cell)
 

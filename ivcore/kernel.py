@@ -133,7 +133,7 @@ class Execution:
         if isinstance(error, DeadKernelError) or "Kernel died" in str(error) or "Kernel didn't" in str(error):
             return failure.dead_kernel(self.code, self.cell)
         if isinstance(error, OSError) and error.errno:
-            return failure.from_system(error, self.cell)
+            return failure.from_system(error, self.cell, self.copy)
         lines = "".join(traceback.format_exception(error)).splitlines()
         return Failure("error", type(error).__name__, str(error), lines[-12:], self.cell)
 

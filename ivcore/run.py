@@ -166,7 +166,7 @@ def _try(job: Job, folder: Path, values: dict, timeout: float | None, received: 
         group = launch.announce(folder) if launch.world() > 1 else ""
         return _run_kernel(job, folder, values, group, timeout, received)
     except OSError as error:
-        return failures.from_system(error)
+        return failures.from_system(error, place=folder)
 
 
 def _finished(failure: Failure | None, folder: Path) -> None:

@@ -92,7 +92,10 @@ def test_what_the_system_refused_is_one_line_with_its_path():
     assert found.lines() == [
         f"disk: /data/out puts: Read-only file system; {found.hint}",
     ]
-    assert "IVCORE_OUTPUTS" in found.hint
+    assert "IVCORE_OUTPUTS" in found.hint and "space" not in found.hint
+    assert (
+        "free some space" in failure.from_system(OSError(errno.ENOSPC, "No space left on device", "x")).hint
+    )
     assert failure.from_system(OSError(errno.EMFILE, "Too many open files")).kind == "error"
 
 
