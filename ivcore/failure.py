@@ -47,6 +47,11 @@ _SAID = (
         r"DataLoader worker .* (killed by signal|exited)",
         "a data worker ended: `iv check LIST.csv` names a video that ends whoever reads it",
     ),
+    # What papermill says where the kernel sent no error for a cell that failed.
+    (
+        r"^CellExecutionError",
+        f"the kernel could not say what went wrong, as happens for want of memory: {_MEMORY}",
+    ),
 )
 # A full or unwritable disk in the words of the system, of torch and of safetensors.
 _DISK = r"No space left|Disk quota|Read-only file system|PermissionError|PytorchStreamWriter failed|file write failed|os error (28|30|122)\b"

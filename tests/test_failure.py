@@ -42,6 +42,7 @@ TRACE = ["Traceback (most recent call last)", "  somewhere", "and more"]
             "shm",
         ),
         ("ValueError", "a shape", "failed", ""),
+        ("CellExecutionError", "", "failed", "want of memory"),
         ("OSError", "[Errno 28] No space left on device: '/data/x'", "disk", "free some space"),
         ("SafetensorError", "I/O error: No space left on device (os error 28)", "disk", "IVCORE_OUTPUTS"),
         (

@@ -121,16 +121,19 @@ def test_told_to_stop_before_the_first_cell_runs_none(book, monkeypatch, number,
     assert not (book.folder("10_stage") / "env.json").exists()  # the setup cell's
 
 
-def test_a_result_that_is_there_when_the_run_is_told_to_stop_stays(book):
-    lingers = (
-        "import os, time\nrun.finish({'loss': 1})\nrun.write_json('kernel', os.getpid())\ntime.sleep(600)"
-    )
-    book.notebook("10_stage", lingers)
-    process = started(book)
+LINGERS = "import os, time\nrun.finish({'loss': 1})\nrun.write_json('kernel', os.getpid())\ntime.sleep(600)"
+
+
+@pytest.mark.parametrize("preset, status", [("tiny", 0), ("sweep", 143)])
+def test_a_result_that_is_there_when_the_run_is_told_to_stop_stays(book, preset, status):
+    """And what was to come after it in a sweep does not begin."""
+    book.notebook("10_stage", LINGERS)
+    book.preset("10_stage", "sweep", "grid:\n  lr: [0.001, 0.002]\n")
+    process = started(book, preset)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     folder = book.folder("10_stage")
-    assert process.returncode == 0 and run_folder.is_done(folder), said
+    assert process.returncode == status and run_folder.is_done(folder), said
     assert not (folder / "error.json").exists() and gone(read(folder / "kernel.json"))
 
 

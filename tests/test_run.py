@@ -157,7 +157,7 @@ def test_a_signal_ends_the_run_and_its_kernel(book, number, status, kind):
     assert gone(read(book.folder("10_stage") / "kernel.json"))
 
 
-def started(book, preset="tiny"):
+def started(book, preset: str = "tiny"):
     """A run in a process of its own, whose notebook has come as far as writing kernel.json."""
     process = book.process("ivcore.run", "10", preset)
     deadline = time.monotonic() + 60
