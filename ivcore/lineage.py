@@ -13,17 +13,18 @@ from pathlib import Path
 from ivcore import inputs, params, paths, run_folder
 from ivcore.errors import UserError
 
-FILE = "upstream.json"
+FILE = "encoders.json"
 
 
 def results(encoders: dict[str, str]) -> dict[str, str]:
-    """Of each parameter that names a finished run (a folder, as `params.pin` gives it) a digest of its metrics.json."""
-    files = {name: paths.resolve(value) / "metrics.json" for name, value in encoders.items() if value}
-    return {
-        name: hashlib.sha256(file.read_bytes()).hexdigest()[:16]
-        for name, file in files.items()
-        if file.is_file()
-    }
+    """Of each parameter that names a finished run (a folder, as `params.pin` gives it) a digest of its metrics, the time it took apart."""
+    found = {name: run_folder.read_metrics(paths.resolve(value)) for name, value in encoders.items() if value}
+    return {name: _digest(metrics) for name, metrics in found.items() if metrics is not None}
+
+
+def _digest(metrics: dict) -> str:
+    kept = {name: value for name, value in metrics.items() if name != "wall_seconds"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def apart_from_seeds(values: dict) -> dict:
@@ -45,7 +46,7 @@ def _origin(value):
 
 
 def record(folder: Path, reference, values: dict) -> None:
-    """Writes upstream.json and inputs.json, each where there is something to say. `values` as `params.pin` gives them."""
+    """Writes encoders.json and inputs.json, each where there is something to say. `values` as `params.pin` gives them."""
     if found := results(params.encoders(reference, values)):
         run_folder.write_json(folder / FILE, found)
     inputs.record(folder, reference, values)

@@ -6,9 +6,9 @@ from workbook import Workbook, read
 from ivcore import lineage, run_folder
 
 
-def finish(folder, loss):
+def finish(folder, loss, seconds=1.0):
     folder.mkdir(parents=True, exist_ok=True)
-    run_folder.write_json(folder / "metrics.json", {"loss": loss})
+    run_folder.write_json(folder / "metrics.json", {"loss": loss, "wall_seconds": seconds})
 
 
 def began_from(folder, encoder):
@@ -24,7 +24,9 @@ def test_a_new_result_outdates_what_was_begun_from_the_old_one(tmp_path):
     finish(tmp_path / "up", 1.0)
     began_from(mine, tmp_path / "up")
     assert list(read(mine / lineage.FILE)) == ["masked_encoder"]
-    finish(tmp_path / "up", 1.0)  # written again, the same: copied, or touched
+    finish(
+        tmp_path / "up", 1.0, seconds=2.0
+    )  # written again, the same: resumed at its end, copied, or touched
     finish(mine, 0.5)
     assert not lineage.changes(mine) and lineage.is_current(mine) and lineage.state(mine) == "done"
     finish(tmp_path / "up", 1.1)
