@@ -412,6 +412,18 @@ def test_an_unfinished_run_is_resumed(book):
     lock.release(first.dir)
 
 
+def test_a_run_goes_on_with_another_number_of_workers(book):
+    cell = "lr: float = 0.1  # peak\nnum_workers: int = 0  # processes\n"
+    book.notebook("10_stage", parameters=cell)
+    first = run_folder.start("10_stage", namespace())
+    (first.checkpoints / "weights").write_text("x")
+    again = run_folder.start("10_stage", namespace(num_workers=4))
+    assert again.dir == first.dir and (again.checkpoints / "weights").exists()
+    assert run_folder.read_params(first.dir)["num_workers"] == 4
+    again.finish({"loss": 1.0})
+    assert run_folder.start("10_stage", namespace(num_workers=2)).shown
+
+
 @pytest.mark.parametrize("text", ["", "[1]", '"x"', "{", '{"loss": NaN}', "\x00\x81"])
 def test_only_a_result_that_reads_is_one(book, text):
     book.notebook("10_stage")
