@@ -35,7 +35,7 @@ ONE_EACH = (
 )
 NO_STAMP = -(1 << 63)
 # what libav and PyAV raise on damaged data; IndexError where a stream appears on the way
-DEMUX_ERRORS = (ValueError, OSError, IndexError, RuntimeError, MemoryError)
+DEMUX_ERRORS = (ValueError, OSError, LookupError, ArithmeticError, AssertionError, RuntimeError, MemoryError)
 
 
 def open_stream(path, strict: bool = False):

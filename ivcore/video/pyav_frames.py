@@ -108,10 +108,15 @@ class PyAVFrames:
 
     def _seek(self, key: int) -> bool:
         """To the keyframe of that number, or a packet before; False where that is not where the demuxer went."""
+        import av
+
         packets, wanted = self.table.packets, self.keys[key]
-        self.container.seek(int(packets.stamp[wanted]), stream=self.stream, backward=True)
-        demuxed = self.container.demux(self.stream)
-        first = next((packet for packet in demuxed if packet.size), None)
+        try:
+            self.container.seek(int(packets.stamp[wanted]), stream=self.stream, backward=True)
+            demuxed = self.container.demux(self.stream)
+            first = next((packet for packet in demuxed if packet.size), None)
+        except av.FFmpegError:  # a file without an index, say
+            first = None
         number = self.packet_at.get(first.pos) if first is not None else None
         if number is None or number > wanted:
             self.last, self.frames = SOUGHT, iter(())

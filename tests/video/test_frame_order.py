@@ -73,3 +73,13 @@ def test_time_stamps_that_lie_in_part_are_noticed(tmp_path):
     for index in (40, 50, 59, 20, 0):
         with VideoReader(path) as video:
             assert zoo.numbers(video.read([index])) == [index]
+
+
+@pytest.mark.parametrize(
+    "codec, suffix, index", [("mpeg4", "avi", b"idx1"), ("libx264", "mkv", b"\x1c\x53\xbb\x6b")]
+)
+def test_a_file_without_an_index_for_seeking(codec, suffix, index, tmp_path):
+    path = zoo.write(tmp_path / f"clip.{suffix}", codec, frames=40, options={"bf": "0", "g": "12"})
+    path.write_bytes(path.read_bytes().replace(index, b"JUNK" if suffix == "avi" else b"\xec\x40\0\0"))
+    with VideoReader(path) as video:
+        assert [zoo.numbers(video.read([i]))[0] for i in (39, 5, 14, 30)] == [39, 5, 14, 30]
