@@ -40,13 +40,13 @@ def frame(batch: int, grid: Grid, ratio: float, generator: torch.Generator | Non
 def running_cell(batch: int, grid: Grid, ratio: float, generator: torch.Generator | None = None) -> Tensor:
     """Hide all but a pattern that runs round every 2x2 cell as time passes (VideoMAE v2, arXiv 2303.16727, 3.2).
 
-    `ratio` is rounded to a quarter (of the four tokens of a cell); h and w must be even. The first position is drawn
-    for each clip, so that over four slots every token is seen equally often.
+    `ratio` is rounded to a quarter, at most three (of the four tokens of a cell one is always seen); h and w must be even. The
+    first position is drawn for each clip, so that over four slots every token is seen equally often.
     """
     t, h, w = _checked(grid, ratio)
     if h % 2 or w % 2:
         raise ParameterError(f"grid: running cells need an even height and width, not {h}x{w}")
-    hidden = round(4 * ratio)
+    hidden = min(3, round(4 * ratio))
     start = torch.randint(4, (batch, 1, 1), generator=generator, device=_device(generator))
     slot = torch.arange(t, device=start.device).view(1, t, 1)
     place = torch.tensor([0, 1, 3, 2], device=start.device)  # clockwise round the cell, in row-major order
