@@ -92,8 +92,9 @@ def train(
 ) -> History:
     """Train `model` in place on the device it is on, or continue what `folder` holds (train.jsonl, checkpoints/); ends in eval mode.
 
-    loss(model, batch, generator) -> (scalar tensor, numbers to log). The generator lives on the model's device and belongs to
-    the run's state: masks and mixtures drawn from it continue after a resume. Tensors of the batch are on the device already.
+    loss(model, batch, generator) -> (scalar tensor, numbers to log). The generator lives on the CPU, so that nobody has to wait for an
+    accelerator to see what was drawn, and belongs to the run's state: masks drawn from it continue after a resume. Tensors of the batch are
+    on the device already.
     A loss is the mean over the clips of a batch, so that pieces of a batch (recipe.accumulate) can be averaged. One that is not has a method
     `accumulate(model, pieces, generator, engine) -> (loss, numbers)`, which calls engine.backward itself (see losses.video_text).
     on_epoch(epochs done, model) -> numbers to log, after each epoch and after the last step. It gets the averaged model where the
@@ -129,7 +130,7 @@ class _Loop:
         self.mine = batches if self.alone else batches.share(self.rank, ranks.world())
         self.engine = engine(model, recipe)
         self.ema = _average(model, recipe.ema_decay)
-        self.generator = torch.Generator(self.device).manual_seed(self.seed())
+        self.generator = torch.Generator().manual_seed(self.seed())
         self.checkpoints = Checkpoints(folder / "checkpoints", recipe.keep_checkpoints)
         self.step, self.saved, self.seconds = 0, -1, 0.0
         self.pending: list[dict] = []  # numbers of steps still on the device
@@ -374,10 +375,7 @@ class _Loop:
             self.draw_afresh(f"by {len(draws)} ranks, not {ranks.world()}")
             return
         randomness.restore(draws[self.rank]["random"])
-        try:
-            self.generator.set_state(draws[self.rank]["generator"])
-        except RuntimeError:
-            self.draw_afresh("on another kind of device")
+        self.generator.set_state(draws[self.rank]["generator"])
 
     def draw_afresh(self, why: str) -> None:
         warnings.warn(f"step {self.step} was saved {why}: masks will not be the same", stacklevel=2)

@@ -41,7 +41,7 @@ class Hidden:
 
 def hide(ids: Tensor, share: float = 0.15, generator: torch.Generator | None = None) -> Hidden:
     """ids (B, L) -> a share of each text's words drawn at random, one at least where there is one; never start, end or padding."""
-    order = torch.rand(ids.shape, generator=generator, device=ids.device)
+    order = torch.rand(ids.shape, generator=generator).to(ids.device)
     between = torch.arange(ids.shape[1], device=ids.device)[None]
     is_word = (between > 0) & (between < ids.argmax(-1, keepdim=True))
     count = is_word.sum(1, keepdim=True)

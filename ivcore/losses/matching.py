@@ -60,7 +60,8 @@ def _draw(logits: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Te
     """A column for each row, and whether the row has any that may be drawn."""
     possible = logits.isfinite().any(1)
     chances = logits.masked_fill(~possible[:, None], 0.0).softmax(1)
-    return torch.multinomial(chances, 1, generator=generator)[:, 0], possible
+    drawn = torch.multinomial(chances.cpu(), 1, generator=generator)  # where the generator is
+    return drawn[:, 0].to(logits.device), possible
 
 
 def matching(model: VideoTextModel, head: MatchingHead, videos: Tensor, texts: Tensor, video_tokens: Tensor,
