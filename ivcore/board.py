@@ -170,7 +170,11 @@ def _names(groups: list[list[Row]]) -> list[str]:
         apart = _differing([shortest[i] for i in alike])
         for i in alike:
             row = shortest[i]
-            named[i] = _name(row.folder, {n: row.params[n] for n in apart if n in row.params}, _in_full)
+            named[i] = _name(
+                row.folder,
+                {n: row.params[n] for n in dict.fromkeys([*apart, *row.changed]) if n in row.params},
+                _in_full,
+            )
     return named
 
 

@@ -484,6 +484,9 @@ def prepare(folder: Path, fresh: bool = False, wait: bool = False) -> None:
     ):  # of an attempt that failed
         for path in folder.glob(old):
             path.unlink(missing_ok=True)
+    for path in folder.glob("log*.txt"):
+        if path.is_symlink():  # what it leads to is not ours to write
+            path.unlink()
 
 
 def _device(values: dict) -> str:
