@@ -128,4 +128,6 @@ class Captions:
 
     def _list(self, file: Path) -> None:
         rows = [{"key": key, "reason": "empty"} for key in self.skipped]
-        write_text(file, "".join(json.dumps(row) + "\n" for row in rows))
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        if not file.is_file() or file.read_text(encoding="utf-8") != text:  # a finished run stays as it is
+            write_text(file, text)
