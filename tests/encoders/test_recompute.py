@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ivcore import masking
+from ivcore.cma import Coordinated
 from ivcore.encoders.caption_decoder import CaptionDecoder, PlainCaptionDecoder
 from ivcore.encoders.clip import TextEncoder
 from ivcore.encoders.recompute import set_recompute
@@ -43,6 +44,12 @@ def published_video_text():
     return video_text(CaptionDecoder(32, 32, 2, 2, 20, 8))
 
 
+def coordinated():
+    singles = VideoClassifier("tiny", 5), UniFormerV2(64, 4, 2, 8, 32, 5, (2, 3))
+    model = Coordinated(*singles, stages=3, gate=0.5, head_drop=None)
+    return model, lambda model, video: model((video, video)).fused
+
+
 def step(make, what):
     """Gradients of one training step, and the bytes kept for its backward pass."""
     torch.manual_seed(0)
@@ -64,7 +71,7 @@ def step(make, what):
 
 
 @pytest.mark.parametrize(
-    "make", [masked_autoencoder, classifier, uniformerv2, video_text, published_video_text]
+    "make", [masked_autoencoder, classifier, uniformerv2, video_text, published_video_text, coordinated]
 )
 @pytest.mark.parametrize("what", ["cheap", "blocks"])
 def test_gradients_are_the_same_with_less_kept(make, what):
