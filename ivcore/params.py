@@ -6,6 +6,7 @@ end in a constraint (see ivcore.constraints). `params/<notebook>/<preset>.yaml` 
 """
 
 import ast
+import contextlib
 import hashlib
 import io
 import itertools
@@ -18,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ivcore import constraints, contradictions, literals, notebook, paths
+from ivcore.data import formats
 from ivcore.errors import ParameterError, shown
 
 OWNED_BY_RUNNER = ("run_dir",)  # where a run lies is not part of what it is
@@ -266,8 +268,11 @@ def check(reference, values: dict, known: dict[str, Parameter] | None = None) ->
             checked[name] = literals.fit(values.get(name, parameter.default), parameter.annotation)
         except literals.Misfit:
             raise ParameterError(_misfit(parameter, values[name])) from None
-        constraints.check(name, checked[name], parameter.constraint)
-    contradictions.check(checked)
+    rows = formats.without_bad_rows if values.get("drop_bad_rows") else contextlib.nullcontext
+    with rows():
+        for name, parameter in known.items():
+            constraints.check(name, checked[name], parameter.constraint)
+        contradictions.check(checked)
     _check_encoders(known, checked)
     return checked
 

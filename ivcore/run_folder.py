@@ -30,6 +30,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ivcore import atomic, environment, launch, lock, notebook, params, paths
+from ivcore.data import formats
 from ivcore.errors import ParameterError, UserError
 
 KEPT = (
@@ -195,6 +196,7 @@ class Run:
     rank: int = 0
     shown: bool = False
     began: float = field(default_factory=time.monotonic)
+    bad_rows: dict = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
@@ -241,6 +243,19 @@ class Run:
             return plt.close(fig)
         style.show(style.save(fig, self.out / "figures" / f"{name}.png"))
 
+    def list_bad_rows(self, errors: list) -> None:
+        """Rows of lists that are left out: printed as a number, each listed in bad_rows.jsonl, and counted in metrics.json."""
+        first, more = (
+            errors[0],
+            f"{len(errors)} rows left out, e.g. line {errors[0].line}: {errors[0].expected}",
+        )
+        print(f"{first.path}: {more}")
+        self.bad_rows |= dict.fromkeys((error.path, error.line, error.expected) for error in errors)
+        if self.rank == 0:
+            listed = [dict(zip(("path", "line", "cause"), row)) for row in self.bad_rows]
+            text = "".join(f"{json.dumps(row)}\n" for row in listed)
+            (self.out / "bad_rows.jsonl").write_text(text, encoding="utf-8")
+
     def finish(self, metrics: dict, headline: Sequence[str] = ()) -> None:
         """Writes metrics.json, which marks the run as done: a flat dict of finite numbers, text and booleans.
 
@@ -250,6 +265,7 @@ class Run:
         when all of them are. Where the run is only shown, it says what has come out otherwise than in metrics.json, which stays.
         """
         row = {name: _plain(name, value) for name, value in metrics.items()}
+        row |= {"bad_rows": len(self.bad_rows)} if self.bad_rows else {}
         if self.shown:
             return print(_compared(row, read_metrics(self.dir) or {}))
         _meet()
@@ -322,6 +338,7 @@ def start(name: str, namespace: dict, fresh: bool = False) -> Run:
     run = Run(path.stem, folder, values, label_of(folder), device, _headless(), launch.rank(), shown)
     _seed(run)
     _record(run)
+    formats.leave_out_bad_rows(run.list_bad_rows if values.get("drop_bad_rows") else None)
     from ivcore.show import style
 
     style.apply()

@@ -1,6 +1,7 @@
 """Annotation files of the datasets that the paper uses, read into small records and written from them.
 
-Every reader refuses a malformed line or entry with a FormatError that names the file, the line and what was expected. Byte order
+Every reader refuses a malformed line or entry with a FormatError that names the file, the line and what was expected; inside
+`without_bad_rows` single rows are left out instead, and listed. Byte order
 marks, CRLF and blank lines are accepted. Relative media paths start from `root`, or else from the annotation file's folder. Only
 the standard library is imported, since parameters are checked before a kernel starts.
 """
@@ -79,6 +80,7 @@ from ivcore.data.formats.something import (
     write_ssv2_json,
     write_ssv2_labels,
 )
+from ivcore.data.formats.text import leave_out_bad_rows, without_bad_rows
 from ivcore.data.formats.trimmed import (
     FrameFolder,
     LabelledVideo,

@@ -5,8 +5,9 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
-from ivcore.data.formats.text import found, numbered_lines, read_text, write_records, write_text
+from ivcore.data.formats.text import each, found, numbered_lines, read_text, write_records, write_text
 from ivcore.errors import FormatError
 
 
@@ -34,13 +35,13 @@ class AvaAction:
 
 def read_ava_csv(path) -> list[AvaBox]:
     """`video_id,timestamp,x1,y1,x2,y2,action_id,person_id`; keyframes listed without a person (empty columns) give no box."""
-    boxes = (_box(path, number, line, scored=False) for number, line in numbered_lines(path))
+    boxes = each(path, partial(_box, path, scored=False), numbered_lines(path))
     return [box for box in boxes if box is not None]
 
 
 def read_ava_predictions(path) -> list[AvaBox]:
     """`video_id,timestamp,x1,y1,x2,y2,action_id,score`: what detectors write and the official evaluation reads."""
-    return [_box(path, number, line, scored=True) for number, line in numbered_lines(path)]
+    return each(path, partial(_box, path, scored=True), numbered_lines(path))
 
 
 _SEP, _NUMBER = r"\s*,\s*", r"([0-9.]+(?:[eE][-+]?[0-9]+)?)"
@@ -100,7 +101,7 @@ def read_ava_excluded(path) -> list[tuple[str, float]]:
     """`video_id,timestamp` of keyframes that the evaluation leaves out. The file may be empty: nothing is left out."""
     if not read_text(path).strip():
         return []
-    return [_keyframe(path, number, line) for number, line in numbered_lines(path)]
+    return each(path, partial(_keyframe, path), numbered_lines(path))
 
 
 def _keyframe(path, number: int, line: str) -> tuple[str, float]:

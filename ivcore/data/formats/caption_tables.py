@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 
 from ivcore.data.formats.captions import CaptionedVideo, SplitRow, read_msrvtt_json
-from ivcore.data.formats.text import base_folder, found, read_text, write_text, written_path
+from ivcore.data.formats.text import base_folder, each, found, read_text, write_text, written_path
 from ivcore.data.formats.tree import Node, read_json, read_json_lines
 from ivcore.errors import FormatError
 
@@ -35,17 +35,20 @@ def read_caption_csv(path, root=None, suffix: str = ".mp4") -> list[CaptionedVid
     part of it) are one record of several captions. An empty caption is kept: it is counted where captions are used.
     """
     rows = csv.reader(io.StringIO(read_text(path, _LENIENT), newline=""), strict=True)
-    base, entries = base_folder(path, root), []
+    base = base_folder(path, root)
     try:
         header = [cell.strip() for cell in next(rows, [])]
         where, said = _columns(path, header)
-        for row in rows:
-            if any(cell.strip() for cell in row):
-                cells = _cells(path, rows.line_num, header, row)
-                file = _webvid_file(cells, suffix) if where == "videoid" else cells[where].strip()
-                if not file:
-                    raise FormatError(path, rows.line_num, f"expected no empty {where}")
-                entries.append((file, cells, (cells[said],), _times(path, rows.line_num, cells)))
+
+        def entry(line: int, row: list[str]) -> tuple:
+            cells = _cells(path, line, header, row)
+            file = _webvid_file(cells, suffix) if where == "videoid" else cells[where].strip()
+            if not file:
+                raise FormatError(path, line, f"expected no empty {where}")
+            return file, cells, (cells[said],), _times(path, line, cells)
+
+        filled = ((rows.line_num, row) for row in rows if any(cell.strip() for cell in row))
+        entries = each(path, entry, filled)
     except csv.Error as error:
         raise FormatError(path, rows.line_num, f"expected comma-separated values: {error}") from None
     return _records(base, entries)
@@ -115,7 +118,7 @@ def read_caption_json(path, root=None) -> list[CaptionedVideo]:
     """A list of `{"path": …, "caption": "…" or ["…", …]}`, or one such object a line (.jsonl). The CSV's other names do as well."""
     lines = str(path).endswith(".jsonl")
     nodes = read_json_lines(path, _LENIENT) if lines else read_json(path, _LENIENT).entries()
-    return _records(base_folder(path, root), [_entry(node) for node in nodes])
+    return _records(base_folder(path, root), each(path, _entry, nodes))
 
 
 def _entry(node: Node) -> tuple:

@@ -4,8 +4,17 @@ import csv
 import io
 import json
 from dataclasses import dataclass
+from functools import partial
 
-from ivcore.data.formats.text import base_folder, found, numbered_lines, read_text, write_records, write_text
+from ivcore.data.formats.text import (
+    base_folder,
+    each,
+    found,
+    numbered_lines,
+    read_text,
+    write_records,
+    write_text,
+)
 from ivcore.data.formats.tree import Node, read_json
 from ivcore.errors import FormatError
 
@@ -47,11 +56,14 @@ def read_msrvtt_json(path, root=None, suffix: str = ".mp4") -> list[CaptionedVid
             node.fail(f"expected every video once, found {found(name)} again")
         splits[name] = _optional(node, "split")
     captions: dict[str, list[str]] = {name: [] for name in splits}
-    for node in tree.get("sentences").entries():
+
+    def sentence(node: Node) -> None:
         name = node.get("video_id").identifier()
         if name not in captions:
             node.fail(f"expected a video_id of the list `videos`, found {found(name)}")
         captions[name].append(node.get("caption").text())
+
+    each(path, sentence, tree.get("sentences").entries())
     return [
         CaptionedVideo(n, f"{base}/{n}{suffix}", tuple(captions[n]), split) for n, split in splits.items()
     ]
@@ -83,9 +95,8 @@ def read_msrvtt_csv(path) -> list[SplitRow]:
         if "video_id" not in header:
             expected = "a header with video_id (train) or key,vid_key,video_id,sentence (test)"
             raise FormatError(path, 1, f"expected {expected}, found {found(','.join(header))}")
-        return [
-            _split_row(path, rows.line_num, header, row) for row in rows if any(cell.strip() for cell in row)
-        ]
+        filled = ((rows.line_num, header, row) for row in rows if any(cell.strip() for cell in row))
+        return each(path, partial(_split_row, path), filled)
     except csv.Error as error:
         raise FormatError(path, rows.line_num, f"expected comma-separated values: {error}") from None
 
@@ -116,7 +127,7 @@ def write_msrvtt_csv(path, rows) -> None:
 
 def read_lsmdc_table(path) -> list[ClipSentence]:
     """Six TAB-separated columns: clip, start and end aligned, start and end extracted, sentence. No header."""
-    return [_clip_sentence(path, number, line) for number, line in numbered_lines(path)]
+    return each(path, partial(_clip_sentence, path), numbered_lines(path))
 
 
 def _clip_sentence(path, number: int, line: str) -> ClipSentence:

@@ -3,8 +3,9 @@
 import csv
 import re
 from dataclasses import dataclass
+from functools import partial
 
-from ivcore.data.formats.text import found, numbered_lines, read_text
+from ivcore.data.formats.text import each, found, numbered_lines, read_text
 from ivcore.errors import FormatError
 
 COLUMNS = ("youtube_id", "time_start", "time_end")
@@ -41,7 +42,8 @@ def read_kinetics_release(path) -> list[KineticsClip]:
         raise FormatError(path, number, f"expected a header with {', '.join(COLUMNS)}, no {missing[0]} found")
     places = [header.index(name) for name in COLUMNS]
     label, split = (header.index(name) if name in header else None for name in ("label", "split"))
-    return [_clip(path, number, row, len(header), places, label, split) for number, row in rows]
+    columns = {"width": len(header), "places": places, "label": label, "split": split}
+    return each(path, partial(_clip, path, **columns), rows)
 
 
 def _rows(path, reader):

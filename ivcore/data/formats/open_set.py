@@ -7,8 +7,9 @@ count differently (from 1, or as train / test marks) and would be taken for clas
 import os
 import re
 from dataclasses import dataclass
+from functools import partial
 
-from ivcore.data.formats.text import base_folder, found, numbered_lines, write_text
+from ivcore.data.formats.text import base_folder, each, found, numbered_lines, write_text
 from ivcore.data.formats.trimmed import LabelledVideo, read_kinetics_csv, write_kinetics_csv
 from ivcore.errors import FormatError
 
@@ -54,7 +55,7 @@ def read_ucf_split(path, classes, root=None) -> list[LabelledVideo]:
     """
     numbers = {name: index for index, name in enumerate(read_ucf_classes(classes))}
     base = base_folder(path, root)
-    return [_ucf_video(path, base, numbers, number, line) for number, line in numbered_lines(path)]
+    return each(path, partial(_ucf_video, path, base, numbers), numbered_lines(path))
 
 
 def _ucf_video(path, base: str, numbers: dict[str, int], number: int, line: str) -> LabelledVideo:
@@ -85,8 +86,7 @@ def read_hmdb_splits(folder, split: int = 1, part: str = "test", root=None) -> l
     for label, name in enumerate(classes):
         file = os.path.join(folder, name + ending)
         base = os.path.join(base_folder(file, root), name)
-        for number, line in numbered_lines(file):
-            video, mark = _hmdb_line(file, number, line)
+        for video, mark in each(file, partial(_hmdb_line, file), numbered_lines(file)):
             if mark == part:
                 videos.append(LabelledVideo(os.path.join(base, video), label))
     return videos

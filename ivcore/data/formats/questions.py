@@ -2,8 +2,17 @@
 
 import json
 from dataclasses import dataclass
+from functools import partial
 
-from ivcore.data.formats.text import base_folder, found, numbered_lines, read_text, write_records, write_text
+from ivcore.data.formats.text import (
+    base_folder,
+    each,
+    found,
+    numbered_lines,
+    read_text,
+    write_records,
+    write_text,
+)
 from ivcore.data.formats.tree import Node, read_json, read_json_lines
 from ivcore.errors import FormatError
 
@@ -34,7 +43,7 @@ def read_qa(path, root=None, suffix: str = ".mp4") -> list[Question]:
     base = base_folder(path, root)
     in_list = read_text(path).lstrip().startswith("[")
     nodes = read_json(path).entries() if in_list else read_json_lines(path)
-    return [_question(node, base, suffix) for node in nodes]
+    return each(path, lambda node: _question(node, base, suffix), nodes)
 
 
 def _question(node: Node, base: str, suffix: str) -> Question:
@@ -67,7 +76,7 @@ def write_ans2label(path, answers: dict[str, int]) -> None:
 def read_choice_jsonl(path, root=None, suffix: str = ".mp4") -> list[Choice]:
     """`{"clip_name": "video9770", "options": [five captions], "answer": 2}`, one a line, answer from 0 (MSR-VTT)."""
     base = base_folder(path, root)
-    return [_choice(node, base, suffix) for node in read_json_lines(path)]
+    return each(path, lambda node: _choice(node, base, suffix), read_json_lines(path))
 
 
 def _choice(node: Node, base: str, suffix: str) -> Choice:
@@ -89,7 +98,7 @@ def write_choice_jsonl(path, choices) -> None:
 def read_lsmdc_choice(path, root=None, suffix: str = ".avi") -> list[Choice]:
     """TAB-separated without header: clip, four times, five options, answer **from 1** (LSMDC16's public test)."""
     base = base_folder(path, root)
-    return [_lsmdc_choice(path, base, suffix, number, line) for number, line in numbered_lines(path)]
+    return each(path, partial(_lsmdc_choice, path, base, suffix), numbered_lines(path))
 
 
 def _lsmdc_choice(path, base: str, suffix: str, number: int, line: str) -> Choice:

@@ -7,7 +7,7 @@
 import json
 from dataclasses import dataclass
 
-from ivcore.data.formats.text import base_folder, found, write_text
+from ivcore.data.formats.text import base_folder, each, found, write_text
 from ivcore.data.formats.tree import Node, read_json
 from ivcore.errors import FormatError
 
@@ -41,7 +41,8 @@ def read_activitynet_json(
     is, since released files have such ends.
     """
     base = base_folder(path, root)
-    videos = [_video(name, node, base, suffix) for name, node in read_json(path).get("database").items()]
+    listed = read_json(path).get("database").items()
+    videos = each(path, lambda name, node: _video(name, node, base, suffix), listed)
     if subset is None:
         return videos
     chosen = [video for video in videos if video.subset.lower() == subset.lower()]
@@ -59,7 +60,7 @@ def _video(name: str, node: Node, base: str, suffix: str) -> UntrimmedVideo:
         subset=node.get("subset").text(),
         duration=node.get("duration").number("a duration in seconds"),
         fps=None if fps.value is None else fps.number("frames per second above 0", least=1e-6),
-        segments=tuple(_segment(entry) for entry in node.get("annotations", []).entries()),
+        segments=tuple(each(node.document.path, _segment, node.get("annotations", []).entries(), least=0)),
     )
 
 

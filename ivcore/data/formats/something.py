@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from ivcore.data.formats.text import base_folder, found, write_text
+from ivcore.data.formats.text import base_folder, each, found, write_text
 from ivcore.data.formats.tree import Node, read_json
 
 
@@ -29,7 +29,7 @@ def read_ssv2_json(path, labels=None, root=None, suffix: str = ".webm") -> list[
     if labels is not None:
         numbers = {name: index for index, name in enumerate(read_ssv2_labels(labels))}
     base = base_folder(path, root)
-    return [_video(entry, numbers, base, suffix) for entry in read_json(path).entries()]
+    return each(path, lambda entry: _video(entry, numbers, base, suffix), read_json(path).entries())
 
 
 def _video(entry: Node, numbers: dict[str, int] | None, base: str, suffix: str) -> SomethingVideo:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -52,6 +53,46 @@ def numbered_lines(path, errors: str = "strict") -> Iterator[tuple[int, str]]:
             yield number, line
     if empty:
         raise FormatError(path, None, "expected at least one line, the file is empty")
+
+
+_note: Callable[[list[FormatError]], None] | None = None  # of this process: who takes rows that do not read
+
+
+def leave_out_bad_rows(note: Callable[[list[FormatError]], None] | None) -> None:
+    """From now on readers leave out single rows that do not read and give their errors to `note`; with None they are strict again."""
+    global _note
+    _note = note
+
+
+@contextmanager
+def without_bad_rows() -> Iterator[list[FormatError]]:
+    """Inside, readers leave out single rows that do not read; their errors, with file and line, come into the list that this gives."""
+    found, before = [], _note
+    leave_out_bad_rows(found.extend)
+    try:
+        yield found
+    finally:
+        leave_out_bad_rows(before)
+
+
+def each(path, parse: Callable[..., Record], rows: Iterable, least: int = 1) -> list[Record]:
+    """parse(row), or parse(*row) for a tuple, of every row of a file.
+
+    Where bad rows are left out, a file with fewer than `least` good ones is still a FormatError, that of its first row.
+    """
+    good, bad = [], []
+    for row in rows:
+        try:
+            good.append(parse(*row) if isinstance(row, tuple) else parse(row))
+        except FormatError as error:
+            if _note is None:
+                raise
+            bad.append(error)
+    if bad and len(good) < least:
+        raise FormatError(path, bad[0].line, f"none of its rows can be used: {bad[0].expected}")
+    if bad:
+        _note(bad)
+    return good
 
 
 def base_folder(path, root=None) -> str:

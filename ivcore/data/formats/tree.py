@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ivcore.data.formats.text import found, numbered_lines, read_text
+from ivcore.data.formats.text import each, found, numbered_lines, read_text
 from ivcore.errors import FormatError
 
 REQUIRED = object()
@@ -82,10 +82,11 @@ def read_json(path, errors: str = "strict") -> Node:
     return _parse(Document(str(path), read_text(path, errors)))
 
 
-def read_json_lines(path, errors: str = "strict") -> Iterator[Node]:
+def read_json_lines(path, errors: str = "strict") -> list[Node]:
     """One tree for each line that is not blank."""
-    for number, line in numbered_lines(path, errors):
-        yield _parse(Document(str(path), line, number))
+    return each(
+        path, lambda number, line: _parse(Document(str(path), line, number)), numbered_lines(path, errors)
+    )
 
 
 def _parse(document: Document) -> Node:

@@ -6,9 +6,10 @@ Something-Something's original JSON is in `something.py`, known and unknown clas
 import os
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from ivcore.data.formats.text import base_folder, found, numbered_lines, write_records, written_path
+from ivcore.data.formats.text import base_folder, each, found, numbered_lines, write_records, written_path
 from ivcore.errors import FormatError, VideoError
 
 
@@ -81,7 +82,7 @@ def read_kinetics_csv(path, root=None) -> list[LabelledVideo]:
     with more columns would give wrong paths, so it is refused. VideoMAE and UniFormerV2 read these two variants.
     """
     base = base_folder(path, root)
-    return [_kinetics(path, base, number, line) for number, line in numbered_lines(path)]
+    return each(path, partial(_kinetics, path, base), numbered_lines(path))
 
 
 def write_kinetics_csv(path, videos, root=None, separator: str = " ") -> None:
@@ -111,7 +112,7 @@ def read_pretrain_list(path, root=None) -> list[PretrainVideo]:
     The pretraining list of VideoMAE's published code; further columns before the label are allowed and not read.
     """
     base = base_folder(path, root)
-    return [_pretrain(path, base, number, line) for number, line in numbered_lines(path)]
+    return each(path, partial(_pretrain, path, base), numbered_lines(path))
 
 
 def write_pretrain_list(path, videos, root=None) -> None:
@@ -136,12 +137,15 @@ PIECE = 300  # frames, into which AVA's videos of fifteen minutes are cut
 
 
 def is_pretrain_list(path) -> bool:
-    """Whether the first line is one of a pretraining list, and not of a Kinetics CSV."""
-    number, line = next(numbered_lines(path))
-    try:
-        _kinetics(path, "", number, line)
-    except FormatError:
-        return bool(_PRETRAIN_EXTRA.fullmatch(line) or _PRETRAIN.fullmatch(line))
+    """Whether the first line that is one of either is of a pretraining list, and not of a Kinetics CSV."""
+    for number, line in numbered_lines(path):
+        try:
+            _kinetics(path, "", number, line)
+        except FormatError:
+            if _PRETRAIN_EXTRA.fullmatch(line) or _PRETRAIN.fullmatch(line):
+                return True
+            continue
+        return False
     return False
 
 
@@ -166,7 +170,7 @@ def _pieces(video: PretrainVideo) -> list[PretrainVideo]:
 def read_ssv2_list(path, root=None) -> list[FrameFolder]:
     """`path total_frames label`, e.g. `frames/78687 117 0`: Something-Something lists of VideoMAE and UniFormerV2."""
     base = base_folder(path, root)
-    return [_frame_folder(path, base, number, line) for number, line in numbered_lines(path)]
+    return each(path, partial(_frame_folder, path, base), numbered_lines(path))
 
 
 def write_ssv2_list(path, videos, root=None) -> None:
@@ -189,7 +193,7 @@ def _frame_folder(path, base: str, number: int, line: str) -> FrameFolder:
 def read_timed_list(path, root=None) -> list[TimedVideo]:
     """`path duration start end label` in seconds, blanks or commas between: UniFormerV2's ActivityNet lists."""
     base = base_folder(path, root)
-    return [_timed(path, base, number, line) for number, line in numbered_lines(path)]
+    return each(path, partial(_timed, path, base), numbered_lines(path))
 
 
 def write_timed_list(path, videos, root=None) -> None:
