@@ -47,7 +47,7 @@ recipe: GRAPH = recipe
 ablations: GRAPH = ablations
 recipe ablations graph: $(READY)
 	@began=$$(date +%s); status=0; \
-	$(BIN)/snakemake -s workflow/Snakefile --workflow-profile workflow/profiles/$(PROFILE) -d "$${IVCORE_OUTPUTS:-outputs}" \
+	$(BIN)/snakemake -s workflow/Snakefile --workflow-profile workflow/profiles/$(PROFILE) --directory="$${IVCORE_OUTPUTS:-outputs}" \
 	  $(if $(CORES),--cores $(CORES)) --config graph=$(GRAPH) $(ARGS) || status=$$?; \
 	echo; $(BIN)/iv board; echo "$${IVCORE_OUTPUTS:-outputs}/report/index.html"; \
 	echo "$(GRAPH): $$(( ($$(date +%s) - began) / 60 )) min $$(( ($$(date +%s) - began) % 60 )) s"; exit $$status
@@ -75,9 +75,9 @@ figures: $(READY)
 	@mkdir -p docs/figures
 	@for figure in $(FIGURES); do \
 	  run=$${figure%%:*}; name=$${figure##*:}; \
-	  found=$$(ls "$${IVCORE_OUTPUTS:-outputs}"/$${run%%/*}_*/$${run##*/}-*/figures/$$name.png 2>/dev/null | head -1 || true); \
+	  found=$$(ls -- "$${IVCORE_OUTPUTS:-outputs}"/$${run%%/*}_*/$${run##*/}-*/figures/$$name.png 2>/dev/null | head -1 || true); \
 	  test -n "$$found" || { echo "no $$name.png of $$run yet: $(BIN)/iv run $${run/\// }"; exit 1; }; \
-	  cp "$$found" docs/figures/$$name.png; echo "docs/figures/$$name.png  <- $$found"; \
+	  cp -- "$$found" docs/figures/$$name.png; echo "docs/figures/$$name.png  <- $$found"; \
 	done
 
 lint: $(READY)

@@ -163,6 +163,8 @@ def _try(job: Job, folder: Path, values: dict, timeout: float | None, received: 
         run_folder.write_params(folder, values)
         _keep_earlier_notebook(folder)
         print(f"{job.notebook.stem} {job.label} → {paths.short(folder)}", flush=True)
+        for mark in folder.glob(".lock-rank*"):  # of an earlier launch, a rank of which was killed
+            shutil.rmtree(mark, ignore_errors=True)
         group = launch.announce(folder) if launch.world() > 1 else ""
         return _run_kernel(job, folder, values, group, timeout, received)
     except OSError as error:
@@ -285,6 +287,7 @@ def _follow(job: Job, folder: Path, force: bool, timeout: float | None, wait: bo
             _tell(failure, folder, time.monotonic() - began)
     finally:
         lock.release(alive)
+        shutil.rmtree(alive, ignore_errors=True)
 
 
 def _tell(failure: Failure, folder: Path, seconds: float) -> None:

@@ -102,7 +102,12 @@ def test_one_rank_fails_and_then_both_go_on(book, torchrun):
         assert [each.name for each in (path / "figures").iterdir()] == ["drawn_by_0.png"]
         assert "rank 0 trained" in (path / "log.txt").read_text()
         assert "rank 1 trained" in (path / "log-rank1.txt").read_text()
-        assert not [*path.glob("error*"), *path.glob("notebook-rank*"), *path.glob("*.tmp")]
+        assert not [
+            *path.glob("error*"),
+            *path.glob("notebook-rank*"),
+            *path.glob("*.tmp"),
+            *path.glob(".lock-*"),
+        ]
         assert checkpoint(path) == 40 and not lock.is_held(path)
     assert shown.count("rank 0 trained") == 2 and "rank 1 trained" not in shown
 
@@ -162,7 +167,7 @@ raise KeyboardInterrupt("stopped by SIGINT at step 2")"""
             "iv: rank 1: {kind}",
         ),
         (
-            "(run.dir / '.lock-rank1').mkdir()\n(run.dir / '.lock-rank1/.lock').touch()",
+            "(run.dir / '.lock-rank1').mkdir()  # not there any more\n(run.dir / '.lock-rank1/.lock').touch()",
             "dead rank",
             1,
             "iv: rank 1: {kind}",
@@ -179,6 +184,9 @@ raise KeyboardInterrupt("stopped by SIGINT at step 2")"""
 def test_rank_0_names_the_rank_that_was_first(book, rank_1, monkeypatch, capfd, then, kind, rank, says):
     monkeypatch.setenv("RANK", "0")
     book.notebook("10_stage", INTERRUPTED.format(then=then))
+    stale = run.jobs("10")[0].folder / ".lock-rank1/.lock"  # of an earlier launch
+    stale.parent.mkdir(parents=True)
+    stale.touch()
     assert book.iv("run", "10") == 130
     error = read(book.folder("10_stage") / "error.json")
     assert error["kind"] == kind and error.get("rank") == rank
