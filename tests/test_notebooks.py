@@ -7,11 +7,12 @@ from collections import Counter
 from dataclasses import replace
 
 import hygiene
+import papermill
 import pytest
 from PIL import Image
 from workbook import START, Workbook, as_notebook
 
-from ivcore import notebook, run
+from ivcore import notebook, params, run
 from ivcore.data.captioned_set import captioned_set
 from ivcore.data.pack import write_shards
 
@@ -49,6 +50,26 @@ def test_runs_at_quick(path, outputs):
     assert len(metrics) > 3 and not bad
     missing = [name for name in hygiene.figures(path) if not (folder / f"figures/{name}.png").is_file()]
     assert not missing
+    if path.stem[0] in "123":  # it measures something, and says what it is about
+        assert len(metrics["headline"]) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", ["10", "13"])
+def test_opened_when_it_is_done_it_shows_the_run_and_changes_nothing(number, outputs, tmp_path):
+    path = notebook.find(number)
+    folder = run.execute(run.jobs(path, "quick")[0], timeout=300)
+    state = {
+        file: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()
+    }
+    shown = tmp_path / "shown.ipynb"
+    papermill.execute_notebook(
+        path, shown, params.resolve(path, "quick"), kernel_name="python3", progress_bar=False
+    )
+    assert "shown: every metric is as in metrics.json" in shown.read_text()
+    assert state == {
+        file: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()
+    }
 
 
 @pytest.mark.slow
