@@ -77,6 +77,8 @@ def _row(folder: Path, base: Callable, known: Callable) -> Row | None:
     if (values := _params(folder)) is None:
         return None
     metrics = run_folder.read_metrics(folder) or {}
+    if not isinstance(metrics.get("wall_seconds", 0), int | float):  # somebody else wrote it
+        del metrics["wall_seconds"]
     data = _data(values, metrics, known(folder.parent.name))
     return Row(folder, values, metrics, data, _changed(folder, values, base))
 

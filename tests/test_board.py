@@ -222,6 +222,13 @@ def test_a_damaged_run_takes_no_other_along(book, capsys, file, text):
     assert [line["top1"] for line in board.aggregate(board.rows())] == ["0.5"] and whole.is_dir()
 
 
+@pytest.mark.parametrize("odd", [{}, {"wall_seconds": "x"}, {"top1": {"a": 1}, "data": [1], "headline": 3}])
+def test_a_result_that_somebody_else_wrote_is_shown_as_it_is(book, odd):
+    folder = finished("30", {"top1": 0.5})
+    run_folder.write_json(folder / "metrics.json", odd)
+    assert book.iv("board") == 0 and book.iv("report") == 0
+
+
 def test_failed_tries_do_not_fill_the_terminal(book, capsys, narrow):
     for lr in range(9):
         job = run.jobs("30", "tiny", {"lr": str(lr + 1)})[0]
