@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,13 @@ def test_a_checkpoint_that_does_not_load_is_told_at_once(saved, tmp_path):
         with pytest.raises(ParameterError, match="masked_encoder = ") as caught:
             params.expand("30", "tiny", {"masked_encoder": str(value)})
         assert says in str(caught.value)
+
+
+def test_an_archive_counts_unpacked(tmp_path):
+    """A file of a few kilobytes may unpack to gigabytes: it is not opened for a look."""
+    with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("m/data.pkl", bytes(sketch.SMALL + 1))
+    assert sketch.sketch(tmp_path / "bomb.pt") is None
 
 
 def test_a_published_name_is_not_fetched():

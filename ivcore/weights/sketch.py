@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+import zipfile
 from pathlib import Path
 
 import torch
@@ -20,9 +22,22 @@ def sketch(path: Path) -> nn.Module | None:
     meta device. None for other large files. Errors: UserError as from `load`.
     """
     files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
-    if sum(each.stat().st_size for each in files) <= SMALL:
-        return weights.load(path)
+    if sum(map(_bytes, files)) <= SMALL:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the loading itself will say them
+            return weights.load(path)
     return _from_header(path) if path.suffix == ".safetensors" else None
+
+
+def _bytes(file: Path) -> int:
+    """The size of a file, of an archive unpacked."""
+    if not zipfile.is_zipfile(file):
+        return file.stat().st_size
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return sum(each.file_size for each in archive.infolist())
+    except zipfile.BadZipFile:
+        return 0
 
 
 def _from_header(path: Path) -> nn.Module | None:
