@@ -30,7 +30,8 @@ def resolved(preset: str) -> dict:
     number, name = preset.split()
     given, known = params.load(number, name), params.read(number)
     kinds = {n: p.constraint.kind for n, p in known.items() if p.constraint}
-    here = {n: "" for n, kind in kinds.items() if kind in ("file", "encoder", "shards")}
+    here = {n: "" for n, kind in kinds.items() if kind in ("file", "shards")}
+    here |= {n: "owner/published" for n, kind in kinds.items() if kind == "encoder" and n in given}
     here |= {n: str(Path(__file__).parent) for n in given if kinds.get(n) == "folder"}
     (values,) = params.expand(number, name, here)
     return values | {n: given[n] for n in here if n in given}
