@@ -13,9 +13,10 @@ from torch import nn
 
 from ivcore import board, lineage, params, run_folder
 from ivcore.data.views import Views, over_views
-from ivcore.heads.frozen import linear_probe, nearest_neighbours
+from ivcore.errors import UserError
+from ivcore.heads.frozen import linear_probe, probed
 from ivcore.losses.reconstruction import reconstruction, targets
-from ivcore.metrics.recognition import pair_accuracy, top_k
+from ivcore.metrics.recognition import pair_accuracy
 from ivcore.recipe import Recipe
 from ivcore.train import Batches, History, train
 
@@ -42,18 +43,19 @@ def frozen_scores(
     """What the encoder's mean token tells of the clips `asked`, given the labels of `known`; nothing in it changes.
 
     -> knn and probe (top-1 of a 20-nearest-neighbour vote and of a linear layer), and with `pairs` of classes order: how often the probe
-    scores the right one of two partners higher.
+    scores the right one of two partners higher. UserError where the labels of `known` are all the same.
     """
     features = [
         over_views(lambda video: encoder(video).mean(1), encoder, views, 256) for views in (known, asked)
     ]
     (train_x, train_y), (test_x, test_y) = [(x[:, 0], y) for x, y in features]
-    probed = linear_probe(train_x, train_y, test_x)
-    scores = {
-        "knn": top_k(nearest_neighbours(train_x, train_y, test_x), test_y),
-        "probe": top_k(probed, test_y),
-    }
-    return scores | ({"order": pair_accuracy(probed, test_y, list(pairs))} if pairs else {})
+    told = probed(train_x, train_y, test_x, test_y)
+    if not told:
+        raise UserError("train_csv: labels measure here, and the training videos have fewer than two classes")
+    scores = {name.removesuffix("_top1"): value for name, value in told.items()}
+    if pairs:
+        scores["order"] = pair_accuracy(linear_probe(train_x, train_y, test_x), test_y, list(pairs))
+    return scores
 
 
 def over_seeds(run: run_folder.Run, metrics: dict) -> dict[str, list]:

@@ -9,6 +9,7 @@ from torch import nn
 
 from ivcore import ranks
 from ivcore.optim import adamw, set_lr
+from ivcore.precision import autocast
 from ivcore.recipe import Recipe
 
 
@@ -28,7 +29,7 @@ class Plain:
 
     def autocast(self):
         """Context of the forward pass."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        return autocast(self.device, self.precision)
 
     def backward(self, loss: torch.Tensor) -> None:
         self.losses = self.losses + loss.detach()

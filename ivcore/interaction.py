@@ -17,6 +17,7 @@ from ivcore.data.batches import Batches, InMemory
 from ivcore.data.strangers import OTHER
 from ivcore.data.views import Views, over_views
 from ivcore.losses.coordination import coordination
+from ivcore.precision import autocast
 
 AT_ONCE = 128  # clips
 
@@ -28,15 +29,19 @@ def prepared(model: Coordinated, video: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def observed(model: Coordinated, source) -> InMemory:
-    """What the frozen halves see of every clip of `source`, with its label: columns of float16 on the CPU.
+def observed(model: Coordinated, source, precision: str = "fp32") -> InMemory:
+    """What the frozen halves see of every clip of `source`, or of the first view of its readable videos, with its label: columns of float16
+    on the CPU.
 
     Of use where clips are the same in every epoch (see `data.takes.Takes`) and the encoders frozen. The model is put in eval mode.
     """
     model.eval()
     parts = []
     for batch in _in_order(source):
-        seen = model.observe(prepared(model, batch["video"]))
+        with autocast(_device(model), precision):
+            seen = model.observe(
+                prepared(model, batch["video"] if "video" in batch else batch["views"][:, 0])
+            )
         parts.append({name: value.cpu().half() for name, value in seen.items()} | {"label": batch["label"]})
     return InMemory(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
 
@@ -75,20 +80,29 @@ def interaction_loss(model: Coordinated, batch: dict, generator=None, *, branche
 
 @torch.inference_mode()
 def predictions(
-    model: Coordinated, source, scores: Callable = interacted, num_workers: int = 0
+    model: Coordinated, source, scores: Callable = interacted, num_workers: int = 0, precision: str = "fp32"
 ) -> list[Tensor]:
-    """Probabilities (N, K) of the masked branch, the multimodal one and their fusion, and the labels (N,), of a whole set.
+    """Probabilities (n, K) of the masked branch, the multimodal one and their fusion, and the labels (n,), of a whole set.
 
-    source: clips, one of each video, or `Views` with `num_sparse` frames, over whose views probabilities are averaged.
+    source: clips, one of each video, or `Views` with `num_sparse` frames, whose unreadable videos are left out and over whose views
+    probabilities are averaged. precision: as in training.
     """
+    model.eval()
+
+    def of_each(batch: dict) -> Tensor:
+        return torch.stack([each.float().softmax(-1) for each in scores(model, batch)], 1)
+
     if isinstance(source, Views):
-        of_each = lambda video: torch.stack([s.softmax(-1) for s in scores(model, {"video": video})], 1)  # noqa: E731
-        found, labels = over_views(of_each, model, source, AT_ONCE, num_workers, prepare=lambda clips: clips)
+        options = {"precision": precision, "prepare": lambda clips: clips}
+        judge = lambda video: of_each({"video": video})  # noqa: E731
+        found, labels = over_views(judge, model, source, AT_ONCE, num_workers, **options)
         return [*found.mean(1).unbind(1), labels]
-    found = []
-    for batch in _in_order(source, num_workers):
-        found.append((*(each.softmax(-1).cpu() for each in scores(model, batch)), batch["label"]))
-    return [torch.cat(part) for part in zip(*found)]
+    found, labels = [], []
+    with autocast(_device(model), precision):
+        for batch in _in_order(source, num_workers):
+            found.append(of_each(batch).cpu())
+            labels.append(batch["label"])
+    return [*torch.cat(found).unbind(1), torch.cat(labels)]
 
 
 def modules_of(model: Coordinated) -> dict[str, CrossModelAttention]:
@@ -104,7 +118,9 @@ def _observed(model: Coordinated, batch: dict) -> dict[str, Tensor]:
     return {name: batch[name].to(_device(model)) for name in own}
 
 
-def _in_order(source, num_workers: int = 0) -> Batches:
+def _in_order(source, num_workers: int = 0):
+    if isinstance(source, Views):
+        return source.batches(AT_ONCE, num_workers)
     size = min(AT_ONCE, len(source))
     return Batches(source, size, shuffle=False, drop_last=False, num_workers=num_workers)
 

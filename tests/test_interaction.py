@@ -26,7 +26,7 @@ def source():
         "video": rng.integers(0, 256, (6, 12, 24, 24, 3), dtype=np.uint8),
         "label": np.array([0, 1, 2, 3, 4, 0]),
     }
-    return Takes(columns, FRAMES)
+    return Takes(columns, FRAMES, 24)
 
 
 def whole(source):

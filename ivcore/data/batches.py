@@ -46,6 +46,15 @@ class InMemory:
         return {name: _rows(column, indices) for name, column in self.columns.items()}
 
 
+def fitting(batch_size: int, clips: int, what: str = "batch_size") -> int:
+    """`batch_size`, or with a word as many clips as a smaller set has, an even number for the pairs of mixup and of two ranks."""
+    if clips >= batch_size or clips < 1:
+        return batch_size
+    smaller = clips if clips < 2 else clips - clips % 2
+    print(f"{what}: {batch_size} is more than the {clips} training clips, so a batch has {smaller}")
+    return smaller
+
+
 def _rows(column, indices: np.ndarray):
     if isinstance(column, torch.Tensor):
         return column[torch.from_numpy(indices)]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ivcore.data.clips import Clips
+from ivcore.data.clips import Clips, draw_clip
 from ivcore.data.framing import WHOLE, Framing
 from ivcore.data.texts import Captions
 from ivcore.errors import ParameterError
@@ -55,8 +55,9 @@ class FromMemory:
 
         chosen = [self._chosen(index, epoch) for index in indices.tolist()]
         rows = self.captions.kept[indices]
+        clips = [self._clip(row, (self.seed, epoch, index)) for row, index in zip(rows, indices.tolist())]
         return {
-            "video": self._video(rows, indices, epoch),
+            "video": torch.from_numpy(np.stack(clips)),
             "ids": torch.stack([self._tokens(text) for text in chosen]),
             "text": chosen,
             "same": torch.from_numpy(self.captions.same[indices]),
@@ -67,14 +68,10 @@ class FromMemory:
     def _chosen(self, index: int, epoch: int) -> str:
         return self.captions.choose(index, *((self.seed, epoch, index) if self.framing.random else ()))
 
-    def _video(self, rows: np.ndarray, indices: np.ndarray, epoch: int):
-        import torch
-
-        length = self.columns["video"].shape[1]
-        rngs = [np.random.default_rng((self.seed, epoch, index)) for index in indices.tolist()]
-        frames = np.stack([self.framing.indices(length, rng) for rng in rngs])
-        clips = self.columns["video"][rows[:, None], frames]
-        return torch.from_numpy(np.stack([self.framing.crop(clip, rng) for clip, rng in zip(clips, rngs)]))
+    def _clip(self, row: int, key: tuple) -> np.ndarray:
+        video, framing = self.columns["video"][row], self.framing
+        read, rng = video.__getitem__, np.random.default_rng(key)
+        return draw_clip(len(video), read, framing.sampler, framing.drawn, framing.crop, rng)[0]
 
     def _tokens(self, text: str):
         if text not in self._ids:
@@ -102,7 +99,7 @@ class FromFiles:
         scales: Sequence[float] = WHOLE,
         area: float = 1.0,
         random: bool = True,
-        max_bad: int | None = None,
+        max_bad: int | float | None = None,
         run_dir=None,
     ):
         records = list(records)
@@ -137,7 +134,7 @@ class FromFiles:
 class _FramedClips(Clips):
     """Clips of videos and of images."""
 
-    def __init__(self, records, framing: Framing, seed: int, max_bad: int | None, run_dir):
+    def __init__(self, records, framing: Framing, seed: int, max_bad: int | float | None, run_dir):
         super().__init__(
             records,
             framing.sampler,
@@ -150,7 +147,7 @@ class _FramedClips(Clips):
         )
         self.framing = framing
 
-    def _video(self, record, rng: np.random.Generator) -> np.ndarray:
+    def _clip(self, record, rng: np.random.Generator) -> tuple:
         if not is_image(record.path):
-            return super()._video(record, rng)
-        return self.framing.crop(self.framing.still(read_image(record.path, self.size)), rng)
+            return super()._clip(record, rng)
+        return self.framing.crop(self.framing.still(read_image(record.path, self.size)), rng), 0

@@ -1,9 +1,10 @@
 """The captioned videos of a stage: the user's own files, or the embedded moving shapes where no path is given."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ivcore.data import captioned, decoded, formats, metaworld, shapes
+from ivcore.data.framing import WHOLE, Framing
 from ivcore.data.reversals import WithReversals
 from ivcore.errors import UserError
 
@@ -87,30 +88,33 @@ def _backwards(file: str, root: str) -> dict[str, tuple[str, ...]]:
 
 
 def training_clips(
-    videos: CaptionedSet, tokenizer, *, in_memory: bool, reversals: float = 0.0, run_dir=None, **framing
-):
-    """A source of captioned clips for `Batches`: decoded once and kept, or file by file. `reversals`: see `WithReversals`.
+    videos: CaptionedSet, tokenizer, *, in_memory: bool, reversals: float = 0.0, max_bad=None, run_dir=None, **framing
+):  # fmt: skip
+    """A source of captioned clips for `Batches`: decoded once and kept, or file by file; the clips are the same. `reversals`: see `WithReversals`.
 
     `framing` are num_frames, size, seed, … of `captioned.FromMemory`. The source's `counts` say what became of the captions.
     """
     if in_memory:
-        columns = decoded.load(videos.records, framing["size"], run_dir=run_dir)
+        scales = framing.get("scales", WHOLE)
+        short_side = Framing(framing["num_frames"], framing["size"], scales=scales).short_side
+        columns = decoded.load(videos.records, short_side, max_bad=max_bad, run_dir=run_dir)
         videos = videos.only(columns["index"])
         source = captioned.FromMemory(columns, videos.captions, tokenizer, run_dir=run_dir, **framing)
     else:
-        source = captioned.FromFiles(videos.records, tokenizer, run_dir=run_dir, **framing)
+        options = {"max_bad": max_bad, "run_dir": run_dir}
+        source = captioned.FromFiles(videos.records, tokenizer, **options, **framing)
     return (
         WithReversals(source, videos.backwards, reversals) if reversals and any(videos.backwards) else source
     )
 
 
-def held_out_clips(videos: CaptionedSet, tokenizer, *, in_memory: bool, num_frames: int, size: int):
-    """(source of clips with their queries, nothing random; the videos that it shows, in its order)."""
-    plain = {"num_frames": num_frames, "size": size, "seed": 0, "random": False}
-    if not in_memory:
-        records = [replace(r, captions=(q,)) for r, q in zip(videos.records, videos.queries)]
-        source = captioned.FromFiles(records, tokenizer, **plain)
-        return source, videos.only(source.captions.kept)
-    columns = decoded.load(videos.records, size, num_frames)  # mirrored about the middle, see there
+def held_out_clips(videos: CaptionedSet, tokenizer, *, num_frames: int, size: int, run_dir=None):
+    """(source of clips with their queries, nothing random; the videos that it shows, in its order).
+
+    The frames that are asked for are decoded once and kept, so that a video that cannot be read is left out of every score alike.
+    """
+    columns = decoded.load(videos.records, size, num_frames, max_bad=1.0, run_dir=run_dir)
     videos = videos.only(columns["index"])
-    return captioned.FromMemory(columns, [(q,) for q in videos.queries], tokenizer, **plain), videos
+    plain = {"num_frames": num_frames, "size": size, "seed": 0, "frames": "mirrored", "random": False}
+    source = captioned.FromMemory(columns, [(q,) for q in videos.queries], tokenizer, **plain)
+    return source, videos.only(source.captions.kept)

@@ -8,42 +8,39 @@ import contextlib
 import hashlib
 import json
 import os
+import warnings
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from ivcore import paths
-from ivcore.data.clips import BadVideos, as_records
+from ivcore.data.clips import BadVideos, as_records, span
 from ivcore.errors import ParameterError, UserError, VideoError
 from ivcore.progress import Progress
-from ivcore.video.reader import VideoReader
+from ivcore.video.frame_folder import open_video
+from ivcore.video.sampling import mirrored
 
 LARGEST = 8 * 2**30  # bytes of pixels
-_kept: dict[str, np.ndarray] = {}
-
-
-def frame_indices(num_video_frames: int, num_frames: int) -> np.ndarray:
-    """`num_frames` indices from the first to the last frame, mirrored about the middle.
-
-    A clip played backwards gives exactly the same frames backwards; with indices rounded to one side it would give slightly different
-    ones, and the choice of frames alone would tell an action from its reversal. -> int64 (num_frames,)
-    """
-    half = (num_frames + 1) // 2
-    step = (num_video_frames - 1) / max(num_frames - 1, 1)
-    front = np.floor(np.arange(half) * step + 0.5).astype(np.int64)
-    if num_frames == 1:
-        return np.array([(num_video_frames - 1) // 2])
-    return np.concatenate([front, num_video_frames - 1 - front[: num_frames - half][::-1]])
+_kept: dict[str, "np.ndarray | list[np.ndarray]"] = {}
 
 
 def decode_all(records, size: int, num_frames: int | None = None, *, root=None, workers=None) -> np.ndarray:
-    """Every video of a list or Kinetics CSV -> uint8 (N, T, size, size, 3), read-only, in the order of the records.
+    """The middle square of every video of a list or Kinetics CSV -> uint8 (N, T, size, size, 3), read-only, in the order of the records.
 
-    The short side is resized to `size` and the middle square kept. num_frames: evenly spaced frames, see `frame_indices`; None takes
-    all, and then all videos must have equally many. Kept in memory and in the cache folder under a key of path, length and time of
-    change of every file. Raises VideoError for a file that cannot be read, UserError beyond 8 GiB; see `load` for a set with bad files.
+    num_frames: evenly spaced frames, see `sampling.mirrored`; None takes all, and then all videos must have equally many. Raises VideoError
+    for a file that cannot be read, UserError for videos of different lengths and beyond 8 GiB; see `load` for a set with bad files.
     """
-    return load(records, size, num_frames, root=root, workers=workers, max_bad=0)["video"]
+    columns = load(records, size, num_frames, root=root, workers=workers, max_bad=0)
+    squares = [_square(video, size) for video in columns["video"]]
+    for path, video in zip(columns["path"], squares):
+        if len(video) != len(squares[0]):
+            raise UserError(
+                f"{path}: {len(video)} frames where the first video has {len(squares[0])}; give num_frames"
+            )
+    if isinstance(columns["video"], np.ndarray) and columns["video"].shape[2:4] == (size, size):
+        return columns["video"]
+    return np.stack(squares)
 
 
 def load(
@@ -53,91 +50,152 @@ def load(
     *,
     root=None,
     workers: int | None = None,
-    max_bad: int | None = None,
+    max_bad: int | float | None = None,
     run_dir=None,
 ) -> dict:
-    """As `decode_all`, without the unreadable files (up to `max_bad`, by default one in twenty, listed in `run_dir`).
+    """The frames of every readable video of a list or Kinetics CSV, resized to a short side of `size`; of records of part of a video, of that part.
 
-    -> columns dict(video uint8 (N, T, size, size, 3), label int64 (N,) with -1 for none, index int64 (N,) within the records, path list)
+    num_frames: evenly spaced frames, see `sampling.mirrored`; None takes all. Kept in memory and in the cache folder under a key of path,
+    length and time of change of every file. max_bad, run_dir: see `clips.BadVideos`; that list is complete before too many bad files are
+    refused.
+    -> columns dict(video, label int64 (n,) with -1 for none, index int64 (n,) within the records, path list, records N, stride list where records have one). video is uint8
+    (n, T, h, w, 3), or a list of n arrays (T, h, w, 3) where lengths or shapes differ; read-only. UserError beyond 8 GiB.
     """
     records = as_records(records, root)
     if any(hasattr(record, "span") for record in records):
         raise UserError("a pretraining list is not kept in memory: set in_memory=false")
     if int(size) != size or size < 1:
         raise ParameterError(f"size={size!r}: must be a whole number of pixels from 1")
-    key = _key([record.path for record in records], size, num_frames)
-    video, index = _recall(key)
+    key = _key(records, size, num_frames)
+    video, index = _recall(key, len(records)), np.arange(len(records))
     if video is None:
         bad = BadVideos([record.path for record in records], max_bad, run_dir)
-        video, index = _decode([record.path for record in records], size, num_frames, workers, bad)
+        video, index = _decode(records, size, num_frames, workers, bad)
         if not bad.causes:
             _keep(key, video)
     labels = [getattr(records[i], "label", None) for i in index]
     label = np.array([-1 if label is None else label for label in labels], np.int64)
-    return {"video": video, "label": label, "index": index, "path": [records[i].path for i in index]}
+    named = [records[i].path for i in index]
+    strides = [getattr(records[i], "stride", None) for i in index]
+    columns = {"video": video, "label": label, "index": index, "path": named, "records": len(records)}
+    return columns | ({"stride": strides} if any(strides) else {})
 
 
-def _key(files: list[str], size: int, num_frames: int | None) -> str:
+def rows(columns: dict, chosen) -> dict:
+    """The columns at these rows, as a set of its own."""
+    video = columns["video"]
+    video = video[chosen] if isinstance(video, np.ndarray) else [video[i] for i in chosen]
+    named = [columns["path"][i] for i in chosen]
+    some = {"video": video, "label": columns["label"][chosen], "path": named}
+    if "stride" in columns:
+        some["stride"] = [columns["stride"][i] for i in chosen]
+    return some | {"index": np.arange(len(named)), "records": len(named)}
+
+
+def _square(video: np.ndarray, size: int) -> np.ndarray:
+    top, left = (video.shape[1] - size) // 2, (video.shape[2] - size) // 2
+    return video[:, top : top + size, left : left + size]
+
+
+def _key(records, size: int, num_frames: int | None) -> str:
     """Changes whenever a file does: a file that is not there makes a key that is never stored."""
-    hasher = hashlib.sha256(json.dumps([2, size, num_frames]).encode())
-    for path in files:
+    hasher = hashlib.sha256(json.dumps([3, size, num_frames]).encode())
+    for record in records:
         try:
-            found = os.stat(path)
+            found = os.stat(record.path)
             state = f"{found.st_size} {found.st_mtime_ns}"
         except OSError:
             state = "missing"
-        hasher.update(f"{os.path.abspath(path)}\0{state}\n".encode())
+        part = repr(record) if hasattr(record, "end") or hasattr(record, "span") else ""
+        hasher.update(f"{os.path.abspath(record.path)}\0{state}\0{part}\n".encode(errors="surrogateescape"))
     return hasher.hexdigest()[:16]
 
 
 def _file(key: str):
-    return paths.cache() / "decoded" / f"{key}.npy"
+    return paths.cache() / "decoded" / f"{key}.npz"
 
 
-def _recall(key: str) -> tuple[np.ndarray | None, np.ndarray | None]:
+def _recall(key: str, number: int):
+    """The videos kept under a key; None where there are none, or where the file is damaged: it is made anew then."""
     if key not in _kept and _file(key).exists():
-        _kept[key] = np.load(_file(key), allow_pickle=False)
-        _kept[key].flags.writeable = False
-    video = _kept.get(key)
-    return video, None if video is None else np.arange(len(video))
+        try:
+            with np.load(_file(key), allow_pickle=False) as file:
+                video = _cut(file["pixels"], file["shapes"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, IndexError) as error:
+            warnings.warn(f"{_file(key)} is damaged and made anew: {error}", stacklevel=2)
+            return None
+        if len(video) == number:
+            _kept[key] = video
+    return _kept.get(key)
 
 
-def _keep(key: str, video: np.ndarray) -> None:
+def _cut(pixels: np.ndarray, shapes: np.ndarray):
+    """Videos of these shapes (n, 4) from all their pixels in a row."""
+    if pixels.dtype != np.uint8 or shapes.ndim != 2 or shapes.shape[1] != 4 or not len(shapes):
+        raise ValueError("not what was written")
+    ends = shapes.prod(1).cumsum()
+    if ends[-1] != pixels.size or shapes.min() < 1:
+        raise ValueError("not what was written")
+    pixels.flags.writeable = False
+    if (shapes == shapes[0]).all():
+        return pixels.reshape(len(shapes), *shapes[0])
+    return [part.reshape(shape) for part, shape in zip(np.split(pixels, ends[:-1]), shapes)]
+
+
+def _keep(key: str, video) -> None:
     _kept[key] = video
     target = _file(key)
+    shapes = np.array([each.shape for each in video])
+    dense = isinstance(video, np.ndarray)
+    pixels = video.reshape(-1) if dense else np.concatenate([each.reshape(-1) for each in video])
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{key}.{os.getpid()}.tmp")
     with open(temporary, "wb") as file:
-        np.save(file, video)
+        np.savez(file, pixels=pixels, shapes=shapes)
     os.replace(temporary, target)
 
 
-def _decode(
-    files: list[str], size: int, num_frames, workers, bad: BadVideos
-) -> tuple[np.ndarray, np.ndarray]:
-    """Decodes in threads: both decoders leave Python free meanwhile. The first readable file says how large the result gets."""
-    video, index = None, []
-    with _pool(workers) as pool, Progress(len(files), "decode", unit="video") as bar:
-        jobs = pool.map(lambda path: _try(path, size, num_frames), files)
-        for place, (path, result) in enumerate(zip(files, jobs)):
+def _decode(records, size: int, num_frames, workers, bad: BadVideos):
+    """(videos, their places): decoded in threads, since both decoders leave Python free meanwhile."""
+    videos, index, total = [], [], 0
+    with _pool(workers) as pool, Progress(len(records), "decode", unit="video") as bar:
+        jobs = pool.map(lambda record: _try(record, size, num_frames), records)
+        for place, (record, result) in enumerate(zip(records, jobs)):
             bar.update(place + 1)
             if isinstance(result, VideoError):
-                bad.add(result)
+                bad.note(result)
                 continue
-            if video is None:
-                video = _allocate(len(files), result)
-            if result.shape != video.shape[1:]:
-                raise UserError(
-                    f"{path}: {len(result)} frames where the first video has {video.shape[1]}; "
-                    f"set in_memory=false to read them file by file (or give num_frames to decoded.load)"
-                )
-            video[len(index)] = result
+            total += result.nbytes
+            if total > LARGEST:
+                raise _too_large(record, total, place + 1, len(records))
+            videos.append(result)
             index.append(place)
-    if video is None:
-        raise UserError(f"none of the {len(files)} videos can be read, e.g. {bad.example()}")
-    video = video[: len(index)]
-    video.flags.writeable = False
-    return video, np.array(index)
+    bad.refuse_too_many()
+    if not videos:
+        raise UserError(f"none of the {len(records)} videos can be read, e.g. {bad.example()}")
+    return _together(videos), np.array(index)
+
+
+def _together(videos: list[np.ndarray]):
+    """One array where all shapes agree; each video is let go as it is copied."""
+    shapes = {video.shape for video in videos}
+    if len(shapes) > 1:
+        for video in videos:
+            video.flags.writeable = False
+        return videos
+    together = np.empty((len(videos), *shapes.pop()), np.uint8)
+    for place in range(len(videos)):
+        together[place], videos[place] = videos[place], None
+    together.flags.writeable = False
+    return together
+
+
+def _too_large(record, total: int, done: int, number: int) -> UserError:
+    about = total / done * number / 2**30
+    return UserError(
+        f"{record.path}: {number} videos would be about {about:.0f} GiB decoded, more than is kept in memory; "
+        f"set in_memory=false"
+    )
 
 
 @contextlib.contextmanager
@@ -150,21 +208,11 @@ def _pool(workers: int | None):
         pool.shutdown(cancel_futures=True)
 
 
-def _allocate(number: int, first: np.ndarray) -> np.ndarray:
-    if number * first.nbytes > LARGEST:
-        raise UserError(
-            f"{number} videos of {len(first)} frames at {first.shape[1]} pixels are "
-            f"{number * first.nbytes / 2**30:.0f} GiB decoded, more than is kept in memory; read them with Clips"
-        )
-    return np.empty((number, *first.shape), np.uint8)
-
-
-def _try(path: str, size: int, num_frames: int | None) -> np.ndarray | VideoError:
+def _try(record, size: int, num_frames: int | None) -> np.ndarray | VideoError:
     try:
-        with VideoReader(path, size) as reader:
-            count = len(reader)
-            frames = reader.read(np.arange(count) if num_frames is None else frame_indices(count, num_frames))
+        with open_video(record.path, size) as reader:
+            first, stop = span(record, reader)
+            frames = np.arange(stop - first) if num_frames is None else mirrored(stop - first, num_frames)
+            return np.ascontiguousarray(reader.read(first + frames))
     except VideoError as error:
         return error
-    top, left = (frames.shape[1] - size) // 2, (frames.shape[2] - size) // 2
-    return frames[:, top : top + size, left : left + size]

@@ -18,6 +18,19 @@ def build(name: str, /, **fields) -> Path:
     return module.build(_config(name, **fields))
 
 
+def split_files(name: str, splits: list[str], /, **fields) -> dict[str, list[Path]]:
+    """split -> the CSVs of its videos. Of the moving shapes val is the clips of both val and test, and test the further ones that nothing
+    else reads, as in their label sets: choices made in one notebook are then never tested on in another.
+    """
+    if name == METAWORLD:
+        folder = build(name, **fields)
+        return {split: [folder / f"{split}.csv"] for split in splits}
+    parts = shape_label_sets.PARTS if "test" in splits else ("clips",)
+    folder = build(name, **{"parts": parts} | fields)
+    held_out = {"val": ("val", "test"), "test": ("further_test",)}
+    return {split: [folder / f"{each}.csv" for each in held_out.get(split, (split,))] for split in splits}
+
+
 def label_sets(name: str, /, **fields) -> Path:
     """The folder of its label sets, as `label_sets.united_sets` reads them; their paths start from the folder above it."""
     module = metaworld_label_set if name == METAWORLD else shape_label_sets

@@ -12,12 +12,14 @@ from ivcore.video import augment, sampling
 
 WHOLE = (1.0,)  # as `scales`: the middle square, nothing random
 _ASPECT = (3 / 4, 4 / 3)  # of RandomResizedCrop's boxes
-_FRAMES = {"sparse": sampling.sparse, "even": sampling.even, "uniform": sampling.uniform}
+_FRAMES = {"sparse": sampling.sparse, "even": sampling.even, "uniform": sampling.uniform,
+           "mirrored": sampling.mirrored}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Framing:
-    """frames: "sparse", one of each of `num_frames` equal parts; "even", the same place of every part; or "uniform", evenly spaced with both ends.
+    """frames: "sparse", one of each of `num_frames` equal parts; "even", the same place of every part; or "uniform" and "mirrored", evenly
+    spaced with both ends, see `video.sampling`.
 
     scales: of MultiScaleCrop to `size` pixels; the default takes the middle square after a short-side resize. area below 1: RandomResizedCrop
     instead, to a box of at least that share of the picture (InternVideo's video-text pretraining: 0.9). random=False: the middle frame of

@@ -11,21 +11,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from os.path import exists
 from pathlib import Path
 
-from ivcore.data import embedded, formats
-from ivcore.data.clips import as_records
+from ivcore.data import embedded, formats, splits
+from ivcore.data.clips import BadVideos
 from ivcore.data.groups import read_groups
+from ivcore.data.identity import video_keys
 from ivcore.data.label_union import LabelSet, LabelUnion, normalise, read_set, unite
 from ivcore.data.videos import VideoSet
-from ivcore.errors import UserError
+from ivcore.errors import UserError, VideoError
+
+VAL_SHARE = 0.1  # of the training videos that choices are made on where no list is given for them
 
 
 @dataclass(frozen=True)
 class UnitedSets:
-    """`train` and `val` are the union's; `test` is of further clips where the sets' test files have labels, else `val` again.
+    """The union's `train`; `val`, which choices are made on; `test`, of further videos. No video is in two of them.
 
-    motion: rows of the classes that are movements, appearance: of all others; both empty where nobody says which are which.
+    Where the sets' test files have no labels, as those of Kinetics, `test` is the sets' validation videos, as is usual with Kinetics, and
+    `val` is held out of the training videos. motion: rows of the classes that are movements, appearance: of all others; both empty where
+    nobody says which are which. said: what was done to the lists, in words.
     """
 
     sets: list[LabelSet]
@@ -35,6 +41,7 @@ class UnitedSets:
     test: VideoSet
     motion: list[int]
     appearance: list[int]
+    said: list[str]
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -44,10 +51,12 @@ class UnitedSets:
 
 
 def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | None = None,
-                renamed: Mapping[str, str] | None = None, **generated) -> UnitedSets:  # fmt: skip
+                renamed: Mapping[str, str] | None = None, max_bad: int | float | None = None, run_dir=None,
+                **generated) -> UnitedSets:  # fmt: skip
     """The sets of `folder`, or the one that it is itself, their relative paths taken from `root`; `classes` and `renamed` as `unite` takes them.
 
-    Where `folder` is empty or "metaworld" those of a generated set, whose fields `generated` are: see `embedded`. FormatError for a malformed
+    Where `folder` is empty or "metaworld" those of a generated set, whose fields `generated` are: see `embedded`. Files that are not there
+    are left out and counted (`missing` of the union's counts), see `clips.BadVideos` for max_bad and run_dir. FormatError for a malformed
     file, UserError where no set or no video is found.
     """
     source = embedded.NAMES.get(folder, Path(folder).name)
@@ -59,11 +68,41 @@ def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | No
     if not found:
         raise UserError(f"{folder}: there is no <set>/train.csv in it")
     sets = [_read(each, root) for each in found]
-    union = unite(sets, classes=classes, renamed=renamed)
-    tested = _tested(sets, found, union, root, renamed) or union.val
-    more = {"classes": union.classes, "source": source, "together": read_groups(folder, root or None)}
-    parts = [VideoSet(as_records(clips), **more) for clips in (union.train, union.val, tested)]
-    return UnitedSets(sets, union, *parts, *_kinds(Path(folder), union.classes))
+    tested = _test_sets(sets, found, root)
+    files = [clip.path for each in (*sets, *tested) for clip in (*each.train, *each.val)]
+    _refuse_missing(folder, files, max_bad, run_dir)
+    keys = video_keys(files)
+    keys |= {name: f"youtube {name}" for each in sets for name in each.test if isinstance(name, str)}
+    same = {"renamed": renamed, "present": exists, "video_id": keys.get}
+    union = unite(sets, classes=classes, **same)
+    test = unite(tested, classes=union.classes, **same).train if tested else []
+    lists = {"train": union.train, "val": union.val or None, "test": test or None}
+    if not test and union.val:
+        lists |= {"val": None, "test": union.val}
+    gone = {
+        "train": sum(count["missing"] for count in union.counts.values()),
+        "test" if not test and union.val else "val": sum(c["val_missing"] for c in union.counts.values()),
+    }
+    together = read_groups(folder, root or None)
+    parted = splits.part(lists, together=together, share=VAL_SHARE, max_bad=1.0)
+    more = {"classes": union.classes, "source": source, "together": together}
+    parts = [VideoSet(r, **more, missing=gone.get(split, 0)) for split, r in parted.records.items()]
+    union = replace(union, **{split: parted.records[split] for split in ("train", "val")})
+    return UnitedSets(sets, union, *parts, *_kinds(Path(folder), union.classes), parted.said)
+
+
+def _refuse_missing(folder: str, files: list[str], max_bad, run_dir) -> None:
+    """Notes what is not there, and stops where that is too much: then it is the folder that is wrong and not a video."""
+    gone = sorted({file for file in files if not exists(file)})
+    if gone and len(gone) == len(set(files)):
+        raise UserError(
+            f"{folder}: none of the {len(gone)} videos of its lists exists, e.g. {gone[0]} (relative paths start from "
+            f"the list's own folder, or from the folder given as root)"
+        )
+    bad = BadVideos(files, max_bad, run_dir)
+    for path in gone:
+        bad.note(VideoError(path, "there is no such file"))
+    bad.refuse_too_many()
 
 
 def _read(folder: Path, root: str) -> LabelSet:
@@ -72,8 +111,8 @@ def _read(folder: Path, root: str) -> LabelSet:
     return read_set(folder.name, folder / "train.csv", *given, root=root or None)
 
 
-def _tested(sets, folders, union: LabelUnion, root: str, renamed) -> list:
-    """The labelled test clips of all sets as one, which is a union too. Released test files of Kinetics have no labels."""
+def _test_sets(sets, folders, root: str) -> list[LabelSet]:
+    """The labelled test clips of the sets, as sets of their own. Released test files of Kinetics have no labels."""
     labelled = []
     for each, folder in zip(sets, folders):
         file = folder / "test.csv"
@@ -81,7 +120,7 @@ def _tested(sets, folders, union: LabelUnion, root: str, renamed) -> list:
             labelled.append(
                 replace(each, train=formats.read_kinetics_csv(file, root or None), val=(), test=())
             )
-    return unite(labelled, classes=union.classes, renamed=renamed).train if labelled else []
+    return labelled
 
 
 def _kinds(folder: Path, classes: list[str]) -> tuple[list[int], list[int]]:

@@ -23,12 +23,12 @@ from ivcore.data import formats
 from ivcore.data.formats import KineticsClip, LabelledVideo
 from ivcore.data.formats.text import base_folder, write_text
 from ivcore.data.formats.tree import read_json
+from ivcore.data.identity import youtube_id
 from ivcore.errors import FormatError, ParameterError
 
 LAYOUT = "{label}/{id}_{start:06d}_{end:06d}.mp4"  # where most downloaders of Kinetics put a clip
 _QUOTES = dict.fromkeys(map(ord, "'\"`´‘’“”"))
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
-_YOUTUBE_CLIP = re.compile(r"([A-Za-z0-9_-]{11})_\d+_\d+")
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,10 @@ def normalise(name: str) -> str:
     return _BETWEEN_WORDS.sub(" ", name.translate(_QUOTES).casefold()).strip()
 
 
-def youtube_id(clip: str) -> str:
+def video_name(clip: str) -> str:
     """ "abseiling/0347ZoDXyP0_000010_000020.mp4" or ".../0347ZoDXyP0.mp4" -> "0347ZoDXyP0"; of another name what precedes the ending."""
     name = clip.rpartition("/")[2]
-    stem = name.rpartition(".")[0] or name
-    match = _YOUTUBE_CLIP.fullmatch(stem)
-    return match[1] if match else stem
+    return youtube_id(clip) or name.rpartition(".")[0] or name
 
 
 def unite(
@@ -79,7 +77,7 @@ def unite(
     *,
     classes: Sequence[str] | None = None,
     renamed: Mapping[str, str] | None = None,
-    video_id: Callable[[str], str] = youtube_id,
+    video_id: Callable[[str], str] = video_name,
     present: Callable[[str], bool] | None = None,
 ) -> LabelUnion:
     """The union of the sets, in their order: first all classes of the first set, then what each further one adds.

@@ -18,15 +18,19 @@ def to_device(batch, device: torch.device):
 
 
 def pieces(batch, count: int) -> Iterator[tuple]:
-    """Cut a batch along its clips into `count` (piece, share of the clips)."""
+    """Cut a batch along its clips into at most `count` (piece, share of the clips).
+
+    Clips 2j and 2j + 1 are never parted: what mixup and cutmix may mix is settled by the batch, and not by how many pieces or ranks share it.
+    """
+    clips = size(batch)
+    pairs = -(-clips // 2)
+    count = min(count, pairs)
     if count == 1:
         yield batch, 1
         return
-    clips = size(batch)
-    bounds = [clips * i // count for i in range(count + 1)]
+    bounds = [min(2 * (pairs * i // count), clips) for i in range(count + 1)]
     for start, stop in itertools.pairwise(bounds):
-        if stop > start:
-            yield _slice(batch, slice(start, stop)), (stop - start) / clips
+        yield _slice(batch, slice(start, stop)), (stop - start) / clips
 
 
 def size(batch) -> int:

@@ -1,43 +1,72 @@
-"""Multi-view testing: several clips of a video and several crops of each clip, all from one decode (paper 4.3.1: 5 x 3, 7 x 3)."""
+"""Multi-view testing: several clips of a video and several crops of each clip, all from one decode (paper 4.3.1: 5 x 3, 7 x 3).
+
+A video that cannot be read is left out of what is scored, and counted; another never takes its place.
+"""
+
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, default_collate
 
-from ivcore.data.clips import span
+from ivcore.data.clips import BadVideos, span
+from ivcore.data.decoded import load
+from ivcore.errors import UserError, VideoError
+from ivcore.metrics.recognition import merge_views
+from ivcore.precision import autocast
 from ivcore.video import augment, sampling
 from ivcore.video.frame_folder import open_video
 
 
 class Views:
-    """Items dict(views uint8 (num_clips * num_crops, T, size, size, 3), label, path), the clips slowest.
+    """Items dict(views uint8 (num_clips * num_crops, T, size, size, 3), label, path), the clips slowest; a VideoError in place of an unreadable one.
 
     videos: records with `.path` and `.label`, or the columns of `data.decoded.load` for a set that is in memory. sparse: each clip has one
     frame of each of `num_frames` equal parts of the whole video, and `stride` does not count. num_sparse: behind the dense frames of each clip come
-    so many sparse ones for a second encoder, in the same crop.
+    so many sparse ones for a second encoder, in the same crop. missing: how many further videos of the set
+    are known not to be there.
     """
 
     def __init__(
         self,
         videos,
         *,
-        num_frames: int,
-        stride: int,
+        num_frames: int = 1,
+        stride: int = 1,
         size: int,
         num_clips: int = 1,
         num_crops: int = 1,
         sparse=False,
         num_sparse: int = 0,
+        missing: int = 0,
+        run_dir=None,
     ):
         self.videos, self.sparse, self.num_sparse = videos, sparse, num_sparse
         self.num_frames, self.stride, self.size = num_frames, stride, size
         self.num_clips, self.num_crops = num_clips, num_crops
+        self.missing = missing
+        self.scored: list[str] = []  # paths of the videos of the last pass, in order
+        in_memory = isinstance(videos, dict)
+        files = videos["path"] if in_memory else [record.path for record in videos]
+        self.bad = BadVideos(files, len(files), run_dir)
+        if in_memory:
+            self.missing += videos.get("records", len(self)) - len(self)
 
     def __len__(self) -> int:
         return len(self.videos["label"]) if isinstance(self.videos, dict) else len(self.videos)
 
-    def __getitem__(self, index: int) -> dict:
+    def __getitem__(self, index: int) -> dict | VideoError:
+        try:
+            return self._item(index)
+        except VideoError as error:
+            return error
+
+    def _item(self, index: int) -> dict:
         if isinstance(self.videos, dict):
             video = self.videos["video"][index]
-            clips = [video[frames] for frames in self._frames(len(video))]
+            own = self.videos["stride"][index] if "stride" in self.videos else None
+            clips = [video[frames] for frames in self._frames(len(video), own)]
             label, path = int(self.videos["label"][index]), self.videos["path"][index]
         else:
             record = self.videos[index]
@@ -64,22 +93,63 @@ class Views:
             frames = reader.read(needed)
         return [frames[np.searchsorted(needed, clip)] for clip in clips]
 
+    def batches(self, views_at_once: int = 64, num_workers: int = 0) -> Iterator[dict]:
+        """The readable videos in order, collated: dict(views (B, V, T, size, size, 3), label (B,), path list). UserError where there is none."""
+        per_batch = max(1, views_at_once // (self.num_clips * self.num_crops))
+        waits = {"num_workers": num_workers, "timeout": 300 if num_workers else 0}
+        self.scored = []
+        for good, bad in DataLoader(self, per_batch, collate_fn=_collate, **waits):
+            for error in bad:
+                self.bad.note(error)
+            if good:
+                self.scored += [item["path"] for item in good]
+                yield default_collate(good)
+        if not self.scored:
+            raise UserError(f"none of the {len(self)} videos can be read, e.g. {self.bad.example()}")
 
-def over_views(function, model, views: Views, batch_size: int = 64, num_workers: int = 0, *, prepare=None):
-    """function(prepared clips (B, 3, T, H, W)) -> (B, K), of every view: (N, V, K) and labels (N,), on the CPU.
+    def coverage(self, split: str) -> dict[str, int]:
+        """For metrics.json: the videos of the split, and how many of them were scored in the last pass over `batches`."""
+        return {f"{split}_videos": len(self) + self.missing, f"{split}_scored": len(self.scored)}
 
-    Runs in eval mode and without gradients; `model` says on which device, and prepares the clips where `prepare` does not.
+
+def _collate(items: list) -> tuple[list[dict], list[VideoError]]:
+    bad = [item for item in items if isinstance(item, VideoError)]
+    return [item for item in items if not isinstance(item, VideoError)], bad
+
+
+def views_of(videos, *, in_memory: bool, size: int, run_dir=None, **how) -> Views:
+    """Views of a `data.videos.VideoSet`, decoded once and kept or file by file; `how` is what else `Views` takes."""
+    columns = load(videos.records, size, max_bad=1.0, run_dir=run_dir) if in_memory else videos.records
+    return Views(columns, size=size, missing=videos.missing, run_dir=run_dir, **how)
+
+
+def merged_scores(
+    function, model, views: Views, num_workers: int = 0, precision: str = "fp32"
+) -> tuple[Tensor, Tensor]:
+    """Probabilities (n, K), merged over the views (`metrics.recognition.merge_views`), and labels (n,); arguments as of `over_views`."""
+    logits, labels = over_views(function, model, views, 256, num_workers, precision)
+    return merge_views(logits), labels
+
+
+def over_views(
+    function: Callable[[Tensor], Tensor],
+    model,
+    views: Views,
+    batch_size: int = 64,
+    num_workers: int = 0,
+    precision: str = "fp32",
+    prepare: Callable | None = None,
+) -> tuple[Tensor, Tensor]:
+    """function(prepared clips (B, 3, T, H, W)) -> (B, K), of every view: (n, V, K) float32 and labels (n,), on the CPU.
+
+    n counts the readable videos, see `Views.coverage`. Runs in eval mode and without gradients, in bfloat16 where `precision` is bf16, as
+    in training; `model` says on which device, and prepares the clips where `prepare` does not.
     """
-    import torch
-    from torch.utils.data import DataLoader
-
     model.eval()
     device, prepare = next(model.parameters()).device, prepare or model.prepare
-    per_batch = max(1, batch_size // (views.num_clips * views.num_crops))
-    loader = DataLoader(views, per_batch, num_workers=num_workers, timeout=300 if num_workers else 0)
     scores, labels = [], []
-    with torch.inference_mode():
-        for batch in loader:
+    with torch.inference_mode(), autocast(device, precision):
+        for batch in views.batches(batch_size, num_workers):
             clips = batch["views"].to(device)
             scores.append(function(prepare(clips.flatten(0, 1))).float().cpu().unflatten(0, clips.shape[:2]))
             labels.append(torch.as_tensor(batch["label"]))

@@ -13,26 +13,31 @@ from torch import Tensor, nn
 
 def standardise(train: Tensor, *others: Tensor) -> list[Tensor]:
     """Zero mean and unit deviation on `train`; the same shift and scale for the others."""
-    mean, deviation = train.mean(0), train.std(0).clamp_min(1e-6)
+    mean, deviation = train.mean(0), train.std(0, correction=min(1, len(train) - 1)).clamp_min(1e-6)
     return [(features - mean) / deviation for features in (train, *others)]
 
 
 def nearest_neighbours(
-    train: Tensor, labels: Tensor, queries: Tensor, k: int = 20, temperature: float = 0.1
+    train: Tensor, labels: Tensor, queries: Tensor, k: int = 20, temperature: float = 0.1, chunk: int = 4096
 ) -> Tensor:
-    """Scores (Q, K): the k most similar training clips vote for their class with weight exp(cosine / temperature)."""
+    """Scores (Q, K): the k most similar training clips vote for their class with weight exp(cosine / temperature).
+
+    `chunk` queries are compared at a time: all at once would take Q x N numbers.
+    """
     train, queries = (F.normalize(x, dim=1) for x in standardise(train, queries))
-    similarity, found = (queries @ train.T).topk(min(k, len(train)), dim=1)
-    votes = (similarity / temperature).exp()
-    return torch.zeros(len(queries), int(labels.max()) + 1).scatter_add_(1, labels[found], votes)
+    scores = torch.zeros(len(queries), int(labels.max()) + 1)
+    for some, votes in zip(queries.split(chunk), scores.split(chunk)):
+        similarity, found = (some @ train.T).topk(min(k, len(train)), dim=1)
+        votes.scatter_add_(1, labels[found], (similarity / temperature).exp())
+    return scores
 
 
 def linear_probe(train: Tensor, labels: Tensor, queries: Tensor, *, steps: int = 500, lr: float = 1e-2,
-                 weight_decay: float = 0.05, batch_size: int = 1024, seed: int = 0) -> Tensor:  # fmt: skip
-    """Logits (Q, K) of a linear layer trained on frozen features with AdamW and a cosine schedule."""
+                 weight_decay: float = 0.05, batch_size: int = 1024, seed: int = 0, num_classes: int | None = None) -> Tensor:  # fmt: skip
+    """Logits (Q, K) of a linear layer trained on frozen features with AdamW and a cosine schedule. K is num_classes, or up to the last label."""
     train, queries = standardise(train, queries)
     generator = torch.Generator().manual_seed(seed)
-    layer = nn.Linear(train.shape[1], int(labels.max()) + 1)
+    layer = nn.Linear(train.shape[1], num_classes or int(labels.max()) + 1)
     nn.init.zeros_(layer.weight), nn.init.zeros_(layer.bias)
     optimiser = torch.optim.AdamW(layer.parameters(), lr, weight_decay=weight_decay)
     for step in range(steps):
@@ -44,3 +49,21 @@ def linear_probe(train: Tensor, labels: Tensor, queries: Tensor, *, steps: int =
         optimiser.step()
     with torch.no_grad():
         return layer(queries)
+
+
+def probed(train: Tensor, labels: Tensor, queries: Tensor, truth: Tensor) -> dict[str, float]:
+    """knn_top1 and probe_top1 of `queries` (Q, D) whose labels are `truth` (Q,), by the training features (N, D) and their labels (N,).
+
+    Labels may be any whole numbers: only those that occur count, and a query of a class that `labels` lack counts as wrong. {} where
+    labels tell nothing: fewer than two classes among the training features.
+    """
+    rows = torch.cat([labels, truth]).unique(return_inverse=True)[1]
+    known, asked = rows[: len(labels)], rows[len(labels) :]
+    if len(known.unique()) < 2:
+        return {}
+    scores = {"knn_top1": nearest_neighbours, "probe_top1": linear_probe}
+    best = {
+        n: score(train, known, queries).argsort(dim=1, descending=True, stable=True)[:, 0]
+        for n, score in scores.items()
+    }
+    return {name: (guess == asked).double().mean().item() for name, guess in best.items()}

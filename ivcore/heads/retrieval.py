@@ -9,15 +9,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ivcore.data.batches import Batches
+from ivcore.precision import autocast
 
 
 @torch.inference_mode()
 def embed_clips(
-    model, source, batch_size: int = 64, num_workers: int = 0, shuffled: int | None = None
-) -> Tensor:
+    model, source, batch_size: int = 64, num_workers: int = 0, shuffled: int | None = None, precision: str = "fp32"
+) -> Tensor:  # fmt: skip
     """Unit-length embeddings (N, E) on the CPU of every clip of a source of captioned clips, in its order.
 
-    shuffled: a seed; each clip's frames then come in a random order of their own. Puts the model into eval mode.
+    shuffled: a seed; each clip's frames then come in a random order of their own. precision: as in training. Puts the model into eval mode.
     """
     model.eval()
     device = next(model.parameters()).device
@@ -28,7 +29,9 @@ def embed_clips(
     parts = []
     for batch in batches:
         video = batch["video"] if generator is None else shuffle_frames(batch["video"], generator)
-        parts.append(F.normalize(model.encode_video(model.prepare(video.to(device))), dim=-1).float().cpu())
+        with autocast(device, precision):
+            embedded = model.encode_video(model.prepare(video.to(device)))
+        parts.append(F.normalize(embedded.float(), dim=-1).cpu())
     return torch.cat(parts).clone()
 
 

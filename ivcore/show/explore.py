@@ -15,12 +15,16 @@ def explore(draw, **sliders) -> None:
 
     sliders: name -> the list of its values, the first of them where it starts. In a live notebook each becomes a widget that calls
     `draw` again. With IVCORE_HEADLESS=1, or without a notebook front end (papermill alone), each is moved alone through three of its
-    values and the pictures stand below each other, so that a printed run misses nothing.
+    values and the pictures stand below each other, so that a printed run misses nothing. A picture that cannot be drawn is said
+    and passed over.
     """
     if _live():
         return _widgets(draw, sliders)
     for values in positions(sliders):
-        _show(draw(**values))
+        try:
+            _show(draw(**values))
+        except Exception as error:  # a toy must not cost the run it decorates
+            print(f"not drawn: {type(error).__name__}: {error}")
 
 
 def positions(sliders: dict[str, list], each: int = POSITIONS) -> list[dict]:

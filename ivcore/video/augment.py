@@ -142,58 +142,6 @@ def repeat(video: np.ndarray, times: int, transform, rng) -> np.ndarray:
     )
 
 
-# ---------------------------------------------------------------------------------------------------- crops of a batch
-
-
-def multi_scale_crop_batch(video, size: int, rng, scales=SCALES, flip: float = 0.0):
-    """`multi_scale_crop` of every clip of a batch at once, each with its own box, mirrored with probability `flip`.
-
-    video: uint8 (B, T, H, W, 3), tensor or array. -> tensor (B, T, size, size, 3)
-    """
-    height, width = video.shape[2:4]
-    boxes = multi_scale_boxes(height, width, size, rng, len(video), scales)
-    return crop_resize_batch(video, boxes, size, rng.random(len(video)) < flip)
-
-
-def random_resized_crop_batch(
-    video, size: int, rng, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3), flip: float = 0.0
-):
-    """`random_resized_crop` of every clip of a batch. video: uint8 (B, T, H, W, 3). -> tensor (B, T, size, size, 3)"""
-    height, width = video.shape[2:4]
-    boxes = [random_resized_box(height, width, rng, scale, ratio) for _ in range(len(video))]
-    return crop_resize_batch(video, boxes, size, rng.random(len(video)) < flip)
-
-
-def crop_resize_batch(video, boxes: list[Box], size: int, flips):
-    """Crop each clip to its box, resize, mirror where asked. Boxes of one shape are resized together. -> tensor uint8"""
-    import torch
-
-    video = np.asarray(video)
-    batch, frames = video.shape[:2]
-    out = torch.empty(batch, frames, size, size, 3, dtype=torch.uint8)
-    groups = {}
-    for i, (_, _, height, width) in enumerate(boxes):
-        groups.setdefault((height, width), []).append(i)
-    for (height, width), members in groups.items():
-        corners = [boxes[i][:2] for i in members]
-        crops = [video[i, :, y : y + height, x : x + width] for i, (y, x) in zip(members, corners)]
-        out[members] = _resize_batch(torch.from_numpy(np.stack(crops)), size)
-    if len(mirrored := np.flatnonzero(flips)):
-        out[mirrored] = out[mirrored].flip(3)
-    return out
-
-
-def _resize_batch(crops, size: int):
-    """(B, T, h, w, 3) uint8 -> (B, T, size, size, 3)"""
-    from torch.nn.functional import interpolate
-
-    if crops.shape[2:4] == (size, size):
-        return crops
-    planes = crops.flatten(0, 1).permute(0, 3, 1, 2)  # channels last in memory: the fast path for uint8
-    planes = interpolate(planes, size=(size, size), mode="bilinear", antialias=True)
-    return planes.permute(0, 2, 3, 1).unflatten(0, crops.shape[:2])
-
-
 # ---------------------------------------------------------------------------------------------------- pixels
 
 
@@ -262,20 +210,34 @@ def erase(video: np.ndarray, rng, p: float = 0.25, area=(0.02, 1 / 3), ratio=(0.
 
 
 def mix(video, labels, rng, num_classes: int, *, mixup=0.8, cutmix=1.0, p=1.0, switch=0.5, smoothing=0.1):
-    """timm's mixup or cutmix of a batch with itself reversed; a cutmix box spans all frames.
+    """timm's mixup or cutmix of clips with each other; a cutmix box spans all frames.
 
-    video: float (B, C, T, H, W), B even, of any strides; may be changed in place. labels: int (B,). rng: a numpy or torch Generator.
-    mixup, cutmix: alpha of their Beta distributions, 0 turns one off. -> video, soft targets (B, num_classes)
+    video: float (B, C, T, H, W), of any strides; may be changed in place. labels: int (B,). mixup, cutmix: alpha of their Beta distributions,
+    0 turns one off. rng: a numpy or torch Generator: the batch is mixed with itself reversed, by one draw. Or a seed for each group of
+    B / len(rng) clips that follow each other: each group is mixed with itself reversed, by a draw of its own, whatever other groups there
+    are beside it. -> video, soft targets (B, num_classes)
     """
-    if len(video) % 2:
-        raise ParameterError(f"batch of {len(video)} clips: mixup pairs clips, so it must be even")
+    seeds = [_draw_seed(rng)] if isinstance(rng, np.random.Generator) or hasattr(rng, "device") else rng
+    group, rest = divmod(len(video), max(len(seeds), 1))
+    if group % 2 or rest or not group:
+        raise ParameterError(
+            f"batch of {len(video)} clips in {len(seeds)} groups: mixup pairs clips, so groups must be even"
+        )
     settings = {"cutmix_alpha": cutmix, "prob": p, "switch_prob": switch, "label_smoothing": smoothing}
     mixer = _mixup(mixup_alpha=mixup, num_classes=num_classes, **settings)
     frames = video.flatten(1, 2)  # timm cuts along the last two of four axes; channels and time go together
-    with _global_generators(_draw_seed(rng)) as seed:
-        seed()
-        frames, targets = mixer(frames, labels)
-    return frames.view(video.shape), targets
+    mixed = []
+    for seed, some, named in zip(seeds, frames.split(group), labels.split(group)):
+        with _global_generators(int(seed)) as put_seed:
+            put_seed()
+            mixed.append(mixer(some, named))
+    return _joined([some for some, _ in mixed]).view(video.shape), _joined([soft for _, soft in mixed])
+
+
+def _joined(parts: list):
+    import torch
+
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 @functools.cache

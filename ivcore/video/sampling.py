@@ -47,6 +47,21 @@ def views(num_video_frames: int, num_frames: int, stride: int, num_clips: int) -
     return [_clip_at(start, num_video_frames, num_frames, stride) for start in starts]
 
 
+def mirrored(num_video_frames: int, num_frames: int) -> np.ndarray:
+    """`num_frames` evenly spaced frames from the first to the last, mirrored about the middle.
+
+    A clip played backwards gives exactly the same frames backwards; with indices rounded to one side it would give slightly different
+    ones, and the choice of frames alone would tell an action from its reversal. -> (num_frames,)
+    """
+    _check(num_video_frames=num_video_frames, num_frames=num_frames)
+    if num_frames == 1:
+        return np.array([(num_video_frames - 1) // 2])
+    half = (num_frames + 1) // 2
+    step = (num_video_frames - 1) / (num_frames - 1)
+    front = np.floor(np.arange(half) * step + 0.5).astype(np.int64)
+    return np.concatenate([front, num_video_frames - 1 - front[: num_frames - half][::-1]])
+
+
 def sparse(num_video_frames: int, num_frames: int, rng=None) -> np.ndarray:
     """One frame from each of `num_frames` equal segments (TSN; UniFormerV2, and every encoder on Something-Something).
 

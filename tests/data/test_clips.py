@@ -1,5 +1,6 @@
 """Clips from files: reproducible items, unreadable files passed over, counted and listed; small sets decoded into memory."""
 
+import io
 import json
 import pickle
 from functools import partial
@@ -7,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from ivcore import paths
 from ivcore.data import decoded, formats
 from ivcore.data.clips import Clips
 from ivcore.data.mp4 import write_video
@@ -98,7 +100,7 @@ class TestClips:
 
     def test_nothing_there_means_a_wrong_folder(self, media, tmp_path):
         with pytest.raises(
-            UserError, match=r"list.csv: none of the first 10 videos exists, e.g. .*/elsewhere/clip 0"
+            UserError, match=r"list.csv: none of the 12 videos exists, e.g. .*/elsewhere/clip 0"
         ):
             Clips(media / "list.csv", DENSE, root=tmp_path / "elsewhere")
         with pytest.raises(UserError, match="the list of records is empty"):
@@ -152,9 +154,23 @@ class TestBadVideos:
         with pytest.raises(UserError, match=r"none of the 1 videos can be read, e.g. .*a.mp4"):
             Clips(tmp_path / "list.csv", DENSE, max_bad=5)[0]
 
-    def test_a_bad_limit(self, media):
-        with pytest.raises(ParameterError, match="max_bad=-1"):
-            Clips(media / "list.csv", DENSE, max_bad=-1)
+    @pytest.mark.parametrize("limit", [-1, 1.5, -0.1, float("nan"), True, "5"])
+    def test_a_bad_limit(self, media, limit):
+        with pytest.raises(ParameterError, match="max_bad="):
+            Clips(media / "list.csv", DENSE, max_bad=limit)
+
+    @pytest.mark.parametrize(("share", "files"), [(0.0, 0), (0.01, 1), (0.25, 3), (1.0, 12)])
+    def test_a_limit_may_be_a_share(self, media, share, files):
+        assert Clips(media / "list.csv", DENSE, max_bad=share).bad.limit == files
+
+    def test_what_is_missing_is_listed_before_too_many_are_refused(self, broken):
+        for number in (1, 2, 6, 9):
+            (broken / f"clip {number}.mp4").unlink()
+        clips = Clips(broken / "list.csv", DENSE, max_bad=1, run_dir=broken / "run")
+        with pytest.raises(UserError, match="4 of 12 videos cannot be read"):
+            [clips[i] for i in range(12)]
+        listed = [json.loads(line) for line in (broken / "run/bad_videos.jsonl").read_text().splitlines()]
+        assert sorted(entry["path"][-5] for entry in listed) == ["1", "2", "6", "9"]
 
 
 class TestDecoded:
@@ -168,12 +184,12 @@ class TestDecoded:
         columns = decoded.load(media / "list.csv", 16, 4)
         assert columns["label"].tolist() == [n % 3 for n in range(12)]
         assert columns["path"][4] == str(media / "clip 4.mp4")
-        assert frame_numbers(columns["video"][2], 2) == decoded.frame_indices(20, 4).tolist()
+        assert frame_numbers(columns["video"][2], 2) == sampling.mirrored(20, 4).tolist()
 
     @pytest.mark.parametrize("length", [1, 2, 7, 16, 101])
     @pytest.mark.parametrize("number", [1, 2, 3, 8, 16])
     def test_frame_indices_are_their_own_mirror_image(self, length, number):
-        indices = decoded.frame_indices(length, number)
+        indices = sampling.mirrored(length, number)
         assert len(indices) == number and indices.min() >= 0 and indices.max() < length
         assert (np.diff(indices) >= 0).all()
         mirrored = indices == (length - 1 - indices)[::-1]
@@ -186,11 +202,45 @@ class TestDecoded:
     def test_the_second_time_nothing_is_decoded(self, media, monkeypatch):
         first = decoded.decode_all(media / "list.csv", 16, 4)
         monkeypatch.setattr(decoded, "VideoReader", None)
-        assert decoded.decode_all(media / "list.csv", 16, 4) is first
+        assert np.shares_memory(decoded.decode_all(media / "list.csv", 16, 4), first)
         decoded._kept.clear()
         np.testing.assert_array_equal(decoded.decode_all(media / "list.csv", 16, 4), first)
         with pytest.raises(ValueError, match="read-only"):
             first[0] = 0
+
+    @pytest.mark.parametrize("damage", ["cut", "empty", "pickle", "other"])
+    def test_a_damaged_cache_is_made_anew(self, media, damage):
+        first = decoded.decode_all(media / "list.csv", 16, 4)
+        (file,) = [
+            f for f in (paths.cache() / "decoded").glob("*.npz") if np.load(f)["pixels"].size == first.size
+        ]
+        whole = file.read_bytes()
+        other = io.BytesIO()
+        np.savez(other, pixels=np.zeros(4, np.uint8), shapes=np.array([[1, 1, 1, 3]]))
+        pickled = pickle.dumps({"pixels": 1})
+        file.write_bytes(
+            {"cut": whole[:-500], "empty": b"", "pickle": pickled, "other": other.getvalue()}[damage]
+        )
+        decoded._kept.clear()
+        with pytest.warns(UserWarning, match="is damaged and made anew"):
+            np.testing.assert_array_equal(decoded.decode_all(media / "list.csv", 16, 4), first)
+
+    def test_videos_of_any_shape_are_kept_and_read_back(self, tmp_path):
+        for name, shape in {"a": (5, 32, 64, 3), "b": (3, 40, 24, 3)}.items():
+            write_video(tmp_path / f"{name}.mp4", np.full(shape, 90, np.uint8), 10)
+        records = [formats.LabelledVideo(str(tmp_path / f"{name}.mp4"), 0) for name in "ab"]
+        first = decoded.load(records, 16)["video"]
+        assert [video.shape for video in first] == [(5, 16, 32, 3), (3, 27, 16, 3)]
+        decoded._kept.clear()
+        again = decoded.load(records, 16)["video"]
+        assert (
+            all(np.array_equal(one, other) for one, other in zip(first, again)) and again[0] is not first[0]
+        )
+
+    def test_part_of_a_video_is_that_part(self, media):
+        record = formats.TimedVideo(str(media / "clip 5.mp4"), 2.0, 0.8, 1.2, 9)
+        (video,) = decoded.load([record], 16)["video"]
+        assert frame_numbers(video, 5) == [8, 9, 10, 11]
 
     def test_a_changed_file_is_decoded_again(self, broken):
         for number in (3, 4):
@@ -202,21 +252,24 @@ class TestDecoded:
         assert not np.array_equal(decoded.decode_all(broken / "list.csv", 16, 2).shape, after.shape)
 
     def test_bad_files(self, broken):
-        with pytest.raises(UserError, match=r"max_bad=0, e.g. .*clip 3.mp4"):
+        with pytest.raises(
+            UserError, match=r"2 of 12 .*max_bad=0, e.g. .*clip 3.mp4"
+        ):  # both, not the first alone
             decoded.decode_all(broken / "list.csv", 16, 4)
         columns = decoded.load(broken / "list.csv", 16, 4, max_bad=2, run_dir=broken / "run")
         assert columns["index"].tolist() == [0, 1, 2, 5, 6, 7, 8, 9, 10, 11]
-        assert frame_numbers(columns["video"][3], 5) == decoded.frame_indices(20, 4).tolist()
+        assert frame_numbers(columns["video"][3], 5) == sampling.mirrored(20, 4).tolist()
         assert len((broken / "run/bad_videos.jsonl").read_text().splitlines()) == 2
 
     def test_unequal_lengths_and_too_much(self, media, tmp_path, monkeypatch):
         write_video(tmp_path / "short.mp4", film(0, frames=5), 10)
         records = [formats.LabelledVideo(str(p), 0) for p in (media / "clip 0.mp4", tmp_path / "short.mp4")]
-        with pytest.raises(UserError, match="5 frames where the first video has 20; set in_memory=false"):
+        with pytest.raises(UserError, match="5 frames where the first video has 20; give num_frames"):
             decoded.decode_all(records, 16)
+        assert [len(video) for video in decoded.load(records, 16)["video"]] == [20, 5]
         assert decoded.decode_all(records, 16, 4).shape == (2, 4, 16, 16, 3)
         monkeypatch.setattr(decoded, "LARGEST", 1000)
-        with pytest.raises(UserError, match="read them with Clips"):
+        with pytest.raises(UserError, match="set in_memory=false"):
             decoded.decode_all(records, 16, 2)
 
     def test_a_wide_video_is_cropped_in_the_middle(self, tmp_path):

@@ -81,28 +81,34 @@ def test_a_folder_of_ones_own_without_kinds_and_labelled_test_files(tmp_path):
                 LabelledVideo(str(tmp_path / f"{name}_{split}_{i}.mp4"), i) for i in range(len(classes))
             ]
             formats.write_kinetics_csv(tmp_path / name / f"{split}.csv", videos, tmp_path)
-    for file in ("a_train_0.mp4", "a_val_0.mp4"):
-        (tmp_path / file).touch()
-    own = united_sets(str(tmp_path), str(tmp_path))
+    for number, file in enumerate(("a_train_0", "b_train_0", "b_train_1", "a_val_0", "b_val_1")):
+        (tmp_path / f"{file}.mp4").write_bytes(bytes(number + 1))
+    own = united_sets(str(tmp_path), str(tmp_path), max_bad=1)
     assert own.union.classes == ["sit down", "Run"] and own.train.source == tmp_path.name
-    assert by_path(own.train.records)[str(tmp_path / "b_train_1.mp4")] == 0
-    assert own.test.records == own.val.records and own.kinds == {}
+    names = {
+        split: {Path(r.path).stem for r in getattr(own, split).records} for split in ("train", "val", "test")
+    }
+    assert names["test"] == {"a_val_0", "b_val_1"} and own.test.missing == 1  # b_val_0 is not there
+    assert names["train"] | names["val"] == {"a_train_0", "b_train_0", "b_train_1"} and len(names["val"]) == 1
+    assert by_path(own.test.records)[str(tmp_path / "b_val_1.mp4")] == 0 and own.kinds == {}
+    with pytest.raises(UserError, match=r"1 of 6 videos cannot be read, more than max_bad=0, e.g. .*b_val_0"):
+        united_sets(str(tmp_path), str(tmp_path), max_bad=0)
     assert own.train.groups().tolist() == list(range(len(own.train)))
     (tmp_path / "groups.csv").write_text("a_train_0.mp4 7\nb_train_1.mp4 7\n")
-    grouped = united_sets(str(tmp_path), str(tmp_path)).train
-    together = {record.path for record, n in zip(grouped.records, grouped.groups().tolist()) if n == 0}
-    assert len(set(grouped.groups().tolist())) == len(grouped) - 1 and len(together) == 2
+    grouped = united_sets(str(tmp_path), str(tmp_path), max_bad=1)
+    sides = [{Path(r.path).stem for r in part.records} for part in (grouped.train, grouped.val)]
+    assert {"a_train_0", "b_train_1"} in sides  # what belongs together is held out together or not at all
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no <set>/train"):
         united_sets(str(tmp_path / "empty"))
 
 
 def test_one_set_alone_is_its_own_folder(tmp_path):
-    clips = [LabelledVideo(str(tmp_path / f"{i}.mp4"), i % 2) for i in range(4)]
+    clips = [LabelledVideo(str(tmp_path / f"{i}.mp4"), i % 2) for i in range(8)]
     for clip in clips:
         Path(clip.path).touch()
-    formats.write_kinetics_csv(tmp_path / "k400" / "train.csv", clips[:2])
-    formats.write_kinetics_csv(tmp_path / "k400" / "val.csv", clips[2:])
+    formats.write_kinetics_csv(tmp_path / "k400" / "train.csv", clips[:6])
+    formats.write_kinetics_csv(tmp_path / "k400" / "val.csv", clips[6:])
     formats.write_class_names(tmp_path / "k400" / "classes.txt", ["abseiling", "air drumming"])
     alone, among = united_sets(str(tmp_path / "k400")), united_sets(str(tmp_path))
     assert [each.name for each in alone.sets] == [each.name for each in among.sets] == ["k400"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ivcore.data import formats, kinetics710
 from ivcore.data.formats import LabelledVideo
-from ivcore.data.label_union import LabelSet, normalise, read_map, read_set, unite, write, youtube_id
+from ivcore.data.label_union import LabelSet, normalise, read_map, read_set, unite, video_name, write
 from ivcore.errors import FormatError, ParameterError
 
 quick = settings(max_examples=40, deadline=None, database=None)
@@ -66,7 +66,7 @@ def test_clips_that_are_not_there_are_left_out_and_counted_but_still_guard_the_t
     ],
 )
 def test_the_id_of_a_video_comes_from_its_file_name(path, video):
-    assert youtube_id(path) == video
+    assert video_name(path) == video
 
 
 @pytest.mark.parametrize(

@@ -240,7 +240,9 @@ def made_up(config: metaworld.MetaWorld, folder, indices=None) -> None:
         }
         if solved:
             write_video(
-                folder / episode.video, np.full((config.frames, 16, 16, 3), index, np.uint8), config.fps
+                folder / episode.video,
+                np.full((config.frames, 16, 16, 3), 9 * index % 256, np.uint8),
+                config.fps,
             )
             seen = [[0.1, 0.2, 0.3, 0.4]] * config.frames
             record |= {

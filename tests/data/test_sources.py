@@ -8,10 +8,13 @@ import torch
 from torch import nn
 
 from ivcore.data import decoded, formats, shapes, sources
+from ivcore.data.batches import Batches
 from ivcore.data.clips import as_records
+from ivcore.data.mp4 import write_video
 from ivcore.data.videos import video_set
 from ivcore.data.views import Views, over_views
 from ivcore.errors import UserError
+from ivcore.video import sampling
 
 CLIP = {"num_frames": 8, "stride": 2, "size": 32}
 
@@ -111,5 +114,52 @@ def test_own_videos_need_a_csv_and_nothing_else(records, tmp_path):
 
 def test_a_wrong_folder_is_said_at_once(tmp_path):
     (tmp_path / "list.csv").write_text("a.mp4 0\nb.mp4 1\n")
-    with pytest.raises(UserError, match="none of the first 2 videos exists"):
+    with pytest.raises(UserError, match="none of the 2 videos exists"):
         video_set("train", str(tmp_path / "list.csv"))
+
+
+@pytest.fixture
+def uneven(tmp_path):
+    """Videos of different lengths and shapes, one of them damaged."""
+    rng = np.random.default_rng(0)
+    for number, (frames, height, width) in enumerate([(12, 40, 64), (9, 64, 40), (20, 48, 48), (7, 40, 72)]):
+        write_video(tmp_path / f"{number}.mp4", rng.integers(0, 256, (frames, height, width, 3), np.uint8), 8)
+    (tmp_path / "1.mp4").write_bytes(b"not a video")
+    return [formats.LabelledVideo(str(tmp_path / f"{number}.mp4"), number) for number in range(4)]
+
+
+HOW = {
+    "crop": {"flip": 0.5, "scales": (1.0, 0.75)},
+    "strong": {"augmentation": "strong", "flip": 0.5},
+    "repeats": {"repeats": 3},
+    "strong repeats": {"augmentation": "strong", "repeats": 2, "scales": (1.0,)},
+    "sparse": {"sampler": partial(sampling.sparse, num_frames=8)},
+}
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_memory_and_files_show_the_same_clips(uneven, how):
+    """To the bit, whatever the augmentation, also in the place of a video that cannot be read."""
+    make = partial(sources.training_clips, uneven, **CLIP, seed=3, max_bad=1, **HOW[how])
+    memory, files = make(in_memory=True), make(in_memory=False)
+    assert len(memory) == len(files) == 4
+    for epoch in (0, 5):
+        batch = memory.batch(np.arange(4), epoch)
+        for place in range(4):
+            item = files.item(place, epoch)
+            assert np.array_equal(batch["video"][place].numpy(), item["video"])
+            assert {name: batch[name][place] for name in ("label", "index", "draw", "path")} == {
+                name: item[name] for name in ("label", "index", "draw", "path")
+            }
+
+
+def test_an_item_does_not_depend_on_the_batch(records):
+    """Nor on what rank or worker asks for it: an item is a function of seed, epoch and index."""
+    source = sources.FromMemory(decoded.load(records, 40), **CLIP, seed=0)
+    whole = source.batch(np.arange(6), 2)
+    for indices in ([5], [2, 0], [1, 2, 3, 4]):
+        part = source.batch(np.array(indices), 2)
+        assert torch.equal(part["video"], whole["video"][indices])
+        assert torch.equal(part["draw"], whole["draw"][indices])
+    two = [Batches(source, 4, seed=1).share(rank, 2).fetch(0)["video"] for rank in (0, 1)]
+    assert torch.equal(torch.cat(two), Batches(source, 4, seed=1).fetch(0)["video"])

@@ -19,23 +19,23 @@ def greys(batch):
 
 
 def test_an_index_says_take_and_video():
-    takes = Takes(COLUMNS, two_frames, 2, np.random.default_rng(0))
+    takes = Takes(COLUMNS, two_frames, 1, 2, seed=0)
     batch = takes.batch(np.array([4, 0, 1]), epoch=0)
     assert len(takes) == 6 and batch["label"].tolist() == [6, 5, 6] and batch["video"].dtype == torch.uint8
-    drawn = np.random.default_rng(0).integers(0, 8, (6, 2))
-    assert greys(batch) == [[8 + f for f in drawn[4]], list(drawn[0]), [8 + f for f in drawn[1]]]
+    drawn = [np.random.default_rng((0, *key)).integers(0, 8, 2) for key in ((1, 1), (0, 0), (0, 1))]
+    assert greys(batch) == [[8 + f for f in drawn[0]], list(drawn[1]), [8 + f for f in drawn[2]]]
 
 
 def test_every_epoch_shows_the_same_frames():
-    takes = Takes(COLUMNS, two_frames, 2, np.random.default_rng(0))
+    takes = Takes(COLUMNS, two_frames, 1, 2, seed=0)
     batches = Batches(takes, 6, seed=0)
     stream = batches.iter_from(0, 2)
     first, second = (sorted(zip(each["label"].tolist(), greys(each))) for each in stream)
     assert first == second
 
 
-def test_without_a_generator_there_is_one_take():
-    takes = Takes(COLUMNS, two_frames, 9)
+def test_without_a_seed_there_is_one_take():
+    takes = Takes(COLUMNS, two_frames, 1, 9)
     assert len(takes) == 3 and greys(takes.batch(np.array([2]), 0)) == [[16, 23]]
 
 
@@ -45,13 +45,18 @@ def test_crops_are_drawn_once_too():
         "label": np.arange(3),
     }
     whole, cropped, again = (
-        Takes(columns, two_frames, 4, np.random.default_rng(1), scales)
-        for scales in ((1.0,), (0.75,), (0.75,))
+        Takes(columns, two_frames, 16, 4, 1, scales) for scales in ((1.0,), (0.75,), (0.75,))
     )
     indices = np.arange(12)
     shown = [takes.batch(indices, epoch)["video"] for epoch, takes in enumerate((whole, cropped, again))]
     assert shown[0].shape == shown[1].shape == (12, 2, 16, 16, 3) and shown[1].dtype == torch.uint8
     assert torch.equal(shown[1], shown[2]) and not torch.equal(shown[0], shown[1])
-    assert np.array_equal(whole.frames, cropped.frames) and len(set(cropped.boxes)) > 1
-    assert all(box[2:] == (12, 12) for box in cropped.boxes)
-    assert Takes(columns, two_frames, scales=(0.75,)).boxes is None  # the deterministic take is whole
+    still = Takes(columns, two_frames, 16, scales=(0.75,)).batch(indices[:3], 0)["video"]
+    assert np.array_equal(still.numpy(), columns["video"][:, [0, 7]])  # the deterministic take is whole
+
+
+def test_a_take_does_not_depend_on_the_batch_or_on_what_else_can_be_read():
+    takes = Takes(COLUMNS, two_frames, 1, 2, seed=3)
+    fewer = {name: column[[0, 2]] for name, column in COLUMNS.items()} | {"index": np.array([0, 2])}
+    alone = Takes(fewer, two_frames, 1, 2, seed=3).batch(np.array([1]), 0)
+    assert greys(takes.batch(np.array([0, 2]), 0))[1] == greys(alone)[0]

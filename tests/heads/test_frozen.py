@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ivcore.heads.frozen import linear_probe, nearest_neighbours, standardise
+from ivcore.heads.frozen import linear_probe, nearest_neighbours, probed, standardise
 from ivcore.metrics.recognition import top_k
 
 
@@ -49,3 +49,21 @@ def test_constant_dimensions_are_harmless():
 def test_more_neighbours_than_clips():
     train, labels = blobs(2, 0.1, 0)
     assert nearest_neighbours(train, labels, train, k=50).shape == (6, 3)
+
+
+def test_labels_may_be_any_numbers_and_those_that_lack_count_as_wrong():
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.randn(3, 8, generator=generator) * 5
+    train = centres.repeat_interleave(20, 0) + torch.randn(60, 8, generator=generator)
+    labels = torch.tensor([7, 99_999_999, 400]).repeat_interleave(20)
+    queries, truth = centres[[0, 1, 2, 0]], torch.tensor([7, 99_999_999, 400, 12])
+    assert probed(train, labels, queries, truth) == {"knn_top1": 0.75, "probe_top1": 0.75}
+    assert probed(train, torch.zeros(60, dtype=torch.long), queries, truth) == {}
+    assert probed(train[:1], labels[:1], queries, truth) == {}
+
+
+def test_neighbours_in_chunks_are_the_same():
+    train, queries = torch.randn(50, 8), torch.randn(30, 8)
+    labels = torch.arange(50) % 4
+    whole, cut = (nearest_neighbours(train, labels, queries, chunk=chunk) for chunk in (4096, 7))
+    torch.testing.assert_close(whole, cut)

@@ -76,22 +76,6 @@ def test_crops_take_what_the_box_says():
     assert augment.random_resized_crop(video, 24, _rng()).shape == (4, 24, 24, 3)
 
 
-@pytest.mark.parametrize("name", ["multi_scale_crop", "random_resized_crop"])
-def test_a_batch_is_cropped_like_its_clips(name):
-    """Each clip by its own box; the batch only shares the resizing."""
-    videos = np.stack([_video(seed=seed) for seed in range(6)])
-    boxes = augment.multi_scale_boxes(40, 56, 24, _rng(1), count=6)
-    flips = np.array([True, False, False, True, False, True])
-    got = augment.crop_resize_batch(videos, boxes, 24, flips)
-    for video, box, flip, result in zip(videos, boxes, flips, got.numpy()):
-        clip = augment.crop_resize(video, box, 24)
-        assert np.array_equal(result, clip[:, :, ::-1] if flip else clip)
-    batch = getattr(augment, f"{name}_batch")
-    for kind in (videos, torch.from_numpy(videos)):
-        assert torch.equal(batch(kind, 24, _rng(5), flip=0.5), batch(videos, 24, _rng(5), flip=0.5))
-    assert batch(videos, 24, _rng(5)).shape == (6, 4, 24, 24, 3)
-
-
 def test_resizing_is_that_of_pil():
     from PIL import Image
 

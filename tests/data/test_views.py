@@ -1,0 +1,79 @@
+"""Evaluation leaves out what cannot be read, counts it, and never shows another video in its place."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ivcore.data import decoded
+from ivcore.data.formats import LabelledVideo
+from ivcore.data.mp4 import write_video
+from ivcore.data.views import Views, over_views
+from ivcore.errors import UserError
+
+
+class Brightness(nn.Module):
+    """One score a clip and frame: how bright it is."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1, 1))
+
+    def prepare(self, clips):
+        return clips.permute(0, 4, 1, 2, 3).float()
+
+    def forward(self, video):
+        return video.mean((1, 3, 4))
+
+
+SHAPE = {"num_frames": 2, "stride": 1, "size": 16}
+
+
+@pytest.fixture
+def records(tmp_path, monkeypatch):
+    """Six plain videos, each of its own grey; 1 is damaged and 4 is not there."""
+    monkeypatch.setenv("IVCORE_CACHE", str(tmp_path / "cache"))
+    for number in range(6):
+        write_video(tmp_path / f"{number}.mp4", np.full((4, 16, 16, 3), 40 * number, np.uint8), 8)
+    (tmp_path / "1.mp4").write_bytes(b"not a video")
+    (tmp_path / "4.mp4").unlink()
+    return [LabelledVideo(str(tmp_path / f"{number}.mp4"), number) for number in range(6)]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_each_score_belongs_to_its_label(records, in_memory, workers, tmp_path):
+    videos = decoded.load(records, 16, max_bad=1.0) if in_memory else records
+    views, model = Views(videos, **SHAPE, run_dir=tmp_path / "run", missing=2), Brightness()
+    scores, labels = over_views(model, model, views, 2, workers)
+    assert labels.tolist() == [0, 2, 3, 5]
+    assert scores[:, 0].mean(1).round().div(40).round().tolist() == [0, 2, 3, 5]
+    assert views.coverage("test") == {"test_videos": 8, "test_scored": 4}
+    assert views.scored == [records[i].path for i in (0, 2, 3, 5)]
+    if not in_memory:
+        assert len((tmp_path / "run/bad_videos.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_second_pass_counts_alike(records):
+    views, model = Views(records, **SHAPE), Brightness()
+    for _ in range(2):
+        over_views(model, model, views)
+    assert views.coverage("val") == {"val_videos": 6, "val_scored": 4}
+
+
+def test_nothing_readable_is_an_error(records):
+    views, model = Views([records[1], records[4]], **SHAPE), Brightness()
+    with pytest.raises(UserError, match="none of the 2 videos can be read"):
+        over_views(model, model, views)
+
+
+@pytest.mark.parametrize(("precision", "seen"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_evaluation_runs_at_the_precision_of_training(records, precision, seen):
+    model, found = Brightness(), []
+
+    def function(video):
+        found.append((model.scale @ model.scale).dtype)
+        return video.mean((1, 3, 4))
+
+    scores, _ = over_views(function, model, Views(records[:1], **SHAPE), precision=precision)
+    assert found == [seen] and scores.dtype == torch.float32
