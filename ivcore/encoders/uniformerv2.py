@@ -229,7 +229,14 @@ class Stages(nn.Module):
         if small_grid.fits(x, space):
             added = small_grid.depthwise(patches.flatten(1, 2), space, embedding.weight, embedding.bias)
             return torch.cat((x[:, :, :1], patches + added.view(patches.shape)), dim=2)
-        added = embedding(rearrange(patches, "b t (h w) d -> b d t h w", h=grid[0]))
+        with torch.autocast(
+            x.device.type, enabled=x.device.type != "cpu" and torch.is_autocast_enabled(x.device.type)
+        ):
+            # In bfloat16 the CPU's depthwise convolution gives wrong gradients on some processors.
+            volume = rearrange(patches, "b t (h w) d -> b d t h w", h=grid[0])
+            added = embedding(volume.to(embedding.weight.dtype) if x.device.type == "cpu" else volume).to(
+                x.dtype
+            )
         return torch.cat((x[:, :, :1], patches + rearrange(added, "b d t h w -> b t (h w) d")), dim=2)
 
     def fuse(self, query: Tensor, classes: Tensor) -> Tensor:

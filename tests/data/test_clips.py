@@ -14,6 +14,7 @@ from ivcore.data.clips import Clips
 from ivcore.data.mp4 import write_video
 from ivcore.errors import ParameterError, UserError, VideoError
 from ivcore.video import sampling
+from ivcore.video.reader import VideoReader
 
 DENSE = partial(sampling.dense, num_frames=4, stride=2)
 
@@ -201,7 +202,7 @@ class TestDecoded:
 
     def test_the_second_time_nothing_is_decoded(self, media, monkeypatch):
         first = decoded.decode_all(media / "list.csv", 16, 4)
-        monkeypatch.setattr(decoded, "VideoReader", None)
+        monkeypatch.setattr(decoded, "open_video", None)
         assert np.shares_memory(decoded.decode_all(media / "list.csv", 16, 4), first)
         decoded._kept.clear()
         np.testing.assert_array_equal(decoded.decode_all(media / "list.csv", 16, 4), first)
@@ -282,5 +283,5 @@ class TestDecoded:
 
 def test_video_errors_of_a_single_file_carry_its_path(tmp_path):
     with pytest.raises(VideoError) as caught:
-        decoded.VideoReader(tmp_path / "absent.mp4")
+        VideoReader(tmp_path / "absent.mp4")
     assert caught.value.path == str(tmp_path / "absent.mp4")

@@ -71,7 +71,7 @@ def test_frames_that_are_not_there(hybrid, tmp_path):
         ("frames 0 to 20, of 20", "from 20 on, of 20", "frames 39 to 40, of 40", "frames 0 to -1, of 40"),
     ):
         with pytest.raises(VideoError, match=says):
-            Clips([record], DENSE)._video(record, np.random.default_rng(0))
+            Clips([record], DENSE)._clip(record, np.random.default_rng(0))
 
 
 def test_long_videos_of_ava_are_cut_every_300_frames(tmp_path):

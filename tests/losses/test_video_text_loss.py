@@ -113,12 +113,16 @@ def test_dropout_draws_the_same_in_both_passes():
 def test_pieces_in_bfloat16_train_every_weight():
     """autocast remembers casts of weights; those of a pass without gradients must not serve the one with them."""
     loss, batch = VideoTextLoss(), small.batch(6)
+    exact = plain(small.model(dtype=torch.float32), loss, batch)[2]
     whole = plain(small.model(dtype=torch.float32), loss, batch, torch.bfloat16)[2]
     parts = accumulated(small.model(dtype=torch.float32), loss, batch, 3, torch.bfloat16)[2]
-    assert parts.keys() == whole.keys()
-    for name in whole:
-        close = torch.cosine_similarity(parts[name].flatten(), whole[name].flatten(), dim=0)
-        assert close > 0.9 or whole[name].norm() < 1e-3, name
+    assert parts.keys() == whole.keys() == exact.keys()
+    for (
+        name,
+        gradient,
+    ) in exact.items():  # what bfloat16 costs differs between processors; pieces must not cost more
+        lost, lost_whole = ((each[name] - gradient).norm() for each in (parts, whole))
+        assert lost <= 2 * lost_whole + 0.1 * gradient.norm() or gradient.norm() < 1e-3, name
 
 
 def test_the_loop_lets_the_loss_accumulate(tmp_path):
