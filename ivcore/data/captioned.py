@@ -83,7 +83,7 @@ class FromFiles:
     """Items dict(video uint8 (T, size, size, 3), ids int64 (L,), text, same int, index int, path), decoded when asked for.
 
     records have `.path`, of a video or an image, and `.captions`, and maybe `.start` and `.end` in seconds. Files that cannot be read
-    are passed over as in `Clips`, whose max_bad and run_dir these are; the caption is always that of the record shown, `index`.
+    are passed over as in `Clips`, whose max_bad, run_dir and strict these are; the caption is always that of the record shown, `index`.
     Frames, scales and area: see `Framing`. counts: see `texts.Captions`.
     """
 
@@ -101,6 +101,7 @@ class FromFiles:
         random: bool = True,
         max_bad: int | float | None = None,
         run_dir=None,
+        strict: bool = False,
     ):
         records = list(records)
         framing = Framing(num_frames, size, frames, scales, area, random)
@@ -108,7 +109,7 @@ class FromFiles:
         self.captions = Captions(every, tokenizer, [record.path for record in records], run_dir)
         self.counts = self.captions.counts
         kept = [records[i] for i in self.captions.kept]
-        self.clips = _FramedClips(kept, framing, seed, max_bad, run_dir)
+        self.clips = _FramedClips(kept, framing, seed, max_bad=max_bad, run_dir=run_dir, strict=strict)
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -134,7 +135,7 @@ class FromFiles:
 class _FramedClips(Clips):
     """Clips of videos and of images."""
 
-    def __init__(self, records, framing: Framing, seed: int, max_bad: int | float | None, run_dir):
+    def __init__(self, records, framing: Framing, seed: int, **reading):
         super().__init__(
             records,
             framing.sampler,
@@ -142,8 +143,7 @@ class _FramedClips(Clips):
             seed=seed,
             random=framing.random,
             transform=framing.crop,
-            max_bad=max_bad,
-            run_dir=run_dir,
+            **reading,
         )
         self.framing = framing
 

@@ -88,32 +88,34 @@ def _backwards(file: str, root: str) -> dict[str, tuple[str, ...]]:
 
 
 def training_clips(
-    videos: CaptionedSet, tokenizer, *, in_memory: bool, reversals: float = 0.0, max_bad=None, run_dir=None, **framing
+    videos: CaptionedSet, tokenizer, *, in_memory: bool, reversals: float = 0.0, max_bad=None, run_dir=None, strict: bool = False, **framing
 ):  # fmt: skip
     """A source of captioned clips for `Batches`: decoded once and kept, or file by file; the clips are the same. `reversals`: see `WithReversals`.
 
     `framing` are num_frames, size, seed, … of `captioned.FromMemory`. The source's `counts` say what became of the captions.
     """
+    reading = {"max_bad": max_bad, "run_dir": run_dir, "strict": strict}
     if in_memory:
         scales = framing.get("scales", WHOLE)
         short_side = Framing(framing["num_frames"], framing["size"], scales=scales).short_side
-        columns = decoded.load(videos.records, short_side, max_bad=max_bad, run_dir=run_dir)
+        columns = decoded.load(videos.records, short_side, **reading)
         videos = videos.only(columns["index"])
         source = captioned.FromMemory(columns, videos.captions, tokenizer, run_dir=run_dir, **framing)
     else:
-        options = {"max_bad": max_bad, "run_dir": run_dir}
-        source = captioned.FromFiles(videos.records, tokenizer, **options, **framing)
+        source = captioned.FromFiles(videos.records, tokenizer, **reading, **framing)
     return (
         WithReversals(source, videos.backwards, reversals) if reversals and any(videos.backwards) else source
     )
 
 
-def held_out_clips(videos: CaptionedSet, tokenizer, *, num_frames: int, size: int, run_dir=None):
+def held_out_clips(
+    videos: CaptionedSet, tokenizer, *, num_frames: int, size: int, run_dir=None, strict: bool = False
+):
     """(source of clips with their queries, nothing random; the videos that it shows, in its order).
 
     The frames that are asked for are decoded once and kept, so that a video that cannot be read is left out of every score alike.
     """
-    columns = decoded.load(videos.records, size, num_frames, max_bad=1.0, run_dir=run_dir)
+    columns = decoded.load(videos.records, size, num_frames, max_bad=1.0, run_dir=run_dir, strict=strict)
     videos = videos.only(columns["index"])
     plain = {"num_frames": num_frames, "size": size, "seed": 0, "frames": "mirrored", "random": False}
     source = captioned.FromMemory(columns, [(q,) for q in videos.queries], tokenizer, **plain)

@@ -63,7 +63,7 @@ class Clips:
     sampler: frame indices from a frame count, e.g. `partial(sampling.dense, num_frames=16, stride=4)`; with `random` it is also given
     a generator where it takes one.
     size: short side in pixels or (height, width), as in VideoReader. transform(video, rng) replaces the video by what it returns.
-    max_bad: see `BadVideos`. An unreadable file gives the clip of the next good record instead, and `index` says which record that is.
+    strict: as in VideoReader: damaged pictures make a file unreadable. max_bad: see `BadVideos`. An unreadable file gives the clip of the next good record instead, and `index` says which record that is.
     """
 
     def __init__(
@@ -78,9 +78,11 @@ class Clips:
         root=None,
         max_bad: int | float | None = None,
         run_dir=None,
+        strict: bool = False,
     ):
         self.records = as_records(records, root)
         self.sampler, self.size, self.seed, self.transform = sampler, size, seed, transform
+        self.strict = strict
         self.random, self.drawn = random, random and is_drawn(sampler)
         self.bad = BadVideos([record.path for record in self.records], max_bad, run_dir)
 
@@ -115,7 +117,7 @@ class Clips:
 
     def _clip(self, record, rng: np.random.Generator) -> tuple:
         sampler = at_stride(self.sampler, getattr(record, "stride", None))
-        with open_video(record.path, self.size) as reader:
+        with open_video(record.path, self.size, self.strict) as reader:
             first, stop = span(record, reader)
             read = lambda indices: reader.read(first + indices)  # noqa: E731
             return draw_clip(stop - first, read, sampler, self.drawn, self.transform, rng)

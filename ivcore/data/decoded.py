@@ -52,11 +52,12 @@ def load(
     workers: int | None = None,
     max_bad: int | float | None = None,
     run_dir=None,
+    strict: bool = False,
 ) -> dict:
     """The frames of every readable video of a list or Kinetics CSV, resized to a short side of `size`; of records of part of a video, of that part.
 
     num_frames: evenly spaced frames, see `sampling.mirrored`; None takes all. Kept in memory and in the cache folder under a key of path,
-    length and time of change of every file. max_bad, run_dir: see `clips.BadVideos`; that list is complete before too many bad files are
+    length and time of change of every file. strict: as in VideoReader. max_bad, run_dir: see `clips.BadVideos`; that list is complete before too many bad files are
     refused.
     -> columns dict(video, label int64 (n,) with -1 for none, index int64 (n,) within the records, path list, records N, stride list where records have one). video is uint8
     (n, T, h, w, 3), or a list of n arrays (T, h, w, 3) where lengths or shapes differ; read-only. UserError beyond 8 GiB.
@@ -66,11 +67,11 @@ def load(
         raise UserError("a pretraining list is not kept in memory: set in_memory=false")
     if int(size) != size or size < 1:
         raise ParameterError(f"size={size!r}: must be a whole number of pixels from 1")
-    key = _key(records, size, num_frames)
+    key = _key(records, size, num_frames, strict)
     video, index = _recall(key, len(records)), np.arange(len(records))
     if video is None:
         bad = BadVideos([record.path for record in records], max_bad, run_dir)
-        video, index = _decode(records, size, num_frames, workers, bad)
+        video, index = _decode(records, size, num_frames, workers, bad, strict)
         if not bad.causes:
             _keep(key, video)
     labels = [getattr(records[i], "label", None) for i in index]
@@ -97,9 +98,9 @@ def _square(video: np.ndarray, size: int) -> np.ndarray:
     return video[:, top : top + size, left : left + size]
 
 
-def _key(records, size: int, num_frames: int | None) -> str:
+def _key(records, size: int, num_frames: int | None, strict: bool) -> str:
     """Changes whenever a file does: a file that is not there makes a key that is never stored."""
-    hasher = hashlib.sha256(json.dumps([3, size, num_frames]).encode())
+    hasher = hashlib.sha256(json.dumps([3, size, num_frames, *([strict] if strict else [])]).encode())
     for record in records:
         try:
             found = os.stat(record.path)
@@ -155,11 +156,11 @@ def _keep(key: str, video) -> None:
     os.replace(temporary, target)
 
 
-def _decode(records, size: int, num_frames, workers, bad: BadVideos):
+def _decode(records, size: int, num_frames, workers, bad: BadVideos, strict: bool):
     """(videos, their places): decoded in threads, since both decoders leave Python free meanwhile."""
     videos, index, total = [], [], 0
     with _pool(workers) as pool, Progress(len(records), "decode", unit="video") as bar:
-        jobs = pool.map(lambda record: _try(record, size, num_frames), records)
+        jobs = pool.map(lambda record: _try(record, size, num_frames, strict), records)
         for place, (record, result) in enumerate(zip(records, jobs)):
             bar.update(place + 1)
             if isinstance(result, VideoError):
@@ -208,9 +209,9 @@ def _pool(workers: int | None):
         pool.shutdown(cancel_futures=True)
 
 
-def _try(record, size: int, num_frames: int | None) -> np.ndarray | VideoError:
+def _try(record, size: int, num_frames: int | None, strict: bool) -> np.ndarray | VideoError:
     try:
-        with open_video(record.path, size) as reader:
+        with open_video(record.path, size, strict) as reader:
             first, stop = span(record, reader)
             frames = np.arange(stop - first) if num_frames is None else mirrored(stop - first, num_frames)
             return np.ascontiguousarray(reader.read(first + frames))

@@ -30,6 +30,7 @@ def training_clips(
     erase: float = 0.25,
     max_bad: int | float | None = None,
     run_dir=None,
+    strict: bool = False,
     **how,
 ):
     """Training clips of `size` pixels, from videos that are decoded once and kept, or file by file. They are the same either way, to the bit.
@@ -41,9 +42,10 @@ def training_clips(
     short_side = round(size * SPARE) if strong else math.ceil(size / min(scales))
     how |= {"size": size, "scales": scales, "flip": flip}
     how["transform"] = partial(fine_tuning, size=size, flip=flip, erase=erase) if strong else None
+    reading = {"max_bad": max_bad, "run_dir": run_dir, "strict": strict}
     if in_memory:
-        return FromMemory(decoded.load(records, short_side, max_bad=max_bad, run_dir=run_dir), **how)
-    return from_files(records, decode_size=short_side, max_bad=max_bad, run_dir=run_dir, **how)
+        return FromMemory(decoded.load(records, short_side, **reading), **how)
+    return from_files(records, decode_size=short_side, **reading, **how)
 
 
 class FromMemory:

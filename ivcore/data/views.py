@@ -25,7 +25,7 @@ class Views:
     videos: records with `.path` and `.label`, or the columns of `data.decoded.load` for a set that is in memory. sparse: each clip has one
     frame of each of `num_frames` equal parts of the whole video, and `stride` does not count. num_sparse: behind the dense frames of each clip come
     so many sparse ones for a second encoder, in the same crop. missing: how many further videos of the set
-    are known not to be there.
+    are known not to be there. strict: as in VideoReader.
     """
 
     def __init__(
@@ -41,7 +41,9 @@ class Views:
         num_sparse: int = 0,
         missing: int = 0,
         run_dir=None,
+        strict: bool = False,
     ):
+        self.strict = strict
         self.videos, self.sparse, self.num_sparse = videos, sparse, num_sparse
         self.num_frames, self.stride, self.size = num_frames, stride, size
         self.num_clips, self.num_crops = num_clips, num_crops
@@ -86,7 +88,7 @@ class Views:
 
     def _read(self, record) -> list[np.ndarray]:
         """Each frame that any clip needs is decoded once."""
-        with open_video(record.path, self.size) as reader:
+        with open_video(record.path, self.size, self.strict) as reader:
             first, stop = span(record, reader)
             clips = [first + clip for clip in self._frames(stop - first, getattr(record, "stride", None))]
             needed = np.unique(np.concatenate(clips))
@@ -117,10 +119,12 @@ def _collate(items: list) -> tuple[list[dict], list[VideoError]]:
     return [item for item in items if not isinstance(item, VideoError)], bad
 
 
-def views_of(videos, *, in_memory: bool, size: int, run_dir=None, **how) -> Views:
+def views_of(videos, *, in_memory: bool, size: int, run_dir=None, strict: bool = False, **how) -> Views:
     """Views of a `data.videos.VideoSet`, decoded once and kept or file by file; `how` is what else `Views` takes."""
-    columns = load(videos.records, size, max_bad=1.0, run_dir=run_dir) if in_memory else videos.records
-    return Views(columns, size=size, missing=videos.missing, run_dir=run_dir, **how)
+    columns = videos.records
+    if in_memory:
+        columns = load(videos.records, size, max_bad=1.0, run_dir=run_dir, strict=strict)
+    return Views(columns, size=size, missing=videos.missing, run_dir=run_dir, strict=strict, **how)
 
 
 def merged_scores(

@@ -15,9 +15,9 @@ _USUAL = ("img_", "image_")  # beside them may lie flow_x_00001.jpg and others
 _FPS = 30.0
 
 
-def open_video(path, size=None):
-    """A reader of a video file, or of the folder of its frames."""
-    return FrameFolder(path, size) if os.path.isdir(path) else VideoReader(path, size)
+def open_video(path, size=None, strict: bool = False):
+    """A reader of a video file, or of the folder of its frames, whose damage is always noticed."""
+    return FrameFolder(path, size) if os.path.isdir(path) else VideoReader(path, size, strict=strict)
 
 
 class FrameFolder:

