@@ -33,6 +33,12 @@ def standard_error(values: Tensor, groups: Tensor | None = None) -> float:
     return math.sqrt(number / (number - 1) * sums.square().sum().item()) / len(values)
 
 
+def error_metric(name: str, values: Tensor, groups: Tensor | None = None) -> dict[str, float]:
+    """{name_error: standard_error(values, groups)} for a run's metrics.json, or {} where there is one group, which tells nothing."""
+    error = standard_error(values, groups)
+    return {} if math.isnan(error) else {f"{name}_error": error}
+
+
 @dataclass(frozen=True)
 class Paired:
     """b against a on the same clips: the difference of means, its standard error, and the groups in which b is ahead, or behind."""

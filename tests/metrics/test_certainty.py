@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivcore.errors import ParameterError
-from ivcore.metrics.certainty import Paired, paired, standard_error
+from ivcore.metrics.certainty import Paired, error_metric, paired, standard_error
 
 quick = settings(max_examples=30, deadline=None, database=None)
 PAIRS = torch.arange(40).repeat_interleave(2)  # a scene forwards and backwards
@@ -39,6 +39,8 @@ def test_groups_that_cancel_out_tell_more_than_their_clips():
 def test_one_group_tells_nothing():
     assert math.isnan(standard_error(torch.tensor([1.0, 0]), torch.tensor([4, 4])))
     assert math.isnan(standard_error(torch.tensor([1.0])))
+    assert error_metric("top1", torch.tensor([1.0, 0]), torch.tensor([4, 4])) == {}
+    assert error_metric("top1", torch.tensor([1.0, 0])) == {"top1_error": pytest.approx(0.5)}
 
 
 @quick
