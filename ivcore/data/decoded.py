@@ -21,6 +21,7 @@ from ivcore.progress import Progress
 from ivcore.video.frame_folder import open_video
 from ivcore.video.sampling import mirrored
 
+READING = 4  # raised when the same file may give other frames than before: what was kept is then decoded anew
 LARGEST = 8 * 2**30  # bytes of pixels
 _kept: dict[str, "np.ndarray | list[np.ndarray]"] = {}
 
@@ -100,7 +101,7 @@ def _square(video: np.ndarray, size: int) -> np.ndarray:
 
 def _key(records, size: int, num_frames: int | None, strict: bool) -> str:
     """Changes whenever a file does: a file that is not there makes a key that is never stored."""
-    hasher = hashlib.sha256(json.dumps([3, size, num_frames, *([strict] if strict else [])]).encode())
+    hasher = hashlib.sha256(json.dumps([READING, size, num_frames, strict]).encode())
     for record in records:
         try:
             found = os.stat(record.path)
