@@ -1,12 +1,18 @@
 """The captioned videos of a stage: the user's own files, or the embedded moving shapes where no path is given."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ivcore.data import captioned, decoded, formats, metaworld, shapes
+from ivcore.data import captioned, decoded, formats, metaworld, shapes, splits
 from ivcore.data.framing import WHOLE, Framing
 from ivcore.data.reversals import WithReversals
 from ivcore.errors import UserError
+
+HELD_OUT, MOST_HELD_OUT = (
+    0.1,
+    1000,
+)  # share and number of a user's videos that a split without a list of its own gets
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,37 @@ def captioned_set(
     records = [listed[row.video_id] for row in rows]
     queries = [row.sentence or next(iter(record.captions), "") for row, record in zip(rows, records)]
     return CaptionedSet(records, queries, [backwards.get(r.id, ()) for r in records], named)
+
+
+def captioned_splits(
+    lists: Mapping[str, tuple[str, str]], reversed_captions: str = "", root: str = "", **embedded
+) -> list[CaptionedSet]:
+    """The videos of each split, in the order of `lists`: split -> (captions, split_csv), train first. No video is in two of them.
+
+    Where train has no captions all splits are the embedded ones. Else a split with a split_csv alone takes it from train's captions, and one
+    with neither is held out of the training videos, video by video: a tenth, 1,000 at most; what was done is printed. The other arguments and
+    errors are those of `captioned_set`; UserError also for a list of its own where train has none.
+    """
+    train = next(iter(lists))
+    if not lists[train][0]:
+        if other := [file for files in lists.values() for file in files if file]:
+            raise UserError(f"{other[0]}: a list of its own needs captions for {train} too, which has none")
+        return [captioned_set(split, root=root, **embedded) for split in lists]
+    own = {
+        split: captioned_set(split, file or lists[train][0], rows, reversed_captions, root)
+        for split, (file, rows) in lists.items()
+        if file or rows
+    }
+    share = min(HELD_OUT, MOST_HELD_OUT / len(own[train]))
+    records = {split: own[split].records if split in own else None for split in lists}
+    parted = splits.part(records, share=share, label=lambda record: None)
+    print("".join(f"{line}\n" for line in parted.said), end="")
+    return [_those(own.get(split, own[train]), kept) for split, kept in parted.records.items()]
+
+
+def _those(videos: CaptionedSet, records: list) -> CaptionedSet:
+    row = {id(record): i for i, record in enumerate(videos.records)}
+    return videos.only([row[id(record)] for record in records])
 
 
 def _embedded(source: str, fields: dict) -> Path:

@@ -22,6 +22,7 @@ from ivcore.data.label_union import LabelSet, LabelUnion, normalise, read_set, u
 from ivcore.data.videos import VideoSet
 from ivcore.errors import UserError, VideoError
 
+MARK = "motion_classes.txt"
 VAL_SHARE = 0.1  # of the training videos that choices are made on where no list is given for them
 
 
@@ -31,7 +32,7 @@ class UnitedSets:
 
     Where the sets' test files have no labels, as those of Kinetics, `test` is the sets' validation videos, as is usual with Kinetics, and
     `val` is held out of the training videos. motion: rows of the classes that are movements, appearance: of all others; both empty where
-    nobody says which are which. said: what was done to the lists, in words.
+    nobody says which are which, or no video of val or test is of one of them. said: what was done to the lists, in words.
     """
 
     sets: list[LabelSet]
@@ -88,7 +89,10 @@ def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | No
     more = {"classes": union.classes, "source": source, "together": together}
     parts = [VideoSet(r, **more, missing=gone.get(split, 0)) for split, r in parted.records.items()]
     union = replace(union, **{split: parted.records[split] for split in ("train", "val")})
-    return UnitedSets(sets, union, *parts, *_kinds(Path(folder), union.classes), parted.said)
+    kinds, said = _kinds(Path(folder), union.classes), parted.said
+    if lacking := _unjudged(kinds, dict(zip(("val", "test"), parts[1:]))):
+        kinds, said = ([], []), [*said, lacking]
+    return UnitedSets(sets, union, *parts, *kinds, said)
 
 
 def _refuse_missing(folder: str, files: list[str], max_bad, run_dir) -> None:
@@ -124,9 +128,19 @@ def _test_sets(sets, folders, root: str) -> list[LabelSet]:
 
 
 def _kinds(folder: Path, classes: list[str]) -> tuple[list[int], list[int]]:
-    file = folder / "motion_classes.txt"
+    file = folder / MARK
     if not file.is_file():
         return [], []
     named = {normalise(name) for name in formats.read_class_names(file)}
     is_motion = [normalise(name) in named for name in classes]
     return [i for i, yes in enumerate(is_motion) if yes], [i for i, yes in enumerate(is_motion) if not yes]
+
+
+def _unjudged(kinds: tuple[list[int], list[int]], parts: dict[str, VideoSet]) -> str:
+    """What to say where a kind of classes has no video in a split that is judged, so that kinds cannot be told apart there; else ""."""
+    for split, videos in parts.items():
+        labels = {record.label for record in videos.records}
+        for kind, rows in zip(("are movements", "are no movements"), kinds):
+            if rows and not labels & set(rows):
+                return f"{split}: no video of the classes that {kind} by {MARK}, so they are not told apart"
+    return ""

@@ -34,11 +34,6 @@ def top_k(scores: Tensor, labels: Tensor, k: int = 1) -> float:
     return right(scores, labels, k).mean().item()
 
 
-def chance(labels: Tensor) -> float:
-    """What an answer that looks at no clip reaches at best: the share of the most frequent label. 1 / K where K classes occur equally often."""
-    return labels.bincount().max().item() / len(labels)
-
-
 def confusion(scores: Tensor, labels: Tensor) -> Tensor:
     """int64 (K, K): rows the true class, columns the best score, of equal ones the first."""
     _check(scores, labels)

@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivcore.data import captioned, decoded, formats, texts
+from ivcore.data import captioned, decoded, formats, shapes, texts
 from ivcore.data.batches import Batches
+from ivcore.data.captioned_set import captioned_splits
 from ivcore.data.mp4 import write_video
 from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.errors import FormatError, ParameterError, UserError, VideoError
@@ -353,3 +355,70 @@ class TestTables:
         assert [r.captions for r in formats.in_split(videos, rows)] == [("a", "b"), ("only this",)]
         with pytest.raises(FormatError, match="split:2: expected a listed video_id, found 'w'"):
             formats.in_split(videos, [formats.SplitRow("w")])
+
+
+class TestSplits:
+    """What notebook 11 trains on, chooses on and tests on: no video in two of them, whatever a user gives."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        for number in range(30):
+            (tmp_path / f"{number}.mp4").write_bytes(b"%d" % number)
+        return tmp_path
+
+    def listed(self, folder, name, numbers):
+        file = folder / name
+        lines = [f"{n}.mp4,film {n} in words" for n in numbers]
+        file.write_text("\n".join(["path,caption", *lines]) + "\n")
+        return str(file)
+
+    def names(self, sets):
+        return [sorted(Path(record.path).stem for record in each.records) for each in sets]
+
+    def test_what_is_not_given_is_held_out_of_the_training_videos(self, folder, capsys):
+        lists = {"train": (self.listed(folder, "a.csv", range(30)), ""), "val": ("", ""), "test": ("", "")}
+        sets = captioned_splits(lists)
+        assert [len(each) for each in sets] == [24, 3, 3]
+        assert len(set().union(*map(set, self.names(sets)))) == 30
+        said = capsys.readouterr().out
+        assert "val: no list is given, 3 training videos" in said and "test: no list is given, 3 " in said
+        for each in sets:
+            for record, query, captions in zip(each.records, each.queries, each.captions):
+                assert query == captions[0] == f"film {Path(record.path).stem} in words"
+        assert self.names(captioned_splits(lists)) == self.names(sets)
+
+    def test_what_is_given_is_kept_and_leaves_the_training_videos(self, folder, capsys):
+        test = (self.listed(folder, "t.csv", range(5)), "")
+        lists = {"train": (self.listed(folder, "a.csv", range(30)), ""), "val": ("", ""), "test": test}
+        train, val, test = self.names(captioned_splits(lists))
+        assert test == ["0", "1", "2", "3", "4"] and len(val) == 2 and len(train) == 23
+        assert "train: 5 videos are in test too and left out" in capsys.readouterr().out
+
+    def test_a_split_file_alone_takes_the_captions_of_the_training_videos(self, folder):
+        file = folder / "all.json"
+        videos = [
+            formats.CaptionedVideo(str(n), str(folder / f"{n}.mp4"), (f"film {n}",), "train")
+            for n in range(30)
+        ]
+        formats.write_msrvtt_json(file, videos)
+        for split, numbers in (("train", range(20)), ("test", range(20, 30))):
+            formats.write_msrvtt_csv(folder / f"{split}.csv", [formats.SplitRow(str(n)) for n in numbers])
+        lists = {"train": (str(file), str(folder / "train.csv")), "val": ("", "")}
+        lists["test"] = ("", str(folder / "test.csv"))
+        train, val, test = self.names(captioned_splits(lists, root=str(folder)))
+        assert test == [str(n) for n in range(20, 30)] and len(val) == 2 and len(train) == 18
+
+    def test_a_test_list_without_training_captions_is_refused(self, folder):
+        lists = {"train": ("", ""), "val": ("", ""), "test": (self.listed(folder, "t.csv", range(5)), "")}
+        with pytest.raises(UserError, match=r"t\.csv: a list of its own needs captions for train too"):
+            captioned_splits(lists)
+
+    def test_the_embedded_ones_have_splits_of_their_own(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("IVCORE_CACHE", str(tmp_path))
+        small = {"train": 30, "val": 15, "test": 15, "size": 16, "frames": 4, "name": "captions"}
+        sets = captioned_splits(dict.fromkeys(("train", "val", "test"), ("", "")), **small)
+        config = shapes.Shapes(**small)
+        seed = {video.id: video.shots[0].seed for video in shapes.clips(config)}
+        scenes = [{seed[name] for name in each} for each in self.names(sets)]
+        assert len(scenes[0]) == 30 and not scenes[0] & scenes[1] and not scenes[1] & scenes[2]
+        assert {each.source for each in sets} == {"moving shapes"}

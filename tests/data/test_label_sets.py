@@ -113,3 +113,21 @@ def test_one_set_alone_is_its_own_folder(tmp_path):
     alone, among = united_sets(str(tmp_path / "k400")), united_sets(str(tmp_path))
     assert [each.name for each in alone.sets] == [each.name for each in among.sets] == ["k400"]
     assert alone.union.classes == ["abseiling", "air drumming"] and alone.train.records == among.train.records
+
+
+def test_kinds_are_told_apart_only_where_both_can_be_judged(tmp_path):
+    formats.write_class_names(tmp_path / "a" / "classes.txt", ["run", "sit", "red", "blue"])
+    for split, labels in (("train", range(4)), ("val", (0, 1, 2)), ("test", (0, 3))):
+        videos = [LabelledVideo(str(tmp_path / f"{split}_{label}.mp4"), label) for label in labels]
+        for video in videos:
+            Path(video.path).write_text(video.path)
+        formats.write_kinetics_csv(tmp_path / "a" / f"{split}.csv", videos, tmp_path)
+    (tmp_path / "motion_classes.txt").write_text("run\nsit\n")
+    own = united_sets(str(tmp_path), str(tmp_path))
+    assert (own.motion, own.appearance, own.said) == ([0, 1], [2, 3], [])
+    (tmp_path / "a" / "test.csv").write_text("test_0.mp4 0\n")
+    own = united_sets(str(tmp_path), str(tmp_path))
+    assert own.kinds == {} and own.motion == own.appearance == []
+    assert own.said == [
+        "test: no video of the classes that are no movements by motion_classes.txt, so they are not told apart"
+    ]

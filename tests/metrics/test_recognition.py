@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from ivcore.errors import ParameterError
 from ivcore.metrics.agreement import accuracy_of
 from ivcore.metrics.recognition import (
-    chance,
     confusion,
     mean_class_accuracy,
     merge_views,
@@ -51,14 +50,6 @@ def test_a_vote_that_no_neighbour_cast_is_no_hit_of_the_first_classes():
     votes = torch.zeros(1, 10)
     votes[0, 8:] = torch.tensor([2.0, 1.0])
     assert [top_k(votes, torch.tensor([label]), 5) for label in (0, 7, 8, 9)] == [3 / 8, 3 / 8, 1, 1]
-
-
-def test_chance_is_the_best_that_one_answer_for_all_can_do():
-    assert chance(torch.arange(15).repeat(32)) == pytest.approx(1 / 15)
-    assert chance(torch.tensor([2, 2, 2, 7])) == 0.75  # of classes that do not occur nothing can be had
-    for label in range(3):
-        constant = torch.eye(3)[[label] * 4]
-        assert top_k(constant, torch.tensor([0, 0, 1, 2])) <= chance(torch.tensor([0, 0, 1, 2])) == 0.5
 
 
 def test_classes_that_do_not_occur_are_in_no_mean():
