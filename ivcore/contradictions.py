@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import inspect
 
-from ivcore import paths
-from ivcore.data import formats
 from ivcore.encoders.multimodal_sizes import video_text_size
 from ivcore.errors import ParameterError
 
@@ -133,14 +131,6 @@ def an_epoch_of_shards(train_shards, shard_samples, batch_size):
         return f"shard_samples = {shard_samples}: train_shards needs to know how many samples count as an epoch, at least batch_size = {batch_size}"
 
 
-def pretraining_lists_from_files(train_csv, val_csv, in_memory):
-    """Their rows have frames and strides of their own, which nothing in memory keeps."""
-    for name, value in (("train_csv", train_csv), ("val_csv", val_csv)):
-        own = value not in ("", "metaworld") and formats.is_pretrain_list(paths.resolve(value))
-        if own and in_memory:
-            return f"{name} = {value!r}: a pretraining list, which is read from files: set in_memory=false"
-
-
 def one_source_of_images(image_shards, image_captions, images):
     if image_shards and image_captions:
         return f"image_shards = {image_shards!r} and image_captions = {image_captions!r}: give one of them"
@@ -178,7 +168,6 @@ RULES = (
     global_blocks_in_layers,
     an_epoch_of_shards,
     one_source_of_images,
-    pretraining_lists_from_files,
     names_of_kinetics,
     something_to_learn,
 )

@@ -29,7 +29,7 @@ def prepared(model: Coordinated, video: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def observed(model: Coordinated, source, precision: str = "fp32") -> InMemory:
+def observed(model: Coordinated, source, precision: str = "fp32", num_workers: int = 0) -> InMemory:
     """What the frozen halves see of every clip of `source`, or of the first view of its readable videos, with its label: columns of float16
     on the CPU.
 
@@ -37,7 +37,7 @@ def observed(model: Coordinated, source, precision: str = "fp32") -> InMemory:
     """
     model.eval()
     parts = []
-    for batch in _in_order(source):
+    for batch in _in_order(source, num_workers):
         with autocast(_device(model), precision):
             seen = model.observe(
                 prepared(model, batch["video"] if "video" in batch else batch["views"][:, 0])

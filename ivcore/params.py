@@ -25,6 +25,7 @@ from ivcore.errors import ParameterError, shown
 OWNED_BY_RUNNER = ("run_dir",)  # where a run lies is not part of what it is
 FREE = (
     "num_workers",
+    "in_memory",
     "device",
     "checkpoint_seconds",
 )  # nor is how it is computed: a run may go on with others

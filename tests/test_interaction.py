@@ -8,8 +8,8 @@ import torch
 from test_cma import coordinated
 
 from ivcore import interaction
+from ivcore.data.sources import FromMemory
 from ivcore.data.strangers import WithStrangers, strangers
-from ivcore.data.takes import Takes
 from ivcore.data.views import Views
 from ivcore.interaction import interacted, interacted_with_another
 from ivcore.losses.coordination import coordination
@@ -26,7 +26,15 @@ def source():
         "video": rng.integers(0, 256, (6, 12, 24, 24, 3), dtype=np.uint8),
         "label": np.array([0, 1, 2, 3, 4, 0]),
     }
-    return Takes(columns, FRAMES, 24)
+    return FromMemory(
+        columns | {"path": list("abcdef")},
+        num_frames=8,
+        stride=1,
+        size=24,
+        seed=0,
+        scales=[1.0],
+        sampler=FRAMES,
+    )
 
 
 def whole(source):

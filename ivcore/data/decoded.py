@@ -64,8 +64,6 @@ def load(
     (n, T, h, w, 3), or a list of n arrays (T, h, w, 3) where lengths or shapes differ; read-only. UserError beyond 8 GiB.
     """
     records = as_records(records, root)
-    if any(hasattr(record, "span") for record in records):
-        raise UserError("a pretraining list is not kept in memory: set in_memory=false")
     if int(size) != size or size < 1:
         raise ParameterError(f"size={size!r}: must be a whole number of pixels from 1")
     key = _key(records, size, num_frames, strict)

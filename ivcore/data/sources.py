@@ -84,6 +84,11 @@ class FromMemory:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def paths(self) -> list[str]:
+        """The file of every item."""
+        return [self.columns["path"][row] for row in self.rows]
+
     def batch(self, indices: np.ndarray, epoch: int) -> dict:
         import torch
 

@@ -1,60 +1,43 @@
-"""Decoded videos in a few choices of frames and crops that are drawn once: what is computed of a clip can then be kept for every epoch."""
-
-from collections.abc import Callable, Sequence
-from functools import partial
+"""Clips that are drawn a few times and no more: what is computed of each can then be kept for every epoch."""
 
 import numpy as np
-
-from ivcore.data.clips import draw_clip, is_drawn
-from ivcore.video import augment
+import torch
+from torch.utils.data import default_collate
 
 
 class Takes:
-    """Item t * N + i is take t of video i: batches dict(video uint8 (B, F, S, S, 3), label and index int64 (B,)).
+    """Item t * N + i is clip i of a source of N clips as the source shows it in epoch t.
 
-    columns: what `data.decoded.load` gives, N videos. sampler(length, rng=...) gives a take's F frames. A take is drawn once, by its own
-    generator of (seed, t, i): its frames, and with `scales` a MultiScaleCrop box. Without `seed` there is the one deterministic take,
-    the middle square.
+    source: has `batch(indices, epoch)` or `item(index, epoch)`, such as `data.sources.training_clips` gives.
     """
 
-    def __init__(self, columns: dict, sampler: Callable, size: int, takes: int = 1, seed: int | None = None,
-                 scales: Sequence[float] = (1.0,)):  # fmt: skip
-        self.columns, self.size, self.seed = columns, size, seed
-        self.sampler, self.drawn = sampler, seed is not None and is_drawn(sampler)
-        whole = seed is None or tuple(scales) == (1.0,)
-        self.crop = partial(_whole if whole else _multi_scale, size=size, scales=tuple(scales))
-        self.takes = 1 if seed is None else takes
-        self.index = columns.get("index", np.arange(len(columns["video"])))
+    def __init__(self, source, takes: int = 1):
+        self.source, self.takes = source, takes
 
     def __len__(self) -> int:
-        return self.takes * len(self.columns["video"])
+        return self.takes * len(self.source)
 
     @property
     def paths(self) -> list[str]:
-        """The video of each item."""
-        return list(self.columns["path"]) * self.takes
+        """The file of every take."""
+        return self.source.paths * self.takes
 
     def batch(self, indices: np.ndarray, epoch: int) -> dict:
-        import torch
-
         del epoch  # nothing is drawn anew
-        takes, rows = np.divmod(indices, len(self.columns["video"]))
-        clips = [self._clip(int(take), int(row)) for take, row in zip(takes, rows)]
-        return {
-            "video": torch.from_numpy(np.stack(clips)),
-            "label": torch.from_numpy(self.columns["label"][rows]),
-            "index": torch.from_numpy(self.index[rows]),
-        }
+        takes, rows = np.divmod(indices, len(self.source))
+        parts = [self._of(rows[takes == take], int(take)) for take in np.unique(takes)]
+        places = np.concatenate([np.flatnonzero(takes == take) for take in np.unique(takes)])
+        back = np.argsort(places)
+        return {name: _ordered([part[name] for part in parts], back) for name in parts[0]}
 
-    def _clip(self, take: int, row: int) -> np.ndarray:
-        video = self.columns["video"][row]
-        rng = np.random.default_rng((self.seed or 0, take, int(self.index[row])))
-        return draw_clip(len(video), video.__getitem__, self.sampler, self.drawn, self.crop, rng)[0]
+    def _of(self, rows: np.ndarray, take: int) -> dict:
+        if hasattr(self.source, "batch"):
+            return self.source.batch(rows, take)
+        return default_collate([self.source.item(int(row), take) for row in rows])
 
 
-def _whole(video: np.ndarray, rng: np.random.Generator, size: int, scales) -> np.ndarray:
-    return augment.centre_crop(video, size)
-
-
-def _multi_scale(video: np.ndarray, rng: np.random.Generator, size: int, scales) -> np.ndarray:
-    return augment.multi_scale_crop(video, size, rng, scales)
+def _ordered(columns: list, back: np.ndarray):
+    if isinstance(columns[0], torch.Tensor):
+        return torch.cat(columns)[torch.from_numpy(back)]
+    together = [value for column in columns for value in column]
+    return [together[i] for i in back]

@@ -55,6 +55,15 @@ class Views:
         if in_memory:
             self.missing += videos.get("records", len(self)) - len(self)
 
+    @property
+    def paths(self) -> list[str]:
+        """The file of every item."""
+        return (
+            list(self.videos["path"])
+            if isinstance(self.videos, dict)
+            else [record.path for record in self.videos]
+        )
+
     def __len__(self) -> int:
         return len(self.videos["label"]) if isinstance(self.videos, dict) else len(self.videos)
 

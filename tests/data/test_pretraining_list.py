@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ivcore import cli
-from ivcore.data import decoded, formats
+from ivcore.data import formats, sources
 from ivcore.data.clips import Clips
 from ivcore.data.formats import PretrainVideo, read_video_list
 from ivcore.data.mp4 import write_video
@@ -103,10 +102,12 @@ def test_which_list_a_file_is(tmp_path):
         formats.read_kinetics_csv(tmp_path / "list.txt")  # or else the path would end in " 0 -1"
 
 
-def test_not_from_memory(hybrid, monkeypatch, tmp_path, capsys):
-    monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
-    assert cli.main(["run", "10", "quick", "-p", f"train_csv={hybrid}/list.txt"]) == 2
-    assert "a pretraining list, which is read from files: set in_memory=false" in capsys.readouterr().err
-    assert not (tmp_path / "outputs").exists()
-    with pytest.raises(UserError, match="in_memory=false"):
-        decoded.load(hybrid / "list.txt", 32)
+def test_memory_and_files_show_the_same_pieces(hybrid, monkeypatch, tmp_path):
+    """Each row has frames and a stride of its own."""
+    monkeypatch.setenv("IVCORE_CACHE", str(tmp_path))
+    records = read_video_list(hybrid / "list.txt")
+    make = partial(sources.training_clips, records, num_frames=4, stride=3, size=16, seed=0, scales=[1.0])
+    memory, files = make(in_memory=True), make(in_memory=False)
+    batch = memory.batch(np.arange(len(records)), 1)
+    for place in range(len(records)):
+        assert np.array_equal(batch["video"][place].numpy(), files.item(place, 1)["video"])
