@@ -76,23 +76,34 @@ def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | No
     keys |= {name: f"youtube {name}" for each in sets for name in each.test if isinstance(name, str)}
     same = {"renamed": renamed, "present": exists, "video_id": keys.get}
     union = unite(sets, classes=classes, **same)
-    test = unite(tested, classes=union.classes, **same).train if tested else []
+    further = unite(tested, classes=union.classes, **same) if tested else None
+    test = further.train if further else []
     lists = {"train": union.train, "val": union.val or None, "test": test or None}
     if not test and union.val:
         lists |= {"val": None, "test": union.val}
     gone = {
-        "train": sum(count["missing"] for count in union.counts.values()),
-        "test" if not test and union.val else "val": sum(c["val_missing"] for c in union.counts.values()),
+        "train": _total(union, "missing"),
+        "val": _total(union, "val_missing"),
+        "test": _total(further, "missing") if further else 0,
     }
+    if not test and union.val:
+        gone |= {"val": 0, "test": gone["val"]}
     together = read_groups(folder, root or None)
     parted = splits.part(lists, together=together, share=VAL_SHARE, max_bad=1.0)
     more = {"classes": union.classes, "source": source, "together": together}
-    parts = [VideoSet(r, **more, missing=gone.get(split, 0)) for split, r in parted.records.items()]
+    parts = [VideoSet(r, **more, missing=gone[split]) for split, r in parted.records.items()]
     union = replace(union, **{split: parted.records[split] for split in ("train", "val")})
-    kinds, said = _kinds(Path(folder), union.classes), parted.said
+    absent = [
+        f"{split}: {number} files are not there and left out" for split, number in gone.items() if number
+    ]
+    kinds, said = _kinds(Path(folder), union.classes), [*absent, *parted.said]
     if lacking := _unjudged(kinds, dict(zip(("val", "test"), parts[1:]))):
         kinds, said = ([], []), [*said, lacking]
     return UnitedSets(sets, union, *parts, *kinds, said)
+
+
+def _total(union: LabelUnion, count: str) -> int:
+    return sum(counts[count] for counts in union.counts.values())
 
 
 def _refuse_missing(folder: str, files: list[str], max_bad, run_dir) -> None:

@@ -131,3 +131,20 @@ def test_kinds_are_told_apart_only_where_both_can_be_judged(tmp_path):
     assert own.said == [
         "test: no video of the classes that are no movements by motion_classes.txt, so they are not told apart"
     ]
+
+
+def test_what_is_missing_is_counted_in_its_split_and_said(tmp_path):
+    for number, (split, there) in enumerate([("train", 6), ("val", 4), ("test", 3)]):
+        clips = [LabelledVideo(str(tmp_path / f"{split}{i}.mp4"), i % 2) for i in range(there + 1 + number)]
+        for place, clip in enumerate(clips[:there]):
+            Path(clip.path).write_bytes(bytes([number, place]))
+        formats.write_kinetics_csv(tmp_path / "mine" / f"{split}.csv", clips)
+    formats.write_class_names(tmp_path / "mine" / "classes.txt", ["run", "sit"])
+    own = united_sets(str(tmp_path), max_bad=0.5)
+    parts = {"train": own.train, "val": own.val, "test": own.test}
+    assert {split: (len(part), part.missing) for split, part in parts.items()} == {
+        "train": (6, 1),
+        "val": (4, 2),
+        "test": (3, 3),
+    }
+    assert "test: 3 files are not there and left out" in own.said
