@@ -49,7 +49,7 @@ def root(tmp_path_factory):
     for number in range(1, 10):
         for label, action in enumerate(ACTIONS):
             write_video(videos / f"{action}_{number}.mp4", video(2 * number + label), 8)
-    write_lists(videos, {"train": range(1, 7), "test": range(7, 10)})
+    write_lists(videos, {"train": range(1, 6), "val": range(6, 8), "test": range(8, 10)})
     for shift, name in enumerate(("k400", "k600", "k700")):
         (sets / name).mkdir(parents=True)
         write_lists(sets / name, {"train": range(1 + shift, 5 + shift), "val": [8], "test": [9]})
