@@ -12,15 +12,16 @@ import numpy as np
 from ivcore.data.clips import Clips, draw_clip
 from ivcore.data.framing import WHOLE, Framing
 from ivcore.data.texts import Captions
-from ivcore.errors import ParameterError
+from ivcore.errors import ParameterError, UserError
 from ivcore.video.images import is_image, read_image
 
 
 class FromMemory:
     """Decoded videos -> batches dict(video uint8 (B, T, size, size, 3), ids int64 (B, L), text list, same int64 (B,), index int64 (B,), path list).
 
-    columns: what `data.decoded.load` gives. captions: a tuple for each of their rows; rows without a caption are left out. `same` is
-    equal where two samples have the same captions, which a contrastive loss must not push apart. `index` is the row.
+    columns: what `data.decoded.load` gives. captions: a tuple for each of their records; those without a caption are left out. `same` is
+    equal where two samples have the same captions, which a contrastive loss must not push apart. `index` is the record; in the place of
+    an unreadable one stands the next good one with its own caption, as in `FromFiles`.
     random=False: the middle frames and the first caption. Frames, scales and area: see `Framing`. counts: see `texts.Captions`.
     """
 
@@ -39,12 +40,19 @@ class FromMemory:
         random: bool = True,
         run_dir=None,
     ):
-        if len(captions) != len(columns["video"]):
-            raise ParameterError(f"captions: {len(captions)} given for {len(columns['video'])} videos")
+        records = columns.get("records", len(columns["video"]))
+        if len(captions) != records:
+            raise ParameterError(f"captions: {len(captions)} given for {records} videos")
         self.columns, self.seed = columns, seed
+        self.readable = np.asarray(columns.get("index", np.arange(records)))  # record of each video
         self.framing = Framing(num_frames, size, frames, scales, area, random)
-        self.captions = Captions(captions, tokenizer, list(columns["path"]), run_dir)
+        paths = dict(zip(self.readable.tolist(), columns["path"]))
+        self.captions = Captions(captions, tokenizer, [paths.get(i, "") for i in range(records)], run_dir)
         self.counts = self.captions.counts
+        good = np.flatnonzero(np.isin(self.captions.kept, self.readable))
+        if not len(good):
+            raise UserError(f"none of the {len(self.captions)} captioned videos can be read")
+        self.places = good[np.searchsorted(good, np.arange(len(self.captions))) % len(good)]
         self._ids: dict = {}
 
     def __len__(self) -> int:
@@ -53,20 +61,23 @@ class FromMemory:
     def batch(self, indices: np.ndarray, epoch: int) -> dict:
         import torch
 
-        chosen = [self._chosen(index, epoch) for index in indices.tolist()]
-        rows = self.captions.kept[indices]
-        clips = [self._clip(row, (self.seed, epoch, index)) for row, index in zip(rows, indices.tolist())]
+        places = self.places[indices]
+        keys = [(self.seed, epoch, index) for index in indices.tolist()]
+        chosen = [self._chosen(place, key) for place, key in zip(places.tolist(), keys)]
+        records = self.captions.kept[places]
+        rows = np.searchsorted(self.readable, records)
+        clips = [self._clip(row, key) for row, key in zip(rows, keys)]
         return {
             "video": torch.from_numpy(np.stack(clips)),
             "ids": torch.stack([self._tokens(text) for text in chosen]),
             "text": chosen,
-            "same": torch.from_numpy(self.captions.same[indices]),
-            "index": torch.from_numpy(rows),
+            "same": torch.from_numpy(self.captions.same[places]),
+            "index": torch.from_numpy(records),
             "path": [self.columns["path"][row] for row in rows],
         }
 
-    def _chosen(self, index: int, epoch: int) -> str:
-        return self.captions.choose(index, *((self.seed, epoch, index) if self.framing.random else ()))
+    def _chosen(self, place: int, key: tuple) -> str:
+        return self.captions.choose(place, *(key if self.framing.random else ()))
 
     def _clip(self, row: int, key: tuple) -> np.ndarray:
         video, framing = self.columns["video"][row], self.framing

@@ -1,7 +1,7 @@
 """The captioned videos of a stage: the user's own files, or the embedded moving shapes where no path is given."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ivcore.data import captioned, decoded, formats, metaworld, shapes, splits
@@ -9,21 +9,18 @@ from ivcore.data.framing import WHOLE, Framing
 from ivcore.data.reversals import WithReversals
 from ivcore.errors import UserError
 
-HELD_OUT, MOST_HELD_OUT = (
-    0.1,
-    1000,
-)  # share and number of a user's videos that a split without a list of its own gets
-
 
 @dataclass(frozen=True)
 class CaptionedSet:
     """records have `.path` and `.captions`. For record i, queries[i] is the sentence that it is to be found by, and backwards[i] says, sentence
-    by sentence, what it shows when played backwards; empty where that is not known. `source` says what a result on it may be called."""
+    by sentence, what it shows when played backwards; empty where that is not known. `source` says what a result on it may be called. missing:
+    how many videos of the list are not there."""
 
     records: list[formats.CaptionedVideo]
     queries: list[str]
     backwards: list[tuple[str, ...]]
     source: str
+    missing: int = 0
 
     def __len__(self) -> int:
         return len(self.records)
@@ -31,7 +28,7 @@ class CaptionedSet:
     def only(self, rows) -> "CaptionedSet":
         """The records at these rows."""
         parts = ([column[i] for i in rows] for column in (self.records, self.queries, self.backwards))
-        return CaptionedSet(*parts, self.source)
+        return CaptionedSet(*parts, self.source, self.missing)
 
     def first(self, count: int) -> "CaptionedSet":
         """The first `count` videos; all of them for 0."""
@@ -84,12 +81,18 @@ def captioned_set(
 
 
 def captioned_splits(
-    lists: Mapping[str, tuple[str, str]], reversed_captions: str = "", root: str = "", **embedded
+    lists: Mapping[str, tuple[str, str]],
+    reversed_captions: str = "",
+    root: str = "",
+    *,
+    max_bad: int | float | None = None,
+    run_dir=None,
+    **embedded,
 ) -> list[CaptionedSet]:
     """The videos of each split, in the order of `lists`: split -> (captions, split_csv), train first. No video is in two of them.
 
     Where train has no captions all splits are the embedded ones. Else a split with a split_csv alone takes it from train's captions, and one
-    with neither is held out of the training videos, video by video: a tenth, 1,000 at most; what was done is printed. The other arguments and
+    with neither is held out of the training videos, video by video, see `splits.part`; what was done is printed. The other arguments and
     errors are those of `captioned_set`; UserError also for a list of its own where train has none.
     """
     train = next(iter(lists))
@@ -102,16 +105,18 @@ def captioned_splits(
         for split, (file, rows) in lists.items()
         if file or rows
     }
-    share = min(HELD_OUT, MOST_HELD_OUT / len(own[train]))
     records = {split: own[split].records if split in own else None for split in lists}
-    parted = splits.part(records, share=share, label=lambda record: None)
+    parted = splits.part(records, label=lambda record: None, max_bad=max_bad, run_dir=run_dir)
     print("".join(f"{line}\n" for line in parted.said), end="")
-    return [_those(own.get(split, own[train]), kept) for split, kept in parted.records.items()]
+    return [
+        _those(own.get(split, own[train]), kept, parted.missing[split])
+        for split, kept in parted.records.items()
+    ]
 
 
-def _those(videos: CaptionedSet, records: list) -> CaptionedSet:
+def _those(videos: CaptionedSet, records: list, missing: int) -> CaptionedSet:
     row = {id(record): i for i, record in enumerate(videos.records)}
-    return videos.only([row[id(record)] for record in records])
+    return replace(videos.only([row[id(record)] for record in records]), missing=missing)
 
 
 def _embedded(source: str, fields: dict) -> Path:
@@ -136,12 +141,13 @@ def training_clips(
         scales = framing.get("scales", WHOLE)
         short_side = Framing(framing["num_frames"], framing["size"], scales=scales).short_side
         columns = decoded.load(videos.records, short_side, **reading)
-        videos = videos.only(columns["index"])
         source = captioned.FromMemory(columns, videos.captions, tokenizer, run_dir=run_dir, **framing)
     else:
         source = captioned.FromFiles(videos.records, tokenizer, **reading, **framing)
     return (
-        WithReversals(source, videos.backwards, reversals) if reversals and any(videos.backwards) else source
+        WithReversals(source, videos.backwards, reversals, framing["seed"])
+        if reversals and any(videos.backwards)
+        else source
     )
 
 
@@ -154,6 +160,9 @@ def held_out_clips(
     """
     columns = decoded.load(videos.records, size, num_frames, max_bad=1.0, run_dir=run_dir, strict=strict)
     videos = videos.only(columns["index"])
+    columns = decoded.rows(
+        columns, list(range(len(videos)))
+    )  # nothing takes the place of what cannot be read
     plain = {"num_frames": num_frames, "size": size, "seed": 0, "frames": "mirrored", "random": False}
     source = captioned.FromMemory(columns, [(q,) for q in videos.queries], tokenizer, **plain)
     return source, videos.only(source.captions.kept)

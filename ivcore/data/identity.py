@@ -1,4 +1,4 @@
-"""When two paths are the same video: one YouTube id, one file, or two files of the same bytes, whatever their names."""
+"""When two paths are the same video: one file, two files of the same bytes, or one YouTube id, where names are such ids."""
 
 import hashlib
 import os
@@ -6,28 +6,42 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-_CLIP = re.compile(r"([A-Za-z0-9_-]{11})_\d+_\d+")  # as most downloaders of Kinetics name a clip
-_ID = re.compile(r"(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9_-]{11}")
+_CLIP = re.compile(r"([A-Za-z0-9_-]{11})_[0-9]{6}_[0-9]{6}")  # as most downloaders of Kinetics name a clip
+_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+_KINDS = re.compile(r"[a-z]+|[A-Z]+|[0-9]+|[_-]+")
+_MIXED = 4.0  # pieces of one kind of letters that an id has on average; random ones have 7, names and numbers 2 or 3
 _EDGE = 1 << 16  # bytes that are compared at either end of a file
 
 
 def video_keys(paths: Iterable[str]) -> dict[str, str]:
     """path -> key; equal for paths that are the same video. A path that is no file is its own video, unless its name has a YouTube id.
 
+    Names count as YouTube ids only where those of all paths together look drawn at random: `Video000001.mp4` in two folders is two videos.
     Files are opened only where others have the same length.
     """
     paths = list(dict.fromkeys(paths))
+    ids = _believed({path: youtube_id(path) for path in paths})
     states = {path: _state(path) for path in paths}
     lengths = Counter(size for size, _ in {state for state in states.values() if state})
-    return {path: _key(path, states[path], lengths) for path in paths}
+    return {
+        path: f"youtube {ids[path]}" if path in ids else _key(path, states[path], lengths) for path in paths
+    }
 
 
 def youtube_id(path: str) -> str | None:
-    """The YouTube id that a file's name has, alone (`0347ZoDXyP0.mp4`) or before its times (`0347ZoDXyP0_000010_000020.mp4`)."""
+    """The YouTube id that a file's name may have, alone (`0347ZoDXyP0.mp4`) or before its times (`0347ZoDXyP0_000010_000020.mp4`)."""
     name = path.rpartition("/")[2]
     stem = name.rpartition(".")[0] or name
     match = _CLIP.fullmatch(stem)
     return match[1] if match else stem if _ID.fullmatch(stem) else None
+
+
+def _believed(ids: dict[str, str | None]) -> dict[str, str]:
+    """The ids, if they are ids."""
+    ids = {path: name for path, name in ids.items() if name}
+    distinct = set(ids.values())
+    mixed = sum(len(_KINDS.findall(name)) for name in distinct) / max(len(distinct), 1)
+    return ids if mixed >= _MIXED else {}
 
 
 def _state(path: str) -> tuple[int, tuple[int, int]] | None:
@@ -39,8 +53,6 @@ def _state(path: str) -> tuple[int, tuple[int, int]] | None:
 
 
 def _key(path: str, state, lengths: Counter) -> str:
-    if clip := youtube_id(path):
-        return f"youtube {clip}"
     if state is None:
         return f"path {os.path.abspath(path)}"
     size, place = state

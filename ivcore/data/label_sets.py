@@ -23,7 +23,6 @@ from ivcore.data.videos import VideoSet
 from ivcore.errors import UserError, VideoError
 
 MARK = "motion_classes.txt"
-VAL_SHARE = 0.1  # of the training videos that choices are made on where no list is given for them
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | No
     if not test and union.val:
         gone |= {"val": 0, "test": gone["val"]}
     together = read_groups(folder, root or None)
-    parted = splits.part(lists, together=together, share=VAL_SHARE, max_bad=1.0)
+    parted = splits.part(lists, together=together, max_bad=1.0)
     more = {"classes": union.classes, "source": source, "together": together}
     parts = [VideoSet(r, **more, missing=gone[split]) for split, r in parted.records.items()]
     union = replace(union, **{split: parted.records[split] for split in ("train", "val")})

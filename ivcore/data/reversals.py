@@ -13,16 +13,18 @@ from ivcore.errors import ParameterError
 
 
 class WithReversals:
-    """A source like `captioned.FromMemory` in whose batches up to a `share` of the clips are reversals of the first ones.
+    """A source like `captioned.FromMemory` in whose batches up to a `share` of the clips are reversals of the clips beside them.
 
-    backwards: for each row of the source's columns the captions of the reversed clip; empty where there are none.
-    Batches keep their size: the last clips make room.
+    backwards: for each row of the source's columns the captions of the reversed clip; empty where there are none. Of clips 2j and 2j + 1 of a
+    batch the second makes room for the reversal of the first, or the first for that of the second where only that has one. Which pairs do is a
+    function of (seed, epoch, index of their first), so ranks that share a batch show what one process would. ParameterError for a batch, or
+    a rank's part of one, of an odd number of clips.
     """
 
-    def __init__(self, source, backwards: Sequence[tuple[str, ...]], share: float):
+    def __init__(self, source, backwards: Sequence[tuple[str, ...]], share: float, seed: int = 0):
         if not 0 <= share <= 0.5:
             raise ParameterError(f"share={share}: must be in [0, 0.5]")
-        self.source, self.share = source, share
+        self.source, self.share, self.seed = source, share, seed
         self.backwards = [tuple(clean(text) for text in texts) for texts in backwards]
         self.same = [fact(texts) for texts in self.backwards]
         self._ids: dict = {}
@@ -35,11 +37,19 @@ class WithReversals:
         return self.source.counts
 
     def batch(self, indices: np.ndarray, epoch: int) -> dict:
+        if len(indices) % 2:
+            raise ParameterError(
+                f"reversals: a clip stands beside its reversal, so batch_size must be an even multiple of the number of ranks; "
+                f"here are {len(indices)} clips"
+            )
         batch = self._forwards(indices, epoch)
-        kept = len(indices) - int(self.share * len(indices))
-        chosen = [i for i, row in enumerate(batch["index"][:kept].tolist()) if self.backwards[row]]
-        for slot, i in zip(range(kept, len(indices)), chosen):
-            self._reverse(batch, i, slot)
+        able = [bool(self.backwards[row]) for row in batch["index"].tolist()]
+        for first in range(0, len(indices), 2):
+            draw = np.random.default_rng((self.seed, epoch, int(indices[first]), 1)).random()
+            if draw < 2 * self.share and able[first]:
+                self._reverse(batch, first, first + 1)
+            elif draw < 2 * self.share and able[first + 1]:
+                self._reverse(batch, first + 1, first)
         return batch
 
     def _forwards(self, indices: np.ndarray, epoch: int) -> dict:

@@ -1,7 +1,8 @@
 """Which videos are trained on, which choices are made on, which are tested on: no video in two of these.
 
 Lists that a user gives are kept as they are, but for two things that are counted and said: files that are not there, and videos
-that a later list has as well. A list that is not given is held out of the training list, video by video.
+that a later list has as well. A list that is not given is held out of the training list, video by video: in every notebook the same
+videos, so that none tests on what another has trained on. A notebook without a test leaves the test's part alone too.
 """
 
 import hashlib
@@ -13,7 +14,9 @@ from ivcore.data.clips import BadVideos
 from ivcore.data.identity import video_keys
 from ivcore.errors import UserError, VideoError
 
-SHARE = 0.2  # of a training list that is held out where no other list is given
+SHARE = 0.2  # of a list that is tested on, and as much again that choices are made on, where no other list is given
+MOST = 2000  # videos of either
+HELD_OUT = ("test", "val")
 
 
 @dataclass(frozen=True)
@@ -29,14 +32,13 @@ def part(
     lists: dict[str, list | None],
     *,
     together: Mapping[str, int] | None = None,
-    share: float = SHARE,
     max_bad: int | float | None = None,
     run_dir=None,
     label: Callable = lambda record: getattr(record, "label", None),
 ) -> Parted:
     """`lists`: name -> records with `.path`, in the order train, val, test; None for a list that is not given.
 
-    Of a list that is not given a `share` of the training list's videos is held out, of each label alike and by the videos' names alone.
+    What is held out of the training list for a list that is not given: see `assign`.
     A video of several lists stays in the last of them. What is the same video: see `data.identity`; what is together (path -> group, see
     `data.groups`) counts as one. UserError where more files are
     missing than `max_bad` allows (see `clips.BadVideos`), or a split is left without a video.
@@ -53,10 +55,8 @@ def part(
     }
     keys |= {path: f"group {group}" for path, group in groups.items()}
     _leave_out(kept, keys, said)
-    for name in lists:
-        if name not in kept:
-            kept["train"], kept[name] = hold_out(kept["train"], share, label, keys)
-            said.append(f"{name}: no list is given, {len(kept[name])} training videos are held out")
+    if any(name not in kept for name in lists):
+        _hold_out(kept, list(lists), label, keys, said)
     empty = [name for name in lists if not kept[name]]
     if empty:
         raise UserError(
@@ -89,32 +89,64 @@ def _leave_out(kept: dict[str, list], keys: dict[str, str], said: list[str]) -> 
         kept[name] = left
 
 
-def hold_out(
-    records: Sequence, share: float, label: Callable, keys: dict[str, str] | None = None
-) -> tuple[list, list]:
-    """(records to keep, records held out): a `share` of the videos of each label, at least one of two.
+def _hold_out(
+    kept: dict[str, list], names: list[str], label: Callable, keys: dict[str, str], said: list[str]
+) -> None:
+    whole = kept["train"]
+    of = assign(whole, label, keys)
+    parts = {name: [r for r in whole if of[keys[r.path]] == name] for name in ("train", *HELD_OUT)}
+    taken = [name for name in HELD_OUT if name not in kept]
+    wanted = [name for name in taken if name in names]
+    for name in wanted:
+        spare = next((other for other in HELD_OUT if other not in wanted and parts[other]), None)
+        if not parts[name] and spare:
+            parts[name], parts[spare] = parts[spare], []
+        kept[name] = parts[name]
+        said.append(f"{name}: no list is given, {len(kept[name])} training videos are held out")
+    for name in set(taken) - set(wanted):
+        if parts[name]:
+            said.append(
+                f"{name}: {len(parts[name])} training videos are left to notebooks that need them held out"
+            )
+    gone = {keys[r.path] for name in taken for r in parts[name]}
+    kept["train"] = [r for r in whole if keys[r.path] not in gone]
 
-    keys: what `identity.video_keys` says of the paths. Where no label has two videos, one video is held out of all.
+
+def assign(records: Sequence, label: Callable, keys: dict[str, str]) -> dict[str, str]:
+    """key of a video (`identity.video_keys`) -> "train", "val" or "test", by a number that its name alone decides.
+
+    The fifth with the lowest numbers is tested on, the next fifth chosen on, MOST of each at most. Then every label with three videos has one in
+    each part, with two videos one in train and one in test; where no label has so many, all labels together do.
     """
-    keys = video_keys(record.path for record in records) if keys is None else keys
     first: dict = {}
     for record in records:
         first.setdefault(keys[record.path], record)
-    by_label: dict = {}
-    for key, record in first.items():
-        by_label.setdefault(label(record), []).append(key)
-    order = {key: _shuffled(record.path) for key, record in first.items()}
-    chosen = set()
-    for few in by_label.values():
-        number = max(round(share * len(few)), 1) if len(few) > 1 else 0
-        chosen.update(sorted(few, key=order.get)[:number])
-    if not chosen and len(first) > 1:
-        chosen = {min(first, key=order.get)}
-    held = [keys[record.path] in chosen for record in records]
-    return [r for r, out in zip(records, held) if not out], [r for r, out in zip(records, held) if out]
+    share, number = min(SHARE, MOST / max(len(first), 1)), {}
+    for record in records:  # of what belongs together the lowest counts, in whatever order a list has it
+        key = keys[record.path]
+        number[key] = min(_number(record.path), number.get(key, 1.0))
+    of = {key: "test" if n < share else "val" if n < 2 * share else "train" for key, n in number.items()}
+    groups: dict = {}
+    for key, record in sorted(first.items(), key=lambda item: number[item[0]]):
+        groups.setdefault(label(record), []).append(key)
+    for keys_of_label in groups.values():
+        _fill(of, keys_of_label)
+    _fill(of, sorted(first, key=number.get))
+    return of
 
 
-def _shuffled(path: str) -> str:
-    """An order that does not follow names, and is the same wherever the folder lies."""
+def _fill(of: dict[str, str], ordered: list[str]) -> None:
+    """Gives a part that has none of these videos the one that is next to it in order, from a part that has most."""
+    needed = ("train", "test", "val")[: len(ordered)]
+    for part_ in needed:
+        counts = {name: [key for key in ordered if of[key] == name] for name in ("train", *HELD_OUT)}
+        if not counts[part_]:
+            largest = max(counts, key=lambda name: len(counts[name]))
+            of[counts[largest][-1 if part_ == "train" else 0]] = part_
+
+
+def _number(path: str) -> float:
+    """In [0, 1), by the names of the file and of the folder it is in: the same wherever these lie."""
     named = "/".join(os.path.normpath(path).split(os.sep)[-2:])
-    return hashlib.sha256(named.encode(errors="surrogateescape")).hexdigest()
+    digest = hashlib.sha256(named.encode(errors="surrogateescape")).digest()
+    return int.from_bytes(digest[:7], "big") / 2**56

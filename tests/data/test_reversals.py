@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from ivcore.data import captioned, decoded, formats
+from ivcore.data.batches import Batches
 from ivcore.data.captioned_set import captioned_set
 from ivcore.data.reversals import WithReversals
 from ivcore.encoders.tokenizer import Tokenizer
@@ -29,19 +30,39 @@ def test_a_reversal_is_the_same_clip_backwards_with_the_caption_that_says_so(tra
     plain, mixed = (
         s.batch(np.arange(20), 3) for s in (source, WithReversals(source, train_set.backwards, 0.5))
     )
-    able = [i for i in range(10) if train_set.backwards[i]]
-    assert 5 < len(able) <= 10
-    for slot, i in zip(range(10, 20), able):
+    able = [bool(texts) for texts in train_set.backwards[:20]]
+    assert 10 < sum(able) < 20
+    turned = 0
+    for first in range(0, 20, 2):
+        i, slot = (first, first + 1) if able[first] else (first + 1, first)
+        if not able[i]:
+            assert torch.equal(mixed["video"][[i, slot]], plain["video"][[i, slot]])
+            continue
+        turned += 1
+        assert torch.equal(mixed["video"][i], plain["video"][i])
         assert torch.equal(mixed["video"][slot], plain["video"][i].flip(0))
         assert (
             mixed["text"][slot] == train_set.backwards[i][0] != mixed["text"][i] == train_set.captions[i][0]
         )
         assert torch.equal(mixed["ids"][slot], source.captions.ids(mixed["text"][slot])[0])
         assert mixed["same"][slot] != plain["same"][i] and mixed["index"][slot] == i
-    for name in ("video", "same", "index"):
-        assert torch.equal(mixed[name][:10], plain[name][:10])
-    for name in ("video", "ids", "same", "index"):
-        assert torch.equal(mixed[name][10 + len(able) :], plain[name][10 + len(able) :])
+    assert turned >= 8
+
+
+@pytest.mark.parametrize("share", [0.5, 0.3])
+@pytest.mark.parametrize("world", [2, 3, 6])
+def test_ranks_together_show_what_one_process_does(train_set, source, share, world):
+    batches = Batches(WithReversals(source, train_set.backwards, share), 12, seed=1)
+    whole, parts = batches.fetch(1), [batches.share(rank, world).fetch(1) for rank in range(world)]
+    assert whole["text"] == [text for part in parts for text in part["text"]]
+    assert torch.equal(whole["video"], torch.cat([part["video"] for part in parts]))
+
+
+def test_a_single_clip_has_nothing_to_stand_beside(train_set, source):
+    with pytest.raises(
+        ParameterError, match="must be an even multiple of the number of ranks; here are 1 clips"
+    ):
+        Batches(WithReversals(source, train_set.backwards, 0.5), 12).share(0, 12).fetch(0)
 
 
 def test_a_batch_is_a_pure_function_of_indices_and_epoch(train_set, source):

@@ -1,7 +1,9 @@
 """No video is in two splits, whatever lists a user gives; what is left out is counted and said."""
 
 import os
+import random
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -79,16 +81,35 @@ def test_training_videos_that_are_tested_on_are_left_out(folder, as_test, capsys
     assert "train: 6 videos are in test too and left out" in capsys.readouterr().out
 
 
+def youtube_ids(count):
+    """Names drawn as YouTube draws them."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    return ["".join(random.Random(seed).choices(letters, k=11)) for seed in range(count)]
+
+
 def test_clips_of_one_youtube_video_stay_in_one_split(tmp_path):
-    names = [
-        f"{c}bcdefGHI{v:02d}_{s:06d}_{s + 10:06d}.mp4" for c in "ab" for v in range(5) for s in (0, 10, 20)
-    ]
+    names = [f"{clip}_{s:06d}_{s + 10:06d}.mp4" for clip in youtube_ids(10) for s in (0, 10, 20)]
     for name in names:
         (tmp_path / name).write_bytes(name.encode())
-    (tmp_path / "train.csv").write_text("".join(f"{name} {int(name[0] == 'b')}\n" for name in names))
+    (tmp_path / "train.csv").write_text("".join(f"{name} {i // 15}\n" for i, name in enumerate(names)))
     train, test = video_splits(lists(tmp_path, train="train.csv", test=""))
     ids = [{youtube_id(path) for path in paths_of(each)} for each in (train, test)]
-    assert not ids[0] & ids[1] and len(ids[0] | ids[1]) == 10 and len(test) == 6
+    assert not ids[0] & ids[1] and len(test) >= 3 and len(test) % 3 == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["participant_{:02d}_0", "Video{:06d}", "Recording{:02d}", "walk_{:06d}", "{:011d}"]
+)
+def test_names_that_look_like_ids_by_chance_part_nothing(tmp_path, name):
+    """Different files of the same names in the folders of the splits, as cameras and annotators give them."""
+    for split, count in (("train", 12), ("val", 4), ("test", 4)):
+        (tmp_path / split).mkdir()
+        for i in range(count):
+            (tmp_path / split / f"{name.format(i)}.mp4").write_bytes(f"{split} {i}".encode() * (i + 1))
+        rows = "".join(f"{split}/{name.format(i)}.mp4 {i % 2}\n" for i in range(count))
+        (tmp_path / f"{split}.csv").write_text(rows)
+    given = lists(tmp_path, train="train.csv", val="val.csv", test="test.csv")
+    assert [len(each) for each in video_splits(given)] == [12, 4, 4]
 
 
 def test_missing_files_are_counted_and_too_many_refused(folder, tmp_path, capsys):
@@ -100,7 +121,7 @@ def test_missing_files_are_counted_and_too_many_refused(folder, tmp_path, capsys
         video_splits(lists(folder, train="train.csv", test=""), run_dir=tmp_path / "run")
     assert len((tmp_path / "run/bad_videos.jsonl").read_text().splitlines()) == 3
     train, test = video_splits(lists(folder, train="train.csv", test=""), max_bad=0.2)
-    assert len(train) + len(test) == 27 and train.missing == 3 and test.missing == 0
+    assert 18 < len(train) + len(test) < 27 and train.missing == 3 and test.missing == 0
     assert "train: 3 of 30 files are not there and left out" in capsys.readouterr().out
 
 
@@ -132,18 +153,19 @@ def test_the_smallest_sets(tmp_path):
         (tmp_path / f"{n}.mp4").write_bytes(bytes(n + 1))
     (tmp_path / "train.csv").write_text("0.mp4 0\n1.mp4 1\n")
     assert [len(each) for each in video_splits(lists(tmp_path, train="train.csv", test=""))] == [1, 1]
-    with pytest.raises(UserError, match="test: no video is left"):
+    assert [len(each) for each in video_splits(lists(tmp_path, train="train.csv", val=""))] == [1, 1]
+    with pytest.raises(UserError, match="val: no video is left"):
         video_splits(lists(tmp_path, train="train.csv", val="", test=""))
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(0, 4), min_size=2, max_size=60), st.floats(0.05, 0.5))
-def test_holding_out_keeps_every_video_once_and_every_label_in_training(labels, share):
+@given(st.lists(st.integers(0, 4), min_size=3, max_size=60))
+def test_every_part_gets_a_video_and_every_label_one_to_train_on(labels):
     records = [LabelledVideo(f"v{i}.mp4", label) for i, label in enumerate(labels)]
-    kept, held = splits.hold_out(records, share, lambda record: record.label)
-    assert sorted(r.path for r in [*kept, *held]) == sorted(r.path for r in records) and held
-    if len(held) > 1:
-        assert {r.label for r in kept} == set(labels)
+    of = splits.assign(records, lambda record: record.label, {r.path: r.path for r in records})
+    assert set(of) == {r.path for r in records} and set(of.values()) == {"train", "val", "test"}
+    for label in (label for label, count in Counter(labels).items() if count > 2):
+        assert {of[r.path] for r in records if r.label == label} == {"train", "val", "test"}
 
 
 def test_a_name_is_not_what_makes_a_video(tmp_path):
@@ -153,4 +175,4 @@ def test_a_name_is_not_what_makes_a_video(tmp_path):
     one, other = str(tmp_path / "a/1.mp4"), str(tmp_path / "b/1.mp4")
     keys = video_keys([one, other, "gone/1.mp4", "lost/1.mp4"])
     assert len(set(keys.values())) == 4
-    assert len(set(video_keys(["x/abcdefGHI01_000001_000011.mp4", "y/abcdefGHI01.mp4"]).values())) == 1
+    assert len(set(video_keys(["x/0347ZoDXyP0_000001_000011.mp4", "y/0347ZoDXyP0.mp4"]).values())) == 1
