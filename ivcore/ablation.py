@@ -16,7 +16,7 @@ from ivcore.data.views import Views, over_views
 from ivcore.errors import UserError
 from ivcore.heads.frozen import linear_probe, probed
 from ivcore.losses.reconstruction import reconstruction, targets
-from ivcore.metrics.recognition import pair_accuracy
+from ivcore.metrics.recognition import occurring_pairs, pair_accuracy
 from ivcore.recipe import Recipe
 from ivcore.train import Batches, History, train
 
@@ -53,8 +53,11 @@ def frozen_scores(
     if not told:
         raise UserError("train_csv: labels measure here, and the training videos have fewer than two classes")
     scores = {name.removesuffix("_top1"): value for name, value in told.items()}
-    if pairs:
-        scores["order"] = pair_accuracy(linear_probe(train_x, train_y, test_x), test_y, list(pairs))
+    if pairs := occurring_pairs(list(pairs), test_y):
+        classes = int(max(train_y.max(), test_y.max())) + 1
+        scores["order"] = pair_accuracy(
+            linear_probe(train_x, train_y, test_x, num_classes=classes), test_y, pairs
+        )
     return scores
 
 

@@ -6,10 +6,14 @@ gives what is wrong, in one line, or None. What one parameter may be says its ow
 
 from __future__ import annotations
 
+import filecmp
 import inspect
+import itertools
 
+from ivcore import paths
+from ivcore.data.label_union import read_sets
 from ivcore.encoders.multimodal_sizes import video_text_size
-from ivcore.errors import ParameterError
+from ivcore.errors import ParameterError, UserError
 
 SCRATCH = (None, "", "scratch")
 TUBELET = 2  # frames
@@ -153,7 +157,26 @@ def something_to_learn(
         return "contrastive_weight, captioning_weight, masked_language_weight, matching_weight: all are 0, or caption with caption_decoder = 'none': there is nothing to learn"
 
 
+def lists_of_their_own(train_csv, val_csv="", test_csv=""):
+    lists = {"train_csv": train_csv, "val_csv": val_csv, "test_csv": test_csv}
+    own = {name: paths.resolve(value) for name, value in lists.items() if value not in ("", "metaworld")}
+    for (one, first), (other, second) in itertools.combinations(own.items(), 2):
+        if filecmp.cmp(first, second, shallow=False):
+            return f"{other} = {lists[other]!r}: the list of {one} too; training, validation and test need videos of their own"
+
+
+def label_sets_that_read(label_sets, video_root=""):
+    if label_sets in ("", "metaworld"):
+        return None
+    try:
+        read_sets(paths.resolve(label_sets), paths.resolve(video_root) if video_root else None)
+    except UserError as error:
+        return f"label_sets: {error}"
+
+
 RULES = (
+    lists_of_their_own,
+    label_sets_that_read,
     one_length,
     warm_up_of_epochs,
     warm_up_of_steps,

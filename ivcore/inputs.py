@@ -16,7 +16,8 @@ FILE = "inputs.json"
 _WHOLE = 64 * 2**20  # bytes; of a larger file its size and pieces from all over it count
 _PIECES, _PIECE = 64, 2**20
 _LISTS = (".csv", ".tsv", ".txt", ".json", ".jsonl")
-_IN_FOLDER = ("motion_classes.txt", "*/train.csv", "*/val.csv", "*/test.csv", "*/classes.txt",
+_IN_FOLDER = ("motion_classes.txt", "groups.csv", "*/train.csv", "*/val.csv", "*/test.csv", "*/classes.txt",
+              "train.csv", "val.csv", "test.csv", "classes.txt",
               "*.safetensors", "*.bin", "*.pt", "*.pth")  # fmt: skip
 
 
@@ -46,11 +47,13 @@ def _places(reference, values: dict) -> list[str]:
 
 
 def _files(place: Path) -> list[Path]:
-    """A file with the class names beside it; of a folder its label sets or weights."""
+    """A file with the class names and groups beside it; of a folder its label sets or weights."""
     if place.is_dir():
         return [file for pattern in _IN_FOLDER for file in sorted(place.glob(pattern)) if file.is_file()]
-    names = place.with_name("classes.txt")
-    return [place, names] if place.suffix == ".csv" and names.is_file() else [place]
+    beside = (
+        [place.with_name(name) for name in ("classes.txt", "groups.csv")] if place.suffix == ".csv" else []
+    )
+    return [place, *(file for file in beside if file.is_file() and file != place)]
 
 
 def _digests(place: Path) -> dict[str, dict]:

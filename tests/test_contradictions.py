@@ -132,3 +132,24 @@ def test_no_rule_is_about_names_that_are_gone():
     for rule in contradictions.RULES:
         wanted = contradictions.needed(rule)
         assert any(wanted <= names for names in cells), f"{rule.__name__} fits no notebook any more"
+
+
+def test_lists_that_are_one_list_and_label_sets_that_do_not_read_are_refused_before_anything(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
+    (tmp_path / "a.csv").write_text("a.mp4 0\nb.mp4 1\n")
+    (tmp_path / "copy.csv").write_text("a.mp4 0\nb.mp4 1\n")
+    (tmp_path / "sets/one").mkdir(parents=True)
+    (tmp_path / "sets/one/train.csv").write_text("a.mp4 0\nb.mp4\n")
+    (tmp_path / "sets/one/classes.txt").write_text("x\ny\n")
+    (tmp_path / "none").mkdir()
+    for words, says in {
+        ("30", f"train_csv={tmp_path}/a.csv", f"test_csv={tmp_path}/copy.csv"): "the list of train_csv too",
+        ("12", f"label_sets={tmp_path}/none"): "there is no <set>/train.csv in it",
+        ("12", f"label_sets={tmp_path}/sets"): "train.csv:2: expected `path label`",
+    }.items():
+        number, *given = words
+        assert cli.main(["run", number, "quick", *(arg for each in given for arg in ("-p", each))]) == 2
+        assert says in capsys.readouterr().err
+    assert not (tmp_path / "outputs").exists()

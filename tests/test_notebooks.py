@@ -2,6 +2,7 @@
 
 import json
 import math
+import symtable
 import tarfile
 from collections import Counter
 from dataclasses import replace
@@ -30,6 +31,22 @@ def test_no_function_is_defined_in_two_notebooks():
     counted = Counter(name for path in NOTEBOOKS for name in hygiene.functions(path))
     twice = [name for name, times in counted.items() if times > 1]
     assert not twice, f"defined in more than one notebook, move to ivcore: {twice}"
+
+
+@by_name
+def test_no_cell_assigns_to_a_parameter(path):
+    """The setup cell reads them again when it is run again: another value would be another run."""
+    given = set(params.read(path))
+    cells = [
+        cell for cell in notebook.cells(path) if "parameters" not in cell.get("metadata", {}).get("tags", [])
+    ]
+    tables = [symtable.symtable(cell_source(cell), path.stem, "exec") for cell in cells]
+    stored = {each.get_name() for table in tables for each in table.get_symbols() if each.is_assigned()}
+    assert not (both := given & stored), f"assigned to: {both}"
+
+
+def cell_source(cell) -> str:
+    return "".join(cell["source"]) if cell["cell_type"] == "code" else ""
 
 
 @pytest.fixture(scope="session")

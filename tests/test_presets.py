@@ -38,6 +38,8 @@ def test_names_types_and_constraints_fit(file, tmp_path):
     paths_of_users = {n: "" for n, kind in kinds.items() if kind in ("file", "shards")}
     paths_of_users |= {n: "owner/published" for n, kind in kinds.items() if kind == "encoder" and n in loaded}
     paths_of_users |= {n: str(tmp_path) for n in loaded if kinds.get(n) == "folder"}
+    (tmp_path / "train.csv").write_text("a.mp4 0\n")  # where label sets are looked for
+    (tmp_path / "classes.txt").write_text("run\n")
     assert params.expand(file.parent.name, file.stem, paths_of_users)
 
 

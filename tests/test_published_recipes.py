@@ -1,5 +1,6 @@
 """The presets at published scale against the numbers of the paper and its code, row by row: tests/published_recipes.yaml."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,11 @@ def resolved(preset: str) -> dict:
     kinds = {n: p.constraint.kind for n, p in known.items() if p.constraint}
     here = {n: "" for n, kind in kinds.items() if kind in ("file", "shards")}
     here |= {n: "owner/published" for n, kind in kinds.items() if kind == "encoder" and n in given}
-    here |= {n: str(Path(__file__).parent) for n in given if kinds.get(n) == "folder"}
-    (values,) = params.expand(number, name, here)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "train.csv").write_text("a.mp4 0\n")  # where label sets are looked for
+        Path(folder, "classes.txt").write_text("run\n")
+        here |= {n: folder for n in given if kinds.get(n) == "folder"}
+        (values,) = params.expand(number, name, here)
     return values | {n: given[n] for n in here if n in given}
 
 

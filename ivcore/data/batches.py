@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, default_collate
 
+from ivcore import launch
 from ivcore.errors import ParameterError, UserError
 from ivcore.randomness import seeded
 
@@ -47,10 +48,11 @@ class InMemory:
 
 
 def fitting(batch_size: int, clips: int, what: str = "batch_size") -> int:
-    """`batch_size`, or with a word as many clips as a smaller set has, an even number for the pairs of mixup and of two ranks."""
+    """Clips of a step: `batch_size`, or with a word as many as a smaller set has, so that ranks share them and mixup finds pairs."""
     if clips >= batch_size or clips < 1:
         return batch_size
-    smaller = clips if clips < 2 else clips - clips % 2
+    unit = next((unit for unit in (2 * launch.world(), launch.world(), 1) if unit <= clips), 1)
+    smaller = clips - clips % unit
     print(f"{what}: {batch_size} is more than the {clips} training clips, so a batch has {smaller}")
     return smaller
 

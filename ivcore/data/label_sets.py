@@ -18,7 +18,7 @@ from ivcore.data import embedded, formats, splits
 from ivcore.data.clips import BadVideos
 from ivcore.data.groups import read_groups
 from ivcore.data.identity import video_keys
-from ivcore.data.label_union import LabelSet, LabelUnion, normalise, read_set, unite
+from ivcore.data.label_union import LabelSet, LabelUnion, normalise, read_sets, unite
 from ivcore.data.videos import VideoSet
 from ivcore.errors import UserError, VideoError
 
@@ -63,11 +63,7 @@ def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | No
     if folder in embedded.NAMES:
         folder = str(embedded.label_sets(folder, **generated))
         root = str(Path(folder).parent)
-    places = [Path(folder)] if (Path(folder) / "train.csv").is_file() else sorted(Path(folder).iterdir())
-    found = [each for each in places if (each / "train.csv").is_file()]
-    if not found:
-        raise UserError(f"{folder}: there is no <set>/train.csv in it")
-    sets = [_read(each, root) for each in found]
+    found, sets = read_sets(folder, root)
     tested = _test_sets(sets, found, root)
     files = [clip.path for each in (*sets, *tested) for clip in (*each.train, *each.val)]
     _refuse_missing(folder, files, max_bad, run_dir)
@@ -117,12 +113,6 @@ def _refuse_missing(folder: str, files: list[str], max_bad, run_dir) -> None:
     for path in gone:
         bad.note(VideoError(path, "there is no such file"))
     bad.refuse_too_many()
-
-
-def _read(folder: Path, root: str) -> LabelSet:
-    val, test, names = (folder / name for name in ("val.csv", "test.csv", "classes.txt"))
-    given = [file if file.is_file() else None for file in (val, test, names)]
-    return read_set(folder.name, folder / "train.csv", *given, root=root or None)
 
 
 def _test_sets(sets, folders, root: str) -> list[LabelSet]:

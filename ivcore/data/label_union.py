@@ -24,7 +24,7 @@ from ivcore.data.formats import KineticsClip, LabelledVideo
 from ivcore.data.formats.text import base_folder, write_text
 from ivcore.data.formats.tree import read_json
 from ivcore.data.identity import youtube_id
-from ivcore.errors import FormatError, ParameterError
+from ivcore.errors import FormatError, ParameterError, UserError
 
 LAYOUT = "{label}/{id}_{start:06d}_{end:06d}.mp4"  # where most downloaders of Kinetics put a clip
 _QUOTES = dict.fromkeys(map(ord, "'\"`´‘’“”"))
@@ -215,6 +215,21 @@ def read_set(
         for file, labelled in ((train, True), (val, True), (test, False))
     ]
     return LabelSet(name, *splits, given)
+
+
+def read_sets(folder, root: str | PathLike | None = None) -> tuple[list[Path], list[LabelSet]]:
+    """The folders of the sets in a folder, or itself where it is one, by name, and the sets. UserError where there is none, and as `read_set`."""
+    folder = Path(folder)
+    places = [folder] if (folder / "train.csv").is_file() else sorted(folder.iterdir())
+    found = [each for each in places if (each / "train.csv").is_file()]
+    if not found:
+        raise UserError(f"{folder}: there is no <set>/train.csv in it")
+    sets = []
+    for each in found:
+        files = (each / name for name in ("val.csv", "test.csv", "classes.txt"))
+        given = [file if file.is_file() else None for file in files]
+        sets.append(read_set(each.name, each / "train.csv", *given, root=root or None))
+    return found, sets
 
 
 def _read_split(file, numbers: dict[str, int], root, layout: str, labelled: bool) -> list:

@@ -17,6 +17,7 @@ from ivcore.errors import UserError, VideoError
 SHARE = 0.2  # of a list that is tested on, and as much again that choices are made on, where no other list is given
 MOST = 2000  # videos of either
 HELD_OUT = ("test", "val")
+FEW = 25  # videos of a label, of which shares drawn by numbers would be far from a fifth
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,8 @@ def _hold_out(
 def assign(records: Sequence, label: Callable, keys: dict[str, str]) -> dict[str, str]:
     """key of a video (`identity.video_keys`) -> "train", "val" or "test", by a number that its name alone decides.
 
-    The fifth with the lowest numbers is tested on, the next fifth chosen on, MOST of each at most. Then every label with three videos has one in
-    each part, with two videos one in train and one in test; where no label has so many, all labels together do.
+    The fifth with the lowest numbers is tested on, the next fifth chosen on, MOST of each at most; of labels with FEW videos or less exactly so many.
+    A label with three videos has one in each part, with two videos one in train and one in test; where no label has so many, all together do.
     """
     first: dict = {}
     for record in records:
@@ -125,24 +126,37 @@ def assign(records: Sequence, label: Callable, keys: dict[str, str]) -> dict[str
     for record in records:  # of what belongs together the lowest counts, in whatever order a list has it
         key = keys[record.path]
         number[key] = min(_number(record.path), number.get(key, 1.0))
-    of = {key: "test" if n < share else "val" if n < 2 * share else "train" for key, n in number.items()}
     groups: dict = {}
     for key, record in sorted(first.items(), key=lambda item: number[item[0]]):
         groups.setdefault(label(record), []).append(key)
-    for keys_of_label in groups.values():
-        _fill(of, keys_of_label)
+    of: dict[str, str] = {}
+    for ordered in groups.values():
+        if len(ordered) < FEW:
+            of |= _by_rank(ordered)
+        else:
+            of |= {
+                k: "test" if number[k] < share else "val" if number[k] < 2 * share else "train"
+                for k in ordered
+            }
     _fill(of, sorted(first, key=number.get))
     return of
 
 
+def _by_rank(ordered: list[str]) -> dict[str, str]:
+    """Of a few videos: one or more to train on, then one to test on, then one to choose on, then fifths."""
+    test = max(round(SHARE * len(ordered)), 1) if len(ordered) > 1 else 0
+    val = max(round(SHARE * len(ordered)), 1) if len(ordered) > 2 else 0
+    return {k: "test" if i < test else "val" if i < test + val else "train" for i, k in enumerate(ordered)}
+
+
 def _fill(of: dict[str, str], ordered: list[str]) -> None:
-    """Gives a part that has none of these videos the one that is next to it in order, from a part that has most."""
-    needed = ("train", "test", "val")[: len(ordered)]
-    for part_ in needed:
-        counts = {name: [key for key in ordered if of[key] == name] for name in ("train", *HELD_OUT)}
+    """Gives a part that has none of the videos one, from a held-out part that has two or more, else from training."""
+    for part_ in ("train", "test", "val")[: len(ordered)]:
+        counts = {name: [key for key in ordered if of[key] == name] for name in (*HELD_OUT, "train")}
         if not counts[part_]:
-            largest = max(counts, key=lambda name: len(counts[name]))
-            of[counts[largest][-1 if part_ == "train" else 0]] = part_
+            spare = next((keys for name, keys in counts.items() if name != part_ and len(keys) > 1), None)
+            if spare:
+                of[spare[-1 if part_ == "train" else 0]] = part_
 
 
 def _number(path: str) -> float:

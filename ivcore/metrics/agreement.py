@@ -6,7 +6,7 @@ Scores are (N, K), labels int (N,); of each model only the best class counts.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -117,3 +117,9 @@ def accuracy_of(scores: Tensor, labels: Tensor, classes: Sequence[int]) -> float
     if not chosen.any():
         raise ParameterError(f"classes: no clip belongs to any of the {len(classes)}")
     return top_k(scores[chosen], labels[chosen])
+
+
+def occurring(kinds: Mapping[str, Sequence[int]], labels: Tensor) -> dict[str, list[int]]:
+    """Of named groups of classes those that a clip belongs to: what `accuracy_of` can be asked about."""
+    there = set(labels.tolist())
+    return {name: list(classes) for name, classes in kinds.items() if there & set(classes)}

@@ -42,6 +42,22 @@ def confusion(scores: Tensor, labels: Tensor) -> Tensor:
     return torch.bincount(cells, minlength=classes**2).view(classes, classes)
 
 
+def confused(scores: Tensor, labels: Tensor) -> tuple[Tensor, list[int]]:
+    """`confusion` of the classes that occur, as truth or as best score, and which these are: (R, R) and R class numbers in order."""
+    best = scores.argmax(-1)
+    rows, places = torch.cat([labels, best]).unique(return_inverse=True)
+    truth, guess = places.split(len(labels))
+    return torch.bincount(truth * len(rows) + guess, minlength=len(rows) ** 2).view(
+        len(rows), -1
+    ), rows.tolist()
+
+
+def occurring_pairs(pairs: list[tuple[int, int]], labels: Tensor) -> list[tuple[int, int]]:
+    """The pairs that a clip belongs to: what `pair_accuracy` can be asked about."""
+    there = set(labels.tolist())
+    return [pair for pair in pairs if there & set(pair)]
+
+
 def mean_class_accuracy(scores: Tensor, labels: Tensor) -> float:
     """Mean over the classes that occur of the share of their clips that is right."""
     hits, labels = right(scores, labels), labels.cpu()
