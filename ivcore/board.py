@@ -290,7 +290,7 @@ def tables(
         )
         rest = tabulate(listed, headers="keys", tablefmt=style)
         parts.append(_heading("without a result", style) + rest + more)
-    return "\n\n".join(parts) or "no runs yet: iv run 10 tiny"
+    return "\n\n".join(parts) or _none_yet(reference)
 
 
 def _table(found: list[Row], style: str, width: int | None) -> str:
@@ -352,6 +352,10 @@ def write(reference=None, found: list[Row] | None = None) -> tuple[Path, Path]:
     atomic.write_text(text, f"# Leaderboard\n\n{tables(reference, 'github', None, found)}\n")
     atomic.write_text(sheet, _sheet(found))
     return text, sheet
+
+
+def _none_yet(reference) -> str:
+    return f"no runs yet: iv run {notebook.number(notebook.find(reference)) if reference else 10} tiny"
 
 
 def _sheet(found: list[Row]) -> str:

@@ -1,6 +1,6 @@
 """`iv check`: reads a list of videos and the videos themselves, and says what training on them would meet.
 
-A list is a Kinetics CSV (`path label`), a pretraining list or a table of captions. Training passes over a few unreadable files and stops at many; this finds all of them
+Rows that do not read are reported like videos that do not. A list is a Kinetics CSV (`path label`), a pretraining list or a table of captions. Training passes over a few unreadable files and stops at many; this finds all of them
 in one go, in several processes, also one that ends the process that reads it.
 """
 
@@ -25,7 +25,8 @@ SHOWN = 20  # findings printed; a file takes all
 
 @dataclass(frozen=True)
 class Finding:
-    """kind: missing, unreadable, damaged, fatal (ends the process that reads it), repeated, contradictory, labels or classes."""
+    """kind: row (does not read), missing, unreadable, damaged, fatal (ends the process that reads it), repeated, contradictory, classes
+    (a label without a name) or labels (without a video). `path` is a video's, of a row or of labels the list's."""
 
     kind: str
     path: str
@@ -36,19 +37,24 @@ class Finding:
 class Check:
     source: str
     records: list
+    bad_rows: list[FormatError] = field(default_factory=list)
     probes: dict[str, Probe] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     def good(self) -> list:
-        """Records whose file reads and whose label nothing contradicts, each once."""
-        bad = {each.path for each in self.findings if each.kind != "repeated"}
-        return list(dict.fromkeys(record for record in self.records if record.path not in bad))
+        """Records whose file reads and whose label has a name and is not contradicted, each file once."""
+        bad = {os.path.realpath(each.path) for each in self.findings if each.kind != "repeated"}
+        files = {}
+        for record in self.records:
+            files.setdefault(os.path.realpath(record.path), record)
+        return [record for file, record in files.items() if file not in bad]
 
     def lines(self) -> list[str]:
         """The summary: counts, ranges, decoders, and the first findings."""
         videos = [each for each in self.probes.values() if each.frames]
         lines = [
-            f"{self.source}: {len(self.records)} lines, {len(self.probes)} files, {len(videos)} readable"
+            f"{self.source}: {len(self.records) + len(self.bad_rows)} lines, {len(self.probes)} files, "
+            f"{len(videos)} readable"
         ]
         if videos:
             lines += _ranges(videos)
@@ -65,15 +71,16 @@ def check(
 ) -> Check:
     """Checks a list and every file in it; `found` is given each Finding as it is made.
 
-    Raises FormatError for a list that does not read, UserError for one that is not there.
+    Raises FormatError for a list none of whose rows reads, UserError for one that is not there.
     """
-    result = Check(Path(path).name, _read(path, root))
+    result = Check(Path(path).name, *_read(path, root))
 
     def note(finding: Finding) -> None:
         result.findings.append(finding)
         found(finding)
 
-    for finding in [*_repeated(result.records), *_labels(Path(path), result.records)]:
+    rows = [Finding("row", f"{error.path}:{error.line}", error.expected) for error in result.bad_rows]
+    for finding in [*rows, *_repeated(result.records), *_labels(Path(path), result.records)]:
         note(finding)
     files = list(dict.fromkeys(record.path for record in result.records))
     workers = workers or len(os.sched_getaffinity(0))
@@ -107,18 +114,18 @@ def write_list(path, result: Check, root=None) -> None:
     formats.write_kinetics_csv(path, good, root)
 
 
-def _read(path, root) -> list:
+def _read(path, root) -> tuple[list, list[FormatError]]:
+    """(records, the errors of rows that do not read)"""
     if not Path(path).is_file():
         raise UserError(f"{path}: {'is a folder' if Path(path).is_dir() else 'there is no such list'}")
-    if Path(path).suffix in (".json", ".jsonl"):
-        return formats.read_captions(path, root)
-    try:
-        return formats.read_video_list(path, root)
-    except FormatError as error:
+    with formats.without_bad_rows() as bad:
+        if Path(path).suffix in (".json", ".jsonl"):
+            return formats.read_captions(path, root), bad
         try:
-            return formats.read_captions(path, root)
+            return formats.read_captions(path, root), bad
         except FormatError:
-            raise error from None
+            bad.clear()
+            return formats.read_video_list(path, root), bad
 
 
 def _labelled(records) -> list[formats.LabelledVideo]:
@@ -148,16 +155,16 @@ def _labels(path: Path, records) -> list[Finding]:
     if not present:
         return []
     listed = path.with_name("classes.txt")
-    names = len(formats.read_class_names(listed)) if listed.exists() else 0
-    count, findings = max(present) + 1, []
-    if 0 < names < count:
-        findings += [
-            Finding(
-                "classes",
-                str(listed),
-                f"names {names} classes, the labels of {path.name} go up to {count - 1}",
-            )
-        ]
+    try:
+        names = len(formats.read_class_names(listed)) if listed.exists() else 0
+    except FormatError as error:
+        return [Finding("classes", str(listed), str(error))]
+    beyond = {each.path: each.label for each in _labelled(records) if 0 < names <= each.label}
+    findings = [
+        Finding("classes", file, f"label {label}: {listed} has {names} names, for labels 0 to {names - 1}")
+        for file, label in beyond.items()
+    ]
+    count = max(present) + 1
     if absent := max(count, names) - len(present):
         first = _first_absent(present)
         of = f"{absent} of the labels 0 to {max(count, names) - 1} have no video, e.g. {first}"

@@ -295,7 +295,8 @@ def _models(options) -> None:
 
     wanted = [name for name in model_cards.names() if (options.name or "").lower() in name.lower()]
     if not wanted:
-        raise UserError(f"no model has {options.name!r} in its name: {', '.join(model_cards.names())}")
+        print("\n".join(model_cards.names()), flush=True)
+        raise UserError(f"no model has {options.name!r} in its name; the names are listed above")
     print(model_cards.table(list(model_cards.cards(wanted))))
 
 

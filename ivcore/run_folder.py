@@ -67,16 +67,23 @@ def is_done(folder: Path) -> bool:
 
 
 def read_metrics(folder: Path) -> dict | None:
-    """The content of metrics.json; None where there is none, or anything but a JSON object with finite numbers."""
+    """The content of metrics.json; None where there is none, or anything but a JSON object of finite numbers that names its
+    notebook and preset, as `finish` writes it."""
     try:
-        found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"), parse_constant=_no_number)
+        text = (folder / "metrics.json").read_text(encoding="utf-8")
+        found = json.loads(text, parse_constant=_finite, parse_float=_finite)
     except (OSError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    named = isinstance(found, dict) and all(isinstance(found.get(key), str) for key in ("notebook", "preset"))
+    return found if named else None
 
 
-def _no_number(name: str):
-    raise ValueError(name)
+def _finite(text: str) -> float:
+    """ValueError for NaN and infinity, also where it is written as a number: 1e999."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def read_error(folder: Path) -> dict:

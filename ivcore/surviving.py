@@ -7,6 +7,7 @@ import contextlib
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 
 
@@ -41,10 +42,17 @@ def each(function: Callable, items: Sequence, workers: int) -> Iterator[tuple[in
 
 
 def _start(function) -> tuple[Connection, multiprocessing.Process]:
+    """Ctrl-C reaches the whole group, and the parent answers it: children are born with it held back, for it may come before they run
+    any code of ours."""
     context = multiprocessing.get_context("spawn")  # a fork would inherit decoders and their threads
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(function, theirs), daemon=True)
-    process.start()
+    resource_tracker.ensure_running()  # the first start would begin it, and lift the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()
     return ours, process
 
@@ -61,7 +69,6 @@ def _give(pipe: Connection, process, waiting: Iterator, busy: dict) -> None:
 
 
 def _work(function, pipe: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent answers it
     with contextlib.suppress(EOFError, OSError):
         while True:
             pipe.send(function(pipe.recv()))

@@ -29,7 +29,8 @@ def finished(notebook, metrics, preset="tiny", **overrides):
     folder = job.folder
     run_folder.write_params(folder, job.values)
     run_folder.write_json(
-        folder / "metrics.json", metrics | {"wall_seconds": 90.0, "notebook": folder.parent.name}
+        folder / "metrics.json",
+        metrics | {"wall_seconds": 90.0, "notebook": folder.parent.name, "preset": preset},
     )
     return folder
 
@@ -61,7 +62,9 @@ def test_a_sweep_names_its_axes_and_not_what_is_common(book):
     book.preset("30_task", "sweep_lr", "seed: 4\ngrid:\n  lr: [0.2, 0.4]\n")
     for job in run.jobs("30", "sweep_lr"):
         run_folder.write_params(job.folder, job.values)
-        run_folder.write_json(job.folder / "metrics.json", {"top1": job.values["lr"]})
+        run_folder.write_json(
+            job.folder / "metrics.json", {"top1": job.values["lr"], "notebook": "10_stage", "preset": "tiny"}
+        )
     assert sorted(row.name for row in board.rows("30")) == ["sweep_lr, lr=0.2", "sweep_lr, lr=0.4"]
 
 
@@ -70,7 +73,9 @@ def test_a_preset_lends_its_name_to_the_sweep_that_repeats_it_over_seeds(book):
     finished("30", {"top1": 0.5})
     for job in run.jobs("30", "sweep_seeds"):
         run_folder.write_params(job.folder, job.values)
-        run_folder.write_json(job.folder / "metrics.json", {"top1": 0.5})
+        run_folder.write_json(
+            job.folder / "metrics.json", {"top1": 0.5, "notebook": "10_stage", "preset": "tiny"}
+        )
     (line,) = board.aggregate(board.rows("30"))
     assert (line["run"], line["seeds"]) == ("tiny", 2)  # seed 0 was there already, under the preset's name
 
@@ -191,10 +196,15 @@ def test_a_sweep_of_ones_own_and_custom_values_say_what_they_are(book):
     file.write_text("grid:\n  lr: [0.2, 0.4]\n")
     for job in run.jobs("30", str(file)):
         run_folder.write_params(job.folder, job.values)
-        run_folder.write_json(job.folder / "metrics.json", {"top1": 0.5})
+        run_folder.write_json(
+            job.folder / "metrics.json", {"top1": 0.5, "notebook": "10_stage", "preset": "tiny"}
+        )
     values = run.jobs("30")[0].values | {"lr": 0.7}
     run_folder.write_params(book.root / "outputs/30_task/custom-12345678", values)
-    run_folder.write_json(book.root / "outputs/30_task/custom-12345678/metrics.json", {"top1": 0.5})
+    run_folder.write_json(
+        book.root / "outputs/30_task/custom-12345678/metrics.json",
+        {"top1": 0.5, "notebook": "30_task", "preset": "custom"},
+    )
     runs = {line["run"] for line in board.aggregate(board.rows("30"))}
     assert runs == {"my_sweep, lr=0.2", "my_sweep, lr=0.4", "custom, lr=0.7"}
 
@@ -225,7 +235,7 @@ def test_a_damaged_run_takes_no_other_along(book, capsys, file, text):
 @pytest.mark.parametrize("odd", [{}, {"wall_seconds": "x"}, {"top1": {"a": 1}, "data": [1], "headline": 3}])
 def test_a_result_that_somebody_else_wrote_is_shown_as_it_is(book, odd):
     folder = finished("30", {"top1": 0.5})
-    run_folder.write_json(folder / "metrics.json", odd)
+    run_folder.write_json(folder / "metrics.json", odd | {"notebook": "30_task", "preset": "tiny"})
     assert book.iv("board") == 0 and book.iv("report") == 0
 
 
@@ -243,6 +253,8 @@ def test_failed_tries_do_not_fill_the_terminal(book, capsys, narrow):
 def test_an_empty_board_says_what_to_type(book, capsys):
     assert book.iv("board") == 0
     assert "iv run 10 tiny" in capsys.readouterr().out
+    assert book.iv("board", "30") == 0
+    assert "iv run 30 tiny" in capsys.readouterr().out
 
 
 def test_results_of_a_notebook_that_has_gone_stay(book):

@@ -7,7 +7,7 @@ import sys
 import pytest
 from workbook import Workbook
 
-from ivcore import cli, params, run, run_folder
+from ivcore import cli, model_cards, params, run, run_folder
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_list_shows_claims_presets_and_states(book, capsys):
     said = capsys.readouterr().out
     assert "10_stage: A test" in said and "It shows that notebooks run." in said
     assert re.search(r"tiny +part +outputs/10_stage/tiny-", said) and re.search(r"paper +-", said)
-    run_folder.write_json(job.folder / "metrics.json", {"loss": 1})
+    run_folder.write_json(job.folder / "metrics.json", {"loss": 1, "notebook": "10_stage", "preset": "tiny"})
     other = run.jobs("10", "tiny", {"seed": "1"})[0]
     run_folder.write_params(other.folder, other.values)
     run_folder.write_json(other.folder / "error.json", {})
@@ -129,4 +129,6 @@ def test_models_lists_the_sizes_asked_for(capsys):
     assert cli.main(["models", "tiny, 400"]) == 0
     assert "893,712" in capsys.readouterr().out
     assert cli.main(["models", "nonsense"]) == 2
-    assert "no model has 'nonsense'" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "no model has 'nonsense'" in said.err and said.err.count("\n") == 1
+    assert said.out.splitlines() == model_cards.names()

@@ -149,5 +149,5 @@ def test_a_run_folder_is_known_by_its_weights(saved, tmp_path):
     (folder / "params.yaml").write_text("seed: 0")
     with pytest.raises(ParameterError, match="not finished"):
         upstream.held(str(folder))
-    (folder / "metrics.json").write_text(json.dumps({"loss": 1.0}))
+    (folder / "metrics.json").write_text(json.dumps({"loss": 1.0, "notebook": "10_stage", "preset": "tiny"}))
     assert upstream.held(str(folder)).kind == "masked_classifier"

@@ -8,7 +8,10 @@ from ivcore import lineage, run_folder
 
 def finish(folder, loss, seconds=1.0):
     folder.mkdir(parents=True, exist_ok=True)
-    run_folder.write_json(folder / "metrics.json", {"loss": loss, "wall_seconds": seconds})
+    run_folder.write_json(
+        folder / "metrics.json",
+        {"loss": loss, "wall_seconds": seconds, "notebook": "10_stage", "preset": "tiny"},
+    )
 
 
 def began_from(folder, encoder):

@@ -366,7 +366,7 @@ def test_an_unfinished_run_is_no_encoder(book):
     folder = run_folder.locate("10", params.resolve("10"), "tiny")
     run_folder.write_params(folder, params.resolve("10"))
     assert "not finished" in error(book, "30", "tiny", {"encoder": str(folder)})
-    run_folder.write_json(folder / "metrics.json", {"loss": 1.0})
+    run_folder.write_json(folder / "metrics.json", {"loss": 1.0, "notebook": "10_stage", "preset": "tiny"})
     assert params.resolve("30", "tiny", {"encoder": str(folder)})["encoder"] == str(folder)
 
 

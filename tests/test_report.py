@@ -34,7 +34,7 @@ def finished(notebook, metrics, *pictures, **overrides):
         file = job.folder / f"figures/{name}.png"
         file.parent.mkdir(exist_ok=True)
         Image.new("RGB", (300, 150), colour).save(file)
-    common = {"wall_seconds": 90.0, "notebook": job.notebook.stem, "data": "moving shapes"}
+    common = {"wall_seconds": 90.0, "notebook": job.notebook.stem, "preset": "tiny", "data": "moving shapes"}
     run_folder.write_json(job.folder / "metrics.json", metrics | common)
     return job.folder
 

@@ -424,7 +424,19 @@ def test_a_run_goes_on_with_another_number_of_workers(book):
     assert run_folder.start("10_stage", namespace(num_workers=2)).shown
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '"x"', "{", '{"loss": NaN}', "\x00\x81"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[1]",
+        '"x"',
+        "{",
+        '{"loss": NaN}',
+        '{"loss": 1e999, "notebook": "10_stage", "preset": "tiny"}',
+        '{"loss": 1.0}',
+        "\x00\x81",
+    ],
+)
 def test_only_a_result_that_reads_is_one(book, text):
     book.notebook("10_stage")
     first = finished()

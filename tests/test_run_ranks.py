@@ -144,7 +144,7 @@ def test_another_rank_skips_what_is_done(book, rank_1, capfd):
     book.notebook("10_stage")
     folder = run.jobs("10")[0].folder
     folder.mkdir(parents=True)
-    run_folder.write_json(folder / "metrics.json", {})
+    run_folder.write_json(folder / "metrics.json", {"notebook": "10_stage", "preset": "tiny"})
     assert book.iv("run", "10") == 0
     assert capfd.readouterr().out == ""
     assert [each.name for each in folder.iterdir()] == ["metrics.json"]

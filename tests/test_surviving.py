@@ -18,6 +18,11 @@ def test_an_item_that_ends_its_process_is_named_and_the_others_are_done(workers)
     assert run(items, workers) == {0: 2, 1: "ended by SIGABRT", 2: "three", 3: "ended with status 7", 4: 5}
 
 
+def test_ctrl_c_is_held_back_from_a_process_before_it_runs_anything():
+    blocked = "2 in __import__('signal').pthread_sigmask(0, [])"
+    assert run([blocked, blocked], 2) == {0: True, 1: True}
+
+
 def test_nothing_to_do():
     assert run([], 2) == {}
 

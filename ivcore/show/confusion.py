@@ -7,6 +7,7 @@ import numpy as np
 from ivcore.errors import ParameterError
 
 CELL = 0.36  # inches: room for "100" in 9 points
+LETTER = 0.08  # inches of a name's letter in 9 points
 MOST = 30  # classes for which numbers and names are written
 FAINTEST = 0.5  # per cent from which a number is written
 
@@ -26,7 +27,10 @@ def confusion_matrix(matrix, names, title: str | None = None):
         )
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = CELL * min(len(names), MOST) + 0.6
-    figure, axes = plt.subplots(figsize=(side + 1.6, side + 1.4), layout="constrained")
+    room = LETTER * max(map(len, names)) if len(names) <= MOST else 0  # for the names beside and below
+    figure, axes = plt.subplots(
+        figsize=(side + max(1.6, room + 1.0), side + max(1.4, room + 0.6)), layout="constrained"
+    )
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     _name(axes, names)
     if len(names) <= MOST:

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from ivcore import git_lfs
 from ivcore.errors import VideoError
 from ivcore.video.resize import resize, target_size
 from ivcore.video.table import refuse_size
@@ -36,7 +37,12 @@ def read_image(source, size=None, name=None) -> np.ndarray:
     except VideoError:
         raise
     except UnidentifiedImageError:
-        raise VideoError(name or source, f"not a picture ({', '.join(FORMATS)})") from None
+        cause = f"not a picture ({', '.join(FORMATS)})"
+        if isinstance(source, str | os.PathLike):
+            with open(source, "rb") as file:
+                if git_lfs.is_pointer(file.read(128)):
+                    cause = "a Git LFS pointer, not the picture: git lfs pull"
+        raise VideoError(name or source, cause) from None
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
         raise VideoError(name or source, f"not a picture ({type(error).__name__}: {error})") from None
     frames = np.asarray(image)[None]

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ivcore import git_lfs
 from ivcore.errors import ParameterError, VideoError
 from ivcore.video import decord_frames, mp4, packets
 from ivcore.video.pyav_frames import Disordered, PyAVFrames
@@ -165,5 +166,8 @@ def _read_table(path: Path) -> FrameTable:
             raise VideoError(path, "is a folder" if path.is_dir() else "no such file")
         if path.stat().st_size == 0:
             raise VideoError(path, "empty file")
+        with open(path, "rb") as file:
+            if git_lfs.is_pointer(file.read(128)):
+                raise VideoError(path, "a Git LFS pointer, not the video: git lfs pull")
         table = mp4.read_table(path) if mp4.is_mp4(path) else None
         return table or packets.read_table(path)

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from ivcore import git_lfs
 from ivcore.checkpoints import read_config
 from ivcore.weights.accounting import State, WeightsError, listed
 from ivcore.weights.torchscript import is_torchscript, read_torchscript
@@ -30,7 +31,6 @@ FOLDER_FILES = (
     "pytorch_model.bin",
     "open_clip_pytorch_model.bin",
 )
-LFS = b"version https://git-lfs.github.com/spec/"
 
 
 def _scalar(kind: np.dtype, content: bytes = b""):
@@ -96,7 +96,7 @@ def _no_pointer(path: Path) -> None:
     """Git LFS leaves a few lines of text in a file's place until it is fetched."""
     with open(path, "rb") as file:
         begin = file.read(512)
-    if begin.startswith(LFS):
+    if git_lfs.is_pointer(begin):
         raise WeightsError(
             f"{path}: a Git LFS pointer, not the file itself; fetch it: git lfs install && git lfs pull, in the folder of its repository"
         )

@@ -173,6 +173,14 @@ def test_names_of_twenty_classes_do_not_overlap():
     assert min(t.get_fontsize() for t in figure.findobj(Text) if t.get_text()) >= 9
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_a_few_classes_with_long_names_have_room(count):
+    confusion_matrix(
+        np.eye(count), [f"{n} pushing something from left to right" for n in range(count)]
+    ).canvas.draw()
+
+
 def test_a_matrix_that_does_not_fit_its_names_is_refused():
     with pytest.raises(ParameterError, match=r"expected \(3, 3\) for 3 names, got \(2, 2\)"):
         confusion_matrix(np.eye(2), list("abc"))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from ivcore import git_lfs
 from ivcore.errors import FormatError
 
 Record = TypeVar("Record")
@@ -26,6 +27,8 @@ def read_text(path, errors: str = "strict") -> str:
     try:
         with open(path, "rb") as file:
             data = file.read(4096)
+            if git_lfs.is_pointer(data):
+                raise FormatError(path, 1, "a Git LFS pointer, not the file itself: git lfs pull")
             if b"\0" in data:  # before a whole video is read into memory by mistake
                 raise FormatError(path, 1, "expected UTF-8 text, found binary data (or UTF-16)")
             data += file.read()
