@@ -34,6 +34,8 @@ def check(name: str, value: str, allowed: tuple[str, ...] = ()) -> None:
         found = held(value) if allowed else _led_to(value)
     except UserError as error:
         raise ParameterError(f"{name} = {shown(value)}: {error}") from None
+    except OSError as error:
+        raise ParameterError(f"{name} = {shown(value)}: cannot be read: {error.strerror}") from None
     if allowed:
         encoder_kinds.check(name, value, allowed, found)
 

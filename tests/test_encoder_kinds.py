@@ -1,6 +1,7 @@
 """An encoder of a wrong kind, or that cannot read the clips asked for, is told before anything is decoded."""
 
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -123,11 +124,37 @@ def test_a_checkpoint_that_does_not_load_is_told_at_once(saved, tmp_path):
         (tmp_path / name).write_bytes(content)
         bad[tmp_path / name] = name
     (tmp_path / "empty").mkdir()
-    bad[tmp_path / "empty"] = "found none"
+    bad[tmp_path / "empty"] = "no checkpoint in"
     for value, says in bad.items():
         with pytest.raises(ParameterError, match="masked_encoder = ") as caught:
             params.expand("30", "tiny", {"masked_encoder": str(value)})
         assert says in str(caught.value)
+
+
+def test_a_folder_that_is_no_encoder_is_not_searched(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep/model.pth").write_bytes(b"")
+    for value, says in (
+        (tmp_path, "no checkpoint in"),
+        ("/", "no checkpoint in /"),
+    ):
+        with pytest.raises(ParameterError, match="masked_encoder = ") as caught:
+            params.expand("30", "tiny", {"masked_encoder": str(value)})
+        assert says in str(caught.value)
+
+
+def test_a_folder_that_may_not_be_read_is_told_as_that(tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    params.expand("30", "tiny", {"masked_encoder": ""})  # imports what it needs
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)  # root may read everything
+    try:
+        with pytest.raises(ParameterError, match=r"masked_encoder = .*: cannot be read: Permission denied"):
+            params.expand("30", "tiny", {"masked_encoder": str(closed)})
+    finally:
+        os.seteuid(before)
 
 
 def test_an_archive_counts_unpacked(tmp_path):

