@@ -6,7 +6,8 @@
 
 The layout is recognised from key names and shapes; `config` (a plain dict, under the names of the published constructors) is only
 needed for what neither shapes nor the file tell: heads, frames, which layers. Every tensor is loaded, or the error names it; every field of
-a config that would make another model is honoured, or the error names it. Nothing is unpickled that can execute code.
+a config that would make another model is honoured, or the error names it. Weights that are not finite real numbers are refused.
+Nothing is unpickled that can execute code.
 
 Seen through are the prefixes of compilers and wrappers, the files of Lightning, mmaction2 and DeepSpeed, and averaged weights; of several
 sets of weights `entry` chooses one. Tested are files written in these layouts here and by transformers, not the published files themselves.

@@ -60,9 +60,7 @@ def require_numbers(state: State, what: str) -> None:
         if value.is_meta or not value.is_floating_point() or not value.numel() or key.endswith("mask"):
             continue
         value = value.float() if value.itemsize == 1 else value
-        least, greatest = (
-            value.aminmax()
-        )  # both are NaN where any number is; sixty times as fast as isfinite()
+        least, greatest = value.aminmax()  # NaN where any number is; sixty times as fast as isfinite()
         if not (least.isfinite() and greatest.isfinite()):
             held = "NaN" if least.isnan() else "infinity"
             raise WeightsError(
