@@ -16,7 +16,7 @@ import numpy as np
 
 from ivcore import surviving
 from ivcore.data import formats
-from ivcore.errors import FormatError, UserError
+from ivcore.errors import FormatError, UserError, VideoError
 from ivcore.progress import Progress
 from ivcore.video.probe import Probe, probe
 
@@ -25,8 +25,8 @@ SHOWN = 20  # findings printed; a file takes all
 
 @dataclass(frozen=True)
 class Finding:
-    """kind: row (does not read), missing, unreadable, damaged, fatal (ends the process that reads it), repeated, contradictory, classes
-    (a label without a name) or labels (without a video). `path` is a video's, of a row or of labels the list's."""
+    """kind: row (does not read), missing, unreadable, damaged, fatal (ends the process that reads it), repeated, contradictory, frames (a row
+    names some that the video lacks), classes (a label without a name) or labels (without a video). `path` is a video's, of a row or of labels the list's."""
 
     kind: str
     path: str
@@ -93,6 +93,8 @@ def check(
             if each.kind:
                 note(Finding(each.kind, files[index], each.cause))
             bar.update(count)
+    for finding in _spans(result):
+        note(finding)
     places = {file: place for place, file in enumerate(files)}
     result.findings.sort(key=lambda each: places.get(each.path, -1))  # in the order of the list
     return result
@@ -148,6 +150,18 @@ def _repetition(records) -> Finding:
             "contradictory", records[0].path, f"{where}, with the labels {', '.join(map(str, labels))}"
         )
     return Finding("repeated", records[0].path, where)
+
+
+def _spans(result: Check) -> list[Finding]:
+    """Rows of a pretraining list that name frames which their video does not have."""
+    findings = []
+    for record in result.records:
+        if isinstance(record, formats.PretrainVideo) and not result.probes[record.path].kind:
+            try:
+                record.span(result.probes[record.path].frames)
+            except VideoError as error:
+                findings.append(Finding("frames", record.path, error.cause))
+    return findings
 
 
 def _labels(path: Path, records) -> list[Finding]:

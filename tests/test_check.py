@@ -136,11 +136,14 @@ def test_a_pretraining_list_with_folders_of_frames(folder, capsys):
             _made(folder / "whole" if number < 4 else folder / "gap") / f"img_{number:05}.jpg"
         )
     Image.new("RGB", (40, 30)).save(folder / "gap" / "img_00001.jpg")
-    (folder / "list.csv").write_text("good.mp4 0 -1 5\nwhole 0 2 0\ngap 0 4 0\n")
+    (folder / "list.csv").write_text(
+        "good.mp4 0 -1 5\ngood.mp4 24 -1 0\nwhole 0 2 0\nwhole 0 3 0\ngap 0 4 0\n"
+    )
     assert cli.main(["check", str(folder / "list.csv")]) == 1
     said = capsys.readouterr().out
     assert "1 pictures in folders by Pillow" in said and "frame 2 is missing" in said
-    assert "found: 1 unreadable" in said.splitlines()
+    assert "1 unreadable" in said and "2 frames" in said
+    assert "the list names frames from 24 on, of 24" in said and "frames 0 to 2, of 2" in said
 
 
 @pytest.mark.parametrize(
