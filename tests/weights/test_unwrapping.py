@@ -329,10 +329,11 @@ def test_keys_that_are_not_names_are_one_line(tmp_path, content):
         load(content, tmp_path)
 
 
-def test_a_config_nested_without_end_is_one_line(state, tmp_path):
+def test_a_config_nested_without_end_is_one_line(state, tmp_path, monkeypatch):
+    monkeypatch.setattr(sketch, "SMALL", 0)  # of a large file the header is looked at
     text = "[" * 100_000
     save_file({k: v.contiguous() for k, v in state.items()}, tmp_path / "x.safetensors", {"config": text})
-    for read in (weights.load, sketch._from_header):
+    for read in (weights.load, sketch.sketch):
         with pytest.raises(UserError, match="recursion"):
             read(tmp_path / "x.safetensors")
 
