@@ -102,6 +102,8 @@ class Clips:
             try:
                 video, draw = self._clip(record, rng)
             except VideoError as error:
+                if not self.random:
+                    raise
                 self.bad.add(error)
                 continue
             label = getattr(record, "label", None)

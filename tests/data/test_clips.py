@@ -124,6 +124,11 @@ class TestBadVideos:
         [used[i] for i in range(12)]
         np.testing.assert_array_equal(fresh.item(3, 5)["video"], used.item(3, 5)["video"])
 
+    def test_where_nothing_is_random_nothing_takes_its_place(self, broken):
+        clips = Clips(broken / "list.csv", DENSE, max_bad=2, random=False)
+        with pytest.raises(VideoError, match=r"clip 3\.mp4"):
+            clips[3]
+
     def test_beyond_the_limit(self, broken):
         clips = Clips(broken / "list.csv", DENSE, max_bad=1, run_dir=broken / "run")
         with pytest.raises(
