@@ -6,12 +6,11 @@ gives what is wrong, in one line, or None. What one parameter may be says its ow
 
 from __future__ import annotations
 
-import filecmp
 import inspect
 import itertools
 
 from ivcore import paths
-from ivcore.data.label_union import read_sets
+from ivcore.data.label_union import read_sets, unite
 from ivcore.encoders.multimodal_sizes import video_text_size
 from ivcore.errors import ParameterError, UserError
 
@@ -161,7 +160,7 @@ def lists_of_their_own(train_csv, val_csv="", test_csv=""):
     lists = {"train_csv": train_csv, "val_csv": val_csv, "test_csv": test_csv}
     own = {name: paths.resolve(value) for name, value in lists.items() if value not in ("", "metaworld")}
     for (one, first), (other, second) in itertools.combinations(own.items(), 2):
-        if filecmp.cmp(first, second, shallow=False):
+        if {*first.read_bytes().split()} == {*second.read_bytes().split()}:
             return f"{other} = {lists[other]!r}: the list of {one} too; training, validation and test need videos of their own"
 
 
@@ -169,7 +168,8 @@ def label_sets_that_read(label_sets, video_root=""):
     if label_sets in ("", "metaworld"):
         return None
     try:
-        read_sets(paths.resolve(label_sets), paths.resolve(video_root) if video_root else None)
+        _, sets = read_sets(paths.resolve(label_sets), paths.resolve(video_root) if video_root else None)
+        unite(sets, video_id=str)
     except UserError as error:
         return f"label_sets: {error}"
 

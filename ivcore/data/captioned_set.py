@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ivcore.data import captioned, decoded, formats, metaworld, shapes, splits
 from ivcore.data.framing import WHOLE, Framing
+from ivcore.data.groups import read_groups
 from ivcore.data.reversals import WithReversals
 from ivcore.errors import UserError
 
@@ -106,7 +107,9 @@ def captioned_splits(
         if file or rows
     }
     records = {split: own[split].records if split in own else None for split in lists}
-    parted = splits.part(records, label=lambda record: None, max_bad=max_bad, run_dir=run_dir)
+    together = read_groups(Path(lists[train][0]).parent, root or None)
+    options = {"together": together, "max_bad": max_bad, "run_dir": run_dir}
+    parted = splits.part(records, label=lambda record: None, **options)
     print("".join(f"{line}\n" for line in parted.said), end="")
     return [
         _those(own.get(split, own[train]), kept, parted.missing[split])

@@ -29,8 +29,8 @@ MARK = "motion_classes.txt"
 class UnitedSets:
     """The union's `train`; `val`, which choices are made on; `test`, of further videos. No video is in two of them.
 
-    Where the sets' test files have no labels, as those of Kinetics, `test` is the sets' validation videos, as is usual with Kinetics, and
-    `val` is held out of the training videos. motion: rows of the classes that are movements, appearance: of all others; both empty where
+    Where the sets' test files have no labels, as the released ones of Kinetics, `test` is the sets' validation videos, as is usual with
+    Kinetics, and `val` is held out of the training videos; so is whatever has no list, see `splits.part`. motion: rows of the classes that are movements, appearance: of all others; both empty where
     nobody says which are which, or no video of val or test is of one of them. said: what was done to the lists, in words.
     """
 
@@ -74,17 +74,20 @@ def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | No
     further = unite(tested, classes=union.classes, **same) if tested else None
     test = further.train if further else []
     lists = {"train": union.train, "val": union.val or None, "test": test or None}
-    if not test and union.val:
+    usual = not test and union.val and any(isinstance(name, str) for each in sets for name in each.test)
+    if usual:
         lists |= {"val": None, "test": union.val}
     gone = {
         "train": _total(union, "missing"),
         "val": _total(union, "val_missing"),
         "test": _total(further, "missing") if further else 0,
     }
-    if not test and union.val:
+    if usual:
         gone |= {"val": 0, "test": gone["val"]}
     together = read_groups(folder, root or None)
-    parted = splits.part(lists, together=together, max_bad=1.0)
+    parted = splits.part(
+        lists, together=together, further=[clip for each in sets for clip in each.train], max_bad=1.0
+    )
     more = {"classes": union.classes, "source": source, "together": together}
     parts = [VideoSet(r, **more, missing=gone[split]) for split, r in parted.records.items()]
     union = replace(union, **{split: parted.records[split] for split in ("train", "val")})

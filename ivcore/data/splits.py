@@ -2,7 +2,7 @@
 
 Lists that a user gives are kept as they are, but for two things that are counted and said: files that are not there, and videos
 that a later list has as well. A list that is not given is held out of the training list, video by video: in every notebook the same
-videos, so that none tests on what another has trained on. A notebook without a test leaves the test's part alone too.
+videos, so that none tests on what another has trained on. Where no test list is given, the test's part is left alone by all.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from ivcore.errors import UserError, VideoError
 SHARE = 0.2  # of a list that is tested on, and as much again that choices are made on, where no other list is given
 MOST = 2000  # videos of either
 HELD_OUT = ("test", "val")
-FEW = 25  # videos of a label, of which shares drawn by numbers would be far from a fifth
+FEW = 25  # videos, of which a share drawn by numbers would be far from a fifth
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,14 @@ def part(
     lists: dict[str, list | None],
     *,
     together: Mapping[str, int] | None = None,
+    further: Sequence = (),
     max_bad: int | float | None = None,
     run_dir=None,
     label: Callable = lambda record: getattr(record, "label", None),
 ) -> Parted:
     """`lists`: name -> records with `.path`, in the order train, val, test; None for a list that is not given.
 
+    further: records whose names count as well where they are of the same videos, such as copies that have been left out before.
     What is held out of the training list for a list that is not given: see `assign`.
     A video of several lists stays in the last of them. What is the same video: see `data.identity`; what is together (path -> group, see
     `data.groups`) counts as one. UserError where more files are
@@ -50,14 +52,14 @@ def part(
         for name, records in lists.items()
         if records is not None
     }
-    keys = video_keys(record.path for records in kept.values() for record in records)
+    keys = video_keys(record.path for records in (*kept.values(), further) for record in records)
     groups = {
         path: group for path in keys if (group := (together or {}).get(os.path.normpath(path))) is not None
     }
     keys |= {path: f"group {group}" for path, group in groups.items()}
     _leave_out(kept, keys, said)
-    if any(name not in kept for name in lists):
-        _hold_out(kept, list(lists), label, keys, said)
+    if len(lists) > 1 and any(name not in kept for name in (*lists, "test")):
+        _hold_out(kept, list(lists), label, keys, further, said)
     empty = [name for name in lists if not kept[name]]
     if empty:
         raise UserError(
@@ -91,54 +93,64 @@ def _leave_out(kept: dict[str, list], keys: dict[str, str], said: list[str]) -> 
 
 
 def _hold_out(
-    kept: dict[str, list], names: list[str], label: Callable, keys: dict[str, str], said: list[str]
+    kept: dict[str, list],
+    names: list[str],
+    label: Callable,
+    keys: dict[str, str],
+    further: Sequence,
+    said: list[str],
 ) -> None:
     whole = kept["train"]
-    of = assign(whole, label, keys)
+    of = assign(whole, label, keys, further)
     parts = {name: [r for r in whole if of[keys[r.path]] == name] for name in ("train", *HELD_OUT)}
-    taken = [name for name in HELD_OUT if name not in kept]
-    wanted = [name for name in taken if name in names]
+    wanted = [name for name in HELD_OUT if name in names and name not in kept]
+    left = [name for name in ("test",) if name not in kept and name not in names]
     for name in wanted:
         spare = next((other for other in HELD_OUT if other not in wanted and parts[other]), None)
         if not parts[name] and spare:
             parts[name], parts[spare] = parts[spare], []
         kept[name] = parts[name]
         said.append(f"{name}: no list is given, {len(kept[name])} training videos are held out")
-    for name in set(taken) - set(wanted):
-        if parts[name]:
-            said.append(
-                f"{name}: {len(parts[name])} training videos are left to notebooks that need them held out"
-            )
-    gone = {keys[r.path] for name in taken for r in parts[name]}
+    said += [
+        f"{n}: {len(parts[n])} training videos are left to notebooks that test on them"
+        for n in left
+        if parts[n]
+    ]
+    gone = {keys[r.path] for name in (*wanted, *left) for r in parts[name]}
     kept["train"] = [r for r in whole if keys[r.path] not in gone]
 
 
-def assign(records: Sequence, label: Callable, keys: dict[str, str]) -> dict[str, str]:
+def assign(
+    records: Sequence, label: Callable, keys: dict[str, str], further: Sequence = ()
+) -> dict[str, str]:
     """key of a video (`identity.video_keys`) -> "train", "val" or "test", by a number that its name alone decides.
 
-    The fifth with the lowest numbers is tested on, the next fifth chosen on, MOST of each at most; of labels with FEW videos or less exactly so many.
-    A label with three videos has one in each part, with two videos one in train and one in test; where no label has so many, all together do.
+    The fifth with the lowest numbers is tested on, the next fifth chosen on, about MOST of each at most; labels do not count, since other
+    lists of the same videos may have other ones. Only a label that had no video to train on takes one back.
     """
-    first: dict = {}
+    own, number = {keys[record.path] for record in records}, {}
+    for record in (
+        *records,
+        *further,
+    ):  # of what belongs together the lowest counts, in whatever order a list has it
+        if (key := keys[record.path]) in own:
+            number[key] = min(_number(record.path), number.get(key, 1.0))
+    ordered = sorted(number, key=number.get)
+    if len(ordered) < FEW:
+        of = _by_rank(ordered)
+    else:
+        share = min(SHARE, MOST / len(ordered))
+        of = {
+            k: "test" if number[k] < share else "val" if number[k] < 2 * share else "train" for k in ordered
+        }
+    _fill(of, ordered)
+    labelled: dict = {}
     for record in records:
-        first.setdefault(keys[record.path], record)
-    share, number = min(SHARE, MOST / max(len(first), 1)), {}
-    for record in records:  # of what belongs together the lowest counts, in whatever order a list has it
-        key = keys[record.path]
-        number[key] = min(_number(record.path), number.get(key, 1.0))
-    groups: dict = {}
-    for key, record in sorted(first.items(), key=lambda item: number[item[0]]):
-        groups.setdefault(label(record), []).append(key)
-    of: dict[str, str] = {}
-    for ordered in groups.values():
-        if len(ordered) < FEW:
-            of |= _by_rank(ordered)
-        else:
-            of |= {
-                k: "test" if number[k] < share else "val" if number[k] < 2 * share else "train"
-                for k in ordered
-            }
-    _fill(of, sorted(first, key=number.get))
+        labelled.setdefault(label(record), []).append(keys[record.path])
+    for few in labelled.values():
+        last = max(few, key=number.get)
+        if all(of[key] != "train" for key in few) and list(of.values()).count(of[last]) > 1:
+            of[last] = "train"
     return of
 
 

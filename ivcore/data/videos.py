@@ -105,13 +105,13 @@ def _class_names(csv: Path, records) -> list[str]:
     return names or [str(label) for label in range(count)]
 
 
-def zero_shot_set(csv: str = "", root: str = "", **generated) -> VideoSet:
+def zero_shot_set(csv: str = "", root: str = "", *, max_bad: int | float | None = None, run_dir=None, **generated) -> VideoSet:  # fmt: skip
     """Videos of classes that training never named; without `csv` the embedded (shape, action) pairs that no other split shows.
 
     `classes` may hold more than occur: the embedded ones are all pairs.
     """
     if csv:
-        return video_set("zero_shot", csv, root)
+        return video_splits({"zero_shot": csv}, root, max_bad=max_bad, run_dir=run_dir)[0]
     folder = shapes.build(shapes.Shapes(parts=("zero_shot",), **generated))
     names = formats.read_class_names(folder / "zero_shot_classes.txt")
     return VideoSet(as_records(str(folder / "zero_shot.csv")), names, "moving shapes")

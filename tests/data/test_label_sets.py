@@ -88,15 +88,17 @@ def test_a_folder_of_ones_own_without_kinds_and_labelled_test_files(tmp_path):
     names = {
         split: {Path(r.path).stem for r in getattr(own, split).records} for split in ("train", "val", "test")
     }
-    assert names["test"] == {"a_val_0", "b_val_1"} and own.test.missing == 1  # b_val_0 is not there
-    assert names["train"] | names["val"] == {"a_train_0", "b_train_0", "b_train_1"} and len(names["val"]) == 1
-    assert by_path(own.test.records)[str(tmp_path / "b_val_1.mp4")] == 0 and own.kinds == {}
+    assert names["val"] == {"a_val_0", "b_val_1"} and own.val.missing == 1  # b_val_0 is not there
+    assert (
+        names["train"] | names["test"] == {"a_train_0", "b_train_0", "b_train_1"} and len(names["test"]) == 1
+    )
+    assert by_path(own.val.records)[str(tmp_path / "b_val_1.mp4")] == 0 and own.kinds == {}
     with pytest.raises(UserError, match=r"1 of 6 videos cannot be read, more than max_bad=0, e.g. .*b_val_0"):
         united_sets(str(tmp_path), str(tmp_path), max_bad=0)
     assert own.train.groups().tolist() == list(range(len(own.train)))
     (tmp_path / "groups.csv").write_text("a_train_0.mp4 7\nb_train_1.mp4 7\n")
     grouped = united_sets(str(tmp_path), str(tmp_path), max_bad=1)
-    sides = [{Path(r.path).stem for r in part.records} for part in (grouped.train, grouped.val)]
+    sides = [{Path(r.path).stem for r in part.records} for part in (grouped.train, grouped.test)]
     assert {"a_train_0", "b_train_1"} in sides  # what belongs together is held out together or not at all
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no <set>/train"):
