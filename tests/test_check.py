@@ -177,7 +177,14 @@ def test_ctrl_c_ends_all_processes_and_keeps_what_was_found(folder, tmp_path):
         "found.jsonl",
     ]
     process = subprocess.Popen(
-        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # background jobs inherit that it is ignored
     )
     found = tmp_path / "found.jsonl"
     while process.poll() is None and not (found.exists() and '"missing"' in found.read_text()):
