@@ -1,21 +1,18 @@
-"""What the generated sets have in common: whole sizes, a digest of the code that makes them, and files made by several processes.
+"""What the generated sets have in common: whole sizes, and files made by several processes.
 
 The processes are plain `python -m` ones and not a multiprocessing pool: a pool of the spawn kind would run a user's script a second
 time unless it has a `__main__` guard, and one of the fork kind is unsafe beside torch and video decoders. A worker ends by
 itself when the process that waits for it is gone, since it can no longer report.
 """
 
-import ast
 import contextlib
 import dataclasses
 import fcntl
-import hashlib
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 
 from ivcore.errors import ParameterError
@@ -29,19 +26,6 @@ def require_whole(config, least: Mapping[str, int]) -> None:
         if int(value) != value or value < low or (field == "size" and value % 2):
             even = ", even" if field == "size" else ""
             raise ParameterError(f"{field}={value!r}: must be a whole number from {low}{even}")
-
-
-@cache
-def code_digest(*files: str) -> str:
-    """Of what the files of this folder do: comments, docstrings and layout do not count."""
-    digest = hashlib.sha256()
-    for name in files:
-        tree = ast.parse((Path(__file__).parent / name).read_bytes())
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                node.value.value = ""
-        digest.update(ast.dump(tree).encode())
-    return digest.hexdigest()
 
 
 @contextlib.contextmanager

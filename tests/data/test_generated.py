@@ -31,17 +31,6 @@ def test_sizes_are_whole_and_large_enough(fields, said):
     assert str(raised.value) == said
 
 
-def test_only_what_code_does_is_in_its_digest(tmp_path, monkeypatch):
-    monkeypatch.setattr(generated, "__file__", str(tmp_path / "generated.py"))
-    digests = []
-    for number, body in enumerate(
-        ['"""One."""\nx = 1 + 2', '"""Another."""\nx = (1 +\n  2)  # three', "x = 1 + 3"]
-    ):
-        (tmp_path / f"{number}.py").write_text(body)
-        digests.append(generated.code_digest(f"{number}.py"))
-    assert digests[1] == digests[0] != digests[2]
-
-
 def test_missing_files_and_leftovers(tmp_path):
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos/a.mp4").touch()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ivcore import cli
-from ivcore.data import formats, generated, metaworld, metaworld_look, metaworld_phases, metaworld_workers
+from ivcore.data import formats, metaworld, metaworld_look, metaworld_phases, metaworld_workers
 from ivcore.data.label_sets import united_sets
 from ivcore.data.metaworld_scenes import APPEARANCE, MOTION, SCENES
 from ivcore.data.metaworld_tasks import COLOURS, PARTNERS, TASKS, captions, reversed_captions
@@ -206,7 +206,7 @@ class TestConfiguration:
         others = [{"seed": 1}, {"size": 48}, {"episodes": 7}, {"tasks": ("reach",)}, {"fps": 4}]
         assert len({dataclasses.replace(SMALL, **change).hash for change in others} | {SMALL.hash}) == 6
         before = SMALL.hash
-        monkeypatch.setattr(generated, "code_digest", lambda *files: "other code")
+        monkeypatch.setattr(metaworld, "RENDERER_VERSION", "another")
         assert SMALL.hash != before
 
     def test_no_goal_is_in_two_splits_or_tried_twice(self):
