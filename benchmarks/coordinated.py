@@ -113,7 +113,7 @@ def _measure(args) -> dict:
 
 def build_step(args, side: str):
     """A function that does one optimiser step and gives the loss."""
-    from ivcore.encoders.recompute import set_recompute
+    from ivcore.encoders.checkpointing import set_recompute
     from ivcore.losses.coordination import coordination
 
     model, clips = build(args.size, args.batch, args.stages)

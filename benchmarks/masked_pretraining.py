@@ -129,7 +129,7 @@ def _measure(args) -> dict:
 def build_step(args, side: str, dtype: torch.dtype, compiled: bool):
     """A function that does one optimiser step and gives the loss; and the useful operations of its forward pass."""
     from ivcore import masking
-    from ivcore.encoders.recompute import set_recompute
+    from ivcore.encoders.checkpointing import set_recompute
     from ivcore.encoders.videomae import MaskedAutoencoder
 
     size, batch, device, ratio = args.size, args.batch[0], args.device, args.mask_ratio
@@ -157,7 +157,7 @@ def build_step(args, side: str, dtype: torch.dtype, compiled: bool):
 
 def forward_flops(size: str, ratio: float) -> int:
     """Operations that the forward pass needs for one clip (every side is credited with the same)."""
-    from ivcore.model_cards import cards
+    from ivcore.costs import cards
 
     assert ratio == 0.9, "the model card is for 90 % hidden"
     return next(cards([f"VideoMAE {size}, pretraining, 90% hidden"])).operations

@@ -27,13 +27,13 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from ivcore import torchvision_ops  # noqa: F401  (must precede timm)
+from ivcore import torchvision_shim  # noqa: F401  (must precede timm)
 
 from timm.layers import Mlp  # isort: skip
 
 from ivcore.encoders.attention import attend
+from ivcore.encoders.checkpointing import by_block, cheaply
 from ivcore.encoders.intermediates import Seen, answer, note, start
-from ivcore.encoders.recompute import by_block, cheaply
 from ivcore.encoders.uniformerv2 import UniFormerV2, mean_class
 from ivcore.encoders.videomae import VideoClassifier
 from ivcore.errors import ParameterError

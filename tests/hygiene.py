@@ -5,7 +5,7 @@ import json
 import re
 from pathlib import Path
 
-from ivcore import notebook
+from ivcore.run import notebook
 
 LONGEST_CELL = 25
 METADATA = {"kernelspec", "language_info"}

@@ -18,8 +18,8 @@ from ivcore.cma import (
     even_placement,
     observe_all,
 )
+from ivcore.encoders.checkpointing import set_recompute
 from ivcore.encoders.positions import resize
-from ivcore.encoders.recompute import set_recompute
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import VideoClassifier
 from ivcore.errors import ParameterError

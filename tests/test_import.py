@@ -35,7 +35,18 @@ def test_importing_the_package_costs_under_half_a_second():
 
 
 @pytest.mark.parametrize(
-    "module", ["cli", "run", "params", "run_folder", "board", "doctor", "data.formats", "errors", "paths"]
+    "module",
+    [
+        "run.cli",
+        "run.execute",
+        "run.presets",
+        "run.session",
+        "run.board",
+        "run.doctor",
+        "data.formats",
+        "errors",
+        "paths",
+    ],
 )
 def test_modules_of_the_command_line_are_light(module):
     modules, _ = loaded_by(f"import ivcore.{module}")

@@ -13,9 +13,11 @@ import pytest
 from PIL import Image
 from workbook import START, Workbook, as_notebook
 
-from ivcore import notebook, params, run
-from ivcore.data.captioned_set import captioned_set
-from ivcore.data.pack import write_shards
+from ivcore.data.captions.sets import captioned_set
+from ivcore.data.shards.pack import write_shards
+from ivcore.run import execute as run
+from ivcore.run import notebook
+from ivcore.run import presets as params
 
 NOTEBOOKS = notebook.every()
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])

@@ -7,13 +7,15 @@ import pytest
 import torch
 import yaml
 
-from ivcore import notebook, params, paths
+from ivcore import paths
 from ivcore.encoders import video_text_sizes
 from ivcore.encoders.sizes import SIZES
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
-from ivcore.optim import adamw, lr_at
-from ivcore.recipe import Recipe, linear_lr
+from ivcore.run import notebook
+from ivcore.run import presets as params
+from ivcore.train.optim import adamw, lr_at
+from ivcore.train.recipe import Recipe, linear_lr
 
 TABLE = yaml.safe_load((Path(__file__).parent / "published_recipes.yaml").read_text())
 KINDS = ("paper", "k710_*", "k400_*")

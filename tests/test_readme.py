@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ivcore import paths
-from ivcore.data.mp4 import write_video
+from ivcore.video.writer import write_video
 
 LEAST = {  # what makes the runs short, put behind each command
     "10": "-p epochs=1.0 -p warmup_epochs=0.0",
@@ -76,7 +76,7 @@ def test_the_commands_run_as_they_are_written(root):
         """The folder that it printed, below outputs/."""
         environment = os.environ | {"IVCORE_ROOT": str(root), "OMP_NUM_THREADS": "1"}
         environment.pop("IVCORE_OUTPUTS", None)
-        call = [sys.executable, "-m", "ivcore.cli", *shlex.split(command)[1:]]
+        call = [sys.executable, "-m", "ivcore.run.cli", *shlex.split(command)[1:]]
         done = subprocess.run(call, cwd=root, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
         return re.findall(r"→ (outputs/\S+)", done.stdout)[-1]

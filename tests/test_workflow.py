@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from workbook import Workbook, read
 
-from ivcore import run, run_folder
+from ivcore.run import execute as run
+from ivcore.run import session as run_folder
 
 WORKFLOW = Path(__file__).parent.parent / "workflow"
 STAGES = "graphs:\n  recipe: [10 tiny, 30 tiny, 30 scratch]\nleaderboard: 90 tiny\n"
@@ -66,7 +67,7 @@ def started(said: str) -> list[str]:
 
 def metrics(book) -> dict[str, dict]:
     """Of each finished run by its name, the one that the presets stand for now."""
-    from ivcore import graph
+    from ivcore.run import graph
 
     nodes = graph.collect(graph.lines("recipe", graph.stages(book.root / "workflow/stages.yaml")))
     return {node.name: read(node.metrics) for node in nodes if node.metrics.exists()}

@@ -12,8 +12,8 @@ import small_video_text as small
 import torch
 from torch import nn
 
-from ivcore import ranks
-from ivcore.data.pieces import pieces
+from ivcore import distributed
+from ivcore.data.microbatch import pieces
 from ivcore.errors import UserError
 from ivcore.losses.contrastive import contrastive, retrieval_accuracy
 from ivcore.losses.video_text import VideoTextLoss, add_heads
@@ -50,8 +50,8 @@ def shared_loss(name, rank, world):
         value, _ = loss(model, part)
         value.backward()
     gradients = small.gradients(model)
-    ranks.average_(list(gradients.values()))
-    return ranks.mean(value.detach()), gradients
+    distributed.average_(list(gradients.values()))
+    return distributed.mean(value.detach()), gradients
 
 
 def embedding_loss(rank, world, chunk, same):
@@ -66,11 +66,11 @@ def embedding_loss(rank, world, chunk, same):
     value.backward()
     hits = torch.stack(retrieval_accuracy(videos, texts, ids, chunk))
     return {
-        "loss": ranks.mean(value.detach()),
+        "loss": distributed.mean(value.detach()),
         "videos": videos.grad / world,  # each rank's loss is a share
         "texts": texts.grad / world,
-        "scale": ranks.mean(scale.grad),
-        "hits": ranks.mean(hits),
+        "scale": distributed.mean(scale.grad),
+        "hits": distributed.mean(hits),
     }
 
 
@@ -79,7 +79,9 @@ def recipe(**changes):
 
 
 def video_text_run(folder, **changes):
-    model = add_heads(small.model(seed=ranks.rank()), VideoTextLoss())  # other weights: those of rank 0 count
+    model = add_heads(
+        small.model(seed=distributed.rank()), VideoTextLoss()
+    )  # other weights: those of rank 0 count
     columns = {k: v for k, v in small.batch(3 * JOINED).items() if k != "same"}
     history = train(model, VideoTextLoss(), Batches(InMemory(**columns), JOINED), recipe(**changes), folder)
     return model.state_dict(), history.records
@@ -107,7 +109,7 @@ def restless_run(folder, crash=None, steps=6):
         return (model(batch["x"] + noise) - noise).square().mean(), {"noise": noise.mean()}
 
     loss.calls = 0
-    torch.manual_seed(ranks.rank())
+    torch.manual_seed(distributed.rank())
     model = nn.Sequential(nn.Linear(5, 8), nn.Dropout(0.3), nn.Linear(8, 5))
     chosen = recipe(steps=steps, checkpoint_seconds=0 if crash else 600)
     history = train(model, loss, Batches(Items(), JOINED), chosen, folder)
@@ -119,7 +121,7 @@ def nan_run(folder):
 
     def loss(model, batch, generator):
         value = model(batch["x"]).square().mean()
-        return (value * float("nan") if ranks.rank() == 1 else value), {}
+        return (value * float("nan") if distributed.rank() == 1 else value), {}
 
     source = InMemory(x=torch.ones(JOINED, 5), path=[f"{i}.mp4" for i in range(JOINED)])
     try:
@@ -149,8 +151,8 @@ def everything(folder, rank, world):
 
 def start(folder, rank, port):
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    ranks.join(torch.device("cpu"))
-    results = everything(folder, rank, ranks.world())
+    distributed.join(torch.device("cpu"))
+    results = everything(folder, rank, distributed.world())
     results["written"] = sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))
     torch.save(results, folder / f"rank-{rank}.pt")
 

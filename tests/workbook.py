@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from ivcore import cli, paths
+from ivcore import paths
+from ivcore.run import cli, session
 
 PARAMETERS = """\
 run_dir: str = ""  # chosen by the runner
@@ -19,7 +21,7 @@ mode: str = "fast"  # how to go about it; one of fast, slow, odd
 mean: float | None = None  # overrides the measured mean
 where: str = "auto"  # on what; device
 """
-START = "from ivcore.run_folder import start\nrun = start({name!r}, globals())"
+START = "from ivcore.run.session import start\nrun = start({name!r}, globals())"
 FINISH = "run.finish({'loss': mask_ratio})"
 
 
@@ -86,3 +88,36 @@ def as_notebook(cells: list[str]) -> dict:
 
 def read(path: Path) -> dict:
     return json.loads(path.read_text())
+
+
+def only_error(book, notebook: str = "10_stage") -> dict:
+    """error.json of the only run, which must not look done."""
+    folder = book.folder(notebook)
+    assert not (folder / "metrics.json").exists()
+    assert session.state(folder) == "failed"
+    return read(folder / "error.json")
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def gone(pid: int) -> bool:
+    deadline = time.monotonic() + 5
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not alive(pid)
+
+
+def started(book, preset: str = "tiny"):
+    """A run in a process of its own, whose notebook has come as far as writing kernel.json."""
+    process = book.process("ivcore.run", "10", preset)
+    deadline = time.monotonic() + 60
+    while not any((folder / "kernel.json").exists() for folder in book.folders("10_stage")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    return process

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, default_collate
 
-from ivcore import launch
 from ivcore.errors import ParameterError, UserError
-from ivcore.randomness import seeded
+from ivcore.rng import seeded
+from ivcore.run import launch
 
 
 class InMemory:

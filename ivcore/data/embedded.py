@@ -6,7 +6,10 @@ there yet is rendered, so UserError where that is Meta-World and the simulator i
 
 from pathlib import Path
 
-from ivcore.data import metaworld, metaworld_label_set, shape_label_sets, shapes
+from ivcore.data.metaworld import config as metaworld
+from ivcore.data.metaworld import label_sets as metaworld_label_set
+from ivcore.data.shapes import config as shapes
+from ivcore.data.shapes import label_sets as shape_label_sets
 
 METAWORLD = "metaworld"
 NAMES = {"": "moving shapes", METAWORLD: "Meta-World"}  # what a parameter says -> what results are called

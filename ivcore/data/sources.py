@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from ivcore.data import decoded
+from ivcore.data import memory as decoded
 from ivcore.data.clips import Clips, at_stride, draw_clip, is_drawn
 from ivcore.video import augment, sampling
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
 from ivcore.data.clips import BadVideos, span
-from ivcore.data.decoded import load
+from ivcore.data.memory import load
 from ivcore.errors import UserError, VideoError
 from ivcore.metrics.recognition import merge_views
 from ivcore.precision import autocast

@@ -20,9 +20,9 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ivcore.encoders.attention import attend
+from ivcore.encoders.checkpointing import by_block
 from ivcore.encoders.clip import Attention, Cache, extend
 from ivcore.encoders.intermediates import Seen, answer, note, start
-from ivcore.encoders.recompute import by_block
 from ivcore.errors import ParameterError
 
 

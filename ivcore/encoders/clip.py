@@ -14,9 +14,9 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ivcore.encoders.attention import attend
+from ivcore.encoders.checkpointing import by_block, cheaply
 from ivcore.encoders.intermediates import Seen, answer, note, start
 from ivcore.encoders.normalisation import CLIP, normalise
-from ivcore.encoders.recompute import by_block, cheaply
 from ivcore.errors import ParameterError
 
 Cache = list[tuple[Tensor, Tensor]]  # keys and values of each layer, for tokens already seen

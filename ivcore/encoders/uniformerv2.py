@@ -13,16 +13,16 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from ivcore import torchvision_ops  # noqa: F401  (must precede timm)
+from ivcore import torchvision_shim  # noqa: F401  (must precede timm)
 
 from timm.layers import DropPath  # isort: skip
 
 from ivcore.encoders import small_grid
+from ivcore.encoders.checkpointing import by_block, cheaply
 from ivcore.encoders.clip import Attention, FeedForward, QuickGELU, act_as
 from ivcore.encoders.intermediates import Seen, answer, note, start
 from ivcore.encoders.normalisation import HALF, normalise
 from ivcore.encoders.positions import resize_beside_class
-from ivcore.encoders.recompute import by_block, cheaply
 from ivcore.errors import ParameterError
 
 # parts that CLIP has no counterpart of, besides the local aggregators

@@ -13,15 +13,15 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from ivcore import torchvision_ops  # noqa: F401  (must precede timm)
+from ivcore import torchvision_shim  # noqa: F401  (must precede timm)
 
 from timm.layers import DropPath, Mlp  # isort: skip
 
 from ivcore.encoders.attention import attend
+from ivcore.encoders.checkpointing import by_block, cheaply
 from ivcore.encoders.intermediates import Seen, answer, note, start
 from ivcore.encoders.normalisation import IMAGENET, normalise
 from ivcore.encoders.positions import resize, sine_cosine
-from ivcore.encoders.recompute import by_block, cheaply
 from ivcore.encoders.sizes import Size, size
 from ivcore.errors import ParameterError
 from ivcore.masking import split

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from ivcore import torchvision_ops  # noqa: F401  (must precede timm)
+from ivcore import torchvision_shim  # noqa: F401  (must precede timm)
 
 from timm.layers import DropPath  # isort: skip
 

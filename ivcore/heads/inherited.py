@@ -7,11 +7,11 @@ from pathlib import Path
 
 from torch import nn
 
-from ivcore.data import kinetics710
 from ivcore.data.formats import read_class_names
-from ivcore.data.label_union import LabelSet, unite
+from ivcore.data.labels import kinetics710
+from ivcore.data.labels.union import LabelSet, unite
 from ivcore.errors import ParameterError
-from ivcore.heads import label_surgery
+from ivcore.heads import slicing
 
 
 def inherited(pretrained: nn.Module, place, classes: Sequence[str]) -> nn.Linear:
@@ -20,12 +20,12 @@ def inherited(pretrained: nn.Module, place, classes: Sequence[str]) -> nn.Linear
     What the rows of its head are called says the run of notebook 12 that it comes from (union/classes.txt); 710 rows from elsewhere are in the
     published order of Kinetics-710. ParameterError where that is not known, or a class is not among them.
     """
-    head = label_surgery.head(pretrained)
+    head = slicing.head(pretrained)
     names = _names(place, head.out_features)
     renamed = kinetics710.RENAMED if names == list(kinetics710.CLASSES) else {}
     wanted = LabelSet("encoder", (), class_names=classes)
     rows = unite([wanted], classes=names, renamed=renamed).maps[wanted.name]
-    return label_surgery.head(label_surgery.cut(pretrained, rows))
+    return slicing.head(slicing.cut(pretrained, rows))
 
 
 def _names(place, rows: int) -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ivcore import ranks
+from ivcore import distributed
 
 _ROWS = 1024  # words whose scores are in float32 at one time
 
@@ -25,7 +25,7 @@ def captioning(
     the mean of the ranks' losses is that of the joined batch. Logits may be bfloat16: their copy in float32 never exists as a whole.
     """
     kept = words(ids)
-    count = ranks.mean(kept.sum()) if count is None else count
+    count = distributed.mean(kept.sum()) if count is None else count
     return (word_losses(logits, ids[:, 1:], label_smoothing) * kept).sum() / count
 
 
@@ -38,7 +38,7 @@ def words(ids: Tensor) -> Tensor:
 def word_accuracy(logits: Tensor, ids: Tensor, count: Tensor | None = None) -> Tensor:
     """Share of the words that get the highest score, in [0, 1]: logits (B, L-1, V), ids (B, L); `count` as above."""
     kept = words(ids)
-    count = ranks.mean(kept.sum()) if count is None else count
+    count = distributed.mean(kept.sum()) if count is None else count
     return ((logits.argmax(-1) == ids[:, 1:]) & kept).sum() / count
 
 

@@ -2,7 +2,7 @@
 
 Every clip of the batch is classified among all texts and every text among all clips, by exp(logit_scale) * cosine. On several ranks
 the others' clips and texts take part as well: each rank scores its own rows against everybody's columns and returns its share, whose
-mean over ranks is the loss of the joined batch, gradients included (see ivcore.ranks).
+mean over ranks is the loss of the joined batch, gradients included (see ivcore.distributed).
 
     loss = contrastive(model.encode_video(video), model.encode_text(ids), model.logit_scale)
 """
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ivcore import ranks
+from ivcore import distributed
 
 LARGEST = math.log(100)  # of logit_scale, as published
 
@@ -31,9 +31,9 @@ def contrastive(videos: Tensor, texts: Tensor, logit_scale: Tensor, same: Tensor
     with torch.autocast(videos.device.type, enabled=False):
         videos, texts, scale = _unit(videos), _unit(texts), logit_scale.exp()
         ids = _identities(videos, same)
-        everybody = ranks.gather(ids)
-        to_text = _cross_entropy(scale * videos, ranks.gather(texts), ids, everybody, chunk)
-        to_video = _cross_entropy(scale * texts, ranks.gather(videos), ids, everybody, chunk)
+        everybody = distributed.gather(ids)
+        to_text = _cross_entropy(scale * videos, distributed.gather(texts), ids, everybody, chunk)
+        to_video = _cross_entropy(scale * texts, distributed.gather(videos), ids, everybody, chunk)
         return (to_text.mean() + to_video.mean()) / 2
 
 
@@ -50,7 +50,7 @@ def retrieval_accuracy(videos: Tensor, texts: Tensor, same: Tensor | None = None
     with torch.autocast(videos.device.type, enabled=False):
         videos, texts = _unit(videos), _unit(texts)
         ids = _identities(videos, same)
-        everybody, all_videos, all_texts = (ranks.gather(x) for x in (ids, videos, texts))
+        everybody, all_videos, all_texts = (distributed.gather(x) for x in (ids, videos, texts))
         to_video = _right(texts, all_videos, ids, everybody, chunk)
         return to_video, _right(videos, all_texts, ids, everybody, chunk)
 
@@ -63,7 +63,7 @@ def _identities(rows: Tensor, same: Tensor | None) -> Tensor:
     """(B,) numbers that are equal for rows which are positives of each other."""
     if same is not None:
         return same
-    begin = ranks.rank() * len(rows)
+    begin = distributed.rank() * len(rows)
     return torch.arange(begin, begin + len(rows), device=rows.device)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ivcore import ranks
+from ivcore import distributed
 from ivcore.encoders.caption_decoder import flat_video_tokens
 from ivcore.losses.captioning import word_losses
 
@@ -81,6 +81,6 @@ class MaskedLanguageHead(nn.Module):
 
 def masked_language(logits: Tensor, ids: Tensor, hidden: Hidden, count: Tensor | None = None) -> Tensor:
     """Logits (B, K, V) of the hidden words -> their mean cross-entropy; `count` and ranks as in losses.captioning."""
-    count = ranks.mean(hidden.valid.sum()) if count is None else count
+    count = distributed.mean(hidden.valid.sum()) if count is None else count
     losses = word_losses(logits, ids.gather(1, hidden.places))
     return (losses * hidden.valid).sum() / count.clamp_min(1)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ivcore import randomness, ranks
+from ivcore import distributed, rng
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.errors import ParameterError
 from ivcore.losses.captioning import captioning, word_accuracy, words
@@ -80,7 +80,7 @@ class VideoTextLoss:
         states, firsts = zip(*(_embed(model, piece, engine) for piece in pieces))
         value, numbers, slopes = self._stored(model, firsts, pieces, engine)
         for piece, plan, state, slope in zip(pieces, plans, states, slopes):
-            randomness.restore(state)
+            rng.restore(state)
             with engine.autocast():
                 seen = _encode(model, piece)
                 more, others = self._fuse(model, seen, plan, piece.get("same"), generator)
@@ -98,12 +98,12 @@ class VideoTextLoss:
         ids, sizes = trimmed(torch.cat([piece["ids"] for piece in pieces])), [len(p["ids"]) for p in pieces]
         plans = [Plan(share=size / len(ids)) for size in sizes]
         if self.captioning:
-            count = ranks.mean(words(ids).sum())
+            count = distributed.mean(words(ids).sum())
             for plan in plans:
                 plan.words = count
         if self.masked_language:
             hidden = hide(ids, self.masked_share, generator)
-            count = ranks.mean(hidden.valid.sum())
+            count = distributed.mean(hidden.valid.sum())
             for plan, part in zip(plans, hidden.split(sizes)):
                 plan.hidden, plan.hidden_words = part, count
         return plans
@@ -200,7 +200,7 @@ def _encode(model: VideoTextModel, batch: dict) -> Pass:
 @torch.no_grad()
 def _embed(model: VideoTextModel, piece: dict, engine) -> tuple[dict, tuple[Tensor, Tensor]]:
     """The state of the random generators, and the embeddings computed from there."""
-    state = randomness.capture()
+    state = rng.capture()
     with engine.autocast():
         seen = _encode(model, piece)
     return state, (seen.videos, seen.texts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from ivcore import params
+from ivcore.run import presets as params
 
 # What may differ between runs that spent the same: the encoder, and the learning rates that suit it.
 FREE = ("seed", "masked_encoder", "encoder_size", "patch_size", "base_lr", "layer_decay")

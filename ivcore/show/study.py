@@ -11,7 +11,7 @@ from itertools import cycle
 from ivcore.errors import ParameterError
 from ivcore.show.style import OKABE_ITO
 
-MEASURES = {  # of ivcore.ablation.frozen_scores, as axes name them
+MEASURES = {  # of ivcore.stages.masked.frozen_scores, as axes name them
     "knn": "top-1 of a k-NN vote",
     "probe": "top-1 of a linear probe",
     "order": "right one of two partner actions",

@@ -176,7 +176,7 @@ def rand_augment(video: np.ndarray, rng, config: str = "rand-m7-n4-mstd0.5-inc1"
 
 @functools.cache
 def _rand_augment(config: str):
-    from ivcore import torchvision_ops  # noqa: F401  (must precede timm)
+    from ivcore import torchvision_shim  # noqa: F401  (must precede timm)
 
     # isort: split
     from PIL import Image
@@ -242,7 +242,7 @@ def _joined(parts: list):
 
 @functools.cache
 def _mixup(**settings):
-    from ivcore import torchvision_ops  # noqa: F401  (must precede timm)
+    from ivcore import torchvision_shim  # noqa: F401  (must precede timm)
 
     # isort: split
     from timm.data import Mixup

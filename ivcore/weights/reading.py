@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file
 
 from ivcore import git_lfs
-from ivcore.checkpoints import read_config
+from ivcore.train.checkpoints import read_config
 from ivcore.weights.accounting import State, WeightsError, listed, require_numbers
 from ivcore.weights.torchscript import is_torchscript, read_torchscript
 from ivcore.weights.unwrapping import unwrap

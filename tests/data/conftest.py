@@ -2,8 +2,9 @@
 
 import pytest
 
-from ivcore.data import shape_label_sets, shapes
-from ivcore.data.label_sets import united_sets
+from ivcore.data.labels.sets import united_sets
+from ivcore.data.shapes import config as shapes
+from ivcore.data.shapes import label_sets as shape_label_sets
 
 
 @pytest.fixture(scope="session")

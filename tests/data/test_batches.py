@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivcore import randomness
+from ivcore import rng
 from ivcore.data.batches import Batches, InMemory
 from ivcore.errors import ParameterError, UserError
 
@@ -82,11 +82,11 @@ def test_any_start_continues_the_same_stream():
 def test_workers_change_nothing_and_global_generators_are_left_alone():
     expected = flat(Batches(Noisy(), 3, seed=4), 2, 8)
     for workers in (0, 2):
-        randomness.seed_all(11)
+        rng.seed_all(11)
         got = flat(Batches(Noisy(), 3, seed=4, num_workers=workers), 2, 8)
         drawn = (random.random(), np.random.rand(), torch.rand(1).item())
         assert torch.equal(got, expected)
-        randomness.seed_all(11)
+        rng.seed_all(11)
         assert drawn == (random.random(), np.random.rand(), torch.rand(1).item())
 
 
@@ -147,13 +147,13 @@ def test_silent_and_dead_workers_are_errors_not_hangs():
 
 
 def test_seeded_blocks_are_pure_and_restore():
-    randomness.seed_all(3)
+    rng.seed_all(3)
     first = torch.rand(1), np.random.rand(), random.random()
-    randomness.seed_all(3)
-    with randomness.seeded(1, 2):
+    rng.seed_all(3)
+    with rng.seeded(1, 2):
         inside = torch.rand(1), np.random.rand(), random.random()
     assert (torch.rand(1), np.random.rand(), random.random()) == first
-    with randomness.seeded(1, 2):
+    with rng.seeded(1, 2):
         assert (torch.rand(1), np.random.rand(), random.random()) == inside
-    with randomness.seeded(1, 3):
+    with rng.seeded(1, 3):
         assert (torch.rand(1), np.random.rand(), random.random()) != inside

@@ -11,14 +11,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivcore.data import captioned, decoded, formats, shapes, texts
+from ivcore.data import formats
+from ivcore.data import memory as decoded
 from ivcore.data.batches import Batches
-from ivcore.data.captioned_set import captioned_set, captioned_splits, training_clips
-from ivcore.data.mp4 import write_video
+from ivcore.data.captions import clips as captioned
+from ivcore.data.captions import texts
+from ivcore.data.captions.sets import captioned_set, captioned_splits, training_clips
+from ivcore.data.shapes import config as shapes
 from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.errors import FormatError, ParameterError, UserError, VideoError
-from ivcore.video import images, in_memory
+from ivcore.video import images, memory_file
 from ivcore.video.reader import read_clip
+from ivcore.video.writer import write_video
 
 LONG = " ".join(["running"] * 500)
 
@@ -281,7 +285,7 @@ class TestPictures:
 def test_a_video_in_memory_reads_like_its_file(media, monkeypatch, memory_files):
     if not memory_files:
         monkeypatch.delattr("os.memfd_create", raising=False)
-    with in_memory.as_file((media / "2.mp4").read_bytes()) as path:
+    with memory_file.as_file((media / "2.mp4").read_bytes()) as path:
         assert np.array_equal(read_clip(path, [3, 1], 16), read_clip(media / "2.mp4", [3, 1], 16))
 
 

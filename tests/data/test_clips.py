@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from ivcore import paths
-from ivcore.data import decoded, formats
+from ivcore.data import formats
+from ivcore.data import memory as decoded
 from ivcore.data.clips import Clips
-from ivcore.data.mp4 import write_video
 from ivcore.errors import ParameterError, UserError, VideoError
 from ivcore.video import sampling
 from ivcore.video.reader import VideoReader
+from ivcore.video.writer import write_video
 
 DENSE = partial(sampling.dense, num_frames=4, stride=2)
 

@@ -431,7 +431,7 @@ def test_an_unknown_kind_names_the_known_ones():
 
 
 def test_a_single_video(file, tmp_path):
-    from ivcore.data.mp4 import write_video
+    from ivcore.video.writer import write_video
 
     write_video(tmp_path / "x.mp4", np.zeros((5, 32, 32, 3), np.uint8), 8)
     assert formats.check("video", tmp_path / "x.mp4") == 5

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from workbook import Workbook
 
-from ivcore import run, run_folder
 from ivcore.data import formats
 from ivcore.errors import FormatError, ParameterError
+from ivcore.run import execute as run
+from ivcore.run import session as run_folder
 
 quick = settings(max_examples=60, deadline=None, database=None)
 

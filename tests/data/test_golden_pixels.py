@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ivcore.data import scenes, shape_annotations, shapes
+from ivcore.data.shapes import annotations, scenes
+from ivcore.data.shapes import config as shapes
 
 GOLDEN = Path(__file__).parents[1] / "golden/moving_shapes.json"
 CONFIG = shapes.Shapes(name="golden", train=15, val=0, test=0, untrimmed=0, parts=("clips", "captions"))
@@ -27,7 +28,7 @@ def pictures() -> np.ndarray:
 
 
 def words(folder: Path) -> str:
-    shape_annotations.write("captions", CONFIG, folder)
+    annotations.write("captions", CONFIG, folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from ivcore.data import formats, shape_label_sets, shapes
+from ivcore.data import formats
 from ivcore.data.formats import LabelledVideo
-from ivcore.data.label_sets import united_sets
+from ivcore.data.labels.sets import united_sets
+from ivcore.data.shapes import config as shapes
+from ivcore.data.shapes import label_sets as shape_label_sets
 from ivcore.errors import UserError
 
 SMALL = {"train": 120, "val": 60, "test": 60, "further_test": 90, "size": 16, "frames": 4, "name": "labels"}

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivcore.data import formats, kinetics710
+from ivcore.data import formats
 from ivcore.data.formats import LabelledVideo
-from ivcore.data.label_union import LabelSet, normalise, read_map, read_set, unite, video_name, write
+from ivcore.data.labels import kinetics710
+from ivcore.data.labels.union import LabelSet, normalise, read_map, read_set, unite, video_name, write
 from ivcore.errors import FormatError, ParameterError
 
 quick = settings(max_examples=40, deadline=None, database=None)

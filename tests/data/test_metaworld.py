@@ -16,15 +16,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ivcore import cli
-from ivcore.data import formats, metaworld, metaworld_look, metaworld_phases, metaworld_workers
-from ivcore.data.label_sets import united_sets
-from ivcore.data.metaworld_scenes import APPEARANCE, MOTION, SCENES
-from ivcore.data.metaworld_tasks import COLOURS, PARTNERS, TASKS, captions, reversed_captions
-from ivcore.data.mp4 import write_video
+from ivcore.data import formats
+from ivcore.data.labels.sets import united_sets
+from ivcore.data.metaworld import config as metaworld
+from ivcore.data.metaworld import look as metaworld_look
+from ivcore.data.metaworld import phases
+from ivcore.data.metaworld import workers as metaworld_workers
+from ivcore.data.metaworld.scenes import APPEARANCE, MOTION, SCENES
+from ivcore.data.metaworld.tasks import COLOURS, PARTNERS, TASKS, captions, reversed_captions
 from ivcore.data.videos import video_set
 from ivcore.errors import ParameterError, UserError
+from ivcore.run import cli
 from ivcore.video.reader import VideoReader
+from ivcore.video.writer import write_video
 
 SMALL = metaworld.MetaWorld(episodes=6, size=16, frames=8, fps=2, tasks=("door-open", "door-close", "reach"))
 
@@ -110,27 +114,27 @@ class TestPhases:
         gap = np.array([0.2, 0.1, 0.05, 0.03, 0.02, 0.02, 0.02, 0.02, 0.02, 0.02])
         opening = np.array([1, 1, 1, 1, 0.8, 0.6, 0.5, 0.5, 0.5, 0.5])
         puck = body([0, 0, 0, 0, 0, 0, 0.1, 0.2, 0.2, 0.2])
-        moves = metaworld_phases.motion([puck])
+        moves = phases.motion([puck])
         assert moves == (5, 8)
         expected = [("reach", 0, 3), ("grasp", 3, 5), ("move", 5, 8)]
-        assert metaworld_phases.segments(gap, opening, moves) == expected
+        assert phases.segments(gap, opening, moves) == expected
 
     def test_a_pressed_button_is_not_grasped(self):
         gap = np.array([0.2, 0.03, 0.0, 0.0, 0.0])
-        moves = metaworld_phases.motion([body([0, 0, 0.0, 0.05, 0.05])])
-        found = metaworld_phases.segments(gap, np.zeros(5), moves)
+        moves = phases.motion([body([0, 0, 0.0, 0.05, 0.05])])
+        found = phases.segments(gap, np.zeros(5), moves)
         assert found == [("reach", 0, 2), ("move", 2, 4)]
 
     def test_nothing_moves(self):
         gap = np.full(6, 0.2)
-        assert metaworld_phases.motion([body([0, 0, 0.001, 0.001, 0, 0])]) is None
-        assert metaworld_phases.segments(gap, np.ones(6), None) == [("reach", 0, 6)]
+        assert phases.motion([body([0, 0, 0.001, 0.001, 0, 0])]) is None
+        assert phases.segments(gap, np.ones(6), None) == [("reach", 0, 6)]
 
     def test_turning_on_the_spot_is_motion(self):
         angles = np.array([0, 0, 0.5, 1.0])
         ends = np.stack([np.cos(angles), np.sin(angles), 0 * angles], -1)
         dial = 0.03 * np.stack([ends, -ends], 1)
-        assert metaworld_phases.motion([dial]) == (1, 4)
+        assert phases.motion([dial]) == (1, 4)
 
     @given(
         arrays(float, 12, elements=st.floats(0, 0.5)),
@@ -138,11 +142,9 @@ class TestPhases:
         arrays(float, (12, 2, 3), elements=st.floats(-1, 1)),
     )
     def test_phases_are_in_order_without_gaps(self, gap, opening, points):
-        moves = metaworld_phases.motion([points])
-        found = metaworld_phases.segments(gap, opening, moves)
-        assert [name for name, _, _ in found] == [
-            n for n in metaworld_phases.PHASES if n in {f[0] for f in found}
-        ]
+        moves = phases.motion([points])
+        found = phases.segments(gap, opening, moves)
+        assert [name for name, _, _ in found] == [n for n in phases.PHASES if n in {f[0] for f in found}]
         assert found[0][1] == 0 and found[-1][2] <= 12
         assert all(first < last for _, first, last in found)
         assert all(before[2] == after[1] for before, after in itertools.pairwise(found))
@@ -452,7 +454,7 @@ def test_command_line(tmp_path, monkeypatch, capsys):
 
 
 FILMED = dataclasses.replace(SMALL, episodes=3, size=32, tasks=("door-open",))
-BUILD = "import sys; from ivcore.data import metaworld as m; m.build(m.MetaWorld(**eval(sys.argv[1])), folder=sys.argv[2], workers=1)"
+BUILD = "import sys; from ivcore.data.metaworld import config as metaworld as m; m.build(m.MetaWorld(**eval(sys.argv[1])), folder=sys.argv[2], workers=1)"
 
 
 def contents(folder) -> dict:
@@ -498,8 +500,8 @@ class TestSimulator:
         assert contents(folder) == contents(filmed)
 
     def test_goal_markers_are_not_in_the_picture(self):
-        from ivcore.data.metaworld_film import Film
-        from ivcore.data.metaworld_play import play
+        from ivcore.data.metaworld.film import Film
+        from ivcore.data.metaworld.play import play
 
         played, look = play("reach", 1), metaworld_look.draw((0,))
         film = Film("reach", played.model, 32)

@@ -9,10 +9,10 @@ from PIL import Image
 from ivcore.data import formats, sources
 from ivcore.data.clips import Clips
 from ivcore.data.formats import PretrainVideo, read_video_list
-from ivcore.data.mp4 import write_video
 from ivcore.data.views import Views
 from ivcore.errors import UserError, VideoError
 from ivcore.video import sampling
+from ivcore.video.writer import write_video
 
 FRAMES, STRIDE = 4, 3
 DENSE = partial(sampling.dense, num_frames=FRAMES, stride=STRIDE)

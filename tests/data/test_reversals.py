@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from ivcore.data import captioned, decoded, formats
+from ivcore.data import formats
+from ivcore.data import memory as decoded
 from ivcore.data.batches import Batches
-from ivcore.data.captioned_set import captioned_set
-from ivcore.data.reversals import WithReversals
+from ivcore.data.captions import clips as captioned
+from ivcore.data.captions.reversals import WithReversals
+from ivcore.data.captions.sets import captioned_set
 from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.errors import FormatError, ParameterError
 

@@ -14,9 +14,12 @@ import av
 import numpy as np
 import pytest
 
-from ivcore.data import formats, mp4, scenes, shapes
+from ivcore.data import formats
+from ivcore.data.shapes import config as shapes
+from ivcore.data.shapes import scenes
 from ivcore.data.videos import video_set
 from ivcore.errors import ParameterError
+from ivcore.video import writer
 from ivcore.video.reader import VideoReader
 
 SMALL = shapes.Shapes(
@@ -32,7 +35,7 @@ SMALL = shapes.Shapes(
     frames=8,
     parts=shapes.PARTS,
 )
-BUILD = "import sys; from ivcore.data import shapes; print(shapes.build(shapes.Shapes(**eval(sys.argv[1]))))"
+BUILD = "import sys; from ivcore.data.shapes import config as shapes; print(shapes.build(shapes.Shapes(**eval(sys.argv[1]))))"
 
 
 def cache_at(folder, monkeypatch):
@@ -140,7 +143,7 @@ class TestBuilding:
         few = dataclasses.replace(SMALL, train=16, val=0, test=0, parts=("clips",))
         script = tmp_path / "script.py"
         script.write_text(
-            f"from ivcore.data import shapes\nprint('once')\nshapes.build(shapes.{few!r}, workers=2)\n"
+            f"from ivcore.data.shapes import config as shapes\nprint('once')\nshapes.build(shapes.{few!r}, workers=2)\n"
         )
         env = {**os.environ, "IVCORE_CACHE": str(tmp_path)}
         done = subprocess.run([sys.executable, script], env=env, capture_output=True, text=True, check=True)
@@ -198,7 +201,7 @@ class TestVideos:
 
     def test_a_video_is_written_whole_or_not_at_all(self, tmp_path):
         with pytest.raises(av.FFmpegError):
-            mp4.write_video(
+            writer.write_video(
                 tmp_path / "x.mp4", np.zeros((4, 31, 31, 3), np.uint8), 8
             )  # odd sizes do not fit yuv420p
         assert list(tmp_path.iterdir()) == []
@@ -346,9 +349,9 @@ class TestAnnotations:
 
     def test_multiple_choice_exists_for_a_single_pair_of_actions(self, tmp_path):
         pair = dataclasses.replace(SMALL, actions=("grow", "shrink"), train=0, val=0, test=4)
-        from ivcore.data import shape_questions
+        from ivcore.data.shapes import questions
 
-        shape_questions.write_choice(pair, tmp_path)
+        questions.write_choice(pair, tmp_path)
         assert len(formats.read_choice_jsonl(tmp_path / "choice_test.jsonl")) == 4
 
     def test_segments_lie_where_the_action_is(self, folder):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ivcore.data.shard_names import expand, open_shard
+from ivcore.data.shards.names import expand, open_shard
 from ivcore.errors import UserError
 
 COMMANDS = [

@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from ivcore.data import formats
-from ivcore.data.mp4 import write_video
-from ivcore.data.pack import write_shards
-from ivcore.data.shard_log import ShardLog
-from ivcore.data.shard_names import expand
-from ivcore.data.shard_samples import Decoder
-from ivcore.data.shards import Shards, Split
-from ivcore.data.tar_samples import Skipped, read_shard
+from ivcore.data.shards.log import ShardLog
+from ivcore.data.shards.names import expand
+from ivcore.data.shards.pack import write_shards
+from ivcore.data.shards.samples import Decoder
+from ivcore.data.shards.stream import Shards, Split
+from ivcore.data.shards.tar import Skipped, read_shard
 from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.errors import ParameterError, UserError
+from ivcore.video.writer import write_video
 
 LONG = " ".join(["running"] * 500)
 CLIP = {"num_frames": 2, "size": 16}

@@ -4,7 +4,8 @@ import clip_zoo as zoo
 import numpy as np
 import pytest
 
-from ivcore.data import decoded, sources
+from ivcore.data import memory as decoded
+from ivcore.data import sources
 from ivcore.data.clips import Clips
 from ivcore.data.formats import LabelledVideo
 from ivcore.data.views import Views

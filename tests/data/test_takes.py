@@ -9,8 +9,8 @@ import torch
 from ivcore.data import sources
 from ivcore.data.batches import Batches
 from ivcore.data.formats import LabelledVideo
-from ivcore.data.mp4 import write_video
 from ivcore.data.takes import Takes
+from ivcore.video.writer import write_video
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivcore.data import tar_members, tar_samples
-from ivcore.data.tar_samples import Skipped, read_shard
+from ivcore.data.shards import members as tar_members
+from ivcore.data.shards import tar as tar_samples
+from ivcore.data.shards.tar import Skipped, read_shard
 
 
 def archive(path, members, **header):
@@ -232,7 +233,7 @@ class TestHostile:
 def test_the_buffer_holds_bytes_not_only_samples():
     import random
 
-    from ivcore.data.shard_buffer import shuffled
+    from ivcore.data.shards.buffer import shuffled
 
     samples = [{"mp4": bytes(100), "__key__": n} for n in range(50)]
     seen = []

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from ivcore.data import decoded
+from ivcore.data import memory as decoded
 from ivcore.data.formats import LabelledVideo
-from ivcore.data.mp4 import write_video
 from ivcore.data.views import Views, over_views
 from ivcore.errors import UserError
+from ivcore.video.writer import write_video
 
 
 class Brightness(nn.Module):

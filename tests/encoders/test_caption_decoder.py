@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from ivcore.encoders.caption_decoder import CaptionDecoder, PlainCaptionDecoder, flat_video_tokens
-from ivcore.encoders.captioning import beam, draw, greedy, nucleus
 from ivcore.encoders.clip import TextEncoder
+from ivcore.encoders.generate import beam, draw, greedy, nucleus
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.errors import ParameterError

@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 
 from ivcore import weights
-from ivcore.checkpoints import save_weights
 from ivcore.encoders import video_text_sizes as sizes
 from ivcore.encoders.caption_decoder import PlainCaptionDecoder
 from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.heads.answer import AnswerModel
-from ivcore.optim import parameter_groups
+from ivcore.train.checkpoints import save_weights
+from ivcore.train.optim import parameter_groups
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from ivcore.data import formats, kinetics710
+from ivcore.data import formats
+from ivcore.data.labels import kinetics710
 from ivcore.encoders.videomae import VideoClassifier
 from ivcore.errors import ParameterError
 from ivcore.heads.inherited import inherited

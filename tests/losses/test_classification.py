@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ivcore.data.pieces import pieces
+from ivcore.data.microbatch import pieces
 from ivcore.errors import ParameterError
 from ivcore.losses.classification import classification
 

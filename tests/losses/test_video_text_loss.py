@@ -7,7 +7,7 @@ import small_video_text as small
 import torch
 
 from ivcore import weights
-from ivcore.data.pieces import pieces
+from ivcore.data.microbatch import pieces
 from ivcore.encoders.caption_decoder import CaptionDecoder
 from ivcore.errors import ParameterError
 from ivcore.losses.contrastive import contrastive

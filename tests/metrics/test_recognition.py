@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivcore.errors import ParameterError
-from ivcore.metrics.agreement import accuracy_of
+from ivcore.metrics.overlap import accuracy_of
 from ivcore.metrics.recognition import (
     confusion,
     mean_class_accuracy,

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from ivcore.errors import ParameterError
-from ivcore.metrics.agreement import ClassGain, ErrorOverlap
+from ivcore.metrics.overlap import ClassGain, ErrorOverlap
 from ivcore.show import style
 from ivcore.show.complementarity import cka_heatmap, overlap_bars
 from ivcore.show.per_class import class_gain_bars

@@ -6,7 +6,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from ivcore.board import Row
+from ivcore.run.board import Row
 from ivcore.show.comparison import comparison
 from ivcore.show.leaderboard import equal_budgets, measures, most_seeds, sides
 

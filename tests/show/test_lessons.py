@@ -10,9 +10,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from ivcore import notebook, paths
+from ivcore import paths
 from ivcore.encoders.positions import sine_cosine
-from ivcore.show import chain, contents
+from ivcore.run import chain, contents, notebook
 from ivcore.show.exercise import check
 from ivcore.show.lines import lines
 from ivcore.show.positions import position_likeness, position_table

@@ -5,11 +5,11 @@ import torch
 from torch import nn
 
 from ivcore import weights
-from ivcore.checkpoints import save_weights
 from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.errors import ParameterError
+from ivcore.train.checkpoints import save_weights
 from ivcore.weights import WeightsError
 from ivcore.weights.averaging import average, greedy_soup, interpolate
 

@@ -39,11 +39,7 @@ from ivcore.data.formats.captions import (
     write_msrvtt_csv,
     write_msrvtt_json,
 )
-from ivcore.data.formats.kinetics_release import (
-    KineticsClip,
-    is_kinetics_release,
-    read_kinetics_release,
-)
+from ivcore.data.formats.kinetics_release import KineticsClip, is_kinetics_release, read_kinetics_release
 from ivcore.data.formats.open_set import (
     OpenSetVideo,
     read_hmdb_splits,

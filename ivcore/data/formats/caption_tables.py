@@ -1,7 +1,7 @@
 """Captioned videos and images as web-scale sets list them: WebVid's CSV, any CSV with a path and a caption, JSON lists and JSON lines.
 
 Captions that are not UTF-8 are no error here: their bytes come through as Python's "surrogateescape" writes them, for
-`ivcore.data.texts` to read and count.
+`ivcore.data.captions.texts` to read and count.
 """
 
 import csv

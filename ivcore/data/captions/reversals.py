@@ -1,0 +1,77 @@
+"""Clips shown backwards as hard negatives: the same frames, only their order tells which caption is right (arXiv 2301.02074).
+
+In a batch of a contrastive loss hardly two clips differ in order alone, so a model learns appearance and stops. A clip and its reversal,
+side by side with "slides to the left" and "slides to the right", leave it nothing but the order.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ivcore.data.captions.texts import clean, fact
+from ivcore.errors import ParameterError
+
+
+class WithReversals:
+    """A source like `captioned.FromMemory` in whose batches up to a `share` of the clips are reversals of the clips beside them.
+
+    backwards: for each row of the source's columns the captions of the reversed clip; empty where there are none. Of clips 2j and 2j + 1 of a
+    batch the second makes room for the reversal of the first, or the first for that of the second where only that has one. Which pairs do is a
+    function of (seed, epoch, index of their first), so ranks that share a batch show what one process would. ParameterError for a batch, or
+    a rank's part of one, of an odd number of clips.
+    """
+
+    def __init__(self, source, backwards: Sequence[tuple[str, ...]], share: float, seed: int = 0):
+        if not 0 <= share <= 0.5:
+            raise ParameterError(f"share={share}: must be in [0, 0.5]")
+        self.source, self.share, self.seed = source, share, seed
+        self.backwards = [tuple(clean(text) for text in texts) for texts in backwards]
+        self.same = [fact(texts) for texts in self.backwards]
+        self._ids: dict = {}
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def counts(self) -> dict:
+        return self.source.counts
+
+    def batch(self, indices: np.ndarray, epoch: int) -> dict:
+        if len(indices) % 2:
+            raise ParameterError(
+                f"reversals: a clip stands beside its reversal, so batch_size must be an even multiple of the number of ranks; "
+                f"here are {len(indices)} clips"
+            )
+        batch = self._forwards(indices, epoch)
+        able = [bool(self.backwards[row]) for row in batch["index"].tolist()]
+        for first in range(0, len(indices), 2):
+            draw = np.random.default_rng((self.seed, epoch, int(indices[first]), 1)).random()
+            if draw < 2 * self.share and able[first]:
+                self._reverse(batch, first, first + 1)
+            elif draw < 2 * self.share and able[first + 1]:
+                self._reverse(batch, first + 1, first)
+        return batch
+
+    def _forwards(self, indices: np.ndarray, epoch: int) -> dict:
+        if hasattr(self.source, "batch"):
+            return self.source.batch(indices, epoch)
+        from torch.utils.data import default_collate
+
+        return default_collate([self.source.item(int(i), epoch) for i in indices])
+
+    def _reverse(self, batch: dict, i: int, slot: int) -> None:
+        """Put the reversal of clip i into a slot. Both say what they show in their first sentence, the fullest, so that little else fits them."""
+        row, captions = int(batch["index"][i]), self.source.captions
+        self._say(batch, i, captions.texts[int(np.searchsorted(captions.kept, row))][0])
+        self._say(batch, slot, self.backwards[row][0])
+        batch["video"][slot] = batch["video"][i].flip(0)
+        batch["same"][slot], batch["index"][slot] = self.same[row], row
+        batch["path"][slot] = batch["path"][i]
+
+    def _say(self, batch: dict, slot: int, text: str) -> None:
+        batch["ids"][slot], batch["text"][slot] = self._tokens(text), text
+
+    def _tokens(self, text: str):
+        if text not in self._ids:
+            self._ids[text] = self.source.captions.ids(text)[0]
+        return self._ids[text]

@@ -1,0 +1,175 @@
+"""The captioned videos of a stage: the user's own files, or the embedded moving shapes where no path is given."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ivcore.data import formats, splits
+from ivcore.data import memory as decoded
+from ivcore.data.captions import clips as captioned
+from ivcore.data.captions.framing import WHOLE, Framing
+from ivcore.data.captions.reversals import WithReversals
+from ivcore.data.groups import read_groups
+from ivcore.data.metaworld import config as metaworld
+from ivcore.data.shapes import config as shapes
+from ivcore.errors import UserError
+
+
+@dataclass(frozen=True)
+class CaptionedSet:
+    """records have `.path` and `.captions`. For record i, queries[i] is the sentence that it is to be found by, and backwards[i] says, sentence
+    by sentence, what it shows when played backwards; empty where that is not known. `source` says what a result on it may be called. missing:
+    how many videos of the list are not there."""
+
+    records: list[formats.CaptionedVideo]
+    queries: list[str]
+    backwards: list[tuple[str, ...]]
+    source: str
+    missing: int = 0
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def only(self, rows) -> "CaptionedSet":
+        """The records at these rows."""
+        parts = ([column[i] for i in rows] for column in (self.records, self.queries, self.backwards))
+        return CaptionedSet(*parts, self.source, self.missing)
+
+    def first(self, count: int) -> "CaptionedSet":
+        """The first `count` videos; all of them for 0."""
+        return self.only(range(min(count or len(self), len(self))))
+
+    @property
+    def captions(self) -> list[tuple[str, ...]]:
+        return [record.captions for record in self.records]
+
+    @property
+    def sentences(self) -> list[str]:
+        """Every caption of the set, those of the reversals included."""
+        return [text for several in (*self.captions, *self.backwards) for text in several]
+
+
+def captioned_set(
+    split: str,
+    captions: str = "",
+    split_csv: str = "",
+    reversed_captions: str = "",
+    root: str = "",
+    source: str = "shapes",
+    **embedded,
+) -> CaptionedSet:
+    """Videos of `captions` (any file of `formats.read_captions`), those of `split_csv` (MSR-VTT) only where it is given, or else of the embedded
+    `split` (train, val or test) of `source`, shapes or metaworld. reversed_captions: a file like `captions`. `embedded` are fields of
+    `shapes.Shapes` or `metaworld.MetaWorld`.
+
+    Raises FormatError for a malformed file, UserError where no video is left.
+    """
+    named = (
+        Path(captions).name if captions else {"shapes": "moving shapes", "metaworld": "Meta-World"}[source]
+    )
+    if not captions:
+        folder = _embedded(source, embedded)
+        captions, root = str(folder / "msrvtt.json"), str(folder / "videos")
+        split_csv, reversed_captions = (
+            str(folder / f"msrvtt_{split}.csv"),
+            str(folder / "msrvtt_reversed.json"),
+        )
+    videos = formats.read_captions(captions, root or None)
+    rows = formats.read_msrvtt_csv(split_csv) if split_csv else [formats.SplitRow(v.id) for v in videos]
+    formats.in_split(videos, rows, split_csv)  # refuses a row without a video
+    if not rows:
+        raise UserError(f"{split_csv or captions}: there is no video in it")
+    listed, backwards = {v.id: v for v in videos}, _backwards(reversed_captions, root)
+    records = [listed[row.video_id] for row in rows]
+    queries = [row.sentence or next(iter(record.captions), "") for row, record in zip(rows, records)]
+    return CaptionedSet(records, queries, [backwards.get(r.id, ()) for r in records], named)
+
+
+def captioned_splits(
+    lists: Mapping[str, tuple[str, str]],
+    reversed_captions: str = "",
+    root: str = "",
+    *,
+    max_bad: int | float | None = None,
+    run_dir=None,
+    **embedded,
+) -> list[CaptionedSet]:
+    """The videos of each split, in the order of `lists`: split -> (captions, split_csv), train first. No video is in two of them.
+
+    Where train has no captions all splits are the embedded ones. Else a split with a split_csv alone takes it from train's captions, and one
+    with neither is held out of the training videos, video by video, see `splits.part`; what was done is printed. The other arguments and
+    errors are those of `captioned_set`; UserError also for a list of its own where train has none.
+    """
+    train = next(iter(lists))
+    if not lists[train][0]:
+        if other := [file for files in lists.values() for file in files if file]:
+            raise UserError(f"{other[0]}: a list of its own needs captions for {train} too, which has none")
+        return [captioned_set(split, root=root, **embedded) for split in lists]
+    own = {
+        split: captioned_set(split, file or lists[train][0], rows, reversed_captions, root)
+        for split, (file, rows) in lists.items()
+        if file or rows
+    }
+    records = {split: own[split].records if split in own else None for split in lists}
+    together = read_groups(Path(lists[train][0]).parent, root or None)
+    options = {"together": together, "max_bad": max_bad, "run_dir": run_dir}
+    parted = splits.part(records, label=lambda record: None, **options)
+    print("".join(f"{line}\n" for line in parted.said), end="")
+    return [
+        _those(own.get(split, own[train]), kept, parted.missing[split])
+        for split, kept in parted.records.items()
+    ]
+
+
+def _those(videos: CaptionedSet, records: list, missing: int) -> CaptionedSet:
+    row = {id(record): i for i, record in enumerate(videos.records)}
+    return replace(videos.only([row[id(record)] for record in records]), missing=missing)
+
+
+def _embedded(source: str, fields: dict) -> Path:
+    if source == "metaworld":
+        return metaworld.build(metaworld.MetaWorld(**fields))
+    return shapes.build(shapes.Shapes(parts=("clips", "captions"), **fields))
+
+
+def _backwards(file: str, root: str) -> dict[str, tuple[str, ...]]:
+    return {v.id: v.captions for v in formats.read_captions(file, root or None)} if file else {}
+
+
+def training_clips(
+    videos: CaptionedSet, tokenizer, *, in_memory: bool, reversals: float = 0.0, max_bad=None, run_dir=None, strict: bool = False, **framing
+):  # fmt: skip
+    """A source of captioned clips for `Batches`: decoded once and kept, or file by file; the clips are the same. `reversals`: see `WithReversals`.
+
+    `framing` are num_frames, size, seed, … of `captioned.FromMemory`. The source's `counts` say what became of the captions.
+    """
+    reading = {"max_bad": max_bad, "run_dir": run_dir, "strict": strict}
+    if in_memory:
+        scales = framing.get("scales", WHOLE)
+        short_side = Framing(framing["num_frames"], framing["size"], scales=scales).short_side
+        columns = decoded.load(videos.records, short_side, **reading)
+        source = captioned.FromMemory(columns, videos.captions, tokenizer, run_dir=run_dir, **framing)
+    else:
+        source = captioned.FromFiles(videos.records, tokenizer, **reading, **framing)
+    return (
+        WithReversals(source, videos.backwards, reversals, framing["seed"])
+        if reversals and any(videos.backwards)
+        else source
+    )
+
+
+def held_out_clips(
+    videos: CaptionedSet, tokenizer, *, num_frames: int, size: int, run_dir=None, strict: bool = False
+):
+    """(source of clips with their queries, nothing random; the videos that it shows, in its order).
+
+    The frames that are asked for are decoded once and kept, so that a video that cannot be read is left out of every score alike.
+    """
+    columns = decoded.load(videos.records, size, num_frames, max_bad=1.0, run_dir=run_dir, strict=strict)
+    videos = videos.only(columns["index"])
+    columns = decoded.rows(
+        columns, list(range(len(videos)))
+    )  # nothing takes the place of what cannot be read
+    plain = {"num_frames": num_frames, "size": size, "seed": 0, "frames": "mirrored", "random": False}
+    source = captioned.FromMemory(columns, [(q,) for q in videos.queries], tokenizer, **plain)
+    return source, videos.only(source.captions.kept)

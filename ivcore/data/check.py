@@ -1,0 +1,201 @@
+"""`iv check`: reads a list of videos and the videos themselves, and says what training on them would meet.
+
+Rows that do not read are reported like videos that do not. A list is a Kinetics CSV (`path label`), a pretraining list or a table of captions. Training passes over a few unreadable files and stops at many; this finds all of them
+in one go, in several processes, also one that ends the process that reads it.
+"""
+
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ivcore.data import formats, surviving
+from ivcore.errors import FormatError, UserError, VideoError
+from ivcore.progress import Progress
+from ivcore.video.probe import Probe, probe
+
+SHOWN = 20  # findings printed; a file takes all
+
+
+@dataclass(frozen=True)
+class Finding:
+    """kind: row (does not read), missing, unreadable, damaged, fatal (ends the process that reads it), repeated, contradictory, frames (a row
+    names some that the video lacks), classes (a label without a name) or labels (without a video). `path` is a video's, of a row or of labels the list's."""
+
+    kind: str
+    path: str
+    cause: str
+
+
+@dataclass
+class Check:
+    source: str
+    records: list
+    bad_rows: list[FormatError] = field(default_factory=list)
+    probes: dict[str, Probe] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def good(self) -> list:
+        """Records whose file reads and whose label has a name and is not contradicted, each file once."""
+        bad = {os.path.realpath(each.path) for each in self.findings if each.kind != "repeated"}
+        files = {}
+        for record in self.records:
+            files.setdefault(os.path.realpath(record.path), record)
+        return [record for file, record in files.items() if file not in bad]
+
+    def lines(self) -> list[str]:
+        """The summary: counts, ranges, decoders, and the first findings."""
+        videos = [each for each in self.probes.values() if each.frames]
+        lines = [
+            f"{self.source}: {len(self.records) + len(self.bad_rows)} lines, {len(self.probes)} files, "
+            f"{len(videos)} readable"
+        ]
+        if videos:
+            lines += _ranges(videos)
+        counts = Counter(each.kind for each in self.findings)
+        lines += [f"found: {', '.join(f'{n} {kind}' for kind, n in counts.items()) or 'nothing to mend'}"]
+        lines += [f"  {each.kind}: {each.path}: {each.cause}" for each in self.findings[:SHOWN]]
+        if len(self.findings) > SHOWN:
+            lines += [f"  … and {len(self.findings) - SHOWN} more; -o FILE lists all of them"]
+        return lines
+
+
+def check(
+    path, root=None, *, found: Callable[[Finding], object], workers: int | None = None, strict: bool = False
+) -> Check:
+    """Checks a list and every file in it; `found` is given each Finding as it is made.
+
+    Raises FormatError for a list none of whose rows reads, UserError for one that is not there.
+    """
+    result = Check(Path(path).name, *_read(path, root))
+
+    def note(finding: Finding) -> None:
+        result.findings.append(finding)
+        found(finding)
+
+    rows = [Finding("row", f"{error.path}:{error.line}", error.expected) for error in result.bad_rows]
+    for finding in [*rows, *_repeated(result.records), *_labels(Path(path), result.records)]:
+        note(finding)
+    files = list(dict.fromkeys(record.path for record in result.records))
+    workers = workers or len(os.sched_getaffinity(0))
+    with Progress(len(files), "check", unit="file") as bar:
+        done = surviving.each(partial(probe, strict=strict), files, workers)
+        for count, (index, each) in enumerate(done, 1):
+            if isinstance(each, surviving.Died):
+                each = Probe("fatal", f"the process that reads it is {each}")
+            result.probes[files[index]] = each
+            if each.kind:
+                note(Finding(each.kind, files[index], each.cause))
+            bar.update(count)
+    for finding in _spans(result):
+        note(finding)
+    places = {file: place for place, file in enumerate(files)}
+    result.findings.sort(key=lambda each: places.get(each.path, -1))  # in the order of the list
+    return result
+
+
+def write_finding(file, finding: Finding) -> None:
+    """One JSON object a line, at once: an interrupted check keeps what it found."""
+    file.write(json.dumps(vars(finding)) + "\n")
+    file.flush()
+
+
+def write_list(path, result: Check, root=None) -> None:
+    """What is good, as `path label`; relative to `root` or to the folder of the new list."""
+    good = result.good()
+    if len(_labelled(good)) < len(good):
+        raise UserError("--write: only lists of `path label` are written")
+    if not good:
+        raise UserError(f"--write: nothing in {result.source} can be trained on")
+    formats.write_kinetics_csv(path, good, root)
+
+
+def _read(path, root) -> tuple[list, list[FormatError]]:
+    """(records, the errors of rows that do not read)"""
+    if not Path(path).is_file():
+        raise UserError(f"{path}: {'is a folder' if Path(path).is_dir() else 'there is no such list'}")
+    with formats.without_bad_rows() as bad:
+        if Path(path).suffix in (".json", ".jsonl"):
+            return formats.read_captions(path, root), bad
+        try:
+            return formats.read_captions(path, root), bad
+        except FormatError:
+            bad.clear()
+            return formats.read_video_list(path, root), bad
+
+
+def _labelled(records) -> list[formats.LabelledVideo]:
+    """Those of a Kinetics CSV: in pretraining lists labels mean nothing, and a path comes once for each of its pieces."""
+    return [record for record in records if isinstance(record, formats.LabelledVideo)]
+
+
+def _repeated(records) -> list[Finding]:
+    labels = defaultdict(list)
+    for record in _labelled(records):
+        labels[os.path.realpath(record.path)].append(record)
+    return [_repetition(each) for each in labels.values() if len(each) > 1]
+
+
+def _repetition(records) -> Finding:
+    labels = sorted({record.label for record in records})
+    where = f"in {len(records)} lines"
+    if len(labels) > 1:
+        return Finding(
+            "contradictory", records[0].path, f"{where}, with the labels {', '.join(map(str, labels))}"
+        )
+    return Finding("repeated", records[0].path, where)
+
+
+def _spans(result: Check) -> list[Finding]:
+    """Rows of a pretraining list that name frames which their video does not have."""
+    findings = []
+    for record in result.records:
+        if isinstance(record, formats.PretrainVideo) and not result.probes[record.path].kind:
+            try:
+                record.span(result.probes[record.path].frames)
+            except VideoError as error:
+                findings.append(Finding("frames", record.path, error.cause))
+    return findings
+
+
+def _labels(path: Path, records) -> list[Finding]:
+    present = {record.label for record in _labelled(records)}
+    if not present:
+        return []
+    listed = path.with_name("classes.txt")
+    try:
+        names = len(formats.read_class_names(listed)) if listed.exists() else 0
+    except FormatError as error:
+        return [Finding("classes", str(listed), str(error))]
+    beyond = {each.path: each.label for each in _labelled(records) if 0 < names <= each.label}
+    findings = [
+        Finding("classes", file, f"label {label}: {listed} has {names} names, for labels 0 to {names - 1}")
+        for file, label in beyond.items()
+    ]
+    count = max(present) + 1
+    if absent := max(count, names) - len(present):
+        first = _first_absent(present)
+        of = f"{absent} of the labels 0 to {max(count, names) - 1} have no video, e.g. {first}"
+        findings += [Finding("labels", str(path), of)]
+    return findings
+
+
+def _first_absent(present: set[int]) -> int:
+    return next(label for label in range(len(present) + 1) if label not in present)
+
+
+def _ranges(videos: list[Probe]) -> list[str]:
+    frames, seconds = [v.frames for v in videos], [v.seconds for v in videos]
+    areas = sorted({(v.width * v.height, v.width, v.height) for v in videos})
+    (_, *small), (_, *large) = areas[0], areas[-1]
+    readers = Counter((v.codec, v.reader) for v in videos).most_common()
+    return [
+        f"frames {min(frames)} to {max(frames)}, median {np.median(frames):.0f}; "
+        f"seconds {min(seconds):.1f} to {max(seconds):.1f}; size {small[0]}x{small[1]} to {large[0]}x{large[1]}",
+        "decoded: " + ", ".join(f"{count} {codec} by {reader}" for (codec, reader), count in readers),
+    ]

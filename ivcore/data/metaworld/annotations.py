@@ -1,0 +1,129 @@
+"""Annotations of the rendered Meta-World episodes in the formats of the datasets that they stand for.
+
+Written from the episodes' records alone: neither the simulator nor the videos are needed. Episodes that the expert did not solve are left out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ivcore.data import formats
+from ivcore.data.metaworld.config import Episode, MetaWorld, records
+from ivcore.data.metaworld.phases import PHASES
+from ivcore.data.metaworld.tasks import PARTNERS, TASKS, captions, reversed_captions
+
+_SPLITS = ("train", "val", "test")
+_SUBSETS = {"train": "training", "val": "validation", "test": "testing"}
+_ACTIONS = (
+    *PHASES,
+    "rest",
+    "is moved",
+)  # the gripper does one of the first four, a thing one of the last two
+
+
+def write(config: MetaWorld, folder: Path) -> None:
+    """All annotation files of a folder in which every episode has its record."""
+    known = list(records(config, folder))
+    for part in (_labels, _captions, _order, _segments, _boxes):
+        part(config, folder, known)
+
+
+def _of(split: str, known: list) -> list:
+    return [(episode, record) for episode, record in known if episode.split == split]
+
+
+def _labels(config: MetaWorld, folder: Path, known: list) -> None:
+    formats.write_class_names(folder / "classes.txt", [TASKS[task].label for task in config.tasks])
+    for split in _SPLITS:
+        videos = [
+            formats.LabelledVideo(str(folder / episode.video), config.tasks.index(episode.task))
+            for episode, _ in _of(split, known)
+        ]
+        if videos:
+            formats.write_kinetics_csv(folder / f"{split}.csv", videos)
+
+
+def _said(record: dict) -> tuple[str, ...]:
+    return captions(record["task"], record["colour"], record["side"])
+
+
+def _captions(config: MetaWorld, folder: Path, known: list) -> None:
+    """Five sentences an episode. A test split has every sentence once, or a query would have several right answers."""
+    videos = [
+        formats.CaptionedVideo(
+            episode.id,
+            str(folder / episode.video),
+            _said(record),
+            "validate" if episode.split == "val" else episode.split,
+        )
+        for episode, record in known
+    ]
+    formats.write_msrvtt_json(folder / "msrvtt.json", videos)
+    turned = {episode.id: _reversed(record) for episode, record in known if episode.task in PARTNERS}
+    undone = [replace(video, captions=turned[video.id]) for video in videos if video.id in turned]
+    formats.write_msrvtt_json(folder / "msrvtt_reversed.json", undone)
+    train = [formats.SplitRow(episode.id) for episode, _ in _of("train", known)]
+    formats.write_msrvtt_csv(folder / "msrvtt_train.csv", train)
+    for split in _SPLITS[1:]:
+        rows: dict[str, formats.SplitRow] = {}
+        for episode, record in _of(split, known):
+            rows.setdefault(_said(record)[0], formats.SplitRow(episode.id, _said(record)[0]))
+        formats.write_msrvtt_csv(folder / f"msrvtt_{split}.csv", rows.values())
+
+
+def _order(config: MetaWorld, folder: Path, known: list) -> None:
+    """Two sentences an episode that differ only in what is done; which of the two comes first is drawn."""
+    rng = np.random.default_rng(config.seed)
+    for split in _SPLITS[1:]:
+        choices = []
+        for episode, record in _of(split, known):
+            if episode.task in PARTNERS:
+                right, wrong = _said(record)[0], _reversed(record)[0]
+                answer = int(rng.integers(2))
+                options = (wrong, right) if answer else (right, wrong)
+                choices.append(formats.Choice(episode.id, str(folder / episode.video), options, answer))
+        if choices:
+            formats.write_choice_jsonl(folder / f"order_{split}.jsonl", choices)
+
+
+def _reversed(record: dict) -> tuple[str, ...]:
+    return reversed_captions(record["task"], record["colour"], record["side"])
+
+
+def _segments(config: MetaWorld, folder: Path, known: list) -> None:
+    videos = []
+    for episode, record in known:
+        segments = tuple(
+            formats.Segment(
+                name, round(start / config.fps, 3), round(stop / config.fps, 3), PHASES.index(name)
+            )
+            for name, start, stop in record["phases"]
+        )
+        path, subset = str(folder / episode.video), _SUBSETS[episode.split]
+        length = round(config.frames / config.fps, 3)
+        videos.append(formats.UntrimmedVideo(episode.id, path, subset, length, float(config.fps), segments))
+    formats.write_activitynet_json(folder / "activitynet.json", videos)
+
+
+def _boxes(config: MetaWorld, folder: Path, known: list) -> None:
+    """A keyframe each whole second. person_id 0 is the gripper, 1 and on are the things."""
+    actions = [formats.AvaAction(i, name, "OBJECT_MANIPULATION") for i, name in enumerate(_ACTIONS, 1)]
+    formats.write_ava_actions(folder / "ava_actions.pbtxt", actions)
+    for split in _SPLITS:
+        chosen = _of(split, known)
+        boxes = [box for episode, record in chosen for box in _keyframes(config, episode, record)]
+        formats.write_ava_csv(folder / f"ava_{split}.csv", boxes)
+
+
+def _keyframes(config: MetaWorld, episode: Episode, record: dict) -> Iterator[formats.AvaBox]:
+    for frame in range(config.fps, config.frames, config.fps):
+        doing = next((name for name, start, stop in record["phases"] if start <= frame < stop), "rest")
+        for which, boxes in enumerate(record["boxes"].values()):
+            action = doing if which == 0 else "is moved" if doing == "move" else "rest"
+            if boxes[frame]:
+                number = _ACTIONS.index(action) + 1
+                yield formats.AvaBox(
+                    episode.id, float(frame // config.fps), tuple(boxes[frame]), number, which
+                )

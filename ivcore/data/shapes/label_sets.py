@@ -1,0 +1,118 @@
+"""Three overlapping label sets of the moving shapes, as Kinetics-400, -600 and -700 overlap, in the files that those come in.
+
+    <folder of the shapes>/label_sets-<hash>/motion_classes.txt, groups.csv
+    <folder of the shapes>/label_sets-<hash>/<set>/{train,val,test}.csv, classes.txt
+
+Some clips are labelled by what happens and some by what is seen, as in Kinetics, where "shaking hands" is a movement and "playing harp" a
+harp. Each set has its own classes in its own order and spelling and its own choice of clips, and the largest trains on some videos that
+the smallest tests on, as released ones do.
+
+Held out for choices (val) are the clips of both val and test, and for the final numbers (test) further clips that nothing else reads.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from ivcore.data import formats
+from ivcore.data.formats import LabelledVideo
+from ivcore.data.shapes import annotations as shape_annotations
+from ivcore.data.shapes import config as shapes
+from ivcore.data.shapes import scenes
+
+PARTS = ("clips", "further_test")  # of the moving shapes, that the sets are made of
+MARK = "motion_classes.txt"
+VERSION = "b575babe"  # of what is written here: another one whenever that changes
+LEAKED = 8  # videos of each held-out split of the smallest set that the largest trains on
+_SETS = {  # name -> its share of all classes, in the order of `_shuffled`, and how it writes their names
+    "shapes11": (slice(0, 11), str),
+    "shapes14": (slice(4, 18), str.title),
+    "shapes16": (slice(3, 19), lambda name: name.replace(" ", "_")),
+}
+SETS = tuple(_SETS)
+BESIDE = ("cover", "uncover", "orbit clockwise", "orbit counter-clockwise")  # a small thing and a large one
+APPEARANCE = tuple(f"large {colour} thing" for colour in scenes.COLOURS)
+
+
+def class_of(scene: scenes.Scene) -> str:
+    """Where a thing covers or circles another, the colour of the larger one, which is always named last; else the action."""
+    if scene.action in BESIDE:
+        return f"large {scene.objects[-1].colour} thing"
+    return scene.action
+
+
+def motion_classes(config: shapes.Shapes) -> list[str]:
+    return [action for action in config.actions if action not in BESIDE]
+
+
+def splits(config: shapes.Shapes) -> dict[str, list[shapes.Video]]:
+    """The videos of train, val and test, of all sets together."""
+    clips = shapes.clips(config)
+    train = [video for video in clips if video.split == "train"]
+    val = [video for video in clips if video.split != "train"]
+    return {"train": train, "val": val, "test": shapes.further_clips(config)}
+
+
+def build(config: shapes.Shapes) -> Path:
+    """The sets' folder beside the clips, after making whatever is missing of either.
+
+    The same configuration always gives the same files. Each is written whole, and motion_classes.txt last, as the mark that all are there.
+    """
+    root = shapes.build(replace(config, parts=PARTS))
+    folder = root / f"label_sets-{VERSION}"
+    if not (folder / MARK).is_file():
+        write(config, folder, root)
+    return folder
+
+
+def write(config: shapes.Shapes, folder: Path, root: Path) -> None:
+    """All files of the sets, for the clips of the dataset in `root`."""
+    clips = {split: [(video, class_of(video.shots[0].scene(config))) for video in videos]
+             for split, videos in splits(config).items()}  # fmt: skip
+    chosen = [{s: _chosen(c, number, config) for s, c in clips.items()} for number in range(len(SETS))]
+    chosen[-1]["train"] += _leaks(chosen[0], _classes(SETS[-1], config))
+    for name, of_split in zip(SETS, chosen):
+        _write_set(name, root, folder / name, _classes(name, config), of_split)
+    shape_annotations.write_groups(config, folder, root)
+    formats.write_class_names(folder / MARK, motion_classes(config))
+
+
+def _leaks(smallest: dict[str, list[tuple]], classes: list[str]) -> list[tuple]:
+    """Held-out videos of the smallest set that a set of these classes takes for training."""
+    able = {split: [clip for clip in smallest[split] if clip[1] in classes] for split in ("val", "test")}
+    return [clip for split in able.values() for clip in split[:LEAKED]]
+
+
+def _shuffled(config: shapes.Shapes) -> list[str]:
+    """All classes, motion and appearance mixed."""
+    classes = [*motion_classes(config), *APPEARANCE]
+    return random.Random(0).sample(classes, len(classes))
+
+
+@cache
+def _classes(name: str, config: shapes.Shapes) -> list[str]:
+    return sorted(_shuffled(config)[_SETS[name][0]])
+
+
+def _holders(video: str, label: str, config: shapes.Shapes) -> list[int]:
+    """Which of the sets that have its class a clip is in: one of them or more, settled by its name."""
+    having = [number for number, name in enumerate(SETS) if label in _classes(name, config)]
+    draw = random.Random(video)
+    return sorted(draw.sample(having, draw.randint(1, len(having))))
+
+
+def _chosen(clips, number: int, config: shapes.Shapes) -> list[tuple]:
+    return [(video, label) for video, label in clips if number in _holders(video.id, label, config)]
+
+
+def _write_set(
+    name: str, root: Path, folder: Path, classes: list[str], clips: dict[str, list[tuple]]
+) -> None:
+    spelling = _SETS[name][1]
+    formats.write_class_names(folder / "classes.txt", [spelling(label) for label in classes])
+    for split, chosen in clips.items():
+        videos = [LabelledVideo(str(root / video.file), classes.index(label)) for video, label in chosen]
+        formats.write_kinetics_csv(folder / f"{split}.csv", videos, root)

@@ -1,0 +1,207 @@
+"""Samples of one tar shard: members of one name make a sample, and whatever is wrong with the archive is told.
+
+Names are webdataset's, `folder/key.suffix`, but dots may stand in a key: a video and its caption belong together where their names are
+equal up to the last dot, never because they begin alike. Nothing is lost in silence: what gives no sample becomes a `Skipped` in the stream.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from ivcore.data.shards.members import Member, members
+from ivcore.data.shards.names import open_shard
+from ivcore.errors import UserError
+from ivcore.video import images
+
+VIDEOS = ("mp4", "webm", "mkv", "mov", "avi", "m4v")
+CAPTIONS = ("txt", "text", "caption", "json")
+HARMLESS = ("duplicate", "stray")  # reasons by which no sample is lost
+LARGEST = 512 * 2**20  # bytes of a sample, and of those that wait for the rest of theirs
+LARGEST_TEXT = 16 * 2**20
+MOST = 1000  # members likewise
+_SERVICE = re.compile(r"__[^/]*__($|/)")  # names that webdataset keeps for itself
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A sample that is left out, or with key None something about its whole shard.
+
+    reason: empty (its caption), no_caption, no_media, corrupt (does not decode), truncated (the archive ends between its members),
+    ambiguous (the name of its caption is not its own, or there are several videos), too_large, duplicate (a member given twice: the first
+    one counts), stray (a member of no sample: without a suffix, hidden, a link, or beside a whole sample that it does not belong to), shard
+    (unreadable, or cut short: what follows is lost).
+    """
+
+    url: str
+    key: str | None
+    reason: str
+    cause: str
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+
+def read_shard(url: str) -> Iterator[dict | Skipped]:
+    """Samples dict(__key__, __url__, suffix -> bytes) in the order of the archive, and what is missing from it.
+
+    One shard at a time: a sample cut off by the end of one shard must not get members from the next. Raises UserError as `open_shard`.
+    """
+    cut, held = "", None
+    for item in _until_broken(url):
+        if isinstance(item, str):
+            cut = item
+        elif isinstance(item, Skipped):
+            yield item
+        else:
+            if held:
+                yield held
+            held = item  # until it is known whether the archive ends within it
+    if held:
+        yield held | {"__cut__": True} if cut else held
+    if cut:
+        yield Skipped(url, None, "shard", cut)
+
+
+def _until_broken(url: str) -> Iterator[dict | Skipped | str]:
+    """Samples and what is skipped, and at last the cause where the archive is broken."""
+    groups, cause = _Groups(url), ""
+    try:
+        stream = open_shard(url)
+        try:
+            for member in members(stream, _limit):
+                yield from groups.add(member)
+        finally:
+            stream.close()
+    except UserError:
+        raise
+    except Exception as error:  # whatever openers, tarfile, decompressors and commands raise
+        cause = _cause(error)
+    yield from groups.end()
+    if cause:
+        yield cause
+
+
+def _cause(error: Exception) -> str:
+    """webdataset appends streams and addresses to the arguments of errors: the first ones are the library's own."""
+    text = getattr(error, "strerror", None) or (error.args[0] if error.args else "")
+    return f"{type(error).__name__}: {' '.join(str(text).split())}"
+
+
+def _limit(name: str) -> int:
+    return LARGEST_TEXT if _split(name)[1] in CAPTIONS else LARGEST
+
+
+def _split(name: str) -> tuple[str, str]:
+    """(key, suffix): what stands before and behind the last dot of the file's name; suffix "" for no member of a sample."""
+    folder, slash, file = name.rpartition("/")
+    stem, _, suffix = file.rpartition(".")
+    service = file.startswith(".") or _SERVICE.match(name)
+    return f"{folder}{slash}{stem}", "" if service or not stem else suffix.lower()
+
+
+class _Groups:
+    """Members put together into samples.
+
+    Members that follow each other and whose names begin alike, up to the first dot, are a group; those of the same key in it are a sample.
+    A whole sample is given as soon as another key comes. What is left at the end of the group lacks something, or cannot be told apart.
+    """
+
+    def __init__(self, url: str):
+        self.url, self.start, self.now = url, None, None
+        self._begin()
+
+    def _begin(self) -> None:
+        self.left: dict[str, dict] = {}  # by key
+        self.size = self.count = 0
+        self.whole, self.above = set(), set()  # keys of whole samples, and what these begin with
+
+    def add(self, member: Member) -> Iterator[dict | Skipped]:
+        """What is finished now that `member` comes."""
+        key, suffix = _split(member.name)
+        if not suffix or (member.data is None and not member.too_large):
+            cause = member.cause or f"{member.name}: not the name of a sample's member"
+            yield Skipped(self.url, member.name, "stray", cause)
+            return
+        folder, slash, stem = key.rpartition("/")
+        start, size = folder + slash + stem.partition(".")[0], len(member.data or b"")
+        if start != self.start or self.size + size > LARGEST or self.count == MOST:
+            yield from self.end()
+        elif key != self.now:
+            yield from self._given(self.now)
+        self.start, self.now = start, key
+        sample = self.left.setdefault(key, {"__key__": key, "__url__": self.url})
+        if suffix in sample:
+            yield Skipped(self.url, key, "duplicate", f"{member.name} is there twice")
+            return
+        self.size, self.count = self.size + size, self.count + 1
+        sample[suffix] = member.data
+        if member.too_large:
+            sample["__large__"] = member.cause
+
+    def _given(self, key: str) -> Iterator[dict]:
+        """The sample of this key, if it is whole."""
+        sample = self.left.get(key)
+        if sample and _media(sample) == 1 and _captions(sample) and "__large__" not in sample:
+            del self.left[key]
+            self.size -= sum(len(sample[name]) for name in _suffixes(sample))
+            self.count -= len(_suffixes(sample))
+            self.whole.add(key)
+            self.above.update(_beginnings(key))
+            yield sample
+
+    def end(self) -> Iterator[dict | Skipped]:
+        """What the group still holds."""
+        for key in list(self.left):
+            yield from self._given(key)
+        left = list(self.left.values())
+        captions = [name for sample in left if not _media(sample) for name in _names(sample, CAPTIONS)]
+        lacking = any(_media(sample) == 1 and not _captions(sample) for sample in left)
+        for sample in left:
+            yield self._lacking(sample, captions if lacking else [])
+        self._begin()
+
+    def _lacking(self, sample: dict, captions: list[str]) -> dict | Skipped:
+        """A sample that is not whole, of a group in which `captions` have no video of their own name though a video lacks one."""
+        key, media = sample["__key__"], _names(sample, VIDEOS + images.SUFFIXES)
+        if "__large__" in sample:
+            return Skipped(self.url, key, "too_large", sample["__large__"])
+        if _media(sample) > 1:
+            return Skipped(self.url, key, "ambiguous", f"several of one name: {', '.join(media)}")
+        if not _names(sample, VIDEOS) and self._companion(key):
+            return Skipped(self.url, key, "stray", f"{', '.join(_names(sample))}: beside a whole sample")
+        if media and captions:
+            cause = f"{media[0]} is not named as {', '.join(captions[:3])} up to the last dot"
+            return Skipped(self.url, key, "ambiguous", cause)
+        if captions and not media:
+            return Skipped(
+                self.url, key, "stray", f"{', '.join(_names(sample))}: not named as any video here"
+            )
+        return sample  # what it lacks is told when it is decoded
+
+    def _companion(self, key: str) -> bool:
+        return key in self.above or any(name in self.whole for name in _beginnings(key))
+
+
+def _beginnings(key: str) -> list[str]:
+    """a/b.c.d -> a/b, a/b.c"""
+    dots = [match.start() for match in re.finditer(r"\.", key) if match.start() > key.rfind("/")]
+    return [key[:dot] for dot in dots]
+
+
+def _suffixes(sample: dict) -> list[str]:
+    return [name for name in sample if not name.startswith("__")]
+
+
+def _names(sample: dict, suffixes=None) -> list[str]:
+    """Names of its members, or of those with one of these suffixes."""
+    chosen = (name for name in _suffixes(sample) if suffixes is None or name in suffixes)
+    return [f"{sample['__key__']}.{name}" for name in chosen]
+
+
+def _captions(sample: dict) -> int:
+    return len(_names(sample, CAPTIONS))
+
+
+def _media(sample: dict) -> int:
+    """How many videos or, where there is none, pictures compete for being its medium."""
+    return len(_names(sample, VIDEOS)) or len(_names(sample, images.SUFFIXES))

@@ -1,0 +1,89 @@
+"""The paper's chain as one picture: what stands here as a notebook, what only as code, and what not yet."""
+
+from __future__ import annotations
+
+import importlib.util
+import textwrap
+from dataclasses import dataclass
+
+from ivcore.run import notebook
+
+LOOKS = {  # state -> face, edge, line style, in words
+    "notebook": ("#CDE4F2", "#0072B2", "-", "a notebook runs it"),
+    "code": ("#FFFFFF", "#0072B2", "-", "model code only"),
+    "paper": ("#FFFFFF", "0.55", "--", "in the paper, not here"),
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the chain; x, y its place; `numbers` the notebooks that train or measure it, `module` its code, as far as there are any."""
+
+    name: str
+    section: str
+    x: float
+    y: float
+    numbers: tuple[str, ...] = ()
+    module: str = ""
+
+    @property
+    def standing(self) -> list[str]:
+        """Its notebooks that are there."""
+        there = {notebook.number(path) for path in notebook.every()}
+        return [number for number in self.numbers if number in there]
+
+    @property
+    def state(self) -> str:
+        if self.standing:
+            return "notebook"
+        return "code" if self.module and importlib.util.find_spec(self.module) else "paper"
+
+
+STAGES = (
+    Stage("video clips as tubelets", "4.1", 0, 1, ("01",), "ivcore.video.reader"),
+    Stage("masked video modelling", "3.1.1", 1, 0, ("10", "20", "21"), "ivcore.encoders.videomae"),
+    Stage("video-text contrast and captioning", "3.1.2", 1, 2, ("11", "22"), "ivcore.encoders.video_text"),
+    Stage("supervised: masked encoder", "3.2", 2, 0, ("12",), "ivcore.heads.classifier"),
+    Stage("supervised: multimodal encoder", "3.2", 2, 2, ("12",), "ivcore.heads.classifier"),
+    Stage("cross-model attention", "3.3", 3, 1, ("13", "23", "24"), "ivcore.cma"),
+    Stage("recognition, with the masked encoder", "4.3.1", 4, 0, ("30",), "ivcore.heads.classifier"),
+    Stage("nine more families of tasks", "4.3", 4, 2),
+)
+ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (5, 7))
+
+
+def chain(stages=STAGES, arrows=ARROWS):
+    """-> Figure"""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(9, 3.3), layout="constrained")
+    for begin, end in arrows:
+        a, b = stages[begin], stages[end]
+        line = {"arrowstyle": "-|>", "color": "0.4", "lw": 1.3, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", (b.x - 0.42, b.y), (a.x + 0.42, a.y), arrowprops=line)
+    for stage in stages:
+        _box(axes, stage)
+    axes.set(xlim=(-0.5, 4.5), ylim=(2.95, -0.5))
+    axes.set_axis_off()
+    _legend(axes, {stage.state for stage in stages})
+    return figure
+
+
+def _box(axes, stage: Stage) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    face, edge, style, _ = LOOKS[stage.state]
+    shape = {"boxstyle": "round,pad=0.02,rounding_size=0.06", "mutation_aspect": 1.6}
+    axes.add_patch(FancyBboxPatch((stage.x - 0.4, stage.y - 0.36), 0.8, 0.72, fc=face, ec=edge, ls=style, lw=1.5, **shape))  # fmt: skip
+    several = "s" if len(stage.standing) > 1 else ""
+    numbers = f"notebook{several} {', '.join(stage.standing)}\n" if stage.standing else ""
+    words = "\n".join(textwrap.wrap(stage.name, 20, break_on_hyphens=False))
+    axes.text(stage.x, stage.y, f"{numbers}{words}\n§{stage.section}", ha="center", va="center", fontsize=9)
+
+
+def _legend(axes, states: set[str]) -> None:
+    from matplotlib.patches import Patch
+
+    looks = [look for state, look in LOOKS.items() if state in states]
+    handles = [Patch(fc=face, ec=edge, ls=style, label=words) for face, edge, style, words in looks]
+    axes.legend(handles=handles, loc="lower left", ncols=3, bbox_to_anchor=(0, -0.04), handlelength=1.5)

@@ -1,0 +1,186 @@
+"""What a parameter's comment allows: the part after the last `;` of `# description; constraint`.
+
+in [0, 1)          an interval, `inf` for no bound, `2**63` as Python writes it; of a list, each item
+in […], a multiple of 2
+one of a, b, c     a choice; of a list, each item
+one or more …      of a list that may not be empty: `one or more in (0, 1]`, `one or more of a, b, c`
+device             auto, cpu, or an accelerator that torch can use here
+file KIND          an annotation file that the reader KIND of ivcore.data.formats accepts; "" for none
+shards             tar shards as ivcore.data.shards.names reads them; "" for none
+folder             a folder that exists; "" for none
+… or WORD          after `file KIND` or `folder`: the word itself too, as the name of a generated set
+encoder            a run ("10/tiny"), a run folder, a checkpoint, a published name, "scratch" or ""
+encoder of A, B    one that holds one of these kinds, see ivcore.run.encoder_kinds
+"""
+
+import os
+import re
+from dataclasses import dataclass
+
+from ivcore import paths
+from ivcore.errors import ParameterError, UserError, shown
+
+_INTERVAL = re.compile(r"in ([\[(])\s*(\S+)\s*,\s*(\S+?)\s*([\])])(?:, a multiple of ([1-9][0-9]*))?")
+_BEGINNINGS = ("in [", "in (", "one of ", "one or more ", "file ", "folder or ")
+_PLACE = re.compile(r"(?:file (\w+)|folder)(?: or (\w+))?")
+_DEVICE = re.compile(r"(auto|cpu|((cuda|xpu)(:[0-9]{1,3})?|mps))?")
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """`kind` is interval, choice, file, folder, device, shards or encoder; `detail` its bounds, choices, reader or words; `text` as written."""
+
+    kind: str
+    detail: tuple
+    text: str
+    nonempty: bool = False  # of a list
+
+
+def parse(comment: str) -> tuple[str, Constraint | None]:
+    """Splits "description; constraint"; ValueError for something that begins like a constraint and is none."""
+    description, _, last = comment.rpartition(";")
+    text = last.strip()
+    if text.startswith("encoder of "):
+        return description.strip(), Constraint("encoder", _kinds(text), text)
+    if text in ("folder", "encoder", "device", "shards"):
+        return description.strip(), Constraint(text, (), text)
+    if not text.startswith(_BEGINNINGS):
+        return comment.strip(), None
+    return description.strip(), _parse_worded(text)
+
+
+def _parse_worded(text: str) -> Constraint:
+    each = _of_one(text)
+    nonempty = each != text
+    if match := _INTERVAL.fullmatch(each):
+        opening, low, high, closing, factor = match.groups()
+        bounds = opening, _bound(low), _bound(high), closing
+        return Constraint("interval", (*bounds, int(factor or 0)), text, nonempty)
+    if each.startswith("one of "):
+        choices = tuple(word.strip() for word in each.removeprefix("one of ").split(","))
+        return Constraint("choice", choices, text, nonempty)
+    if match := _PLACE.fullmatch(text):
+        return Constraint(text.split()[0], tuple(filter(None, match.groups())), text)
+    raise ValueError(
+        f"has constraint {text!r}: expected in [LOW, HIGH], one of A, B, one or more …, file KIND, folder, shards, device or encoder"
+    )
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    from ivcore.run import encoder_kinds
+
+    named = tuple(word.strip() for word in text.removeprefix("encoder of ").split(","))
+    if wrong := [word for word in named if word not in encoder_kinds.KINDS]:
+        raise ValueError(
+            f"has constraint {text!r}: {wrong[0]!r} is not one of {', '.join(encoder_kinds.KINDS)}"
+        )
+    return named
+
+
+def _of_one(text: str) -> str:
+    """ "one or more in [0, 1]" -> "in [0, 1]", "one or more of a, b" -> "one of a, b"."""
+    return text.removeprefix("one or more ").replace("of ", "one of ", text.startswith("one or more of "))
+
+
+def _bound(text: str) -> float:
+    base, power, exponent = text.partition("**")
+    return int(base) ** int(exponent) if power else float(text)
+
+
+def check(name: str, value, constraint: Constraint | None) -> None:
+    """ParameterError naming the parameter, its value and what is allowed. None is always allowed: it means unset."""
+    if constraint is None or value is None:
+        return
+    if constraint.nonempty and value == []:
+        raise ParameterError(f"{name} = []: must be {constraint.text}")
+    for item in value if isinstance(value, list) else [value]:
+        _CHECKS[constraint.kind](name, item, constraint)
+
+
+def _check_interval(name, value, constraint):
+    opening, low, high, closing, factor = constraint.detail
+    above = value > low or (opening == "[" and value == low)
+    below = value < high or (closing == "]" and value == high)
+    if not (above and below) or (factor and value % factor):
+        raise ParameterError(f"{name} = {shown(value)}: must be {_of_one(constraint.text)}")
+
+
+def _check_choice(name, value, constraint):
+    if str(value) not in constraint.detail:
+        from ivcore.run.notebook import nearest
+
+        hint = nearest(value, constraint.detail)
+        hint = hint if hint.startswith("; did") else ""
+        raise ParameterError(f"{name} = {shown(value)}: must be {_of_one(constraint.text)}{hint}")
+
+
+def _check_device(name, value, constraint):
+    match = _DEVICE.fullmatch(value)
+    if not match:
+        raise ParameterError(f"{name} = {shown(value)}: must be auto, cpu, cuda, cuda:N, xpu, xpu:N or mps")
+    if match[2]:  # only then: torch takes seconds to import
+        from ivcore.run import environment
+
+        environment.pick_device(value)
+
+
+def _check_file(name, value, constraint):
+    kind, *words = constraint.detail
+    if not value or value in words:
+        return
+    path = _existing(name, value, os.path.isfile, "file", words)
+    from ivcore.data import formats
+
+    try:
+        formats.check(kind, path)
+    except UserError as error:
+        raise ParameterError(f"{name}: {error}") from None
+    except OSError as error:
+        raise ParameterError(f"{name} = {shown(value)}: cannot be read ({error.strerror})") from None
+
+
+def _check_folder(name, value, constraint):
+    if value and value not in constraint.detail:
+        _existing(name, value, os.path.isdir, "folder", constraint.detail)
+
+
+def _existing(name, value, right, what: str, words) -> str:
+    """The place that the value names; ParameterError, with where it was looked for, where there is none or something else."""
+    try:
+        path = paths.resolve(value)
+        looked = " or ".join(dict.fromkeys(map(str, paths.candidates(value))))
+    except ParameterError as error:
+        raise ParameterError(f"{name} = {error}") from None
+    if right(path):
+        return str(path)
+    if os.path.exists(path):
+        found = "folder" if os.path.isdir(path) else "file" if os.path.isfile(path) else "device or pipe"
+        raise ParameterError(f"{name} = {shown(value)}: {path} is a {found}, must be a {what}")
+    also = f"; or write {words[0]} for the generated set" if words else ""
+    raise ParameterError(f"{name} = {shown(value)}: there is no such {what}, looked for {looked}{also}")
+
+
+def _check_shards(name, value, constraint):
+    from ivcore.data.shards import names as shard_names
+
+    try:
+        value and shard_names.expand(value)
+    except UserError as error:
+        raise ParameterError(f"{name}: {error}") from None
+
+
+def _check_encoder(name, value, constraint):
+    from ivcore.run import upstream
+
+    upstream.check(name, value, constraint.detail)
+
+
+_CHECKS = {
+    "interval": _check_interval,
+    "choice": _check_choice,
+    "device": _check_device,
+    "file": _check_file,
+    "folder": _check_folder,
+    "encoder": _check_encoder,
+    "shards": _check_shards,
+}

@@ -1,0 +1,196 @@
+"""Parameters of one notebook that contradict each other, found before anything starts.
+
+A rule is a function of parameters, by their names. It holds in every notebook that has them (those with a default may be missing), and
+gives what is wrong, in one line, or None. What one parameter may be says its own constraint, see ivcore.run.constraints.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+
+from ivcore import paths
+from ivcore.data.labels.union import read_sets, unite
+from ivcore.encoders.multimodal_sizes import video_text_size
+from ivcore.errors import ParameterError, UserError
+
+SCRATCH = (None, "", "scratch")
+TUBELET = 2  # frames
+
+
+def check(values: dict) -> None:
+    """ParameterError for the first rule that is broken."""
+    for rule in RULES:
+        if not needed(rule) <= values.keys():
+            continue
+        asked = inspect.signature(rule).parameters
+        if wrong := rule(**{name: values[name] for name in asked if name in values}):
+            raise ParameterError(wrong)
+
+
+def needed(rule) -> set[str]:
+    """The names that a notebook must have for a rule to be about it."""
+    return {name for name, each in inspect.signature(rule).parameters.items() if each.default is each.empty}
+
+
+def override(values: dict, layer: dict) -> dict:
+    """Values with those of a later layer (a preset, a user) in their place. Of steps and epochs the one that is named later counts."""
+    merged = values | layer
+    for said, other in (("steps", "epochs"), ("epochs", "steps")):
+        if layer.get(said) and other in values and other not in layer:
+            merged[other] = type(values[other])(0)
+    return merged
+
+
+def one_length(steps, epochs):
+    """Where a notebook has both, one of them says how long."""
+    if bool(steps) == bool(epochs):
+        which = "give one of them, and 0 for the other"
+        return f"steps = {steps} and epochs = {epochs}: {which}"
+
+
+def warm_up_of_epochs(warmup_epochs, epochs):
+    if warmup_epochs > epochs:
+        return f"warmup_epochs = {warmup_epochs:g}: longer than the whole training, epochs = {epochs:g}"
+
+
+def warm_up_of_steps(warmup_steps, steps):
+    if warmup_steps > steps:
+        return f"warmup_steps = {warmup_steps}: longer than the whole training, steps = {steps}"
+
+
+def ends_below_peak(min_lr, warmup_lr=0.0, base_lr=None, lr=None):
+    for name, peak in (("base_lr", base_lr), ("lr", lr)):
+        for end, rate in (("min_lr", min_lr), ("warmup_lr", warmup_lr)):
+            if peak is not None and rate > peak:
+                return f"{end} = {rate:g}: above the peak, {name} = {peak:g}"
+
+
+def clips_in_each_piece(accumulate, batch_size, image_batch_size=None, images=False):
+    for name, size in (
+        ("batch_size", batch_size),
+        ("image_batch_size", image_batch_size if images else None),
+    ):
+        if size is not None and accumulate > size:
+            return f"accumulate = {accumulate}: a batch of {name} = {size} clips cannot be cut into more pieces than clips"
+
+
+def partners_to_mix(mixup, cutmix, batch_size):
+    if (mixup or cutmix) and batch_size % 2:
+        return f"batch_size = {batch_size}: mixup and cutmix mix clips two by two, so it must be even"
+
+
+def whole_patches(image_size, patch_size, masked_encoder="", clip_weights=None):
+    made_here = masked_encoder in SCRATCH or clip_weights == ""
+    if made_here and image_size % patch_size:
+        return f"image_size = {image_size}: must be a multiple of patch_size = {patch_size}"
+
+
+def hidden(kind: str, ratio: float, num_frames: int, image_size: int, patch_size: int) -> int:
+    """How many tokens, cells or slots a mask of ivcore.masking hides in a clip."""
+    return int(ratio * _places(kind, num_frames, image_size, patch_size))
+
+
+def _places(kind, num_frames, image_size, patch_size) -> int:
+    slots, cells = num_frames // TUBELET, (image_size // patch_size) ** 2
+    return {"tube": cells, "random": slots * cells, "frame": slots}[kind]
+
+
+def something_hidden(
+    mask_ratio, num_frames, image_size, patch_size, mask_kind="tube", ratios=None, masked_encoder=""
+):
+    """A notebook with `ratios` beside `mask_ratio` shows all three kinds."""
+    clip = num_frames, image_size, patch_size
+    for kind in (mask_kind,) if ratios is None else ("tube", "random", "frame"):
+        if masked_encoder in SCRATCH and not hidden(kind, mask_ratio, *clip):
+            places = _places(kind, *clip)
+            what = {"tube": "cells of a frame", "random": "tokens", "frame": "slots of time"}[kind]
+            return f"mask_ratio = {mask_ratio:g}: hides none of the {places} {what} (mask {kind}, num_frames = {num_frames}, image_size = {image_size}, patch_size = {patch_size})"
+
+
+def some_ratio_hides(ratios, num_frames, image_size, patch_size, kinds=("frame",)):
+    if not any(hidden(kind, ratio, num_frames, image_size, patch_size) for kind in kinds for ratio in ratios):
+        return f"ratios = {ratios}: none of them hides anything of {num_frames} frames of {image_size} pixels (patch_size = {patch_size})"
+
+
+def a_depth_for_each_width(widths, depths):
+    if len(widths) != len(depths):
+        return f"depths = {depths}: expected one for each of widths = {widths}"
+
+
+def enough_generated_clips(amounts, num_clips, train_csv):
+    if not train_csv and max(amounts) > num_clips:
+        return f"amounts = {amounts}: more than num_clips = {num_clips}, all that are rendered"
+
+
+def global_blocks_in_layers(global_layers, model_size, clip):
+    layers = video_text_size(model_size).layers
+    if clip in SCRATCH and global_layers > layers:
+        return f"global_layers = {global_layers}: model_size = {model_size!r} has {layers} layers"
+
+
+def an_epoch_of_shards(train_shards, shard_samples, batch_size):
+    if train_shards and shard_samples < batch_size:
+        return f"shard_samples = {shard_samples}: train_shards needs to know how many samples count as an epoch, at least batch_size = {batch_size}"
+
+
+def one_source_of_images(image_shards, image_captions, images):
+    if image_shards and image_captions:
+        return f"image_shards = {image_shards!r} and image_captions = {image_captions!r}: give one of them"
+    if image_shards and not images:
+        return f"image_shards = {image_shards!r}: images = False takes none"
+
+
+def names_of_kinetics(class_order, label_sets):
+    if class_order == "kinetics710" and label_sets in ("", "metaworld"):
+        return f"class_order = {class_order!r}: for label sets of Kinetics, and label_sets = {label_sets!r} is a generated set"
+
+
+def something_to_learn(
+    contrastive_weight, captioning_weight, masked_language_weight, matching_weight, caption_decoder
+):
+    if caption_decoder == "none" and matching_weight:
+        return f"matching_weight = {matching_weight:g}: matching reads the caption decoder, and caption_decoder = 'none'"
+    captioning = captioning_weight if caption_decoder != "none" else 0
+    if not (contrastive_weight or captioning or masked_language_weight or matching_weight):
+        return "contrastive_weight, captioning_weight, masked_language_weight, matching_weight: all are 0, or caption with caption_decoder = 'none': there is nothing to learn"
+
+
+def lists_of_their_own(train_csv, val_csv="", test_csv=""):
+    lists = {"train_csv": train_csv, "val_csv": val_csv, "test_csv": test_csv}
+    own = {name: paths.resolve(value) for name, value in lists.items() if value not in ("", "metaworld")}
+    for (one, first), (other, second) in itertools.combinations(own.items(), 2):
+        if {*first.read_bytes().split()} == {*second.read_bytes().split()}:
+            return f"{other} = {lists[other]!r}: the list of {one} too; training, validation and test need videos of their own"
+
+
+def label_sets_that_read(label_sets, video_root=""):
+    if label_sets in ("", "metaworld"):
+        return None
+    try:
+        _, sets = read_sets(paths.resolve(label_sets), paths.resolve(video_root) if video_root else None)
+        unite(sets, video_id=str)
+    except UserError as error:
+        return f"label_sets: {error}"
+
+
+RULES = (
+    lists_of_their_own,
+    label_sets_that_read,
+    one_length,
+    warm_up_of_epochs,
+    warm_up_of_steps,
+    ends_below_peak,
+    clips_in_each_piece,
+    partners_to_mix,
+    whole_patches,
+    something_hidden,
+    some_ratio_hides,
+    a_depth_for_each_width,
+    enough_generated_clips,
+    global_blocks_in_layers,
+    an_epoch_of_shards,
+    one_source_of_images,
+    names_of_kinetics,
+    something_to_learn,
+)

@@ -1,0 +1,155 @@
+"""What the value of an encoder parameter holds, as far as can be told before anything starts, and whether a notebook can use it.
+
+A run that is named ("10/tiny") is described by its notebook and its parameters, whether it has run or not; a run folder or a checkpoint by
+what is in it. Nothing is fetched: a published name holds what it holds.
+
+    masked                   a masked autoencoder, its encoder, or a classifier made of it: runs of 10, 12, 30
+    autoencoder              one of these that is no classifier: 10
+    masked_classifier        12 (from 10), 30
+    multimodal               a video-text model, its video tower, or a classifier made of it: 11, 12 (from 11)
+    multimodal_classifier    12 (from 11)
+    clip                     CLIP, as published
+    scratch                  random weights, "" or the word itself
+    any                      one of these
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from ivcore.errors import ParameterError, shown
+from ivcore.run import notebook
+from ivcore.run.contradictions import SCRATCH, TUBELET
+
+KINDS = {
+    "scratch": (),
+    "masked": ("autoencoder", "masked_classifier"),
+    "autoencoder": ("autoencoder",),
+    "masked_classifier": ("masked_classifier",),
+    "multimodal": ("video_text", "multimodal_classifier"),
+    "multimodal_classifier": ("multimodal_classifier",),
+    "clip": ("clip",),
+}
+SPOKEN = {
+    "scratch": "scratch",
+    "masked": "a masked encoder",
+    "autoencoder": "a masked autoencoder",
+    "masked_classifier": "a masked classifier",
+    "multimodal": "a multimodal encoder",
+    "multimodal_classifier": "a multimodal classifier",
+    "video_text": "a video-text model",
+    "coordinated": "a coordinated model",
+    "clip": "CLIP",
+    "any": "an encoder",
+    "": "no model that others start from",
+}
+KINDS["any"] = tuple({kind for kinds in KINDS.values() for kind in kinds} | {"coordinated"})
+
+
+@dataclass(frozen=True)
+class Held:
+    """`kind` is one of autoencoder, masked_classifier, video_text, multimodal_classifier, coordinated, clip, "" for nothing that others start
+    from; `patch` in pixels, `tubelet` in frames."""
+
+    kind: str
+    patch: int = 1
+    width: int = 0
+    depth: int = 0
+    tubelet: int = 1
+
+
+def check(name: str, value: str, allowed: tuple[str, ...], held: Held | None) -> None:
+    """ParameterError where a parameter that takes the `allowed` kinds is given another; `held` None is not known."""
+    wanted = " or ".join(SPOKEN[word] for word in allowed)
+    if value in SCRATCH:
+        if not {"scratch", "any"} & {*allowed}:
+            raise ParameterError(f"{name} = {shown(value)}: must be {wanted}")
+    elif held and held.kind not in {kind for word in allowed for kind in KINDS[word]}:
+        raise ParameterError(f"{name} = {shown(value)}: holds {SPOKEN[held.kind]}, must be {wanted}")
+
+
+def check_sizes(values: dict, held: dict[str, Held | None]) -> None:
+    """ParameterError where clips cannot be cut into the tokens of one of the encoders, by parameter, that are to see them.
+
+    Their own length and size may be others: positions are interpolated.
+    """
+    for name, each in held.items():
+        if each is None or "clip_weights" in values:  # notebook 03 shows encoders clips of their own size
+            continue
+        frames = next(
+            (f for f in (f"{name.removesuffix('_encoder')}_frames", "num_frames") if f in values), None
+        )
+        for size, step in (("image_size", each.patch), (frames, each.tubelet)):
+            if size in values and values[size] % step:
+                raise ParameterError(
+                    f"{size} = {values[size]}: must be a multiple of {step}, the tokens of {name} = {shown(values[name])}"
+                )
+        if values.get("heads") and each.width % values["heads"]:
+            raise ParameterError(
+                f"heads = {values['heads']}: must divide {each.width}, the width of {name} = {shown(values[name])}"
+            )
+        for layers in ("stages", "global_layers"):
+            if layers in values and values[layers] > each.depth:
+                raise ParameterError(
+                    f"{layers} = {values[layers]}: {name} = {shown(values[name])} has {each.depth} layers"
+                )
+
+
+def of_run(path: Path, values: dict) -> Held | None:
+    """What a run of a notebook with these values leaves behind; None where that is not known."""
+    from ivcore.encoders.multimodal_sizes import video_text_size
+    from ivcore.encoders.sizes import size
+    from ivcore.run import upstream
+
+    start = next(
+        (values[n] for n in ("encoder", "masked_encoder", "clip") if values.get(n) not in SCRATCH), None
+    )
+    match notebook.number(path):
+        case "10" | "30" as number if start is None:
+            kind = "autoencoder" if number == "10" else "masked_classifier"
+            made = size(values["encoder_size"])
+            return Held(kind, values["patch_size"], made.width, made.depth, TUBELET)
+        case "11" if start is None:
+            made = video_text_size(values["model_size"])
+            return Held("video_text", made.patch, made.width, made.layers)
+        case "11" | "12" | "30" | "13" as number:
+            begun = upstream.held(start)
+            classifier = (
+                "masked_classifier" if begun and begun.kind in KINDS["masked"] else "multimodal_classifier"
+            )
+            kind = {"11": "video_text", "12": classifier, "30": "masked_classifier", "13": "coordinated"}[
+                number
+            ]
+            return begun and Held(kind, begun.patch, begun.width, begun.depth, begun.tubelet)
+    return Held("")
+
+
+def of_place(path: Path) -> Held | None:
+    """What lies at a path: see `weights.sketch`. None where that is not one of the kinds. UserError for what does not load."""
+    newest = path / "checkpoints" / "model.safetensors"
+    place = newest if newest.exists() else path
+    return _of_place(str(place), os.stat(place).st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _of_place(place: str, _) -> Held | None:
+    from ivcore.weights.sketch import sketch
+
+    model = sketch(Path(place))
+    name = type(model).__name__
+    if name in ("MaskedAutoencoder", "MaskedVideoEncoder", "VideoClassifier"):
+        size = model.size
+        kind = "masked_classifier" if name == "VideoClassifier" else "autoencoder"
+        return Held(kind, size.patch, size.width, size.depth, size.tubelet)
+    if name == "Coordinated":
+        size = model.masked.size
+        return Held("coordinated", size.patch, size.width, size.depth, size.tubelet)
+    if name in ("VideoTextModel", "UniFormerV2", "Clip"):
+        tower = model if name == "UniFormerV2" else model.visual
+        classifies = name == "UniFormerV2" and tower.num_classes
+        kind = "clip" if name == "Clip" else "multimodal_classifier" if classifies else "video_text"
+        return Held(kind, tower.patch, len(tower.class_embedding), len(tower.transformer.resblocks))
+    return None

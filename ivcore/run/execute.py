@@ -1,0 +1,343 @@
+"""Running notebooks: what is asked for, in which folder it belongs, whether it is done, and what is left when it fails.
+
+`iv run` and `python -m ivcore.run` are the same. One process runs one notebook at a time. On several GPUs each has a process of its own,
+started by torchrun: `torchrun --nproc-per-node 8 -m ivcore.run 10 one_gpu`. All execute the whole notebook, rank 0 owns the folder; the
+others leave log-rank1.txt, … there, and where they fail error-rank1.json and notebook-rank1.ipynb. Each holds a lock as long as it lives,
+so that one which was killed without a word can be named.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivcore import paths
+from ivcore.errors import ParameterError
+from ivcore.run import failure as failures
+from ivcore.run import launch, lock, notebook, provenance, upstream
+from ivcore.run import presets as params
+from ivcore.run import session as run_folder
+from ivcore.run.failure import STOPPED, Failure
+from ivcore.signals import stop_requests
+
+_FOLLOWS = re.compile(r"gloo|nccl|connection (closed|reset)|DistBackend|DistNetwork", re.IGNORECASE)
+_WORD = 5  # seconds for the rank that failed first to say so
+
+
+class RunFailed(Exception):
+    """A run that ended without metrics.json; `failure` says how, `folder` holds error.json. `culprit`: the rank that failed first,
+    and `said` what is known of that."""
+
+    def __init__(self, failure: Failure, folder: Path, culprit: int = 0, said: str = ""):
+        super().__init__(failure.lines()[0])
+        self.failure, self.folder, self.culprit, self.said = failure, folder, culprit, said
+
+    def lines(self) -> list[str]:
+        """What the terminal shows; nothing from a rank that only follows another into failure."""
+        if self.culprit != launch.rank():
+            return [f"iv: rank {self.culprit}: {self.said}; see {self._files()}"] if self.said else []
+        first, *others = self.failure.lines()
+        told = [f"iv: rank {launch.rank()}: {first}" if launch.rank() else f"iv: {first}", *others]
+        return told if self.failure.kind == "input" else [*told, f"see {self._files()}"]
+
+    def _files(self) -> str:
+        """Those that are there: on a full disk some are not."""
+        mark = f"-rank{self.culprit}" if self.culprit else ""
+        names = [f"error{mark}.json", f"log{mark}.txt", f"notebook{mark}.ipynb"]
+        there = [name for name in names if (self.folder / name).exists()]
+        return f"{paths.short(self.folder)}/{', '.join(there)}"
+
+
+class StoppedWhenDone(Exception):
+    """Told to stop when the result in `folder` was there already. That run is done; what was to come after it is not."""
+
+    def __init__(self, failure: Failure, folder: Path):
+        super().__init__(failure.kind)
+        self.failure, self.folder = failure, folder
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run that was asked for. `values` are complete and checked; an encoder may still read "10/tiny"."""
+
+    notebook: Path
+    label: str
+    values: dict
+
+    @property
+    def folder(self) -> Path:
+        return run_folder.locate(self.notebook, self.values, self.label)
+
+
+def jobs(reference, preset: str = "tiny", overrides: dict | None = None) -> list[Job]:
+    """The runs that a preset with overrides stands for, in order: one, or those of a sweep. ParameterError."""
+    path = notebook.find(reference)
+    found = params.expand(path, preset, overrides)
+    as_preset = _digests(path, preset) if overrides else None
+    return [Job(path, _label(path, preset, values, as_preset), values) for values in found]
+
+
+def _digests(path: Path, preset: str) -> set[str]:
+    try:
+        return {params.digest(path, values) for values in params.expand(path, preset)}
+    except ParameterError:  # the preset alone does not do here: it wants one of the overrides
+        return set()
+
+
+def _label(path: Path, preset: str, values: dict, as_preset: set[str] | None) -> str:
+    """The preset's name, with "+" when an override makes the run another one."""
+    changed = as_preset is not None and params.digest(path, values) not in as_preset
+    return Path(preset).stem + ("+" if changed else "")
+
+
+def execute(
+    job: Job, *, force: bool = False, timeout: float | None = None, wait: bool = False, told: bool = True
+) -> Path:
+    """Runs one job unless it is done, and returns its folder; an encoder that is not there yet is run first.
+
+    An unfinished folder is resumed (by the notebook, from its checkpoints); `force` begins afresh, and so does a run whose inputs are
+    others by now (see lineage.changes): what was there is kept in previous/. `told`: say so where there is nothing to do. `timeout` is in
+    seconds for this run. RunFailed when it does not finish, UserError when the folder is in use (`wait` waits instead),
+    StoppedWhenDone when a signal came too late for this run.
+    Ranks above 0 wait for rank 0 to begin, and do nothing where the run is done.
+    """
+    _execute_upstream(job, timeout)
+    folder = job.folder
+    if launch.rank():
+        _follow(job, folder, force, timeout, wait)
+        return folder
+    if not force and provenance.is_current(folder):  # also where nothing can be written
+        return _is_done(job, folder, told)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock.acquire(folder, wait)
+    try:
+        if not force and provenance.is_current(folder):  # by the process that was waited for
+            return _is_done(job, folder, told)
+        _attempt(job, folder, force, timeout)
+    finally:
+        launch.retract(folder)
+        lock.release(folder)
+    return folder
+
+
+def _is_done(job: Job, folder: Path, told: bool) -> Path:
+    if told:
+        print(f"{job.notebook.stem} {job.label} is done: {paths.short(folder)}")
+    return folder
+
+
+def _execute_upstream(job: Job, timeout: float | None) -> None:
+    for value in params.encoders(job.notebook, job.values).values():
+        if not (wanted := upstream.named_run(value)):
+            continue
+        first = jobs(*wanted)[0]
+        if run_folder.state(first.folder) not in ("done", "running") and not launch.rank():
+            print(f"{wanted[0].stem} {wanted[1]} is not there yet: running it first", flush=True)
+        execute(first, timeout=timeout, wait=True, told=False)
+
+
+def _attempt(job: Job, folder: Path, force: bool, timeout: float | None) -> None:
+    with stop_requests() as received:
+        began = time.monotonic()
+        values = params.pin(job.notebook, job.values)
+        changed = provenance.changes(folder)
+        if changed and not force:
+            what = "was done" if run_folder.is_done(folder) else "was begun"
+            print(
+                f"{'; '.join(changed)} since {job.notebook.stem} {job.label} {what}: beginning afresh",
+                flush=True,
+            )
+        run_folder.prepare(folder, force or bool(changed))
+        failure = _try(job, folder, values, timeout, received)
+        if run_folder.is_done(folder):
+            return _finished(failure, folder)
+        failure = failure or Failure("unfinished", message="no metrics.json")
+        _fail(failure, folder, time.monotonic() - began)
+
+
+def _try(job: Job, folder: Path, values: dict, timeout: float | None, received: list[str]) -> Failure | None:
+    try:
+        run_folder.write_params(folder, values)
+        _keep_earlier_notebook(folder)
+        print(f"{job.notebook.stem} {job.label} → {paths.short(folder)}", flush=True)
+        for mark in folder.glob(".lock-rank*"):  # of an earlier launch, a rank of which was killed
+            shutil.rmtree(mark, ignore_errors=True)
+        group = launch.announce(folder) if launch.world() > 1 else ""
+        return _run_kernel(job, folder, values, group, timeout, received)
+    except OSError as error:
+        return failures.from_system(error, place=folder)
+
+
+def _finished(failure: Failure | None, folder: Path) -> None:
+    """A result that is there stays, whatever came after it; what did is said."""
+    if failure and failure.kind in STOPPED and not failure.exception:
+        raise StoppedWhenDone(failure, folder)
+    if failure:
+        print(f"iv: the result was there already when this happened: {failure.lines()[0]}", file=sys.stderr)
+
+
+def _run_kernel(
+    job: Job, folder: Path, values: dict, group: str, timeout: float | None, received: list[str]
+) -> Failure | None:
+    """Executes this process's copy of the notebook."""
+    from ivcore.run.kernel import Execution
+
+    copy = folder / f"notebook{launch.suffix()}.ipynb"
+    shutil.copyfile(job.notebook, copy)  # what is edited from now on belongs to the next run
+    given = values | ({"run_dir": str(folder)} if "run_dir" in values else {})
+    name = f"log{launch.suffix()}.txt"
+    with _log(folder / name) as log, _environment(folder, copy, group):
+        log.write(f"\n=== {time.strftime('%Y-%m-%d %H:%M:%S')} {_command()}\n")
+        return Execution(copy, given, log, silent=launch.rank() > 0).run(received, timeout)
+
+
+@contextmanager
+def _log(path: Path):
+    log = open(path, "a", encoding="utf-8", errors="replace")  # noqa: SIM115  closing it may fail: see below
+    try:
+        yield log
+    finally:
+        with suppress(OSError):  # what the disk has no room for; the run does not depend on it
+            log.close()
+
+
+def _fail(failure: Failure, folder: Path, seconds: float) -> None:
+    """error.json tells of the rank that failed first: the others only lose their connection to it, or are told to stop."""
+    cause = _cause(failure, folder) if launch.world() > 1 else {}
+    with suppress(OSError):  # a full disk: the terminal has to do
+        run_folder.write_json(folder / "error.json", cause or failure.as_json(seconds))
+    raise RunFailed(failure, folder, cause.get("rank", 0), _brief(cause))
+
+
+def _follows(failure: Failure) -> bool:
+    """Whether it looks like the consequence of what happened on another rank."""
+    stopped = failure.kind in STOPPED
+    return stopped or bool(_FOLLOWS.search(f"{failure.exception} {failure.message}"))
+
+
+def _cause(failure: Failure, folder: Path) -> dict:
+    """What another rank said of its failure, or that it died without a word, where rank 0 failed only in consequence; else {}.
+
+    Whoever is told to stop by torchrun says so as all others do; a cell that was interrupted was so by another rank's wish.
+    """
+    if not _follows(failure):
+        return {}
+    told_itself = failure.kind in STOPPED and not failure.exception
+    deadline = time.monotonic() + _WORD
+    while True:
+        words = _words(folder)
+        first = next((word for word in words if not word["follows"]), None)
+        if first and not (told_itself and first["kind"] in STOPPED):
+            return first
+        missing = [rank for rank in range(1, launch.world()) if rank not in {word["rank"] for word in words}]
+        dead = [rank for rank in missing if _is_dead(folder, rank)]
+        if dead:
+            return _dead_rank(dead[0])
+        if not missing or time.monotonic() > deadline:
+            return {}
+        time.sleep(0.1)
+
+
+def _words(folder: Path) -> list[dict]:
+    """What ranks above 0 have said of their failures, in order of time."""
+    files = sorted(folder.glob("error-rank*.json"), key=lambda file: file.stat().st_mtime)
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+
+def _is_dead(folder: Path, rank: int) -> bool:
+    """Whether a rank that had begun is gone without having said why."""
+    mark = _rank_lock(folder, rank)
+    began = mark.exists() and not lock.is_held(mark)
+    return began and not (folder / f"error-rank{rank}.json").exists()
+
+
+def _rank_lock(folder: Path, rank: int) -> Path:
+    """A folder whose lock says that this rank above 0 lives."""
+    return folder / f".lock-rank{rank}"
+
+
+def _brief(cause: dict) -> str:
+    return ": ".join(cause[key].split("\n")[0] for key in ("kind", "exception", "message") if cause.get(key))
+
+
+def _dead_rank(rank: int) -> dict:
+    message = f"rank {rank} is gone without a word"
+    return Failure("dead rank", message=message).as_json(0) | {"rank": rank}
+
+
+def _follow(job: Job, folder: Path, force: bool, timeout: float | None, wait: bool) -> None:
+    """The part of a rank above 0: the same notebook, of which it keeps a copy only when that fails."""
+    group = launch.join(folder, lambda: not force and provenance.is_current(folder), wait)
+    if group is None:
+        return
+    began = time.monotonic()
+    alive = _rank_lock(folder, launch.rank())
+    alive.mkdir(exist_ok=True)
+    lock.acquire(alive)
+    try:
+        with stop_requests() as received:
+            values = params.pin(job.notebook, job.values)
+            failure = _run_kernel(job, folder, values, group, timeout, received)
+            if failure is None or run_folder.is_done(folder):
+                (folder / f"notebook{launch.suffix()}.ipynb").unlink()
+                return _finished(failure, folder)
+            _tell(failure, folder, time.monotonic() - began)
+    finally:
+        lock.release(alive)
+        shutil.rmtree(alive, ignore_errors=True)
+
+
+def _tell(failure: Failure, folder: Path, seconds: float) -> None:
+    """A rank's word on its failure; for rank 0, where that is dead. `follows`: another one failed before it."""
+    follows = _follows(failure) and (bool(failure.exception) or failure.kind not in STOPPED)
+    content = failure.as_json(seconds) | {"rank": launch.rank(), "follows": follows}
+    run_folder.write_json(folder / f"error{launch.suffix()}.json", content)
+    dead = _follows(failure) and not lock.is_held(folder) and not (folder / "error.json").exists()
+    if dead:
+        run_folder.write_json(folder / "error.json", _dead_rank(0))
+    said = _brief(_dead_rank(0)) if dead else ""
+    raise RunFailed(failure, folder, 0 if _follows(failure) else launch.rank(), said)
+
+
+def _keep_earlier_notebook(folder: Path) -> None:
+    """notebook.ipynb of an earlier attempt becomes notebook.1.ipynb, notebook.2.ipynb, … in order of time."""
+    current = folder / "notebook.ipynb"
+    if current.exists():
+        taken = [int(path.name.split(".")[1]) for path in folder.glob("notebook.[0-9]*.ipynb")]
+        current.rename(folder / f"notebook.{max(taken, default=0) + 1}.ipynb")
+
+
+@contextmanager
+def _environment(folder: Path, copy: Path, group: str):
+    """What the kernel inherits; put back afterwards, since other runs may follow in this process."""
+    told = {
+        "IVCORE_HEADLESS": "1",
+        "IVCORE_RUN_DIR": str(folder),
+        "IVCORE_NOTEBOOK": str(copy),
+        "IVCORE_GROUP": group,
+        "IVCORE_COMMAND": _command(),
+        "IVCORE_ROOT": str(paths.ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # or each kernel prints a warning about frozen modules
+    }
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+
+
+def _command() -> str:
+    program = Path(sys.argv[0]).name
+    words = ["iv", "run"] if program == "__main__.py" else [program]
+    if launch.world() > 1:
+        words = ["torchrun", "--nproc-per-node", os.environ.get("LOCAL_WORLD_SIZE", ""), "-m", "ivcore.run"]
+    return shlex.join([*words, *sys.argv[1:]])

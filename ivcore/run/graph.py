@@ -1,0 +1,193 @@
+"""The graph of runs: what a few lines of "notebook preset" stand for, with everything that has to be there first.
+
+Edges are read and not typed: a run needs the runs that its encoder parameters name ("10/tiny"), and the moving shapes where it
+says how many of them (`num_clips`) and is given no file, folder or other `source`. workflow/stages.yaml lists what each graph ends in;
+workflow/Snakefile makes one job of each node and knows nothing of notebooks.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivcore import paths
+from ivcore.errors import ParameterError
+from ivcore.run import execute as run
+from ivcore.run import notebook, provenance, upstream
+from ivcore.run import presets as params
+from ivcore.run import session as run_folder
+
+KEYS = ("graphs", "leaderboard", "shapes")
+
+
+@dataclass(frozen=True)
+class Node:
+    """One run. `needs` are the folders of the runs it starts from; `num_clips` is None for one without moving shapes."""
+
+    notebook: Path
+    preset: str
+    digest: str
+    folder: Path
+    needs: tuple[Path, ...] = ()
+    num_clips: int | None = None
+    one_of_many: bool = False  # a run of a sweep
+
+    @property
+    def name(self) -> str:
+        """ "30 tiny"; a run of a sweep has its hash behind that."""
+        words = (notebook.number(self.notebook), self.preset, self.digest if self.one_of_many else "")
+        return " ".join(filter(None, words))
+
+    @property
+    def command(self) -> str:
+        """The arguments of `iv run`, as a shell wants them."""
+        only = ["--only", self.digest] if self.one_of_many else []
+        return shlex.join([notebook.number(self.notebook), self.preset, *only])
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.json"
+
+
+def stages(file: Path | None = None) -> dict:
+    """The table of stages: graphs (name -> lines), leaderboard (a line), shapes (their parts). ParameterError."""
+    import yaml
+
+    file = file or paths.ROOT / "workflow/stages.yaml"
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise ParameterError(f"{paths.short(file)}: {' '.join(str(error).split())}") from None
+    if not isinstance(found, dict) or not isinstance(found.get("graphs"), dict) or set(found) - set(KEYS):
+        raise ParameterError(f"{paths.short(file)}: expected the keys {', '.join(KEYS)}, and graphs by name")
+    return found
+
+
+def lines(name: str, table: dict | None = None) -> list[str]:
+    """The lines that a graph ends in; ParameterError naming the graphs there are."""
+    graphs = (table or stages())["graphs"]
+    if name not in graphs:
+        raise ParameterError(f"there is no graph {name!r}{notebook.nearest(name, graphs)}")
+    return list(graphs[name] or ())
+
+
+def collect(ends: Iterable[str]) -> list[Node]:
+    """The nodes of "notebook preset" lines and of all that they need, each once, what is needed first.
+
+    A sweep is one node a run. ParameterError naming the line that does not read.
+    """
+    found: dict[tuple, Node] = {}
+    for line in ends:
+        words = str(line).split()
+        if len(words) != 2:
+            raise ParameterError(f'{line!r}: expected "notebook preset", such as "30 tiny"')
+        try:
+            _add(run.jobs(*words), words[1], found)
+        except ParameterError as error:
+            raise ParameterError(f"{line}: {error}") from None
+    return list(found.values())
+
+
+def refuse_braces(nodes: Iterable[Node]) -> None:
+    """ParameterError for a path that Snakemake would take for a pattern: braces are its wildcards, and nothing escapes them."""
+    for path in (paths.outputs(), paths.cache(), Path(sys.executable), *(node.folder for node in nodes)):
+        if set("{}") & set(str(path)):
+            raise ParameterError(
+                f"{paths.short(path)}: a graph of runs does not work with braces in a path; `iv run` does, one run at a time"
+            )
+
+
+def _add(jobs: list[run.Job], preset: str, found: dict[tuple, Node]) -> list[Path]:
+    """Puts the jobs of one preset behind those that they need, and returns their folders."""
+    folders = []
+    for job in jobs:
+        digest = params.digest(job.notebook, job.values)
+        key = (job.notebook.stem, digest)
+        if key not in found:
+            needs = dict.fromkeys(
+                folder for each in _named(job) for folder in _add([each], each.label, found)
+            )
+            clips = _num_clips(job)
+            found[key] = Node(job.notebook, preset, digest, job.folder, tuple(needs), clips, len(jobs) > 1)
+        folders.append(found[key].folder)
+    return folders
+
+
+def _named(job: run.Job) -> list[run.Job]:
+    """The runs that its encoder parameters name."""
+    wanted = [upstream.named_run(value) for value in params.encoders(job.notebook, job.values).values()]
+    return [run.jobs(*each)[0] for each in wanted if each]
+
+
+def _num_clips(job: run.Job) -> int | None:
+    known = params.read(job.notebook)
+    files = [
+        name for name, each in known.items() if each.constraint and each.constraint.kind in ("file", "folder")
+    ]
+    given = any(job.values[name] for name in files) or job.values.get("source", "shapes") != "shapes"
+    return None if given else job.values.get("num_clips")
+
+
+def shapes(num_clips: int, parts: Iterable[str]) -> tuple[Path, list[Path]]:
+    """The folder of the moving shapes that a run with `num_clips` reads, and the marks that its parts are complete."""
+    from ivcore.data.shapes.config import Shapes
+
+    folder = Shapes(train=num_clips).folder
+    return folder, [folder / f"{part}.complete" for part in parts]
+
+
+def threads(nodes: list[Node], cores: int) -> dict[Path, int]:
+    """Threads of each run by folder: the cores, shared by those that may run beside it.
+
+    Two processes with two threads each on two cores wait for each other most of the time, so cores are never given twice.
+    Beside a run are the unfinished ones that stand as many steps from the beginning.
+    """
+    steps: dict[Path, int] = {}
+    for node in nodes:
+        steps[node.folder] = 1 + max((steps[need] for need in node.needs), default=-1)
+    waiting = Counter(steps[node.folder] for node in nodes if not run_folder.is_done(node.folder))
+    return {folder: max(1, cores // max(1, waiting[step])) for folder, step in steps.items()}
+
+
+def weights(nodes: list[Node]) -> dict[Path, int]:
+    """How many runs wait for each one, by folder: who starts first where there is a choice."""
+    below: dict[Path, set[Path]] = {node.folder: set() for node in nodes}
+    for node in reversed(nodes):
+        for need in node.needs:
+            below[need] |= {node.folder, *below[node.folder]}
+    return {folder: len(waiting) for folder, waiting in below.items()}
+
+
+def table(nodes: list[Node]) -> list[tuple[str, str, str, str]]:
+    """(run, what it needs, state, folder) a node."""
+    names = {node.folder: node.name for node in nodes}
+    return [
+        (
+            n.name,
+            ", ".join(names[need] for need in n.needs),
+            provenance.state(n.folder) or "new",
+            paths.short(n.folder),
+        )
+        for n in nodes
+    ]
+
+
+def unfinished(nodes: list[Node]) -> list[str]:
+    """A line for each node without a result: what went wrong and where to look, or what it waits for."""
+    missing = {node.folder: node for node in nodes if not run_folder.is_done(node.folder)}
+    return [
+        _why(node, [missing[need].name for need in node.needs if need in missing])
+        for node in missing.values()
+    ]
+
+
+def _why(node: Node, waits: list[str]) -> str:
+    if waits:
+        return f"{node.name}: not run, it needs {', '.join(waits)}"
+    if said := run_folder.why(node.folder):
+        return f"{node.name}: {said} ({paths.short(node.folder / 'error.json')})"
+    return f"{node.name}: not finished"

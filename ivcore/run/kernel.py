@@ -1,0 +1,199 @@
+"""One notebook through papermill in a kernel of its own, which is gone when this returns, whatever happened.
+
+papermill runs in a thread, so that the main thread can watch the clock and the signals and kill the kernel at once:
+asked from inside its own event loop it would not answer while a cell runs.
+"""
+
+import logging
+import os
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+from ivcore import paths
+from ivcore.run import failure, notebook
+from ivcore.run.failure import Failure
+
+_GRACE = (
+    15  # seconds for a cell to end after an interrupt; batch systems follow SIGTERM with SIGKILL after 30
+)
+_AGAIN = 3  # seconds until a cell that goes on all the same is interrupted once more
+_PATIENCE = 20  # seconds for papermill to notice that its kernel is gone
+
+
+class Execution:
+    """papermill at work in a thread on a notebook that it fills with outputs; `run` returns None, or what went wrong."""
+
+    def __init__(self, copy: Path, values: dict, log, silent: bool = False):
+        self.copy, self.values = copy, values
+        self.cells = notebook.cells(copy)
+        self.stream = Stream(log, silent)
+        self.cell: dict | None = None
+        self.heading = ""
+        self.error: BaseException | None = None
+        self.code: int | None = None
+
+    def run(self, received: list[str], timeout: float | None = None) -> Failure | None:
+        """`timeout` in seconds; `received` is what signals.stop_requests fills.
+
+        Told to stop, no other cell begins; the one at work may write a last checkpoint.
+        """
+        if received:
+            return Failure(received[0])
+        from ivcore.run.kernel_process import KernelProcess, folder_for_sockets  # takes a second
+
+        with folder_for_sockets() as sockets:
+            self.kernel = KernelProcess(sockets)
+            thread = threading.Thread(target=self._execute, daemon=True)
+            thread.start()
+            stopped = _wait(thread, received, timeout)
+            if stopped:
+                self._interrupt(thread, received)
+            self.code = self.kernel.code()
+            self._end(thread)
+        if stopped:
+            return Failure(stopped, cell=self.cell)
+        return self._explain(self.error) if self.error else None
+
+    def _execute(self) -> None:
+        try:
+            self._papermill()
+        except BaseException as error:
+            self.error = error
+
+    def _papermill(self) -> None:
+        import papermill
+        from traitlets.config import Config
+
+        logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it says is said once, by the failure
+        path = str(self.copy).replace("{", "{{").replace("}", "}}")  # papermill takes it for a format
+        papermill.execute_notebook(
+            path,
+            path,
+            self.values,
+            kernel_name="python3",
+            cwd=paths.ROOT,
+            progress_bar=False,
+            stdout_file=self.stream,
+            stderr_file=self.stream,
+            start_timeout=300,
+            autosave_cell_every=60,
+            # What follows goes to nbclient.
+            kernel_manager_class=self.kernel.manager,
+            config=Config({"KernelManager": self.kernel.connection}),
+            iopub_timeout=60,
+            extra_arguments=self.kernel.arguments,
+            on_cell_execute=self._on_cell,
+            on_cell_executed=_join_streams,
+        )
+
+    def _on_cell(self, cell, cell_index: int) -> None:
+        from ivcore.run.kernel_process import Stopped
+
+        if self.kernel.refused:
+            raise Stopped
+        ids = [each.get("id") for each in self.cells]
+        index = ids.index(cell["id"]) if cell.get("id") in ids else min(cell_index, len(ids) - 1)
+        self.cell = {"index": index, "name": notebook.cell_name(self.cells, index)}
+        if self.cell["name"] != self.heading:
+            self.heading = self.cell["name"]
+            self.stream.write(f"── {self.heading}\n")
+            self.stream.flush()
+
+    def _interrupt(self, thread: threading.Thread, received: list[str]) -> None:
+        """Lets the cell at work end by itself for a moment: training then writes a last checkpoint. A second signal ends that.
+
+        Before the first cell there is nothing to wait for.
+        """
+        self.kernel.refuse()
+        signals, deadline, due = len(received), time.monotonic() + _GRACE, 0.0
+        while self.cell and thread.is_alive() and time.monotonic() < deadline and len(received) == signals:
+            if time.monotonic() > due and self.kernel.interrupt():
+                due = time.monotonic() + _AGAIN
+            thread.join(0.1)
+
+    def _end(self, thread: threading.Thread) -> None:
+        """No process is left behind: neither the kernel nor what it started, such as the workers of a loader.
+
+        papermill is not waited for where it had not come to a cell, and has nothing to write.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        self.kernel.kill()
+        while thread.is_alive() and time.monotonic() < deadline and (self.cell or not self.kernel.is_over):
+            thread.join(0.1)
+            self.kernel.kill()
+
+    def _explain(self, error: BaseException) -> Failure:
+        from nbclient.exceptions import DeadKernelError
+        from papermill.exceptions import PapermillExecutionError
+
+        if isinstance(error, PapermillExecutionError):
+            return failure.from_cell(error.ename, error.evalue, error.traceback, self.cell)
+        if isinstance(error, DeadKernelError) or "Kernel died" in str(error) or "Kernel didn't" in str(error):
+            return failure.dead_kernel(self.code, self.cell)
+        if isinstance(error, OSError) and error.errno:
+            return failure.from_system(error, self.cell, self.copy)
+        lines = "".join(traceback.format_exception(error)).splitlines()
+        return Failure("error", type(error).__name__, str(error), lines[-12:], self.cell)
+
+
+class Stream:
+    """What the notebook prints, on the terminal as it comes (unless `silent`) and in log.txt without the redrawing of progress bars.
+
+    A log that cannot be written any more (a full disk) says so once and ends nothing.
+    """
+
+    def __init__(self, log, silent: bool = False):
+        self.log, self.silent = log, silent
+
+    def write(self, text: str) -> None:
+        if not self.silent:
+            sys.stdout.write(text)
+        self._to_log(self.log.write, _settled(text))
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+        self._to_log(self.log.flush)
+
+    def _to_log(self, act, *arguments) -> None:
+        try:
+            act(*arguments)
+        except OSError as error:
+            self.log = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  for the rest of the run
+            print(f"iv: nothing more is written to the log: {error.strerror}", file=sys.stderr)
+
+
+def _settled(text: str) -> str:
+    """Each line as it looks in the end: what follows its last carriage return."""
+    *lines, last = text.split("\n")
+    return "\n".join(line.rsplit("\r", 1)[-1] for line in [*(line.rstrip("\r") for line in lines), last])
+
+
+def _join_streams(cell, **_) -> None:
+    """What a cell printed, as one output of stdout and one of stderr. nbclient's own way takes hours for a line of some megabytes."""
+    said: dict[str, list[str]] = {}
+    kept = []
+    for output in cell.outputs:
+        stream = output["name"] if output["output_type"] == "stream" else ""
+        if stream not in said or not stream:
+            kept.append(output)
+        if stream:
+            said.setdefault(stream, []).append(output["text"])
+    for output in kept:
+        if output["output_type"] == "stream":
+            output["text"] = _settled("".join(said[output["name"]]))
+    cell.outputs = kept
+
+
+def _wait(thread: threading.Thread, received: list[str], timeout: float | None) -> str:
+    """Why the run has to stop: a key of failure.STATUS, "" when it has ended by itself."""
+    deadline = time.monotonic() + timeout if timeout else float("inf")
+    while thread.is_alive():
+        if received:
+            return received[0]
+        if time.monotonic() > deadline:
+            return "time-out"
+        thread.join(0.1)
+    return ""

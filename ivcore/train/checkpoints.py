@@ -1,0 +1,130 @@
+"""Checkpoints that survive being killed: weights as safetensors, the trainer's state beside them, a mark written last.
+
+    step-00001200.safetensors   weights, loadable by anything that reads safetensors
+    step-00001200.trainer.pt    optimiser, generators, place in the data: tensors and plain values (weights_only=True)
+    step-00001200.json          sizes and checksums of both; written last, without it the checkpoint does not exist
+
+Each file is written under another name, synced and renamed. What does not match its mark is passed over, with a warning, for the
+checkpoint before it.
+"""
+
+import json
+import warnings
+import zlib
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_model, save_model
+from torch import nn
+
+from ivcore import distributed
+from ivcore.errors import UserError
+from ivcore.files import write_atomic
+
+
+def save_weights(module: nn.Module, path: Path, config: dict | None = None) -> Path:
+    """Write the module's weights as safetensors, `config` as JSON in the file's metadata. Tied weights are stored once.
+
+    Of several ranks the first writes, and the others go on at once.
+    """
+    if distributed.rank() > 0:
+        return Path(path)
+    metadata = {"config": json.dumps(config)} if config is not None else None
+    write_atomic(Path(path), lambda scratch: save_model(module, str(scratch), metadata))
+    return Path(path)
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Load a file of `save_weights` into a module of the same shape. Errors: UserError saying what does not fit."""
+    try:
+        load_model(module, str(path), device=str(next(module.parameters()).device))
+    except Exception as error:  # safetensors and torch each raise several kinds
+        raise UserError(
+            f"{path}: weights do not fit {type(module).__name__}: {' '.join(str(error).split())[:300]}"
+        ) from error
+
+
+def read_config(path: Path) -> dict | None:
+    """The `config` a weights file was saved with; None where there is none."""
+    with safe_open(str(path), framework="pt") as file:
+        text = (file.metadata() or {}).get("config")
+    return None if text is None else json.loads(text)
+
+
+class Checkpoints:
+    """The checkpoints of one run folder, the newest `keep` of them kept."""
+
+    def __init__(self, folder: Path, keep: int = 2):
+        self.folder, self.keep = Path(folder), keep
+
+    def steps(self) -> list[int]:
+        """Steps that have a mark, in order."""
+        return sorted(int(mark.stem.removeprefix("step-")) for mark in self.folder.glob("step-*.json"))
+
+    def files(self, step: int) -> tuple[Path, Path, Path]:
+        """(weights, trainer state, mark)."""
+        stem = self.folder / f"step-{step:08d}"
+        return stem.with_suffix(".safetensors"), stem.with_suffix(".trainer.pt"), stem.with_suffix(".json")
+
+    def save(self, step: int, model: nn.Module, state: dict) -> None:
+        """Write the checkpoint of `step`, then forget the oldest ones."""
+        weights, trainer, mark = self.files(step)
+        mark.unlink(missing_ok=True)  # an invalid one of an earlier attempt must not vouch for new files
+        save_weights(model, weights)
+        write_atomic(trainer, lambda scratch: torch.save(state, scratch))
+        text = json.dumps({"step": step, "files": {file.name: _print(file) for file in (weights, trainer)}})
+        write_atomic(mark, lambda scratch: scratch.write_text(text))
+        for old in self.steps()[: -self.keep]:
+            self.forget(old)
+
+    def forget(self, step: int) -> None:
+        weights, trainer, mark = self.files(step)
+        for file in (mark, trainer, weights):  # the mark first: never a mark without its files
+            file.unlink(missing_ok=True)
+
+    def tidy(self, newest: int | None) -> None:
+        """Remove what a killed run left half-written, and everything after the `newest` checkpoint that is whole."""
+        marked = {step for step in self.steps() if newest is not None and step <= newest}
+        for file in [*self.folder.glob("step-*"), *self.folder.glob(".step-*.tmp")]:
+            if file.name.startswith(".") or int(file.name[5:13]) not in marked:
+                file.unlink(missing_ok=True)
+
+    def flaw(self, step: int) -> str | None:
+        """What is wrong with a checkpoint; None where it is whole."""
+        try:
+            expected = json.loads(self.files(step)[2].read_text())["files"]
+        except (ValueError, KeyError, TypeError, OSError):
+            return "its mark does not read"
+        for name, print_ in expected.items():
+            file = self.folder / name
+            if not file.is_file():
+                return f"{name} is missing"
+            if _print(file) != print_:
+                return f"{name} is not what was written"
+        return None
+
+    def newest(self) -> int | None:
+        """Step of the newest whole checkpoint; warns about each broken one passed over. None where there is none."""
+        for step in reversed(self.steps()):
+            flaw = self.flaw(step)
+            if flaw is None:
+                return step
+            warnings.warn(f"{self.folder}: checkpoint of step {step} passed over: {flaw}", stacklevel=2)
+        return None
+
+    def state(self, step: int) -> dict:
+        """The trainer's state of a checkpoint, on the CPU."""
+        return torch.load(self.files(step)[1], map_location="cpu", weights_only=True)
+
+    def weights_into(self, model: nn.Module, step: int) -> None:
+        load_weights(model, self.files(step)[0])
+
+
+def _print(file: Path) -> dict:
+    """Size and CRC-32 of a file."""
+    crc = 0
+    with open(file, "rb") as stream:
+        while block := stream.read(1 << 22):
+            crc = zlib.crc32(block, crc)
+    return {"bytes": file.stat().st_size, "crc32": crc}

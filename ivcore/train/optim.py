@@ -1,0 +1,75 @@
+"""AdamW, its parameter groups, and the learning rate of every step, as published (VideoMAE's and BEiT's optimiser set-up)."""
+
+import fnmatch
+import math
+
+import torch
+from torch import nn
+
+from ivcore.errors import ParameterError
+from ivcore.train.recipe import Recipe
+
+
+def lr_at(
+    step: int, total: int, peak: float, floor: float = 0.0, warmup: int = 0, start: float = 0.0
+) -> float:
+    """Learning rate of optimiser step `step` (from 0): linear from `start` to `peak` over `warmup` steps, then a cosine towards `floor`.
+
+    As published, the last warm-up step and the first cosine step both sit at the peak, and the cosine would reach `floor`
+    one step after the end.
+    """
+    if step < warmup:
+        return start + (peak - start) * step / max(1, warmup - 1)
+    return floor + 0.5 * (peak - floor) * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+def parameter_groups(model: nn.Module, weight_decay: float, layer_decay: float | None = None) -> list[dict]:
+    """Groups of trainable parameters, each with `weight_decay` and `lr_scale` (the share of the scheduled learning rate).
+
+    No decay for one-dimensional parameters, biases, and names (or patterns) in `model.no_weight_decay()`.
+    Layer decay: with L blocks, scale_i = layer_decay ** (L + 1 - i); i = 0 is the patch embedding, L + 1 the head. The model's
+    `group_matcher` says which parameter sits where (timm's idiom).
+    """
+    listed = tuple(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else ()
+    if layer_decay is not None:
+        return _layer_groups(model, weight_decay, layer_decay, listed)
+    decayed, plain = [], []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            (plain if _undecayed(name, parameter, listed) else decayed).append(parameter)
+    groups = ({"params": plain, "weight_decay": 0.0}, {"params": decayed, "weight_decay": weight_decay})
+    return [{**group, "lr_scale": 1.0} for group in groups if group["params"]]
+
+
+def _undecayed(name: str, parameter: nn.Parameter, listed: tuple[str, ...]) -> bool:
+    return (
+        parameter.ndim <= 1
+        or name.endswith(".bias")
+        or any(fnmatch.fnmatch(name, pattern) for pattern in listed)
+    )
+
+
+def _layer_groups(
+    model: nn.Module, weight_decay: float, layer_decay: float, listed: tuple[str, ...]
+) -> list[dict]:
+    if not hasattr(model, "group_matcher"):
+        raise ParameterError(
+            f"layer_decay={layer_decay}: {type(model).__name__} does not say which layer a parameter is in (group_matcher)"
+        )
+    from ivcore import torchvision_shim  # noqa: F401  before timm
+    from timm.optim import param_groups_layer_decay  # isort: skip  # slow to import, and only needed here
+
+    return param_groups_layer_decay(model, weight_decay, listed, layer_decay=layer_decay)
+
+
+def adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW over `parameter_groups`, fused. Errors: ParameterError where nothing is trainable."""
+    groups = parameter_groups(model, recipe.weight_decay, recipe.layer_decay)
+    if not groups:
+        raise ParameterError(f"{type(model).__name__} has no trainable parameter")
+    return torch.optim.AdamW(groups, lr=recipe.lr, betas=tuple(recipe.betas), eps=recipe.eps, fused=True)
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["lr_scale"]

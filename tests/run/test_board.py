@@ -1,0 +1,272 @@
+"""The leaderboard: seeds are averaged, differences from the preset named, data sources never mistaken."""
+
+import csv
+
+import pytest
+from workbook import Workbook
+
+from ivcore.run import board, notebook, provenance
+from ivcore.run import execute as run
+from ivcore.run import session as run_folder
+
+TASK = """\
+seed: int = 0  # of every generator
+lr: float = 0.1  # peak
+train: str = ""  # training clips; file kinetics_csv
+encoder: str = ""  # what to start from; encoder
+"""
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    made = Workbook(tmp_path, monkeypatch)
+    made.notebook("10_stage")
+    made.notebook("30_task", parameters=TASK)
+    (tmp_path / "k400.csv").write_text("a.mp4 0\n")
+    return made
+
+
+def finished(notebook, metrics, preset="tiny", **overrides):
+    job = run.jobs(notebook, preset, overrides)[0]
+    folder = job.folder
+    run_folder.write_params(folder, job.values)
+    run_folder.write_json(
+        folder / "metrics.json",
+        metrics | {"wall_seconds": 90.0, "notebook": folder.parent.name, "preset": preset},
+    )
+    return folder
+
+
+def test_seeds_are_one_line_with_their_spread(book):
+    for seed, top1 in ((0, 0.5), (1, 0.6), (2, 0.7)):
+        finished("30", {"top1": top1, "how": "linear"}, seed=seed)
+    (line,) = board.aggregate(board.rows("30"))
+    assert line == {
+        "run": "tiny",
+        "data": board.SHAPES,
+        "seeds": 3,
+        "top1": "0.6 ± 0.1",
+        "how": "linear",
+        "time": "1.5 min",
+    }
+
+
+def test_runs_that_differ_in_more_than_the_seed_are_told_apart(book):
+    finished("30", {"top1": 0.5})
+    finished("30", {"top1": 0.7}, lr=0.3)
+    assert {line["run"]: line["top1"] for line in board.aggregate(board.rows())} == {
+        "tiny": "0.5",
+        "tiny, lr=0.3": "0.7",
+    }
+
+
+def test_a_sweep_names_its_axes_and_not_what_is_common(book):
+    book.preset("30_task", "sweep_lr", "seed: 4\ngrid:\n  lr: [0.2, 0.4]\n")
+    for job in run.jobs("30", "sweep_lr"):
+        run_folder.write_params(job.folder, job.values)
+        run_folder.write_json(
+            job.folder / "metrics.json", {"top1": job.values["lr"], "notebook": "10_stage", "preset": "tiny"}
+        )
+    assert sorted(row.name for row in board.rows("30")) == ["sweep_lr, lr=0.2", "sweep_lr, lr=0.4"]
+
+
+def test_a_preset_lends_its_name_to_the_sweep_that_repeats_it_over_seeds(book):
+    book.preset("30_task", "sweep_seeds", "grid:\n  seed: [0, 1]\n")
+    finished("30", {"top1": 0.5})
+    for job in run.jobs("30", "sweep_seeds"):
+        run_folder.write_params(job.folder, job.values)
+        run_folder.write_json(
+            job.folder / "metrics.json", {"top1": 0.5, "notebook": "10_stage", "preset": "tiny"}
+        )
+    (line,) = board.aggregate(board.rows("30"))
+    assert (line["run"], line["seeds"]) == ("tiny", 2)  # seed 0 was there already, under the preset's name
+
+
+def test_the_data_source_is_named(book):
+    finished("30", {"top1": 0.5})
+    finished("30", {"top1": 0.8}, train="k400.csv")
+    finished("30", {"top1": 0.6, "data": "Meta-World"}, lr=0.3)
+    found = {line["top1"]: line["data"] for line in board.aggregate(board.rows("30"))}
+    assert found == {"0.5": "moving shapes (generated)", "0.8": "k400.csv", "0.6": "Meta-World"}
+
+
+def test_an_upstream_encoder_is_named_by_its_run(book):
+    upstream = finished("10", {"loss": 1.0})
+    finished("30", {"top1": 0.9}, encoder=str(upstream))
+    (line,) = board.aggregate(board.rows("30"))
+    assert line["run"] == "tiny, encoder=10/tiny"
+
+
+def test_unfinished_runs_have_a_table_of_their_own(book, capsys):
+    finished("30", {"top1": 0.5})
+    job = run.jobs("30", "tiny", {"lr": "0.7"})[0]
+    run_folder.write_params(job.folder, job.values)
+    run_folder.write_json(
+        job.folder / "error.json", {"kind": "failed", "exception": "ValueError", "message": "no\nmore"}
+    )
+    assert board.unfinished() == [
+        {"notebook": "30_task", "run": "tiny, lr=0.7", "state": "failed", "why": "failed: ValueError: no"}
+    ]
+    assert book.iv("board") == 0
+    said = capsys.readouterr().out
+    assert "without a result" in said and said.index("30_task") < said.index("without a result")
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """A terminal of 100 characters."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+def test_files_hold_every_metric_and_parameter(book, capsys, narrow):
+    metrics = {f"metric{i}": float(i) for i in range(9)}
+    folder = finished("30", metrics)
+    assert book.iv("board", "30") == 0
+    said = capsys.readouterr().out
+    assert "metric0" in said and "metric8" not in said
+    assert max(map(len, said.splitlines())) <= 100 and "more metrics: iv board 30 --all" in said
+    assert book.iv("board", "30", "--all") == 0
+    said = capsys.readouterr().out
+    assert "metric8" in said and max(map(len, said.splitlines())) <= 100
+    text = (book.root / "outputs/leaderboard.md").read_text()
+    assert "| metric8" in text and "## 30_task" in text and "moving shapes (generated)" in text
+    with open(book.root / "outputs/leaderboard.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["run"] == folder.name and row["metric8"] == "8.0" and row["param.lr"] == "0.1"
+
+
+def test_a_notebooks_headline_comes_first_everywhere(book, capsys, narrow):
+    metrics = {f"top1_of_branch_number_{i}": 0.1 for i in range(9)} | {
+        "top1_ensemble": 0.8,
+        "top1_coordinated": 0.9,
+    }
+    headline = {"headline": ["top1_coordinated", "top1_ensemble"]}
+    finished("30", {"other": 1.0} | metrics)  # one from before the notebook said so
+    finished("30", metrics | headline, lr=0.3)
+    assert book.iv("board", "30") == 0
+    head, _, *lines = capsys.readouterr().out.splitlines()[1:5]
+    assert head.split()[:3] == ["run", "top1_coordinated", "top1_ensemble"] and "other" not in head
+    assert [line.rstrip()[head.index("top1_coordinated") :][:3] for line in lines] == ["0.9", "0.9"]
+    first = (book.root / "outputs/leaderboard.csv").read_text().splitlines()[0].split(",")
+    assert first[3:5] == ["top1_coordinated", "top1_ensemble"] and "headline" not in first
+    for line in board.aggregate(board.rows("30")):  # columns do not go out of step
+        assert list(line)[3:5] == ["top1_coordinated", "top1_ensemble"] and "headline" not in line
+
+
+def lists(book, *names):
+    for name in names:
+        (book.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (book.root / name).write_text("a.mp4 0\n")
+
+
+@pytest.mark.parametrize(
+    "first, second, shown",
+    [
+        ("my_cats/train.csv", "my_dogs/train.csv", "train=my_{}/train.csv"),
+        ("{}/my/train.csv", "{}/my/train.csv", "train={}/my/train.csv"),
+    ],
+)
+def test_lists_of_the_same_name_are_told_apart(book, first, second, shown):
+    paths = first.format("cats"), second.format("dogs")
+    lists(book, *paths)
+    for path in paths:
+        finished("30", {"top1": 0.5}, train=path)
+    runs = {line["run"] for line in board.aggregate(board.rows("30"))}
+    assert runs == {f"tiny, {shown.format(kind)}" for kind in ("cats", "dogs")}
+
+
+def test_a_result_of_a_list_that_has_changed_since_says_so(book):
+    lists(book, "mine/train.csv")
+    folder = finished("30", {"top1": 0.5}, train="mine/train.csv")
+    provenance.record(folder, "30", run_folder.read_params(folder))
+    (line,) = board.aggregate(board.rows("30"))
+    assert line["run"] == "tiny, train=mine/train.csv"
+    (book.root / "mine/train.csv").write_text("a.mp4 1\n")
+    (line,) = board.aggregate(board.rows("30"))
+    assert line["run"] == "tiny, train=mine/train.csv (stale)"
+
+
+def test_encoders_of_the_same_preset_are_told_apart(book):
+    for lr in (0.3, 0.4):
+        finished("30", {"top1": 0.5}, encoder=str(finished("10", {"loss": 1.0}, lr=lr)))
+    runs = [line["run"] for line in board.aggregate(board.rows("30"))]
+    assert len(set(runs)) == 2 and all(run.startswith("tiny, encoder=10/tiny+-") for run in runs)
+
+
+def test_a_sweep_of_ones_own_and_custom_values_say_what_they_are(book):
+    file = book.root / "my_sweep.yaml"
+    file.write_text("grid:\n  lr: [0.2, 0.4]\n")
+    for job in run.jobs("30", str(file)):
+        run_folder.write_params(job.folder, job.values)
+        run_folder.write_json(
+            job.folder / "metrics.json", {"top1": 0.5, "notebook": "10_stage", "preset": "tiny"}
+        )
+    values = run.jobs("30")[0].values | {"lr": 0.7}
+    run_folder.write_params(book.root / "outputs/30_task/custom-12345678", values)
+    run_folder.write_json(
+        book.root / "outputs/30_task/custom-12345678/metrics.json",
+        {"top1": 0.5, "notebook": "30_task", "preset": "custom"},
+    )
+    runs = {line["run"] for line in board.aggregate(board.rows("30"))}
+    assert runs == {"my_sweep, lr=0.2", "my_sweep, lr=0.4", "custom, lr=0.7"}
+
+
+def test_how_a_run_was_computed_is_no_difference(book):
+    book.notebook("31_task", parameters=TASK + "num_workers: int = 0  # processes\n")
+    first = finished("31", {"top1": 0.5}, seed=1)
+    run_folder.write_params(first, run_folder.read_params(first) | {"num_workers": 8})
+    finished("31", {"top1": 0.6})
+    (line,) = board.aggregate(board.rows("31"))
+    assert (line["run"], line["seeds"]) == ("tiny", 2)
+
+
+@pytest.mark.parametrize("text", ["", "\x00\x81", "[1]", '"x"', "{"])
+@pytest.mark.parametrize("file", ["metrics.json", "params.yaml", "error.json"])
+def test_a_damaged_run_takes_no_other_along(book, capsys, file, text):
+    whole, damaged = finished("30", {"top1": 0.5}), finished("30", {"top1": 0.7}, lr=0.7)
+    if file == "error.json":
+        (damaged / "metrics.json").unlink()
+    (damaged / file).write_text(text)
+    for command in ("board", "report", "list"):
+        assert book.iv(command) == 0
+    said = "".join(capsys.readouterr())
+    assert damaged.name in said or "lr=0.7" in said
+    assert [line["top1"] for line in board.aggregate(board.rows())] == ["0.5"] and whole.is_dir()
+
+
+@pytest.mark.parametrize("odd", [{}, {"wall_seconds": "x"}, {"top1": {"a": 1}, "data": [1], "headline": 3}])
+def test_a_result_that_somebody_else_wrote_is_shown_as_it_is(book, odd):
+    folder = finished("30", {"top1": 0.5})
+    run_folder.write_json(folder / "metrics.json", odd | {"notebook": "30_task", "preset": "tiny"})
+    assert book.iv("board") == 0 and book.iv("report") == 0
+
+
+def test_failed_tries_do_not_fill_the_terminal(book, capsys, narrow):
+    for lr in range(9):
+        job = run.jobs("30", "tiny", {"lr": str(lr + 1)})[0]
+        run_folder.write_params(job.folder, job.values)
+    assert book.iv("board") == 0
+    said = capsys.readouterr().out
+    assert said.count("lr=") == 5 and "… and 4 older: iv board --all" in said
+    assert book.iv("board", "--all") == 0
+    assert capsys.readouterr().out.count("lr=") == 9
+
+
+def test_an_empty_board_says_what_to_type(book, capsys):
+    assert book.iv("board") == 0
+    assert "iv run 10 tiny" in capsys.readouterr().out
+    assert book.iv("board", "30") == 0
+    assert "iv run 30 tiny" in capsys.readouterr().out
+
+
+def test_results_of_a_notebook_that_has_gone_stay(book):
+    finished("30", {"top1": 0.5})
+    (book.root / "notebooks/30_task.ipynb").unlink()
+    (line,) = board.aggregate(board.rows())
+    assert line["top1"] == "0.5"
+
+
+def test_every_notebook_that_measures_says_what_it_is_about():
+    measuring = [path for path in notebook.every() if path.stem[0] in "123"]
+    finishing = ["".join(notebook.source(cell) for cell in notebook.cells(path)) for path in measuring]
+    assert measuring and all("headline=" in text.split("run.finish(")[1] for text in finishing)

@@ -1,0 +1,138 @@
+"""The `iv` command as a user types it: exit status, one line a mistake, and fast."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from workbook import Workbook
+
+from ivcore import costs
+from ivcore.run import cli
+from ivcore.run import execute as run
+from ivcore.run import presets as params
+from ivcore.run import session as run_folder
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    made = Workbook(tmp_path, monkeypatch)
+    made.notebook("10_stage")
+    made.preset("10_stage", "paper", "lr: 1.5e-4\n")
+    (tmp_path / "broken.csv").write_text("a.mp4 0\nb.mp4\n")
+    return made
+
+
+@pytest.mark.parametrize(
+    "given, names",
+    [
+        ("mask_ration=0.5", "mask_ratio"),
+        ("lr=abc", "lr"),
+        ("mask_ratio=1.5", "mask_ratio"),
+        ("annotations=missing.csv", "annotations"),
+        ("annotations=broken.csv", "broken.csv:2"),
+    ],
+)
+def test_a_mistake_costs_one_line_and_no_kernel(book, given, names):
+    process = book.process("ivcore.run.cli", "run", "10", "tiny", "-p", given)
+    out, said = process.communicate(timeout=60)
+    assert process.returncode == 2 and out == ""
+    assert said.count("\n") == 1 and said.startswith("iv: ") and names in said
+    assert not book.folders("10_stage")
+
+
+def test_a_mistake_in_the_commands_form(book, capsys):
+    assert book.iv("run", "10", "-p", "lr") == 2
+    assert "-p lr: expected NAME=VALUE" in capsys.readouterr().err
+    assert book.iv("run", "10", "papre") == 2
+    assert "did you mean paper?" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as left:
+        book.iv("rum", "10")
+    assert left.value.code == 2
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "soon", ""])
+def test_a_time_out_is_above_zero(book, capsys, seconds):
+    assert book.iv("run", "10", "--timeout", seconds) == 2
+    said = capsys.readouterr().err
+    assert said == f"iv: --timeout {seconds}: expected seconds above 0\n"
+    assert not book.folders("10_stage")
+
+
+def test_help_tells_the_exit_status(book, capsys):
+    with pytest.raises(SystemExit):
+        book.iv("run", "--help")
+    shown = " ".join(capsys.readouterr().out.split())
+    for status in ("0 done", "124 --timeout", "130 Ctrl-C", "143 SIGTERM", "137 the kernel was killed"):
+        assert status in shown
+
+
+def test_list_shows_claims_presets_and_states(book, capsys):
+    job = run.jobs("10")[0]
+    run_folder.write_params(job.folder, job.values)
+    assert book.iv("list") == 0
+    said = capsys.readouterr().out
+    assert "10_stage: A test" in said and "It shows that notebooks run." in said
+    assert re.search(r"tiny +part +outputs/10_stage/tiny-", said) and re.search(r"paper +-", said)
+    run_folder.write_json(job.folder / "metrics.json", {"loss": 1, "notebook": "10_stage", "preset": "tiny"})
+    other = run.jobs("10", "tiny", {"seed": "1"})[0]
+    run_folder.write_params(other.folder, other.values)
+    run_folder.write_json(other.folder / "error.json", {})
+    book.iv("list")
+    said = capsys.readouterr().out
+    assert re.search(r"tiny +done", said) and "others:      1 failed" in said
+
+
+def test_list_passes_over_a_file_that_is_no_notebook(book, capsys):
+    book.notebook("10_stage")
+    (book.root / "notebooks/09_odd.ipynb").write_text("[]")
+    (book.root / "notebooks/08_gone.ipynb").symlink_to("nowhere")
+    assert book.iv("list") == 0
+    shown = capsys.readouterr().out
+    assert "09_odd: notebooks/09_odd.ipynb: not a notebook" in shown and "08_gone: " in shown
+    assert "10_stage: A test" in shown
+
+
+def test_list_survives_a_preset_whose_files_are_elsewhere(book, capsys):
+    book.preset("10_stage", "cluster", "annotations: /data/train.csv\n")
+    assert book.iv("list") == 0
+    assert re.search(r"cluster +not here: annotations", capsys.readouterr().out)
+
+
+def test_params_shows_what_may_be_given(book, capsys):
+    assert book.iv("params", "10", "paper") == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("mask_ratio"))
+    assert "float" in line and "in [0, 1)" in line and "share of tubelets hidden" in line
+
+
+def test_doctor_names_device_and_video(capsys):
+    from ivcore.run import cli
+
+    assert cli.main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    for word in ("python", "torch", "cores", "GPU", "video", "Slurm", "EGL", "disk"):
+        assert word in said
+    assert "PyAV" in said and "DeepSpeed" not in said  # which nothing here uses
+
+
+def test_python_m_runs_the_same_command(book):
+    process = book.process("ivcore.run", "10", "--dry")
+    out, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "outputs/10_stage/tiny-" + params.digest("10", params.resolve("10")) in out
+
+
+def test_the_console_script_is_installed():
+    from pathlib import Path
+
+    script = Path(sys.executable).with_name("iv")
+    assert subprocess.run([script, "--help"], capture_output=True, timeout=60).returncode == 0
+
+
+def test_models_lists_the_sizes_asked_for(capsys):
+    assert cli.main(["models", "tiny, 400"]) == 0
+    assert "893,712" in capsys.readouterr().out
+    assert cli.main(["models", "nonsense"]) == 2
+    said = capsys.readouterr()
+    assert "no model has 'nonsense'" in said.err and said.err.count("\n") == 1
+    assert said.out.splitlines() == costs.names()

@@ -1,0 +1,384 @@
+"""Typed parameters: reading the cell, values from presets and the command line, errors of one line, hashes, sweeps."""
+
+import textwrap
+
+import pytest
+from workbook import PARAMETERS, Workbook
+
+from ivcore import paths
+from ivcore.errors import ParameterError
+from ivcore.run import presets as params
+from ivcore.run import session as run_folder
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    made = Workbook(tmp_path, monkeypatch)
+    made.notebook("10_stage")
+    return made
+
+
+def error(book, *arguments) -> str:
+    with pytest.raises(ParameterError) as caught:
+        params.resolve(*arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_read_gives_name_type_default_description_and_constraint(book):
+    known = params.read("10")
+    assert list(known) == [
+        *("run_dir", "seed", "mask_ratio", "lr", "sizes", "annotations", "mode", "mean", "where")
+    ]
+    ratio = known["mask_ratio"]
+    assert (ratio.type, ratio.default, ratio.description) == ("float", 0.9, "share of tubelets hidden")
+    assert ratio.constraint.detail == ("[", 0.0, 1.0, ")", 0)
+    assert known["mode"].constraint.detail == ("fast", "slow", "odd")
+    assert known["annotations"].constraint.detail == ("kinetics_csv",)
+    assert known["lr"].constraint is None
+
+
+def test_a_line_that_a_formatter_wrapped_keeps_its_constraint(book):
+    book.notebook(
+        "11_wrapped", parameters='source: str = (\n    "scratch"  # where from; one of scratch, run\n)'
+    )
+    assert params.read("11")["source"].constraint.detail == ("scratch", "run")
+
+
+@pytest.mark.parametrize("reference", ["10", "10_stage", "10_stage.ipynb", "notebooks/10_stage.ipynb"])
+def test_a_notebook_is_found_by_number_name_or_path(book, reference):
+    assert params.read(reference)["lr"].default == 1e-3
+
+
+def test_an_unknown_notebook_names_the_nearest(book):
+    assert "did you mean 10_stage?" in error(book, "10_stagg")
+    assert "known: 10" in error(book, "77")
+
+
+@pytest.mark.parametrize(
+    "cell, says",
+    [
+        ("a = 1  # no annotation", "line 1: expected `name: type = literal"),
+        ("import os", "line 1: expected `name: type = literal"),
+        ("a: int = 2 * 3  # an expression", "a = 2 * 3 is not a literal"),
+        ("a: float = 'x'  # text", "a = 'x' is not float"),
+        ("a: int = 1.5  # cut off", "a = 1.5 is not int"),
+        ("a: tensor = 1  # no such type", "annotation 'tensor'"),
+        ("a: float = 0.5  # share; in [0, 1", "constraint 'in [0, 1'"),
+        ("a: str = ''  # place; folder or two words", "constraint 'folder or two words'"),
+        ("a: float = (", "parameters cell"),
+    ],
+)
+def test_a_malformed_parameters_cell_is_refused(book, cell, says):
+    book.notebook("11_bad", parameters=cell)
+    with pytest.raises(ParameterError) as caught:
+        params.read("11")
+    assert says in str(caught.value) and "11_bad" in str(caught.value)
+
+
+def test_defaults_of_several_lines_keep_their_comment(book):
+    book.notebook("11_long", parameters="weights: dict[str, float] = {\n    'a': 1,\n}  # of the losses\n")
+    found = params.read("11")["weights"]
+    assert (found.default, found.description) == ({"a": 1.0}, "of the losses")
+
+
+@pytest.mark.parametrize(
+    "name, text, value",
+    [
+        ("lr", "1e-4", 1e-4),
+        ("lr", "3", 3.0),
+        ("seed", "7", 7),
+        ("sizes", "[1,2]", [1, 2]),
+        ("sizes", "[ 4 ]", [4]),
+        ("mode", "slow", "slow"),
+        ("mode", '"slow"', "slow"),
+        ("mean", "none", None),
+        ("mean", "0.5", 0.5),
+    ],
+)
+def test_text_is_read_by_the_parameters_type(book, name, text, value):
+    found = params.resolve("10", "tiny", {name: text})[name]
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    "parameter, text, value",
+    [
+        ("x: bool = False", "true", True),
+        ("x: bool = True", "False", False),
+        ("x: str = ''", "0.5", "0.5"),
+        ("x: str | None = None", "none", None),
+        ("x: dict = {}", "{a: 1e-3}", {"a": 1e-3}),
+        ("x: list | None = None", "[a, b]", ["a", "b"]),
+    ],
+)
+def test_text_for_other_types(book, parameter, text, value):
+    book.notebook("11_typed", parameters=f"{parameter}  # a value")
+    found = params.resolve("11", "tiny", {"x": text})["x"]
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    "name, text, says",
+    [
+        ("mask_ration", "0.5", "mask_ration is not a parameter of 10_stage; did you mean mask_ratio?"),
+        ("zzz", "1", "known: seed, mask_ratio"),
+        ("lr", "abc", "lr = 'abc': expected float (peak learning rate)"),
+        ("lr", "nan", "lr = 'nan': expected float (peak learning rate), which nan is not"),
+        ("lr", "true", "lr = 'true': expected float"),
+        ("seed", "1.5", "seed = '1.5': expected int"),
+        ("sizes", "[1,a]", "sizes = '[1,a]': expected list[int]"),
+        ("sizes", "[1,2", "sizes = '[1,2': expected list[int]"),
+        ("sizes", "[4,0]", "sizes = 0: must be in [1, inf)"),
+        ("mask_ratio", "1.5", "mask_ratio = 1.5: must be in [0, 1)"),
+        ("mask_ratio", "1", "mask_ratio = 1.0: must be in [0, 1)"),
+        ("mode", "slwo", "mode = 'slwo': must be one of fast, slow, odd; did you mean slow?"),
+        ("annotations", "no/train.csv", "annotations = 'no/train.csv': there is no such file"),
+        ("annotations", "notebooks", "notebooks is a folder, must be a file"),
+        ("annotations", "/dev/zero", "/dev/zero is a device or pipe, must be a file"),
+        ("annotations", "a" * 5000, "no path, it is longer than any file's"),
+        ("annotations", "a\0b", "no path, it holds a NUL character"),
+        ("annotations", "~nobody999/x.csv", "there is no user 'nobody999'"),
+        ("sizes", "[]", "sizes = []: must be one or more in [1, inf)"),
+        ("seed", "-1", "seed = -1: must be in [0, 2**63)"),
+        ("seed", "9223372036854775808", "seed = 9223372036854775808: must be in [0, 2**63)"),
+        ("seed", "9" * 5000, "expected int"),
+        ("where", "banana", "where = 'banana': must be auto, cpu, cuda, cuda:N, xpu, xpu:N or mps"),
+        ("where", "meta", "where = 'meta': must be auto, cpu"),
+        ("run_dir", "/tmp/elsewhere", "run_dir = '/tmp/elsewhere': runs choose their own folder"),
+        ("x" * 5000, "1", "is not a parameter of 10_stage"),
+    ],
+)
+def test_what_is_not_allowed_is_named_in_one_line(book, name, text, says):
+    assert says in error(book, "10", "tiny", {name: text})
+
+
+def test_a_broken_line_of_an_annotation_file_is_named(book):
+    (book.root / "good.csv").write_text("a.mp4 0\nb.mp4 1\n")
+    (book.root / "bad.csv").write_text("a.mp4 0\nb.mp4\n")
+    assert params.resolve("10", "tiny", {"annotations": "good.csv"})["annotations"] == "good.csv"
+    message = error(book, "10", "tiny", {"annotations": "bad.csv"})
+    assert message.startswith("annotations: ") and "bad.csv:2" in message
+
+
+@pytest.mark.parametrize("constraint", ["folder or metaworld", "file kinetics_csv or metaworld"])
+def test_a_generated_set_may_be_named_instead_of_a_place(book, constraint):
+    book.notebook("11_named", parameters=f"videos: str = ''  # of the user, or a name; {constraint}")
+    assert params.read("11")["videos"].constraint.text == constraint
+    assert params.resolve("11", "tiny", {"videos": "metaworld"})["videos"] == "metaworld"
+    message = error(book, "11", "tiny", {"videos": "metawrold"})
+    assert "there is no such" in message and "or write metaworld" in message
+
+
+def test_a_preset_overrides_defaults_and_the_user_overrides_both(book):
+    book.preset("10_stage", "paper", "# head\nlr: 1.5e-4\nmask_ratio: 0.75\n")
+    found = params.resolve("10", "paper", {"lr": "1e-2"})
+    assert (found["lr"], found["mask_ratio"], found["seed"]) == (1e-2, 0.75, 0)
+    assert params.resolve("10", str(book.root / "params/10_stage/paper.yaml"))["lr"] == 1.5e-4
+
+
+def test_tiny_needs_no_file_and_may_be_comments_only(book):
+    assert params.resolve("10", "tiny")["lr"] == 1e-3
+    book.preset("10_stage", "tiny", "# the defaults of the parameters cell\n")
+    assert params.resolve("10", "tiny")["lr"] == 1e-3
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("mask_ration: 0.5", "mask_ration is not a parameter"),
+        ("lr: high", "lr = 'high': expected float"),
+        ("seed: 1.5", "seed = 1.5: expected int"),
+        ("- lr", "odd.yaml: expected `name: value` lines"),
+        ("lr: [1", "odd.yaml"),
+        ("lr: 1\nlr: 2", "odd.yaml"),
+        ("lr: .nan", "lr = nan: expected float (peak learning rate), which nan is not"),
+        ("seed: " + "9" * 5000, "odd.yaml"),
+        ("seed: 0x" + "f" * 5000, "seed = a whole number of 20000 bits: must be in [0, 2**63)"),
+        ("lr: 0x" + "f" * 5000, "lr = a whole number of 20000 bits: expected float"),
+        ("mode: ${", "odd.yaml"),
+        ("mode: ${oc.env:HOME}", "mode = '${oc.env:HOME}': must be one of"),
+        ("lr: " + "[" * 3000 + "]" * 3000, "odd.yaml"),
+        ("mode: " + "x" * 100_000, "must be one of fast"),
+        ("annotations: ~nobody999/x.csv", "annotations = '~nobody999/x.csv': no path, there is no user"),
+        ("run_dir: /tmp/elsewhere", "run_dir = '/tmp/elsewhere': runs choose their own folder"),
+        ("grid: {lr: []}", "grid: lr has no value"),
+        (
+            "grid:\n" + "".join(f"  {n}: [{'1, ' * 99}1]\n" for n in ("lr", "seed", "mean")),
+            "a sweep of 1000000 runs",
+        ),
+    ],
+)
+def test_a_preset_is_checked_like_the_command_line(book, text, says):
+    book.preset("10_stage", "odd", text)
+    message = error(book, "10", "odd")
+    assert says in message and len(message) < 1000
+
+
+@pytest.mark.parametrize(
+    "content", ["mode: café".encode("latin-1"), "lr: 0.1\n".encode("utf-16"), b"\0\xff\xfe", b"lr: \x00"]
+)
+def test_a_preset_in_another_encoding_is_named(book, content):
+    book.preset("10_stage", "odd", "").write_bytes(content)
+    assert error(book, "10", "odd").startswith("params/10_stage/odd.yaml: ")
+
+
+def test_no_variable_of_the_environment_reaches_a_run(book, monkeypatch):
+    """Presets are data: what a stranger's preset says is kept as it is written."""
+    monkeypatch.setenv("SECRET", "password")
+    book.notebook("11_text", parameters='note: str = ""  # anything')
+    book.preset("11_text", "odd", "note: a${oc.env:SECRET}")
+    values = params.resolve("11", "odd")
+    assert values == {"note": "a${oc.env:SECRET}"}
+    for note in ("a${oc.env:SECRET}", "${", "1e-4", "1_0", "no", "é\n: #"):
+        run_folder.write_params(book.root / "run", {"note": note})
+        assert run_folder.read_params(book.root / "run") == {"note": note}
+
+
+def test_an_unknown_preset_names_the_nearest(book):
+    book.preset("10_stage", "one_gpu", "")
+    assert "10_stage has no preset 'one_gpus'; did you mean one_gpu?" in error(book, "10", "one_gpus")
+
+
+def test_how_a_run_is_computed_is_no_part_of_its_name(book):
+    cell = 'lr: float = 0.1  # peak\nnum_workers: int = 0  # processes\ndevice: str = "auto"  # where\ncheckpoint_seconds: float = 600.0  # time'
+    book.notebook("30_task", parameters=cell)
+    names = {
+        params.digest("30", params.resolve("30", "tiny", changed))
+        for changed in ({}, {"num_workers": "4"}, {"device": "cpu"}, {"checkpoint_seconds": "60"})
+    }
+    assert len(names) == 1
+    assert params.digest("30", params.resolve("30", "tiny", {"lr": "0.2"})) not in names
+    assert list(params.of_result(params.resolve("30"))) == ["lr"]
+
+
+def test_the_hash_depends_on_values_alone(book):
+    digest = params.digest("10", params.resolve("10"))
+    assert len(digest) == 8
+    assert params.digest("10", params.resolve("10", "tiny", {"lr": "0.001"})) == digest
+    assert params.digest("10", params.resolve("10") | {"run_dir": "elsewhere"}) == digest
+    assert params.digest("10", params.resolve("10", "tiny", {"lr": "0.002"})) != digest
+    book.notebook("10_stage", parameters="\n".join(reversed(PARAMETERS.splitlines())))
+    assert params.digest("10", params.resolve("10")) == digest
+
+
+def test_grid_is_the_product_and_runs_are_a_list(book):
+    book.preset("10_stage", "sweep_a", "lr: 0.01\ngrid:\n  mask_ratio: [0.5, 0.75]\n  seed: [0, 1]\n")
+    book.preset("10_stage", "sweep_b", "runs:\n- {mode: slow}\n- {mode: odd, lr: 0.5}\n")
+    found = params.expand("10", "sweep_a")
+    assert [(v["mask_ratio"], v["seed"], v["lr"]) for v in found] == [
+        (0.5, 0, 0.01),
+        (0.5, 1, 0.01),
+        (0.75, 0, 0.01),
+        (0.75, 1, 0.01),
+    ]
+    assert [(v["mode"], v["lr"]) for v in params.expand("10", "sweep_b")] == [("slow", 1e-3), ("odd", 0.5)]
+    assert len(params.expand("10", "sweep_a", {"seed": "5"})) == 2  # a fixed axis makes pairs equal
+    assert "is a sweep of 4 runs" in error(book, "10", "sweep_a")
+
+
+def test_a_sweep_is_checked_before_its_first_run(book):
+    book.preset("10_stage", "sweep_c", "grid:\n  mask_ratio: [0.5, 1.5]\n")
+    book.preset("10_stage", "sweep_d", "grid:\n  mask_ratio: 0.5\n")
+    with pytest.raises(ParameterError, match=r"mask_ratio = 1\.5"):
+        params.expand("10", "sweep_c")
+    with pytest.raises(ParameterError, match="grid: expected"):
+        params.expand("10", "sweep_d")
+
+
+def test_a_typed_path_is_meant_from_the_working_folder_first(book, monkeypatch):
+    here = book.root / "elsewhere"
+    here.mkdir()
+    (here / "mine.csv").write_text("a.mp4 0\n")
+    (here / "both.csv").write_text("a.mp4 0\n")
+    (book.root / "both.csv").write_text("a.mp4 0\n")
+    (book.root / "root.csv").write_text("a.mp4 0\n")
+    book.preset("10_stage", "own", "annotations: both.csv")
+    book.preset("10_stage", "mine", "annotations: mine.csv")
+    monkeypatch.chdir(here)
+    found = {
+        name: params.resolve("10", "tiny", {"annotations": f"{name}.csv"})["annotations"]
+        for name in ("mine", "both", "root")
+    }
+    assert found == {"mine": "elsewhere/mine.csv", "both": "elsewhere/both.csv", "root": "root.csv"}
+    assert params.resolve("10", "own")["annotations"] == "both.csv", "a preset means the project root"
+    assert params.resolve("10", "mine")["annotations"] == "elsewhere/mine.csv"
+    message = error(book, "10", "tiny", {"annotations": "no.csv"})
+    assert f"looked for {here}/no.csv or {book.root}/no.csv" in message
+
+
+def test_a_preset_may_lie_in_the_working_folder(book, monkeypatch):
+    (book.root / "elsewhere").mkdir()
+    (book.root / "elsewhere/mine.yaml").write_text("lr: 0.5")
+    monkeypatch.chdir(book.root / "elsewhere")
+    assert params.resolve("10", "mine.yaml")["lr"] == 0.5
+
+
+DOWNSTREAM = textwrap.dedent("""\
+    encoder: str = "10/tiny"  # what to start from; encoder
+    lr: float = 0.1  # peak
+    """)
+
+
+def test_an_encoder_becomes_the_folder_of_its_run(book):
+    book.notebook("30_task", parameters=DOWNSTREAM)
+    found = params.resolve("30")["encoder"]
+    folder = run_folder.locate("10", params.resolve("10"), "tiny")
+    assert found == paths.short(folder) and found.startswith("outputs/10_stage/tiny-")
+
+
+def test_the_hash_of_a_downstream_run_follows_the_upstream_parameters(book):
+    book.notebook("30_task", parameters=DOWNSTREAM)
+    before = params.digest("30", params.resolve("30"))
+    folder = paths.resolve(params.resolve("30")["encoder"])
+    assert (
+        params.digest("30", {"encoder": str(folder), "lr": 0.1}) == before
+    )  # place and spelling do not matter
+    assert (
+        params.digest("30", {"encoder": str(folder.with_name("other" + folder.name[4:])), "lr": 0.1})
+        == before
+    )
+    book.preset("10_stage", "tiny", "mask_ratio: 0.8\n")
+    assert params.digest("30", params.resolve("30")) != before
+
+
+@pytest.mark.parametrize("value", ["", "scratch", "OpenGVLab/VideoMAE2", "videomae_base_k400"])
+def test_other_encoders_stay_as_written(book, value):
+    book.notebook("30_task", parameters=DOWNSTREAM)
+    assert params.resolve("30", "tiny", {"encoder": value})["encoder"] == value
+
+
+@pytest.mark.parametrize(
+    "value, says",
+    [
+        ("10/tinny", "encoder = '10/tinny': 10_stage has no preset 'tinny'; did you mean tiny?"),
+        ("77/tiny", "there is no notebook '77'"),
+        ("outputs/10_stage/tiny-00000000", "there is no such file or folder"),
+        ("weights.pth", "there is no such file or folder"),
+    ],
+)
+def test_an_encoder_that_leads_nowhere_is_refused(book, value, says):
+    book.notebook("30_task", parameters=DOWNSTREAM)
+    assert says in error(book, "30", "tiny", {"encoder": value})
+
+
+def test_an_unfinished_run_is_no_encoder(book):
+    book.notebook("30_task", parameters=DOWNSTREAM)
+    folder = run_folder.locate("10", params.resolve("10"), "tiny")
+    run_folder.write_params(folder, params.resolve("10"))
+    assert "not finished" in error(book, "30", "tiny", {"encoder": str(folder)})
+    run_folder.write_json(folder / "metrics.json", {"loss": 1.0, "notebook": "10_stage", "preset": "tiny"})
+    assert params.resolve("30", "tiny", {"encoder": str(folder)})["encoder"] == str(folder)
+
+
+def test_a_run_that_starts_from_itself_is_refused(book):
+    book.notebook("30_task", parameters=DOWNSTREAM)
+    book.notebook("12_task", parameters=DOWNSTREAM)
+    book.preset("30_task", "loop", "encoder: 30/loop")
+    book.preset("30_task", "long", "encoder: 12/long")
+    book.preset("12_task", "long", "encoder: 30/long")
+    assert "it starts from itself (30/loop → 30/loop)" in error(book, "30", "loop")
+    assert "it starts from itself" in error(book, "30", "long")
+    assert "it starts from itself" in error(book, "12", "tiny", {"encoder": "30/loop"})
+    assert params.resolve("30", "tiny", {"encoder": "12/tiny"})["encoder"].startswith("outputs/12_task/")

@@ -1,0 +1,81 @@
+"""Every params/<notebook>/<preset>.yaml fits its notebook, without running it."""
+
+import re
+
+import pytest
+import yaml
+
+from ivcore import paths
+from ivcore.run import notebook, upstream
+from ivcore.run import presets as params
+
+FILES = sorted(path for path in paths.presets().glob("*/*.yaml") if not path.name.startswith("_"))
+by_file = pytest.mark.parametrize("file", FILES, ids=[f"{path.parent.name}/{path.stem}" for path in FILES])
+
+
+def test_every_notebook_has_the_presets_quick_and_tiny():
+    wanted = [
+        paths.presets() / path.stem / f"{name}.yaml"
+        for path in notebook.every()
+        for name in ("quick", "tiny")
+    ]
+    missing = [paths.short(path) for path in wanted if not path.is_file()]
+    assert not missing, f"write them, comments alone will do: {missing}"
+
+
+@pytest.mark.parametrize("path", notebook.every(), ids=lambda path: path.stem)
+def test_every_number_has_a_range_and_every_device_is_checked(path):
+    for name, each in params.read(path).items():
+        kind = each.constraint and each.constraint.kind
+        if re.search(r"\b(int|float)\b", each.type):
+            assert kind in ("interval", "choice"), f"{name}: {each.type} without a constraint"
+        assert (kind == "device") == (name == "device")
+
+
+@by_file
+def test_names_types_and_constraints_fit(file, tmp_path):
+    """Files and folders are the user's own, and not on this machine; everything else must be right."""
+    known, loaded = params.read(file.parent.name), params.load(file.parent.name, file.stem)
+    kinds = {n: p.constraint.kind for n, p in known.items() if p.constraint}
+    paths_of_users = {n: "" for n, kind in kinds.items() if kind in ("file", "shards")}
+    paths_of_users |= {n: "owner/published" for n, kind in kinds.items() if kind == "encoder" and n in loaded}
+    paths_of_users |= {n: str(tmp_path) for n in loaded if kinds.get(n) == "folder"}
+    (tmp_path / "train.csv").write_text("a.mp4 0\n")  # where label sets are looked for
+    (tmp_path / "classes.txt").write_text("run\n")
+    assert params.expand(file.parent.name, file.stem, paths_of_users)
+
+
+@by_file
+def test_encoders_name_a_notebook_and_one_of_its_presets(file):
+    loaded = params.load(file.parent.name, file.stem)
+    known = params.read(file.parent.name)
+    encoders = [name for name, each in known.items() if each.constraint and each.constraint.kind == "encoder"]
+    for point in params.points(loaded):
+        for run in filter(None, (upstream.named_run(str(point.get(name, ""))) for name in encoders)):
+            assert run[1] in params.presets(run[0])
+
+
+def test_both_encoders_make_the_same_steps_where_they_are_compared():
+    """`12 sweep_labels` asks which encoder is better with few labels: a lead must not be one of training."""
+    runs = params.points(params.load("12_supervised_post_pretraining", "sweep_labels"))
+    defaults = {name: each.default for name, each in params.read("12_supervised_post_pretraining").items()}
+    runs = [defaults | run for run in runs]
+    seen = {
+        (r["encoder"], r["seed"], r["num_clips"]): (r["epochs"], r["batch_size"], r["repeats"]) for r in runs
+    }
+    sides = [{k[1:]: v for k, v in seen.items() if k[0] == encoder} for encoder in ("10/tiny", "11/tiny")]
+    assert sides[0] == sides[1] and len(sides[0]) == 9 and len(runs) == 18
+    assert len({r["epochs"] * r["num_clips"] for r in runs}) == 1
+
+
+@by_file
+def test_papermill_reads_the_same_values(file):
+    read_by_papermill = yaml.safe_load(file.read_text()) or {}
+    assert read_by_papermill == params.load(file.parent.name, file.stem), "write 1.0e-4, not 1e-4"
+
+
+@by_file
+def test_the_head_says_the_command(file):
+    head = "\n".join(line for line in file.read_text().splitlines() if line.startswith("#"))
+    command = f"iv run {notebook.number(notebook.find(file.parent.name))} {file.stem}"
+    assert re.search(rf"{re.escape(command)}\b", head), f"the comment at its head must contain: {command}"
