@@ -41,7 +41,12 @@ def main() -> None:
     if args.worker:
         print(json.dumps(_measure(args)))
         return
-    sides = ["naive", "frozen", *(f"frozen, {what} again" for what in args.recompute), "observed"]
+    sides = [
+        "naive",
+        "frozen",
+        *(f"frozen, {what} again" for what in args.activation_checkpointing),
+        "observed",
+    ]
     runs: dict[str, list] = {side: [] for side in sides}
     for _ in range(args.repeats):
         for side, found in runs.items():
@@ -62,7 +67,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--precision", default="fp32", choices=machine.PRECISIONS)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--stages", type=int, default=4)
-    parser.add_argument("--recompute", nargs="*", default=["blocks"], choices=["nothing", "cheap", "blocks"])
+    parser.add_argument(
+        "--activation_checkpointing", nargs="*", default=["full"], choices=["nothing", "selective", "full"]
+    )
     parser.add_argument("--steps", type=int, default=2, help="measured steps, after one to warm up")
     parser.add_argument("--repeats", type=int, default=1, help="processes for each side, taking turns")
     parser.add_argument("--out", help="write the numbers to this JSON file")
@@ -113,7 +120,7 @@ def _measure(args) -> dict:
 
 def build_step(args, side: str):
     """A function that does one optimiser step and gives the loss."""
-    from ivcore.encoders.checkpointing import set_recompute
+    from ivcore.encoders.checkpointing import set_activation_checkpointing
     from ivcore.losses.coordination import coordination
 
     model, clips = build(args.size, args.batch, args.stages)
@@ -122,9 +129,9 @@ def build_step(args, side: str):
     if side == "naive":
         model.frozen = False
         model.requires_grad_(True)
-        set_recompute(model, "nothing")
+        set_activation_checkpointing(model, "nothing")
     elif "again" in side:
-        set_recompute(model, side.split()[1])
+        set_activation_checkpointing(model, side.split()[1])
     observed = model.observe(clips) if side == "observed" else None
     labels = torch.arange(args.batch, device=args.device) % CLASSES
     optimizer = torch.optim.AdamW(trained, lr=5e-5, weight_decay=1e-3, fused=True)

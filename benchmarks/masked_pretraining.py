@@ -59,7 +59,10 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=2, help="processes for each side, taking turns")
     parser.add_argument("--mask-ratio", type=float, default=0.9)
     parser.add_argument(
-        "--recompute", default="cheap", choices=["nothing", "cheap", "blocks"], help="ours only"
+        "--activation_checkpointing",
+        default="selective",
+        choices=["nothing", "selective", "full"],
+        help="ours only",
     )
     parser.add_argument("--out", help="write the numbers to this JSON file")
     parser.add_argument("--worker", nargs=3, metavar=("SIDE", "PRECISION", "COMPILE"), help=argparse.SUPPRESS)
@@ -97,7 +100,7 @@ def _in_a_process(args, side: str, batch: int, precision: str, compiled: bool) -
         str(batch),
     ]
     rest = ["--device", args.device, "--steps", str(args.steps), "--mask-ratio", str(args.mask_ratio)]
-    rest += ["--recompute", args.recompute]
+    rest += ["--activation_checkpointing", args.activation_checkpointing]
     out = subprocess.run([*own, *rest], check=True, stdout=subprocess.PIPE, text=True).stdout
     return json.loads(out.splitlines()[-1])
 
@@ -129,13 +132,13 @@ def _measure(args) -> dict:
 def build_step(args, side: str, dtype: torch.dtype, compiled: bool):
     """A function that does one optimiser step and gives the loss; and the useful operations of its forward pass."""
     from ivcore import masking
-    from ivcore.encoders.checkpointing import set_recompute
+    from ivcore.encoders.checkpointing import set_activation_checkpointing
     from ivcore.encoders.videomae import MaskedAutoencoder
 
     size, batch, device, ratio = args.size, args.batch[0], args.device, args.mask_ratio
     torch.manual_seed(0)
     model = MaskedAutoencoder(size)
-    set_recompute(model, args.recompute)
+    set_activation_checkpointing(model, args.activation_checkpointing)
     shape = model.size
     mask = masking.tube(batch, shape.grid, ratio, torch.Generator().manual_seed(0))
     frames = torch.randint(0, 256, (batch, shape.frames, shape.image, shape.image, 3), dtype=torch.uint8)

@@ -32,7 +32,7 @@ from ivcore import torchvision_shim  # noqa: F401  (must precede timm)
 from timm.layers import Mlp  # isort: skip
 
 from ivcore.encoders.attention import attend
-from ivcore.encoders.checkpointing import by_block, cheaply
+from ivcore.encoders.checkpointing import checkpoint_block, checkpoint_selectively
 from ivcore.encoders.intermediates import Seen, answer, note, start
 from ivcore.encoders.uniformerv2 import UniFormerV2, mean_class
 from ivcore.encoders.videomae import VideoClassifier
@@ -61,7 +61,9 @@ class CrossModelAttention(nn.Module):
         if heads < 1 or width % heads:
             raise ParameterError(f"heads: {heads} does not divide the width {width} of the tokens that ask")
         self.heads = heads
-        self.recompute = "cheap"  # norms and GELU of these few modules: little time, and much of what is kept
+        self.activation_checkpointing = (
+            "cheap"  # norms and GELU of these few modules: little time, and much of what is kept
+        )
         self.norm_q, self.norm_kv = nn.LayerNorm(width), nn.LayerNorm(source_width)
         self.q, self.proj = nn.Linear(width, width), nn.Linear(width, width)
         self.k, self.v = nn.Linear(source_width, width), nn.Linear(source_width, width)
@@ -86,7 +88,7 @@ class CrossModelAttention(nn.Module):
         return torch.stack((self.attention_gate, self.ffn_gate)).detach().tanh()
 
     def _attention(self, x: Tensor, source: Tensor, seen: Seen) -> Tensor:
-        query = cheaply(self, lambda y: self.q(self.norm_q(y)), x)
+        query = checkpoint_selectively(self, lambda y: self.q(self.norm_q(y)), x)
         source = self.norm_kv(source)
         by_head = (
             rearrange(y, "b n (h d) -> b h n d", h=self.heads)
@@ -95,8 +97,8 @@ class CrossModelAttention(nn.Module):
         return self.drop(self.proj(attend(*by_head, seen=seen, name="cross_attention")))
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        hidden = cheaply(self, lambda y: self.ffn.fc1(self.norm_ffn(y)), x)
-        return self.ffn.drop2(cheaply(self, lambda y: self.ffn.fc2(self.ffn.act(y)), hidden))
+        hidden = checkpoint_selectively(self, lambda y: self.ffn.fc1(self.norm_ffn(y)), x)
+        return self.ffn.drop2(checkpoint_selectively(self, lambda y: self.ffn.fc2(self.ffn.act(y)), hidden))
 
 
 def _init_linear(module: nn.Module) -> None:
@@ -350,7 +352,7 @@ class Coordinated(nn.Module):
         kept = {layer for _, layer in self.placement} | set(stages.global_layers)
         x, found = self.multimodal.embed(video), {}
         for i, block in enumerate(stages.resblocks):
-            x = by_block(block, block, x)
+            x = checkpoint_block(block, block, x)
             if i in kept:
                 found[f"multimodal_{i}"] = x
         return found | {"class_mean": mean_class(x)}

@@ -18,7 +18,7 @@ from ivcore.cma import (
     even_placement,
     observe_all,
 )
-from ivcore.encoders.checkpointing import set_recompute
+from ivcore.encoders.checkpointing import set_activation_checkpointing
 from ivcore.encoders.positions import resize
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import VideoClassifier
@@ -67,11 +67,13 @@ def clips(frames):
 
 @pytest.mark.parametrize("gradients", [True, False])
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("recompute", ["nothing", "cheap", "blocks"])
-def test_at_first_both_predictions_are_the_single_models_to_the_bit(clips, gradients, training, recompute):
+@pytest.mark.parametrize("activation_checkpointing", ["nothing", "cheap", "blocks"])
+def test_at_first_both_predictions_are_the_single_models_to_the_bit(
+    clips, gradients, training, activation_checkpointing
+):
     masked, multimodal = singles()
     m = coordinated().train(training)
-    set_recompute(m, recompute)
+    set_activation_checkpointing(m, activation_checkpointing)
     with torch.set_grad_enabled(gradients):
         scores = m(clips)
     assert torch.equal(scores.masked, masked(clips[0])) and torch.equal(

@@ -45,12 +45,12 @@ def resolved(preset: str) -> dict:
 
 def schedule(preset: str, values: dict) -> dict:
     """The ends and the peak of the learning rate, and shares and counts of epochs, as the notebooks compute them."""
-    lr = values.get("base_lr") or values["lr"]
+    lr = values["lr"]
     ends = {"peak_lr": lr, "last_lr": values.get("min_lr", 0.0), "first_lr": values.get("warmup_lr", 0.0)}
-    if values.get("scale_lr", "base_lr" in values):
+    if values.get("scale_lr"):
         ends = {name: linear_lr(rate, values["batch_size"]) for name, rate in ends.items()}
     length = values.get("epochs") or values["steps"]
-    share = values.get("warmup") or values.get("warmup_epochs", values.get("warmup_steps", 0)) / length
+    share = (values.get("warmup_epochs") or values.get("warmup_steps", 0)) / length
     return ends | {"warmup_share": share, "effective_epochs": length * values.get("repeats", 1)}
 
 
@@ -150,4 +150,4 @@ def test_the_head_says_that_it_was_not_run_and_what_accumulate_is_for(preset):
     number, name = preset.split()
     text = (paths.presets() / notebook.find(number).stem / f"{name}.yaml").read_text()
     head = " ".join(line.lstrip("# ") for line in text.splitlines() if line.startswith("#"))
-    assert "Not run" in head and "`accumulate` is for" in head and "on n GPUs give" in head
+    assert "Not run" in head and "`grad_accum_steps` is for" in head and "on n GPUs give" in head

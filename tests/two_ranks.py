@@ -136,7 +136,7 @@ def everything(folder, rank, world):
         for same in (False, True):
             results[f"{chunk} {same}"] = embedding_loss(rank, world, chunk, same)
     results["training"] = video_text_run(folder / "training")
-    results["accumulated"] = video_text_run(folder / "accumulated", accumulate=2)[0]
+    results["accumulated"] = video_text_run(folder / "accumulated", grad_accum_steps=2)[0]
     if world > 1:
         results["whole"] = restless_run(folder / "whole")[0]
         try:

@@ -23,7 +23,7 @@ class Views:
     """Items dict(views uint8 (num_clips * num_crops, T, size, size, 3), label, path), the clips slowest; a VideoError in place of an unreadable one.
 
     videos: records with `.path` and `.label`, or the columns of `data.decoded.load` for a set that is in memory. sparse: each clip has one
-    frame of each of `num_frames` equal parts of the whole video, and `stride` does not count. num_sparse: behind the dense frames of each clip come
+    frame of each of `num_frames` equal parts of the whole video, and `stride` does not count. num_segments: behind the dense frames of each clip come
     so many sparse ones for a second encoder, in the same crop. missing: how many further videos of the set
     are known not to be there. strict: as in VideoReader.
     """
@@ -38,13 +38,13 @@ class Views:
         num_clips: int = 1,
         num_crops: int = 1,
         sparse=False,
-        num_sparse: int = 0,
+        num_segments: int = 0,
         missing: int = 0,
         run_dir=None,
         strict: bool = False,
     ):
         self.strict = strict
-        self.videos, self.sparse, self.num_sparse = videos, sparse, num_sparse
+        self.videos, self.sparse, self.num_segments = videos, sparse, num_segments
         self.num_frames, self.stride, self.size = num_frames, stride, size
         self.num_clips, self.num_crops = num_clips, num_crops
         self.missing = missing
@@ -89,10 +89,10 @@ class Views:
         """own: the stride of a video that has one."""
         stride = own or self.stride
         if self.sparse:
-            return sampling.sparse_views(length, self.num_frames, self.num_clips)
-        if self.num_sparse:
-            parts = {"num_dense": self.num_frames, "stride": stride, "num_sparse": self.num_sparse}
-            return sampling.dense_and_sparse_views(length, self.num_clips, **parts)
+            return sampling.segment_views(length, self.num_frames, self.num_clips)
+        if self.num_segments:
+            parts = {"num_dense": self.num_frames, "stride": stride, "num_segments": self.num_segments}
+            return sampling.dense_and_segment_views(length, self.num_clips, **parts)
         return sampling.views(length, self.num_frames, stride, self.num_clips)
 
     def _read(self, record) -> list[np.ndarray]:

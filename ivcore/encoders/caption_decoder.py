@@ -20,7 +20,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ivcore.encoders.attention import attend
-from ivcore.encoders.checkpointing import by_block
+from ivcore.encoders.checkpointing import checkpoint_block
 from ivcore.encoders.clip import Attention, Cache, extend
 from ivcore.encoders.intermediates import Seen, answer, note, start
 from ivcore.errors import ParameterError
@@ -183,7 +183,7 @@ class CaptionDecoder(nn.Module):
         if vocabulary:
             hidden = nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width)
             self.predictor = nn.Sequential(nn.LayerNorm(width), *hidden, nn.Linear(width, vocabulary))
-        self.recompute = "nothing"
+        self.activation_checkpointing = "nothing"
 
     def forward(self, text_tokens: Tensor, video_tokens: Tensor, want: tuple[str, ...] = ()):
         """(B, L, C) and video tokens -> logits (B, L, vocabulary); position i knows words up to i."""
@@ -195,7 +195,7 @@ class CaptionDecoder(nn.Module):
         pooled = self.pool(flat_video_tokens(video_tokens, len(text_tokens)), seen)
         x = self.text_norm(text_tokens)
         for words, clip in self.multimodal_layers:
-            x = by_block(self, self._layer, x, words, clip, pooled, seen)
+            x = checkpoint_block(self, self._layer, x, words, clip, pooled, seen)
             note(seen, "tokens", x)
         return x
 
@@ -284,7 +284,7 @@ class PlainCaptionDecoder(nn.Module):
         self.layers = nn.ModuleList(PlainLayer(width, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.predictor = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, vocabulary))
-        self.recompute = "nothing"
+        self.activation_checkpointing = "nothing"
 
     def forward(self, text_tokens: Tensor, video_tokens: Tensor, want: tuple[str, ...] = ()):
         """(B, L, C) and video tokens -> logits (B, L, vocabulary); position i knows words up to i."""
@@ -296,7 +296,7 @@ class PlainCaptionDecoder(nn.Module):
         context = self.clip_in(flat_video_tokens(video_tokens, len(text_tokens)))
         x = self.text_in(text_tokens)
         for layer in self.layers:
-            x = by_block(self, self._layer, x, layer, context, seen)
+            x = checkpoint_block(self, self._layer, x, layer, context, seen)
             note(seen, "tokens", x)
         return self.norm(x)
 

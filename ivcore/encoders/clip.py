@@ -14,7 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ivcore.encoders.attention import attend
-from ivcore.encoders.checkpointing import by_block, cheaply
+from ivcore.encoders.checkpointing import checkpoint_block, checkpoint_selectively
 from ivcore.encoders.intermediates import Seen, answer, note, start
 from ivcore.encoders.normalisation import CLIP, normalise
 from ivcore.errors import ParameterError
@@ -94,13 +94,13 @@ class Block(nn.Module):
         self.ln_1 = nn.LayerNorm(width)
         self.mlp = FeedForward(width, 4 * width, quick_gelu=quick_gelu)
         self.ln_2 = nn.LayerNorm(width)
-        self.recompute = "nothing"
+        self.activation_checkpointing = "nothing"
 
     def forward(self, x: Tensor, seen: Seen = None, cache: Cache | None = None) -> Tensor:
-        projected = cheaply(self, lambda y: self.attn.project(self.ln_1(y)), x)
+        projected = checkpoint_selectively(self, lambda y: self.attn.project(self.ln_1(y)), x)
         x = x + self.attn.mix(projected, seen, cache)
-        hidden = cheaply(self, lambda y: self.mlp.c_fc(self.ln_2(y)), x)
-        return x + cheaply(self, self.mlp.finish, hidden)
+        hidden = checkpoint_selectively(self, lambda y: self.mlp.c_fc(self.ln_2(y)), x)
+        return x + checkpoint_selectively(self, self.mlp.finish, hidden)
 
 
 def act_as(blocks: nn.ModuleList, others: nn.ModuleList) -> None:
@@ -118,7 +118,7 @@ class Transformer(nn.Module):
 
     def forward(self, x: Tensor, seen: Seen = None, cache: list[Cache] | None = None) -> Tensor:
         for i, block in enumerate(self.resblocks):
-            x = by_block(block, block, x, seen, None if cache is None else cache[i])
+            x = checkpoint_block(block, block, x, seen, None if cache is None else cache[i])
             note(seen, "tokens", x)
         return x
 

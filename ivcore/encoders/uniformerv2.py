@@ -18,7 +18,7 @@ from ivcore import torchvision_shim  # noqa: F401  (must precede timm)
 from timm.layers import DropPath  # isort: skip
 
 from ivcore.encoders import small_grid
-from ivcore.encoders.checkpointing import by_block, cheaply
+from ivcore.encoders.checkpointing import checkpoint_block, checkpoint_selectively
 from ivcore.encoders.clip import Attention, FeedForward, QuickGELU, act_as
 from ivcore.encoders.intermediates import Seen, answer, note, start
 from ivcore.encoders.normalisation import HALF, normalise
@@ -91,16 +91,16 @@ class LocalBlock(nn.Module):
         self.drop_path = (
             DropPath(drop_path) if drop_path else nn.Identity()
         )  # drops the branch for a whole clip
-        self.recompute = "nothing"
+        self.activation_checkpointing = "nothing"
 
     def forward(self, x: Tensor, seen: Seen = None) -> Tensor:
         """(B, T, 1+hw, D) -> (B, T, 1+hw, D)."""
         x = self._local(self.lmhra1, x)
-        projected = cheaply(self, lambda y: self.attn.project(self.ln_1(y).flatten(0, 1)), x)
+        projected = checkpoint_selectively(self, lambda y: self.attn.project(self.ln_1(y).flatten(0, 1)), x)
         attended = self.attn.mix(projected, seen).view(x.shape)
         x = self._local(self.lmhra2, x + self.drop_path(attended))
-        hidden = cheaply(self, lambda y: self.mlp.c_fc(self.ln_2(y)), x)
-        return x + self.drop_path(cheaply(self, self.mlp.finish, hidden))
+        hidden = checkpoint_selectively(self, lambda y: self.mlp.c_fc(self.ln_2(y)), x)
+        return x + self.drop_path(checkpoint_selectively(self, self.mlp.finish, hidden))
 
     def _local(self, aggregate: LocalMHRA | None, x: Tensor) -> Tensor:
         if aggregate is None:
@@ -193,7 +193,7 @@ class Stages(nn.Module):
         """(B, T, 1+hw, D) -> fused feature (B, D), tokens of the last block."""
         query = self.first_query(len(x))
         for i, block in enumerate(self.resblocks):
-            x = by_block(block, block, x, seen)
+            x = checkpoint_block(block, block, x, seen)
             note(seen, "tokens", x)
             query = self.gather(query, i, x, grid, seen)
         return self.fuse(query, mean_class(x)), x

@@ -18,7 +18,7 @@ from ivcore import torchvision_shim  # noqa: F401  (must precede timm)
 from timm.layers import DropPath, Mlp  # isort: skip
 
 from ivcore.encoders.attention import attend
-from ivcore.encoders.checkpointing import by_block, cheaply
+from ivcore.encoders.checkpointing import checkpoint_block, checkpoint_selectively
 from ivcore.encoders.intermediates import Seen, answer, note, start
 from ivcore.encoders.normalisation import IMAGENET, normalise
 from ivcore.encoders.positions import resize, sine_cosine
@@ -70,7 +70,7 @@ class Block(nn.Module):
         # 1e-6: 48/11 * 1408 must give 6144 whichever way it rounds
         self.mlp = Mlp(width, int(width * mlp_ratio + 1e-6), drop=(0.0, drop))
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
-        self.recompute = "nothing"
+        self.activation_checkpointing = "nothing"
         scales = init_values is not None and init_values > 0
         self.gamma_1 = nn.Parameter(torch.full((width,), float(init_values))) if scales else None
         self.gamma_2 = nn.Parameter(torch.full((width,), float(init_values))) if scales else None
@@ -78,13 +78,13 @@ class Block(nn.Module):
     def forward(self, x: Tensor, last: int | None = None, seen: Seen = None) -> Tensor:
         """(B, N, D) -> (B, N, D), or (B, last, D)."""
         kept = x if last is None else x[:, -last:]
-        projected = cheaply(self, lambda y: self.attn.project(self.norm1(y), last), x)
+        projected = checkpoint_selectively(self, lambda y: self.attn.project(self.norm1(y), last), x)
         x = kept + self._branch(self.attn.mix(projected, seen), self.gamma_1)
         return x + self._branch(self._feed_forward(x), self.gamma_2)
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        hidden = cheaply(self, lambda y: self.mlp.fc1(self.norm2(y)), x)
-        return self.mlp.drop2(cheaply(self, lambda y: self.mlp.fc2(self.mlp.act(y)), hidden))
+        hidden = checkpoint_selectively(self, lambda y: self.mlp.fc1(self.norm2(y)), x)
+        return self.mlp.drop2(checkpoint_selectively(self, lambda y: self.mlp.fc2(self.mlp.act(y)), hidden))
 
     def _branch(self, y: Tensor, gamma: Tensor | None) -> Tensor:
         return self.drop_path(y if gamma is None else gamma * y)
@@ -173,7 +173,7 @@ class MaskedVideoEncoder(nn.Module):
     def run_blocks(self, x: Tensor, first: int = 0, stop: int | None = None, seen: Seen = None) -> Tensor:
         """Tokens (B, n, D) through the blocks first, first + 1, ... up to but not including stop (None: all the rest)."""
         for block in self.blocks[first:stop]:
-            x = by_block(block, block, x, None, seen)
+            x = checkpoint_block(block, block, x, None, seen)
             note(seen, "tokens", x)
         return x
 
@@ -246,7 +246,7 @@ class Decoder(nn.Module):
         """(B, N, D) whose last `hidden` tokens are the hidden ones -> (B, hidden, P)."""
         for i, block in enumerate(self.blocks):
             # nothing reads the visible tokens after the last block, so it does not compute them
-            x = by_block(block, block, x, hidden if i == len(self.blocks) - 1 else None, seen)
+            x = checkpoint_block(block, block, x, hidden if i == len(self.blocks) - 1 else None, seen)
             note(seen, "tokens", x)
         return self.head(self.norm(x[:, -hidden:]))
 

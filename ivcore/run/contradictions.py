@@ -50,29 +50,28 @@ def one_length(steps, epochs):
 
 
 def warm_up_of_epochs(warmup_epochs, epochs):
-    if warmup_epochs > epochs:
-        return f"warmup_epochs = {warmup_epochs:g}: longer than the whole training, epochs = {epochs:g}"
+    if epochs and warmup_epochs > epochs:
+        return f"warmup_epochs = {warmup_epochs:g}: longer than the whole training, epochs = {epochs:g}; lower both"
 
 
 def warm_up_of_steps(warmup_steps, steps):
-    if warmup_steps > steps:
-        return f"warmup_steps = {warmup_steps}: longer than the whole training, steps = {steps}"
+    if steps and warmup_steps > steps:
+        return f"warmup_steps = {warmup_steps}: longer than the whole training, steps = {steps}; lower both"
 
 
-def ends_below_peak(min_lr, warmup_lr=0.0, base_lr=None, lr=None):
-    for name, peak in (("base_lr", base_lr), ("lr", lr)):
-        for end, rate in (("min_lr", min_lr), ("warmup_lr", warmup_lr)):
-            if peak is not None and rate > peak:
-                return f"{end} = {rate:g}: above the peak, {name} = {peak:g}"
+def ends_below_peak(lr, min_lr, warmup_lr=0.0):
+    for end, rate in (("min_lr", min_lr), ("warmup_lr", warmup_lr)):
+        if rate > lr:
+            return f"{end} = {rate:g}: above the peak, lr = {lr:g}"
 
 
-def clips_in_each_piece(accumulate, batch_size, image_batch_size=None, images=False):
+def clips_in_each_piece(grad_accum_steps, batch_size, image_batch_size=None, images=False):
     for name, size in (
         ("batch_size", batch_size),
         ("image_batch_size", image_batch_size if images else None),
     ):
-        if size is not None and accumulate > size:
-            return f"accumulate = {accumulate}: a batch of {name} = {size} clips cannot be cut into more pieces than clips"
+        if size is not None and grad_accum_steps > size:
+            return f"grad_accum_steps = {grad_accum_steps}: a batch of {name} = {size} clips cannot be cut into more pieces than clips"
 
 
 def partners_to_mix(mixup, cutmix, batch_size):
@@ -97,20 +96,24 @@ def _places(kind, num_frames, image_size, patch_size) -> int:
 
 
 def something_hidden(
-    mask_ratio, num_frames, image_size, patch_size, mask_kind="tube", ratios=None, masked_encoder=""
+    mask_ratio, num_frames, image_size, patch_size, mask_kind="tube", mask_ratios=None, masked_encoder=""
 ):
-    """A notebook with `ratios` beside `mask_ratio` shows all three kinds."""
+    """A notebook with `mask_ratios` beside `mask_ratio` shows all three kinds."""
     clip = num_frames, image_size, patch_size
-    for kind in (mask_kind,) if ratios is None else ("tube", "random", "frame"):
+    for kind in (mask_kind,) if mask_ratios is None else ("tube", "random", "frame"):
         if masked_encoder in SCRATCH and not hidden(kind, mask_ratio, *clip):
             places = _places(kind, *clip)
             what = {"tube": "cells of a frame", "random": "tokens", "frame": "slots of time"}[kind]
             return f"mask_ratio = {mask_ratio:g}: hides none of the {places} {what} (mask {kind}, num_frames = {num_frames}, image_size = {image_size}, patch_size = {patch_size})"
 
 
-def some_ratio_hides(ratios, num_frames, image_size, patch_size, kinds=("frame",)):
-    if not any(hidden(kind, ratio, num_frames, image_size, patch_size) for kind in kinds for ratio in ratios):
-        return f"ratios = {ratios}: none of them hides anything of {num_frames} frames of {image_size} pixels (patch_size = {patch_size})"
+def some_ratio_hides(mask_ratios, num_frames, image_size, patch_size, mask_kinds=("frame",)):
+    if not any(
+        hidden(kind, ratio, num_frames, image_size, patch_size)
+        for kind in mask_kinds
+        for ratio in mask_ratios
+    ):
+        return f"mask_ratios = {mask_ratios}: none of them hides anything of {num_frames} frames of {image_size} pixels (patch_size = {patch_size})"
 
 
 def a_depth_for_each_width(widths, depths):
@@ -118,14 +121,14 @@ def a_depth_for_each_width(widths, depths):
         return f"depths = {depths}: expected one for each of widths = {widths}"
 
 
-def enough_generated_clips(amounts, num_clips, train_csv):
-    if not train_csv and max(amounts) > num_clips:
-        return f"amounts = {amounts}: more than num_clips = {num_clips}, all that are rendered"
+def enough_generated_clips(data_sizes, num_clips, train_csv):
+    if not train_csv and max(data_sizes) > num_clips:
+        return f"data_sizes = {data_sizes}: more than num_clips = {num_clips}, all that are rendered"
 
 
-def global_blocks_in_layers(global_layers, model_size, clip):
+def global_blocks_in_layers(global_layers, model_size, clip_weights):
     layers = video_text_size(model_size).layers
-    if clip in SCRATCH and global_layers > layers:
+    if clip_weights in SCRATCH and global_layers > layers:
         return f"global_layers = {global_layers}: model_size = {model_size!r} has {layers} layers"
 
 
@@ -146,14 +149,9 @@ def names_of_kinetics(class_order, label_sets):
         return f"class_order = {class_order!r}: for label sets of Kinetics, and label_sets = {label_sets!r} is a generated set"
 
 
-def something_to_learn(
-    contrastive_weight, captioning_weight, masked_language_weight, matching_weight, caption_decoder
-):
-    if caption_decoder == "none" and matching_weight:
-        return f"matching_weight = {matching_weight:g}: matching reads the caption decoder, and caption_decoder = 'none'"
-    captioning = captioning_weight if caption_decoder != "none" else 0
-    if not (contrastive_weight or captioning or masked_language_weight or matching_weight):
-        return "contrastive_weight, captioning_weight, masked_language_weight, matching_weight: all are 0, or caption with caption_decoder = 'none': there is nothing to learn"
+def something_to_learn(contrastive_weight, captioning_weight, caption_decoder):
+    if not contrastive_weight and (not captioning_weight or caption_decoder == "none"):
+        return "contrastive_weight, captioning_weight: both are 0, or caption with caption_decoder = 'none': there is nothing to learn"
 
 
 def lists_of_their_own(train_csv, val_csv="", test_csv=""):

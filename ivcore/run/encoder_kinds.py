@@ -105,7 +105,8 @@ def of_run(path: Path, values: dict) -> Held | None:
     from ivcore.run import upstream
 
     start = next(
-        (values[n] for n in ("encoder", "masked_encoder", "clip") if values.get(n) not in SCRATCH), None
+        (values[n] for n in ("encoder", "masked_encoder", "clip_weights") if values.get(n) not in SCRATCH),
+        None,
     )
     match notebook.number(path):
         case "10" | "30" as number if start is None:

@@ -1,7 +1,7 @@
 """Cross-model interaction as a stage: batches of clips for the coordinated model of `ivcore.cma`, its training loss, its predictions (paper 3.3).
 
 A batch's `video` is uint8 (B, F, H, W, 3): the masked encoder's dense frames and behind them the `model.frames` sparse ones of the
-multimodal encoder, as `sampling.dense_and_sparse` takes them. A batch may also hold what `model.observe` made of the clips already; then
+multimodal encoder, as `sampling.dense_and_segment` takes them. A batch may also hold what `model.observe` made of the clips already; then
 a step costs only what the modules can change.
 """
 
@@ -84,7 +84,7 @@ def predictions(
 ) -> list[Tensor]:
     """Probabilities (n, K) of the masked branch, the multimodal one and their fusion, and the labels (n,), of a whole set.
 
-    source: clips, one of each video, or `Views` with `num_sparse` frames, whose unreadable videos are left out and over whose views
+    source: clips, one of each video, or `Views` with `num_segments` frames, whose unreadable videos are left out and over whose views
     probabilities are averaged. precision: as in training.
     """
     model.eval()

@@ -95,7 +95,7 @@ def train(
     loss(model, batch, generator) -> (scalar tensor, numbers to log). The generator lives on the CPU, so that nobody has to wait for an
     accelerator to see what was drawn, and belongs to the run's state: masks drawn from it continue after a resume. Tensors of the batch are
     on the device already.
-    A loss is the mean over the clips of a batch, so that pieces of a batch (recipe.accumulate) can be averaged. One that is not has a method
+    A loss is the mean over the clips of a batch, so that pieces of a batch (recipe.grad_accum_steps) can be averaged. One that is not has a method
     `accumulate(model, pieces, generator, engine) -> (loss, numbers)`, which calls engine.backward itself (see losses.video_text).
     on_epoch(epochs done, model) -> numbers to log, after each epoch and after the last step. It gets the averaged model where the
     recipe has ema_decay; in eval mode, without gradients. log(line) sees every line of train.jsonl.
@@ -206,7 +206,7 @@ class _Loop:
 
     def update(self, batch) -> None:
         """One optimiser step."""
-        row = self.gradients(list(pieces(batch, self.recipe.accumulate)))
+        row = self.gradients(list(pieces(batch, self.recipe.grad_accum_steps)))
         row["grad_norm"] = self.engine.step(self.lr(self.step))
         self.pending.append(row)
         self.places.append(batch.get("path") if isinstance(batch, dict) else None)

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from ivcore.errors import ParameterError
 
 
-def linear_lr(base_lr: float, batch_size: int) -> float:
-    """The linear rule of the paper's recipes: `base_lr` is meant for 256 clips a step. Repeated samples do not count as clips."""
-    return base_lr * batch_size / 256
+def linear_lr(lr: float, batch_size: int, scale: bool = True) -> float:
+    """The linear rule of the paper's recipes: `lr` is meant for 256 clips a step. Repeated samples do not count as clips.
+
+    scale=False: `lr` as it is.
+    """
+    return lr * batch_size / 256 if scale else lr
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Numbers of one training run. Either `steps` or `epochs` says how long; None switches an option off.
 
-    `batch_size` counts the clips of one optimiser step; `accumulate` cuts that batch into so many pieces.
+    `batch_size` counts the clips of one optimiser step; `grad_accum_steps` cuts that batch into so many micro-batches.
     `repeats` is the number of samples (crops or masks) taken from each decoded clip.
     """
 
@@ -32,7 +35,7 @@ class Recipe:
     eps: float = 1e-8
     layer_decay: float | None = None  # learning rate of a layer as a share of the next one's
     clip_grad: float | None = None  # largest gradient norm
-    accumulate: int = 1
+    grad_accum_steps: int = 1
     repeats: int = 1
     precision: str = "fp32"  # or "bf16": autocast, weights stay fp32
     ema_decay: float | None = None
@@ -61,7 +64,11 @@ class Recipe:
         yield off is None or off > 0, "epochs", "above 0"
         yield self.steps is None or self.steps >= 1, "steps", "1 or more"
         yield self.batch_size >= 1, "batch_size", "1 or more"
-        yield 1 <= self.accumulate <= self.batch_size, "accumulate", f"in [1, batch_size={self.batch_size}]"
+        yield (
+            1 <= self.grad_accum_steps <= self.batch_size,
+            "grad_accum_steps",
+            f"in [1, batch_size={self.batch_size}]",
+        )
         yield self.repeats >= 1, "repeats", "1 or more"
         yield self.lr > 0, "lr", "above 0"
         yield 0 <= self.min_lr <= self.lr, "min_lr", f"in [0, lr={self.lr}]"

@@ -1,6 +1,6 @@
 """Which frames make a clip: index functions on a frame count, in plain numpy.
 
-Common to all of them: indices are int64, lie in [0, num_video_frames - 1] and never decrease (`dense_and_sparse` joins two such
+Common to all of them: indices are int64, lie in [0, num_video_frames - 1] and never decrease (`dense_and_segment` joins two such
 rows). A video that is too short for what is asked is never an error: a dense clip that would run past the end repeats the last
 frame, and segments with fewer frames than segments share frames. `rng` is a numpy Generator for the random training view; None gives the one deterministic test view.
 """
@@ -62,7 +62,7 @@ def mirrored(num_video_frames: int, num_frames: int) -> np.ndarray:
     return np.concatenate([front, num_video_frames - 1 - front[: num_frames - half][::-1]])
 
 
-def sparse(num_video_frames: int, num_frames: int, rng=None) -> np.ndarray:
+def segment(num_video_frames: int, num_frames: int, rng=None) -> np.ndarray:
     """One frame from each of `num_frames` equal segments (TSN; UniFormerV2, and every encoder on Something-Something).
 
     Segment s holds the frames floor(s n / k) ... floor((s + 1) n / k) - 1: a uniform one of them with `rng`, else the middle one,
@@ -73,28 +73,28 @@ def sparse(num_video_frames: int, num_frames: int, rng=None) -> np.ndarray:
     return first + ((size - 1) // 2 if rng is None else rng.integers(0, size))
 
 
-def even(num_video_frames: int, num_frames: int, rng=None) -> np.ndarray:
-    """As `sparse`, but at the same random place of every segment: frames evenly apart, so that speed shows. -> (num_frames,)"""
+def segment_shared(num_video_frames: int, num_frames: int, rng=None) -> np.ndarray:
+    """As `segment`, but at the same random place of every segment: frames evenly apart, so that speed shows. -> (num_frames,)"""
     _check(num_video_frames=num_video_frames, num_frames=num_frames)
     first, size = _segments(num_video_frames, num_frames)
     return first + ((size - 1) // 2 if rng is None else np.minimum(rng.integers(0, size.min()), size - 1))
 
 
-def dense_and_sparse(
-    num_video_frames: int, rng=None, *, num_dense: int, stride: int, num_sparse: int
+def dense_and_segment(
+    num_video_frames: int, rng=None, *, num_dense: int, stride: int, num_segments: int
 ) -> np.ndarray:
-    """`dense` frames for one encoder and behind them `sparse` ones for another, of the same video; drawn in this order with `rng`.
+    """`dense` frames for one encoder and behind them `segment` ones for another, of the same video; drawn in this order with `rng`.
 
-    Only within each of the two parts do indices never decrease. -> (num_dense + num_sparse,)
+    Only within each of the two parts do indices never decrease. -> (num_dense + num_segments,)
     """
-    parts = dense(num_video_frames, num_dense, stride, rng), sparse(num_video_frames, num_sparse, rng)
+    parts = dense(num_video_frames, num_dense, stride, rng), segment(num_video_frames, num_segments, rng)
     return np.concatenate(parts)
 
 
-def sparse_views(num_video_frames: int, num_frames: int, num_clips: int) -> list[np.ndarray]:
+def segment_views(num_video_frames: int, num_frames: int, num_clips: int) -> list[np.ndarray]:
     """`num_clips` segment-based clips for multi-view testing (UniFormerV2: 4 x 3 crops; Something-Something: 2 x 3).
 
-    Clip c takes the frame at the share (2c + 1) / (2 num_clips) of every segment; one clip alone equals `sparse`.
+    Clip c takes the frame at the share (2c + 1) / (2 num_clips) of every segment; one clip alone equals `segment`.
     -> list of (num_frames,)
     """
     _check(num_video_frames=num_video_frames, num_frames=num_frames, num_clips=num_clips)
@@ -102,18 +102,18 @@ def sparse_views(num_video_frames: int, num_frames: int, num_clips: int) -> list
     return [first + (size - 1) * (2 * c + 1) // (2 * num_clips) for c in range(num_clips)]
 
 
-def dense_and_sparse_views(
-    num_video_frames: int, num_clips: int, *, num_dense: int, stride: int, num_sparse: int
+def dense_and_segment_views(
+    num_video_frames: int, num_clips: int, *, num_dense: int, stride: int, num_segments: int
 ) -> list[np.ndarray]:
-    """`num_clips` pairs for multi-view testing of two encoders together: clip c of `views` and behind it clip c of `sparse_views`, so that
-    both go through the video from its beginning to its end. One clip alone equals `dense_and_sparse`. -> list of (num_dense + num_sparse,)
+    """`num_clips` pairs for multi-view testing of two encoders together: clip c of `views` and behind it clip c of `segment_views`, so that
+    both go through the video from its beginning to its end. One clip alone equals `dense_and_segment`. -> list of (num_dense + num_segments,)
     """
     dense_clips = views(num_video_frames, num_dense, stride, num_clips)
-    sparse_clips = sparse_views(num_video_frames, num_sparse, num_clips)
-    return [np.concatenate(pair) for pair in zip(dense_clips, sparse_clips, strict=True)]
+    segment_clips = segment_views(num_video_frames, num_segments, num_clips)
+    return [np.concatenate(pair) for pair in zip(dense_clips, segment_clips, strict=True)]
 
 
-def uniform(num_video_frames: int, num_frames: int) -> np.ndarray:
+def linspace(num_video_frames: int, num_frames: int) -> np.ndarray:
     """Evenly spaced frames with both ends, rounded down: the video-text encoder's eight frames.
 
     Exactly np.linspace(0, n - 1, k).astype(int), as published; a single frame is frame 0. -> (num_frames,)

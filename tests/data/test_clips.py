@@ -86,15 +86,15 @@ class TestClips:
         assert clips.item(3, 1)["video"] == clips.item(3, 1)["video"] != clips.item(3, 2)["video"]
 
     def test_samplers_without_generator_and_sizes(self, media):
-        clips = Clips(media / "list.csv", partial(sampling.uniform, num_frames=3), size=16)
+        clips = Clips(media / "list.csv", partial(sampling.linspace, num_frames=3), size=16)
         assert clips[0]["video"].shape == (3, 16, 16, 3)
 
     def test_part_of_a_video(self, media):
         record = formats.TimedVideo(str(media / "clip 5.mp4"), 2.0, 0.8, 1.2, 9)
-        (item,) = [Clips([record], partial(sampling.uniform, num_frames=4))[0]]
+        (item,) = [Clips([record], partial(sampling.linspace, num_frames=4))[0]]
         assert frame_numbers(item["video"], 5) == [8, 9, 10, 11]
         past = formats.TimedVideo(str(media / "clip 5.mp4"), 2.0, 3.0, 4.0, 9)
-        assert frame_numbers(Clips([past], partial(sampling.uniform, num_frames=1))[0]["video"], 5)[0] == 19
+        assert frame_numbers(Clips([past], partial(sampling.linspace, num_frames=1))[0]["video"], 5)[0] == 19
 
     def test_records_without_label(self, media):
         record = formats.SomethingVideo("0", str(media / "clip 0.mp4"), None)

@@ -135,7 +135,7 @@ HOW = {
     "strong": {"augmentation": "strong", "flip": 0.5},
     "repeats": {"repeats": 3},
     "strong repeats": {"augmentation": "strong", "repeats": 2, "scales": (1.0,)},
-    "sparse": {"sampler": partial(sampling.sparse, num_frames=8)},
+    "sparse": {"sampler": partial(sampling.segment, num_frames=8)},
 }
 
 

@@ -130,7 +130,7 @@ def test_the_loop_lets_the_loss_accumulate(tmp_path):
     for count in (1, 4):
         model = small.model()
         batches = Batches(InMemory(**small.batch(16)), 8)
-        recipe = Recipe(batch_size=8, lr=1e-2, steps=3, eps=1e-3, accumulate=count, log_every=1)
+        recipe = Recipe(batch_size=8, lr=1e-2, steps=3, eps=1e-3, grad_accum_steps=count, log_every=1)
         history = train(model, VideoTextLoss(), batches, recipe, tmp_path / str(count))
         found.append((model.state_dict(), history))
     assert small.difference(found[1][0], found[0][0]) < 1e-6

@@ -16,7 +16,7 @@ from ivcore.stages.cross_model import interacted, interacted_with_another
 from ivcore.train import Batches, Recipe, train
 from ivcore.video import sampling
 
-FRAMES = partial(sampling.dense_and_sparse, num_dense=8, stride=1, num_sparse=4)
+FRAMES = partial(sampling.dense_and_segment, num_dense=8, stride=1, num_segments=4)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_probabilities_are_averaged_over_views_of_both_branches_frames(clips, cr
     video = np.random.default_rng(0).integers(0, 256, (3, 20, 24, 24, 3), dtype=np.uint8)
     columns = {"video": video, "label": np.array([2, 0, 1]), "path": ["a", "b", "c"]}
     counts = {"num_clips": clips, "num_crops": crops}
-    views = Views(columns, num_frames=8, stride=2, num_sparse=4, size=24, **counts)
+    views = Views(columns, num_frames=8, stride=2, num_segments=4, size=24, **counts)
     model = coordinated(0.5).eval()
     *found, labels = cross_model.predictions(model, views)
     assert labels.tolist() == [2, 0, 1] and views[0]["views"].shape[:2] == (clips * crops, 12)

@@ -114,7 +114,7 @@ def test_accumulating_equals_the_big_batch(tmp_path, pieces):
         torch.manual_seed(0)
         models.append(nn.Sequential(nn.Linear(6, 12), nn.GELU(), nn.Linear(12, 6)))
         history = train(
-            models[-1], calm, data(), recipe(accumulate=accumulate, clip_grad=0.5), tmp_path / name
+            models[-1], calm, data(), recipe(grad_accum_steps=accumulate, clip_grad=0.5), tmp_path / name
         )
         models.append(history.series("loss")[1])
     for a, b in zip(models[0].parameters(), models[2].parameters(), strict=True):

@@ -12,13 +12,13 @@ from ivcore.video import augment, sampling
 
 WHOLE = (1.0,)  # as `scales`: the middle square, nothing random
 _ASPECT = (3 / 4, 4 / 3)  # of RandomResizedCrop's boxes
-_FRAMES = {"sparse": sampling.sparse, "even": sampling.even, "uniform": sampling.uniform,
+_FRAMES = {"segment": sampling.segment, "segment_shared": sampling.segment_shared, "linspace": sampling.linspace,
            "mirrored": sampling.mirrored}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Framing:
-    """frames: "sparse", one of each of `num_frames` equal parts; "even", the same place of every part; or "uniform" and "mirrored", evenly
+    """frames: "segment", one of each of `num_frames` equal parts; "segment_shared", the same place of every part; or "linspace" and "mirrored", evenly
     spaced with both ends, see `video.sampling`.
 
     scales: of MultiScaleCrop to `size` pixels; the default takes the middle square after a short-side resize. area below 1: RandomResizedCrop
@@ -28,7 +28,7 @@ class Framing:
 
     num_frames: int
     size: int
-    frames: str = "sparse"
+    frames: str = "segment"
     scales: tuple[float, ...] = WHOLE
     area: float = 1.0
     random: bool = True

@@ -60,7 +60,7 @@ class Shards:
         size: int,
         epoch_samples: int,
         seed: int = 0,
-        frames: str = "sparse",
+        frames: str = "segment",
         scales: Sequence[float] = WHOLE,
         area: float = 1.0,
         shuffle_buffer: int = 256,
