@@ -106,7 +106,7 @@ def test_videos_and_images_from_shards(outputs, tmp_path):
         "train_shards": f"{tmp_path}/videos/{{000000..000001}}.tar",
         "image_shards": f"{tmp_path}/pictures",
     }
-    job = run.jobs("11", "quick", given | {"shard_samples": 16, "compare": 0.0})[0]
+    job = run.jobs("11", "quick", given | {"shard_samples": 16, "baseline_share": 0.0})[0]
     folder = run.execute(job, timeout=300)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["samples_read"] == 2 * 2 * 8 and metrics["samples_left_out"] == 1
