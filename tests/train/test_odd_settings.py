@@ -32,4 +32,4 @@ def test_a_classifier_of_two_classes_is_looked_at(run, tmp_path):
 
 def test_masks_on_a_grid_of_odd_sides(run):
     """Running cells need an even one, and are left out."""
-    assert run("02", "quick", "-p", "image_size=24", "-p", "ratios=[0.1,0.9]")["clips"] == 14
+    assert run("02", "quick", "-p", "image_size=24", "-p", "mask_ratios=[0.1,0.9]")["clips"] == 14

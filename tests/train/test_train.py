@@ -223,7 +223,7 @@ def test_plain_lines_in_a_log(tmp_path, capsys, monkeypatch):
 @pytest.mark.filterwarnings("ignore:.*passed over")
 @pytest.mark.parametrize(
     "options",
-    [{}, {"ema_decay": 0.9, "log_every": 4}, {"accumulate": 3, "clip_grad": 0.1}, {"precision": "bf16"}],
+    [{}, {"ema_decay": 0.9, "log_every": 4}, {"grad_accum_steps": 3, "clip_grad": 0.1}, {"precision": "bf16"}],
 )
 def test_a_crashed_run_continues_bit_for_bit(tmp_path, options):
     def run(name, model, loss, chosen):
@@ -234,7 +234,7 @@ def test_a_crashed_run_continues_bit_for_bit(tmp_path, options):
     often = recipe(checkpoint_seconds=0, keep_checkpoints=4, **options)
     for crash in (7, 5, 3):
         with pytest.raises(ZeroDivisionError):
-            run("broken", broken, crashing_at(crash * often.accumulate), often)
+            run("broken", broken, crashing_at(crash * often.grad_accum_steps), often)
         broken = network(seed=99)  # a new process knows nothing
         random.seed(5)
         for lost in sorted((tmp_path / "broken" / "checkpoints").glob("*.pt"))[-2:]:
