@@ -52,7 +52,7 @@ def test_encoders_name_a_notebook_and_one_of_its_presets(file):
     encoders = [name for name, each in known.items() if each.constraint and each.constraint.kind == "encoder"]
     for point in params.points(loaded):
         for run in filter(None, (upstream.named_run(str(point.get(name, ""))) for name in encoders)):
-            assert run[1] in params.presets(run[0])
+            assert run[1] in params.presets(run[0]) and run[2].keys() <= params.read(run[0]).keys()
 
 
 def test_both_encoders_make_the_same_steps_where_they_are_compared():

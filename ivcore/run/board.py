@@ -123,15 +123,9 @@ def _changed(folder: Path, values: dict, base: Callable) -> dict:
 
 
 def _base(stem: str, preset: str) -> dict:
-    """The values of a preset; of a sweep, those that all its runs share; of one that is not known (any more) the cell's.
-
-    {} where the notebook has gone.
-    """
+    """As `presets.base`; {} where the notebook has gone."""
     try:
-        known = params.read(stem)
-        loaded = params.load(stem, preset) if preset in params.presets(stem) else {}
-        shared = {name: value for name, value in loaded.items() if name not in params.SWEEP_KEYS}
-        return params.pin(stem, {name: shared.get(name, known[name].default) for name in known})
+        return params.base(stem, preset)
     except ParameterError:
         return {}
 

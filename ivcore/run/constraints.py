@@ -9,7 +9,7 @@ file KIND          an annotation file that the reader KIND of ivcore.data.format
 shards             tar shards as ivcore.data.shards.names reads them; "" for none
 folder             a folder that exists; "" for none
 … or WORD          after `file KIND` or `folder`: the word itself too, as the name of a generated set
-encoder            a run ("10/tiny"), a run folder, a checkpoint, a published name, "scratch" or ""
+encoder            a run ("10/tiny", "10/tiny:seed=1"), a run folder, a checkpoint, a published name, "scratch" or ""
 encoder of A, B    one that holds one of these kinds, see ivcore.run.encoder_kinds
 """
 

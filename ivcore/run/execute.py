@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivcore import paths
-from ivcore.errors import ParameterError
 from ivcore.run import failure as failures
 from ivcore.run import launch, lock, notebook, provenance, upstream
 from ivcore.run import presets as params
@@ -79,21 +78,7 @@ def jobs(reference, preset: str = "tiny", overrides: dict | None = None) -> list
     """The runs that a preset with overrides stands for, in order: one, or those of a sweep. ParameterError."""
     path = notebook.find(reference)
     found = params.expand(path, preset, overrides)
-    as_preset = _digests(path, preset) if overrides else None
-    return [Job(path, _label(path, preset, values, as_preset), values) for values in found]
-
-
-def _digests(path: Path, preset: str) -> set[str]:
-    try:
-        return {params.digest(path, values) for values in params.expand(path, preset)}
-    except ParameterError:  # the preset alone does not do here: it wants one of the overrides
-        return set()
-
-
-def _label(path: Path, preset: str, values: dict, as_preset: set[str] | None) -> str:
-    """The preset's name, with "+" when an override makes the run another one."""
-    changed = as_preset is not None and params.digest(path, values) not in as_preset
-    return Path(preset).stem + ("+" if changed else "")
+    return [Job(path, params.label(path, preset, values, overrides), values) for values in found]
 
 
 def execute(
@@ -138,7 +123,7 @@ def _execute_upstream(job: Job, timeout: float | None) -> None:
             continue
         first = jobs(*wanted)[0]
         if run_folder.state(first.folder) not in ("done", "running") and not launch.rank():
-            print(f"{wanted[0].stem} {wanted[1]} is not there yet: running it first", flush=True)
+            print(f"{wanted[0].stem} {value.split('/', 1)[1]} is not there yet: running it first", flush=True)
         execute(first, timeout=timeout, wait=True, told=False)
 
 

@@ -1,12 +1,13 @@
 """The graph of runs: what a few lines of "notebook preset" stand for, with everything that has to be there first.
 
-Edges are read and not typed: a run needs the runs that its encoder parameters name ("10/tiny"), and the moving shapes where it
+Edges are read and not typed: a run needs the runs that its encoder parameters name ("10/tiny", "12/tiny:seed=1"), and the moving shapes where it
 says how many of them (`num_clips`) and is given no file, folder or other `source`. workflow/stages.yaml lists what each graph ends in;
 workflow/Snakefile makes one job of each node and knows nothing of notebooks.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections import Counter
@@ -35,18 +36,32 @@ class Node:
     needs: tuple[Path, ...] = ()
     num_clips: int | None = None
     one_of_many: bool = False  # a run of a sweep
+    overrides: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
-        """ "30 tiny"; a run of a sweep has its hash behind that."""
-        words = (notebook.number(self.notebook), self.preset, self.digest if self.one_of_many else "")
+        """ "30 tiny", "12 tiny seed=1"; a run of a sweep has its hash behind that."""
+        changed = [f"{name}={value}" for name, value in self.overrides]
+        words = (
+            notebook.number(self.notebook),
+            self.preset,
+            *changed,
+            self.digest if self.one_of_many else "",
+        )
         return " ".join(filter(None, words))
+
+    @property
+    def rule(self) -> str:
+        """The same for Snakemake, in letters, digits and underscores."""
+        one = self.digest if self.one_of_many or self.overrides else ""
+        return re.sub(r"\W", "_", " ".join(filter(None, (notebook.number(self.notebook), self.preset, one))))
 
     @property
     def command(self) -> str:
         """The arguments of `iv run`, as a shell wants them."""
         only = ["--only", self.digest] if self.one_of_many else []
-        return shlex.join([notebook.number(self.notebook), self.preset, *only])
+        changed = [word for name, value in self.overrides for word in ("-p", f"{name}={value}")]
+        return shlex.join([notebook.number(self.notebook), self.preset, *changed, *only])
 
     @property
     def metrics(self) -> Path:
@@ -86,7 +101,7 @@ def collect(ends: Iterable[str]) -> list[Node]:
         if len(words) != 2:
             raise ParameterError(f'{line!r}: expected "notebook preset", such as "30 tiny"')
         try:
-            _add(run.jobs(*words), words[1], found)
+            _add(run.jobs(*words), words[1], {}, found)
         except ParameterError as error:
             raise ParameterError(f"{line}: {error}") from None
     return list(found.values())
@@ -101,26 +116,26 @@ def refuse_braces(nodes: Iterable[Node]) -> None:
             )
 
 
-def _add(jobs: list[run.Job], preset: str, found: dict[tuple, Node]) -> list[Path]:
+def _add(jobs: list[run.Job], preset: str, overrides: dict, found: dict[tuple, Node]) -> list[Path]:
     """Puts the jobs of one preset behind those that they need, and returns their folders."""
     folders = []
     for job in jobs:
         digest = params.digest(job.notebook, job.values)
         key = (job.notebook.stem, digest)
         if key not in found:
-            needs = dict.fromkeys(
-                folder for each in _named(job) for folder in _add([each], each.label, found)
+            needs = dict.fromkeys(folder for each in _named(job) for folder in _add(*each, found))
+            clips, changed = _num_clips(job), tuple(overrides.items())
+            found[key] = Node(
+                job.notebook, preset, digest, job.folder, tuple(needs), clips, len(jobs) > 1, changed
             )
-            clips = _num_clips(job)
-            found[key] = Node(job.notebook, preset, digest, job.folder, tuple(needs), clips, len(jobs) > 1)
         folders.append(found[key].folder)
     return folders
 
 
-def _named(job: run.Job) -> list[run.Job]:
-    """The runs that its encoder parameters name."""
+def _named(job: run.Job) -> list[tuple[list[run.Job], str, dict]]:
+    """The runs that its encoder parameters name, each with its preset and overrides."""
     wanted = [upstream.named_run(value) for value in params.encoders(job.notebook, job.values).values()]
-    return [run.jobs(*each)[0] for each in wanted if each]
+    return [(run.jobs(*each), *each[1:]) for each in wanted if each]
 
 
 def _num_clips(job: run.Job) -> int | None:

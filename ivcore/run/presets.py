@@ -138,6 +138,29 @@ def _load_yaml(file: Path) -> dict:
     return values
 
 
+def label(reference, preset: str, values: dict, overrides: dict | None = None) -> str:
+    """What a run's folder is called: the preset's name, with "+" when an override makes the run another one."""
+    name = Path(preset).stem
+    if not overrides:
+        return name
+    try:
+        unchanged = {digest(reference, each) for each in expand(reference, preset)}
+    except ParameterError:  # the preset alone does not do here: it wants one of the overrides
+        unchanged = set()
+    return name if digest(reference, values) in unchanged else f"{name}+"
+
+
+def base(reference, preset: str) -> dict:
+    """The values of a preset, unchecked; of a sweep, those that all its runs share; of one that is not known (any more) the cell's.
+
+    ParameterError where the notebook has gone.
+    """
+    known = read(reference)
+    loaded = load(reference, preset) if preset in presets(reference) else {}
+    shared = {name: value for name, value in loaded.items() if name not in SWEEP_KEYS}
+    return pin(reference, {name: shared.get(name, known[name].default) for name in known})
+
+
 def is_sweep(reference, preset: str) -> bool:
     return any(key in load(reference, preset) for key in SWEEP_KEYS)
 

@@ -121,13 +121,26 @@ def label_of(folder: Path) -> str:
 
 
 def brief(value) -> str:
-    """A parameter as people write it: "10/tiny" for a run's folder, of another path the last two parts."""
+    """A parameter as people write it: "10/tiny" or "10/tiny:seed=1" for a run's folder, of another path the last two parts."""
     if not isinstance(value, str) or "/" not in value:
         return str(value)
     path = Path(value)
     if re.search(r"-[0-9a-f]{8}$", path.name):
-        return f"{path.parent.name.split('_')[0]}/{label_of(path)}"
+        return f"{path.parent.name.split('_')[0]}/{label_of(path).rstrip('+')}{_what_changed(path)}"
     return "/".join(path.parts[-2:])
+
+
+def _what_changed(folder: Path) -> str:
+    """ ":seed=1,lr=0.1", in what a run with a "+" in its folder's name differs from its preset; "+" where that is not known."""
+    label, folder = label_of(folder), paths.resolve(folder)
+    if not label.endswith("+"):
+        return ""
+    try:
+        values, preset = read_params(folder), params.base(folder.parent.name, label.rstrip("+"))
+    except UserError:
+        return "+"
+    changed = [f"{n}={brief(v)}" for n, v in params.of_result(values).items() if preset.get(n, v) != v]
+    return ":" + ",".join(changed) if changed else "+"
 
 
 def write_json(path: Path, value) -> None:
@@ -403,9 +416,10 @@ def _run_upstream(path: Path, values: dict) -> None:
         if provenance.is_current(folder):
             continue
         if not is_done(folder):
-            print(f"{wanted[0].stem} {wanted[1]} is not there yet: running it first", flush=True)
+            print(f"{wanted[0].stem} {value.split('/', 1)[1]} is not there yet: running it first", flush=True)
         # A process of its own: this kernel's event loop is busy running the cell.
-        command = [sys.executable, "-m", "ivcore.run", wanted[0].stem, wanted[1], "--wait"]
+        changed = [word for name, given in wanted[2].items() for word in ("-p", f"{name}={given}")]
+        command = [sys.executable, "-m", "ivcore.run", wanted[0].stem, wanted[1], *changed, "--wait"]
         if subprocess.run(command, cwd=paths.ROOT).returncode:
             told = (
                 f", see {paths.short(folder)}/error.json"

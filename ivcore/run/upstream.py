@@ -1,7 +1,8 @@
 """A run as another run's input: the values of a parameter whose constraint is `encoder`.
 
-"10/tiny" is notebook 10 at preset tiny, whether it has run yet or not; otherwise a finished run's folder, a checkpoint
-file or folder, a published name ("OpenGVLab/…", at most one slash), and "scratch" or "" for random weights.
+"10/tiny" is notebook 10 at preset tiny, "10/tiny:seed=1,epochs=4" the same with other parameters (`iv run 10 tiny -p seed=1 -p epochs=4`),
+whether it has run yet or not; otherwise a finished run's folder, a checkpoint file or folder, a published name ("OpenGVLab/…", at most
+one slash), and "scratch" or "" for random weights.
 """
 
 import os
@@ -16,19 +17,33 @@ from ivcore.run import presets as params
 from ivcore.run import session as run_folder
 from ivcore.run.contradictions import SCRATCH
 
-_RUN = re.compile(r"(\d\w*)/([\w-]+)")
+_RUN = re.compile(r"(\d\w*)/([\w-]+)(:.*)?")
 _ASKED: ContextVar[tuple] = ContextVar(
     "asked", default=()
 )  # the runs whose encoders are being checked, outermost first
 _FILES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 
 
-def named_run(value: str) -> tuple[Path, str] | None:
-    """(notebook, preset) of a value such as "10/tiny", None for every other form."""
+def named_run(value: str) -> tuple[Path, str, dict[str, str]] | None:
+    """(notebook, preset, overrides) of a value such as "10/tiny" or "10/tiny:seed=1", None for every other form."""
     match = _RUN.fullmatch(value or "")
     if not match or os.path.exists(paths.resolve(value)):
         return None
-    return notebook.find(match[1]), match[2]
+    return notebook.find(match[1]), match[2], _overrides(match[3])
+
+
+def _overrides(text: str | None) -> dict[str, str]:
+    """ ":seed=1,sizes=[8, 16]" -> {"seed": "1", "sizes": "[8, 16]"}: a comma separates where a name and = follow."""
+    pairs = [pair.partition("=") for pair in re.split(r",(?=\s*\w+\s*=)", text[1:])] if text else []
+    if wrong := [name for name, equals, _ in pairs if not (equals and name.strip())]:
+        raise ParameterError(f"{shown(wrong[0])}: expected NAME=VALUE after the colon, as in 12/tiny:seed=1")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def name_of(path: Path, preset: str, overrides: dict) -> str:
+    """As people write it: "10/tiny:seed=1"."""
+    changed = ",".join(f"{name}={value}" for name, value in overrides.items())
+    return f"{notebook.number(path)}/{preset}" + (f":{changed}" if changed else "")
 
 
 def check(name: str, value: str, allowed: tuple[str, ...] = ()) -> None:
@@ -66,15 +81,14 @@ def _led_to(value: str) -> tuple[tuple[Path, dict] | None, Path | None]:
     return None, path if path.exists() else None
 
 
-def _values_of(path: Path, preset: str) -> dict:
+def _values_of(path: Path, preset: str, overrides: dict) -> dict:
     """The parameters of an upstream run, none of whose own encoders may be the run that is asked about."""
-    asked = _ASKED.get()
-    if (path, preset) in asked:
-        loop = " → ".join(f"{notebook.number(path)}/{preset}" for path, preset in [*asked, (path, preset)])
-        raise ParameterError(f"it starts from itself ({loop})")
-    token = _ASKED.set((*asked, (path, preset)))
+    asked, this = _ASKED.get(), name_of(path, preset, overrides)
+    if this in asked:
+        raise ParameterError(f"it starts from itself ({' → '.join([*asked, this])})")
+    token = _ASKED.set((*asked, this))
     try:
-        return params.one(path, preset)
+        return params.one(path, preset, overrides)
     finally:
         _ASKED.reset(token)
 
@@ -88,8 +102,9 @@ def pin(value: str | None) -> str | None:
     found = named_run(value)
     if not found:
         return value
-    path, preset = found
-    return paths.short(run_folder.locate(path, params.resolve(path, preset), preset))
+    path, preset, overrides = found
+    values = params.resolve(path, preset, overrides)
+    return paths.short(run_folder.locate(path, values, params.label(path, preset, values, overrides)))
 
 
 def identity(value: str | None) -> str | None:

@@ -190,7 +190,7 @@ def test_encoders_of_the_same_preset_are_told_apart(book):
     for lr in (0.3, 0.4):
         finished("30", {"top1": 0.5}, encoder=str(finished("10", {"loss": 1.0}, lr=lr)))
     runs = [line["run"] for line in board.aggregate(board.rows("30"))]
-    assert len(set(runs)) == 2 and all(run.startswith("tiny, encoder=10/tiny+-") for run in runs)
+    assert sorted(runs) == ["tiny, encoder=10/tiny:lr=0.3", "tiny, encoder=10/tiny:lr=0.4"]
 
 
 def test_a_sweep_of_ones_own_and_custom_values_say_what_they_are(book):

@@ -51,6 +51,15 @@ def test_what_a_run_needs_comes_before_it_and_once(book):
     assert tiny.needs == (again.folder,) and scratch.needs == ()
 
 
+def test_a_run_with_other_parameters_is_brought_along(book):
+    book.preset("30_task", "other", "masked_encoder: 12/tiny:seed=1,lr=0.2\nsecond_encoder: 12/tiny\n")
+    ten, seed1, tiny, other = graph.collect(["30 other"])
+    assert names([ten, seed1, tiny, other]) == ["10 tiny", "12 tiny seed=1 lr=0.2", "12 tiny", "30 other"]
+    assert other.needs == (seed1.folder, tiny.folder) and seed1.needs == (ten.folder,)
+    assert seed1.command == "12 tiny -p seed=1 -p lr=0.2" and seed1.rule == f"12_tiny_{seed1.digest}"
+    assert run.jobs("12", "tiny", {"seed": "1", "lr": "0.2"})[0].folder == seed1.folder
+
+
 def test_a_run_is_in_the_folder_that_iv_run_takes(book):
     for node in graph.collect(["30 sweep_lr", "30 both"]):
         words = node.command.split()

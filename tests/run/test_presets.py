@@ -363,6 +363,41 @@ def test_an_encoder_that_leads_nowhere_is_refused(book, value, says):
     assert says in error(book, "30", "tiny", {"encoder": value})
 
 
+def test_an_encoder_may_be_a_preset_with_other_parameters(book):
+    book.notebook("30_task", parameters=DOWNSTREAM)
+    for value, given in (
+        ("10/tiny:seed=1", {"seed": "1"}),
+        ("10/tiny:seed=2,lr=0.5,sizes=[4, 8]", {"seed": "2", "lr": "0.5", "sizes": "[4, 8]"}),
+        ("10/tiny:lr=0.001", {}),
+    ):
+        upstream = params.resolve("10", "tiny", given)
+        folder = params.resolve("30", "tiny", {"encoder": value})["encoder"]
+        assert folder == paths.short(run_folder.locate("10", upstream, "tiny+" if given else "tiny"))
+        run_folder.write_params(paths.resolve(folder), upstream)
+        assert run_folder.brief(folder) == (value if given else "10/tiny")
+    book.notebook("32_further", parameters=DOWNSTREAM.replace("10/tiny", "30/tiny:encoder=10/tiny:seed=1"))
+    assert params.resolve("32")["encoder"].startswith("outputs/30_task/tiny+-")
+
+
+@pytest.mark.parametrize(
+    "value, says",
+    [
+        (
+            "10/tiny:sed=1",
+            "encoder = '10/tiny:sed=1': sed is not a parameter of 10_stage; did you mean seed?",
+        ),
+        ("10/tiny:seed=x", "seed = 'x': expected int"),
+        ("10/tiny:mask_ratio=2", "mask_ratio = 2.0: must be in [0, 1)"),
+        ("10/tiny:seed", "'seed': expected NAME=VALUE after the colon, as in 12/tiny:seed=1"),
+        ("10/tiny:", "'': expected NAME=VALUE"),
+        ("10/tinny:seed=1", "10_stage has no preset 'tinny'; did you mean tiny?"),
+    ],
+)
+def test_what_a_reference_may_change_is_checked(book, value, says):
+    book.notebook("30_task", parameters=DOWNSTREAM)
+    assert says in error(book, "30", "tiny", {"encoder": value})
+
+
 def test_an_unfinished_run_is_no_encoder(book):
     book.notebook("30_task", parameters=DOWNSTREAM)
     folder = run_folder.locate("10", params.resolve("10"), "tiny")
@@ -381,4 +416,6 @@ def test_a_run_that_starts_from_itself_is_refused(book):
     assert "it starts from itself (30/loop → 30/loop)" in error(book, "30", "loop")
     assert "it starts from itself" in error(book, "30", "long")
     assert "it starts from itself" in error(book, "12", "tiny", {"encoder": "30/loop"})
+    book.preset("30_task", "other", "encoder: 30/other:lr=0.2")
+    assert "it starts from itself" in error(book, "30", "other")
     assert params.resolve("30", "tiny", {"encoder": "12/tiny"})["encoder"].startswith("outputs/12_task/")

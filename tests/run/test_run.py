@@ -243,6 +243,16 @@ def test_an_encoder_that_is_not_there_is_run_first(book, capfd):
     assert run_folder.read_params(book.folder("30_task"))["encoder"] == paths.short(book.folder("10_stage"))
 
 
+def test_an_encoder_with_other_parameters_is_run_first(book, capfd):
+    with_task(book)
+    book.notebook("30_task", READS, parameters=TASK.replace("10/quick", "10/quick:seed=3"))
+    assert book.iv("run", "30") == 0
+    assert "10_stage quick:seed=3 is not there yet: running it first" in capfd.readouterr().out
+    assert read(book.folder("30_task") / "metrics.json")["loss"] == 0.25
+    assert run_folder.read_params(book.folder("10_stage"))["seed"] == 3
+    assert run.jobs("10", "quick", {"seed": "3"})[0].folder == book.folder("10_stage")
+
+
 SLOW = """\
 import os, time
 run.write_json('kernel', os.getpid())
