@@ -131,7 +131,7 @@ def test_an_encoder_of_another_run_is_a_link_to_it(book):
     finished("10", {"loss": 1.0})
     other = finished("10", {"loss": 2.0}, lr=0.5)
     finished("30", {"top1": 0.5}, masked_encoder=str(other))
-    assert f'<a href="#10_stage-{other.name.replace("+", "")}">10/tiny+</a>' in page(book).text
+    assert f'<a href="#10_stage-{other.name.replace("+", "")}">10/tiny:lr=0.5</a>' in page(book).text
 
 
 def test_seeds_are_one_entry(book):

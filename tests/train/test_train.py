@@ -223,7 +223,12 @@ def test_plain_lines_in_a_log(tmp_path, capsys, monkeypatch):
 @pytest.mark.filterwarnings("ignore:.*passed over")
 @pytest.mark.parametrize(
     "options",
-    [{}, {"ema_decay": 0.9, "log_every": 4}, {"grad_accum_steps": 3, "clip_grad": 0.1}, {"precision": "bf16"}],
+    [
+        {},
+        {"ema_decay": 0.9, "log_every": 4},
+        {"grad_accum_steps": 3, "clip_grad": 0.1},
+        {"precision": "bf16"},
+    ],
 )
 def test_a_crashed_run_continues_bit_for_bit(tmp_path, options):
     def run(name, model, loss, chosen):
