@@ -15,12 +15,7 @@ import torch
 from torch import Tensor
 
 from ivcore.errors import ParameterError
-from ivcore.metrics.view_scores import Scores, ViewScores, align, merge, pooled_views
-
-# Members of Table 2's models and their parameters with 400 classes, whose sums are the table's 1.0B and 1.3B. The coordinated
-# model's cross-model attention is not in these sums: by its size (some 70M) they would read 1.1B and 1.4B.
-INTERNVIDEO_D = {"VideoMAE ViT-H": 632_119_440, "UniFormerV2-L from CLIP": 354_099_600}
-INTERNVIDEO_T = INTERNVIDEO_D | {"UniFormerV2-L from the multimodal encoder": 354_099_600}
+from ivcore.metrics.view_scores import Scores, align
 
 MOST_TRIES = 20_000
 
@@ -32,23 +27,6 @@ def ensemble(models: Sequence[Tensor], weights: Sequence[float] | None = None) -
         raise ParameterError(f"models: expected scores of one shape, got {sorted(shapes) or 'none'}")
     shares = _shares(weights, len(models))
     return sum(share * scores for share, scores in zip(shares, models))
-
-
-def internvideo_d(masked: Tensor, uniformer: Tensor, weights: Sequence[float] | None = None) -> Tensor:
-    """InternVideo-D: the masked encoder and a UniFormerV2 that began as CLIP. Equal weights, as the released script averages."""
-    return ensemble([masked, uniformer], weights)
-
-
-def internvideo_t(
-    masked: Tensor, uniformer: Tensor, multimodal: Tensor, weights: Sequence[float] | None = None
-) -> Tensor:
-    """InternVideo-T: D's two, and a UniFormerV2 that began as the multimodal encoder."""
-    return ensemble([masked, uniformer, multimodal], weights)
-
-
-def pool(models: Sequence[ViewScores], how: str = "softmax") -> Scores:
-    """The released ensemble script: the mean over all views of all models, so that a model counts by its number of views."""
-    return merge(pooled_views(models), how)
 
 
 def _shares(weights: Sequence[float] | None, models: int) -> list[float]:

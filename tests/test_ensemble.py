@@ -5,8 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivcore import ensemble as fusion
-from ivcore.ensemble import choose_weights, ensemble, internvideo_d, internvideo_t
+from ivcore.ensemble import choose_weights, ensemble
 from ivcore.errors import ParameterError
 from ivcore.metrics.view_scores import Scores
 
@@ -39,14 +38,6 @@ def test_an_ensemble_of_probabilities_is_one(weights):
     mixed = ensemble([probabilities(seed) for seed in range(3)], weights)
     assert torch.allclose(mixed.sum(-1), torch.ones(len(mixed)), atol=1e-5)
     assert (mixed >= 0).all()
-
-
-def test_d_and_t_and_their_sizes_in_table_2():
-    a, b, c = (probabilities(seed) for seed in range(3))
-    assert torch.equal(internvideo_d(a, b), ensemble([a, b]))
-    assert torch.allclose(internvideo_t(a, b, c), (a + b + c) / 3)
-    assert sum(fusion.INTERNVIDEO_D.values()) == 986_219_040
-    assert sum(fusion.INTERNVIDEO_T.values()) == 1_340_318_640
 
 
 @pytest.mark.parametrize("weights", [[1], [1, -1], [0, 0], [1, float("nan")]])

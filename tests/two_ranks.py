@@ -16,7 +16,7 @@ from ivcore import distributed
 from ivcore.data.microbatch import pieces
 from ivcore.errors import UserError
 from ivcore.losses.contrastive import contrastive, retrieval_accuracy
-from ivcore.losses.video_text import VideoTextLoss, add_heads
+from ivcore.losses.video_text import VideoTextLoss
 from ivcore.train import Batches, InMemory, Recipe, train
 
 JOINED = 8
@@ -79,9 +79,7 @@ def recipe(**changes):
 
 
 def video_text_run(folder, **changes):
-    model = add_heads(
-        small.model(seed=distributed.rank()), VideoTextLoss()
-    )  # other weights: those of rank 0 count
+    model = small.model(seed=distributed.rank())  # other weights: those of rank 0 count
     columns = {k: v for k, v in small.batch(3 * JOINED).items() if k != "same"}
     history = train(model, VideoTextLoss(), Batches(InMemory(**columns), JOINED), recipe(**changes), folder)
     return model.state_dict(), history.records

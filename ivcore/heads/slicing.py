@@ -8,17 +8,12 @@ narrower matrix product adds in another order).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ivcore.errors import ParameterError
-
-_HEAD = re.compile(
-    r"(?:(?:module|model|backbone)\.)*(?:head|transformer\.proj\.2|classifier)\.(?:weight|bias)"
-)
 
 
 def first(classes: int) -> list[int]:
@@ -49,19 +44,6 @@ def cut(model: nn.Module, rows: Sequence[int]) -> nn.Module:
         owner[name] = part
     model.num_classes = len(rows)
     return model
-
-
-def cut_state(state: dict[str, Tensor], rows: Sequence[int]) -> dict[str, Tensor]:
-    """The same for a state dict, ours or published (also under `module.`, `model.`, `backbone.`, and transformers' `classifier`).
-
-    -> a new dict; the other tensors are shared.
-    """
-    found = [key for key in state if _HEAD.fullmatch(key)]
-    if not any(key.endswith("weight") for key in found):
-        raise ParameterError("state: has no classification head (head, transformer.proj.2 or classifier)")
-    for key in found:
-        _check(rows, len(state[key]))
-    return state | {key: _pick(state[key], rows) for key in found}
 
 
 def _place(model: nn.Module) -> tuple[nn.Module, str | int]:

@@ -2,7 +2,6 @@
 
     classifier = ZeroShotClassifier(model, ["slide left", "slide right"], tokenizer)
     logits = classifier(model.prepare(clips))                                # (B, K), also through data.views.over_views
-    scores = zero_shot_scores(model, clips, ["slide left", "slide right"], tokenizer)
 
 Several templates a class are joined in one of two ways. "embeddings" is CLIP's (arXiv 2103.00020, 3.1.4): the mean of the normalised
 sentence embeddings, normalised again, costs nothing per clip. "probabilities" is that of the published zero-shot Kinetics code: softmax over the
@@ -87,31 +86,6 @@ def class_embeddings(
     parts = [sentences[i : i + batch_size] for i in range(0, len(sentences), batch_size)]
     features = torch.cat([model.encode_text(tokenizer(part).to(device)) for part in parts])
     return F.normalize(features, dim=-1).unflatten(0, (len(templates), len(class_names)))
-
-
-@torch.no_grad()
-def zero_shot_scores(
-    model: nn.Module,
-    clips: Tensor,
-    class_names: Sequence[str],
-    tokenizer: Callable[[list[str]], Tensor],
-    templates: Sequence[str] = TEMPLATES,
-    *,
-    join: str = "embeddings",
-    batch_size: int = 32,
-) -> Tensor:
-    """uint8 clips (B, T, H, W, 3), or V views of each (B, V, T, H, W, 3) -> probabilities (B, K) on the CPU.
-
-    Views are merged as everywhere here: softmax in each, then the mean. The model is put into eval mode.
-    """
-    if clips.dim() not in (5, 6):
-        raise ParameterError(f"clips {tuple(clips.shape)}: expected (B, T, H, W, 3) or (B, V, T, H, W, 3)")
-    model.eval()
-    classifier = ZeroShotClassifier(model, class_names, tokenizer, templates, join)
-    views = clips[:, None] if clips.dim() == 5 else clips
-    device = classifier.embeddings.device
-    parts = [classifier(model.prepare(part.to(device))) for part in views.flatten(0, 1).split(batch_size)]
-    return torch.cat(parts).softmax(-1).float().cpu().unflatten(0, views.shape[:2]).mean(1)
 
 
 def _check(class_names: Sequence[str], templates: Sequence[str]) -> None:

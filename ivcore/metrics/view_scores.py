@@ -230,31 +230,3 @@ def _files(source) -> list[Path]:
     if not ranks:
         raise FormatError(folder, None, "expected files 0.txt, 1.txt, …")
     return [file for _, file in ranks]
-
-
-def write_view_scores(path, clips: Sequence[str], logits: Tensor, labels: Tensor, crops: int = 3) -> None:
-    """One rank's file of clips with V views each: logits (N, V, K), view v being chunk v // crops, split v % crops.
-
-    The header has the top-1 and top-5 accuracies of the single views in per cent.
-    """
-    if logits.dim() != 3 or not len(clips) == len(logits) == len(labels) or logits.shape[1] % crops:
-        raise ParameterError(
-            f"logits {tuple(logits.shape)}: expected (N, V, K), V a multiple of {crops} crops, for {len(clips)} clips"
-        )
-    wrong = next((name for name in clips if not _writable(name)), None)
-    if wrong is not None:
-        raise ParameterError(f"clips: {wrong!r} cannot be written so that it reads back")
-    flat, repeated = logits.flatten(0, 1), labels.repeat_interleave(logits.shape[1])
-    header = ", ".join(str(100 * top_k(flat, repeated, k)) for k in (1, 5))
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
-        file.write(header + "\n")
-        for name, views, label in zip(clips, logits.tolist(), labels.tolist()):
-            file.writelines(
-                f"{name} {scores} {label} {view // crops} {view % crops}\n"
-                for view, scores in enumerate(views)
-            )
-
-
-def _writable(name: str) -> bool:
-    return bool(name) and name.strip() == name and not set(name) & set("\n\r")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ivcore.data import formats
 from ivcore.data.formats import LabelledVideo
 from ivcore.data.labels import kinetics710
-from ivcore.data.labels.union import LabelSet, normalise, read_map, read_set, unite, video_name, write
+from ivcore.data.labels.union import LabelSet, normalise, read_set, unite, video_name, write
 from ivcore.errors import FormatError, ParameterError
 
 quick = settings(max_examples=40, deadline=None, database=None)
@@ -194,12 +194,8 @@ class TestFiles:
         folder = write(union, tmp_path / "union", "/")
         assert formats.read_kinetics_csv(folder / "train.csv", "/") == union.train
         assert formats.read_class_names(folder / "classes.txt") == union.classes
-        assert read_map(folder / "maps.json", "k600") == [2, 1]
+        assert json.loads((folder / "maps.json").read_text())["k600"] == [2, 1]
         assert json.loads((folder / "counts.json").read_text()) == union.counts
-
-    def test_published_maps_are_lists(self, tmp_path):
-        (tmp_path / "label_mixto600.json").write_text("[0, 1, 405]")
-        assert read_map(tmp_path / "label_mixto600.json") == [0, 1, 405]
 
     def test_malformed_input_is_one_line(self, tmp_path):
         self.released(tmp_path)
@@ -208,12 +204,6 @@ class TestFiles:
         with pytest.raises(FormatError, match="one of the set's classes as label, found 'yoga'"):
             (tmp_path / "few.txt").write_text("abseiling\n")
             read_set("k400", tmp_path / "train.csv", class_names=tmp_path / "few.txt")
-        with pytest.raises(FormatError, match="expected the map of 'k700', found k400"):
-            (tmp_path / "maps.json").write_text('{"k400": [0]}')
-            read_map(tmp_path / "maps.json", "k700")
-        with pytest.raises(FormatError, match=r"\[1\]: expected a whole number from 0, found -1"):
-            (tmp_path / "maps.json").write_text("[0, -1]")
-            read_map(tmp_path / "maps.json")
 
 
 OLDER = {new: old for old, new in kinetics710.RENAMED.items() if "football" not in old.lower()}

@@ -3,13 +3,12 @@
 import pytest
 import torch
 
-from ivcore import weights
 from ivcore.data.labels import kinetics710
 from ivcore.data.labels.union import LabelSet, unite
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
 from ivcore.errors import ParameterError
-from ivcore.heads.slicing import cut, cut_state, first
+from ivcore.heads.slicing import cut, first
 
 KINETICS = {"k400": first(400), "k600": list(range(100, 700)), "k700": list(range(709, 9, -1))}
 
@@ -80,28 +79,6 @@ def test_a_frozen_head_stays_frozen_and_a_bf16_head_bf16():
     assert model.head.training
 
 
-def test_the_state_dict_of_the_cut_module_is_the_cut_state_dict(model):
-    state = {name: value.clone() for name, value in model.state_dict().items()}
-    cut_dict = cut_state(state, [7, 0, 2])
-    expected = cut(model, [7, 0, 2]).state_dict()
-    assert cut_dict.keys() == expected.keys()
-    assert all(torch.equal(cut_dict[name], expected[name]) for name in expected)
-    assert state.keys() == cut_dict.keys() and all(
-        len(v) in (710, len(cut_dict[k])) for k, v in state.items()
-    )
-
-
-@pytest.mark.parametrize("prefix", ["", "module.", "backbone."])
-def test_a_published_checkpoint_cut_before_or_after_loading_is_the_same(prefix):
-    whole = multimodal()
-    published = {prefix + name: value for name, value in whole.state_dict().items()}
-    config = {"heads": 2, "n_head": 2, "return_list": [1]}
-    before = weights.from_official(cut_state(published, first(400)), config)
-    after = cut(weights.from_official(published, config), first(400))
-    assert before.num_classes == after.num_classes == 400
-    assert all(torch.equal(a, b) for a, b in zip(before.state_dict().values(), after.state_dict().values()))
-
-
 def test_the_map_of_a_union_picks_each_class_by_name():
     union = unite(
         [LabelSet("own", [], class_names=["Skiing Mono", "balloon_blowing", "bull fighting"])],
@@ -127,5 +104,3 @@ def test_what_cannot_be_cut_is_named():
         cut(masked(), [])
     with pytest.raises(ParameterError, match="MaskedAutoencoder has no classification head"):
         cut(MaskedAutoencoder("tiny"), [0])
-    with pytest.raises(ParameterError, match="has no classification head"):
-        cut_state(MaskedAutoencoder("tiny").state_dict(), [0])  # its decoder.head is no classifier

@@ -11,10 +11,10 @@ from ivcore.data.microbatch import pieces
 from ivcore.encoders.caption_decoder import CaptionDecoder
 from ivcore.errors import ParameterError
 from ivcore.losses.contrastive import contrastive
-from ivcore.losses.video_text import VideoTextLoss, add_heads, trimmed
+from ivcore.losses.video_text import VideoTextLoss, trimmed
 from ivcore.train import Batches, InMemory, Recipe, train
 
-ALL = {"masked_language": 0.7, "label_smoothing": 0.1, "captioning": 0.5, "contrastive": 2.0}
+ALL = {"label_smoothing": 0.1, "captioning": 0.5, "contrastive": 2.0}
 
 
 class Engine:
@@ -74,8 +74,8 @@ def test_each_encoder_runs_once(monkeypatch):
 def test_pieces_add_up_exactly(options, count):
     """Uneven pieces too, of texts of uneven length."""
     loss, batch = VideoTextLoss(**options), small.batch(7)
-    whole = plain(add_heads(small.model(), loss), loss, batch)
-    parts = accumulated(add_heads(small.model(), loss), loss, batch, count)
+    whole = plain(small.model(), loss, batch)
+    parts = accumulated(small.model(), loss, batch, count)
     assert parts[0] == pytest.approx(whole[0], rel=1e-6)
     assert parts[1] == pytest.approx(whole[1], rel=1e-6)
     assert small.difference(parts[2], whole[2]) < 1e-6
@@ -145,10 +145,8 @@ def test_images_are_clips_of_one_frame():
 
 def test_the_published_decoder_serves_as_well():
     decoder = CaptionDecoder(8, 16, 1, 2, small.VOCABULARY, 3)
-    loss = VideoTextLoss(matching=1.0)
-    model = add_heads(small.model(decoder=decoder), loss)
-    _, numbers, gradients = plain(model, loss, small.batch(4))
-    assert "matching" in numbers and "matching_head.layers.0.weight" in gradients
+    _, numbers, gradients = plain(small.model(decoder=decoder), VideoTextLoss(), small.batch(4))
+    assert "captioning" in numbers and gradients["caption_decoder.visual_queries"].any()
 
 
 def test_the_temperature_is_clamped_before_it_is_used():
@@ -172,10 +170,6 @@ def test_texts_are_cut_after_the_longest_and_nothing_changes(monkeypatch):
 
 def test_what_the_model_lacks_is_named():
     model, batch = small.model(), small.batch(3)
-    with pytest.raises(ParameterError, match=r"matching=0\.5: the model has no matching_head"):
-        VideoTextLoss(matching=0.5)(model, batch)
-    with pytest.raises(ParameterError, match=r"masked_language=1: the model has no masked_language_head"):
-        VideoTextLoss(masked_language=1)(model, batch)
     model.caption_decoder = None
     with pytest.raises(ParameterError, match=r"captioning=1\.0: the model has no caption_decoder"):
         VideoTextLoss()(model, batch)

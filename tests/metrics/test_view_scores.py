@@ -5,17 +5,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivcore.ensemble import ensemble, pool
+from ivcore.ensemble import ensemble
 from ivcore.errors import FormatError, ParameterError
-from ivcore.metrics.recognition import merge_views, top_k
+from ivcore.metrics.recognition import top_k
 from ivcore.metrics.view_scores import (
     Scores,
     ViewScores,
     align,
     merge,
+    pooled_views,
     read_view_scores,
     uniformerv2_meter,
-    write_view_scores,
 )
 
 quick = settings(max_examples=30, deadline=None, database=None)
@@ -67,10 +67,10 @@ def test_two_models_views_are_pooled(cases, ranks):
     case = cases["ensemble_of_two_models"]
     models = [read_view_scores(ranks(case[f"files_model_{each}"], each)) for each in "ab"]
     for how, expected in case["expected"].items():
-        check(pool(models, HOW[how]), expected)
+        check(merge(pooled_views(models), HOW[how]), expected)
     # equally many views of each: the same as the mean of the two models' scores
     merged = align([merge(model) for model in models])
-    pooled = pool(models)
+    pooled = merge(pooled_views(models))
     assert torch.allclose(ensemble([model.scores for model in merged]), pooled.scores, atol=1e-12)
 
 
@@ -104,27 +104,7 @@ def test_views_are_pooled_by_the_clips_names():
     order = [1, 2, 0]  # not its own inverse
     first = ViewScores(names, labels, torch.arange(3), logits)
     other = ViewScores([names[n] for n in order], labels[order], torch.arange(3), logits[order])
-    assert torch.allclose(pool([first, other]).scores, merge(first).scores, atol=1e-12)
-
-
-@quick
-@given(
-    st.integers(1, 6),
-    st.sampled_from([(1, 1), (2, 3), (5, 3), (4, 1)]),
-    st.integers(2, 9),
-    st.integers(0, 99),
-)
-def test_what_is_written_reads_back(tmp_path_factory, clips, views, classes, seed):
-    generator = torch.Generator().manual_seed(seed)
-    logits = 5 * torch.randn(clips, views[0] * views[1], classes, generator=generator)
-    labels = torch.randint(0, classes, (clips,), generator=generator)
-    names = [f"a folder/clip [{n}].mp4" for n in range(clips)]
-    file = tmp_path_factory.mktemp("scores") / "0.txt"
-    write_view_scores(file, names, logits, labels, crops=views[1])
-    read = read_view_scores(file)
-    assert read.clips == names and torch.equal(read.labels, labels)
-    assert torch.equal(read.logits.view_as(logits), logits)  # float32 survives its decimal form
-    assert torch.equal(merge(read).scores, merge_views(logits.double()))
+    assert torch.allclose(merge(pooled_views([first, other])).scores, merge(first).scores, atol=1e-12)
 
 
 @quick
@@ -205,7 +185,3 @@ def test_bad_arguments():
         merge(ViewScores(["a"], torch.zeros(1), torch.zeros(1).long(), torch.zeros(1, 2)), "mean")
     with pytest.raises(ParameterError, match="must be sum or max"):
         uniformerv2_meter(torch.zeros(1, 1, 2), "mean")
-    with pytest.raises(ParameterError, match="a multiple of 3 crops"):
-        write_view_scores("x.txt", ["a"], torch.zeros(1, 4, 2), torch.zeros(1).long())
-    with pytest.raises(ParameterError, match="cannot be written"):
-        write_view_scores("x.txt", ["a\n"], torch.zeros(1, 3, 2), torch.zeros(1).long())

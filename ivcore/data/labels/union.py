@@ -22,7 +22,6 @@ from pathlib import Path
 from ivcore.data import formats
 from ivcore.data.formats import KineticsClip, LabelledVideo
 from ivcore.data.formats.text import base_folder, write_text
-from ivcore.data.formats.tree import read_json
 from ivcore.data.identity import youtube_id
 from ivcore.errors import FormatError, ParameterError, UserError
 
@@ -272,13 +271,3 @@ def write(union: LabelUnion, folder: str | PathLike, root: str | PathLike | None
     for name, content in (("maps", union.maps), ("counts", union.counts)):
         write_text(folder / f"{name}.json", json.dumps(content) + "\n")
     return folder
-
-
-def read_map(file, name: str | None = None) -> list[int]:
-    """The rows of a set's classes, from maps.json of `write` (`name` says which set) or a published label_mixto600.json, a list alone."""
-    tree = read_json(file)
-    if isinstance(tree.value, dict):
-        if name not in tree.value:
-            tree.fail(f"expected the map of {name!r}, found {', '.join(tree.value) or 'none'}")
-        tree = tree.get(name)
-    return [node.whole() for node in tree.entries()]
