@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ivcore import distributed
-from ivcore.data.microbatch import pieces
+from ivcore.data.microbatch import micro_batches
 from ivcore.errors import UserError
 from ivcore.losses.contrastive import contrastive, retrieval_accuracy
 from ivcore.losses.video_text import VideoTextLoss
@@ -44,7 +44,7 @@ def shared_loss(name, rank, world):
     share = JOINED // world
     part = {k: v[rank * share : (rank + 1) * share] for k, v in small.batch(JOINED).items()}
     if name != "plain":
-        value, _ = loss.accumulate(model, [piece for piece, _ in pieces(part, count)], None, Alone())
+        value, _ = loss.accumulate(model, [piece for piece, _ in micro_batches(part, count)], None, Alone())
     else:
         del part["same"]
         value, _ = loss(model, part)

@@ -11,7 +11,7 @@ from ivcore.data.batches import Batches
 from ivcore.errors import ParameterError
 
 
-class Alternate:
+class RoundRobin:
     """`Batches` of videos at even steps and of images at odd ones; with `ratio` (v, i), v steps of videos and then i of images.
 
     Either may be anything with the interface of `Batches`, with a batch size and workers of its own (the paper: 14,336 videos and
@@ -29,9 +29,9 @@ class Alternate:
         videos, images = self.ratio
         return -(-len(self.videos) * (videos + images) // videos)
 
-    def share(self, rank: int, world: int) -> "Alternate":
+    def share(self, rank: int, world: int) -> "RoundRobin":
         """The same turns, of which rank `rank` of `world` gets its part of each batch."""
-        return Alternate(self.videos.share(rank, world), self.images.share(rank, world), self.ratio)
+        return RoundRobin(self.videos.share(rank, world), self.images.share(rank, world), self.ratio)
 
     def turn(self, step: int) -> tuple[Batches, int]:
         """Whose turn it is at a step, and which of its own steps that is."""

@@ -17,7 +17,7 @@ def to_device(batch, device: torch.device):
     return batch
 
 
-def pieces(batch, count: int) -> Iterator[tuple]:
+def micro_batches(batch, count: int) -> Iterator[tuple]:
     """Cut a batch along its clips into at most `count` (piece, share of the clips).
 
     Clips 2j and 2j + 1 are never parted: what mixup and cutmix may mix is settled by the batch, and not by how many pieces or ranks share it.

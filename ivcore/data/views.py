@@ -22,9 +22,9 @@ from ivcore.video.frame_folder import open_video
 class Views:
     """Items dict(views uint8 (num_clips * num_crops, T, size, size, 3), label, path), the clips slowest; a VideoError in place of an unreadable one.
 
-    videos: records with `.path` and `.label`, or the columns of `data.decoded.load` for a set that is in memory. sparse: each clip has one
+    videos: records with `.path` and `.label`, or the columns of `data.decoded.load` for a set that is in memory. segment: each clip has one
     frame of each of `num_frames` equal parts of the whole video, and `stride` does not count. num_segments: behind the dense frames of each clip come
-    so many sparse ones for a second encoder, in the same crop. missing: how many further videos of the set
+    so many frames, one of each segment, for a second encoder, in the same crop. missing: how many further videos of the set
     are known not to be there. strict: as in VideoReader.
     """
 
@@ -37,14 +37,14 @@ class Views:
         size: int,
         num_clips: int = 1,
         num_crops: int = 1,
-        sparse=False,
+        segment=False,
         num_segments: int = 0,
         missing: int = 0,
         run_dir=None,
         strict: bool = False,
     ):
         self.strict = strict
-        self.videos, self.sparse, self.num_segments = videos, sparse, num_segments
+        self.videos, self.segment, self.num_segments = videos, segment, num_segments
         self.num_frames, self.stride, self.size = num_frames, stride, size
         self.num_clips, self.num_crops = num_clips, num_crops
         self.missing = missing
@@ -88,7 +88,7 @@ class Views:
     def _frames(self, length: int, own: int | None = None) -> list[np.ndarray]:
         """own: the stride of a video that has one."""
         stride = own or self.stride
-        if self.sparse:
+        if self.segment:
             return sampling.segment_views(length, self.num_frames, self.num_clips)
         if self.num_segments:
             parts = {"num_dense": self.num_frames, "stride": stride, "num_segments": self.num_segments}

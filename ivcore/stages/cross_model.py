@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ivcore.cma import Coordinated, CrossModelAttention, Scores
 from ivcore.data.batches import Batches, InMemory
-from ivcore.data.strangers import OTHER
+from ivcore.data.mismatched import OTHER
 from ivcore.data.views import Views, over_views
 from ivcore.losses.coordination import coordination
 from ivcore.precision import autocast
@@ -33,7 +33,7 @@ def observed(model: Coordinated, source, precision: str = "fp32", num_workers: i
     """What the frozen halves see of every clip of `source`, or of the first view of its readable videos, with its label: columns of float16
     on the CPU.
 
-    Of use where clips are the same in every epoch (see `data.takes.Takes`) and the encoders frozen. The model is put in eval mode.
+    Of use where clips are the same in every epoch (see `data.cached_views.CachedViews`) and the encoders frozen. The model is put in eval mode.
     """
     model.eval()
     parts = []
@@ -52,7 +52,7 @@ def interacted(model: Coordinated, batch: dict) -> Scores:
 
 
 def interacted_with_another(model: Coordinated, batch: dict) -> Scores:
-    """A control: as `interacted`, but whatever a branch listens to comes from another clip, the one that `data.strangers` put beside it.
+    """A control: as `interacted`, but whatever a branch listens to comes from another clip, the one that `data.mismatched` put beside it.
 
     Each branch still answers for its own clip, and both scores of a clip are fused as ever. So the modules have all their parameters and
     hear tokens of the right kind, which tell nothing of the clip in question: neither its frames nor those of its scene.

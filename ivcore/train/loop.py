@@ -22,7 +22,7 @@ from torch import nn
 
 from ivcore import distributed, rng
 from ivcore.data.batches import Batches, InMemory
-from ivcore.data.microbatch import pieces, size, to_device
+from ivcore.data.microbatch import micro_batches, size, to_device
 from ivcore.errors import UserError
 from ivcore.files import write_text
 from ivcore.progress import Progress
@@ -206,7 +206,7 @@ class _Loop:
 
     def update(self, batch) -> None:
         """One optimiser step."""
-        row = self.gradients(list(pieces(batch, self.recipe.grad_accum_steps)))
+        row = self.gradients(list(micro_batches(batch, self.recipe.grad_accum_steps)))
         row["grad_norm"] = self.engine.step(self.lr(self.step))
         self.pending.append(row)
         self.places.append(batch.get("path") if isinstance(batch, dict) else None)

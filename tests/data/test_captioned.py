@@ -153,7 +153,7 @@ class TestFromMemory:
             batch = made.batch(np.arange(4), epoch)
             assert batch["text"] == ["a", "a dog", "DOG", "one"]
             assert (shown(batch["video"])[1] == [1, 4, 7, 10]).all()
-        even = source(columns, tokenizer, frames="linspace").batch(np.arange(4), 0)
+        even = source(columns, tokenizer, frame_sampling="linspace").batch(np.arange(4), 0)
         assert (shown(even["video"])[1] == [0, 3, 7, 11]).all()
 
     def test_images_from_videos(self, columns, tokenizer):
@@ -184,9 +184,9 @@ class TestFromMemory:
         with pytest.raises(ParameterError, match="captions: 1 given for 5 videos"):
             captioned.FromMemory(columns, [("a",)], tokenizer, num_frames=1, size=16, seed=0)
         with pytest.raises(
-            ParameterError, match="frames='dense': must be one of segment, segment_shared, linspace"
+            ParameterError, match="frame_sampling='dense': must be one of segment, segment_shared, linspace"
         ):
-            source(columns, tokenizer, frames="dense")
+            source(columns, tokenizer, frame_sampling="dense")
 
 
 @pytest.fixture(scope="module")
@@ -448,7 +448,7 @@ def test_memory_and_files_show_the_same_also_beside_a_video_that_cannot_be_read(
         "num_frames": 4,
         "size": 16,
         "seed": 2,
-        "frames": "segment",
+        "frame_sampling": "segment",
         "max_bad": 1,
         "reversals": reversals,
     }

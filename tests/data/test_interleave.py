@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ivcore.data.batches import Batches, InMemory
-from ivcore.data.interleave import Alternate
+from ivcore.data.interleave import RoundRobin
 from ivcore.errors import ParameterError, UserError
 from ivcore.train import train
 from ivcore.train.recipe import Recipe
@@ -23,7 +23,7 @@ def some(count, frames, batch_size, **options):
 
 @pytest.fixture
 def both():
-    return Alternate(some(12, 4, 3), some(40, 1, 5))
+    return RoundRobin(some(12, 4, 3), some(40, 1, 5))
 
 
 def kinds(stream):
@@ -40,7 +40,7 @@ def test_videos_at_even_steps_and_images_at_odd_ones(both):
 
 
 def test_a_ratio():
-    both = Alternate(some(12, 4, 3), some(40, 1, 5), ratio=(2, 1))
+    both = RoundRobin(some(12, 4, 3), some(40, 1, 5), ratio=(2, 1))
     assert kinds(both.iter_from(0, 7)) == ["video", "video", "image"] * 2 + ["video"]
     assert len(both) == 6
     assert kinds(both.iter_from(2, 5)) == ["image", "video", "video"]
@@ -48,7 +48,7 @@ def test_a_ratio():
 
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 30), st.integers(0, 12))
 def test_iteration_fetch_and_indices_agree(v, i, step, more):
-    both = Alternate(some(6, 2, 2), some(9, 1, 3), ratio=(v, i))
+    both = RoundRobin(some(6, 2, 2), some(9, 1, 3), ratio=(v, i))
     batches = list(both.iter_from(step, step + more))
     assert len(batches) == more
     for place, batch in enumerate(batches, step):
@@ -60,7 +60,7 @@ def test_iteration_fetch_and_indices_agree(v, i, step, more):
 
 def test_workers_give_the_same():
     plain, fetched = (
-        Alternate(some(12, 4, 3, num_workers=n), some(40, 1, 5, num_workers=n)).iter_from(3, 9)
+        RoundRobin(some(12, 4, 3, num_workers=n), some(40, 1, 5, num_workers=n)).iter_from(3, 9)
         for n in (0, 1)
     )
     for a, b in itertools.zip_longest(plain, fetched):
@@ -82,7 +82,7 @@ def loss(model, batch, generator):
 
 
 def run(folder, epochs=3, batches=None, stop_at=None):
-    both = batches or Alternate(some(12, 4, 3), some(40, 1, 5))
+    both = batches or RoundRobin(some(12, 4, 3), some(40, 1, 5))
     recipe = Recipe(epochs=epochs, batch_size=3, lr=1e-2, seed=0, log_every=1, checkpoint_seconds=0)
     model = Mean()
 
@@ -107,17 +107,17 @@ def test_other_data_are_another_run(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, stop_at=5)
     with pytest.raises(UserError, match="data images batch_size was 5 and is 4"):
-        run(tmp_path, batches=Alternate(some(12, 4, 3), some(40, 1, 4)))
+        run(tmp_path, batches=RoundRobin(some(12, 4, 3), some(40, 1, 4)))
 
 
 @pytest.mark.parametrize("ratio", [(0, 1), (1,), (1, 1.5)])
 def test_a_bad_ratio(both, ratio):
     with pytest.raises(ParameterError, match="ratio="):
-        Alternate(both.videos, both.images, ratio)
+        RoundRobin(both.videos, both.images, ratio)
 
 
 def test_ranks_share_the_batches_of_both_kinds():
-    whole = Alternate(some(12, 4, 4), some(40, 1, 6), (2, 1))
+    whole = RoundRobin(some(12, 4, 4), some(40, 1, 6), (2, 1))
     parts = [whole.share(rank, 2) for rank in range(2)]
     for step, batch in enumerate(whole.iter_from(0, 9)):
         joined = torch.cat([part.fetch(step)["number"] for part in parts])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ivcore.data.microbatch import pieces
+from ivcore.data.microbatch import micro_batches
 from ivcore.errors import ParameterError
 from ivcore.losses.classification import classification
 
@@ -41,7 +41,7 @@ def gradient_and_clips(batch, world, accumulate, clips):
     torch.manual_seed(0)
     model = Linear(clips)
     for rank in range(world):
-        for piece, share in pieces(share_of(batch, rank, world), accumulate):
+        for piece, share in micro_batches(share_of(batch, rank, world), accumulate):
             loss, _ = classification(
                 model, piece, num_classes=clips, mixup=0.8, cutmix=1.0, label_smoothing=0.1
             )

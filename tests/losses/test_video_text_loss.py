@@ -7,7 +7,7 @@ import small_video_text as small
 import torch
 
 from ivcore import weights
-from ivcore.data.microbatch import pieces
+from ivcore.data.microbatch import micro_batches
 from ivcore.encoders.caption_decoder import CaptionDecoder
 from ivcore.errors import ParameterError
 from ivcore.losses.contrastive import contrastive
@@ -38,7 +38,7 @@ def plain(model, loss, batch, precision=None):
 
 
 def accumulated(model, loss, batch, count, precision=None):
-    parts = [piece for piece, _ in pieces(batch, count)]
+    parts = [piece for piece, _ in micro_batches(batch, count)]
     value, numbers = loss.accumulate(model, parts, torch.Generator().manual_seed(5), Engine(precision))
     return float(value), {k: float(v) for k, v in numbers.items()}, small.gradients(model)
 
@@ -85,7 +85,7 @@ def test_cutting_and_averaging_would_not_do():
     """The reason for all this."""
     batch, model = small.batch(8), small.model()
     whole = plain(small.model(), VideoTextLoss(), batch)[2]
-    for piece, share in pieces(batch, 4):
+    for piece, share in micro_batches(batch, 4):
         value, _ = VideoTextLoss()(model, piece)
         (share * value).backward()
     assert small.difference(small.gradients(model), whole) > 0.1
@@ -100,7 +100,7 @@ def test_dropout_draws_the_same_in_both_passes():
     torch.manual_seed(9)
     kept = [
         (model.encode_video(model.prepare(p["video"])), model.encode_text(p["ids"]))
-        for p, _ in pieces(batch, 3)
+        for p, _ in micro_batches(batch, 3)
     ]
     videos, texts = (torch.cat(each) for each in zip(*kept))
     contrastive(videos, texts, model.logit_scale, batch["same"]).backward()

@@ -7,8 +7,8 @@ import pytest
 import torch
 from test_cma import coordinated
 
+from ivcore.data.mismatched import WithMismatched, mismatched_clips
 from ivcore.data.sources import FromMemory
-from ivcore.data.strangers import WithStrangers, strangers
 from ivcore.data.views import Views
 from ivcore.losses.coordination import coordination
 from ivcore.stages import cross_model
@@ -104,21 +104,21 @@ def test_the_loss_is_the_coordination_loss_and_logs_every_gate(source):
 SCENES = [0, 0, 1, 1, 2, 3]
 
 
-def with_strangers(source):
-    control = WithStrangers(source, SCENES, seed=3)
-    return control.batch(np.arange(6), 0), strangers(SCENES, np.random.default_rng([3, 0]))
+def with_mismatched(source):
+    control = WithMismatched(source, SCENES, seed=3)
+    return control.batch(np.arange(6), 0), mismatched_clips(SCENES, np.random.default_rng([3, 0]))
 
 
 def test_with_shut_gates_it_does_not_matter_who_speaks(source):
     model, batch = coordinated().eval(), whole(source)
     with torch.no_grad():
-        control = interacted_with_another(model, with_strangers(source)[0])
+        control = interacted_with_another(model, with_mismatched(source)[0])
         for one, other in zip(interacted(model, batch), control, strict=True):
             torch.testing.assert_close(one, other)
 
 
 def test_with_open_gates_each_branch_hears_the_stranger_and_answers_for_its_own_clip(source):
-    model, (batch, heard) = coordinated(0.5).eval(), with_strangers(source)
+    model, (batch, heard) = coordinated(0.5).eval(), with_mismatched(source)
     dense, sparse = cross_model.prepared(model, batch["video"])
     with torch.no_grad():
         control = interacted_with_another(model, batch)
@@ -135,10 +135,10 @@ def test_with_open_gates_each_branch_hears_the_stranger_and_answers_for_its_own_
 
 def test_what_was_observed_gives_the_control_of_the_clips(source):
     model = coordinated(0.5).eval()
-    kept = WithStrangers(cross_model.observed(model, source), SCENES, seed=3)
+    kept = WithMismatched(cross_model.observed(model, source), SCENES, seed=3)
     *found, labels = cross_model.predictions(model, kept, interacted_with_another)
     with torch.no_grad():
-        expected = interacted_with_another(model, with_strangers(source)[0])
+        expected = interacted_with_another(model, with_mismatched(source)[0])
     assert labels.tolist() == [0, 1, 2, 3, 4, 0]
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other.softmax(-1), rtol=0, atol=2e-2)
@@ -147,7 +147,7 @@ def test_what_was_observed_gives_the_control_of_the_clips(source):
 def test_it_trains_on_what_was_observed(source, tmp_path):
     model = coordinated(placement=(), reverse=False)
     before = model.masked.head.weight.detach().clone()
-    batches = Batches(WithStrangers(cross_model.observed(model, source), SCENES), 3, 0)
+    batches = Batches(WithMismatched(cross_model.observed(model, source), SCENES), 3, 0)
     loss = partial(cross_model.interaction_loss, branches=0.5, scores=interacted_with_another)
     history = train(model, loss, batches, Recipe(batch_size=3, lr=1e-2, steps=4, log_every=1), tmp_path)
     assert len(history.records) == 4 and not torch.equal(model.masked.head.weight, before)

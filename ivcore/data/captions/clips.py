@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ivcore.data.captions.framing import WHOLE, Framing
+from ivcore.data.captions.clip_spec import WHOLE, ClipSpec
 from ivcore.data.captions.texts import Captions
 from ivcore.data.clips import Clips, draw_clip
 from ivcore.errors import ParameterError, UserError
@@ -22,7 +22,7 @@ class FromMemory:
     columns: what `data.decoded.load` gives. captions: a tuple for each of their records; those without a caption are left out. `same` is
     equal where two samples have the same captions, which a contrastive loss must not push apart. `index` is the record; in the place of
     an unreadable one stands the next good one with its own caption, as in `FromFiles`.
-    random=False: the middle frames and the first caption. Frames, scales and area: see `Framing`. counts: see `texts.Captions`.
+    random=False: the middle frames and the first caption. frame_sampling, scales and area: see `ClipSpec`. counts: see `texts.Captions`.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class FromMemory:
         num_frames: int,
         size: int,
         seed: int,
-        frames: str = "segment",
+        frame_sampling: str = "segment",
         scales: Sequence[float] = WHOLE,
         area: float = 1.0,
         random: bool = True,
@@ -45,7 +45,7 @@ class FromMemory:
             raise ParameterError(f"captions: {len(captions)} given for {records} videos")
         self.columns, self.seed = columns, seed
         self.readable = np.asarray(columns.get("index", np.arange(records)))  # record of each video
-        self.framing = Framing(num_frames, size, frames, scales, area, random)
+        self.spec = ClipSpec(num_frames, size, frame_sampling, scales, area, random)
         paths = dict(zip(self.readable.tolist(), columns["path"]))
         self.captions = Captions(captions, tokenizer, [paths.get(i, "") for i in range(records)], run_dir)
         self.counts = self.captions.counts
@@ -77,12 +77,12 @@ class FromMemory:
         }
 
     def _chosen(self, place: int, key: tuple) -> str:
-        return self.captions.choose(place, *(key if self.framing.random else ()))
+        return self.captions.choose(place, *(key if self.spec.random else ()))
 
     def _clip(self, row: int, key: tuple) -> np.ndarray:
-        video, framing = self.columns["video"][row], self.framing
+        video, spec = self.columns["video"][row], self.spec
         read, rng = video.__getitem__, np.random.default_rng(key)
-        return draw_clip(len(video), read, framing.sampler, framing.drawn, framing.crop, rng)[0]
+        return draw_clip(len(video), read, spec.sampler, spec.drawn, spec.crop, rng)[0]
 
     def _tokens(self, text: str):
         if text not in self._ids:
@@ -95,7 +95,7 @@ class FromFiles:
 
     records have `.path`, of a video or an image, and `.captions`, and maybe `.start` and `.end` in seconds. Files that cannot be read
     are passed over as in `Clips`, whose max_bad, run_dir and strict these are; the caption is always that of the record shown, `index`.
-    Frames, scales and area: see `Framing`. counts: see `texts.Captions`.
+    frame_sampling, scales and area: see `ClipSpec`. counts: see `texts.Captions`.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class FromFiles:
         num_frames: int,
         size: int,
         seed: int,
-        frames: str = "segment",
+        frame_sampling: str = "segment",
         scales: Sequence[float] = WHOLE,
         area: float = 1.0,
         random: bool = True,
@@ -115,12 +115,12 @@ class FromFiles:
         strict: bool = False,
     ):
         records = list(records)
-        framing = Framing(num_frames, size, frames, scales, area, random)
+        spec = ClipSpec(num_frames, size, frame_sampling, scales, area, random)
         every = [record.captions for record in records]
         self.captions = Captions(every, tokenizer, [record.path for record in records], run_dir)
         self.counts = self.captions.counts
         kept = [records[i] for i in self.captions.kept]
-        self.clips = _FramedClips(kept, framing, seed, max_bad=max_bad, run_dir=run_dir, strict=strict)
+        self.clips = _ClipsAndImages(kept, spec, seed, max_bad=max_bad, run_dir=run_dir, strict=strict)
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -131,7 +131,7 @@ class FromFiles:
     def item(self, index: int, epoch: int = 0) -> dict:
         """The clip and a caption of one sample in one epoch."""
         clip = self.clips.item(index, epoch)
-        place, random = clip["index"], self.clips.framing.random
+        place, random = clip["index"], self.clips.spec.random
         text = self.captions.choose(place, *((self.clips.seed, epoch, index) if random else ()))
         return {
             "video": clip["video"],
@@ -143,22 +143,22 @@ class FromFiles:
         }
 
 
-class _FramedClips(Clips):
+class _ClipsAndImages(Clips):
     """Clips of videos and of images."""
 
-    def __init__(self, records, framing: Framing, seed: int, **reading):
+    def __init__(self, records, spec: ClipSpec, seed: int, **reading):
         super().__init__(
             records,
-            framing.sampler,
-            framing.short_side,
+            spec.sampler,
+            spec.short_side,
             seed=seed,
-            random=framing.random,
-            transform=framing.crop,
+            random=spec.random,
+            transform=spec.crop,
             **reading,
         )
-        self.framing = framing
+        self.spec = spec
 
     def _clip(self, record, rng: np.random.Generator) -> tuple:
         if not is_image(record.path):
             return super()._clip(record, rng)
-        return self.framing.crop(self.framing.still(read_image(record.path, self.size)), rng), 0
+        return self.spec.crop(self.spec.still(read_image(record.path, self.size)), rng), 0

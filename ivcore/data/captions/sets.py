@@ -7,7 +7,7 @@ from pathlib import Path
 from ivcore.data import formats, splits
 from ivcore.data import memory as decoded
 from ivcore.data.captions import clips as captioned
-from ivcore.data.captions.framing import WHOLE, Framing
+from ivcore.data.captions.clip_spec import WHOLE, ClipSpec
 from ivcore.data.captions.reversals import WithReversals
 from ivcore.data.groups import read_groups
 from ivcore.data.metaworld import config as metaworld
@@ -137,22 +137,22 @@ def _backwards(file: str, root: str) -> dict[str, tuple[str, ...]]:
 
 
 def training_clips(
-    videos: CaptionedSet, tokenizer, *, in_memory: bool, reversals: float = 0.0, max_bad=None, run_dir=None, strict: bool = False, **framing
+    videos: CaptionedSet, tokenizer, *, in_memory: bool, reversals: float = 0.0, max_bad=None, run_dir=None, strict: bool = False, **spec
 ):  # fmt: skip
     """A source of captioned clips for `Batches`: decoded once and kept, or file by file; the clips are the same. `reversals`: see `WithReversals`.
 
-    `framing` are num_frames, size, seed, … of `captioned.FromMemory`. The source's `counts` say what became of the captions.
+    `spec` are num_frames, size, seed, … of `captioned.FromMemory`. The source's `counts` say what became of the captions.
     """
     reading = {"max_bad": max_bad, "run_dir": run_dir, "strict": strict}
     if in_memory:
-        scales = framing.get("scales", WHOLE)
-        short_side = Framing(framing["num_frames"], framing["size"], scales=scales).short_side
+        scales = spec.get("scales", WHOLE)
+        short_side = ClipSpec(spec["num_frames"], spec["size"], scales=scales).short_side
         columns = decoded.load(videos.records, short_side, **reading)
-        source = captioned.FromMemory(columns, videos.captions, tokenizer, run_dir=run_dir, **framing)
+        source = captioned.FromMemory(columns, videos.captions, tokenizer, run_dir=run_dir, **spec)
     else:
-        source = captioned.FromFiles(videos.records, tokenizer, **reading, **framing)
+        source = captioned.FromFiles(videos.records, tokenizer, **reading, **spec)
     return (
-        WithReversals(source, videos.backwards, reversals, framing["seed"])
+        WithReversals(source, videos.backwards, reversals, spec["seed"])
         if reversals and any(videos.backwards)
         else source
     )
@@ -170,6 +170,6 @@ def held_out_clips(
     columns = decoded.rows(
         columns, list(range(len(videos)))
     )  # nothing takes the place of what cannot be read
-    plain = {"num_frames": num_frames, "size": size, "seed": 0, "frames": "mirrored", "random": False}
+    plain = {"num_frames": num_frames, "size": size, "seed": 0, "frame_sampling": "mirrored", "random": False}
     source = captioned.FromMemory(columns, [(q,) for q in videos.queries], tokenizer, **plain)
     return source, videos.only(source.captions.kept)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ivcore.data.captions import texts
-from ivcore.data.captions.framing import Framing
+from ivcore.data.captions.clip_spec import ClipSpec
 from ivcore.data.shards.tar import VIDEOS, Skipped
 from ivcore.errors import VideoError
 from ivcore.video import images, memory_file
@@ -24,7 +24,7 @@ class Decoder:
     """
 
     tokenizer: object
-    framing: Framing
+    spec: ClipSpec
 
     def __call__(self, sample: dict, rng: np.random.Generator) -> dict | Skipped:
         said, why = _captions(sample)
@@ -50,13 +50,13 @@ class Decoder:
         return {"video": video, "ids": ids, "text": text, **facts}
 
     def _video(self, data: bytes, suffix: str, name: str, rng: np.random.Generator) -> np.ndarray:
-        size = self.framing.short_side
+        size = self.spec.short_side
         if images.is_image(suffix):
-            frames = self.framing.still(images.read_image(io.BytesIO(data), size, name))
+            frames = self.spec.still(images.read_image(io.BytesIO(data), size, name))
         else:
             with memory_file.as_file(data) as file, VideoReader(file, size) as reader:
-                frames = reader.read(self.framing.indices(len(reader), rng))
-        return self.framing.crop(frames, rng)
+                frames = reader.read(self.spec.indices(len(reader), rng))
+        return self.spec.crop(frames, rng)
 
 
 def _members(sample: dict) -> list[str]:

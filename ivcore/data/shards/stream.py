@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from ivcore.data.batches import Batches
-from ivcore.data.captions.framing import WHOLE, Framing
+from ivcore.data.captions.clip_spec import WHOLE, ClipSpec
 from ivcore.data.shards.buffer import shuffled
 from ivcore.data.shards.log import Known, ShardLog
 from ivcore.data.shards.names import expand
@@ -41,7 +41,7 @@ class Shards:
     urls: see `shard_names.expand`. Members of a sample: a video or an image, and its caption in .txt or .json.
     epoch_samples: what is called an epoch, over all ranks; the shards are passed over without end.
     streams: by default one for each worker, else a multiple of num_workers; set it for a run that may go on with other workers.
-    shuffle_buffer: samples of a stream, kept undecoded up to 1 GiB; 0 keeps the order of the shards. Frames, scales and area: see `Framing`.
+    shuffle_buffer: samples of a stream, kept undecoded up to 1 GiB; 0 keeps the order of the shards. frame_sampling, scales and area: see `ClipSpec`.
     rank, world: for a loop of one's own, batch_size is then this rank's. `train` is given the joined batches and takes shares of them by
     itself, see `share`. max_bad: the largest share of samples that may be unusable.
     counts: read, cut and not_utf8 (captions), and samples left out by reason, see `Skipped`, in the batches given so far; those of
@@ -60,7 +60,7 @@ class Shards:
         size: int,
         epoch_samples: int,
         seed: int = 0,
-        frames: str = "segment",
+        frame_sampling: str = "segment",
         scales: Sequence[float] = WHOLE,
         area: float = 1.0,
         shuffle_buffer: int = 256,
@@ -75,7 +75,7 @@ class Shards:
     ):
         split = Split(rank, world, max(num_workers, 1) if streams is None else streams)
         split.check(num_workers)
-        decoder = Decoder(tokenizer, Framing(num_frames, size, frames, scales, area))
+        decoder = Decoder(tokenizer, ClipSpec(num_frames, size, frame_sampling, scales, area))
         self.epoch_samples, self.counts = epoch_samples, Counter()
         self.run_dir, self.name = run_dir, name
         self.num_workers, self.timeout = num_workers, timeout

@@ -11,7 +11,7 @@ from ivcore.errors import ParameterError
 OTHER = "other "  # before the names of what belongs to the other clip
 
 
-def strangers(groups: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+def mismatched_clips(groups: Sequence[int], rng: np.random.Generator) -> np.ndarray:
     """int64 (N,): for each clip one of another group, drawn by `rng`; every clip is drawn once.
 
     groups: (N,) numbers, see `data.groups`. Where one group holds more than half of the clips there are not enough others: then as many as
@@ -25,7 +25,7 @@ def strangers(groups: Sequence[int], rng: np.random.Generator) -> np.ndarray:
     return found
 
 
-class WithStrangers:
+class WithMismatched:
     """`source` with a stranger for each clip: what the source gives for it stands in the batch too, its names after `OTHER`, without its label.
 
     source: has `batch(indices, epoch)`, N clips of the groups (N,). Strangers are drawn anew in every epoch, and depend on seed and epoch alone.
@@ -42,7 +42,7 @@ class WithStrangers:
 
     def batch(self, indices: np.ndarray, epoch: int) -> dict:
         if self._drawn[0] != epoch:
-            self._drawn = (epoch, strangers(self.groups, np.random.default_rng([self.seed, epoch])))
+            self._drawn = (epoch, mismatched_clips(self.groups, np.random.default_rng([self.seed, epoch])))
         other = self.source.batch(self._drawn[1][indices], epoch)
         others = {OTHER + name: value for name, value in other.items() if name != "label"}
         return self.source.batch(indices, epoch) | others

@@ -8,8 +8,8 @@ import torch
 
 from ivcore.data import sources
 from ivcore.data.batches import Batches
+from ivcore.data.cached_views import CachedViews
 from ivcore.data.formats import LabelledVideo
-from ivcore.data.takes import Takes
 from ivcore.video.writer import write_video
 
 
@@ -28,7 +28,7 @@ def training(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_an_index_says_take_and_video(training, in_memory):
-    takes, source = Takes(training[in_memory], 3), training[True]
+    takes, source = CachedViews(training[in_memory], 3), training[True]
     batch = takes.batch(np.array([9, 0, 5, 4]), epoch=7)
     assert len(takes) == 12 and batch["label"].tolist() == [2, 0, 2, 0]
     for place, (take, row) in enumerate([(2, 1), (0, 0), (1, 1), (1, 0)]):
@@ -38,12 +38,12 @@ def test_an_index_says_take_and_video(training, in_memory):
 
 
 def test_every_epoch_shows_the_same_clips(training):
-    batches = Batches(Takes(training[True], 2), 8, seed=0)
+    batches = Batches(CachedViews(training[True], 2), 8, seed=0)
     key = partial(map, lambda clip: clip.numpy().tobytes())
     first, second = (sorted(key(each["video"])) for each in batches.iter_from(0, 2))
     assert first == second and len(set(first)) > 4  # the takes differ
 
 
 def test_paths_are_those_of_the_items(training):
-    takes = Takes(training[True], 2)
+    takes = CachedViews(training[True], 2)
     assert takes.paths == takes.batch(np.arange(8), 0)["path"]

@@ -12,13 +12,13 @@ from ivcore.video import augment, sampling
 
 WHOLE = (1.0,)  # as `scales`: the middle square, nothing random
 _ASPECT = (3 / 4, 4 / 3)  # of RandomResizedCrop's boxes
-_FRAMES = {"segment": sampling.segment, "segment_shared": sampling.segment_shared, "linspace": sampling.linspace,
+SAMPLERS = {"segment": sampling.segment, "segment_shared": sampling.segment_shared, "linspace": sampling.linspace,
            "mirrored": sampling.mirrored}  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Framing:
-    """frames: "segment", one of each of `num_frames` equal parts; "segment_shared", the same place of every part; or "linspace" and "mirrored", evenly
+class ClipSpec:
+    """frame_sampling: "segment", one of each of `num_frames` equal parts; "segment_shared", the same place of every part; or "linspace" and "mirrored", evenly
     spaced with both ends, see `video.sampling`.
 
     scales: of MultiScaleCrop to `size` pixels; the default takes the middle square after a short-side resize. area below 1: RandomResizedCrop
@@ -28,14 +28,16 @@ class Framing:
 
     num_frames: int
     size: int
-    frames: str = "segment"
+    frame_sampling: str = "segment"
     scales: tuple[float, ...] = WHOLE
     area: float = 1.0
     random: bool = True
 
     def __post_init__(self):
-        if self.frames not in _FRAMES:
-            raise ParameterError(f"frames={self.frames!r}: must be one of {', '.join(_FRAMES)}")
+        if self.frame_sampling not in SAMPLERS:
+            raise ParameterError(
+                f"frame_sampling={self.frame_sampling!r}: must be one of {', '.join(SAMPLERS)}"
+            )
         object.__setattr__(self, "scales", tuple(self.scales) if self.random else WHOLE)
         object.__setattr__(self, "area", self.area if self.random else 1.0)
         for name in ("num_frames", "size"):
@@ -51,7 +53,7 @@ class Framing:
     @cached_property
     def sampler(self):
         """Frame indices from a frame count, and from a generator `rng` where they are random."""
-        return partial(_FRAMES[self.frames], num_frames=self.num_frames)
+        return partial(SAMPLERS[self.frame_sampling], num_frames=self.num_frames)
 
     @property
     def drawn(self) -> bool:

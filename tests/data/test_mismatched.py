@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivcore.data.batches import Batches, InMemory
-from ivcore.data.strangers import OTHER, WithStrangers, strangers
+from ivcore.data.mismatched import OTHER, WithMismatched, mismatched_clips
 from ivcore.errors import ParameterError
 
 quick = settings(max_examples=60, deadline=None, database=None)
 
 
 def drawn(groups, seed=0):
-    return strangers(groups, np.random.default_rng(seed))
+    return mismatched_clips(groups, np.random.default_rng(seed))
 
 
 @quick
@@ -47,7 +47,7 @@ def test_seed_and_epoch_alone_decide():
     heard = {}
     for seed in (0, 1):
         for epoch in (0, 1):
-            once, again = (WithStrangers(source, groups, seed) for _ in range(2))
+            once, again = (WithMismatched(source, groups, seed) for _ in range(2))
             whole = once.batch(np.arange(12), epoch)[OTHER + "clip"].tolist()
             again.batch(np.arange(3), 5)
             parts = [again.batch(part, epoch)[OTHER + "clip"].tolist() for part in np.split(np.arange(12), 3)]
@@ -57,7 +57,7 @@ def test_seed_and_epoch_alone_decide():
 
 
 def test_a_last_batch_of_one_hears_another_clip():
-    source = WithStrangers(InMemory(clip=np.arange(5), label=np.arange(5)), np.arange(5))
+    source = WithMismatched(InMemory(clip=np.arange(5), label=np.arange(5)), np.arange(5))
     batches = Batches(source, 4, shuffle=False, drop_last=False)
     for step in range(2):
         batch = batches.fetch(step)
@@ -67,4 +67,4 @@ def test_a_last_batch_of_one_hears_another_clip():
 
 def test_groups_that_do_not_fit_are_refused():
     with pytest.raises(ParameterError, match="groups: 2 do not fit 3 clips"):
-        WithStrangers(InMemory(clip=np.arange(3)), [0, 1])
+        WithMismatched(InMemory(clip=np.arange(3)), [0, 1])
