@@ -19,6 +19,11 @@ PAPER_TOTALS = (
 )
 
 
+def count_parameters(module: nn.Module, trained: bool = False) -> int:
+    """Numbers in all parameters of a module, or in those that are trained."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad or not trained)
+
+
 @dataclass(frozen=True)
 class Card:
     """One model: `encoder_tokens` are what its encoder attends over, `tokens` those of a whole clip."""
@@ -187,8 +192,8 @@ def _card(name: str, build, run: Run, clip: str, tokens: int, encoder_tokens: in
             torch.autograd.graph.saved_tensors_hooks(kept, lambda tensor: tensor),
         ):
             run(model)
-    parameters = sum(p.numel() for p in model.parameters())
-    state = 4 * parameters + 12 * sum(p.numel() for p in model.parameters() if p.requires_grad)
+    parameters = count_parameters(model)
+    state = 4 * parameters + 12 * count_parameters(model, trained=True)
     operations, added = counter.get_total_flops(), getattr(model, "added_parameters", 0)
     return Card(name, clip, parameters, tokens, encoder_tokens, operations, state, kept.bytes, added)
 

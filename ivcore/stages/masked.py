@@ -1,71 +1,58 @@
-"""Many small masked pretrainings that differ in one thing: the cells of an ablation, and what each has taught its encoder.
-
-Every cell lies in a folder of its own and is `train`'s run like any other: a stopped ablation goes on with the cell it was stopped
-in, and what is finished is read back.
-"""
+"""Masked video modelling as a stage: the loss, reconstructions, and a pretraining that is one cell of a study (paper 3.1.1)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from ivcore.data.views import Views, over_views
-from ivcore.errors import UserError
-from ivcore.heads.probes import linear_probe, probed
-from ivcore.losses.reconstruction import reconstruction, targets
-from ivcore.metrics.recognition import occurring_pairs, pair_accuracy
-from ivcore.run import board, provenance
-from ivcore.run import presets as params
-from ivcore.run import session as run_folder
+from ivcore.losses.reconstruction import blank, picture, reconstruction, targets
+from ivcore.stages.finished import over_seeds  # noqa: F401  until its callers import it from there
 from ivcore.train import Batches, History, train
 from ivcore.train.recipe import Recipe
 
+DrawMask = Callable[
+    [int, tuple, torch.Generator], Tensor
+]  # (clips, grid, generator) -> bool (clips, N), True = hidden
 
-def pretrain(
-    model: nn.Module, draw_mask: Callable, batches: Batches, recipe: Recipe, folder: Path
-) -> History:
-    """Masked pretraining of notebook 10, with normalised targets: trains a MaskedAutoencoder in place, or reads back what `folder` holds.
 
-    draw_mask(clips, grid, generator) -> bool (clips, N), True = hidden. Errors are those of `train`.
+def masked_loss(draw_mask: DrawMask, normalise: bool = True) -> Callable:
+    """loss(model, batch, generator) for `train`: the mean squared error on the hidden tubelets of a MaskedAutoencoder.
+
+    Masks come from the run's own generator, so a resumed run draws the same. normalise: predict pixels normalised in each tubelet.
+    With repeated sampling every crop gets a mask of its own.
     """
 
     def loss(model, batch, generator):
-        video = model.prepare(batch["video"])
+        video = model.prepare(batch["video"].reshape(-1, *batch["video"].shape[-4:]))
         mask = draw_mask(len(video), model.encoder.grid, generator)
-        return reconstruction(model(video, mask), targets(video, mask, model.size.patch)), {}
+        return reconstruction(
+            model(video, mask), targets(video, mask, model.size.patch, normalise=normalise)
+        ), {}
 
-    return train(model, loss, batches, recipe, folder, label=folder.name)
+    return loss
 
 
-def frozen_scores(
-    encoder: nn.Module, known: Views, asked: Views, pairs: Sequence[tuple[int, int]] = ()
-) -> dict:
-    """What the encoder's mean token tells of the clips `asked`, given the labels of `known`; nothing in it changes.
+@torch.inference_mode()
+def reconstruct(
+    model: nn.Module, clips: Tensor, mask: Tensor, normalised: bool = True
+) -> tuple[Tensor, Tensor]:
+    """uint8 (B, T, H, W, 3) and bool (B, N), True = hidden -> what the encoder sees and what comes back, both uint8 (B, T, H, W, 3).
 
-    -> knn and probe (top-1 of a 20-nearest-neighbour vote and of a linear layer), and with `pairs` of classes order: how often the probe
-    scores the right one of two partners higher. UserError where the labels of `known` are all the same.
+    normalised: the model predicts normalised pixels; mean and deviation of a hidden tubelet are then taken from the truth.
     """
-    features = [
-        over_views(lambda video: encoder(video).mean(1), encoder, views, 256) for views in (known, asked)
-    ]
-    (train_x, train_y), (test_x, test_y) = [(x[:, 0], y) for x, y in features]
-    told = probed(train_x, train_y, test_x, test_y)
-    if not told:
-        raise UserError("train_csv: labels measure here, and the training videos have fewer than two classes")
-    scores = {name.removesuffix("_top1"): value for name, value in told.items()}
-    if pairs := occurring_pairs(list(pairs), test_y):
-        classes = int(max(train_y.max(), test_y.max())) + 1
-        scores["order"] = pair_accuracy(
-            linear_probe(train_x, train_y, test_x, num_classes=classes), test_y, pairs
-        )
-    return scores
+    video, patch = model.prepare(clips.to(next(model.parameters()).device)), model.size.patch
+    rows = blank(video, mask, patch), picture(model(video, mask), video, mask, patch, normalised=normalised)
+    return tuple(row.permute(0, 2, 3, 4, 1).mul(255).byte().cpu() for row in rows)
 
 
-def over_seeds(run: run_folder.Run, metrics: dict) -> dict[str, list]:
-    """The metrics of this run beside those of finished runs that differ, with all that led to them, in nothing but seeds: name -> a value a run, this one's first."""
-    alike = provenance.apart_from_seeds(run.params)
-    others = [row.metrics for row in board.rows(run.notebook)
-              if provenance.apart_from_seeds(row.params) == alike and params.of_result(row.params) != params.of_result(run.params)]  # fmt: skip
-    return {name: [m[name] for m in (metrics, *others) if name in m] for name in metrics}
+def pretrain(
+    model: nn.Module, draw_mask: DrawMask, batches: Batches, recipe: Recipe, folder: Path
+) -> History:
+    """Trains a MaskedAutoencoder in place with `masked_loss`, or reads back what `folder` holds.
+
+    A study has one folder a cell: a stopped study goes on with the cell it was stopped in. Errors are those of `train`.
+    """
+    return train(model, masked_loss(draw_mask), batches, recipe, folder, label=folder.name)

@@ -1,16 +1,11 @@
-"""Cells of an ablation: read back when finished, measured without being changed, and averaged over seeds alone."""
+"""Masked pretraining as a stage: a cell of a study is read back when finished, and a reconstruction keeps what was seen."""
 
-from types import SimpleNamespace
-
-import pytest
 import torch
-from torch import nn
 
 from ivcore import masking, rng
 from ivcore.data.sources import FromMemory
-from ivcore.data.views import Views
 from ivcore.encoders.videomae import MaskedAutoencoder
-from ivcore.stages import masked as ablation
+from ivcore.stages import masked as masked_stage
 from ivcore.train import Batches
 from ivcore.train.recipe import Recipe
 
@@ -45,7 +40,7 @@ def cell(folder, steps=3):
     )
     data = columns([[0, 0, 0]] * 8, [0] * 8) | {"video": noise.numpy()}
     source = FromMemory(data, num_frames=4, stride=1, size=16, seed=0, scales=[1.0])
-    history = ablation.pretrain(
+    history = masked_stage.pretrain(
         model, draw, Batches(source, 4, 0), Recipe(batch_size=4, lr=1e-2, steps=steps), folder
     )
     return model, history, drawn
@@ -60,40 +55,24 @@ def test_a_finished_cell_is_read_back(tmp_path):
     assert not torch.equal(fresh.encoder.blocks[0].mlp.fc1.weight, model.encoder.blocks[0].mlp.fc1.weight)
 
 
-class Colour(nn.Module):
-    """An encoder whose tokens are the clip's colour."""
+def test_a_crop_of_a_repeated_sample_has_a_mask_of_its_own():
+    rng.seed_all(0)
+    model, masks = MaskedAutoencoder("tiny", **SIZE), []
 
-    def __init__(self):
-        super().__init__()
-        self.unused = nn.Parameter(torch.zeros(1))
+    def draw(count, grid, generator):
+        masks.append(masking.tube(count, grid, 0.5, generator))
+        return masks[-1]
 
-    def prepare(self, clips):
-        return clips.float().permute(0, 4, 1, 2, 3)
-
-    def forward(self, video):
-        return video.flatten(2).transpose(1, 2)
-
-
-@pytest.mark.parametrize("swapped", [False, True])
-def test_scores_of_features_that_tell_everything(swapped):
-    colours = [[200, 10 * i, 0] if i % 2 else [20, 10 * i, 90] for i in range(16)]
-    labels = [i % 2 for i in range(16)]
-    views = {"num_frames": 2, "stride": 1, "size": 16}
-    known = Views(columns(colours, labels), **views)
-    asked = Views(columns(colours, [1 - label for label in labels] if swapped else labels), **views)
-    found = ablation.frozen_scores(Colour(), known, asked, [(0, 1)])
-    assert found["probe"] == found["order"] == (0 if swapped else 1)
-    assert set(ablation.frozen_scores(Colour(), known, asked)) == {"knn", "probe"}
+    batch = {"video": torch.randint(256, (2, 3, 4, 16, 16, 3), dtype=torch.uint8)}
+    value, _ = masked_stage.masked_loss(draw)(model, batch, torch.Generator().manual_seed(0))
+    assert value.ndim == 0 and len(masks[0]) == 6 and len(masks[0].unique(dim=0)) > 1
 
 
-def test_only_the_seed_may_differ(monkeypatch):
-    row = lambda metrics, **params: SimpleNamespace(metrics=metrics, params=params)  # noqa: E731
-    rows = [
-        row({"probe": 2.0}, seed=1, steps=9),
-        row({"probe": 3.0}, seed=2, steps=8),  # another length
-        row({"probe": 4.0}, seed=0, steps=9),  # this run, done before
-        row({"knn": 5.0}, seed=3, steps=9),  # did not measure it
-    ]
-    monkeypatch.setattr(ablation.board, "rows", lambda reference: rows if reference == "20_x" else [])
-    run = SimpleNamespace(notebook="20_x", params={"seed": 0, "steps": 9, "run_dir": ""})
-    assert ablation.over_seeds(run, {"probe": 1.0}) == {"probe": [1.0, 2.0]}
+def test_what_is_visible_comes_back_as_it_was():
+    rng.seed_all(0)
+    model, clip = MaskedAutoencoder("tiny", **SIZE), torch.full((1, 4, 16, 16, 3), 90, dtype=torch.uint8)
+    mask = masking.tube(1, model.encoder.grid, 0.5)
+    seen, rebuilt = masked_stage.reconstruct(model, clip, mask)
+    assert seen.shape == rebuilt.shape == clip.shape and seen.dtype == torch.uint8
+    visible = seen != 127
+    assert 0 < visible.float().mean() < 1 and torch.equal(rebuilt[visible], seen[visible])

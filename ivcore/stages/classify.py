@@ -1,0 +1,115 @@
+"""Classifying clips as a stage: the model, its loss, and what the model is shown of the order of frames (paper 3.2, 4.3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ivcore import weights
+from ivcore.data.shapes import scenes
+from ivcore.encoders.checkpointing import set_activation_checkpointing
+from ivcore.heads import slicing
+from ivcore.heads.classifier import classifier
+from ivcore.heads.inherited import inherited
+from ivcore.losses.classification import classification
+from ivcore.video import sampling
+
+FRAME_ORDERS = ("ordered", "shuffled", "single")
+
+
+def load_classifier(
+    place,
+    classes: Sequence[str],
+    *,
+    keep_head: bool = False,
+    activation_checkpointing: str = "nothing",
+    **shape,
+) -> nn.Module:
+    """The pretrained encoder at `place` with a classification layer for these classes; see `heads.classifier`, which takes `shape`.
+
+    keep_head: the layer starts from the encoder's own, cut to the classes by their names, see `heads.inherited`; else it is fresh.
+    """
+    loaded = weights.load(place)
+    layer = inherited(loaded, place, classes) if keep_head else None
+    model = classifier(loaded, len(classes), **shape)
+    if layer is not None:
+        slicing.head(model).load_state_dict(layer.state_dict())
+    set_activation_checkpointing(model, activation_checkpointing)
+    return model
+
+
+def frame_sampler(frame_sampling: str, num_frames: int) -> Callable | None:
+    """What draws the frames of a training clip: "segment", "segment_shared", or None for "dense", which sources draw by themselves."""
+    samplers = {"segment": sampling.segment, "segment_shared": sampling.segment_shared}
+    return None if frame_sampling == "dense" else partial(samplers[frame_sampling], num_frames=num_frames)
+
+
+def classification_loss(num_classes: int, *, frame_order: str = "ordered", **how) -> Callable:
+    """loss(model, batch, generator) for `train`: cross-entropy of clips whose frames come in `frame_order`, see `order_frames`.
+
+    how: mixup, cutmix and label_smoothing of `losses.classification`.
+    """
+
+    def loss(model, batch, generator):
+        shown = partial(order_frames, frame_order=frame_order, generator=generator)
+        return classification(model, batch, num_classes=num_classes, shown=shown, **how)
+
+    return loss
+
+
+def reversal_loss(
+    partner: Tensor, *, reversals: float, label_smoothing: float = 0.0, frame_order: str = "ordered"
+) -> Callable:
+    """loss(model, batch, generator) for `train`: smoothed cross-entropy where a share `reversals` of the clips runs backwards.
+
+    partner int64 (K,): the class that each class becomes when it runs backwards, itself where there is none; its clips never do.
+    """
+
+    def loss(model, batch, generator):
+        video, label = model.prepare(batch["video"]), batch["label"]
+        other = partner.to(label.device)[label]
+        turned = torch.rand(len(label), generator=generator).to(label.device) < reversals
+        turned = turned & (other != label)
+        video = torch.where(turned.view(-1, 1, 1, 1, 1), video.flip(2), video)
+        shuffled = order_frames(
+            video, "shuffled", generator
+        )  # drawn in any case: other orders see the same reversals
+        video = shuffled if frame_order == "shuffled" else order_frames(video, frame_order)
+        label = torch.where(turned, other, label)
+        return F.cross_entropy(model(video), label, label_smoothing=label_smoothing), {}
+
+    return loss
+
+
+def order_frames(video: Tensor, frame_order: str, generator: torch.Generator | None = None) -> Tensor:
+    """Prepared clips (B, 3, T, H, W) with their frames "ordered", "shuffled" in each clip by itself, or a "single" one repeated.
+
+    "ordered" draws nothing.
+    """
+    if frame_order == "ordered":
+        return video
+    device = generator.device if generator is not None else None
+    noise = torch.rand(len(video), video.shape[2], generator=generator, device=device).to(video.device)
+    if frame_order == "shuffled":
+        order = noise.argsort(1)
+    else:
+        order = noise.argmax(1, keepdim=True).expand(-1, video.shape[2])
+    return torch.stack([clip[:, frames] for clip, frames in zip(video, order)])
+
+
+def order_pairs(classes: Sequence[str]) -> list[tuple[int, int]]:
+    """Labels of the moving shapes' actions that are each other's time reversal, both of them among `classes`."""
+    names = list(classes)
+    return [(names.index(a), names.index(b)) for a, b in scenes.ORDER_PAIRS if {a, b} <= set(names)]
+
+
+def partners(classes: Sequence[str]) -> Tensor:
+    """int64 (K,): the class that each class becomes when it runs backwards, or itself; for `reversal_loss`."""
+    partner = torch.arange(len(classes))
+    for a, b in order_pairs(classes):
+        partner[a], partner[b] = b, a
+    return partner

@@ -1,0 +1,26 @@
+"""A run beside the finished runs of its notebook that it may be compared with."""
+
+from __future__ import annotations
+
+from ivcore.run import board, provenance
+from ivcore.run import presets as params
+from ivcore.run.session import Run
+from ivcore.show.leaderboard import equal_budgets
+
+
+def over_seeds(run: Run, metrics: dict) -> dict[str, list]:
+    """The metrics of this run beside those of finished runs that differ, with all that led to them, in nothing but seeds: name -> a value a run, this one's first."""
+    alike = provenance.apart_from_seeds(run.params)
+    others = [row.metrics for row in board.rows(run.notebook)
+              if provenance.apart_from_seeds(row.params) == alike and params.of_result(row.params) != params.of_result(run.params)]  # fmt: skip
+    return {name: [m[name] for m in (metrics, *others) if name in m] for name in metrics}
+
+
+def comparable(run: Run, metrics: dict, *free: str) -> list[board.Row]:
+    """Leaderboard rows of this run, first, and of the finished runs equal to it in data and in every parameter but `free` and the seed.
+
+    metrics: those of this run, with "data", as `run.finish` will be given them.
+    """
+    own = board.Row(run.dir, run.params, metrics, metrics["data"], {})
+    rows = [own] + [row for row in board.rows(run.notebook) if row.folder != run.dir]
+    return next(group for group in equal_budgets(rows, *free, "run_dir") if own in group)

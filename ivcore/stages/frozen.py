@@ -1,0 +1,59 @@
+"""What the features of a frozen encoder tell of clips; nothing in the encoder changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from ivcore.data.views import Views, over_views
+from ivcore.errors import UserError
+from ivcore.heads.probes import linear_probe, probed
+from ivcore.metrics.recognition import occurring_pairs, pair_accuracy
+
+
+def frozen_features(
+    encode: Callable, model: nn.Module, views: Views, num_workers: int = 0, precision: str = "fp32"
+) -> tuple[Tensor, Tensor]:
+    """encode(prepared clips (B, 3, T, H, W)) -> (B, D), averaged over the views of each video: (n, D), and labels (n,).
+
+    `model` prepares the clips. n counts the videos that can be read.
+    """
+    features, labels = over_views(encode, model, views, 256, num_workers, precision)
+    return features.mean(1), labels
+
+
+def mean_tokens(encoder: nn.Module, views: Views, num_workers: int = 0, precision: str = "fp32"):
+    """`frozen_features` of a masked encoder: the mean of its tokens."""
+    return frozen_features(lambda video: encoder(video).mean(1), encoder, views, num_workers, precision)
+
+
+def what_features_tell(
+    encoder: nn.Module, known: Views, asked: Views, num_workers: int = 0, precision: str = "fp32"
+) -> dict:
+    """knn_top1 and probe_top1 of the clips `asked`, by a vote of the 20 nearest of the labelled clips `known` and by a linear layer.
+
+    {} where the labels of `known` are all the same.
+    """
+    known, asked = (mean_tokens(encoder, views, num_workers, precision) for views in (known, asked))
+    return probed(*known, *asked)
+
+
+def frozen_scores(
+    encoder: nn.Module, known: Views, asked: Views, pairs: Sequence[tuple[int, int]] = ()
+) -> dict:
+    """What the encoder's mean token tells of the clips `asked`, given the labels of `known`.
+
+    -> knn and probe (top-1 of a 20-nearest-neighbour vote and of a linear layer), and with `pairs` of classes order: how often the probe
+    scores the right one of two partners higher. UserError where the labels of `known` are all the same.
+    """
+    (train_x, train_y), (test_x, test_y) = (mean_tokens(encoder, views) for views in (known, asked))
+    told = probed(train_x, train_y, test_x, test_y)
+    if not told:
+        raise UserError("train_csv: labels measure here, and the training videos have fewer than two classes")
+    scores = {name.removesuffix("_top1"): value for name, value in told.items()}
+    if pairs := occurring_pairs(list(pairs), test_y):
+        classes = int(max(train_y.max(), test_y.max())) + 1
+        logits = linear_probe(train_x, train_y, test_x, num_classes=classes)
+        scores["order"] = pair_accuracy(logits, test_y, pairs)
+    return scores

@@ -1,0 +1,63 @@
+"""What is shared by the stages that learn from united label sets: the sets, their kinds of classes, and the two classifiers taught on them."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ivcore import weights
+from ivcore.cma import branches
+from ivcore.data.labels import kinetics710, union
+from ivcore.data.labels.sets import UnitedSets, united_sets
+from ivcore.errors import ParameterError
+from ivcore.metrics.overlap import accuracy_of, occurring
+from ivcore.metrics.recognition import top_k
+
+PAIR = ("masked_encoder", "multimodal_encoder")
+
+
+def unite_label_sets(folder: str = "", root: str = "", *, class_order: str = "found", **how) -> UnitedSets:
+    """`data.labels.sets.united_sets`, with the classes in the order "found" or in the published one of "kinetics710"; prints what was done."""
+    if class_order == "kinetics710":
+        how |= {"classes": kinetics710.CLASSES, "renamed": kinetics710.RENAMED}
+    data = united_sets(folder, root, **how)
+    print("".join(f"{line}\n" for line in data.said), end="")
+    return data
+
+
+def class_names(data: UnitedSets) -> list[str]:
+    """Names of the union's classes, in the order of its labels, written in one way."""
+    return [union.normalise(name) for name in data.union.classes]
+
+
+def kind_names(data: UnitedSets) -> dict[str, str] | None:
+    """class name, as `class_names` writes it -> "motion" or "appearance"; None where nobody says which are which."""
+    return {union.normalise(name): kind for name, kind in data.kinds.items()} or None
+
+
+def class_kinds(data: UnitedSets, labels: Tensor) -> dict[str, list[int]]:
+    """Kind -> its classes, of the kinds that a clip with these labels is of: "all", and where they are known "motion" and "appearance"."""
+    every = range(len(data.union.classes))
+    return occurring({"all": every, "motion": data.motion, "appearance": data.appearance}, labels)
+
+
+def top1_by_kind(data: UnitedSets, scores: Tensor, labels: Tensor, name: str = "top1") -> dict[str, float]:
+    """Top-1 among all classes under `name`, and under `name`_motion and `name`_appearance that of the clips of such classes.
+
+    scores (N, K), labels int (N,).
+    """
+    kinds = class_kinds(data, labels)
+    parts = {
+        f"{name}_{kind}": accuracy_of(scores, labels, rows) for kind, rows in kinds.items() if kind != "all"
+    }
+    return {name: top_k(scores, labels)} | parts
+
+
+def load_pair(run, frames: tuple[int, int], image: int) -> tuple[nn.Module, nn.Module]:
+    """The classifiers that the parameters masked_encoder and multimodal_encoder of `run` name, for clips of so many frames and pixels.
+
+    ParameterError where one is not given, or is of the other kind.
+    """
+    places = [run.upstream(name) for name in PAIR]
+    if not all(places):
+        raise ParameterError(f"{', '.join(PAIR)}: give the two classifiers of notebook 12")
+    return branches(*map(weights.load, places), frames=frames, image=image)
