@@ -22,7 +22,7 @@ import machine
 import torch
 from masked_pretraining import matmul_roof
 
-from ivcore import torchvision_shim  # noqa: F401  (transformers imports torchvision)
+import ivcore  # noqa: F401  before transformers, which imports torchvision
 
 FRAMES, IMAGE = 8, 224
 

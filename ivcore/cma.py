@@ -25,11 +25,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from timm.layers import Mlp
 from torch import Tensor, nn
-
-from ivcore import torchvision_shim  # noqa: F401  (must precede timm)
-
-from timm.layers import Mlp  # isort: skip
 
 from ivcore.encoders.attention import attend
 from ivcore.encoders.checkpointing import checkpoint_block, checkpoint_selectively

@@ -61,3 +61,16 @@ def seeded(*key: int):
         yield
     finally:
         _restore_cpu(before)
+
+
+@contextmanager
+def python_and_numpy_seeded(seed: int):
+    """Inside the block Python's and numpy's global generators are seeded, as library augmentations need; afterwards they are as before."""
+    python, of_numpy = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(of_numpy)

@@ -1,17 +1,14 @@
-"""Import this before timm or torchvision: it makes a torchvision wheel built for CUDA importable beside a CPU-only torch.
+"""Makes a torchvision wheel built for CUDA importable beside a CPU-only torch; `import ivcore` installs it.
 
-Such a wheel's compiled operators cannot load, and `import torchvision` then dies ("operator torchvision::nms does not exist") on
-describing operators that nobody defined. Defining those two schemas first is enough: everything torchvision writes in Python works (its models,
-transforms, roi_align). Where the compiled operators load, nothing is done. `nms` itself stays unavailable with the shim.
-
-    from ivcore import torchvision_ops  # noqa: F401
+Such a wheel's compiled operators cannot load, and `import torchvision` then fails ("operator torchvision::nms does not exist") where it
+describes operators that nobody defined. It is enough to define those two schemas first: everything that torchvision, timm and open_clip
+write in Python then works (models, transforms, roi_align). `nms` itself stays unavailable. Where the compiled operators load, nothing is
+done. The work waits for the first import of torchvision, so that `import ivcore` stays light.
 """
 
 import importlib.util
 import sys
 from pathlib import Path
-
-import torch
 
 SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -19,8 +16,34 @@ SCHEMAS = (
 )
 
 
-def _compiled_ops_load() -> bool:
-    folder = Path(importlib.util.find_spec("torchvision").submodule_search_locations[0])
+class _BeforeTorchvision:
+    """An import hook that acts once, when torchvision is about to be imported, and leaves the import to others."""
+
+    library = None  # holds the definitions: they vanish with it
+
+    @classmethod
+    def find_spec(cls, name: str, path=None, target=None):
+        if name == "torchvision":
+            sys.meta_path.remove(cls)
+            cls.library = _define_schemas()
+
+
+def _define_schemas():
+    """The library that holds the definitions, or None where they are not needed."""
+    found = importlib.util.find_spec("torchvision")
+    if found is None or _compiled_ops_load(Path(found.submodule_search_locations[0])):
+        return None
+    import torch
+
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for schema in SCHEMAS:
+        library.define(schema)
+    return library
+
+
+def _compiled_ops_load(folder: Path) -> bool:
+    import torch
+
     for library in folder.glob("_C*"):
         try:
             torch.ops.load_library(str(library))
@@ -30,18 +53,7 @@ def _compiled_ops_load() -> bool:
     return False
 
 
-def _define_schemas() -> torch.library.Library | None:
-    """The library that holds the definitions (they vanish with it), or None where they are not needed."""
-    if (
-        "torchvision" in sys.modules
-        or importlib.util.find_spec("torchvision") is None
-        or _compiled_ops_load()
-    ):
-        return None
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for schema in SCHEMAS:
-        library.define(schema)
-    return library
-
-
-library = _define_schemas()
+def install() -> None:
+    """Act before the first import of torchvision; where that has happened, do nothing."""
+    if "torchvision" not in sys.modules and _BeforeTorchvision not in sys.meta_path:
+        sys.meta_path.insert(0, _BeforeTorchvision)

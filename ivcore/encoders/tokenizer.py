@@ -106,7 +106,6 @@ class Tokenizer:
 
 @cache
 def _open_clip_tokenizer():
-    from ivcore import torchvision_shim  # noqa: F401  (open_clip imports torchvision)
-    from open_clip.tokenizer import SimpleTokenizer  # isort: skip
+    from open_clip.tokenizer import SimpleTokenizer
 
     return SimpleTokenizer()

@@ -11,11 +11,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from timm.layers import DropPath
 from torch import Tensor, nn
-
-from ivcore import torchvision_shim  # noqa: F401  (must precede timm)
-
-from timm.layers import DropPath  # isort: skip
 
 from ivcore.encoders import small_grid
 from ivcore.encoders.checkpointing import checkpoint_block, checkpoint_selectively

@@ -11,11 +11,8 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from timm.layers import DropPath, Mlp
 from torch import Tensor, nn
-
-from ivcore import torchvision_shim  # noqa: F401  (must precede timm)
-
-from timm.layers import DropPath, Mlp  # isort: skip
 
 from ivcore.encoders.attention import attend
 from ivcore.encoders.checkpointing import checkpoint_block, checkpoint_selectively

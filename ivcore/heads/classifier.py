@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
+from timm.layers import DropPath
 from torch import nn
-
-from ivcore import torchvision_shim  # noqa: F401  (must precede timm)
-
-from timm.layers import DropPath  # isort: skip
 
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import MaskedVideoEncoder, VideoClassifier

@@ -12,20 +12,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ivcore.errors import ParameterError
-from ivcore.video import augment
+from ivcore.losses.mixup import mix
 
 
 def classification(model: nn.Module, batch: dict, *, num_classes: int, mixup: float = 0.0, cutmix: float = 0.0,
-                   label_smoothing: float = 0.0, shown: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, dict]:  # fmt: skip
+                   label_smoothing: float = 0.0, transform: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, dict]:  # fmt: skip
     """Mean over the clips of a batch dict(video uint8 (B, T, H, W, 3) or (B, repeats, T, H, W, 3), label (B,), draw (B,)).
 
-    shown: what is done to the normalised clips (B * repeats, 3, T, H, W) before they are mixed. -> (scalar, {}). ParameterError for an odd
+    transform: what is done to the normalised clips (B * repeats, 3, T, H, W) before they are mixed. -> (scalar, {}). ParameterError for an odd
     number of clips where they are mixed.
     """
     video = batch["video"]
     labels = batch["label"].repeat_interleave(video.shape[1] if video.dim() == 6 else 1)
     video = model.prepare(video.reshape(-1, *video.shape[-4:]))
-    video = video if shown is None else shown(video)
+    video = video if transform is None else transform(video)
     if not (mixup or cutmix):
         return F.cross_entropy(model(video), labels, label_smoothing=label_smoothing), {}
     if len(batch["label"]) % 2:
@@ -34,6 +34,7 @@ def classification(model: nn.Module, batch: dict, *, num_classes: int, mixup: fl
             f"batch_size must be an even multiple of the number of ranks"
         )
     seeds = batch["draw"][::2].tolist()
-    how = {"mixup": mixup, "cutmix": cutmix, "smoothing": label_smoothing}
-    video, targets = augment.mix(video, labels, seeds, num_classes, **how)
+    video, targets = mix(
+        video, labels, seeds, num_classes, mixup=mixup, cutmix=cutmix, smoothing=label_smoothing
+    )
     return F.cross_entropy(model(video), targets), {}

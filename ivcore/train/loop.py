@@ -402,8 +402,7 @@ def _average(model: nn.Module, decay: float | None):
     """Exponential moving average of the weights, started from the model as it is."""
     if decay is None:
         return None
-    from ivcore import torchvision_shim  # noqa: F401  before timm
-    from timm.utils import ModelEmaV3  # isort: skip  # slow to import, and only needed here
+    from timm.utils import ModelEmaV3  # slow to import, and only needed here
 
     return ModelEmaV3(model, decay=decay)
 

@@ -56,8 +56,7 @@ def _layer_groups(
         raise ParameterError(
             f"layer_decay={layer_decay}: {type(model).__name__} does not say which layer a parameter is in (group_matcher)"
         )
-    from ivcore import torchvision_shim  # noqa: F401  before timm
-    from timm.optim import param_groups_layer_decay  # isort: skip  # slow to import, and only needed here
+    from timm.optim import param_groups_layer_decay  # slow to import, and only needed here
 
     return param_groups_layer_decay(model, weight_decay, listed, layer_decay=layer_decay)
 

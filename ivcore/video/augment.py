@@ -1,19 +1,18 @@
 """Augmentation of the masked and multimodal encoders (paper 4.2, VideoMAE's and UniFormerV2's recipes), the same for all frames of a clip.
 
-Clips are uint8 (T, H, W, 3) arrays, except in `mix`. Every random function takes a numpy Generator and draws from nothing else: timm's own
+Clips are uint8 (T, H, W, 3) arrays. Every random function takes a numpy Generator and draws from nothing else: timm's own
 augmentations, which draw from the global generators, run between seeding those from ours and putting them back.
 Pretraining uses `multi_scale_crop` alone; fine-tuning uses `random_resized_crop`, `flip` (not where left and right are labels),
-`RandAugment`, `erase` and, per batch, `mix`; tests use `centre_crop` or `spatial_crops`.
+`RandAugment`, `erase` and, per batch, losses.mixup; tests use `centre_crop` or `spatial_crops`.
 """
 
-import contextlib
 import functools
 import math
-import random
 
 import numpy as np
 
 from ivcore.errors import ParameterError
+from ivcore.rng import python_and_numpy_seeded
 from ivcore.video.resize import as_tensor, resize, target_size
 
 SCALES = (1.0, 0.875, 0.75, 0.66)
@@ -145,40 +144,21 @@ def repeat(video: np.ndarray, times: int, transform, rng) -> np.ndarray:
 # ---------------------------------------------------------------------------------------------------- pixels
 
 
-@contextlib.contextmanager
-def _global_generators(seed: int):
-    """Python's and numpy's global generators seeded inside, as they were outside."""
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        yield functools.partial(_seed_global, seed)
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-
-
-def _seed_global(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed)
-
-
 def rand_augment(video: np.ndarray, rng, config: str = "rand-m7-n4-mstd0.5-inc1") -> np.ndarray:
     """timm's RandAugment with the same operations, magnitudes and signs on all frames. (T, H, W, 3) -> (T, H, W, 3)"""
     from PIL import Image
 
     operations = _rand_augment(config)
-    with _global_generators(int(rng.integers(1 << 32))) as seed:
-        out = np.empty_like(video)
-        for frame, result in zip(video, out):
-            seed()  # again for every frame: timm draws as it goes
+    seed = int(rng.integers(1 << 32))
+    out = np.empty_like(video)
+    for frame, result in zip(video, out):
+        with python_and_numpy_seeded(seed):  # again for every frame: timm draws as it goes
             result[:] = operations(Image.fromarray(np.ascontiguousarray(frame)))
     return out
 
 
 @functools.cache
 def _rand_augment(config: str):
-    from ivcore import torchvision_shim  # noqa: F401  (must precede timm)
-
-    # isort: split
     from PIL import Image
     from timm.data.auto_augment import rand_augment_transform
 
@@ -204,55 +184,3 @@ def erase(video: np.ndarray, rng, p: float = 0.25, area=(0.02, 1 / 3), ratio=(0.
     video = video.copy()
     video[:, top : top + h, left : left + w] = np.clip(noise * 255 + 0.5, 0, 255)
     return video
-
-
-# ---------------------------------------------------------------------------------------------------- mixing
-
-
-def mix(video, labels, rng, num_classes: int, *, mixup=0.8, cutmix=1.0, p=1.0, switch=0.5, smoothing=0.1):
-    """timm's mixup or cutmix of clips with each other; a cutmix box spans all frames.
-
-    video: float (B, C, T, H, W), of any strides; may be changed in place. labels: int (B,). mixup, cutmix: alpha of their Beta distributions,
-    0 turns one off. rng: a numpy or torch Generator: the batch is mixed with itself reversed, by one draw. Or a seed for each group of
-    B / len(rng) clips that follow each other: each group is mixed with itself reversed, by a draw of its own, whatever other groups there
-    are beside it. -> video, soft targets (B, num_classes)
-    """
-    seeds = [_draw_seed(rng)] if isinstance(rng, np.random.Generator) or hasattr(rng, "device") else rng
-    group, rest = divmod(len(video), max(len(seeds), 1))
-    if group % 2 or rest or not group:
-        raise ParameterError(
-            f"batch of {len(video)} clips in {len(seeds)} groups: mixup pairs clips, so groups must be even"
-        )
-    settings = {"cutmix_alpha": cutmix, "prob": p, "switch_prob": switch, "label_smoothing": smoothing}
-    mixer = _mixup(mixup_alpha=mixup, num_classes=num_classes, **settings)
-    frames = video.flatten(1, 2)  # timm cuts along the last two of four axes; channels and time go together
-    mixed = []
-    for seed, some, named in zip(seeds, frames.split(group), labels.split(group)):
-        with _global_generators(int(seed)) as put_seed:
-            put_seed()
-            mixed.append(mixer(some, named))
-    return _joined([some for some, _ in mixed]).view(video.shape), _joined([soft for _, soft in mixed])
-
-
-def _joined(parts: list):
-    import torch
-
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-@functools.cache
-def _mixup(**settings):
-    from ivcore import torchvision_shim  # noqa: F401  (must precede timm)
-
-    # isort: split
-    from timm.data import Mixup
-
-    return Mixup(**settings)
-
-
-def _draw_seed(rng) -> int:
-    if isinstance(rng, np.random.Generator):
-        return int(rng.integers(1 << 32))
-    import torch
-
-    return int(torch.randint(1 << 32, (1,), generator=rng, device=rng.device))

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from ivcore import git_lfs
-from ivcore.train.checkpoints import read_config
 from ivcore.weights.accounting import State, WeightsError, listed, require_numbers
 from ivcore.weights.torchscript import is_torchscript, read_torchscript
 from ivcore.weights.unwrapping import unwrap
@@ -78,10 +78,11 @@ def _saved_config(path: Path) -> dict:
     if path.suffix != ".safetensors":
         return {}
     try:
-        config = read_config(path)
+        with safe_open(str(path), framework="pt") as file:
+            config = json.loads((file.metadata() or {}).get("config", "{}"))
     except (ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: the config in its metadata is not JSON ({error})") from None
-    return _table(config if config is not None else {}, path, "the config in its metadata")
+    return _table(config, path, "the config in its metadata")
 
 
 def _table(content, path: Path, name: str) -> dict:

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivcore import torchvision_shim, weights  # noqa: F401  (transformers imports torchvision)
+from ivcore import weights
 from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.errors import ParameterError
 

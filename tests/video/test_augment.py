@@ -149,48 +149,6 @@ def test_nothing_is_erased_where_no_box_fits():
     assert all(augment.erase(wide, _rng(seed), p=1, **too_tall) is wide for seed in range(20))
 
 
-def _batch(frames=3):
-    ones = torch.arange(4.0).view(4, 1, 1, 1, 1).expand(4, 3, frames, 16, 16).contiguous()
-    return ones, torch.tensor([0, 1, 2, 3])
-
-
-def test_mixup_is_the_same_everywhere_and_in_the_labels():
-    video, labels = _batch()
-    mixed, targets = augment.mix(video.clone(), labels, _rng(3), 4, cutmix=0.0, smoothing=0.0)
-    share = targets[0, 0].item()
-    assert 0 < share < 1 and torch.allclose(targets.sum(1), torch.ones(4))
-    assert torch.allclose(mixed, share * video + (1 - share) * video.flip(0))
-
-
-def test_cutmix_cuts_one_box_through_all_frames():
-    for seed in range(8):
-        video, labels = _batch()
-        mixed, targets = augment.mix(video.clone(), labels, _rng(seed), 4, mixup=0.0, smoothing=0.0)
-        foreign = mixed[0] == 3
-        assert (foreign == foreign[:1, :1]).all(), "the box must not depend on channel or frame"
-        assert targets[0, 3].item() == pytest.approx(foreign[0, 0].float().mean().item(), abs=1e-6)
-    with pytest.raises(ParameterError, match="even"):
-        augment.mix(video[:3], labels[:3], _rng(), 4)
-
-
-def test_clips_are_mixed_as_encoders_prepare_them():
-    """Channels last, as `prepare` leaves them."""
-    video, labels = _batch()
-    strided = video.permute(0, 2, 3, 4, 1).contiguous().permute(0, 4, 1, 2, 3)
-    (mixed, targets), (same, same_targets) = (
-        augment.mix(v, labels, _rng(3), 4) for v in (video.clone(), strided)
-    )
-    assert torch.equal(mixed, same) and torch.equal(targets, same_targets)
-    assert not torch.equal(mixed, video)
-
-
-def test_mixing_takes_either_kind_of_generator():
-    video, labels = _batch()
-    for make in (lambda: _rng(7), lambda: torch.Generator().manual_seed(7)):
-        one, other = (augment.mix(video.clone(), labels, make(), 4) for _ in range(2))
-        assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
-
-
 def test_repeated_sampling_gives_different_views_of_one_decode():
     video = _video(height=64, width=80)
     views = augment.repeat(video, 3, lambda v, rng: augment.multi_scale_crop(v, 32, rng), _rng(2))
@@ -211,7 +169,6 @@ RANDOM = {
     "flip": augment.flip,
     "rand_augment": augment.rand_augment,
     "erase": augment.erase,
-    "mix": lambda v, rng: augment.mix(*_batch(), rng, 4)[0].numpy(),
     "repeat": lambda v, rng: augment.repeat(v, 2, augment.flip, rng),
 }
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ivcore import torchvision_shim, weights  # noqa: F401  (transformers imports torchvision)
+from ivcore import weights
 from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
 from ivcore.encoders.positions import resize, sine_cosine
 from ivcore.encoders.uniformerv2 import UniFormerV2

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ivcore import masking, torchvision_shim, weights  # noqa: F401  (transformers imports torchvision)
+from ivcore import masking, weights
 from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
 from ivcore.losses.reconstruction import reconstruction, targets
 from ivcore.weights import WeightsError

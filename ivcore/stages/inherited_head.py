@@ -1,0 +1,42 @@
+"""The classification layer of a post-pretrained encoder, cut to the classes of another label set by their names (paper 3.2: from K710 to K400, K600, K700)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+from torch import nn
+
+from ivcore.data.formats import read_class_names
+from ivcore.data.labels import kinetics710
+from ivcore.data.labels.union import LabelSet, unite
+from ivcore.errors import ParameterError
+from ivcore.heads import slicing
+
+
+def inherited_head(pretrained: nn.Module, source: str | PathLike, classes: Sequence[str]) -> nn.Linear:
+    """The layer (D -> len(classes)) with the weights that `pretrained`, loaded from `source`, has for these classes. Its own head is cut
+    to them.
+
+    The run of notebook 12 that it comes from names the rows of its head (union/classes.txt); 710 rows from elsewhere are in the published
+    order of Kinetics-710. ParameterError where the names are not known, or a class is not among them.
+    """
+    names = _row_names(Path(source), slicing.head(pretrained).out_features)
+    renamed = kinetics710.RENAMED if names == list(kinetics710.CLASSES) else {}
+    target = LabelSet("encoder", (), class_names=classes)
+    rows = unite([target], classes=names, renamed=renamed).maps[target.name]
+    return slicing.head(slicing.cut(pretrained, rows))
+
+
+def _row_names(source: Path, rows: int) -> list[str]:
+    for folder in (source, *source.parents[:2]):  # a run folder, or a file of its checkpoints/
+        file = folder / "union" / "classes.txt"
+        if file.is_file() and len(names := read_class_names(file)) == rows:
+            return list(names)
+    if rows == len(kinetics710.CLASSES):
+        return list(kinetics710.CLASSES)
+    raise ParameterError(
+        f"encoder: nothing says what the {rows} classes of {source} are called; must be a run of notebook 12, or have the "
+        f"{len(kinetics710.CLASSES)} of Kinetics-710"
+    )
