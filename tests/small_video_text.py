@@ -33,7 +33,7 @@ def batch(size, seed=1, frames=2):
     ids = torch.where(columns < ends, ids, torch.where(columns == ends, END, 0))
     ids[:, 0] = END - 1
     same = torch.randint(0, max(1, size // 2), (size,), generator=generator)
-    return {"video": video, "ids": ids, "same": same}
+    return {"video": video, "ids": ids, "caption_id": same}
 
 
 def gradients(built):

@@ -46,7 +46,7 @@ def shared_loss(name, rank, world):
     if name != "plain":
         value, _ = loss.accumulate(model, [piece for piece, _ in micro_batches(part, count)], None, Alone())
     else:
-        del part["same"]
+        del part["caption_id"]
         value, _ = loss(model, part)
         value.backward()
     gradients = small.gradients(model)
@@ -57,7 +57,7 @@ def shared_loss(name, rank, world):
 def embedding_loss(rank, world, chunk, same):
     """(loss, gradients, accuracies) of embeddings alone, summed over ranks and not averaged: a rank's rows are its own."""
     torch.manual_seed(3)
-    ids = small.batch(JOINED)["same"]
+    ids = small.batch(JOINED)["caption_id"]
     share = slice(rank * JOINED // world, (rank + 1) * JOINED // world)
     videos, texts = (torch.randn(JOINED, 6).double()[share].requires_grad_() for _ in range(2))
     scale = torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
@@ -80,7 +80,7 @@ def recipe(**changes):
 
 def video_text_run(folder, **changes):
     model = small.model(seed=distributed.rank())  # other weights: those of rank 0 count
-    columns = {k: v for k, v in small.batch(3 * JOINED).items() if k != "same"}
+    columns = {k: v for k, v in small.batch(3 * JOINED).items() if k != "caption_id"}
     history = train(model, VideoTextLoss(), Batches(InMemory(**columns), JOINED), recipe(**changes), folder)
     return model.state_dict(), history.records
 

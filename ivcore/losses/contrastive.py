@@ -20,17 +20,17 @@ from ivcore import distributed
 LARGEST = math.log(100)  # of logit_scale, as published
 
 
-def contrastive(videos: Tensor, texts: Tensor, logit_scale: Tensor, same: Tensor | None = None,
+def contrastive(videos: Tensor, texts: Tensor, logit_scale: Tensor, positive_ids: Tensor | None = None,
                 chunk: int | None = None) -> Tensor:  # fmt: skip
     """Clip embeddings (B, E) and text embeddings (B, E), row i a pair, not normalised -> scalar, in float32 or finer.
 
-    same: int64 (B,). Rows with one number say the same thing (a caption that occurs twice): each is then a positive of the others,
+    positive_ids: int64 (B,). Rows with one number say the same thing (a caption that occurs twice): each is then a positive of the others,
     with equal shares of the target, as in UniCL (arXiv 2204.03610). The default takes every other row for a negative, as published.
     chunk: columns scored at a time. Memory then grows with rows * chunk and not with rows * ranks * rows; the numbers are the same.
     """
     with torch.autocast(videos.device.type, enabled=False):
         videos, texts, scale = _unit(videos), _unit(texts), logit_scale.exp()
-        ids = _identities(videos, same)
+        ids = _identities(videos, positive_ids)
         everybody = distributed.gather(ids)
         to_text = _cross_entropy(scale * videos, distributed.gather(texts), ids, everybody, chunk)
         to_video = _cross_entropy(scale * texts, distributed.gather(videos), ids, everybody, chunk)
@@ -44,12 +44,12 @@ def clamp_(logit_scale: Tensor) -> None:
 
 
 @torch.no_grad()
-def retrieval_accuracy(videos: Tensor, texts: Tensor, same: Tensor | None = None,
+def retrieval_accuracy(videos: Tensor, texts: Tensor, positive_ids: Tensor | None = None,
                        chunk: int | None = None) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Shares of the batch in [0, 1] for which a right answer scores above all wrong ones: (text to video, video to text)."""
     with torch.autocast(videos.device.type, enabled=False):
         videos, texts = _unit(videos), _unit(texts)
-        ids = _identities(videos, same)
+        ids = _identities(videos, positive_ids)
         everybody, all_videos, all_texts = (distributed.gather(x) for x in (ids, videos, texts))
         to_video = _right(texts, all_videos, ids, everybody, chunk)
         return to_video, _right(videos, all_texts, ids, everybody, chunk)
@@ -59,10 +59,10 @@ def _unit(x: Tensor) -> Tensor:
     return F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=-1)
 
 
-def _identities(rows: Tensor, same: Tensor | None) -> Tensor:
+def _identities(rows: Tensor, positive_ids: Tensor | None) -> Tensor:
     """(B,) numbers that are equal for rows which are positives of each other."""
-    if same is not None:
-        return same
+    if positive_ids is not None:
+        return positive_ids
     begin = distributed.rank() * len(rows)
     return torch.arange(begin, begin + len(rows), device=rows.device)
 

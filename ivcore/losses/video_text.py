@@ -2,7 +2,7 @@
 
     train(model, VideoTextLoss(), batches, recipe, folder)
 
-A batch is a dict with video uint8 (B, T, H, W, 3) (T = 1: an image), ids int64 (B, L) and, where captions repeat, same int64 (B,),
+A batch is a dict with video uint8 (B, T, H, W, 3) (T = 1: an image), ids int64 (B, L) and, where captions repeat, caption_id int64 (B,),
 equal for equal captions. "Align before fuse": the caption decoder reads the tokens of the same encoders that the contrastive
 term aligns.
 """
@@ -45,7 +45,7 @@ class VideoTextLoss:
         """-> (scalar, numbers: each term, temperature, t2v, v2t, word_accuracy). Clamps the temperature in place first."""
         word_count = self._begin(model, [batch])
         encoded = _encode(model, batch)
-        aligned, numbers = self._align(model, encoded.videos, encoded.texts, batch.get("same"))
+        aligned, numbers = self._align(model, encoded.videos, encoded.texts, batch.get("caption_id"))
         described, more_numbers = self._describe(model, encoded, word_count)
         return aligned + described, numbers | more_numbers
 
@@ -82,20 +82,22 @@ class VideoTextLoss:
         ids = trimmed(torch.cat([piece["ids"] for piece in pieces]))
         return distributed.mean(words(ids).sum()) if self.captioning else None
 
-    def _align(self, model: VideoTextModel, videos: Tensor, texts: Tensor, same: Tensor | None):
+    def _align(self, model: VideoTextModel, videos: Tensor, texts: Tensor, positive_ids: Tensor | None):
         """The contrastive term, weighted, and its numbers, from embeddings (B, E)."""
-        to_video, to_text = retrieval_accuracy(videos, texts, same, self.chunk)
+        to_video, to_text = retrieval_accuracy(videos, texts, positive_ids, self.chunk)
         numbers = {"temperature": (-model.logit_scale.detach()).exp(), "t2v": to_video, "v2t": to_text}
         if not self.contrastive:
             return videos.new_zeros(()), numbers
-        loss = contrastive(videos, texts, model.logit_scale, same, self.chunk)
+        loss = contrastive(videos, texts, model.logit_scale, positive_ids, self.chunk)
         return self.contrastive * loss, {"contrastive": loss.detach(), **numbers}
 
     def _align_all(self, model: VideoTextModel, embeddings, pieces: list[dict], engine):
         """The contrastive term over the embeddings of all pieces: its value, numbers, and gradients by piece."""
         leaves = [torch.cat(side).requires_grad_() for side in zip(*embeddings)]
-        same = torch.cat([piece["same"] for piece in pieces]) if "same" in pieces[0] else None
-        value, numbers = self._align(model, *leaves, same)
+        positive_ids = (
+            torch.cat([piece["caption_id"] for piece in pieces]) if "caption_id" in pieces[0] else None
+        )
+        value, numbers = self._align(model, *leaves, positive_ids)
         if not self.contrastive:
             return value, numbers, [()] * len(pieces)
         engine.backward(value)

@@ -66,9 +66,9 @@ class TestTexts:
         assert texts.tokens(" ".join(["running"] * words), tokenizer)[1] == cut
 
     def test_facts_are_sets_of_captions(self):
-        assert texts.fact(("a", "b")) == texts.fact(("B", "a", "a")) != texts.fact(("a",))
-        assert texts.fact(("a dog",)) == 9151722581430185315  # the same in every process
-        assert 0 <= texts.fact(("x",)) < 2**63
+        assert texts.caption_id(("a", "b")) == texts.caption_id(("B", "a", "a")) != texts.caption_id(("a",))
+        assert texts.caption_id(("a dog",)) == 9151722581430185315  # the same in every process
+        assert 0 <= texts.caption_id(("x",)) < 2**63
 
     def test_counts_and_the_list_of_skipped(self, tokenizer, tmp_path):
         given = [("a dog", ""), ("", " \u200b"), (), (LONG,), (b"caf\xe9", "a \x07bell")]
@@ -128,7 +128,7 @@ class TestFromMemory:
         assert all(text in CAPTIONS[i] for text, i in zip(batch["text"], clips))
         assert torch.equal(batch["ids"], tokenizer(batch["text"]))
         assert (frames // 3 == np.arange(4)).all()  # one of each quarter of 12
-        same = batch["same"].tolist()
+        same = batch["caption_id"].tolist()
         assert same[2] == same[3] and len(set(same)) == 3
 
     def test_a_sample_is_a_function_of_seed_epoch_and_index(self, columns, tokenizer):
@@ -219,7 +219,7 @@ class TestFromFiles:
         for step in (0, 1, 7):
             a, b = (Batches(s, 4, seed=5, shuffle=False).fetch(step) for s in (memory, files))
             assert list(a) == list(b) and a["text"] == b["text"] and a["path"] == b["path"]
-            assert all(torch.equal(a[name], b[name]) for name in ("video", "ids", "same", "index"))
+            assert all(torch.equal(a[name], b[name]) for name in ("video", "ids", "caption_id", "index"))
         assert files.counts == memory.counts == {"read": 5, "empty": 1, "not_utf8": 0, "cut": 0}
 
     def test_a_bad_video_is_replaced_with_its_caption(self, media, tokenizer, tmp_path):
@@ -457,4 +457,4 @@ def test_memory_and_files_show_the_same_also_beside_a_video_that_cannot_be_read(
     for step in range(3):
         one, other = (Batches(source, 4, seed=0).fetch(step) for source in (memory, files))
         assert one["text"] == other["text"] and one["path"] == other["path"]
-        assert all(torch.equal(one[name], other[name]) for name in ("video", "ids", "same", "index"))
+        assert all(torch.equal(one[name], other[name]) for name in ("video", "ids", "caption_id", "index"))

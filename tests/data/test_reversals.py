@@ -47,7 +47,7 @@ def test_a_reversal_is_the_same_clip_backwards_with_the_caption_that_says_so(tra
             mixed["text"][slot] == train_set.backwards[i][0] != mixed["text"][i] == train_set.captions[i][0]
         )
         assert torch.equal(mixed["ids"][slot], source.captions.ids(mixed["text"][slot])[0])
-        assert mixed["same"][slot] != plain["same"][i] and mixed["index"][slot] == i
+        assert mixed["caption_id"][slot] != plain["caption_id"][i] and mixed["index"][slot] == i
     assert turned >= 8
 
 

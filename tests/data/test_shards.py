@@ -106,11 +106,11 @@ class TestWhatArrives:
     def test_a_batch(self, packed, tokenizer):
         made = shards(packed, tokenizer)
         batch = made.fetch(0)
-        assert list(batch) == ["video", "ids", "text", "same", "path"] and len(made) == 10
+        assert list(batch) == ["video", "ids", "text", "caption_id", "path"] and len(made) == 10
         assert batch["video"].shape == (4, 2, 16, 16, 3) and batch["video"].dtype == torch.uint8
         assert shown(batch).tolist() == numbers([batch])
         assert torch.equal(batch["ids"], tokenizer(batch["text"]))
-        assert batch["same"].dtype == torch.int64 and len(set(batch["same"].tolist())) == 4
+        assert batch["caption_id"].dtype == torch.int64 and len(set(batch["caption_id"].tolist())) == 4
         assert batch["path"][0].startswith(str(packed)) and "#0000000" in batch["path"][0]
         assert made.indices(3).tolist() == [12, 13, 14, 15] and made.place(11) == (1, 1)
 
@@ -145,7 +145,7 @@ class TestWhatArrives:
         made = shards(tmp_path, tokenizer, batch_size=1, epoch_samples=30)
         batches = list(made)
         assert {batch["text"][0] for batch in batches} == {"one", "two", "three"}
-        assert len({batch["same"].item() for batch in batches}) == 1
+        assert len({batch["caption_id"].item() for batch in batches}) == 1
         again = [batch["text"] for batch in shards(tmp_path, tokenizer, batch_size=1, epoch_samples=30)]
         assert again == [batch["text"] for batch in batches]
 

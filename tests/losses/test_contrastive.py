@@ -42,8 +42,8 @@ def test_is_the_mean_of_two_cross_entropies():
 @given(st.integers(1, 9), st.integers(1, 10), st.integers(0, 99), st.booleans())
 def test_the_chunked_form_is_the_same_with_its_gradients(size, chunk, seed, repeated):
     same = torch.randint(0, 4, (size,), generator=torch.Generator().manual_seed(seed)) if repeated else None
-    plain = with_gradients(size, seed, same=same)
-    for one, other in zip(plain, with_gradients(size, seed, same=same, chunk=chunk), strict=True):
+    plain = with_gradients(size, seed, positive_ids=same)
+    for one, other in zip(plain, with_gradients(size, seed, positive_ids=same, chunk=chunk), strict=True):
         assert torch.allclose(one, other, rtol=1e-9, atol=1e-12)
 
 

@@ -17,9 +17,9 @@ from ivcore.video.images import is_image, read_image
 
 
 class FromMemory:
-    """Decoded videos -> batches dict(video uint8 (B, T, size, size, 3), ids int64 (B, L), text list, same int64 (B,), index int64 (B,), path list).
+    """Decoded videos -> batches dict(video uint8 (B, T, size, size, 3), ids int64 (B, L), text list, caption_id int64 (B,), index int64 (B,), path list).
 
-    columns: what `data.decoded.load` gives. captions: a tuple for each of their records; those without a caption are left out. `same` is
+    columns: what `data.decoded.load` gives. captions: a tuple for each of their records; those without a caption are left out. `caption_id` is
     equal where two samples have the same captions, which a contrastive loss must not push apart. `index` is the record; in the place of
     an unreadable one stands the next good one with its own caption, as in `FromFiles`.
     random=False: the middle frames and the first caption. frame_sampling, scales and area: see `ClipSpec`. counts: see `texts.Captions`.
@@ -71,7 +71,7 @@ class FromMemory:
             "video": torch.from_numpy(np.stack(clips)),
             "ids": torch.stack([self._tokens(text) for text in chosen]),
             "text": chosen,
-            "same": torch.from_numpy(self.captions.same[places]),
+            "caption_id": torch.from_numpy(self.captions.caption_ids[places]),
             "index": torch.from_numpy(records),
             "path": [self.columns["path"][row] for row in rows],
         }
@@ -91,7 +91,7 @@ class FromMemory:
 
 
 class FromFiles:
-    """Items dict(video uint8 (T, size, size, 3), ids int64 (L,), text, same int, index int, path), decoded when asked for.
+    """Items dict(video uint8 (T, size, size, 3), ids int64 (L,), text, caption_id int, index int, path), decoded when asked for.
 
     records have `.path`, of a video or an image, and `.captions`, and maybe `.start` and `.end` in seconds. Files that cannot be read
     are passed over as in `Clips`, whose max_bad, run_dir and strict these are; the caption is always that of the record shown, `index`.
@@ -137,7 +137,7 @@ class FromFiles:
             "video": clip["video"],
             "ids": self.captions.ids(text)[0],
             "text": text,
-            "same": int(self.captions.same[place]),
+            "caption_id": int(self.captions.caption_ids[place]),
             "index": int(self.captions.kept[place]),
             "path": clip["path"],
         }

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ivcore.data.captions.texts import clean, fact
+from ivcore.data.captions.texts import caption_id, clean
 from ivcore.errors import ParameterError
 
 
@@ -26,7 +26,7 @@ class WithReversals:
             raise ParameterError(f"share={share}: must be in [0, 0.5]")
         self.source, self.share, self.seed = source, share, seed
         self.backwards = [tuple(clean(text) for text in texts) for texts in backwards]
-        self.same = [fact(texts) for texts in self.backwards]
+        self.caption_ids = [caption_id(texts) for texts in self.backwards]
         self._ids: dict = {}
 
     def __len__(self) -> int:
@@ -65,7 +65,7 @@ class WithReversals:
         self._say(batch, i, captions.texts[int(np.searchsorted(captions.kept, row))][0])
         self._say(batch, slot, self.backwards[row][0])
         batch["video"][slot] = batch["video"][i].flip(0)
-        batch["same"][slot], batch["index"][slot] = self.same[row], row
+        batch["caption_id"][slot], batch["index"][slot] = self.caption_ids[row], row
         batch["path"][slot] = batch["path"][i]
 
     def _say(self, batch: dict, slot: int, text: str) -> None:

@@ -69,7 +69,7 @@ def tokens(text: str, tokenizer):
     return tokenizer([kept])[0], cut
 
 
-def fact(captions: Iterable[str]) -> int:
+def caption_id(captions: Iterable[str]) -> int:
     """A number that samples share when they have the same set of captions, on every rank and in every run. -> below 2**63"""
     joined = "\0".join(sorted({caption.casefold() for caption in captions}))
     return int.from_bytes(hashlib.blake2b(joined.encode(), digest_size=8).digest()) >> 1
@@ -79,7 +79,7 @@ class Captions:
     """The captions of a set: cleaned, with the samples that have none left out, counted and listed.
 
     captions: one tuple a sample. keys: what the samples are called in the list, by default their numbers.
-    kept: int64 (N,), which samples have a caption; `texts` (N tuples) and `same` int64 (N,), see `fact`, are of those.
+    kept: int64 (N,), which samples have a caption; `texts` (N tuples) and `caption_ids` int64 (N,), see `caption_id`, are of those.
     counts: read (samples), empty, not_utf8 and cut (captions). The list is <run_dir>/skipped_captions.jsonl, one object a line.
     Raises UserError where no sample has a caption.
     """
@@ -90,7 +90,7 @@ class Captions:
         cleaned = [self._cleaned(several) for several in captions]
         self.kept = np.array([i for i, texts in enumerate(cleaned) if texts], np.int64)
         self.texts = [cleaned[i] for i in self.kept]
-        self.same = np.array([fact(texts) for texts in self.texts], np.int64)
+        self.caption_ids = np.array([caption_id(texts) for texts in self.texts], np.int64)
         self.counts |= {"read": len(cleaned), "empty": len(cleaned) - len(self.kept)}
         self.counts["cut"] = self._count_cut()
         self.skipped = [keys[i] if keys else i for i, texts in enumerate(cleaned) if not texts]

@@ -18,7 +18,7 @@ TEXTS = ("txt", "text", "caption")
 
 @dataclass(frozen=True)
 class Decoder:
-    """sample, generator -> dict(video uint8 (T, size, size, 3), ids int64 (L,), text, same int, path, cut, utf8), or `Skipped`.
+    """sample, generator -> dict(video uint8 (T, size, size, 3), ids int64 (L,), text, caption_id int, path, cut, utf8), or `Skipped`.
 
     The caption is the .txt, or "caption" or "captions" of the .json, one of several drawn at random. A picture beside a video is left out.
     """
@@ -42,7 +42,7 @@ class Decoder:
         text = kept[rng.integers(len(kept))] if len(kept) > 1 else kept[0]
         ids, cut = texts.tokens(text, self.tokenizer)
         facts = {
-            "same": texts.fact(kept),
+            "caption_id": texts.caption_id(kept),
             "path": _path(sample),
             "cut": cut,
             "utf8": all(ok for _, ok in read),

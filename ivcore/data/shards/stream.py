@@ -36,7 +36,7 @@ _SOON = 100  # samples after which the share of bad ones is judged before the en
 
 
 class Shards:
-    """Batches dict(video uint8 (B, T, size, size, 3), ids int64 (B, L), text list, same int64 (B,), path list), with the interface of `Batches`.
+    """Batches dict(video uint8 (B, T, size, size, 3), ids int64 (B, L), text list, caption_id int64 (B,), path list), with the interface of `Batches`.
 
     urls: see `shard_names.expand`. Members of a sample: a video or an image, and its caption in .txt or .json.
     epoch_samples: what is called an epoch, over all ranks; the shards are passed over without end.
@@ -320,6 +320,6 @@ def _collated(samples: list[dict]) -> dict:
         "video": torch.from_numpy(np.stack([sample["video"] for sample in samples])),
         "ids": torch.stack([sample["ids"] for sample in samples]),
         "text": [sample["text"] for sample in samples],
-        "same": torch.tensor([sample["same"] for sample in samples]),
+        "caption_id": torch.tensor([sample["caption_id"] for sample in samples]),
         "path": [sample["path"] for sample in samples],
     }
