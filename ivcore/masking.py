@@ -54,6 +54,14 @@ def running_cell(batch: int, grid: Grid, ratio: float, generator: torch.Generato
     return repeat(mask, "b t (p q) -> b (t h p w q)", p=2, q=2, h=h // 2, w=w // 2)
 
 
+MASKS = {
+    "tube": tube,
+    "random": random_,
+    "frame": frame,
+    "running cell": running_cell,
+}  # name -> mask(batch, grid, ratio, generator)
+
+
 def split(mask: Tensor) -> tuple[Tensor, Tensor]:
     """Indices of the visible (B, N-M) and of the hidden tokens (B, M), each in token order."""
     counts = mask.sum(1)
