@@ -185,6 +185,11 @@ class CaptionDecoder(nn.Module):
             self.predictor = nn.Sequential(nn.LayerNorm(width), *hidden, nn.Linear(width, vocabulary))
         self.activation_checkpointing = "nothing"
 
+    @property
+    def config(self) -> dict:
+        """What `weights.load` cannot read off the shapes; saved beside the weights."""
+        return {"caption_heads": self.heads}
+
     def forward(self, text_tokens: Tensor, video_tokens: Tensor, want: tuple[str, ...] = ()):
         """(B, L, C) and video tokens -> logits (B, L, vocabulary); position i knows words up to i."""
         seen = start(want, self.offers)
@@ -285,6 +290,11 @@ class PlainCaptionDecoder(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.predictor = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, vocabulary))
         self.activation_checkpointing = "nothing"
+
+    @property
+    def config(self) -> dict:
+        """What `weights.load` cannot read off the shapes; saved beside the weights."""
+        return {"caption_heads": self.heads}
 
     def forward(self, text_tokens: Tensor, video_tokens: Tensor, want: tuple[str, ...] = ()):
         """(B, L, C) and video tokens -> logits (B, L, vocabulary); position i knows words up to i."""

@@ -49,7 +49,7 @@ class VideoTextModel(nn.Module):
     def config(self) -> dict:
         """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
         heads = self.text.transformer.resblocks[0].attn.heads
-        rest = {} if self.caption_decoder is None else {"caption_heads": self.caption_decoder.heads}
+        rest = {} if self.caption_decoder is None else self.caption_decoder.config
         if not isinstance(self.text.transformer.resblocks[0].mlp.gelu, QuickGELU):
             rest["text_quick_gelu"] = False
         if self.text.end is not None:

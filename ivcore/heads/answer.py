@@ -28,6 +28,11 @@ class AnswerModel(nn.Module):
             nn.Dropout(dropout), *hidden, nn.Dropout(dropout), nn.Linear(2 * width, answers)
         )
 
+    @property
+    def config(self) -> dict:
+        """What `weights.load` cannot read off the shapes; saved beside the weights."""
+        return self.video_text.config
+
     def prepare(self, clips: Tensor) -> Tensor:
         """uint8 (B, T, H, W, 3) -> float (B, 3, T, H, W) with CLIP's statistics."""
         return self.video_text.prepare(clips)

@@ -14,7 +14,6 @@ import zlib
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_model, save_model
 from torch import nn
 
@@ -24,13 +23,14 @@ from ivcore.files import write_atomic
 
 
 def save_weights(module: nn.Module, path: Path, config: dict | None = None) -> Path:
-    """Write the module's weights as safetensors, `config` as JSON in the file's metadata. Tied weights are stored once.
+    """Write the module's weights as safetensors; its class and `config`, as JSON, in the file's metadata. `weights.load` builds the
+    module from both. Tied weights are stored once.
 
     Of several ranks the first writes, and the others go on at once.
     """
     if distributed.rank() > 0:
         return Path(path)
-    metadata = {"config": json.dumps(config)} if config is not None else None
+    metadata = {"class": type(module).__name__, "config": json.dumps(config or {})}
     write_atomic(Path(path), lambda scratch: save_model(module, str(scratch), metadata))
     return Path(path)
 
@@ -43,13 +43,6 @@ def load_weights(module: nn.Module, path: Path) -> None:
         raise UserError(
             f"{path}: weights do not fit {type(module).__name__}: {' '.join(str(error).split())[:300]}"
         ) from error
-
-
-def read_config(path: Path) -> dict | None:
-    """The `config` a weights file was saved with; None where there is none."""
-    with safe_open(str(path), framework="pt") as file:
-        text = (file.metadata() or {}).get("config")
-    return None if text is None else json.loads(text)
 
 
 class Checkpoints:

@@ -27,7 +27,7 @@ from ivcore.errors import UserError
 from ivcore.files import write_text
 from ivcore.progress import Progress
 from ivcore.signals import caught_signals
-from ivcore.train.checkpoints import Checkpoints, load_weights, read_config, save_weights
+from ivcore.train.checkpoints import Checkpoints, load_weights, save_weights
 from ivcore.train.engine import Plain
 from ivcore.train.log import Journal
 from ivcore.train.optim import lr_at
@@ -41,7 +41,6 @@ __all__ = [
     "Recipe",
     "linear_lr",
     "load_weights",
-    "read_config",
     "save_weights",
     "train",
 ]

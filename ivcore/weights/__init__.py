@@ -4,8 +4,8 @@
     model = weights.load("pytorch_model.bin")            # a file, a folder, or a name such as "OpenGVLab/..."
     model = weights.from_official(state_dict, config)    # a dict under published names
 
-The layout is recognised from key names and shapes; `config` (a plain dict, under the names of the published constructors) is only
-needed for what neither shapes nor the file tell: heads, frames, which layers. Every tensor is loaded, or the error names it; every field of
+A file of this library's own runs names its class, and that class is built. The layout of others is recognised from key names and shapes;
+`config` (a plain dict, under the names of the published constructors) is only needed for what neither shapes nor the file tell: heads, frames, which layers. Every tensor is loaded, or the error names it; every field of
 a config that would make another model is honoured, or the error names it. Weights that are not finite real numbers are refused.
 Nothing is unpickled that can execute code.
 
@@ -27,12 +27,25 @@ from ivcore.weights import clip, coordinated, uniformerv2, video_text, videomae
 from ivcore.weights.accounting import WeightsError, listed, require_numbers
 from ivcore.weights.fields import Fields
 from ivcore.weights.hub import locate
-from ivcore.weights.reading import read
+from ivcore.weights.reading import CLASS, read
 from ivcore.weights.unwrapping import ARGUMENTS, apart, unwrap
 
 __all__ = ["WeightsError", "from_official", "load"]
 
-# (recognises the keys, builds the module); the first that recognises a checkpoint builds it
+# the class that a file of ours names -> what builds it
+CLASSES = {
+    "Coordinated": coordinated.coordinated,
+    "VideoTextModel": video_text.video_text,
+    "AnswerModel": video_text.answer_model,
+    "CaptionDecoder": video_text.caption_decoder,
+    "PlainCaptionDecoder": video_text.caption_decoder,
+    "Clip": clip.clip,
+    "UniFormerV2": uniformerv2.uniformerv2,
+    "MaskedAutoencoder": videomae.pretraining,
+    "MaskedVideoEncoder": videomae.bare_encoder,
+    "VideoClassifier": videomae.classifier,
+}
+# (recognises the keys, builds the module) for all other files; the first that recognises a checkpoint builds it
 LAYOUTS = (
     (coordinated.is_coordinated, coordinated.coordinated),
     (video_text.is_video_text, video_text.video_text),
@@ -77,7 +90,9 @@ def from_official(
 
 
 def _build(state: dict[str, Tensor], config: dict, what: str) -> nn.Module:
-    build = next((build for recognises, build in LAYOUTS if recognises(state)), None)
+    config = dict(config)
+    build = CLASSES.get(config.pop(CLASS, None))
+    build = build or next((build for recognises, build in LAYOUTS if recognises(state)), None)
     if build is None:
         others = apart(state)
         besides = f"; most share a prefix, but not {listed(others)}" if others else ""

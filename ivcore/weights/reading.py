@@ -33,6 +33,7 @@ FOLDER_FILES = (
 )
 
 
+CLASS = "class"  # the field of a config that names the class which a file of ours was saved from
 ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".pyth", ".ckpt")
 
 
@@ -70,19 +71,21 @@ def read(path: Path, entry: str | None = None) -> tuple[State, dict]:
 
 def _whole(path: Path, config: dict, entry: str | None) -> tuple[State, dict]:
     state, beside = unwrap(_read_file(path), str(path), entry)
-    return state, config | beside | _saved_config(path)
-
-
-def _saved_config(path: Path) -> dict:
-    """What this project's own runs write into the metadata of their weights; {} for other files."""
     if path.suffix != ".safetensors":
-        return {}
+        return state, config | beside
+    with safe_open(str(path), framework="pt") as file:
+        return state, config | beside | saved_config(file.metadata(), path)
+
+
+def saved_config(metadata: dict | None, path: Path) -> dict:
+    """What `save_weights` writes into a file's metadata: the model's config and, under CLASS, its class; {} for other files."""
+    metadata = metadata or {}
     try:
-        with safe_open(str(path), framework="pt") as file:
-            config = json.loads((file.metadata() or {}).get("config", "{}"))
+        config = json.loads(metadata.get("config", "{}"))
     except (ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: the config in its metadata is not JSON ({error})") from None
-    return _table(config, path, "the config in its metadata")
+    config = _table(config, path, "the config in its metadata")
+    return config | ({CLASS: metadata["class"]} if "class" in metadata else {})
 
 
 def _table(content, path: Path, name: str) -> dict:

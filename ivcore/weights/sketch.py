@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 import zipfile
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import nn
 from ivcore import weights
 from ivcore.errors import UserError
 from ivcore.weights.hub import locate
-from ivcore.weights.reading import find
+from ivcore.weights.reading import find, saved_config
 
 SMALL = 64 << 20  # bytes that are loaded faster than anybody minds
 
@@ -46,9 +45,9 @@ def _bytes(file: Path) -> int:
 def _from_header(path: Path) -> nn.Module | None:
     try:
         with safe_open(str(path), "pt") as file:
-            config = json.loads((file.metadata() or {}).get("config", "{}"))
+            config = saved_config(file.metadata(), path)
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+    except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: not a checkpoint that can be read ({error})") from None
     return weights.from_official(
         {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}, config

@@ -54,7 +54,9 @@ def video_tower(
     config.get(
         "double_lmhra", "kernel_size", "dw_reduction", "mlp_factor", "output_dim", "num_classes", "t_size"
     )  # seen in the tensors
-    hidden = need(state, "transformer.dec.0.mlp.c_fc.weight", what, under, dims=2).shape[0]
+    hidden = (
+        need(state, "transformer.dec.0.mlp.c_fc.weight", what, under, dims=2).shape[0] if n_global else width
+    )
     return UniFormerV2(
         width,
         layers,

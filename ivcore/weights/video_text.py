@@ -36,13 +36,19 @@ def video_text(state: State, config: Fields) -> VideoTextModel | AnswerModel:
 
 
 def _with_head(state: State, config: Fields, prefix: str) -> AnswerModel:
-    """A model fine-tuned for question answering or multiple choice."""
+    """A published model fine-tuned for question answering or multiple choice."""
     head = without_prefix(state, prefix)
     rest = {key: value for key, value in state.items() if not key.startswith(prefix)}
-    with torch.device("meta"):
-        model = AnswerModel(_empty(rest, config), need(state, f"{prefix}5.weight", WHAT, dims=2).shape[0])
     renamed = {f"video_text.{key}": value for key, value in _renamed(rest).items()}
-    return assemble(model, renamed | {f"head.{key}": value for key, value in head.items()}, WHAT)
+    return answer_model(renamed | {f"head.{key}": value for key, value in head.items()}, config)
+
+
+def answer_model(state: State, config: Fields) -> AnswerModel:
+    """The same under this library's names."""
+    answers = need(state, "head.5.weight", WHAT, dims=2).shape[0]
+    with torch.device("meta"):
+        model = AnswerModel(_empty(without_prefix(state, "video_text."), config), answers)
+    return assemble(model, state, WHAT)
 
 
 def _empty(state: State, config: Fields) -> VideoTextModel:

@@ -28,6 +28,7 @@ DECODER = (
 HEADS = {640: 8, 1280: 16, 1408: 16}  # widths whose published heads are not 64 channels wide
 
 
+_FINE_TUNING, _ENCODER = "VideoMAE fine-tuning checkpoint", "VideoMAE encoder"
 BARE = "embeddings.patch_embeddings."  # how transformers' VideoMAEModel begins, without its heads
 MOST_TOKENS = 100_000  # of a clip: more than 1,000 frames of 224 pixels
 
@@ -53,28 +54,37 @@ def pretraining(state: State, config: Fields) -> MaskedAutoencoder:
 
 
 def encoder(state: State, config: Fields) -> MaskedVideoEncoder:
-    what = (
-        "VideoMAE fine-tuning checkpoint"
-        if has(state, "head.") or has(state, "classifier.")
-        else "VideoMAE encoder"
-    )
+    """A fine-tuned classifier where the file has a head, else an encoder alone."""
     if has(state, BARE):
         state = {f"videomae.{key}": value for key, value in state.items()}
     if has(state, "videomae."):
+        what = _FINE_TUNING if has(state, "classifier.") else _ENCODER
         state = without_encoder(from_transformers(state, what))
-    config.get(*DECODER)  # transformers' classifiers name the sizes of one that their files do not have
-    size, options = _size(state, config, "", what), _options(state, config)
-    mean_pool = not has(state, "norm.")
+    return (classifier if has(state, "head.") else bare_encoder)(state, config)
+
+
+def classifier(state: State, config: Fields) -> VideoClassifier:
+    mean_pool, options = not has(state, "norm."), _options(state, config)
+    classes = need(state, "head.weight", _FINE_TUNING, dims=2).shape[0] if has(state, "head.") else 0
+    config.choice("use_mean_pooling", mean_pool)
+    size = _encoder_size(state, config, _FINE_TUNING)
     with torch.device("meta"):
-        if has(state, "head."):
-            classes = need(state, "head.weight", what, dims=2).shape[0]
-            config.choice("use_mean_pooling", mean_pool)
-            model = VideoClassifier(size, classes, mean_pool=mean_pool, **options)
-        else:
-            config.flag("use_mean_pooling")
-            model = MaskedVideoEncoder(size, final_norm=not mean_pool, **options)
-        model = _resized(model, config)
-    return assemble(model, _without_fixed_table(state, model), what)
+        model = _resized(VideoClassifier(size, classes, mean_pool=mean_pool, **options), config)
+    return assemble(model, _without_fixed_table(state, model), _FINE_TUNING)
+
+
+def bare_encoder(state: State, config: Fields) -> MaskedVideoEncoder:
+    options = _options(state, config)
+    config.flag("use_mean_pooling")
+    size = _encoder_size(state, config, _ENCODER)
+    with torch.device("meta"):
+        model = _resized(MaskedVideoEncoder(size, final_norm=has(state, "norm."), **options), config)
+    return assemble(model, _without_fixed_table(state, model), _ENCODER)
+
+
+def _encoder_size(state: State, config: Fields, what: str) -> Size:
+    config.get(*DECODER)  # transformers' classifiers name the sizes of a decoder that their files do not have
+    return _size(state, config, "", what)
 
 
 def _resized(model: nn.Module, config: Fields) -> nn.Module:
