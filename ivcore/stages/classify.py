@@ -14,8 +14,8 @@ from ivcore.data.shapes import scenes
 from ivcore.encoders.checkpointing import set_activation_checkpointing
 from ivcore.heads import slicing
 from ivcore.heads.classifier import classifier
-from ivcore.heads.inherited import inherited
 from ivcore.losses.classification import classification
+from ivcore.stages.inherited_head import inherited_head
 from ivcore.video import sampling
 
 FRAME_ORDERS = ("ordered", "shuffled", "single")
@@ -31,10 +31,10 @@ def load_classifier(
 ) -> nn.Module:
     """The pretrained encoder at `place` with a classification layer for these classes; see `heads.classifier`, which takes `shape`.
 
-    keep_head: the layer starts from the encoder's own, cut to the classes by their names, see `heads.inherited`; else it is fresh.
+    keep_head: the layer starts from the encoder's own, cut to the classes by their names, see `stages.inherited_head`; else it is fresh.
     """
     loaded = weights.load(place)
-    layer = inherited(loaded, place, classes) if keep_head else None
+    layer = inherited_head(loaded, place, classes) if keep_head else None
     model = classifier(loaded, len(classes), **shape)
     if layer is not None:
         slicing.head(model).load_state_dict(layer.state_dict())
@@ -56,7 +56,7 @@ def classification_loss(num_classes: int, *, frame_order: str = "ordered", **how
 
     def loss(model, batch, generator):
         shown = partial(order_frames, frame_order=frame_order, generator=generator)
-        return classification(model, batch, num_classes=num_classes, shown=shown, **how)
+        return classification(model, batch, num_classes=num_classes, transform=shown, **how)
 
     return loss
 
