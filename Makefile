@@ -1,6 +1,6 @@
-# make recipe | ablations | report | test | lab | sim | figures | lint | clean. PYTHON picks the interpreter (3.11); TORCH another build of torch,
+# make recipe | ablations | report | test | lab | sim | figures | lint | clean. PYTHON picks the interpreter (3.11 to 3.13); TORCH another build of torch,
 # where the package index has one: make recipe TORCH="torch==2.13.0+cpu" leaves several GB of CUDA libraries out.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 TORCH ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -35,12 +35,12 @@ help:
 	@echo "make lint     ruff over sources and notebooks"
 	@echo "make clean    remove the environment and caches; outputs/ stays"
 
-# One pip command, so that torch and torchvision are resolved together.
-$(READY): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
-	  || { echo "Python 3.11 is needed, $(PYTHON) is another: make PYTHON=/path/to/python3.11"; exit 1; }
+# One pip command, so that torch and torchvision are resolved together; the exact versions are those of constraints.txt.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is another: make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || $(VENV_FROM_DEBIAN)
-	$(BIN)/python -m pip install --quiet -e '.[dev]' $(TORCH)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]' $(TORCH)
 	@touch $@
 
 recipe: GRAPH = recipe
@@ -67,7 +67,7 @@ sim: $(READY)
 	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
 	    apt-get install -y -qq --no-install-recommends libosmesa6; } || \
 	  { echo "libosmesa6 is needed to render without a screen: sudo apt-get install libosmesa6, then make sim again"; exit 1; }
-	$(BIN)/python -m pip install --quiet -e '.[dev,sim]' $(TORCH)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,sim]' $(TORCH)
 	@echo "ready: $(BIN)/iv data metaworld"
 
 # Runs nothing: a figure that is not there names the run that makes it.

@@ -2,8 +2,6 @@
 
 import subprocess
 import sys
-import tomllib
-from pathlib import Path
 
 import pytest
 
@@ -53,14 +51,3 @@ def test_importing_the_package_costs_under_half_a_second():
 def test_modules_of_the_command_line_are_light(module):
     modules, _ = loaded_by(f"import ivcore.{module}")
     assert not modules.intersection(HEAVY)
-
-
-def test_a_wheel_holds_every_file_of_data():
-    root = Path(__file__).parents[1]
-    globs = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
-    installed = {file for package, names in globs.items() for name in names
-                 for file in (root / package.replace(".", "/")).glob(name)}  # fmt: skip
-    there = {
-        file for file in (root / "ivcore").rglob("*") if file.is_file() and "__pycache__" not in file.parts
-    }
-    assert {file for file in there if file.suffix != ".py"} == installed

@@ -32,6 +32,11 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"iv: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("ivcore"):
+            raise
+        print(f"iv: {error.name} is not installed: pip install 'ivcore[run]'", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("iv: interrupted", file=sys.stderr)
         return 130

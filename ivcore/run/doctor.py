@@ -54,7 +54,7 @@ def _libraries() -> list[Finding]:
     missing = [name for name, version in found.items() if not version and name != "decord"]
     lines = [Finding("libraries", None, ", ".join(there))]
     if missing:
-        lines.append(Finding("missing", False, ", ".join(missing), "pip install -e ."))
+        lines.append(Finding("missing", False, ", ".join(missing), "pip install -e '.[run]'"))
     return lines
 
 
@@ -123,7 +123,7 @@ def _optional() -> list[Finding]:
     wanted = {
         "jupyterlab": ("JupyterLab", "pip install -e '.[lab]'"),
         "pytest": ("tests", "pip install -e '.[test]'"),
-        "snakemake": ("Snakemake", "pip install snakemake"),
+        "snakemake": ("Snakemake", "pip install -e '.[graph]'"),
     }
     found = {package: environment.version(package) for package in wanted}
     return [

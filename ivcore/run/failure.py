@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-import psutil
-
 # Exit status by kind of failure, as shells and batch systems know them. 2 is an error in what the user gave. A kernel that a signal
 # ended gives 128 and the signal's number.
 STATUS = {
@@ -116,6 +114,8 @@ class Failure:
         )
 
     def as_json(self, seconds: float) -> dict:
+        import psutil
+
         when = datetime.now().astimezone().isoformat(timespec="seconds")
         place = {"host": socket.gethostname(), "time": when, "seconds": round(seconds, 1)}
         place["memory_free_gib"] = round(psutil.virtual_memory().available / 2**30, 1)

@@ -212,7 +212,7 @@ def require_simulator() -> None:
     """UserError that says what to install, unless Meta-World is here with a GL library that draws without a screen."""
     if importlib.util.find_spec("metaworld") is None:
         raise UserError(
-            "Meta-World is not installed: `make sim`, or `pip install -e '.[sim]'` (and Debian's libosmesa6)"
+            "Meta-World is not installed: `make sim`, or `pip install 'ivcore[sim]'` (and Debian's libosmesa6)"
         )
     wanted = os.environ.setdefault("MUJOCO_GL", "osmesa")
     if wanted == "osmesa" and not ctypes.util.find_library("OSMesa"):
