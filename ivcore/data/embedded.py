@@ -6,10 +6,7 @@ there yet is rendered, so UserError where that is Meta-World and the simulator i
 
 from pathlib import Path
 
-from ivcore.data.metaworld import config as metaworld
-from ivcore.data.metaworld import label_sets as metaworld_label_set
-from ivcore.data.shapes import config as shapes
-from ivcore.data.shapes import label_sets as shape_label_sets
+from ivcore.data import metaworld, shapes
 
 METAWORLD = "metaworld"
 NAMES = {"": "moving shapes", METAWORLD: "Meta-World"}  # what a parameter says -> what results are called
@@ -29,7 +26,7 @@ def split_files(name: str, splits: list[str], /, **fields) -> dict[str, list[Pat
     if name == METAWORLD:
         folder = build(name, **fields)
         return {split: [folder / f"{split}.csv"] for split in splits}
-    parts = shape_label_sets.PARTS if "test" in splits else ("clips",)
+    parts = shapes.label_sets.PARTS if "test" in splits else ("clips",)
     folder = build(name, **{"parts": parts} | fields)
     held_out = {"val": ("val", "test"), "test": ("further_test",)}
     return {split: [folder / f"{each}.csv" for each in held_out.get(split, (split,))] for split in splits}
@@ -37,7 +34,7 @@ def split_files(name: str, splits: list[str], /, **fields) -> dict[str, list[Pat
 
 def label_sets(name: str, /, **fields) -> Path:
     """The folder of its label sets, as `label_sets.united_sets` reads them; their paths start from the folder above it."""
-    module = metaworld_label_set if name == METAWORLD else shape_label_sets
+    module = metaworld.label_sets if name == METAWORLD else shapes.label_sets
     return module.build(_config(name, **fields))
 
 

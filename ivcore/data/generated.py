@@ -1,36 +1,51 @@
-"""What the generated sets have in common: whole sizes, and files made by several processes.
+"""What the generated datasets have in common: checks of their fields, a lock, and files that several processes make.
 
-The processes are plain `python -m` ones and not a multiprocessing pool: a pool of the spawn kind would run a user's script a second
-time unless it has a `__main__` guard, and one of the fork kind is unsafe beside torch and video decoders. A worker ends by
-itself when the process that waits for it is gone, since it can no longer report.
+The processes are started with `python -m` and are no multiprocessing pool. A pool that spawns would run a user's script a second
+time unless it has a `__main__` guard, and a pool that forks is unsafe beside torch and video decoders. When the process that waits
+for a worker ends, the worker can no longer report and ends too.
 """
 
 import contextlib
 import dataclasses
 import fcntl
+import importlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ivcore.errors import ParameterError
 from ivcore.progress import Progress
 
 
-def require_whole(config, least: Mapping[str, int]) -> None:
-    """ParameterError where a field of `config` is not a whole number from `least` on, or `size` not an even one."""
-    for field, low in least.items():
+def require_whole(config, minimums: Mapping[str, int]) -> None:
+    """ParameterError if one of these fields of `config` is no whole number from its minimum on, or if `size` is odd."""
+    for field, minimum in minimums.items():
         value = getattr(config, field)
-        if int(value) != value or value < low or (field == "size" and value % 2):
+        if int(value) != value or value < minimum or (field == "size" and value % 2):
             even = ", even" if field == "size" else ""
-            raise ParameterError(f"{field}={value!r}: must be a whole number from {low}{even}")
+            raise ParameterError(f"{field}={value!r}: must be a whole number from {minimum}{even}")
+
+
+def require_names(field: str, names: Sequence[str], allowed: Sequence[str]) -> None:
+    """ParameterError if a name is not allowed or occurs twice."""
+    for name in names:
+        if name not in allowed:
+            raise ParameterError(f"{field}: {name!r} must be one of {', '.join(allowed)}")
+    if len(set(names)) < len(names):
+        raise ParameterError(f"{field}: every name only once")
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """One process at a time; the system frees the lock of a killed one."""
+    """Only one process at a time gets in. The system frees the lock of a process that is killed."""
     with open(folder / ".lock", "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -41,19 +56,25 @@ def lock(folder: Path) -> Iterator[None]:
 
 
 def missing(folder: Path, files: list[str]) -> list[int]:
-    """The places in `files` of those that `folder` lacks, after removing what killed workers left half written."""
+    """The numbers in `files` of those that `folder` lacks. Removes the half-written files of killed workers first."""
     for leftover in folder.glob("*/.*.tmp"):
         leftover.unlink()
-    return [place for place, file in enumerate(files) if not (folder / file).exists()]
+    return [number for number, file in enumerate(files) if not (folder / file).exists()]
 
 
-def side_by_side(module: str, config, folder: Path, todo: list[int], workers: int, total: int, unit: str, **environment: str) -> None:  # fmt: skip
-    """Runs `python -m module` with each its share of `todo` and one thread, and waits; RuntimeError where one of them fails.
+def make_in_processes(
+    module: str, config, folder: Path, todo: list[int], workers: int, total: int, unit: str, **environment
+) -> None:
+    """Makes the things `todo`, out of `total`, in `workers` processes of one thread each, and shows the progress.
 
-    A worker takes its share with `work`. total: of how many things those in `todo` are the ones that are missing.
+    Each process calls `module.make(fields of config, folder, its share of todo)`, an iterator that makes one thing after another.
+    RuntimeError if a process fails.
     """
     reader, writer = os.pipe()
-    started = [_start(module, config, folder, todo[k::workers], writer, environment) for k in range(workers)]
+    workers = max(1, workers)
+    processes = [
+        _start(module, config, folder, todo[k::workers], writer, environment) for k in range(workers)
+    ]
     os.close(writer)
     done = total - len(todo)
     try:
@@ -61,33 +82,46 @@ def side_by_side(module: str, config, folder: Path, todo: list[int], workers: in
             for _ in reports:
                 done += 1
                 bar.update(done)
-        failed = [process for process in started if process.wait() != 0]
+        failed = [process for process in processes if process.wait() != 0]
     finally:
-        for process in started:
+        for process in processes:
             process.kill()
             process.wait()
     if failed:
         raise RuntimeError(f"{folder}: rendering failed, see the messages of the worker above")
 
 
-def _start(module: str, config, folder: Path, todo: list[int], writer: int, environment: dict) -> subprocess.Popen:  # fmt: skip
-    job = {"config": dataclasses.asdict(config), "folder": str(folder), "todo": todo, "report": writer}
-    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+def _start(
+    module: str, config, folder: Path, todo: list[int], writer: int, environment: dict
+) -> subprocess.Popen:
+    job = {
+        "module": module,
+        "fields": dataclasses.asdict(config),
+        "folder": str(folder),
+        "todo": todo,
+        "report": writer,
+    }
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     process = subprocess.Popen(
-        [sys.executable, "-m", module],
+        [sys.executable, "-m", __name__],
         stdin=subprocess.PIPE,
         text=True,
         pass_fds=[writer],
-        env={**environment, **os.environ, **single},
+        env={**environment, **os.environ, **one_thread},
     )
     process.stdin.write(json.dumps(job))
     process.stdin.close()
     return process
 
 
-def work(make) -> None:
-    """In a worker: make(config fields, folder, todo) is an iterator that makes one thing after another; each is reported."""
+def _work() -> None:
+    """What a worker process does: makes its share and reports each thing with a line."""
     job = json.load(sys.stdin)
+    make = importlib.import_module(job["module"]).make
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-        for _ in make(job["config"], Path(job["folder"]), job["todo"]):
+        for _ in make(job["fields"], Path(job["folder"]), job["todo"]):
             os.write(job["report"], b"\n")
+
+
+if __name__ == "__main__":
+    _work()

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from ivcore.data import embedded, formats, splits
+from ivcore.data import embedded, formats, shapes, splits
 from ivcore.data.clips import as_records
 from ivcore.data.groups import group_numbers, read_groups
-from ivcore.data.shapes import config as shapes
 from ivcore.errors import UserError
 
 

@@ -310,7 +310,7 @@ def _models(options) -> None:
 
 
 def _data_metaworld(options) -> None:
-    from ivcore.data.metaworld import config as metaworld
+    from ivcore.data import metaworld
 
     fields = {field: getattr(options, field) for field in ("episodes", "size", "frames", "seed")}
     if options.tasks is not None:
@@ -322,7 +322,7 @@ def _data_metaworld(options) -> None:
 
 
 def _data_shapes(options) -> None:
-    from ivcore.data.shapes import config as shapes
+    from ivcore.data import shapes
 
     parts = tuple(name.strip() for name in options.parts.split(","))
     folder = shapes.build(shapes.Shapes(size=options.size, parts=parts), workers=options.workers)

@@ -149,7 +149,7 @@ def _num_clips(job: run.Job) -> int | None:
 
 def shapes(num_clips: int, parts: Iterable[str]) -> tuple[Path, list[Path]]:
     """The folder of the moving shapes that a run with `num_clips` reads, and the marks that its parts are complete."""
-    from ivcore.data.shapes.config import Shapes
+    from ivcore.data.shapes import Shapes
 
     folder = Shapes(train=num_clips).folder
     return folder, [folder / f"{part}.complete" for part in parts]

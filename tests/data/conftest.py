@@ -2,9 +2,8 @@
 
 import pytest
 
+from ivcore.data import shapes
 from ivcore.data.labels.sets import united_sets
-from ivcore.data.shapes import config as shapes
-from ivcore.data.shapes import label_sets as shape_label_sets
 
 
 @pytest.fixture(scope="session")
@@ -14,5 +13,5 @@ def shipped(tmp_path_factory):
     (root / "videos").mkdir()
     for video, _ in shapes.groups(shapes.Shapes()):
         (root / video.file).touch()
-    shape_label_sets.write(shapes.Shapes(), root / "sets", root)
+    shapes.label_sets.write(shapes.Shapes(), root / "sets", root)
     return united_sets(str(root / "sets"), str(root))

@@ -11,13 +11,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivcore.data import formats
+from ivcore.data import formats, shapes
 from ivcore.data import memory as decoded
 from ivcore.data.batches import Batches
 from ivcore.data.captions import clips as captioned
 from ivcore.data.captions import texts
 from ivcore.data.captions.sets import captioned_set, captioned_splits, training_clips
-from ivcore.data.shapes import config as shapes
 from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.errors import FormatError, ParameterError, UserError, VideoError
 from ivcore.video import images, memory_file

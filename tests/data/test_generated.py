@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import subprocess
 import sys
 import textwrap
@@ -50,7 +51,6 @@ def test_a_lock_is_waited_for(tmp_path):
 
 WORKER = """
 import os
-from ivcore.data import generated
 
 def make(fields, folder, todo):
     for number in todo:
@@ -58,16 +58,14 @@ def make(fields, folder, todo):
             raise OSError("the disk is full")
         (folder / f"{number}.txt").write_text(os.environ["OMP_NUM_THREADS"] + os.environ["DRAWS"])
         yield
-
-generated.work(make)
 """
 
 
 @pytest.fixture
 def worker(tmp_path, monkeypatch):
     (tmp_path / "a_worker.py").write_text(textwrap.dedent(WORKER))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    return lambda seed: generated.side_by_side(
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    return lambda seed: generated.make_in_processes(
         "a_worker", Set(seed=seed), tmp_path, list(range(5)), 2, 5, "file", DRAWS="x"
     )
 

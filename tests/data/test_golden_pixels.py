@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ivcore.data import shapes
 from ivcore.data.shapes import annotations, scenes
-from ivcore.data.shapes import config as shapes
 
 GOLDEN = Path(__file__).parents[1] / "golden/moving_shapes.json"
 CONFIG = shapes.Shapes(name="golden", train=15, val=0, test=0, untrimmed=0, parts=("clips", "captions"))
@@ -41,18 +41,20 @@ def test_pixels_are_those_of_the_version():
 
 def test_captions_are_those_of_the_version(tmp_path):
     golden = json.loads(GOLDEN.read_text())
-    assert golden["annotator"] == shapes.ANNOTATOR_VERSION
-    assert words(tmp_path) == golden["words"], "another text: set shapes.ANNOTATOR_VERSION to another one"
+    assert golden["annotator"] == annotations.ANNOTATOR_VERSION
+    assert words(tmp_path) == golden["words"], (
+        "another text: set annotations.ANNOTATOR_VERSION to another one"
+    )
 
 
-@pytest.mark.parametrize("version", ["RENDERER_VERSION", "ANNOTATOR_VERSION"])
+@pytest.mark.parametrize("version", ["config.RENDERER_VERSION", "annotations.ANNOTATOR_VERSION"])
 def test_another_version_makes_new_files(version, tmp_path, monkeypatch):
     monkeypatch.setenv("IVCORE_CACHE", str(tmp_path))
     folder = shapes.build(CONFIG, workers=1)
     before = [
         path.stat().st_mtime_ns for path in sorted(folder.rglob("*.*")) if path.suffix in (".mp4", ".json")
     ]
-    monkeypatch.setattr(shapes, version, "another")
+    monkeypatch.setattr(f"ivcore.data.shapes.{version}", "another")
     again = shapes.build(CONFIG, workers=1)
     after = [
         path.stat().st_mtime_ns for path in sorted(again.rglob("*.*")) if path.suffix in (".mp4", ".json")
@@ -65,6 +67,6 @@ if __name__ == "__main__":
     import tempfile
 
     GOLDEN.write_text(json.dumps({
-        "renderer": shapes.RENDERER_VERSION, "annotator": shapes.ANNOTATOR_VERSION,
+        "renderer": shapes.RENDERER_VERSION, "annotator": annotations.ANNOTATOR_VERSION,
         "words": words(Path(tempfile.mkdtemp())), "pictures": pictures().round(2).tolist(),
     }))  # fmt: skip

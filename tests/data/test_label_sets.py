@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ivcore.data import formats
+from ivcore.data import formats, shapes
 from ivcore.data.formats import LabelledVideo
 from ivcore.data.labels.sets import united_sets
-from ivcore.data.shapes import config as shapes
-from ivcore.data.shapes import label_sets as shape_label_sets
 from ivcore.errors import UserError
 
 SMALL = {"train": 120, "val": 60, "test": 60, "further_test": 90, "size": 16, "frames": 4, "name": "labels"}
@@ -31,18 +29,18 @@ def test_every_clip_is_in_the_union_once_under_its_own_class(small):
     for split in sizes:
         labels = by_path(getattr(small, split).records)
         assert len(labels) == len(getattr(small, split)) == sizes[split]
-        for video in shape_label_sets.splits(config)[split]:
-            wanted = shape_label_sets.class_of(video.shots[0].scene(config))
+        for video in shapes.label_sets.splits(config)[split]:
+            wanted = shapes.label_sets.class_of(video.shots[0].scene(config))
             assert names[labels[str(config.folder / video.file)]].replace("_", " ") == wanted
 
 
 def test_sets_overlap_and_what_leaks_is_left_out_and_counted(small):
-    assert [each.name for each in small.sets] == list(shape_label_sets.SETS)
+    assert [each.name for each in small.sets] == list(shapes.label_sets.SETS)
     sizes = [len(each.class_names) for each in small.sets]
     assert sizes == [11, 14, 16] and len(small.union.classes) == 19 < sum(sizes)
     counts = small.union.counts
-    assert [counts[name]["leaked"] for name in shape_label_sets.SETS][:2] == [0, 0]
-    assert 0 < counts["shapes16"]["leaked"] <= 2 * shape_label_sets.LEAKED
+    assert [counts[name]["leaked"] for name in shapes.label_sets.SETS][:2] == [0, 0]
+    assert 0 < counts["shapes16"]["leaked"] <= 2 * shapes.label_sets.LEAKED
     assert counts["shapes14"]["repeated"] and not counts["shapes14"]["relabelled"]
     held_out = by_path(small.val.records) | by_path(small.test.records)
     assert not held_out.keys() & by_path(small.train.records).keys()
@@ -57,12 +55,12 @@ def test_the_large_thing_is_the_one_named():
     """In clips labelled by it, the last thing is the larger one in every frame."""
     config = shapes.Shapes(**SMALL)
     scenes_ = [video.shots[0].scene(config) for video in shapes.clips(config)]
-    seen = [scene for scene in scenes_ if shape_label_sets.class_of(scene).startswith("large")]
+    seen = [scene for scene in scenes_ if shapes.label_sets.class_of(scene).startswith("large")]
     assert len(seen) > 50
     for scene in seen:
         small_thing, large = scene.objects
         assert (large.track.radius > small_thing.track.radius).all()
-        assert shape_label_sets.class_of(scene) == f"large {large.colour} thing"
+        assert shapes.label_sets.class_of(scene) == f"large {large.colour} thing"
 
 
 def test_the_shipped_sets_say_which_clips_share_a_scene(shipped):

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -16,14 +17,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ivcore.data import formats
+from ivcore.data import formats, metaworld
 from ivcore.data.labels.sets import united_sets
-from ivcore.data.metaworld import config as metaworld
+from ivcore.data.metaworld import builder, phases
 from ivcore.data.metaworld import look as metaworld_look
-from ivcore.data.metaworld import phases
-from ivcore.data.metaworld import workers as metaworld_workers
-from ivcore.data.metaworld.scenes import APPEARANCE, MOTION, SCENES
-from ivcore.data.metaworld.tasks import COLOURS, PARTNERS, TASKS, captions, reversed_captions
+from ivcore.data.metaworld.play import require_simulator
+from ivcore.data.metaworld.tasks import (
+    APPEARANCE,
+    COLOURS,
+    MOTION,
+    PARTNERS,
+    TASKS,
+    captions,
+    reversed_captions,
+)
 from ivcore.data.videos import video_set
 from ivcore.errors import ParameterError, UserError
 from ivcore.run import cli
@@ -35,7 +42,7 @@ SMALL = metaworld.MetaWorld(episodes=6, size=16, frames=8, fps=2, tasks=("door-o
 
 def why_not() -> str:
     try:
-        metaworld.require_simulator()
+        require_simulator()
     except UserError as error:
         return str(error)
     return ""
@@ -46,18 +53,17 @@ needs_simulator = pytest.mark.skipif(bool(why_not()), reason=why_not() or "the s
 
 class TestScenes:
     def test_every_task_is_in_one_scene_or_alone(self):
-        shared = [task for scene in SCENES for task in scene]
-        assert len(set(shared)) == len(shared) == len(MOTION) == 35 and all(
-            len(scene) > 1 for scene in SCENES
-        )
+        scenes = Counter(TASKS[task].scene for task in MOTION)
+        assert len(scenes) == 15 and sum(scenes.values()) == 35 and min(scenes.values()) > 1
         assert sorted(MOTION + APPEARANCE) == sorted(TASKS) and not set(MOTION) & set(APPEARANCE)
 
     @needs_simulator
     def test_scenes_are_those_of_the_simulators_models(self):
-        found = {}
+        listed, built = {}, {}
         for task in TASKS:
-            found.setdefault(standing(task), []).append(task)
-        assert sorted(tuple(scene) for scene in found.values() if len(scene) > 1) == sorted(SCENES)
+            listed.setdefault(TASKS[task].scene or task, []).append(task)
+            built.setdefault(standing(task), []).append(task)
+        assert sorted(listed.values()) == sorted(built.values())
 
 
 def standing(task: str) -> frozenset:
@@ -208,7 +214,7 @@ class TestConfiguration:
         others = [{"seed": 1}, {"size": 48}, {"episodes": 7}, {"tasks": ("reach",)}, {"fps": 4}]
         assert len({dataclasses.replace(SMALL, **change).hash for change in others} | {SMALL.hash}) == 6
         before = SMALL.hash
-        monkeypatch.setattr(metaworld, "RENDERER_VERSION", "another")
+        monkeypatch.setattr("ivcore.data.metaworld.config.RENDERER_VERSION", "another")
         assert SMALL.hash != before
 
     def test_no_goal_is_in_two_splits_or_tried_twice(self):
@@ -260,10 +266,8 @@ def made_up(config: metaworld.MetaWorld, folder, indices=None) -> None:
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A complete set of made-up episodes, built with a renderer that only notes what it is asked for."""
-    monkeypatch.setattr(metaworld, "require_simulator", lambda: None)
-    monkeypatch.setattr(
-        metaworld_workers, "_run", lambda config, folder, todo, *_: made_up(config, folder, todo)
-    )
+    monkeypatch.setattr(builder, "require_simulator", lambda: None)
+    monkeypatch.setattr(builder, "render", lambda config, folder, todo, *_: made_up(config, folder, todo))
     return metaworld.build(SMALL, folder=tmp_path / "set")
 
 
@@ -340,8 +344,8 @@ class TestResuming:
         (folder / "videos/.reach-002.mp4.1.tmp").write_bytes(b"cut off")
         asked = []
         monkeypatch.setattr(
-            metaworld_workers,
-            "_run",
+            builder,
+            "render",
             lambda config, folder, todo, *_: (asked.extend(todo), made_up(config, folder, todo)),
         )
         before = {path: path.stat().st_mtime_ns for path in folder.glob("videos/*.mp4")}
@@ -369,8 +373,8 @@ class TestResuming:
         more = dataclasses.replace(SMALL, episodes=7, tasks=("reach", "door-open"))
         asked = []
         monkeypatch.setattr(
-            metaworld_workers,
-            "_run",
+            builder,
+            "render",
             lambda config, folder, todo, *_: (asked.extend(todo), made_up(config, folder, todo)),
         )
         larger = metaworld.build(more, folder=folder.parent / "larger")
@@ -394,10 +398,8 @@ class TestLabelSet:
     @pytest.fixture
     def rendered(self, tmp_path, monkeypatch):
         monkeypatch.setenv("IVCORE_CACHE", str(tmp_path))
-        monkeypatch.setattr(metaworld, "require_simulator", lambda: None)
-        monkeypatch.setattr(
-            metaworld_workers, "_run", lambda config, folder, todo, *_: made_up(config, folder, todo)
-        )
+        monkeypatch.setattr(builder, "require_simulator", lambda: None)
+        monkeypatch.setattr(builder, "render", lambda config, folder, todo, *_: made_up(config, folder, todo))
 
     def test_classes_are_tasks_and_kinds_are_those_of_their_scenes(self, rendered):
         found = united_sets("metaworld", train=12, **FEW)
@@ -430,7 +432,7 @@ class TestLabelSet:
         def refuse():
             raise UserError("Meta-World is not installed")
 
-        monkeypatch.setattr(metaworld, "require_simulator", refuse)
+        monkeypatch.setattr(builder, "require_simulator", refuse)
         assert len(united_sets("metaworld", train=12, **FEW).train) == 12
         with pytest.raises(UserError, match="not installed"):
             united_sets("metaworld", train=13, **FEW)
@@ -442,10 +444,8 @@ class TestLabelSet:
 
 
 def test_command_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(metaworld, "require_simulator", lambda: None)
-    monkeypatch.setattr(
-        metaworld_workers, "_run", lambda config, folder, todo, *_: made_up(config, folder, todo)
-    )
+    monkeypatch.setattr(builder, "require_simulator", lambda: None)
+    monkeypatch.setattr(builder, "render", lambda config, folder, todo, *_: made_up(config, folder, todo))
     told = ["data", "metaworld", "--episodes", "6", "--size", "16", "--out", str(tmp_path / "set")]
     assert cli.main([*told, "--tasks", "door-open, door-close"]) == 0
     assert "clips 11  dropped 1" in capsys.readouterr().out
@@ -454,7 +454,7 @@ def test_command_line(tmp_path, monkeypatch, capsys):
 
 
 FILMED = dataclasses.replace(SMALL, episodes=3, size=32, tasks=("door-open",))
-BUILD = "import sys; from ivcore.data.metaworld import config as metaworld as m; m.build(m.MetaWorld(**eval(sys.argv[1])), folder=sys.argv[2], workers=1)"
+BUILD = "import sys; from ivcore.data import metaworld as m; m.build(m.MetaWorld(**eval(sys.argv[1])), folder=sys.argv[2], workers=1)"
 
 
 def contents(folder) -> dict:

@@ -11,12 +11,11 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, cross_entropy
 
-from ivcore.data import formats
+from ivcore.data import formats, shapes
 from ivcore.data import memory as decoded
-from ivcore.data.shapes import config as shapes
 from ivcore.data.shapes import scenes
 
-PAIRS = [pair for pair in scenes.ORDER_PAIRS if pair[0] in shapes.KNOWN_ACTIONS]
+PAIRS = [pair for pair in scenes.ORDER_PAIRS if pair[0] in shapes.Shapes().actions]
 CONFIG = shapes.Shapes(
     name="order",
     train=960,

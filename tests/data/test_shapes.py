@@ -14,8 +14,7 @@ import av
 import numpy as np
 import pytest
 
-from ivcore.data import formats
-from ivcore.data.shapes import config as shapes
+from ivcore.data import formats, shapes
 from ivcore.data.shapes import scenes
 from ivcore.data.videos import video_set
 from ivcore.errors import ParameterError
@@ -35,7 +34,7 @@ SMALL = shapes.Shapes(
     frames=8,
     parts=shapes.PARTS,
 )
-BUILD = "import sys; from ivcore.data.shapes import config as shapes; print(shapes.build(shapes.Shapes(**eval(sys.argv[1]))))"
+BUILD = "import sys; from ivcore.data import shapes; print(shapes.build(shapes.Shapes(**eval(sys.argv[1]))))"
 
 
 def cache_at(folder, monkeypatch):
@@ -143,7 +142,7 @@ class TestBuilding:
         few = dataclasses.replace(SMALL, train=16, val=0, test=0, parts=("clips",))
         script = tmp_path / "script.py"
         script.write_text(
-            f"from ivcore.data.shapes import config as shapes\nprint('once')\nshapes.build(shapes.{few!r}, workers=2)\n"
+            f"from ivcore.data import shapes\nprint('once')\nshapes.build(shapes.{few!r}, workers=2)\n"
         )
         env = {**os.environ, "IVCORE_CACHE": str(tmp_path)}
         done = subprocess.run([sys.executable, script], env=env, capture_output=True, text=True, check=True)
@@ -156,7 +155,7 @@ class TestConfiguration:
         others = [{"seed": 1}, {"size": 48}, {"train": 46}, {"drift": 0.02}, {"actions": ("grow", "shrink")}]
         assert len({dataclasses.replace(SMALL, **change).hash for change in others} | {SMALL.hash}) == 6
         before = SMALL.hash
-        monkeypatch.setattr(shapes, "RENDERER_VERSION", "another")
+        monkeypatch.setattr("ivcore.data.shapes.config.RENDERER_VERSION", "another")
         assert SMALL.hash != before
 
     @pytest.mark.parametrize(

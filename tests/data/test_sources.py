@@ -7,11 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from ivcore.data import formats, sources
+from ivcore.data import formats, shapes, sources
 from ivcore.data import memory as decoded
 from ivcore.data.batches import Batches
 from ivcore.data.clips import as_records
-from ivcore.data.shapes import config as shapes
 from ivcore.data.videos import video_set
 from ivcore.data.views import Views, over_views
 from ivcore.errors import UserError

@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ivcore.data import formats, splits
+from ivcore.data import formats, metaworld, shapes, splits
 from ivcore.data import memory as decoded
 from ivcore.data.captions import clips as captioned
 from ivcore.data.captions.clip_spec import WHOLE, ClipSpec
 from ivcore.data.captions.reversals import WithReversals
 from ivcore.data.groups import read_groups
-from ivcore.data.metaworld import config as metaworld
-from ivcore.data.shapes import config as shapes
 from ivcore.errors import UserError
 
 

@@ -16,71 +16,70 @@ from ivcore.data.metaworld.tasks import PARTNERS, TASKS, captions, reversed_capt
 
 _SPLITS = ("train", "val", "test")
 _SUBSETS = {"train": "training", "val": "validation", "test": "testing"}
-_ACTIONS = (
-    *PHASES,
-    "rest",
-    "is moved",
-)  # the gripper does one of the first four, a thing one of the last two
+# The gripper does one of the first four, a thing one of the last two.
+_ACTIONS = (*PHASES, "rest", "is moved")
+# As of the moving shapes: another text whenever annotations change, and only then.
+ANNOTATOR_VERSION = "f8071e8478735760996fa16a115325c391da6d39ca97a46e065bc9a264b25f6b"
 
 
 def write(config: MetaWorld, folder: Path) -> None:
     """All annotation files of a folder in which every episode has its record."""
-    known = list(records(config, folder))
+    solved = list(records(config, folder))
     for part in (_labels, _captions, _order, _segments, _boxes):
-        part(config, folder, known)
+        part(config, folder, solved)
 
 
-def _of(split: str, known: list) -> list:
-    return [(episode, record) for episode, record in known if episode.split == split]
+def _of(split: str, solved: list) -> list:
+    return [(episode, record) for episode, record in solved if episode.split == split]
 
 
-def _labels(config: MetaWorld, folder: Path, known: list) -> None:
+def _labels(config: MetaWorld, folder: Path, solved: list) -> None:
     formats.write_class_names(folder / "classes.txt", [TASKS[task].label for task in config.tasks])
     for split in _SPLITS:
         videos = [
             formats.LabelledVideo(str(folder / episode.video), config.tasks.index(episode.task))
-            for episode, _ in _of(split, known)
+            for episode, _ in _of(split, solved)
         ]
         if videos:
             formats.write_kinetics_csv(folder / f"{split}.csv", videos)
 
 
-def _said(record: dict) -> tuple[str, ...]:
+def _sentences(record: dict) -> tuple[str, ...]:
     return captions(record["task"], record["colour"], record["side"])
 
 
-def _captions(config: MetaWorld, folder: Path, known: list) -> None:
+def _captions(config: MetaWorld, folder: Path, solved: list) -> None:
     """Five sentences an episode. A test split has every sentence once, or a query would have several right answers."""
     videos = [
         formats.CaptionedVideo(
             episode.id,
             str(folder / episode.video),
-            _said(record),
+            _sentences(record),
             "validate" if episode.split == "val" else episode.split,
         )
-        for episode, record in known
+        for episode, record in solved
     ]
     formats.write_msrvtt_json(folder / "msrvtt.json", videos)
-    turned = {episode.id: _reversed(record) for episode, record in known if episode.task in PARTNERS}
+    turned = {episode.id: _reversed(record) for episode, record in solved if episode.task in PARTNERS}
     undone = [replace(video, captions=turned[video.id]) for video in videos if video.id in turned]
     formats.write_msrvtt_json(folder / "msrvtt_reversed.json", undone)
-    train = [formats.SplitRow(episode.id) for episode, _ in _of("train", known)]
+    train = [formats.SplitRow(episode.id) for episode, _ in _of("train", solved)]
     formats.write_msrvtt_csv(folder / "msrvtt_train.csv", train)
     for split in _SPLITS[1:]:
         rows: dict[str, formats.SplitRow] = {}
-        for episode, record in _of(split, known):
-            rows.setdefault(_said(record)[0], formats.SplitRow(episode.id, _said(record)[0]))
+        for episode, record in _of(split, solved):
+            rows.setdefault(_sentences(record)[0], formats.SplitRow(episode.id, _sentences(record)[0]))
         formats.write_msrvtt_csv(folder / f"msrvtt_{split}.csv", rows.values())
 
 
-def _order(config: MetaWorld, folder: Path, known: list) -> None:
+def _order(config: MetaWorld, folder: Path, solved: list) -> None:
     """Two sentences an episode that differ only in what is done; which of the two comes first is drawn."""
     rng = np.random.default_rng(config.seed)
     for split in _SPLITS[1:]:
         choices = []
-        for episode, record in _of(split, known):
+        for episode, record in _of(split, solved):
             if episode.task in PARTNERS:
-                right, wrong = _said(record)[0], _reversed(record)[0]
+                right, wrong = _sentences(record)[0], _reversed(record)[0]
                 answer = int(rng.integers(2))
                 options = (wrong, right) if answer else (right, wrong)
                 choices.append(formats.Choice(episode.id, str(folder / episode.video), options, answer))
@@ -92,9 +91,9 @@ def _reversed(record: dict) -> tuple[str, ...]:
     return reversed_captions(record["task"], record["colour"], record["side"])
 
 
-def _segments(config: MetaWorld, folder: Path, known: list) -> None:
+def _segments(config: MetaWorld, folder: Path, solved: list) -> None:
     videos = []
-    for episode, record in known:
+    for episode, record in solved:
         segments = tuple(
             formats.Segment(
                 name, round(start / config.fps, 3), round(stop / config.fps, 3), PHASES.index(name)
@@ -107,12 +106,12 @@ def _segments(config: MetaWorld, folder: Path, known: list) -> None:
     formats.write_activitynet_json(folder / "activitynet.json", videos)
 
 
-def _boxes(config: MetaWorld, folder: Path, known: list) -> None:
+def _boxes(config: MetaWorld, folder: Path, solved: list) -> None:
     """A keyframe each whole second. person_id 0 is the gripper, 1 and on are the things."""
     actions = [formats.AvaAction(i, name, "OBJECT_MANIPULATION") for i, name in enumerate(_ACTIONS, 1)]
     formats.write_ava_actions(folder / "ava_actions.pbtxt", actions)
     for split in _SPLITS:
-        chosen = _of(split, known)
+        chosen = _of(split, solved)
         boxes = [box for episode, record in chosen for box in _keyframes(config, episode, record)]
         formats.write_ava_csv(folder / f"ava_{split}.csv", boxes)
 

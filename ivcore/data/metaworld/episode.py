@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ivcore.data.formats.text import write_text
-from ivcore.data.metaworld import look as metaworld_look
-from ivcore.data.metaworld import phases as metaworld_phases
+from ivcore.data.metaworld import look as looks
+from ivcore.data.metaworld import phases
 from ivcore.data.metaworld.config import Episode, MetaWorld
 from ivcore.data.metaworld.film import Film, gap
 from ivcore.data.metaworld.play import Play, play
 from ivcore.data.metaworld.tasks import TASKS
+from ivcore.files import write_text
 from ivcore.video.writer import write_video
 
 
@@ -24,9 +24,9 @@ def make(config: MetaWorld, episode: Episode, folder: Path, film: Film | None = 
         played = play(episode.task, _seed(config, episode.task, goal))
         if played.solved is not None:
             film = _film_for(episode.task, played.model, config.size, film)
-            frames, known = _shoot(config, episode, played, film)
+            frames, contents = _shoot(config, episode, played, film)
             write_video(folder / episode.video, frames, config.fps)
-            record |= {"solved": True, **known}
+            record |= {"solved": True, **contents}
             break
     write_text(folder / episode.record, json.dumps(record) + "\n")
     return film
@@ -46,21 +46,20 @@ def _film_for(task: str, model, size: int, film: Film | None) -> Film:
 
 def _shoot(config: MetaWorld, episode: Episode, played: Play, film: Film) -> tuple[np.ndarray, dict]:
     seed = (config.seed, list(TASKS).index(episode.task), episode.number)
-    look = metaworld_look.draw(seed, (played.hand.min(0) + played.hand.max(0)) / 2)
+    look = looks.draw(seed, (played.hand.min(0) + played.hand.max(0)) / 2)
     steps = np.linspace(0, len(played.poses) - 1, config.frames).round().astype(int)
     film.dress(played.model, look)
     frames = film.shoot(played.poses[steps], look)
     gripper, things = film.outlines(played.poses[steps])
     away = gap(played.hand[steps], things)
-    moves = metaworld_phases.motion(things)
-    phases = metaworld_phases.segments(away, played.opening[steps], moves)
-    shown = {"gripper": gripper} | dict(zip(film.task.bodies, things))
-    known = {
+    moves = phases.motion(things)
+    outlines = {"gripper": gripper} | dict(zip(film.task.bodies, things))
+    contents = {
         "steps": len(played.poses),
         "colour": look.colour,
-        "side": metaworld_look.side(look, things[0][0]),
-        "phases": phases,
-        "boxes": {name: [metaworld_look.box(look, c) for c in corners] for name, corners in shown.items()},
+        "side": looks.side(look, things[0][0]),
+        "phases": phases.segments(away, played.opening[steps], moves),
+        "boxes": {name: [looks.box(look, c) for c in corners] for name, corners in outlines.items()},
         "look": asdict(look),
     }
-    return frames, known
+    return frames, contents

@@ -3,31 +3,31 @@
     <folder of the episodes>/label_sets-<hash>/motion_classes.txt
     <folder of the episodes>/label_sets-<hash>/metaworld/{train,val,test}.csv, classes.txt
 
-The class is the task; motion are those that `metaworld_scenes` finds in one scene with another.
+The class is the task. Motion classes are the tasks that share a scene with another, see `tasks`.
 """
 
 from pathlib import Path
 
 from ivcore.data import formats
-from ivcore.data.metaworld import config as metaworld
-from ivcore.data.metaworld.scenes import MOTION
-from ivcore.data.metaworld.tasks import TASKS
+from ivcore.data.metaworld.builder import build as build_metaworld
+from ivcore.data.metaworld.config import SPLITS, MetaWorld
+from ivcore.data.metaworld.tasks import MOTION, TASKS
 
 MARK = "motion_classes.txt"
 SET = "metaworld"
 VERSION = "810cff58"  # of what is written here: another one whenever that changes
 
 
-def build(config: metaworld.MetaWorld) -> Path:
+def build(config: MetaWorld) -> Path:
     """The set's folder beside the episodes, which are rendered where they are missing.
 
     Files are written whole, and motion_classes.txt last, as the mark that all are there. UserError as of `metaworld.build`.
     """
-    root = metaworld.build(config)
+    root = build_metaworld(config)
     folder = root / f"label_sets-{VERSION}"
     if (folder / MARK).is_file():
         return folder
-    for split in dict.fromkeys(metaworld.SPLITS):
+    for split in dict.fromkeys(SPLITS):
         if (root / f"{split}.csv").is_file():
             videos = formats.read_kinetics_csv(root / f"{split}.csv")
             formats.write_kinetics_csv(folder / SET / f"{split}.csv", videos, root)

@@ -1,0 +1,36 @@
+"""The embedded dataset of moving shapes: `shapes.build(shapes.Shapes(...))` renders it once and returns its folder, see `config`."""
+
+from ivcore.data.shapes import annotations, label_sets, scenes
+from ivcore.data.shapes.builder import build
+from ivcore.data.shapes.config import PARTS, RENDERER_VERSION, SPLITS, Shapes
+from ivcore.data.shapes.plan import (
+    Shot,
+    Video,
+    clips,
+    further_clips,
+    groups,
+    held_out_clips,
+    held_out_shape,
+    unknown_clips,
+    untrimmed_videos,
+)
+
+__all__ = [
+    "PARTS",
+    "RENDERER_VERSION",
+    "SPLITS",
+    "Shapes",
+    "Shot",
+    "Video",
+    "annotations",
+    "build",
+    "clips",
+    "further_clips",
+    "groups",
+    "held_out_clips",
+    "held_out_shape",
+    "label_sets",
+    "scenes",
+    "unknown_clips",
+    "untrimmed_videos",
+]

@@ -8,35 +8,37 @@ from pathlib import Path
 
 from ivcore.data import formats
 from ivcore.data.groups import FILE as GROUPS
-from ivcore.data.shapes import config as shapes
-from ivcore.data.shapes import questions, scenes, timelines
+from ivcore.data.shapes import plan, questions, scenes, timelines
+from ivcore.data.shapes.config import Shapes
 
+# The version of what is written here; another one writes annotations again. See RENDERER_VERSION in `config`.
+ANNOTATOR_VERSION = "e961c2b16cfb0964cc28ad72c60f709275385883c6ce532996554dc46fe70f3a"
 _TEMPLATES = 3  # of the full sentence; two shorter ones follow, as people say more or less about a clip
 
 
-def write(part: str, config: shapes.Shapes, folder: Path) -> None:
+def write(part: str, config: Shapes, folder: Path) -> None:
     """Writes the annotation files of one part into the dataset's folder."""
     _PARTS[part](config, folder)
 
 
-def labelled(folder: Path, video: shapes.Video, classes) -> formats.LabelledVideo:
+def labelled(folder: Path, video: plan.Video, classes) -> formats.LabelledVideo:
     return formats.LabelledVideo(str(folder / video.file), classes.index(video.action))
 
 
-def write_groups(config: shapes.Shapes, folder: Path, root: Path) -> None:
+def write_groups(config: Shapes, folder: Path, root: Path) -> None:
     """Which clips of the dataset in `root` show the same scene, beside lists of them in `folder`."""
-    of_scenes = [formats.LabelledVideo(str(root / v.file), scene) for v, scene in shapes.groups(config)]
+    of_scenes = [formats.LabelledVideo(str(root / v.file), scene) for v, scene in plan.groups(config)]
     if of_scenes:
         formats.write_kinetics_csv(folder / GROUPS, of_scenes, root)
 
 
-def _clips(config: shapes.Shapes, folder: Path) -> None:
+def _clips(config: Shapes, folder: Path) -> None:
     write_groups(config, folder, folder)
     formats.write_class_names(folder / "classes.txt", config.actions)
     templates = [formats.plain_template(_template(action)) for action in config.actions]
     formats.write_ssv2_labels(folder / "ssv2-labels.json", templates)
     for split, released in (("train", "train"), ("val", "validation"), ("test", "test")):
-        chosen = [video for video in shapes.clips(config) if video.split == split]
+        chosen = [video for video in plan.clips(config) if video.split == split]
         if chosen:
             videos = [labelled(folder, video, config.actions) for video in chosen]
             formats.write_kinetics_csv(folder / f"{split}.csv", videos)
@@ -44,9 +46,9 @@ def _clips(config: shapes.Shapes, folder: Path) -> None:
         formats.write_ssv2_json(folder / f"ssv2-{released}.json", something)
 
 
-def _further_test(config: shapes.Shapes, folder: Path) -> None:
+def _further_test(config: Shapes, folder: Path) -> None:
     write_groups(config, folder, folder)
-    videos = [labelled(folder, video, config.actions) for video in shapes.further_clips(config)]
+    videos = [labelled(folder, video, config.actions) for video in plan.further_clips(config)]
     formats.write_kinetics_csv(folder / "further_test.csv", videos)
 
 
@@ -54,44 +56,44 @@ def _template(action: str) -> str:
     return scenes.ACTIONS[action].phrase.format("[something]", "[something]")
 
 
-def _something(config: shapes.Shapes, folder: Path, video: shapes.Video) -> formats.SomethingVideo:
+def _something(config: Shapes, folder: Path, video: plan.Video) -> formats.SomethingVideo:
     scene = video.shots[0].scene(config)
     things = tuple(thing.words for thing in scene.objects)
     path, label = str(folder / video.file), config.actions.index(video.action)
     return formats.SomethingVideo(video.id, path, label, scene.caption(), _template(video.action), things)
 
 
-def _zero_shot(config: shapes.Shapes, folder: Path) -> None:
+def _zero_shot(config: Shapes, folder: Path) -> None:
     """The classes are all pairs of a shape and an action, "a star slides to the left"; the clips show held-out ones only."""
     pairs = [(shape, action) for shape in scenes.SHAPES for action in config.actions]
     names = [scenes.ACTIONS[action].phrase.format(f"a {shape}", "something") for shape, action in pairs]
     formats.write_class_names(folder / "zero_shot_classes.txt", names)
     videos = [
         formats.LabelledVideo(str(folder / video.file), pairs.index((video.shots[0].shape, video.action)))
-        for video in shapes.held_out_clips(config)
+        for video in plan.held_out_clips(config)
     ]
     formats.write_kinetics_csv(folder / "zero_shot.csv", videos)
 
 
-def _open_set(config: shapes.Shapes, folder: Path) -> None:
+def _open_set(config: Shapes, folder: Path) -> None:
     formats.write_class_names(folder / "known_classes.txt", config.actions)
     formats.write_class_names(folder / "unknown_classes.txt", config.unknown_actions)
     for split, name in (("train", "known_train"), ("val", "known_val"), ("test", "known_test")):
-        chosen = [video for video in shapes.clips(config) if video.split == split]
+        chosen = [video for video in plan.clips(config) if video.split == split]
         videos = [labelled(folder, video, config.actions) for video in chosen]
         formats.write_kinetics_csv(folder / f"{name}.txt", videos)
-    unknown = [labelled(folder, video, config.unknown_actions) for video in shapes.unknown_clips(config)]
+    unknown = [labelled(folder, video, config.unknown_actions) for video in plan.unknown_clips(config)]
     formats.write_kinetics_csv(folder / "unknown_test.txt", unknown)
 
 
-def _captions(config: shapes.Shapes, folder: Path) -> None:
+def _captions(config: Shapes, folder: Path) -> None:
     """Five sentences a clip. A test split has every full sentence once, or a query would have several right answers.
 
     msrvtt_reversed.json says of the same clips, sentence by sentence, what they show when played backwards; clips of actions that
     are their own reversal are not in it.
     """
     videos, backwards, rows = [], [], {"train": [], "val": {}, "test": {}}
-    for video in shapes.clips(config):
+    for video in plan.clips(config):
         scene = video.shots[0].scene(config)
         split = "validate" if video.split == "val" else video.split
         said = formats.CaptionedVideo(video.id, str(folder / video.file), _sentences(scene), split)

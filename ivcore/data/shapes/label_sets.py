@@ -19,9 +19,9 @@ from pathlib import Path
 
 from ivcore.data import formats
 from ivcore.data.formats import LabelledVideo
-from ivcore.data.shapes import annotations as shape_annotations
-from ivcore.data.shapes import config as shapes
-from ivcore.data.shapes import scenes
+from ivcore.data.shapes import annotations, plan, scenes
+from ivcore.data.shapes.builder import build as build_shapes
+from ivcore.data.shapes.config import Shapes
 
 PARTS = ("clips", "further_test")  # of the moving shapes, that the sets are made of
 MARK = "motion_classes.txt"
@@ -44,31 +44,31 @@ def class_of(scene: scenes.Scene) -> str:
     return scene.action
 
 
-def motion_classes(config: shapes.Shapes) -> list[str]:
+def motion_classes(config: Shapes) -> list[str]:
     return [action for action in config.actions if action not in BESIDE]
 
 
-def splits(config: shapes.Shapes) -> dict[str, list[shapes.Video]]:
+def splits(config: Shapes) -> dict[str, list[plan.Video]]:
     """The videos of train, val and test, of all sets together."""
-    clips = shapes.clips(config)
+    clips = plan.clips(config)
     train = [video for video in clips if video.split == "train"]
     val = [video for video in clips if video.split != "train"]
-    return {"train": train, "val": val, "test": shapes.further_clips(config)}
+    return {"train": train, "val": val, "test": plan.further_clips(config)}
 
 
-def build(config: shapes.Shapes) -> Path:
+def build(config: Shapes) -> Path:
     """The sets' folder beside the clips, after making whatever is missing of either.
 
     The same configuration always gives the same files. Each is written whole, and motion_classes.txt last, as the mark that all are there.
     """
-    root = shapes.build(replace(config, parts=PARTS))
+    root = build_shapes(replace(config, parts=PARTS))
     folder = root / f"label_sets-{VERSION}"
     if not (folder / MARK).is_file():
         write(config, folder, root)
     return folder
 
 
-def write(config: shapes.Shapes, folder: Path, root: Path) -> None:
+def write(config: Shapes, folder: Path, root: Path) -> None:
     """All files of the sets, for the clips of the dataset in `root`."""
     clips = {split: [(video, class_of(video.shots[0].scene(config))) for video in videos]
              for split, videos in splits(config).items()}  # fmt: skip
@@ -76,7 +76,7 @@ def write(config: shapes.Shapes, folder: Path, root: Path) -> None:
     chosen[-1]["train"] += _leaks(chosen[0], _classes(SETS[-1], config))
     for name, of_split in zip(SETS, chosen):
         _write_set(name, root, folder / name, _classes(name, config), of_split)
-    shape_annotations.write_groups(config, folder, root)
+    annotations.write_groups(config, folder, root)
     formats.write_class_names(folder / MARK, motion_classes(config))
 
 
@@ -86,25 +86,25 @@ def _leaks(smallest: dict[str, list[tuple]], classes: list[str]) -> list[tuple]:
     return [clip for split in able.values() for clip in split[:LEAKED]]
 
 
-def _shuffled(config: shapes.Shapes) -> list[str]:
+def _shuffled(config: Shapes) -> list[str]:
     """All classes, motion and appearance mixed."""
     classes = [*motion_classes(config), *APPEARANCE]
     return random.Random(0).sample(classes, len(classes))
 
 
 @cache
-def _classes(name: str, config: shapes.Shapes) -> list[str]:
+def _classes(name: str, config: Shapes) -> list[str]:
     return sorted(_shuffled(config)[_SETS[name][0]])
 
 
-def _holders(video: str, label: str, config: shapes.Shapes) -> list[int]:
+def _holders(video: str, label: str, config: Shapes) -> list[int]:
     """Which of the sets that have its class a clip is in: one of them or more, settled by its name."""
     having = [number for number, name in enumerate(SETS) if label in _classes(name, config)]
     draw = random.Random(video)
     return sorted(draw.sample(having, draw.randint(1, len(having))))
 
 
-def _chosen(clips, number: int, config: shapes.Shapes) -> list[tuple]:
+def _chosen(clips, number: int, config: Shapes) -> list[tuple]:
     return [(video, label) for video, label in clips if number in _holders(video.id, label, config)]
 
 

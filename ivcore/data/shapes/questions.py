@@ -5,21 +5,21 @@ from pathlib import Path
 import numpy as np
 
 from ivcore.data import formats
-from ivcore.data.shapes import config as shapes
-from ivcore.data.shapes import scenes
+from ivcore.data.shapes import plan, scenes
+from ivcore.data.shapes.config import Shapes
 
 _STYLES = 5  # of captions, see Scene.caption
 _QA_STREAM, _CHOICE_STREAM = 3, 4  # keep these random choices apart from the ones that make the scenes
 
 
-def _rng(video: shapes.Video, stream: int) -> np.random.Generator:
+def _rng(video: plan.Video, stream: int) -> np.random.Generator:
     return np.random.default_rng((*video.shots[0].seed, stream))
 
 
-def write_qa(config: shapes.Shapes, folder: Path) -> None:
+def write_qa(config: Shapes, folder: Path) -> None:
     """Of every clip what happens, which only the order of frames answers, and two questions about how things look."""
     questions = {split: [] for split in ("train", "val", "test")}
-    for video in shapes.clips(config):
+    for video in plan.clips(config):
         scene = video.shots[0].scene(config)
         looks = _about_looks(scene)
         chosen = _rng(video, _QA_STREAM).choice(len(looks), min(2, len(looks)), replace=False)
@@ -50,18 +50,18 @@ def _about_looks(scene: scenes.Scene) -> list[tuple[str, str]]:
     return pairs
 
 
-def write_choice(config: shapes.Shapes, folder: Path) -> None:
+def write_choice(config: Shapes, folder: Path) -> None:
     """Five captions a clip: its own and the reversed one, those of another clip, and one more.
 
     Two reversals among the options, so that seeing which options belong together does not give the right one away.
     """
     for split in ("val", "test"):
-        videos = [video for video in shapes.clips(config) if video.split == split]
+        videos = [video for video in plan.clips(config) if video.split == split]
         choices = [_choice(config, folder, video) for video in videos]
         formats.write_choice_jsonl(folder / f"choice_{split}.jsonl", choices)
 
 
-def _choice(config: shapes.Shapes, folder: Path, video: shapes.Video) -> formats.Choice:
+def _choice(config: Shapes, folder: Path, video: plan.Video) -> formats.Choice:
     rng, scene = _rng(video, _CHOICE_STREAM), video.shots[0].scene(config)
     style = int(rng.integers(_STYLES))
     options = [scene.caption(style), scene.reversed().caption(style)]
@@ -73,9 +73,9 @@ def _choice(config: shapes.Shapes, folder: Path, video: shapes.Video) -> formats
     return formats.Choice(video.id, str(folder / video.file), shown, int(np.flatnonzero(order == 0)[0]))
 
 
-def _other_scene(config: shapes.Shapes, action: str, rng) -> scenes.Scene:
+def _other_scene(config: Shapes, action: str, rng) -> scenes.Scene:
     """A scene of another kind of action: one of the classes, or any action where the classes are a single pair."""
-    kinds = [a for a in config.actions if shapes.forward(a) != shapes.forward(action)]
-    kinds = kinds or [a for a in scenes.ACTIONS if shapes.forward(a) != shapes.forward(action)]
+    kinds = [a for a in config.actions if plan.forward(a) != plan.forward(action)]
+    kinds = kinds or [a for a in scenes.ACTIONS if plan.forward(a) != plan.forward(action)]
     kind = str(rng.choice(kinds))
-    return scenes.make_scene(int(rng.integers(2**31)), kind, shapes=shapes.seen_shapes(kind))
+    return scenes.make_scene(int(rng.integers(2**31)), kind, shapes=plan.allowed_shapes(kind))

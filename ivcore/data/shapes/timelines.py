@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from ivcore.data import formats
-from ivcore.data.shapes import config as shapes
-from ivcore.data.shapes import scenes
+from ivcore.data.shapes import plan, scenes
+from ivcore.data.shapes.config import Shapes
 
 _NEAR_CUT = 2  # frames: a keyframe so close to a cut is left out of the evaluation
 
 
-def _placed(video: shapes.Video) -> Iterator[tuple[int, shapes.Shot]]:
+def _placed(video: plan.Video) -> Iterator[tuple[int, plan.Shot]]:
     """(first frame in the video, shot) of every shot."""
     first = 0
     for shot in video.shots:
@@ -20,12 +20,12 @@ def _placed(video: shapes.Video) -> Iterator[tuple[int, shapes.Shot]]:
         first += shot.frames
 
 
-def write_segments(config: shapes.Shapes, folder: Path) -> None:
-    videos = [_untrimmed(config, folder, video) for video in shapes.untrimmed_videos(config)]
+def write_segments(config: Shapes, folder: Path) -> None:
+    videos = [_untrimmed(config, folder, video) for video in plan.untrimmed_videos(config)]
     formats.write_activitynet_json(folder / "activitynet.json", videos)
 
 
-def _untrimmed(config: shapes.Shapes, folder: Path, video: shapes.Video) -> formats.UntrimmedVideo:
+def _untrimmed(config: Shapes, folder: Path, video: plan.Video) -> formats.UntrimmedVideo:
     def seconds(frame: int) -> float:
         return round(frame / config.fps, 3)
 
@@ -44,13 +44,13 @@ def _untrimmed(config: shapes.Shapes, folder: Path, video: shapes.Video) -> form
     return formats.UntrimmedVideo(video.id, path, video.split, duration, float(config.fps), segments)
 
 
-def write_ava(config: shapes.Shapes, folder: Path) -> None:
+def write_ava(config: Shapes, folder: Path) -> None:
     """A keyframe each whole second; things that do not move there, or not at all, have the action "rest"."""
     names = list(dict.fromkeys([*config.actions, "rest"]))
     actions = [formats.AvaAction(i, name, "PERSON_MOVEMENT") for i, name in enumerate(names, 1)]
     formats.write_ava_actions(folder / "ava_actions.pbtxt", actions)
     for subset, short in (("training", "train"), ("validation", "val")):
-        chosen = [video for video in shapes.untrimmed_videos(config) if video.split == subset]
+        chosen = [video for video in plan.untrimmed_videos(config) if video.split == subset]
         boxes = [box for video in chosen for box in _boxes(config, video, names)]
         excluded = [
             (video.id, float(second))
@@ -62,14 +62,14 @@ def write_ava(config: shapes.Shapes, folder: Path) -> None:
         formats.write_ava_excluded(folder / f"ava_{short}_excluded_timestamps.csv", excluded)
 
 
-def _keyframes(config: shapes.Shapes, video: shapes.Video) -> Iterator[tuple[int, int, shapes.Shot, int]]:
+def _keyframes(config: Shapes, video: plan.Video) -> Iterator[tuple[int, int, plan.Shot, int]]:
     """(second, number of the shot, shot, frame within it) of each whole second from 1."""
     for number, (first, shot) in enumerate(_placed(video)):
         seconds = range(max(1, -(-first // config.fps)), -(-(first + shot.frames) // config.fps))
         yield from ((second, number, shot, second * config.fps - first) for second in seconds)
 
 
-def _boxes(config: shapes.Shapes, video: shapes.Video, names: list[str]) -> Iterator[formats.AvaBox]:
+def _boxes(config: Shapes, video: plan.Video, names: list[str]) -> Iterator[formats.AvaBox]:
     stages = [shot.scene(config) for shot in video.shots]
     for second, number, shot, frame in _keyframes(config, video):
         scene = stages[number]

@@ -1,0 +1,83 @@
+"""Makes the Meta-World dataset: plays and films the missing episodes in several processes, then writes the annotations."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from ivcore import paths
+from ivcore.data import generated
+from ivcore.data.metaworld import annotations, episode
+from ivcore.data.metaworld.config import Episode, MetaWorld, episodes
+from ivcore.data.metaworld.play import require_simulator
+from ivcore.errors import UserError
+from ivcore.files import write_text
+
+
+def build(config: MetaWorld | None = None, *, workers: int | None = None, folder=None) -> Path:
+    """The dataset's folder, after making what is missing; `folder` is used instead of the one in the cache.
+
+    `workers` processes make it (default: one for each core). They can be killed at any time: a file appears whole or not at all,
+    and the next call makes the missing ones. If several processes ask for the same folder at once, one makes it and the others
+    wait. Raises UserError if the simulator is not installed, or if `folder` holds a set with other settings.
+    """
+    config = config or MetaWorld()
+    folder = paths.resolve(folder) if folder else config.folder
+    mark, version = folder / "complete", f"{config.hash} {annotations.ANNOTATOR_VERSION}"
+    if not mark.exists() or mark.read_text() != version:
+        folder.mkdir(parents=True, exist_ok=True)
+        with generated.lock(folder):
+            _claim(folder, config)
+            _share(folder, config)
+            todo = generated.missing(folder, [e.record for e in episodes(config)])
+            if todo:
+                require_simulator()
+                render(config, folder, todo, workers)
+            annotations.write(config, folder)
+            mark.write_text(version)
+    return folder
+
+
+def _claim(folder: Path, config: MetaWorld) -> None:
+    """Refuses a folder that holds anything but this set, complete or not."""
+    owner = folder / "config.json"
+    if owner.exists() and json.loads(owner.read_text()).get("hash") != config.hash:
+        raise UserError(f"{paths.short(folder)}: holds a set with other settings; name another folder")
+    write_text(owner, json.dumps({"hash": config.hash, "kin": config.kin, **asdict(config)}, indent=1) + "\n")
+
+
+def _share(folder: Path, config: MetaWorld) -> None:
+    """Takes episodes that other sets of the same kin beside this one already have, as hard links."""
+    for owner in folder.parent.glob("*/config.json"):
+        if owner.parent != folder and json.loads(owner.read_text()).get("kin") == config.kin:
+            for each in episodes(config):
+                if (owner.parent / each.record).exists() and not (folder / each.record).exists():
+                    _link(owner.parent, folder, each)
+
+
+def _link(source: Path, folder: Path, linked: Episode) -> None:
+    with contextlib.suppress(OSError):  # on a file system without links the episode is rendered again
+        for file in (linked.video, linked.record):  # the record last: it marks the episode as complete
+            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).unlink(missing_ok=True)
+            if (source / file).exists():
+                os.link(source / file, folder / file)
+
+
+def render(config: MetaWorld, folder: Path, todo: list[int], workers: int | None = None) -> None:
+    """Makes the episodes with these numbers. Each process gets some of every task."""
+    workers, total = min(workers or generated.cores(), len(todo)), len(episodes(config))
+    # LP_NUM_THREADS: the software renderer OSMesa, too, in one thread a process.
+    generated.make_in_processes(__name__, config, folder, todo, workers, total, "episode", LP_NUM_THREADS="0")
+
+
+def make(fields: dict, folder: Path, todo: list[int]) -> Iterator[None]:
+    """In a worker process, see `generated`: makes the episodes with these numbers, one after another."""
+    require_simulator()
+    config = MetaWorld(**fields)
+    every, film = episodes(config), None
+    for number in todo:
+        film = episode.make(config, every[number], folder, film)
+        yield

@@ -1,0 +1,61 @@
+"""Makes the dataset of moving shapes: renders the missing videos in several processes, then writes the missing annotations."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ivcore.data import generated
+from ivcore.data.shapes import annotations, plan, scenes
+from ivcore.data.shapes.config import Shapes
+from ivcore.video.writer import write_video
+
+
+def build(config: Shapes | None = None, *, workers: int | None = None) -> Path:
+    """The dataset's folder, after making the parts that are missing.
+
+    `workers` processes make it (default: one for each core). They can be killed at any time: a file appears whole or not at all,
+    the next call makes the missing ones, and a part's mark `<part>.complete` is written last. If several processes ask for the
+    same folder at once, one makes it and the others wait.
+    """
+    config = config or Shapes()
+    folder = config.folder
+    if _missing_parts(folder, config):
+        folder.mkdir(parents=True, exist_ok=True)
+        with generated.lock(folder):
+            config = dataclasses.replace(config, parts=_missing_parts(folder, config))
+            _render(config, folder, workers)
+            for part in config.parts:
+                annotations.write(part, config, folder)
+                (folder / f"{part}.complete").write_text(annotations.ANNOTATOR_VERSION)
+    return folder
+
+
+def _missing_parts(folder: Path, config: Shapes) -> tuple[str, ...]:
+    """Parts without a mark, or with annotations of another version."""
+    marks = {part: folder / f"{part}.complete" for part in config.parts}
+    return tuple(
+        part
+        for part, mark in marks.items()
+        if not mark.exists() or mark.read_text() != annotations.ANNOTATOR_VERSION
+    )
+
+
+def _render(config: Shapes, folder: Path, workers: int | None) -> None:
+    videos = plan.videos(config)
+    todo = generated.missing(folder, [video.file for video in videos])
+    if todo:
+        workers = min(workers or generated.cores(), len(todo) // 8)
+        generated.make_in_processes(__name__, config, folder, todo, workers, len(videos), "video")
+
+
+def make(fields: dict, folder: Path, todo: list[int]) -> Iterator[None]:
+    """In a worker process, see `generated`: renders the videos with these numbers, one after another."""
+    config = Shapes(**fields)
+    videos = plan.videos(config)
+    for number in todo:
+        if not (folder / videos[number].file).exists():
+            frames = [scenes.render(shot.scene(config), config.size) for shot in videos[number].shots]
+            write_video(folder / videos[number].file, np.concatenate(frames), config.fps)
+        yield
