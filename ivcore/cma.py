@@ -58,9 +58,8 @@ class CrossModelAttention(nn.Module):
         if heads < 1 or width % heads:
             raise ParameterError(f"heads: {heads} does not divide the width {width} of the tokens that ask")
         self.heads = heads
-        self.activation_checkpointing = (
-            "cheap"  # norms and GELU of these few modules: little time, and much of what is kept
-        )
+        # norms and GELU of these few modules cost little time to compute again, and are much of what would be kept
+        self.activation_checkpointing = "selective"
         self.norm_q, self.norm_kv = nn.LayerNorm(width), nn.LayerNorm(source_width)
         self.q, self.proj = nn.Linear(width, width), nn.Linear(width, width)
         self.k, self.v = nn.Linear(source_width, width), nn.Linear(source_width, width)

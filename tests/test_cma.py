@@ -67,7 +67,7 @@ def clips(frames):
 
 @pytest.mark.parametrize("gradients", [True, False])
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("activation_checkpointing", ["nothing", "cheap", "blocks"])
+@pytest.mark.parametrize("activation_checkpointing", ["nothing", "selective", "full"])
 def test_at_first_both_predictions_are_the_single_models_to_the_bit(
     clips, gradients, training, activation_checkpointing
 ):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 from torch import Tensor
 
-from ivcore.data import sources
+from ivcore.data import memory, sources
 from ivcore.data.batches import Batches, fitting
 
 
@@ -21,3 +22,9 @@ def clips_of(batch: dict) -> Tensor:
     """The clips uint8 (B, T, H, W, 3) of a batch, one for each label: with repeated sampling the first crop of each."""
     video = batch["video"]
     return video[:, 0] if video.dim() == 6 else video
+
+
+def random_rows(columns: dict, count: int, seed: int) -> dict:
+    """`count` random videos of the columns of `data.memory.load`, in their order; those of a smaller count are among them."""
+    order = np.random.default_rng(seed).permutation(len(columns["path"])).tolist()
+    return memory.rows(columns, sorted(order[:count]))
