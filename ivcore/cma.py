@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from ivcore.encoders.attention import attend
 from ivcore.encoders.checkpointing import checkpoint_block, checkpoint_selectively
-from ivcore.encoders.intermediates import Seen, answer, note, start
+from ivcore.encoders.intermediates import Record, add_to, start_record, with_record
 from ivcore.encoders.uniformerv2 import UniFormerV2, mean_class
 from ivcore.encoders.videomae import VideoClassifier
 from ivcore.errors import ParameterError
@@ -71,10 +71,10 @@ class CrossModelAttention(nn.Module):
         )
         self.apply(_init_linear)
 
-    def forward(self, x: Tensor, source: Tensor, seen: Seen = None) -> Tensor:
+    def forward(self, x: Tensor, source: Tensor, record: Record = None) -> Tensor:
         """x (B, N, D), source (B, M, D') -> (B, N, D)."""
-        note(seen, "gates", self.gates())
-        x = x + _gated(self.attention_gate, self._attention(x, source, seen))
+        add_to(record, "gates", self.gates())
+        x = x + _gated(self.attention_gate, self._attention(x, source, record))
         return x + _gated(self.ffn_gate, self._feed_forward(x))
 
     def gates(self) -> Tensor:
@@ -83,14 +83,14 @@ class CrossModelAttention(nn.Module):
             return self.proj.weight.new_ones(2)
         return torch.stack((self.attention_gate, self.ffn_gate)).detach().tanh()
 
-    def _attention(self, x: Tensor, source: Tensor, seen: Seen) -> Tensor:
+    def _attention(self, x: Tensor, source: Tensor, record: Record) -> Tensor:
         query = checkpoint_selectively(self, lambda y: self.q(self.norm_q(y)), x)
         source = self.norm_kv(source)
         by_head = (
             rearrange(y, "b n (h d) -> b h n d", h=self.heads)
             for y in (query, self.k(source), self.v(source))
         )
-        return self.drop(self.proj(attend(*by_head, seen=seen, name="cross_attention")))
+        return self.drop(self.proj(attend(*by_head, record=record, name="cross_attention")))
 
     def _feed_forward(self, x: Tensor) -> Tensor:
         hidden = checkpoint_selectively(self, lambda y: self.ffn.fc1(self.norm_ffn(y)), x)
@@ -209,7 +209,7 @@ class Coordinated(nn.Module):
     computed once a clip, see `observe_all`.
     """  # fmt: skip
 
-    offers = (
+    intermediates = (
         "cross_attention",
         "gates",
         "masked_features",
@@ -320,19 +320,19 @@ class Coordinated(nn.Module):
             tokens = self.masked.run_blocks(self.masked.embed(clips[0]), 0, self._first)
             return {"masked": tokens, **self._multimodal_tokens(clips[1])}
 
-    def interact(self, observed: dict[str, Tensor], want: tuple[str, ...] = ()):
+    def interact(self, observed: dict[str, Tensor], return_intermediates: tuple[str, ...] = ()):
         """What `observe` gave -> Scores; with `want` also what is wanted, the modules in order, the reversed one last."""
-        seen = start(want, self.offers)
+        record = start_record(return_intermediates, self.intermediates)
         if not torch.is_autocast_enabled(observed["masked"].device.type):  # as kept by observe_all(dtype=...)
             observed = {name: value.to(self.fusion.weight.dtype) for name, value in observed.items()}
-        masked, multimodal = self._features(observed, seen)
-        note(seen, "masked_features", masked), note(seen, "multimodal_features", multimodal)
+        masked, multimodal = self._features(observed, record)
+        add_to(record, "masked_features", masked), add_to(record, "multimodal_features", multimodal)
         scores = self.masked.head(self.masked.head_drop(masked)), self.multimodal.transformer.proj(multimodal)
-        return answer(Scores(*scores, self.fusion(*scores)), seen)
+        return with_record(Scores(*scores, self.fusion(*scores)), record)
 
-    def forward(self, clips: tuple[Tensor, Tensor], want: tuple[str, ...] = ()):
+    def forward(self, clips: tuple[Tensor, Tensor], return_intermediates: tuple[str, ...] = ()):
         """The pair that `prepare` gives: (B, 3, T, H, W) for each branch -> Scores."""
-        return self.interact(self.observe(clips), want)
+        return self.interact(self.observe(clips), return_intermediates)
 
     def features(self, clips: tuple[Tensor, Tensor]) -> Tensor:
         """The pair that `prepare` gives -> both features side by side (B, D + D')."""
@@ -353,19 +353,19 @@ class Coordinated(nn.Module):
                 found[f"multimodal_{i}"] = x
         return found | {"class_mean": mean_class(x)}
 
-    def _features(self, observed: dict[str, Tensor], seen: Seen) -> tuple[Tensor, Tensor]:
-        tokens = self._masked_tokens(observed, seen)
+    def _features(self, observed: dict[str, Tensor], record: Record) -> tuple[Tensor, Tensor]:
+        tokens = self._masked_tokens(observed, record)
         query = self._query(observed)
         if self.last_cma is not None:
-            query = self.last_cma(query[:, None], tokens, seen)[:, 0]
+            query = self.last_cma(query[:, None], tokens, record)[:, 0]
         return self.masked.pool(tokens), self.multimodal.transformer.fuse(query, observed["class_mean"])
 
-    def _masked_tokens(self, observed: dict[str, Tensor], seen: Seen) -> Tensor:
+    def _masked_tokens(self, observed: dict[str, Tensor], record: Record) -> Tensor:
         """The masked encoder's final tokens: each module, then the blocks up to the next."""
         x = observed["masked"]
         stops = [masked + 1 for masked, _ in self.placement[1:]] + [len(self.masked.blocks)]
         for attention, (masked, multimodal), stop in zip(self.cma, self.placement, stops, strict=False):
-            x = attention(x, observed[f"multimodal_{multimodal}"].flatten(1, 2), seen)
+            x = attention(x, observed[f"multimodal_{multimodal}"].flatten(1, 2), record)
             x = self.masked.run_blocks(x, masked + 1, stop)
         return self.masked.norm(x)
 

@@ -9,7 +9,7 @@ the model only needs to count them, and that would wait for a GPU.
 from __future__ import annotations
 
 import torch
-from einops import rearrange, repeat
+from einops import repeat
 from torch import Tensor
 
 from ivcore.errors import ParameterError
@@ -24,7 +24,7 @@ def tube(batch: int, grid: Grid, ratio: float, generator: torch.Generator | None
     return repeat(cells, "b s -> b (t s)", t=t)
 
 
-def random_(batch: int, grid: Grid, ratio: float, generator: torch.Generator | None = None) -> Tensor:
+def random(batch: int, grid: Grid, ratio: float, generator: torch.Generator | None = None) -> Tensor:
     """Hide floor(ratio*t*h*w) tokens anywhere in space and time."""
     t, h, w = _checked(grid, ratio)
     return _hide_random(batch, t * h * w, int(ratio * (t * h * w)), generator)
@@ -54,12 +54,8 @@ def running_cell(batch: int, grid: Grid, ratio: float, generator: torch.Generato
     return repeat(mask, "b t (p q) -> b (t h p w q)", p=2, q=2, h=h // 2, w=w // 2)
 
 
-MASKS = {
-    "tube": tube,
-    "random": random_,
-    "frame": frame,
-    "running cell": running_cell,
-}  # name -> mask(batch, grid, ratio, generator)
+# name -> mask(batch, grid, ratio, generator)
+MASKS = {"tube": tube, "random": random, "frame": frame, "running cell": running_cell}
 
 
 def split(mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,12 +68,6 @@ def split(mask: Tensor) -> tuple[Tensor, Tensor]:
         )
     order = mask.to(torch.uint8).argsort(dim=1, stable=True)
     return order[:, : mask.shape[1] - hidden], order[:, mask.shape[1] - hidden :]
-
-
-def as_grid(mask: Tensor, grid: Grid) -> Tensor:
-    """(B, N) -> (B, t, h, w), for pictures."""
-    t, h, w = grid
-    return rearrange(mask, "b (t h w) -> b t h w", t=t, h=h, w=w)
 
 
 def _hide_random(batch: int, places: int, hidden: int, generator: torch.Generator | None) -> Tensor:

@@ -126,11 +126,11 @@ def test_new_tokens_flow_on_and_the_last_module_is_reversed(clips):
     """The whole model beside the same thing written down block by block."""
     m = coordinated(gate=0.7, placement=((0, 3), (2, 1)))
     a, b = m.masked, m.multimodal
-    tokens = b(clips[1], want=("tokens",))[1]["tokens"]
+    tokens = b(clips[1], return_intermediates=("tokens",))[1]["tokens"]
     x = a.blocks[0](a.embed(clips[0]))
     x = a.blocks[2](a.blocks[1](m.cma[0](x, tokens[3].flatten(1, 2))))
     x = a.blocks[3](m.cma[1](x, tokens[1].flatten(1, 2)))
-    query = b(clips[1], want=("query_token",))[1]["query_token"][-1]
+    query = b(clips[1], return_intermediates=("query_token",))[1]["query_token"][-1]
     query = m.last_cma(query[:, None], x)[:, 0]
     scores = m(clips)
     assert torch.equal(scores.masked, a.head(a.fc_norm(x.mean(1))))
@@ -308,7 +308,7 @@ def test_frames_are_spread_alike_in_both_directions_of_time(length, frames):
 
 def test_intermediates_are_what_the_model_computes(clips):
     m = coordinated(gate=0.5)
-    scores, seen = m(clips, want=m.offers)
+    scores, seen = m(clips, return_intermediates=m.intermediates)
     assert torch.allclose(scores.fused, m(clips).fused, atol=1e-5)
     shapes = [tuple(weights.shape) for weights in seen["cross_attention"]]
     assert shapes == [(3, 2, 36, 40)] * 3 + [(3, 2, 1, 36)]

@@ -6,19 +6,19 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from ivcore.encoders.intermediates import Seen, note, wanted
+from ivcore.encoders.intermediates import Record, add_to, is_recorded
 
 
 def attend(
-    q: Tensor, k: Tensor, v: Tensor, causal: bool = False, seen: Seen = None, name: str = "attention"
+    q: Tensor, k: Tensor, v: Tensor, causal: bool = False, record: Record = None, name: str = "attention"
 ) -> Tensor:
     """softmax(q k^T / sqrt(d)) v for q (B, heads, N, d) and k, v (B, heads, M, d) -> (B, N, heads*d).
 
     With `name` wanted the weights (B, heads, N, M) are computed, kept, and used, so that the picture is what the model did.
     """
-    if wanted(seen, name):
+    if is_recorded(record, name):
         weights = _weights(q, k, causal)
-        note(seen, name, weights)
+        add_to(record, name, weights)
         out = weights.to(v.dtype) @ v
     else:
         out = F.scaled_dot_product_attention(q, k, v, is_causal=causal)

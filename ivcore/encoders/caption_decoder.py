@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ivcore.encoders.attention import attend
 from ivcore.encoders.checkpointing import checkpoint_block
 from ivcore.encoders.clip import Attention, Cache, extend
-from ivcore.encoders.intermediates import Seen, answer, note, start
+from ivcore.encoders.intermediates import Record, add_to, start_record, with_record
 from ivcore.errors import ParameterError
 
 
@@ -91,10 +91,12 @@ class Rotary(nn.Module):
         return x * cos + torch.cat((-second, first), dim=-1) * sin
 
 
-def _shared_head(q: Tensor, k: Tensor, v: Tensor, heads: int, causal: bool, seen: Seen, name: str) -> Tensor:
+def _shared_head(
+    q: Tensor, k: Tensor, v: Tensor, heads: int, causal: bool, record: Record, name: str
+) -> Tensor:
     """Multi-query attention: q (B, heads, N, d) over one head of keys and values (B, 1, M, d) -> (B, N, heads*d)."""
     return attend(
-        q, k.expand(-1, heads, -1, -1), v.expand(-1, heads, -1, -1), causal=causal, seen=seen, name=name
+        q, k.expand(-1, heads, -1, -1), v.expand(-1, heads, -1, -1), causal=causal, record=record, name=name
     )
 
 
@@ -110,14 +112,14 @@ class ParallelBlock(nn.Module):
         self.attn_out = nn.Linear(width, width, bias=False)
         self.ff_out = nn.Sequential(SwiGLU(), nn.Linear(4 * width, width, bias=False))
 
-    def forward(self, x: Tensor, seen: Seen = None, cache: Cache | None = None) -> Tensor:
+    def forward(self, x: Tensor, record: Record = None, cache: Cache | None = None) -> Tensor:
         q, k, v, ff = self.fused_attn_ff_proj(self.norm(x)).split(self.split, dim=-1)
         begin = cache[0][0].shape[-2] if cache else 0
         q = self.rotary_emb(rearrange(q, "b n (h d) -> b h n d", h=self.heads), begin)
         k, v = self.rotary_emb(k[:, None], begin), v[:, None]
         if cache is not None:
             k, v = extend(cache, k, v)
-        attended = _shared_head(q, k, v, self.heads, cache is None, seen, "word_attention")
+        attended = _shared_head(q, k, v, self.heads, cache is None, record, "word_attention")
         return self.attn_out(attended) + self.ff_out(ff)
 
 
@@ -142,11 +144,15 @@ class CrossBlock(nn.Module):
         return self.to_kv(self.context_norm(context))[:, None].chunk(2, dim=-1)
 
     def forward(
-        self, x: Tensor, keys_values: tuple[Tensor, Tensor], seen: Seen = None, name: str = "clip_attention"
+        self,
+        x: Tensor,
+        keys_values: tuple[Tensor, Tensor],
+        record: Record = None,
+        name: str = "clip_attention",
     ) -> Tensor:
         x = self.norm(x)
         q = rearrange(self.to_q(x), "b n (h d) -> b h n d", h=self.heads)
-        out = self.to_out(_shared_head(q, *keys_values, self.heads, False, seen, name))
+        out = self.to_out(_shared_head(q, *keys_values, self.heads, False, record, name))
         return out if self.ff is None else out + self.ff(x)
 
 
@@ -164,7 +170,13 @@ class Residual(nn.Module):
 class CaptionDecoder(nn.Module):
     """The released decoder. `vocabulary=0` leaves the predictor out: the output is the last layer's tokens."""
 
-    offers = ("pooled_visual_tokens", "tokens", "word_attention", "clip_attention", "pooling_attention")
+    intermediates = (
+        "pooled_visual_tokens",
+        "tokens",
+        "word_attention",
+        "clip_attention",
+        "pooling_attention",
+    )
 
     def __init__(
         self, width=768, vision_width=1024, layers=4, heads=12, vocabulary=49408, visual_queries=256
@@ -190,32 +202,32 @@ class CaptionDecoder(nn.Module):
         """What `weights.load` cannot read off the shapes; saved beside the weights."""
         return {"caption_heads": self.heads}
 
-    def forward(self, text_tokens: Tensor, video_tokens: Tensor, want: tuple[str, ...] = ()):
+    def forward(self, text_tokens: Tensor, video_tokens: Tensor, return_intermediates: tuple[str, ...] = ()):
         """(B, L, C) and video tokens -> logits (B, L, vocabulary); position i knows words up to i."""
-        seen = start(want, self.offers)
-        return answer(self.predictor(self.tokens(text_tokens, video_tokens, seen)), seen)
+        record = start_record(return_intermediates, self.intermediates)
+        return with_record(self.predictor(self.tokens(text_tokens, video_tokens, record)), record)
 
-    def tokens(self, text_tokens: Tensor, video_tokens: Tensor, seen: Seen = None) -> Tensor:
+    def tokens(self, text_tokens: Tensor, video_tokens: Tensor, record: Record = None) -> Tensor:
         """What the predictor reads: (B, L, C) and video tokens -> (B, L, C)."""
-        pooled = self.pool(flat_video_tokens(video_tokens, len(text_tokens)), seen)
+        pooled = self.pool(flat_video_tokens(video_tokens, len(text_tokens)), record)
         x = self.text_norm(text_tokens)
         for words, clip in self.multimodal_layers:
-            x = checkpoint_block(self, self._layer, x, words, clip, pooled, seen)
-            note(seen, "tokens", x)
+            x = checkpoint_block(self, self._layer, x, words, clip, pooled, record)
+            add_to(record, "tokens", x)
         return x
 
     @staticmethod
-    def _layer(x: Tensor, words: Residual, clip: Residual, pooled: Tensor, seen: Seen) -> Tensor:
-        return clip(words(x, seen), clip.fn.keys_values(pooled), seen)
+    def _layer(x: Tensor, words: Residual, clip: Residual, pooled: Tensor, record: Record) -> Tensor:
+        return clip(words(x, record), clip.fn.keys_values(pooled), record)
 
-    def pool(self, video_tokens: Tensor, seen: Seen = None) -> Tensor:
+    def pool(self, video_tokens: Tensor, record: Record = None) -> Tensor:
         """(B, M, Cv) -> (B, visual_queries, C): what the decoder sees of the clip."""
         pooler = self.visual_attn_pooler
         queries = self.visual_queries.expand(len(video_tokens), -1, -1)
         pooled = self.visual_pooler_norm(
-            pooler(queries, pooler.keys_values(video_tokens), seen, "pooling_attention")
+            pooler(queries, pooler.keys_values(video_tokens), record, "pooling_attention")
         )
-        note(seen, "pooled_visual_tokens", pooled)
+        add_to(record, "pooled_visual_tokens", pooled)
         return pooled
 
     def new_cache(self, video_tokens: Tensor, batch: int) -> DecoderCache:
@@ -251,9 +263,9 @@ class ClipAttention(nn.Module):
         k, v = self.key_value(context).chunk(2, dim=-1)
         return tuple(rearrange(y, "b m (h d) -> b h m d", h=self.heads) for y in (k, v))
 
-    def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor], seen: Seen = None) -> Tensor:
+    def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor], record: Record = None) -> Tensor:
         q = rearrange(self.query(x), "b n (h d) -> b h n d", h=self.heads)
-        return self.out(attend(q, *keys_values, seen=seen, name="clip_attention"))
+        return self.out(attend(q, *keys_values, record=record, name="clip_attention"))
 
 
 class PlainLayer(nn.Module):
@@ -267,17 +279,17 @@ class PlainLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, x: Tensor, keys_values: tuple[Tensor, Tensor], seen: Seen = None, cache: Cache | None = None
+        self, x: Tensor, keys_values: tuple[Tensor, Tensor], record: Record = None, cache: Cache | None = None
     ) -> Tensor:
         x = x + self.dropout(self.words(self.norm_words(x), None, cache))
-        x = x + self.dropout(self.clip(self.norm_clip(x), keys_values, seen))
+        x = x + self.dropout(self.clip(self.norm_clip(x), keys_values, record))
         return x + self.dropout(self.mlp(self.norm_mlp(x)))
 
 
 class PlainCaptionDecoder(nn.Module):
     """The paper's decoder: "a standard 6-layer transformer decoder with c = 768 followed by a two-layer MLP" (3.2)."""
 
-    offers = ("tokens", "clip_attention")
+    intermediates = ("tokens", "clip_attention")
 
     def __init__(
         self, text_width=768, vision_width=1024, width=768, layers=6, heads=12, vocabulary=49408, dropout=0.0
@@ -296,23 +308,23 @@ class PlainCaptionDecoder(nn.Module):
         """What `weights.load` cannot read off the shapes; saved beside the weights."""
         return {"caption_heads": self.heads}
 
-    def forward(self, text_tokens: Tensor, video_tokens: Tensor, want: tuple[str, ...] = ()):
+    def forward(self, text_tokens: Tensor, video_tokens: Tensor, return_intermediates: tuple[str, ...] = ()):
         """(B, L, C) and video tokens -> logits (B, L, vocabulary); position i knows words up to i."""
-        seen = start(want, self.offers)
-        return answer(self.predictor(self.tokens(text_tokens, video_tokens, seen)), seen)
+        record = start_record(return_intermediates, self.intermediates)
+        return with_record(self.predictor(self.tokens(text_tokens, video_tokens, record)), record)
 
-    def tokens(self, text_tokens: Tensor, video_tokens: Tensor, seen: Seen = None) -> Tensor:
+    def tokens(self, text_tokens: Tensor, video_tokens: Tensor, record: Record = None) -> Tensor:
         """What the predictor reads: (B, L, C) and video tokens -> (B, L, width)."""
         context = self.clip_in(flat_video_tokens(video_tokens, len(text_tokens)))
         x = self.text_in(text_tokens)
         for layer in self.layers:
-            x = checkpoint_block(self, self._layer, x, layer, context, seen)
-            note(seen, "tokens", x)
+            x = checkpoint_block(self, self._layer, x, layer, context, record)
+            add_to(record, "tokens", x)
         return self.norm(x)
 
     @staticmethod
-    def _layer(x: Tensor, layer: PlainLayer, context: Tensor, seen: Seen) -> Tensor:
-        return layer(x, layer.clip.keys_values(context), seen)
+    def _layer(x: Tensor, layer: PlainLayer, context: Tensor, record: Record) -> Tensor:
+        return layer(x, layer.clip.keys_values(context), record)
 
     def new_cache(self, video_tokens: Tensor, batch: int) -> DecoderCache:
         """Everything about the clip, computed once; no words yet."""

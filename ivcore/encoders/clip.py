@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ivcore.encoders.attention import attend
 from ivcore.encoders.checkpointing import checkpoint_block, checkpoint_selectively
-from ivcore.encoders.intermediates import Seen, answer, note, start
+from ivcore.encoders.intermediates import Record, add_to, start_record, with_record
 from ivcore.encoders.normalisation import CLIP, normalise
 from ivcore.errors import ParameterError
 
@@ -40,22 +40,22 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(width, width)
         nn.init.zeros_(self.out_proj.bias)
 
-    def forward(self, x: Tensor, seen: Seen = None, cache: Cache | None = None) -> Tensor:
+    def forward(self, x: Tensor, record: Record = None, cache: Cache | None = None) -> Tensor:
         """(B, N, D) -> (B, N, D). With a cache, x holds only the newest token, and the cache grows by it."""
-        return self.mix(self.project(x), seen, cache)
+        return self.mix(self.project(x), record, cache)
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, N, D) -> queries, keys, values (B, N, D)."""
         return F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
 
     def mix(
-        self, projected: tuple[Tensor, Tensor, Tensor], seen: Seen = None, cache: Cache | None = None
+        self, projected: tuple[Tensor, Tensor, Tensor], record: Record = None, cache: Cache | None = None
     ) -> Tensor:
         """Queries, keys, values -> what each query gathers (B, N, D)."""
         q, k, v = (rearrange(y, "b n (h d) -> b h n d", h=self.heads) for y in projected)
         if cache is not None:
             k, v = extend(cache, k, v)
-        return self.out_proj(attend(q, k, v, causal=self.causal and cache is None, seen=seen))
+        return self.out_proj(attend(q, k, v, causal=self.causal and cache is None, record=record))
 
 
 def extend(cache: Cache, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,9 +96,9 @@ class Block(nn.Module):
         self.ln_2 = nn.LayerNorm(width)
         self.activation_checkpointing = "nothing"
 
-    def forward(self, x: Tensor, seen: Seen = None, cache: Cache | None = None) -> Tensor:
+    def forward(self, x: Tensor, record: Record = None, cache: Cache | None = None) -> Tensor:
         projected = checkpoint_selectively(self, lambda y: self.attn.project(self.ln_1(y)), x)
-        x = x + self.attn.mix(projected, seen, cache)
+        x = x + self.attn.mix(projected, record, cache)
         hidden = checkpoint_selectively(self, lambda y: self.mlp.c_fc(self.ln_2(y)), x)
         return x + checkpoint_selectively(self, self.mlp.finish, hidden)
 
@@ -116,10 +116,10 @@ class Transformer(nn.Module):
         super().__init__()
         self.resblocks = nn.ModuleList(Block(width, heads, causal, quick_gelu) for _ in range(layers))
 
-    def forward(self, x: Tensor, seen: Seen = None, cache: list[Cache] | None = None) -> Tensor:
+    def forward(self, x: Tensor, record: Record = None, cache: list[Cache] | None = None) -> Tensor:
         for i, block in enumerate(self.resblocks):
-            x = checkpoint_block(block, block, x, seen, None if cache is None else cache[i])
-            note(seen, "tokens", x)
+            x = checkpoint_block(block, block, x, record, None if cache is None else cache[i])
+            add_to(record, "tokens", x)
         return x
 
 
@@ -129,7 +129,7 @@ class TextEncoder(nn.Module):
     `mask_embedding` adds InternVideo-MM's learnt embedding for masked words. end: the id of the end token, None for the largest of a text.
     """
 
-    offers = ("tokens", "attention", "text_tokens")
+    intermediates = ("tokens", "attention", "text_tokens")
 
     def __init__(self, embed=512, width=512, layers=12, heads=8, context=77, vocabulary=49408, *,
                  mask_embedding=False, quick_gelu=True, end: int | None = None):  # fmt: skip
@@ -145,12 +145,12 @@ class TextEncoder(nn.Module):
         )
         nn.init.normal_(self.token_embedding.weight, std=0.02)
 
-    def forward(self, ids: Tensor, masked: Tensor | None = None, want: tuple[str, ...] = ()):
+    def forward(self, ids: Tensor, masked: Tensor | None = None, return_intermediates: tuple[str, ...] = ()):
         """ids (B, L), masked bool (B, L) or None -> embeddings (B, E), not normalised."""
-        seen = start(want, self.offers)
-        tokens = self.tokens(ids, masked, seen)
-        note(seen, "text_tokens", tokens)
-        return answer(self.embed(tokens, ids), seen)
+        record = start_record(return_intermediates, self.intermediates)
+        tokens = self.tokens(ids, masked, record)
+        add_to(record, "text_tokens", tokens)
+        return with_record(self.embed(tokens, ids), record)
 
     def embed(self, tokens: Tensor, ids: Tensor) -> Tensor:
         """Tokens (B, L, D) -> the end token's, projected (B, E); unprojected (B, D) where the model has no projection."""
@@ -159,7 +159,11 @@ class TextEncoder(nn.Module):
         return end if self.text_projection is None else end @ self.text_projection
 
     def tokens(
-        self, ids: Tensor, masked: Tensor | None = None, seen: Seen = None, cache: list[Cache] | None = None
+        self,
+        ids: Tensor,
+        masked: Tensor | None = None,
+        record: Record = None,
+        cache: list[Cache] | None = None,
     ) -> Tensor:
         """ids (B, L) -> tokens after ln_final (B, L, D). With a cache (see new_cache), ids holds only the newest token."""
         begin = cache[0][0][0].shape[-2] if cache is not None and cache[0] else 0
@@ -171,7 +175,7 @@ class TextEncoder(nn.Module):
         if masked is not None:
             x = torch.where(masked[..., None], self.text_mask_embedding.to(x.dtype), x)
         x = x + self.positional_embedding[begin : begin + ids.shape[1]]
-        return self.ln_final(self.transformer(x, seen, cache))
+        return self.ln_final(self.transformer(x, record, cache))
 
     def new_cache(self) -> list[Cache]:
         """An empty key-value cache: one list a layer."""
@@ -181,7 +185,7 @@ class TextEncoder(nn.Module):
 class ImageEncoder(nn.Module):
     """CLIP's ViT. `image(images)` gives embeddings (B, E) from the class token."""
 
-    offers = ("tokens", "attention", "features")
+    intermediates = ("tokens", "attention", "features")
 
     def __init__(self, embed=512, width=768, layers=12, heads=12, patch=16, image=224, *, quick_gelu=True):
         super().__init__()
@@ -195,18 +199,18 @@ class ImageEncoder(nn.Module):
         self.ln_post = nn.LayerNorm(width)
         self.proj = nn.Parameter(scale * torch.randn(width, embed))
 
-    def forward(self, images: Tensor, want: tuple[str, ...] = ()):
+    def forward(self, images: Tensor, return_intermediates: tuple[str, ...] = ()):
         """(B, 3, H, W) -> embeddings (B, E), not normalised."""
-        seen = start(want, self.offers)
+        record = start_record(return_intermediates, self.intermediates)
         x = rearrange(self.conv1(images), "b d h w -> b (h w) d")
         x = (
             torch.cat((self.class_embedding.to(x.dtype).expand(len(x), 1, -1), x), dim=1)
             + self.positional_embedding
         )
-        x = self.transformer(self.ln_pre(x), seen)
+        x = self.transformer(self.ln_pre(x), record)
         features = self.ln_post(x[:, 0])
-        note(seen, "features", features)
-        return answer(features @ self.proj, seen)
+        add_to(record, "features", features)
+        return with_record(features @ self.proj, record)
 
 
 class Clip(nn.Module):

@@ -97,11 +97,11 @@ class _Stream:
     def __init__(self, model: VideoTextModel, video: Tensor):
         if model.caption_decoder is None:
             raise ParameterError("captioning: this model has no caption decoder")
-        _, seen = model.encode_video(video, want=("video_tokens",))
+        _, record = model.encode_video(video, return_intermediates=("video_tokens",))
         self.text, self.decoder, self.clips = model.text, model.caption_decoder, len(video)
         self.said, self.cache = (
             self.text.new_cache(),
-            self.decoder.new_cache(seen["video_tokens"][0], len(video)),
+            self.decoder.new_cache(record["video_tokens"][0], len(video)),
         )
 
     def next(self, ids: Tensor) -> Tensor:

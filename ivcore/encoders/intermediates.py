@@ -1,30 +1,34 @@
-"""Intermediates by name: `out, seen = model(x, want=("attention", "tokens"))`. Without `want` nothing is kept or computed."""
+"""Intermediates by name: `out, record = model(x, return_intermediates=("attention", "tokens"))`.
+
+A model's `intermediates` are the names that it offers. A record maps each name asked for to a list, which has one entry a layer where a
+name stands for all layers. Without `return_intermediates` the record is None, and nothing is kept or computed.
+"""
 
 from __future__ import annotations
 
 from ivcore.errors import ParameterError
 
-Seen = dict[str, list] | None
+Record = dict[str, list] | None
 
 
-def start(want: tuple[str, ...], offered: tuple[str, ...]) -> Seen:
-    """An empty record for the wanted names; None when nothing is wanted."""
-    for name in want:
-        if name not in offered:
-            raise ParameterError(f"want: {name!r} is not one of {', '.join(offered)}")
-    return {name: [] for name in want} or None
+def start_record(names: tuple[str, ...], available: tuple[str, ...]) -> Record:
+    """An empty record for these names, None for no names. ParameterError for a name that is not available."""
+    for name in names:
+        if name not in available:
+            raise ParameterError(f"return_intermediates: {name!r} is not one of {', '.join(available)}")
+    return {name: [] for name in names} or None
 
 
-def wanted(seen: Seen, name: str) -> bool:
-    return seen is not None and name in seen
+def is_recorded(record: Record, name: str) -> bool:
+    return record is not None and name in record
 
 
-def note(seen: Seen, name: str, value) -> None:
-    """Keep a value under its name (names that stand for one a layer collect a list)."""
-    if wanted(seen, name):
-        seen[name].append(value)
+def add_to(record: Record, name: str, value) -> None:
+    """Keep a value under its name, if that was asked for."""
+    if is_recorded(record, name):
+        record[name].append(value)
 
 
-def answer(out, seen: Seen):
-    """`out` alone, or (out, seen)."""
-    return out if seen is None else (out, seen)
+def with_record(out, record: Record):
+    """`out` alone, or (out, record)."""
+    return out if record is None else (out, record)

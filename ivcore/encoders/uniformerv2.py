@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ivcore.encoders import small_grid
 from ivcore.encoders.checkpointing import checkpoint_block, checkpoint_selectively
 from ivcore.encoders.clip import Attention, FeedForward, QuickGELU, act_as
-from ivcore.encoders.intermediates import Seen, answer, note, start
+from ivcore.encoders.intermediates import Record, add_to, start_record, with_record
 from ivcore.encoders.normalisation import HALF, normalise
 from ivcore.encoders.positions import resize_beside_class
 from ivcore.errors import ParameterError
@@ -90,11 +90,11 @@ class LocalBlock(nn.Module):
         )  # drops the branch for a whole clip
         self.activation_checkpointing = "nothing"
 
-    def forward(self, x: Tensor, seen: Seen = None) -> Tensor:
+    def forward(self, x: Tensor, record: Record = None) -> Tensor:
         """(B, T, 1+hw, D) -> (B, T, 1+hw, D)."""
         x = self._local(self.lmhra1, x)
         projected = checkpoint_selectively(self, lambda y: self.attn.project(self.ln_1(y).flatten(0, 1)), x)
-        attended = self.attn.mix(projected, seen).view(x.shape)
+        attended = self.attn.mix(projected, record).view(x.shape)
         x = self._local(self.lmhra2, x + self.drop_path(attended))
         hidden = checkpoint_selectively(self, lambda y: self.mlp.c_fc(self.ln_2(y)), x)
         return x + self.drop_path(checkpoint_selectively(self, self.mlp.finish, hidden))
@@ -123,7 +123,7 @@ class CrossAttention(nn.Module):
         nn.init.zeros_(self.out_proj.weight)
         nn.init.zeros_(self.out_proj.bias)
 
-    def forward(self, query: Tensor, tokens: Tensor, seen: Seen = None) -> Tensor:
+    def forward(self, query: Tensor, tokens: Tensor, record: Record = None) -> Tensor:
         """query (B, D), tokens (B, M, D) -> (B, D)."""
         by_head = rearrange(self.in_proj_weight, "(three h d) c -> three h d c", three=3, h=self.heads)
         bias_q, _, bias_v = self.in_proj_bias.chunk(3)
@@ -131,7 +131,7 @@ class CrossAttention(nn.Module):
         q = rearrange(q, "b (h d) -> b h d", h=self.heads) * by_head.shape[2] ** -0.5
         carried = torch.einsum("b h d, h d c -> b h c", q, by_head[1])
         weights = (carried @ tokens.transpose(1, 2)).softmax(-1)
-        note(seen, "global_attention", weights)
+        add_to(record, "global_attention", weights)
         values = torch.einsum("b h c, h d c -> b h d", weights @ tokens, by_head[2])
         return self.out_proj(values.flatten(1) + bias_v)
 
@@ -150,9 +150,9 @@ class GlobalBlock(nn.Module):
         nn.init.zeros_(self.mlp.c_proj.weight)
         nn.init.zeros_(self.mlp.c_proj.bias)
 
-    def forward(self, query: Tensor, tokens: Tensor, seen: Seen = None) -> Tensor:
+    def forward(self, query: Tensor, tokens: Tensor, record: Record = None) -> Tensor:
         """query (B, D), tokens (B, T, 1+hw, D) -> (B, D)."""
-        query = query + self.attn(self.ln_1(query), self.ln_3(tokens).flatten(1, 2), seen)
+        query = query + self.attn(self.ln_1(query), self.ln_3(tokens).flatten(1, 2), record)
         return query + self.mlp(self.ln_2(query))
 
 
@@ -186,18 +186,19 @@ class Stages(nn.Module):
         for embedding in self.dpe:
             nn.init.zeros_(embedding.bias)
 
-    def forward(self, x: Tensor, grid: tuple[int, int], seen: Seen) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, grid: tuple[int, int], record: Record) -> tuple[Tensor, Tensor]:
         """(B, T, 1+hw, D) -> fused feature (B, D), tokens of the last block."""
         query = self.first_query(len(x))
         for i, block in enumerate(self.resblocks):
-            x = checkpoint_block(block, block, x, seen)
-            note(seen, "tokens", x)
-            query = self.gather(query, i, x, grid, seen)
+            x = checkpoint_block(block, block, x, record)
+            add_to(record, "tokens", x)
+            query = self.gather(query, i, x, grid, record)
         return self.fuse(query, mean_class(x)), x
 
-    def wake(self, generator: torch.Generator | None = None) -> None:
-        """Give the global parts an ordinary start instead of zeros, for training without CLIP's weights: nothing is there to preserve, and zeros
-        only delay. The position embeddings start large, so that what sets the first and last frame apart, their zero padding, is seen at once.
+    def init_from_scratch(self, generator: torch.Generator | None = None) -> None:
+        """Give the global parts an ordinary start instead of zeros, for training without CLIP's weights: there is nothing to preserve, and
+        zeros only delay. The position embeddings start large, so that the zero padding, which sets the first and last frame apart, shows at
+        once.
         """
         nn.init.normal_(self.temporal_cls_token, std=0.1, generator=generator)
         for embedding, block in zip(self.dpe, self.dec):
@@ -210,14 +211,14 @@ class Stages(nn.Module):
         return self.temporal_cls_token[0].expand(clips, -1)
 
     def gather(
-        self, query: Tensor, layer: int, x: Tensor, grid: tuple[int, int], seen: Seen = None
+        self, query: Tensor, layer: int, x: Tensor, grid: tuple[int, int], record: Record = None
     ) -> Tensor:
         """The query token (B, D) after a layer with tokens x (B, T, 1+hw, D): the same where it has no global block."""
         if layer not in self.global_layers:
             return query
         j = self.global_layers.index(layer)
-        query = self.dec[j](query, self._with_positions(x, self.dpe[j], grid), seen)
-        note(seen, "query_token", query)
+        query = self.dec[j](query, self._with_positions(x, self.dpe[j], grid), record)
+        add_to(record, "query_token", query)
         return query
 
     def _with_positions(self, x: Tensor, embedding: nn.Conv3d, grid: tuple[int, int]) -> Tensor:
@@ -256,7 +257,7 @@ class UniFormerV2(nn.Module):
     for Something-Something). temporal_downsample: the stem merges pairs of frames. frozen: no class-token fusion.
     """
 
-    offers = (
+    intermediates = (
         "patch_tokens",
         "tokens",
         "attention",
@@ -292,21 +293,21 @@ class UniFormerV2(nn.Module):
         """uint8 (B, T, H, W, 3) -> float (B, 3, T, H, W) with mean .45 and deviation .225."""
         return normalise(clips, HALF, self.conv1.weight.dtype)
 
-    def forward(self, video: Tensor, want: tuple[str, ...] = ()):
+    def forward(self, video: Tensor, return_intermediates: tuple[str, ...] = ()):
         """(B, 3, T, H, W) -> logits (B, num_classes)."""
-        seen = start(want, self.offers)
-        features, _ = self.encode(video, seen)
-        note(seen, "features", features)
-        return answer(self.transformer.proj(features) if self.num_classes else features, seen)
+        record = start_record(return_intermediates, self.intermediates)
+        features, _ = self.encode(video, record)
+        add_to(record, "features", features)
+        return with_record(self.transformer.proj(features) if self.num_classes else features, record)
 
     def features(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) -> (B, D), what the head reads."""
         return self.encode(video)[0]
 
-    def encode(self, video: Tensor, seen: Seen = None) -> tuple[Tensor, Tensor]:
+    def encode(self, video: Tensor, record: Record = None) -> tuple[Tensor, Tensor]:
         """(B, 3, T, H, W) -> fused feature (B, D), tokens of the last block (B, T', 1+hw, D)."""
-        features, tokens = self.transformer(self.embed(video, seen), self.grid, seen)
-        note(seen, "video_tokens", tokens.flatten(1, 2))
+        features, tokens = self.transformer(self.embed(video, record), self.grid, record)
+        add_to(record, "video_tokens", tokens.flatten(1, 2))
         return features, tokens
 
     def resize_positions(self, frames: int, height: int, width: int | None = None) -> UniFormerV2:
@@ -329,10 +330,10 @@ class UniFormerV2(nn.Module):
         """Patch tokens of a frame along (h, w)."""
         return self.image // self.patch, self.image // self.patch
 
-    def embed(self, video: Tensor, seen: Seen = None) -> Tensor:
+    def embed(self, video: Tensor, record: Record = None) -> Tensor:
         """(B, 3, T, H, W) -> what enters the first block: (B, T', 1+hw, D), the class token of each frame first."""
         x = self._patches(video)
-        note(seen, "patch_tokens", x)
+        add_to(record, "patch_tokens", x)
         classes = self.class_embedding.to(x.dtype).expand(*x.shape[:2], 1, -1)
         return self.ln_pre(torch.cat((classes, x), dim=2) + self.positional_embedding)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ivcore.encoders.clip import Clip, QuickGELU, TextEncoder, act_as, similarity
-from ivcore.encoders.intermediates import answer, note, start
+from ivcore.encoders.intermediates import add_to, start_record, with_record
 from ivcore.encoders.normalisation import CLIP, normalise
 from ivcore.encoders.uniformerv2 import UniFormerV2
 
@@ -80,20 +80,22 @@ class VideoTextModel(nn.Module):
             getattr(self, part).eval()
         return self
 
-    def encode_video(self, video: Tensor, want: tuple[str, ...] = ()):
-        """(B, 3, T, H, W) -> (B, E). want=("video_tokens",): also the last block's tokens (B, T*(1+hw), D), neither normed nor projected;
+    def encode_video(self, video: Tensor, return_intermediates: tuple[str, ...] = ()):
+        """(B, 3, T, H, W) -> (B, E). Intermediate "video_tokens": the last block's tokens (B, T*(1+hw), D), neither normed nor projected;
         with caption_query the fused feature comes after them."""
-        seen = start(want, self.visual.offers)
-        features, _ = self.visual.encode(video, seen)
+        record = start_record(return_intermediates, self.visual.intermediates)
+        features, _ = self.visual.encode(video, record)
         features = self.visual_ln_post(features)
-        if self.caption_query and "video_tokens" in want:
-            seen["video_tokens"] = [torch.cat((seen["video_tokens"][0], features[:, None]), dim=1)]
-        note(seen, "features", features)
-        return answer(features if self.visual_proj is None else features @ self.visual_proj, seen)
+        if self.caption_query and "video_tokens" in return_intermediates:
+            record["video_tokens"] = [torch.cat((record["video_tokens"][0], features[:, None]), dim=1)]
+        add_to(record, "features", features)
+        return with_record(features if self.visual_proj is None else features @ self.visual_proj, record)
 
-    def encode_text(self, ids: Tensor, masked: Tensor | None = None, want: tuple[str, ...] = ()):
-        """ids (B, L) -> (B, E). want=("text_tokens",): also all tokens after ln_final (B, L, W)."""
-        return self.text(ids, masked, want)
+    def encode_text(
+        self, ids: Tensor, masked: Tensor | None = None, return_intermediates: tuple[str, ...] = ()
+    ):
+        """ids (B, L) -> (B, E). Intermediate "text_tokens": all tokens after ln_final (B, L, W)."""
+        return self.text(ids, masked, return_intermediates)
 
     def forward(self, video: Tensor, ids: Tensor) -> Tensor:
         """Similarity logits (clips, texts)."""
@@ -101,9 +103,9 @@ class VideoTextModel(nn.Module):
 
     def caption_logits(self, video: Tensor, ids: Tensor) -> Tensor:
         """Logits (B, L-1, vocabulary) of the words that follow ids[:, :-1]."""
-        _, seen = self.encode_video(video, want=("video_tokens",))
+        _, record = self.encode_video(video, return_intermediates=("video_tokens",))
         # the text encoder is causal: its tokens up to L-1 do not know the last word
-        return self.caption_decoder(self.text.tokens(ids)[:, :-1], seen["video_tokens"][0])
+        return self.caption_decoder(self.text.tokens(ids)[:, :-1], record["video_tokens"][0])
 
     @torch.no_grad()
     def zero_shot(self, video: Tensor, ids: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ def video_text_model(
     """A multimodal model. With `clip` it starts as that CLIP, to rounding; without, afresh.
 
     Afresh, positions start as large as patches (CLIP's own start makes them a sixth, and movement is a change of position), and the
-    global blocks start awake. dropout: in the global blocks' MLPs.
+    global blocks start as `init_from_scratch` has it. dropout: in the global blocks' MLPs.
     """
     if not 0 <= size.global_layers <= size.layers:
         raise ParameterError(f"global_layers={size.global_layers}: must be in [0, {size.layers}]")
@@ -57,7 +57,7 @@ def video_text_model(
     if clip is not None:
         return model.load_clip(clip)
     nn.init.normal_(vision.positional_embedding, std=0.5)
-    vision.transformer.wake()
+    vision.transformer.init_from_scratch()
     return model
 
 

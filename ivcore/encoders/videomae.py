@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ivcore.encoders.attention import attend
 from ivcore.encoders.checkpointing import checkpoint_block, checkpoint_selectively
-from ivcore.encoders.intermediates import Seen, answer, note, start
+from ivcore.encoders.intermediates import Record, add_to, start_record, with_record
 from ivcore.encoders.normalisation import IMAGENET, normalise
 from ivcore.encoders.positions import resize, sine_cosine
 from ivcore.encoders.sizes import Size, size
@@ -48,10 +48,10 @@ class Attention(nn.Module):
         rest = F.linear(x, self.qkv.weight[width:], None if bias is None else bias[width:])
         return query, *rest.chunk(2, dim=-1)
 
-    def mix(self, projected: tuple[Tensor, Tensor, Tensor], seen: Seen = None) -> Tensor:
+    def mix(self, projected: tuple[Tensor, Tensor, Tensor], record: Record = None) -> Tensor:
         """Queries, keys, values -> what each query gathers (B, N, D)."""
         q, k, v = (rearrange(y, "b n (h d) -> b h n d", h=self.heads) for y in projected)
-        return self.proj(attend(q, k, v, seen=seen))
+        return self.proj(attend(q, k, v, record=record))
 
 
 class Block(nn.Module):
@@ -72,11 +72,11 @@ class Block(nn.Module):
         self.gamma_1 = nn.Parameter(torch.full((width,), float(init_values))) if scales else None
         self.gamma_2 = nn.Parameter(torch.full((width,), float(init_values))) if scales else None
 
-    def forward(self, x: Tensor, last: int | None = None, seen: Seen = None) -> Tensor:
+    def forward(self, x: Tensor, last: int | None = None, record: Record = None) -> Tensor:
         """(B, N, D) -> (B, N, D), or (B, last, D)."""
         kept = x if last is None else x[:, -last:]
         projected = checkpoint_selectively(self, lambda y: self.attn.project(self.norm1(y), last), x)
-        x = kept + self._branch(self.attn.mix(projected, seen), self.gamma_1)
+        x = kept + self._branch(self.attn.mix(projected, record), self.gamma_1)
         return x + self._branch(self._feed_forward(x), self.gamma_2)
 
     def _feed_forward(self, x: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ class MaskedVideoEncoder(nn.Module):
     `encoder(video, mask)` gives the normalised visible tokens (B, N-M, D), `encoder(video)` all of them. Sizes: encoders.sizes.
     """
 
-    offers = ("patch_tokens", "tokens", "attention")  # names for `want`; tokens and attention: one a block
+    intermediates = ("patch_tokens", "tokens", "attention")  # tokens and attention: one a block
 
     def __init__(self, name: str | Size = "tiny", *, qkv_bias=True, init_values=0.0, drop=0.0, drop_path=0.0,
                  learnable_positions=False, final_norm=True, eps=1e-6, **overrides):  # fmt: skip
@@ -149,29 +149,29 @@ class MaskedVideoEncoder(nn.Module):
         """uint8 (B, T, H, W, 3) -> float (B, 3, T, H, W) with ImageNet statistics."""
         return normalise(clips, IMAGENET, self.patch_embed.proj.weight.dtype)
 
-    def forward(self, video: Tensor, mask: Tensor | None = None, want: tuple[str, ...] = ()):
+    def forward(self, video: Tensor, mask: Tensor | None = None, return_intermediates: tuple[str, ...] = ()):
         """(B, 3, T, H, W), mask (B, N) -> normalised visible tokens (B, N-M, D)."""
-        seen = start(want, self.offers)
+        record = start_record(return_intermediates, self.intermediates)
         visible = None if mask is None else split(mask)[0]
-        return answer(self.encode(video, visible, seen), seen)
+        return with_record(self.encode(video, visible, record), record)
 
-    def encode(self, video: Tensor, visible: Tensor | None = None, seen: Seen = None) -> Tensor:
+    def encode(self, video: Tensor, visible: Tensor | None = None, record: Record = None) -> Tensor:
         """As forward, with indices (B, n) of the tokens to encode in place of a mask."""
-        return self.norm(self.run_blocks(self.embed(video, visible, seen), seen=seen))
+        return self.norm(self.run_blocks(self.embed(video, visible, record), record=record))
 
-    def embed(self, video: Tensor, visible: Tensor | None = None, seen: Seen = None) -> Tensor:
+    def embed(self, video: Tensor, visible: Tensor | None = None, record: Record = None) -> Tensor:
         """(B, 3, T, H, W) -> what enters the first block: tubelets as tokens, with their positions (B, n, D)."""
         self._check(video)
         x = self.patch_embed(video, visible)
-        note(seen, "patch_tokens", x)
+        add_to(record, "patch_tokens", x)
         positions = self.pos_embed if visible is None else self.pos_embed[0, visible.to(video.device)]
         return x + positions.to(x.dtype)
 
-    def run_blocks(self, x: Tensor, first: int = 0, stop: int | None = None, seen: Seen = None) -> Tensor:
+    def run_blocks(self, x: Tensor, first: int = 0, stop: int | None = None, record: Record = None) -> Tensor:
         """Tokens (B, n, D) through the blocks first, first + 1, ... up to but not including stop (None: all the rest)."""
         for block in self.blocks[first:stop]:
-            x = checkpoint_block(block, block, x, None, seen)
-            note(seen, "tokens", x)
+            x = checkpoint_block(block, block, x, None, record)
+            add_to(record, "tokens", x)
         return x
 
     @property
@@ -239,12 +239,12 @@ class Decoder(nn.Module):
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.head = nn.Linear(width, size.tubelet_values)
 
-    def forward(self, x: Tensor, hidden: int, seen: Seen = None) -> Tensor:
+    def forward(self, x: Tensor, hidden: int, record: Record = None) -> Tensor:
         """(B, N, D) whose last `hidden` tokens are the hidden ones -> (B, hidden, P)."""
         for i, block in enumerate(self.blocks):
             # nothing reads the visible tokens after the last block, so it does not compute them
-            x = checkpoint_block(block, block, x, hidden if i == len(self.blocks) - 1 else None, seen)
-            note(seen, "tokens", x)
+            x = checkpoint_block(block, block, x, hidden if i == len(self.blocks) - 1 else None, record)
+            add_to(record, "tokens", x)
         return self.head(self.norm(x[:, -hidden:]))
 
 
@@ -255,7 +255,12 @@ class MaskedAutoencoder(nn.Module):
     laid out (p0 p1 p2 c). The loss is in losses.reconstruction.
     """
 
-    offers = (*MaskedVideoEncoder.offers, "visible_tokens", "decoder_tokens", "decoder_attention")
+    intermediates = (
+        *MaskedVideoEncoder.intermediates,
+        "visible_tokens",
+        "decoder_tokens",
+        "decoder_attention",
+    )
 
     def __init__(self, name: str | Size = "tiny", *, qkv_bias=True, init_values=0.0, drop_path=0.0,
                  learnable_positions=False, final_norm=True, eps=1e-6, **overrides):  # fmt: skip
@@ -291,22 +296,24 @@ class MaskedAutoencoder(nn.Module):
         self.decoder_positions = table.to(self.decoder_positions)
         return self
 
-    def forward(self, video: Tensor, mask: Tensor, want: tuple[str, ...] = ()):
+    def forward(self, video: Tensor, mask: Tensor, return_intermediates: tuple[str, ...] = ()):
         """(B, 3, T, H, W), mask (B, N) -> predictions (B, M, P) of the hidden tubelets."""
-        seen = start(want, self.offers)
+        record = start_record(return_intermediates, self.intermediates)
         visible, hidden = (part.to(video.device) for part in split(mask))
-        return answer(self.predict(video, visible, hidden, seen), seen)
+        return with_record(self.predict(video, visible, hidden, record), record)
 
-    def predict(self, video: Tensor, visible: Tensor, hidden: Tensor, seen: Seen = None) -> Tensor:
+    def predict(self, video: Tensor, visible: Tensor, hidden: Tensor, record: Record = None) -> Tensor:
         """As forward, with the token indices (B, N-M) and (B, M) of masking.split in place of a mask: shapes then do not depend on
         data, which torch.compile wants."""
-        x = self.encoder.encode(video, visible, seen)
-        note(seen, "visible_tokens", x)
+        x = self.encoder.encode(video, visible, record)
+        add_to(record, "visible_tokens", x)
         narrow = self._with_mask_tokens(self.encoder_to_decoder(x), visible, hidden)
         inner = None
-        if seen is not None:  # the decoder's intermediates go by the encoder's names inside it
+        if record is not None:  # the decoder's intermediates go by the encoder's names inside it
             inner = {
-                name: seen[f"decoder_{name}"] for name in ("tokens", "attention") if f"decoder_{name}" in seen
+                name: record[f"decoder_{name}"]
+                for name in ("tokens", "attention")
+                if f"decoder_{name}" in record
             }
         return self.decoder(narrow, hidden.shape[1], inner)
 
@@ -327,7 +334,7 @@ class VideoClassifier(MaskedVideoEncoder):
     the first token after `norm`. `init_scale` multiplies the fresh head, so that fine-tuning starts from near-uniform scores.
     """
 
-    offers = (*MaskedVideoEncoder.offers, "features")
+    intermediates = (*MaskedVideoEncoder.intermediates, "features")
 
     def __init__(self, name: str | Size = "tiny", num_classes: int = 400, *, mean_pool=True, head_drop=0.0,
                  init_scale=0.001, **options):  # fmt: skip
@@ -340,12 +347,12 @@ class VideoClassifier(MaskedVideoEncoder):
         if num_classes:
             self.head.weight.data.mul_(init_scale)
 
-    def forward(self, video: Tensor, want: tuple[str, ...] = ()):
+    def forward(self, video: Tensor, return_intermediates: tuple[str, ...] = ()):
         """(B, 3, T, H, W) -> logits (B, num_classes)."""
-        seen = start(want, self.offers)
-        features = self.pool(self.encode(video, seen=seen))
-        note(seen, "features", features)
-        return answer(self.head(self.head_drop(features)), seen)
+        record = start_record(return_intermediates, self.intermediates)
+        features = self.pool(self.encode(video, record=record))
+        add_to(record, "features", features)
+        return with_record(self.head(self.head_drop(features)), record)
 
     def features(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) -> (B, D), what the head reads."""

@@ -39,18 +39,18 @@ class AnswerModel(nn.Module):
 
     def forward(self, video: Tensor, ids: Tensor) -> Tensor:
         """(B, 3, T, H, W), question ids (B, L) -> (B, answers)."""
-        features, seen = self.video_text.encode_video(video, want=("video_tokens",))
-        return self._score(features, seen["video_tokens"][0], ids)
+        features, record = self.video_text.encode_video(video, return_intermediates=("video_tokens",))
+        return self._score(features, record["video_tokens"][0], ids)
 
     def rank(self, video: Tensor, choices: Tensor) -> Tensor:
         """(B, 3, T, H, W), ids of K candidate texts a clip (B, K, L) -> (B, K), with a head of one output."""
-        features, seen = self.video_text.encode_video(video, want=("video_tokens",))
+        features, record = self.video_text.encode_video(video, return_intermediates=("video_tokens",))
         many = choices.shape[1]
-        repeated = (x.repeat_interleave(many, dim=0) for x in (features, seen["video_tokens"][0]))
+        repeated = (x.repeat_interleave(many, dim=0) for x in (features, record["video_tokens"][0]))
         return self._score(*repeated, choices.flatten(0, 1)).view(len(choices), many)
 
     def _score(self, features: Tensor, video_tokens: Tensor, ids: Tensor) -> Tensor:
-        text, seen = self.video_text.encode_text(ids, want=("text_tokens",))
-        decoded = self.video_text.caption_decoder(seen["text_tokens"][0], video_tokens)
+        text, record = self.video_text.encode_text(ids, return_intermediates=("text_tokens",))
+        decoded = self.video_text.caption_decoder(record["text_tokens"][0], video_tokens)
         end = decoded[torch.arange(len(ids), device=ids.device), ids.argmax(-1)]
         return self.head(torch.cat((end, features, text), dim=-1))

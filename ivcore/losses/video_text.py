@@ -129,8 +129,8 @@ def trimmed(ids: Tensor) -> Tensor:
 def _encode(model: VideoTextModel, batch: dict) -> Encoded:
     """Each encoder run once."""
     ids = trimmed(batch["ids"])
-    videos, clip = model.encode_video(model.prepare(batch["video"]), want=("video_tokens",))
-    texts, text = model.encode_text(ids, want=("text_tokens",))
+    videos, clip = model.encode_video(model.prepare(batch["video"]), return_intermediates=("video_tokens",))
+    texts, text = model.encode_text(ids, return_intermediates=("text_tokens",))
     return Encoded(ids, videos, texts, clip["video_tokens"][0], text["text_tokens"][0])
 
 

@@ -25,7 +25,7 @@ def video():
 def test_equals_the_published_one_with_local_blocks_and_temporal_downsampling(golden, close):
     g = golden("uniformerv2_double_lmhra_tdown")
     m = weights.from_official(g.weights, g.config)
-    logits, seen = m(g.inputs["video"], want=("tokens", "query_token", "features"))
+    logits, seen = m(g.inputs["video"], return_intermediates=("tokens", "query_token", "features"))
     published_order = seen["tokens"][-1].permute(2, 0, 1, 3).flatten(1, 2)  # (1+hw, B*T, D)
     close(logits, g.outputs["logits"])
     close(published_order, g.outputs["resblock_last"])
@@ -41,10 +41,10 @@ def test_as_initialised_it_is_the_time_mean_of_clips_class_token(video, local):
     clip = ImageEncoder(embed=16, width=32, layers=3, heads=2, patch=8, image=24).eval()
     m.load_clip(clip)
     frames = video.transpose(1, 2).flatten(0, 1)
-    classes = clip(frames, want=("tokens",))[1]["tokens"][-1][:, 0].view(2, 4, 32)
+    classes = clip(frames, return_intermediates=("tokens",))[1]["tokens"][-1][:, 0].view(2, 4, 32)
     features, seen = (
-        m(video, want=("query_token", "features"))[1]["features"][0],
-        m(video, want=("query_token",))[1],
+        m(video, return_intermediates=("query_token", "features"))[1]["features"][0],
+        m(video, return_intermediates=("query_token",))[1],
     )
     assert torch.allclose(features, 0.5 * classes.mean(1), atol=1e-6)
     assert all(not query.any() for query in seen["query_token"])
@@ -111,7 +111,7 @@ def test_frozen_variant_reads_the_query_token_only(video):
 
 def test_intermediates_do_not_change_the_result(video):
     m = small(local=True)
-    out, seen = m(video, want=("attention", "tokens", "global_attention", "video_tokens"))
+    out, seen = m(video, return_intermediates=("attention", "tokens", "global_attention", "video_tokens"))
     assert torch.allclose(out, m(video), atol=1e-5)
     assert seen["attention"][0].shape == (8, 2, 10, 10) and seen["global_attention"][1].shape == (2, 2, 40)
     assert seen["video_tokens"][0].shape == (2, 40, 32)

@@ -144,7 +144,7 @@ def test_captions_can_be_told_the_order_of_frames():
     video, ids = torch.randn(2, 3, 4, 32, 32), torch.tensor([[97, 5, 6, 98, 0], [97, 7, 98, 0, 0]])
     for query in (False, True):
         model = small(PlainCaptionDecoder(32, 48, 32, 1, 2, 99), query)
-        model.visual.transformer.wake()
+        model.visual.transformer.init_from_scratch()
         same = torch.allclose(
             model.caption_logits(video, ids), model.caption_logits(video.flip(2), ids), atol=1e-5
         )

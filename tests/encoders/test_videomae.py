@@ -53,7 +53,7 @@ def test_classifier_with_layer_scale_equals_the_published_one(golden, close):
     small = sizes.Size(48, 2, 3, 32, 2, 2, patch=8, frames=8, image=32)
     m = model(VideoClassifier, small, num_classes=11, init_values=0.1)
     m.load_state_dict(g.weights)
-    logits, seen = m(g.inputs["video"], want=("features", "tokens"))
+    logits, seen = m(g.inputs["video"], return_intermediates=("features", "tokens"))
     close(logits, g.outputs["logits"])
     close(seen["features"][0], g.outputs["features"])
     close(seen["tokens"][-1], g.outputs["last_block"])
@@ -76,9 +76,7 @@ def test_hidden_pixels_have_no_influence_at_all(clip):
     video, mask = clip
     m = model(MaskedAutoencoder, "tiny")
     spoiled = video.clone()
-    cells = (
-        masking.as_grid(mask, GRID).repeat_interleave(2, 1).repeat_interleave(8, 2).repeat_interleave(8, 3)
-    )
+    cells = mask.unflatten(1, GRID).repeat_interleave(2, 1).repeat_interleave(8, 2).repeat_interleave(8, 3)
     spoiled[cells[:, None].expand_as(video)] = torch.nan
     assert torch.equal(m(video, mask), m(spoiled, mask))
 
@@ -88,7 +86,7 @@ def test_predictions_follow_token_order(clip):
     video, mask = clip
     m = model(MaskedAutoencoder, "tiny")
     _, hidden = masking.split(mask)
-    seen = m(video, mask, want=("decoder_tokens",))[1]["decoder_tokens"]
+    seen = m(video, mask, return_intermediates=("decoder_tokens",))[1]["decoder_tokens"]
     assert seen[0].shape[1] == mask.shape[1] and seen[-1].shape[1] == hidden.shape[1]
     assert torch.allclose(m(video.flip(0), mask.flip(0)), m(video, mask).flip(0), atol=1e-6)
 
@@ -103,7 +101,9 @@ def test_intermediates_are_what_the_model_computes(clip):
     video, mask = clip
     m = model(MaskedAutoencoder, "tiny")
     out, seen = m(
-        video, mask, want=("tokens", "attention", "decoder_attention", "visible_tokens", "patch_tokens")
+        video,
+        mask,
+        return_intermediates=("tokens", "attention", "decoder_attention", "visible_tokens", "patch_tokens"),
     )
     assert torch.allclose(out, m(video, mask), atol=1e-5)
     visible = int((~mask[0]).sum())
@@ -111,8 +111,8 @@ def test_intermediates_are_what_the_model_computes(clip):
     assert torch.allclose(seen["attention"][0].sum(-1), torch.ones(()), atol=1e-5)
     assert [t.shape for t in seen["tokens"]] == [(2, visible, 128)] * 4
     assert seen["decoder_attention"][-1].shape == (2, 2, 64 - visible, 64)
-    with pytest.raises(ParameterError, match="want: 'nothing' is not one of patch_tokens, tokens"):
-        m(video, mask, want=("nothing",))
+    with pytest.raises(ParameterError, match="'nothing' is not one of patch_tokens, tokens"):
+        m(video, mask, return_intermediates=("nothing",))
 
 
 def test_keys_have_no_bias(clip):
@@ -167,7 +167,7 @@ def test_fresh_head_is_nearly_silent():
 def test_classifier_takes_a_pretrained_encoder(clip):
     encoder = model(MaskedAutoencoder, "tiny").encoder
     m = model(VideoClassifier, "tiny", num_classes=3).load_encoder(encoder)
-    tokens = encoder(clip[0], want=("tokens",))[1]["tokens"][-1]
+    tokens = encoder(clip[0], return_intermediates=("tokens",))[1]["tokens"][-1]
     assert torch.equal(m.tokens(clip[0]), tokens)
     with pytest.raises(ParameterError, match=r"do not match the classifier's: blocks\.0\.gamma_1"):
         VideoClassifier("tiny", init_values=0.1).load_encoder(encoder)

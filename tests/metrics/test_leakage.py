@@ -39,7 +39,7 @@ def test_frame_masks_give_a_still_clip_away():
 
 def test_noise_cannot_be_copied():
     noise = torch.randn(16, 8 * 64, 32, generator=seeded())
-    found = leak(noise, masking.random_(16, (8, 8, 8), 0.5, seeded()), (8, 8, 8))
+    found = leak(noise, masking.random(16, (8, 8, 8), 0.5, seeded()), (8, 8, 8))
     assert found.seen > 0.9 and 0 <= found.explained < 1e-3
 
 
@@ -53,7 +53,7 @@ def test_what_half_resembles_its_neighbour_is_worth_the_square_of_the_correlatio
 
 @pytest.mark.parametrize("ratio", [0.5, 0.75, 0.9])
 def test_random_masks_show_a_hidden_cell_elsewhere_as_often_as_chance_says(ratio):
-    mask = masking.random_(64, (8, 14, 14), ratio, seeded())
+    mask = masking.random(64, (8, 14, 14), ratio, seeded())
     seen = leak(torch.ones(64, 1568, 1), mask, (8, 14, 14)).seen
     assert seen == pytest.approx(1 - ratio**7, abs=0.01)
 

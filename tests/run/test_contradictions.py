@@ -120,9 +120,8 @@ def test_the_presets_word_about_the_length_counts_over_the_cells(tmp_path):
 @settings(max_examples=60, deadline=None)
 def test_what_a_mask_hides_is_what_masking_hides(kind, ratio, grid):
     slots, side = grid
-    draw = {"tube": masking.tube, "random": masking.random_, "frame": masking.frame}[kind]
     places = {"tube": slots, "random": 1, "frame": side**2}[kind]
-    mask = draw(1, (slots, side, side), ratio, torch.Generator().manual_seed(0))
+    mask = masking.MASKS[kind](1, (slots, side, side), ratio, torch.Generator().manual_seed(0))
     assert contradictions.hidden(kind, ratio, 2 * slots, 4 * side, 4) * places == int(mask.sum())
 
 

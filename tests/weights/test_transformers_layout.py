@@ -70,7 +70,7 @@ def test_attention_equals_transformers(clip, close):
     ours = weights.from_official(reference.state_dict(), SHAPE)
     with torch.no_grad():
         expected = reference(clip[0].transpose(1, 2), output_attentions=True).attentions
-        _, seen = ours(clip[0], want=("attention",))
+        _, seen = ours(clip[0], return_intermediates=("attention",))
     for mine, published in zip(seen["attention"], expected, strict=True):
         close(mine, published)
 
