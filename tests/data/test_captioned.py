@@ -1,7 +1,8 @@
 """Captioned clips: captions cleaned, counted and chosen reproducibly; the same clips from memory and from files; images as clips."""
 
+import csv
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -351,8 +352,10 @@ class TestTables:
     def test_there_and_back(self, tmp_path_factory, rows):
         folder = tmp_path_factory.mktemp("t")
         records = [formats.CaptionedVideo(n, str(folder / f"{n}.mp4"), tuple(said)) for n, said in rows]
-        formats.write_caption_csv(folder / "a.csv", records)
-        formats.write_caption_json(folder / "a.json", records)
+        with open(folder / "a.csv", "w", newline="") as file:
+            rows = [(record.path, caption) for record in records for caption in record.captions]
+            csv.writer(file).writerows([("path", "caption"), *rows])
+        (folder / "a.json").write_text(json.dumps([asdict(record) for record in records]))
         assert formats.read_captions(folder / "a.csv") == formats.read_captions(folder / "a.json") == records
 
     def test_splits(self):

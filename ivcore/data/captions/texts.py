@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ivcore.data.formats.text import write_text
 from ivcore.errors import ParameterError, UserError
+from ivcore.files import write_text
 
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]|<\\|(?:start|end)oftext\\|>", re.IGNORECASE)

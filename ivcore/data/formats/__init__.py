@@ -1,9 +1,9 @@
 """Annotation files of the datasets that the paper uses, read into small records and written from them.
 
 Every reader refuses a malformed line or entry with a FormatError that names the file, the line and what was expected; inside
-`without_bad_rows` single rows are left out instead, and listed. Byte order
-marks, CRLF and blank lines are accepted. Relative media paths start from `root`, or else from the annotation file's folder. Only
-the standard library is imported, since parameters are checked before a kernel starts.
+`without_bad_rows` single bad rows are left out and listed instead. Byte order marks, CRLF and blank lines are accepted. Relative
+media paths start from `root`, or else from the annotation file's folder. Only the standard library is imported, since parameters
+are checked before a kernel starts.
 """
 # ruff: noqa: F401  (this file lists what the folder offers)
 
@@ -17,7 +17,6 @@ from ivcore.data.formats.ava import (
     write_ava_actions,
     write_ava_csv,
     write_ava_excluded,
-    write_ava_predictions,
 )
 from ivcore.data.formats.caption_tables import (
     CaptionedSegment,
@@ -25,8 +24,6 @@ from ivcore.data.formats.caption_tables import (
     read_caption_csv,
     read_caption_json,
     read_captions,
-    write_caption_csv,
-    write_caption_json,
 )
 from ivcore.data.formats.captions import (
     CaptionedVideo,
@@ -35,7 +32,6 @@ from ivcore.data.formats.captions import (
     read_lsmdc_table,
     read_msrvtt_csv,
     read_msrvtt_json,
-    write_lsmdc_table,
     write_msrvtt_csv,
     write_msrvtt_json,
 )
@@ -46,8 +42,6 @@ from ivcore.data.formats.open_set import (
     read_open_set,
     read_ucf_classes,
     read_ucf_split,
-    write_hmdb_splits,
-    write_open_set,
 )
 from ivcore.data.formats.questions import (
     Choice,
@@ -58,7 +52,6 @@ from ivcore.data.formats.questions import (
     read_qa,
     write_ans2label,
     write_choice_jsonl,
-    write_lsmdc_choice,
     write_qa,
 )
 from ivcore.data.formats.segments import (
@@ -92,9 +85,6 @@ from ivcore.data.formats.trimmed import (
     require_class_names,
     write_class_names,
     write_kinetics_csv,
-    write_pretrain_list,
-    write_ssv2_list,
-    write_timed_list,
 )
 from ivcore.errors import ParameterError
 
@@ -130,8 +120,8 @@ READERS = {
 def check(kind: str, path) -> int:
     """Reads the whole file as `kind` and returns its number of records; a FormatError says what is wrong with it.
 
-    Of a Kinetics CSV that is also a label without a name in the classes.txt beside it.
-    The kind "video" is a single video file: its index is read and its frames are counted, VideoError where it is none.
+    For a Kinetics CSV a label without a name in the classes.txt beside it is also refused. The kind "video" is a single video file:
+    its index is read and its frames are counted, VideoError if it is none.
     """
     if kind == "video":
         from ivcore.video.reader import VideoReader

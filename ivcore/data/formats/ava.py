@@ -5,17 +5,18 @@
 
 import re
 from dataclasses import dataclass
-from functools import partial
 
-from ivcore.data.formats.text import each, found, numbered_lines, read_text, write_records, write_text
-from ivcore.errors import FormatError
+from ivcore.data.formats.lines import LineFormat
+from ivcore.data.formats.text import read_text
+from ivcore.errors import FormatError, shown
+from ivcore.files import write_text
 
 
 @dataclass(frozen=True, slots=True)
 class AvaBox:
     """One action of one person: box as x1, y1, x2, y2 in shares of the frame, `timestamp` in seconds of the whole video.
 
-    `person` is None in files without that column; `score` only stands in predictions.
+    `person` is None in files without that column; only predictions have a `score`.
     """
 
     video_id: str
@@ -33,63 +34,59 @@ class AvaAction:
     kind: str | None = None
 
 
+_SEP, _NUMBER = r"\s*,\s*", r"([0-9]+\.?[0-9]*(?:[eE][-+]?[0-9]+)?|\.[0-9]+(?:[eE][-+]?[0-9]+)?)"
+_VIDEO = r"([^,]*[^,\s])"
+_STAMP = r"([0-9]+(?:\.[0-9]+)?)"
+_COMMON = _VIDEO + _SEP + _STAMP + (_SEP + _NUMBER) * 4 + _SEP + r"([1-9][0-9]*)"
+
+
+def _box(video: str, timestamp: str, *numbers: str, **last) -> AvaBox:
+    *corners, action = numbers
+    x1, y1, x2, y2 = map(float, corners)
+    if not (0 <= x1 <= x2 <= 1 and 0 <= y1 <= y2 <= 1):
+        raise ValueError("0 <= x1 <= x2 <= 1 and 0 <= y1 <= y2 <= 1")
+    return AvaBox(video, float(timestamp), (x1, y1, x2, y2), int(action), **last)
+
+
+def _box_of_person(base: str, *cells: str) -> AvaBox | None:
+    """None for a keyframe that is listed without a person."""
+    return _box(*cells[:-1], person=None if cells[-1] is None else int(cells[-1])) if cells else None
+
+
+def _box_with_score(base: str, *cells: str) -> AvaBox:
+    return _box(*cells[:-1], score=float(cells[-1]))
+
+
+BOXES = LineFormat(
+    "`video_id,timestamp,x1,y1,x2,y2,action_id,person_id` with action_id from 1",
+    _box_of_person,
+    _COMMON + f"(?:{_SEP}([0-9]+))?",
+    r"[^,]*[^,\s],[^,]+(?:,\s*){5,6}",
+)
+# What detectors write and the official evaluation reads.
+PREDICTIONS = LineFormat(
+    "`video_id,timestamp,x1,y1,x2,y2,action_id,score` with action_id from 1",
+    _box_with_score,
+    _COMMON + _SEP + f"(-?(?:{_NUMBER[1:-1]}))",
+)
+EXCLUDED = LineFormat(
+    "`video_id,timestamp`", lambda base, video, timestamp: (video, float(timestamp)), _VIDEO + _SEP + _STAMP
+)
+read_ava_predictions = PREDICTIONS.read
+
+
 def read_ava_csv(path) -> list[AvaBox]:
     """`video_id,timestamp,x1,y1,x2,y2,action_id,person_id`; keyframes listed without a person (empty columns) give no box."""
-    boxes = each(path, partial(_box, path, scored=False), numbered_lines(path))
-    return [box for box in boxes if box is not None]
-
-
-def read_ava_predictions(path) -> list[AvaBox]:
-    """`video_id,timestamp,x1,y1,x2,y2,action_id,score`: what detectors write and the official evaluation reads."""
-    return each(path, partial(_box, path, scored=True), numbered_lines(path))
-
-
-_SEP, _NUMBER = r"\s*,\s*", r"([0-9.]+(?:[eE][-+]?[0-9]+)?)"
-_STAMP = r"([0-9]+(?:\.[0-9]+)?)"
-_COMMON = r"([^,]*[^,\s])" + _SEP + _STAMP + (_SEP + _NUMBER) * 4 + _SEP + r"([1-9][0-9]*)"
-_PERSON = re.compile(_COMMON + f"(?:{_SEP}([0-9]+))?")
-_SCORE = re.compile(_COMMON + _SEP + r"(-?[0-9.]+(?:[eE][-+]?[0-9]+)?)")
-_NOBODY = re.compile(r"[^,]*[^,\s],[^,]+(,\s*){5,6}")
-
-
-def _box(path, number: int, line: str, scored: bool) -> AvaBox | None:
-    match = (_SCORE if scored else _PERSON).fullmatch(line)
-    if match is None:
-        if not scored and _NOBODY.fullmatch(line):
-            return None
-        columns = "`video_id,timestamp,x1,y1,x2,y2,action_id," + ("score`" if scored else "person_id`")
-        raise FormatError(path, number, f"expected {columns} with action_id from 1, found {found(line)}")
-    video, timestamp, *corners, action, last = match.groups()
-    try:
-        box = x1, y1, x2, y2 = tuple(map(float, corners))
-        timestamp, score = float(timestamp), float(last) if scored else None
-    except ValueError:
-        raise FormatError(
-            path, number, f"expected numbers in the columns 2 to 6, found {found(line)}"
-        ) from None
-    if not (0 <= x1 <= x2 <= 1 and 0 <= y1 <= y2 <= 1):
-        raise FormatError(
-            path, number, f"expected 0 <= x1 <= x2 <= 1 and 0 <= y1 <= y2 <= 1, found {found(line)}"
-        )
-    return AvaBox(video, timestamp, box, int(action), int(last) if last and not scored else None, score)
+    return [box for box in BOXES.read(path) if box is not None]
 
 
 def write_ava_csv(path, boxes) -> None:
-    write_records(path, boxes, _line, lambda number, line: _box(path, number, line, scored=False))
+    def as_line(box: AvaBox) -> str:
+        person = [] if box.person is None else [box.person]
+        corners = [float(corner) for corner in box.box]
+        return ",".join(map(str, [box.video_id, _stamp(box.timestamp), *corners, box.action, *person]))
 
-
-def write_ava_predictions(path, boxes) -> None:
-    write_records(path, boxes, _line, lambda number, line: _box(path, number, line, scored=True))
-
-
-def _line(box: AvaBox) -> str:
-    last = (
-        []
-        if box.person is None and box.score is None
-        else [box.person if box.score is None else float(box.score)]
-    )
-    corners = [float(corner) for corner in box.box]
-    return ",".join(map(str, [box.video_id, _stamp(box.timestamp), *corners, box.action, *last]))
+    BOXES.write(path, boxes, as_line)
 
 
 def _stamp(seconds: float) -> str:
@@ -99,23 +96,11 @@ def _stamp(seconds: float) -> str:
 
 def read_ava_excluded(path) -> list[tuple[str, float]]:
     """`video_id,timestamp` of keyframes that the evaluation leaves out. The file may be empty: nothing is left out."""
-    if not read_text(path).strip():
-        return []
-    return each(path, partial(_keyframe, path), numbered_lines(path))
-
-
-def _keyframe(path, number: int, line: str) -> tuple[str, float]:
-    match = re.fullmatch(r"([^,]*[^,\s])" + _SEP + _STAMP, line)
-    if match is None:
-        raise FormatError(path, number, f"expected `video_id,timestamp`, found {found(line)}")
-    return match[1], float(match[2])
+    return EXCLUDED.read(path) if read_text(path).strip() else []
 
 
 def write_ava_excluded(path, keyframes) -> None:
-    def as_line(keyframe):
-        return f"{keyframe[0]},{_stamp(keyframe[1])}"
-
-    write_records(path, keyframes, as_line, lambda number, line: _keyframe(path, number, line))
+    EXCLUDED.write(path, keyframes, lambda keyframe: f"{keyframe[0]},{_stamp(keyframe[1])}")
 
 
 def read_ava_actions(path) -> list[AvaAction]:
@@ -141,7 +126,7 @@ def _only_blank(path, text: str, start: int, stop: int) -> None:
     rest = text[start:stop].strip()
     if rest:
         line = text.count("\n", 0, text.index(rest, start)) + 1
-        raise FormatError(path, line, f'expected `label {{ name: "…" label_id: N }}`, found {found(rest)}')
+        raise FormatError(path, line, f'expected `label {{ name: "…" label_id: N }}`, found {shown(rest)}')
 
 
 def _action(path, line: int, block: str) -> AvaAction:
@@ -160,5 +145,5 @@ def write_ava_actions(path, actions) -> None:
 
     for action in actions:
         if '"' in action.name or "\n" in action.name:
-            raise FormatError(path, None, f"cannot be written so that it reads back: {found(action)}")
+            raise FormatError(path, None, f"cannot be written so that it reads back: {shown(action)}")
     write_text(path, "".join(map(block, actions)))

@@ -4,16 +4,14 @@ Captions that are not UTF-8 are no error here: their bytes come through as Pytho
 `ivcore.data.captions.texts` to read and count.
 """
 
-import csv
-import io
-import json
 import os
 from dataclasses import dataclass
 
 from ivcore.data.formats.captions import CaptionedVideo, SplitRow, read_msrvtt_json
-from ivcore.data.formats.text import base_folder, each, found, read_text, write_text, written_path
+from ivcore.data.formats.table import read_table
+from ivcore.data.formats.text import base_folder, parse_rows
 from ivcore.data.formats.tree import Node, read_json, read_json_lines
-from ivcore.errors import FormatError
+from ivcore.errors import FormatError, shown
 
 PATHS = ("path", "video", "image", "file")
 CAPTIONS = ("caption", "captions", "name", "text", "sentence")
@@ -34,41 +32,25 @@ def read_caption_csv(path, root=None, suffix: str = ".mp4") -> list[CaptionedVid
     WebVid lists `videoid,contentUrl,duration,page_dir,name` and stores <root>/<page_dir>/<videoid>.mp4. Rows of one file (and one
     part of it) are one record of several captions. An empty caption is kept: it is counted where captions are used.
     """
-    rows = csv.reader(io.StringIO(read_text(path, _LENIENT), newline=""), strict=True)
-    base = base_folder(path, root)
-    try:
-        header = [cell.strip() for cell in next(rows, [])]
-        where, said = _columns(path, header)
 
-        def entry(line: int, row: list[str]) -> tuple:
-            cells = _cells(path, line, header, row)
-            file = _webvid_file(cells, suffix) if where == "videoid" else cells[where].strip()
-            if not file:
-                raise FormatError(path, line, f"expected no empty {where}")
-            return file, cells, (cells[said],), _times(path, line, cells)
+    def required(header: list[str]) -> str | None:
+        if _first((*PATHS, "videoid"), header) and _first(CAPTIONS, header):
+            return None
+        return "a header with path and caption, or WebVid's videoid,contentUrl,duration,page_dir,name"
 
-        filled = ((rows.line_num, row) for row in rows if any(cell.strip() for cell in row))
-        entries = each(path, entry, filled)
-    except csv.Error as error:
-        raise FormatError(path, rows.line_num, f"expected comma-separated values: {error}") from None
-    return _records(base, entries)
+    def entry(line: int, cells: dict) -> tuple:
+        column = _first((*PATHS, "videoid"), cells)
+        file = _webvid_file(cells, suffix) if column == "videoid" else cells[column].strip()
+        if not file:
+            raise FormatError(path, line, f"expected no empty {column}")
+        return file, cells, (cells[_first(CAPTIONS, cells)],), _times(path, line, cells)
+
+    return _records(base_folder(path, root), read_table(path, required, entry, _LENIENT))
 
 
-def _columns(path, header: list[str]) -> tuple[str, str]:
-    where = next((name for name in (*PATHS, "videoid") if name in header), None)
-    said = next((name for name in CAPTIONS if name in header), None)
-    if where is None or said is None:
-        expected = "a header with path and caption, or WebVid's videoid,contentUrl,duration,page_dir,name"
-        raise FormatError(path, 1, f"expected {expected}, found {found(','.join(header))}")
-    return where, said
-
-
-def _cells(path, line: int, header: list[str], row: list[str]) -> dict[str, str]:
-    if len(row) != len(header):
-        raise FormatError(
-            path, line, f"expected {len(header)} columns ({','.join(header)}), found {len(row)}"
-        )
-    return dict(zip(header, row))
+def _first(names: tuple[str, ...], columns) -> str | None:
+    """The first of the names that is a column."""
+    return next((name for name in names if name in columns), None)
 
 
 def _webvid_file(cells: dict[str, str], suffix: str) -> str:
@@ -81,11 +63,11 @@ def _times(path, line: int, cells: dict) -> tuple[float, float] | None:
         return None
     try:
         start, end = float(cells["start"]), float(cells["end"])
-    except ValueError:
+    except (TypeError, ValueError):
         start, end = 0.0, -1.0
     if not 0 <= start < end < float("inf"):
-        shown = found(f"{cells['start']}, {cells['end']}")
-        raise FormatError(path, line, f"expected seconds start < end, found {shown}")
+        times = f"{cells['start']}, {cells['end']}"
+        raise FormatError(path, line, f"expected seconds start < end, found {shown(times)}")
     return start, end
 
 
@@ -95,7 +77,7 @@ def _records(base: str, entries: list[tuple]) -> list[CaptionedVideo]:
     for file, cells, captions, times in entries:
         name = str(cells.get("id") or cells.get("videoid") or os.path.splitext(os.path.basename(file))[0])
         grouped.setdefault((os.path.join(base, file), times), (name, []))[1].extend(captions)
-    return [_record(name, file, tuple(said), times) for (file, times), (name, said) in grouped.items()]
+    return [_record(name, file, tuple(texts), times) for (file, times), (name, texts) in grouped.items()]
 
 
 def _record(name: str, file: str, captions: tuple[str, ...], times) -> CaptionedVideo:
@@ -104,32 +86,21 @@ def _record(name: str, file: str, captions: tuple[str, ...], times) -> Captioned
     return CaptionedSegment(name, file, captions, None, *times)
 
 
-def write_caption_csv(path, records) -> None:
-    """`path,caption`, a row for each caption; paths inside the file's own folder are written relative to it."""
-    out, base = io.StringIO(), base_folder(path)
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(["path", "caption"])
-    for record in records:
-        table.writerows([written_path(record.path, base), caption] for caption in record.captions)
-    write_text(path, out.getvalue())
-
-
 def read_caption_json(path, root=None) -> list[CaptionedVideo]:
-    """A list of `{"path": …, "caption": "…" or ["…", …]}`, or one such object a line (.jsonl). The CSV's other names do as well."""
+    """A list of `{"path": …, "caption": "…" or ["…", …]}`, or one such object a line (.jsonl). The CSV's other names are allowed."""
     lines = str(path).endswith(".jsonl")
     nodes = read_json_lines(path, _LENIENT) if lines else read_json(path, _LENIENT).entries()
-    return _records(base_folder(path, root), each(path, _entry, nodes))
+    return _records(base_folder(path, root), parse_rows(path, _entry, nodes))
 
 
 def _entry(node: Node) -> tuple:
     keys = node.expect(dict, "an object")
-    where = next((name for name in PATHS if name in keys), PATHS[0])
-    said = node.get(next((name for name in CAPTIONS if name in keys), CAPTIONS[0]))
-    several = isinstance(said.value, list)
-    captions = tuple(item.text() for item in said.entries()) if several else (said.text(),)
-    file = node.get(where).text()
+    path, caption = node.get(_first(PATHS, keys) or PATHS[0]), node.get(_first(CAPTIONS, keys) or CAPTIONS[0])
+    several = isinstance(caption.value, list)
+    captions = tuple(item.text() for item in caption.entries()) if several else (caption.text(),)
+    file = path.text()
     if not file:
-        node.get(where).fail("expected a path, found none")
+        path.fail("expected a path, found none")
     line = node.document.line(node.at) if "start" in keys else 0
     return file, keys, captions, _times(node.document.path, line, keys)
 
@@ -144,14 +115,14 @@ def read_captions(path, root=None) -> list[CaptionedVideo]:
 
 
 def in_split(videos: list[CaptionedVideo], rows: list[SplitRow], path="split") -> list[CaptionedVideo]:
-    """The videos of an MSR-VTT split, in its order; a row's own sentence, as test splits have it, is then the only caption.
+    """The videos of an MSR-VTT split, in its order; a row's own sentence, which test splits have, is then the only caption.
 
-    Raises FormatError for a row whose video is not listed; `path` is what it calls the split.
+    Raises FormatError for a row whose video is not listed; `path` names the split in that error.
     """
     listed = {video.id: video for video in videos}
     for number, row in enumerate(rows, 2):
         if row.video_id not in listed:
-            raise FormatError(path, number, f"expected a listed video_id, found {found(row.video_id)}")
+            raise FormatError(path, number, f"expected a listed video_id, found {shown(row.video_id)}")
     return [_of_row(listed[row.video_id], row) for row in rows]
 
 
@@ -159,10 +130,3 @@ def _of_row(video: CaptionedVideo, row: SplitRow) -> CaptionedVideo:
     if row.sentence is None:
         return video
     return CaptionedVideo(video.id, video.path, (row.sentence,), video.split)
-
-
-def write_caption_json(path, records) -> None:
-    """A list of `{"id": …, "path": …, "captions": […]}`, relative paths as in the CSV."""
-    base = base_folder(path)
-    rows = [{"id": r.id, "path": written_path(r.path, base), "captions": list(r.captions)} for r in records]
-    write_text(path, json.dumps(rows, indent=1, ensure_ascii=False) + "\n")

@@ -7,11 +7,11 @@ count differently (from 1, or as train / test marks) and would be taken for clas
 import os
 import re
 from dataclasses import dataclass
-from functools import partial
 
-from ivcore.data.formats.text import base_folder, each, found, numbered_lines, write_text
-from ivcore.data.formats.trimmed import LabelledVideo, read_kinetics_csv, write_kinetics_csv
-from ivcore.errors import FormatError
+from ivcore.data.formats.lines import LineFormat
+from ivcore.data.formats.text import base_folder, numbered_lines
+from ivcore.data.formats.trimmed import LabelledVideo, read_kinetics_csv
+from ivcore.errors import FormatError, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +32,13 @@ def read_open_set(known, unknown, known_root=None, unknown_root=None) -> list[Op
     return of_known + [OpenSetVideo(v.path, v.label, False) for v in read_kinetics_csv(unknown, unknown_root)]
 
 
-def write_open_set(known, unknown, videos) -> None:
-    for path, wanted in ((known, True), (unknown, False)):
-        write_kinetics_csv(path, [LabelledVideo(v.path, v.label) for v in videos if v.known is wanted])
-
-
 def read_ucf_classes(path) -> list[str]:
     """UCF101's `classInd.txt`, lines `1 ApplyEyeMakeup` that count from 1 -> names in order."""
     names = []
     for number, line in numbered_lines(path):
         match = re.fullmatch(r"([0-9]+)\s+(\S+)", line)
         if match is None or int(match[1]) != len(names) + 1:
-            raise FormatError(path, number, f"expected `{len(names) + 1} ClassName`, found {found(line)}")
+            raise FormatError(path, number, f"expected `{len(names) + 1} ClassName`, found {shown(line)}")
         names.append(match[2])
     return names
 
@@ -54,20 +49,23 @@ def read_ucf_split(path, classes, root=None) -> list[LabelledVideo]:
     classes: path of `classInd.txt`. A number in the line must be that of the folder.
     """
     numbers = {name: index for index, name in enumerate(read_ucf_classes(classes))}
-    base = base_folder(path, root)
-    return each(path, partial(_ucf_video, path, base, numbers), numbered_lines(path))
 
+    def video(base: str, file: str, folder: str, number: str | None) -> LabelledVideo:
+        label = numbers.get(folder)
+        if label is None or number not in (None, str(label + 1)):
+            raise ValueError(expected)
+        return LabelledVideo(os.path.join(base, file), label)
 
-def _ucf_video(path, base: str, numbers: dict[str, int], number: int, line: str) -> LabelledVideo:
-    match = re.fullmatch(r"(([^/\s]+)/\S+)(?:\s+([0-9]+))?", line)
-    label = numbers.get(match[2]) if match else None
-    if label is None or match[3] not in (None, str(label + 1)):
-        expected = "`ClassName/video.avi` of a known class, with no number or the class's own, from 1"
-        raise FormatError(path, number, f"expected {expected}, found {found(line)}")
-    return LabelledVideo(os.path.join(base, match[1]), label)
+    expected = "`ClassName/video.avi` of a known class, with no number or the class's own, from 1"
+    return LineFormat(expected, video, r"(([^/\s]+)/\S+)(?:\s+([0-9]+))?").read(path, root)
 
 
 _HMDB_MARK = {"0": None, "1": "train", "2": "test"}
+HMDB = LineFormat(
+    "`name.avi 0`, 1 (train) or 2 (test)",
+    lambda base, name, mark: (name, _HMDB_MARK[mark]),
+    r"(.*\S)\s*\s([012])",
+)
 
 
 def read_hmdb_splits(folder, split: int = 1, part: str = "test", root=None) -> list[LabelledVideo]:
@@ -86,22 +84,6 @@ def read_hmdb_splits(folder, split: int = 1, part: str = "test", root=None) -> l
     for label, name in enumerate(classes):
         file = os.path.join(folder, name + ending)
         base = os.path.join(base_folder(file, root), name)
-        for video, mark in each(file, partial(_hmdb_line, file), numbered_lines(file)):
-            if mark == part:
-                videos.append(LabelledVideo(os.path.join(base, video), label))
+        marked = HMDB.read(file)
+        videos += [LabelledVideo(os.path.join(base, v), label) for v, mark in marked if mark == part]
     return videos
-
-
-def _hmdb_line(path, number: int, line: str) -> tuple[str, str | None]:
-    name, _, mark = line.rpartition(" ")
-    if mark not in _HMDB_MARK or not name.strip():
-        raise FormatError(path, number, f"expected `name.avi 0`, 1 (train) or 2 (test), found {found(line)}")
-    return name.strip(), _HMDB_MARK[mark]
-
-
-def write_hmdb_splits(folder, split: int, marks: dict[str, dict[str, str | None]]) -> None:
-    """marks: class -> {video name: "train", "test" or None}."""
-    code = {part: mark for mark, part in _HMDB_MARK.items()}
-    for name, videos in marks.items():
-        lines = [f"{video} {code[part]} \n" for video, part in videos.items()]
-        write_text(os.path.join(folder, f"{name}_test_split{split}.txt"), "".join(lines))

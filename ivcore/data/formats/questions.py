@@ -1,20 +1,11 @@
 """Questions about videos: open-ended (MSRVTT-QA, MSVD-QA, TGIF-FrameQA) and multiple choice (MSR-VTT, LSMDC)."""
 
-import json
 from dataclasses import dataclass
-from functools import partial
 
-from ivcore.data.formats.text import (
-    base_folder,
-    each,
-    found,
-    numbered_lines,
-    read_text,
-    write_records,
-    write_text,
-)
-from ivcore.data.formats.tree import Node, read_json, read_json_lines
-from ivcore.errors import FormatError
+from ivcore.data.formats.lines import LineFormat
+from ivcore.data.formats.text import base_folder, parse_rows, read_text
+from ivcore.data.formats.tree import Node, read_json, read_json_lines, write_json, write_json_lines
+from ivcore.errors import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +34,7 @@ def read_qa(path, root=None, suffix: str = ".mp4") -> list[Question]:
     base = base_folder(path, root)
     in_list = read_text(path).lstrip().startswith("[")
     nodes = read_json(path).entries() if in_list else read_json_lines(path)
-    return each(path, lambda node: _question(node, base, suffix), nodes)
+    return parse_rows(path, lambda node: _question(node, base, suffix), nodes)
 
 
 def _question(node: Node, base: str, suffix: str) -> Question:
@@ -55,7 +46,7 @@ def _question(node: Node, base: str, suffix: str) -> Question:
 
 def write_qa(path, questions) -> None:
     entries = ({"video_id": q.video_id, "question": q.question, "answer": q.answer} for q in questions)
-    write_text(path, "".join(json.dumps(entry) + "\n" for entry in entries))
+    write_json_lines(path, entries)
 
 
 def read_ans2label(path) -> dict[str, int]:
@@ -65,18 +56,18 @@ def read_ans2label(path) -> dict[str, int]:
     for answer, node in read_json(path).items():
         answers[answer] = label = node.whole()
         if owner.setdefault(label, answer) != answer:
-            node.fail(f"expected every label once, {label} is also {found(owner[label])}")
+            node.fail(f"expected every label once, {label} is also {shown(owner[label])}")
     return answers
 
 
 def write_ans2label(path, answers: dict[str, int]) -> None:
-    write_text(path, json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
+    write_json(path, answers)
 
 
 def read_choice_jsonl(path, root=None, suffix: str = ".mp4") -> list[Choice]:
     """`{"clip_name": "video9770", "options": [five captions], "answer": 2}`, one a line, answer from 0 (MSR-VTT)."""
     base = base_folder(path, root)
-    return each(path, lambda node: _choice(node, base, suffix), read_json_lines(path))
+    return parse_rows(path, lambda node: _choice(node, base, suffix), read_json_lines(path))
 
 
 def _choice(node: Node, base: str, suffix: str) -> Choice:
@@ -85,34 +76,23 @@ def _choice(node: Node, base: str, suffix: str) -> Choice:
     answer = node.get("answer")
     if len(options) < 2 or answer.whole() >= len(options):
         node.fail(
-            f"expected two or more options and an answer from 0 to one less than their number, found {found(node.value)}"
+            f"expected two or more options and an answer from 0 to one less than their number, found {shown(node.value)}"
         )
     return Choice(name, f"{base}/{name}{suffix}", options, answer.value)
 
 
 def write_choice_jsonl(path, choices) -> None:
     entries = ({"clip_name": c.clip, "options": list(c.options), "answer": c.answer} for c in choices)
-    write_text(path, "".join(json.dumps(entry) + "\n" for entry in entries))
+    write_json_lines(path, entries)
 
 
 def read_lsmdc_choice(path, root=None, suffix: str = ".avi") -> list[Choice]:
     """TAB-separated without header: clip, four times, five options, answer **from 1** (LSMDC16's public test)."""
-    base = base_folder(path, root)
-    return each(path, partial(_lsmdc_choice, path, base, suffix), numbered_lines(path))
 
+    def choice(base: str, clip: str, options: str, answer: str) -> Choice:
+        texts = tuple(text.strip() for text in options.split("\t"))
+        return Choice(clip.strip(), f"{base}/{clip.strip()}{suffix}", texts, int(answer) - 1)
 
-def _lsmdc_choice(path, base: str, suffix: str, number: int, line: str) -> Choice:
-    cells = [cell.strip() for cell in line.split("\t")]
-    if len(cells) != 11 or cells[10] not in ("1", "2", "3", "4", "5") or not cells[0]:
-        expected = "11 TAB-separated columns: clip, 4 times, 5 options, answer from 1 to 5"
-        raise FormatError(path, number, f"expected {expected}, found {len(cells)}: {found(line)}")
-    return Choice(cells[0], f"{base}/{cells[0]}{suffix}", tuple(cells[5:10]), int(cells[10]) - 1)
-
-
-def write_lsmdc_choice(path, choices, root=None, suffix: str = ".avi") -> None:
-    base = base_folder(path, root)
-
-    def as_line(choice):
-        return "\t".join([choice.clip, *["00.00.00.000"] * 4, *choice.options, str(choice.answer + 1)])
-
-    write_records(path, choices, as_line, lambda n, line: _lsmdc_choice(path, base, suffix, n, line))
+    expected = "11 TAB-separated columns: clip, 4 times, 5 options, answer from 1 to 5"
+    columns = r"([^\t]*[^\t\s][^\t]*)(?:\t[^\t]*){4}\t([^\t]*(?:\t[^\t]*){4})\t\s*([1-5])"
+    return LineFormat(expected, choice, columns).read(path, root)

@@ -4,12 +4,11 @@
   "annotations": [{"label": "CricketBowling", "segment": [0.2, 1.1], "label_id": 5}]}}}
 """
 
-import json
 from dataclasses import dataclass
 
-from ivcore.data.formats.text import base_folder, each, found, write_text
-from ivcore.data.formats.tree import Node, read_json
-from ivcore.errors import FormatError
+from ivcore.data.formats.text import base_folder, parse_rows
+from ivcore.data.formats.tree import Node, read_json, write_json
+from ivcore.errors import FormatError, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def read_activitynet_json(
     """
     base = base_folder(path, root)
     listed = read_json(path).get("database").items()
-    videos = each(path, lambda name, node: _video(name, node, base, suffix), listed)
+    videos = parse_rows(path, lambda name, node: _video(name, node, base, suffix), listed)
     if subset is None:
         return videos
     chosen = [video for video in videos if video.subset.lower() == subset.lower()]
@@ -59,8 +58,10 @@ def _video(name: str, node: Node, base: str, suffix: str) -> UntrimmedVideo:
         path=f"{base}/{name}{suffix}",
         subset=node.get("subset").text(),
         duration=node.get("duration").number("a duration in seconds"),
-        fps=None if fps.value is None else fps.number("frames per second above 0", least=1e-6),
-        segments=tuple(each(node.document.path, _segment, node.get("annotations", []).entries(), least=0)),
+        fps=None if fps.value is None else fps.number("frames per second above 0", minimum=1e-6),
+        segments=tuple(
+            parse_rows(node.document.path, _segment, node.get("annotations", []).entries(), minimum=0)
+        ),
     )
 
 
@@ -68,7 +69,7 @@ def _segment(node: Node) -> Segment:
     span = node.get("segment")
     ends = [end.number("seconds from 0") for end in span.entries()]
     if len(ends) != 2 or ends[0] > ends[1]:
-        span.fail(f"expected [start, end] in seconds with start <= end, found {found(span.value)}")
+        span.fail(f"expected [start, end] in seconds with start <= end, found {shown(span.value)}")
     number = node.get("label_id", None)
     return Segment(node.get("label").text(), *ends, None if number.value is None else number.whole())
 
@@ -102,4 +103,4 @@ def write_activitynet_json(path, videos, version: str = "1.0") -> None:
         }
 
     content = {"version": version, "database": {v.id: video(v) for v in videos}}
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_json(path, content)

@@ -1,10 +1,10 @@
 """Something-Something V2 as released: a JSON list of clips and a JSON object of label numbers."""
 
-import json
 from dataclasses import dataclass
 
-from ivcore.data.formats.text import base_folder, each, found, write_text
-from ivcore.data.formats.tree import Node, read_json
+from ivcore.data.formats.text import base_folder, parse_rows
+from ivcore.data.formats.tree import Node, read_json, write_json
+from ivcore.errors import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def read_ssv2_json(path, labels=None, root=None, suffix: str = ".webm") -> list[
     if labels is not None:
         numbers = {name: index for index, name in enumerate(read_ssv2_labels(labels))}
     base = base_folder(path, root)
-    return each(path, lambda entry: _video(entry, numbers, base, suffix), read_json(path).entries())
+    return parse_rows(path, lambda entry: _video(entry, numbers, base, suffix), read_json(path).entries())
 
 
 def _video(entry: Node, numbers: dict[str, int] | None, base: str, suffix: str) -> SomethingVideo:
@@ -54,7 +54,7 @@ def plain_template(template: str) -> str:
 def _number(template: Node, numbers: dict[str, int]) -> int:
     name = plain_template(template.text())
     if name not in numbers:
-        template.fail(f"expected a template of the labels file, found {found(name)}")
+        template.fail(f"expected a template of the labels file, found {shown(name)}")
     return numbers[name]
 
 
@@ -65,7 +65,7 @@ def write_ssv2_json(path, videos) -> None:
         places = list(video.placeholders)
         return {"id": video.id, "label": video.text, "template": video.template, "placeholders": places}
 
-    write_text(path, json.dumps([entry(video) for video in videos], indent=1, ensure_ascii=False) + "\n")
+    write_json(path, [entry(video) for video in videos])
 
 
 def read_ssv2_labels(path) -> list[str]:
@@ -75,14 +75,13 @@ def read_ssv2_labels(path) -> list[str]:
     for name, node in tree.items():
         text = node.value if isinstance(node.value, str) else str(node.whole())
         if not (text.isascii() and text.isdigit()):
-            node.fail(f"expected a label number, found {found(node.value)}")
+            node.fail(f"expected a label number, found {shown(node.value)}")
         if names.setdefault(int(text), name) != name:
-            node.fail(f"expected every number once, {text} is also {found(names[int(text)])}")
+            node.fail(f"expected every number once, {text} is also {shown(names[int(text)])}")
     if not names or sorted(names) != list(range(len(names))):
         tree.fail("expected label numbers 0, 1, 2, … without gaps")
     return [names[number] for number in range(len(names))]
 
 
 def write_ssv2_labels(path, names) -> None:
-    numbers = {name: str(number) for number, name in enumerate(names)}
-    write_text(path, json.dumps(numbers, indent=1, ensure_ascii=False) + "\n")
+    write_json(path, {name: str(number) for number, name in enumerate(names)})

@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
 from ivcore import git_lfs
@@ -13,16 +12,10 @@ from ivcore.errors import FormatError
 Record = TypeVar("Record")
 
 
-def found(value) -> str:
-    """A value as it appears in an error, cut to a readable length."""
-    shown = repr(value)
-    return shown if len(shown) <= 80 else shown[:77] + "..."
-
-
 def read_text(path, errors: str = "strict") -> str:
     """The file as text with "\\n" line ends and without byte order mark.
 
-    Anything but UTF-8 text is a FormatError, unless `errors` is another of Python's ways with undecodable bytes.
+    Anything but UTF-8 text is a FormatError, unless `errors` names another of Python's ways with undecodable bytes.
     """
     try:
         with open(path, "rb") as file:
@@ -58,30 +51,30 @@ def numbered_lines(path, errors: str = "strict") -> Iterator[tuple[int, str]]:
         raise FormatError(path, None, "expected at least one line, the file is empty")
 
 
-_note: Callable[[list[FormatError]], None] | None = None  # of this process: who takes rows that do not read
+_note: Callable[[list[FormatError]], None] | None = None  # of this process: what takes the errors of bad rows
 
 
 def leave_out_bad_rows(note: Callable[[list[FormatError]], None] | None) -> None:
-    """From now on readers leave out single rows that do not read and give their errors to `note`; with None they are strict again."""
+    """From now on readers leave out single bad rows and give their errors to `note`; with None they are strict again."""
     global _note
     _note = note
 
 
 @contextmanager
 def without_bad_rows() -> Iterator[list[FormatError]]:
-    """Inside, readers leave out single rows that do not read; their errors, with file and line, come into the list that this gives."""
-    found, before = [], _note
-    leave_out_bad_rows(found.extend)
+    """Inside, readers leave out single bad rows; their errors, with file and line, go into the list that this gives."""
+    errors, before = [], _note
+    leave_out_bad_rows(errors.extend)
     try:
-        yield found
+        yield errors
     finally:
         leave_out_bad_rows(before)
 
 
-def each(path, parse: Callable[..., Record], rows: Iterable, least: int = 1) -> list[Record]:
+def parse_rows(path, parse: Callable[..., Record], rows: Iterable, minimum: int = 1) -> list[Record]:
     """parse(row), or parse(*row) for a tuple, of every row of a file.
 
-    Where bad rows are left out, a file with fewer than `least` good ones is still a FormatError, that of its first row.
+    If bad rows are left out, a file with fewer than `minimum` good ones is still a FormatError, that of its first row.
     """
     good, bad = [], []
     for row in rows:
@@ -91,7 +84,7 @@ def each(path, parse: Callable[..., Record], rows: Iterable, least: int = 1) -> 
             if _note is None:
                 raise
             bad.append(error)
-    if bad and len(good) < least:
+    if bad and len(good) < minimum:
         raise FormatError(path, bad[0].line, f"none of its rows can be used: {bad[0].expected}")
     if bad:
         _note(bad)
@@ -99,43 +92,12 @@ def each(path, parse: Callable[..., Record], rows: Iterable, least: int = 1) -> 
 
 
 def base_folder(path, root=None) -> str:
-    """What relative media paths in the annotation file `path` start from: `root`, or else the file's own folder."""
+    """The folder of relative media paths in the annotation file `path`: `root`, or else the file's own folder."""
     return os.path.abspath(root if root is not None else os.path.dirname(os.path.abspath(path)))
 
 
 def written_path(media, base: str) -> str:
-    """`media` relative to `base` where it lies inside, so that a dataset folder can be moved; else unchanged."""
+    """`media` relative to `base` if it lies inside, so that a dataset folder can be moved; else unchanged."""
     media = os.fspath(media)
     inside = media.startswith(base.rstrip(os.sep) + os.sep)
     return os.path.relpath(media, base) if inside else media
-
-
-def write_text(path, text: str) -> None:
-    """Writes the whole file or nothing (a temporary name, then a rename)."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(temporary, path)
-
-
-def write_records(
-    path, records: Iterable[Record], as_line: Callable[[Record], str], parse: Callable[[int, str], Record]
-) -> None:
-    """One record a line. A record that would not read back equal (a path with a line break, say) is refused."""
-    lines = []
-    for number, record in enumerate(records, 1):
-        line = as_line(record)
-        if not _reads_back(line, number, record, parse):
-            raise FormatError(path, number, f"cannot be written so that it reads back: {found(record)}")
-        lines.append(line)
-    write_text(path, "".join(line + "\n" for line in lines))
-
-
-def _reads_back(line: str, number: int, record, parse) -> bool:
-    try:
-        return (
-            "\n" not in line and "\r" not in line and line.strip() == line and parse(number, line) == record
-        )
-    except FormatError:
-        return False

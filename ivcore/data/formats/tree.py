@@ -3,12 +3,14 @@
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ivcore.data.formats.text import each, found, numbered_lines, read_text
-from ivcore.errors import FormatError
+from ivcore.data.formats.text import numbered_lines, parse_rows, read_text
+from ivcore.errors import FormatError, shown
+from ivcore.files import write_text
 
 REQUIRED = object()
 
@@ -39,7 +41,7 @@ class Node:
 
     def expect(self, kinds, expected: str):
         if not isinstance(self.value, kinds) or isinstance(self.value, bool):
-            self.fail(f"expected {expected}, found {found(self.value)}")
+            self.fail(f"expected {expected}, found {shown(self.value)}")
         return self.value
 
     def entries(self) -> Iterator["Node"]:
@@ -65,14 +67,14 @@ class Node:
         """A name, which some releases write as a number."""
         return str(self.expect((str, int), "a name"))
 
-    def whole(self, least: int = 0) -> int:
-        if self.expect(int, f"a whole number from {least}") < least:
-            self.fail(f"expected a whole number from {least}, found {self.value}")
+    def whole(self, minimum: int = 0) -> int:
+        if self.expect(int, f"a whole number from {minimum}") < minimum:
+            self.fail(f"expected a whole number from {minimum}, found {self.value}")
         return self.value
 
-    def number(self, expected: str = "a number from 0", least: float = 0.0) -> float:
+    def number(self, expected: str = "a number from 0", minimum: float = 0.0) -> float:
         value = float(self.expect((int, float), expected))
-        if not math.isfinite(value) or value < least:
+        if not math.isfinite(value) or value < minimum:
             self.fail(f"expected {expected}, found {value}")
         return value
 
@@ -84,9 +86,16 @@ def read_json(path, errors: str = "strict") -> Node:
 
 def read_json_lines(path, errors: str = "strict") -> list[Node]:
     """One tree for each line that is not blank."""
-    return each(
-        path, lambda number, line: _parse(Document(str(path), line, number)), numbered_lines(path, errors)
-    )
+    lines = numbered_lines(path, errors)
+    return parse_rows(path, lambda number, line: _parse(Document(str(path), line, number)), lines)
+
+
+def write_json(path, value) -> None:
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_json_lines(path, values: Iterable[dict]) -> None:
+    write_text(path, "".join(json.dumps(value) + "\n" for value in values))
 
 
 def _parse(document: Document) -> Node:
@@ -106,9 +115,8 @@ def _parse(document: Document) -> Node:
 def _unique(pairs: list) -> dict:
     mapping = dict(pairs)
     if len(mapping) < len(pairs):
-        seen = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise ValueError(f"the key {found(twice)} occurs twice in one object")
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {shown(twice)} occurs twice in one object")
     return mapping
 
 

@@ -21,9 +21,10 @@ from pathlib import Path
 
 from ivcore.data import formats
 from ivcore.data.formats import KineticsClip, LabelledVideo
-from ivcore.data.formats.text import base_folder, write_text
+from ivcore.data.formats.text import base_folder
 from ivcore.data.identity import youtube_id
 from ivcore.errors import FormatError, ParameterError, UserError
+from ivcore.files import write_text
 
 LAYOUT = "{label}/{id}_{start:06d}_{end:06d}.mp4"  # where most downloaders of Kinetics put a clip
 _QUOTES = dict.fromkeys(map(ord, "'\"`´‘’“”"))

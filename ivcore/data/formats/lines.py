@@ -1,0 +1,68 @@
+"""Formats of one record a line, each given by a pattern: a reader that names the bad line, and a writer that reads back."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ivcore.data.formats.text import base_folder, numbered_lines, parse_rows
+from ivcore.errors import FormatError, shown
+from ivcore.files import write_text
+
+
+class LineFormat:
+    """A list without a header.
+
+    expected: what a line must be, for the error. patterns: regular expressions for a whole line without the blanks around it; the
+    first that matches counts. record: (base folder, *groups) -> the record, or ValueError with what was expected.
+    """
+
+    def __init__(self, expected: str, record: Callable[..., Any], *patterns: str):
+        self.expected, self.record = expected, record
+        self.patterns = [re.compile(pattern) for pattern in patterns]
+
+    def matches(self, line: str) -> bool:
+        return any(pattern.fullmatch(line) for pattern in self.patterns)
+
+    def parse(self, path, base: str, number: int, line: str):
+        """The record of one line. FormatError for a line that does not match."""
+        expected = self.expected
+        for pattern in self.patterns:
+            if match := pattern.fullmatch(line):
+                try:
+                    return self.record(base, *match.groups())
+                except ValueError as error:
+                    expected = str(error)
+                    break
+        raise FormatError(path, number, f"expected {expected}, found {shown(line)}")
+
+    def read(self, path, root=None) -> list:
+        """All records. `root`: where relative media paths start, or else the file's own folder."""
+        base = base_folder(path, root)
+        return parse_rows(
+            path, lambda number, line: self.parse(path, base, number, line), numbered_lines(path)
+        )
+
+    def write(self, path, records: Iterable, as_line: Callable[[Any], str], root=None) -> None:
+        base = base_folder(path, root)
+        write_lines(path, records, as_line, lambda number, line: self.parse(path, base, number, line))
+
+
+def write_lines(
+    path, records: Iterable, as_line: Callable[[Any], str], parse: Callable[[int, str], Any]
+) -> None:
+    """One record a line. A record that would not read back equal (a path with a line break, say) is refused."""
+    lines = []
+    for number, record in enumerate(records, 1):
+        line = as_line(record)
+        if not _reads_back(line, number, record, parse):
+            raise FormatError(path, number, f"cannot be written so that it reads back: {shown(record)}")
+        lines.append(line)
+    write_text(path, "".join(line + "\n" for line in lines))
+
+
+def _reads_back(line: str, number: int, record, parse) -> bool:
+    try:
+        one_line = "\n" not in line and "\r" not in line and line.strip() == line
+        return one_line and parse(number, line) == record
+    except FormatError:
+        return False
