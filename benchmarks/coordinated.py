@@ -6,7 +6,7 @@
 Both sides have the same weights, clips and trained parameters, and get the same gradients. `naive` freezes by leaving the encoders out
 of the optimiser: autograd keeps every activation and computes every gradient. `frozen` is what `ivcore.cma.Coordinated` does (its
 modules compute norms and GELU again in the backward pass); `--recompute` adds variants of it in which the encoders compute such things
-or whole blocks again too; `observed` is a step on what `observe_all` has kept.
+or whole blocks again too; `cached` is a step on frozen features that are kept.
 
 Each measurement is a process of its own, so that peak memory is its own; the sides take turns. On the CPU all of them give freed
 memory back at once (the allocator would keep holes between tensors, and count them): the peak is what a step needs.
@@ -45,7 +45,7 @@ def main() -> None:
         "naive",
         "frozen",
         *(f"frozen, {what} again" for what in args.activation_checkpointing),
-        "observed",
+        "cached",
     ]
     runs: dict[str, list] = {side: [] for side in sides}
     for _ in range(args.repeats):
@@ -132,14 +132,14 @@ def build_step(args, side: str):
         set_activation_checkpointing(model, "nothing")
     elif "again" in side:
         set_activation_checkpointing(model, side.split()[1])
-    observed = model.observe(clips) if side == "observed" else None
+    frozen = model.encode_frozen(clips) if side == "cached" else None
     labels = torch.arange(args.batch, device=args.device) % CLASSES
     optimizer = torch.optim.AdamW(trained, lr=5e-5, weight_decay=1e-3, fused=True)
     dtype = machine.PRECISIONS[args.precision]
 
     def step() -> float:
         with torch.autocast(args.device, dtype, enabled=dtype is not torch.float32):
-            scores = model(clips) if observed is None else model.interact(observed)
+            scores = model(clips) if frozen is None else model.fuse(frozen)
             loss, _ = coordination(scores, labels)
         loss.backward()
         optimizer.step()

@@ -13,10 +13,9 @@ from ivcore.cma import (
     Coordinated,
     CrossModelAttention,
     ScoreFusion,
-    _spread,
     branches,
     even_placement,
-    observe_all,
+    spread_frames,
 )
 from ivcore.encoders.checkpointing import set_activation_checkpointing
 from ivcore.encoders.positions import resize
@@ -265,8 +264,8 @@ def kept(model, run):
 
 def test_no_activation_is_kept_before_the_first_module(clips):
     m, naive = coordinated(), coordinated(frozen=False)
-    assert kept(m, lambda: m.observe(clips)) == 0 < kept(naive, lambda: naive.observe(clips))
-    assert not any(value.requires_grad for value in m.observe(clips).values())
+    assert kept(m, lambda: m.encode_frozen(clips)) == 0 < kept(naive, lambda: naive.encode_frozen(clips))
+    assert not any(value.requires_grad for value in m.encode_frozen(clips).values())
     assert kept(m, lambda: m(clips)) < 0.5 * kept(naive, lambda: naive(clips))
     late = coordinated(placement=((2, 1),))
     assert kept(late, lambda: late(clips)) < 0.6 * kept(
@@ -274,13 +273,13 @@ def test_no_activation_is_kept_before_the_first_module(clips):
     )  # fewer blocks after the first module
 
 
-def test_a_set_observed_once_gives_the_same_scores(frames, clips):
+def test_features_in_half_precision_give_nearly_the_same_scores(clips):
     m = coordinated(gate=0.4).eval()
-    columns = observe_all(m, frames, batch_size=3)
     with torch.no_grad():
-        for one, other in zip(m.interact(columns), m(clips), strict=True):
+        frozen = m.encode_frozen(clips)
+        for one, other in zip(m.fuse(frozen), m(clips), strict=True):
             assert torch.equal(one, other)
-        half = m.interact(observe_all(m, frames, dtype=torch.float16))
+        half = m.fuse({name: value.half() for name, value in frozen.items()})
         assert half.fused.dtype == torch.float32 and torch.allclose(half.fused, m(clips).fused, atol=0.05)
 
 
@@ -299,11 +298,11 @@ def test_each_branch_has_its_own_frames_and_normalisation(frames):
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_frames_are_spread_alike_in_both_directions_of_time(length, frames):
     clip = torch.arange(length)[None]
-    taken = _spread(clip, frames)
+    taken = spread_frames(clip, frames)
     assert taken.shape == (1, frames) and bool((taken.diff() >= 0).all())
     if frames > 1:
         assert taken[0, 0] == 0 and taken[0, -1] == length - 1
-        assert frames % 2 or torch.equal(_spread(clip.flip(1), frames), taken.flip(1))
+        assert frames % 2 or torch.equal(spread_frames(clip.flip(1), frames), taken.flip(1))
 
 
 def test_intermediates_are_what_the_model_computes(clips):

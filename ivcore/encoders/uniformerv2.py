@@ -188,11 +188,11 @@ class Stages(nn.Module):
 
     def forward(self, x: Tensor, grid: tuple[int, int], record: Record) -> tuple[Tensor, Tensor]:
         """(B, T, 1+hw, D) -> fused feature (B, D), tokens of the last block."""
-        query = self.first_query(len(x))
+        query = self.temporal_cls_token[0].expand(len(x), -1)
         for i, block in enumerate(self.resblocks):
             x = checkpoint_block(block, block, x, record)
             add_to(record, "tokens", x)
-            query = self.gather(query, i, x, grid, record)
+            query = self.update_query(query, i, x, grid, record)
         return self.fuse(query, mean_class(x)), x
 
     def init_from_scratch(self, generator: torch.Generator | None = None) -> None:
@@ -206,11 +206,7 @@ class Stages(nn.Module):
                 nn.init.normal_(up.weight, std=up.in_features**-0.5, generator=generator)
             nn.init.uniform_(embedding.weight, -1.0, 1.0, generator=generator)
 
-    def first_query(self, clips: int) -> Tensor:
-        """The learnt query token, once a clip (B, D)."""
-        return self.temporal_cls_token[0].expand(clips, -1)
-
-    def gather(
+    def update_query(
         self, query: Tensor, layer: int, x: Tensor, grid: tuple[int, int], record: Record = None
     ) -> Tensor:
         """The query token (B, D) after a layer with tokens x (B, T, 1+hw, D): the same where it has no global block."""
@@ -298,7 +294,7 @@ class UniFormerV2(nn.Module):
         record = start_record(return_intermediates, self.intermediates)
         features, _ = self.encode(video, record)
         add_to(record, "features", features)
-        return with_record(self.transformer.proj(features) if self.num_classes else features, record)
+        return with_record(self.classify(features), record)
 
     def features(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) -> (B, D), what the head reads."""
@@ -329,6 +325,52 @@ class UniFormerV2(nn.Module):
     def grid(self) -> tuple[int, int]:
         """Patch tokens of a frame along (h, w)."""
         return self.image // self.patch, self.image // self.patch
+
+    @property
+    def width(self) -> int:
+        return len(self.class_embedding)
+
+    @property
+    def heads(self) -> int:
+        return self.blocks[0].attn.heads
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        return self.transformer.resblocks
+
+    @property
+    def global_layers(self) -> tuple[int, ...]:
+        """Indices of the blocks after which the query token gathers."""
+        return self.transformer.global_layers
+
+    @property
+    def query_token(self) -> nn.Parameter:
+        """(1, 1, D), learnt."""
+        return self.transformer.temporal_cls_token
+
+    @property
+    def head(self) -> nn.Sequential | None:
+        """The classification layer: norm, dropout, linear. None where there are no classes."""
+        return self.transformer.proj if self.num_classes else None
+
+    def set_head_dropout(self, rate: float) -> None:
+        self.head[1].p = rate
+
+    def first_query(self, clips: int) -> Tensor:
+        """The learnt query token, once a clip (B, D)."""
+        return self.query_token[0].expand(clips, -1)
+
+    def update_query(self, query: Tensor, layer: int, tokens: Tensor) -> Tensor:
+        """The query token (B, D) after a layer with tokens (B, T, 1+hw, D)."""
+        return self.transformer.update_query(query, layer, tokens, self.grid)
+
+    def fuse(self, query: Tensor, classes: Tensor) -> Tensor:
+        """Query token (B, D), class tokens averaged over time (B, D) -> feature (B, D)."""
+        return self.transformer.fuse(query, classes)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """(B, D) -> logits (B, num_classes), or the features themselves where there are no classes."""
+        return self.head(features) if self.num_classes else features
 
     def embed(self, video: Tensor, record: Record = None) -> Tensor:
         """(B, 3, T, H, W) -> what enters the first block: (B, T', 1+hw, D), the class token of each frame first."""

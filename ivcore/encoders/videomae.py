@@ -175,6 +175,14 @@ class MaskedVideoEncoder(nn.Module):
         return x
 
     @property
+    def width(self) -> int:
+        return self.size.width
+
+    @property
+    def heads(self) -> int:
+        return self.size.heads
+
+    @property
     def clip(self) -> tuple[int, int, int]:
         """(T, H, W) of the clips that are expected."""
         t, h, w = (n * p for n, p in zip(self.grid, self.patch_embed.cell, strict=True))
@@ -352,7 +360,7 @@ class VideoClassifier(MaskedVideoEncoder):
         record = start_record(return_intermediates, self.intermediates)
         features = self.pool(self.encode(video, record=record))
         add_to(record, "features", features)
-        return with_record(self.head(self.head_drop(features)), record)
+        return with_record(self.classify(features), record)
 
     def features(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) -> (B, D), what the head reads."""
@@ -361,6 +369,13 @@ class VideoClassifier(MaskedVideoEncoder):
     def tokens(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) -> all tokens of the last block (B, N, D)."""
         return self.encode(video)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """(B, D) -> logits (B, num_classes)."""
+        return self.head(self.head_drop(features))
+
+    def set_head_dropout(self, rate: float) -> None:
+        self.head_drop.p = rate
 
     def pool(self, x: Tensor) -> Tensor:
         """Encoded tokens (B, N, D) -> (B, D), what the head reads."""

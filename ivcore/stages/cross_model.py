@@ -1,8 +1,8 @@
 """Cross-model interaction as a stage: batches of clips for the coordinated model of `ivcore.cma`, its training loss, its predictions (paper 3.3).
 
 A batch's `video` is uint8 (B, F, H, W, 3): the masked encoder's dense frames and behind them the `model.frames` sparse ones of the
-multimodal encoder, as `sampling.dense_and_segment` takes them. A batch may also hold what `model.observe` made of the clips already; then
-a step costs only what the modules can change.
+multimodal encoder, as `sampling.dense_and_segment` takes them. Instead of clips a batch may hold what `model.encode_frozen` made of them;
+then a step costs only what the modules can change.
 """
 
 from __future__ import annotations
@@ -29,50 +29,50 @@ def prepared(model: Coordinated, video: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def observed(model: Coordinated, source, precision: str = "fp32", num_workers: int = 0) -> InMemory:
-    """What the frozen halves see of every clip of `source`, or of the first view of its readable videos, with its label: columns of float16
-    on the CPU.
+def cache_features(model: Coordinated, source, precision: str = "fp32", num_workers: int = 0) -> InMemory:
+    """`model.encode_frozen` of every clip of `source`, or of the first view of its readable videos, with its label: columns of float16 on
+    the CPU.
 
-    Of use where clips are the same in every epoch (see `data.cached_views.CachedViews`) and the encoders frozen. The model is put in eval mode.
+    For clips that are the same in every epoch (see `data.cached_views.CachedViews`) and frozen encoders. Puts the model in eval mode.
     """
     model.eval()
     parts = []
     for batch in _in_order(source, num_workers):
+        video = batch["video"] if "video" in batch else batch["views"][:, 0]
         with autocast(_device(model), precision):
-            seen = model.observe(
-                prepared(model, batch["video"] if "video" in batch else batch["views"][:, 0])
-            )
-        parts.append({name: value.cpu().half() for name, value in seen.items()} | {"label": batch["label"]})
+            frozen = model.encode_frozen(prepared(model, video))
+        parts.append({name: value.cpu().half() for name, value in frozen.items()} | {"label": batch["label"]})
     return InMemory(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
 
 
-def interacted(model: Coordinated, batch: dict) -> Scores:
-    """Scores (B, K) of a batch, observed before or now."""
-    return model.interact(_observed(model, batch))
+def scores(model: Coordinated, batch: dict) -> Scores:
+    """Scores (B, K) of a batch of clips or of cached features."""
+    return model.fuse(_frozen_features(model, batch))
 
 
-def interacted_with_another(model: Coordinated, batch: dict) -> Scores:
-    """A control: as `interacted`, but whatever a branch listens to comes from another clip, the one that `data.mismatched` put beside it.
+def scores_of_mismatched_pair(model: Coordinated, batch: dict) -> Scores:
+    """A control: as `scores`, but each branch attends to tokens of another clip, the one that `data.mismatched` put beside it.
 
-    Each branch still answers for its own clip, and both scores of a clip are fused as ever. So the modules have all their parameters and
-    hear tokens of the right kind, which tell nothing of the clip in question: neither its frames nor those of its scene.
+    Each branch still answers for its own clip, and both scores of a clip are fused. So the modules have all their parameters and get
+    tokens of the right kind, which tell nothing of the clip in question: neither its frames nor those of its scene.
     """
-    own = _observed(model, batch)
-    other = _observed(model, {n.removeprefix(OTHER): v for n, v in batch.items() if n.startswith(OTHER)})
-    masked = model.interact(other | {"masked": own["masked"]}).masked
-    multimodal = model.interact(own | {"masked": other["masked"]}).multimodal
+    own = _frozen_features(model, batch)
+    other = {name.removeprefix(OTHER): value for name, value in batch.items() if name.startswith(OTHER)}
+    other = _frozen_features(model, other)
+    masked = model.fuse(other | {"masked": own["masked"]}).masked
+    multimodal = model.fuse(own | {"masked": other["masked"]}).multimodal
     return Scores(masked, multimodal, model.fusion(masked, multimodal))
 
 
 def interaction_loss(model: Coordinated, batch: dict, generator=None, *, branches=0.0, label_smoothing=0.0,
-                     scores: Callable = interacted) -> tuple[Tensor, dict]:  # fmt: skip
+                     scoring: Callable = scores) -> tuple[Tensor, dict]:  # fmt: skip
     """The loss of `losses.coordination` for `train`; every gate and the multimodal share of the fusion go into the log.
 
-    Gates are logged as attention/<module> and feed-forward/<module>, named as by `modules_of`. scores(model, batch) -> Scores.
+    Gates are logged as attention/<module> and feed-forward/<module>, named as by `modules_of`. scoring(model, batch) -> Scores.
     """
     del generator  # nothing is drawn
     labels = batch["label"].to(_device(model))
-    loss, numbers = coordination(scores(model, batch), labels, branches, label_smoothing)
+    loss, numbers = coordination(scoring(model, batch), labels, branches, label_smoothing)
     for name, module in modules_of(model).items():
         numbers |= dict(zip((f"attention/{name}", f"feed-forward/{name}"), module.gates()))
     return loss, numbers | {"multimodal_share": model.fusion.shares()[1].mean()}
@@ -80,7 +80,7 @@ def interaction_loss(model: Coordinated, batch: dict, generator=None, *, branche
 
 @torch.inference_mode()
 def predictions(
-    model: Coordinated, source, scores: Callable = interacted, num_workers: int = 0, precision: str = "fp32"
+    model: Coordinated, source, scoring: Callable = scores, num_workers: int = 0, precision: str = "fp32"
 ) -> list[Tensor]:
     """Probabilities (n, K) of the masked branch, the multimodal one and their fusion, and the labels (n,), of a whole set.
 
@@ -89,20 +89,20 @@ def predictions(
     """
     model.eval()
 
-    def of_each(batch: dict) -> Tensor:
-        return torch.stack([each.float().softmax(-1) for each in scores(model, batch)], 1)
+    def probabilities(batch: dict) -> Tensor:
+        return torch.stack([logits.float().softmax(-1) for logits in scoring(model, batch)], 1)
 
     if isinstance(source, Views):
         options = {"precision": precision, "prepare": lambda clips: clips}
-        judge = lambda video: of_each({"video": video})  # noqa: E731
-        found, labels = over_views(judge, model, source, AT_ONCE, num_workers, **options)
-        return [*found.mean(1).unbind(1), labels]
-    found, labels = [], []
+        of_video = lambda video: probabilities({"video": video})  # noqa: E731
+        by_view, labels = over_views(of_video, model, source, AT_ONCE, num_workers, **options)
+        return [*by_view.mean(1).unbind(1), labels]
+    parts, labels = [], []
     with autocast(_device(model), precision):
         for batch in _in_order(source, num_workers):
-            found.append(of_each(batch).cpu())
+            parts.append(probabilities(batch).cpu())
             labels.append(batch["label"])
-    return [*torch.cat(found).unbind(1), torch.cat(labels)]
+    return [*torch.cat(parts).unbind(1), torch.cat(labels)]
 
 
 def modules_of(model: Coordinated) -> dict[str, CrossModelAttention]:
@@ -111,9 +111,9 @@ def modules_of(model: Coordinated) -> dict[str, CrossModelAttention]:
     return forward | ({} if model.last_cma is None else {"reversed": model.last_cma})
 
 
-def _observed(model: Coordinated, batch: dict) -> dict[str, Tensor]:
+def _frozen_features(model: Coordinated, batch: dict) -> dict[str, Tensor]:
     if "masked" not in batch:
-        return model.observe(prepared(model, batch["video"]))
+        return model.encode_frozen(prepared(model, batch["video"]))
     own = (name for name in batch if name != "label" and not name.startswith(OTHER))
     return {name: batch[name].to(_device(model)) for name in own}
 

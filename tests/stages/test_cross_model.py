@@ -12,7 +12,7 @@ from ivcore.data.sources import FromMemory
 from ivcore.data.views import Views
 from ivcore.losses.coordination import coordination
 from ivcore.stages import cross_model
-from ivcore.stages.cross_model import interacted, interacted_with_another
+from ivcore.stages.cross_model import scores, scores_of_mismatched_pair
 from ivcore.train import Batches, Recipe, train
 from ivcore.video import sampling
 
@@ -51,10 +51,10 @@ def test_dense_frames_go_to_the_masked_and_sparse_ones_to_the_multimodal_branch(
 @pytest.mark.parametrize("options", [{}, {"placement": (), "reverse": False}], ids=["both", "no modules"])
 def test_what_was_observed_gives_the_scores_of_the_clips(source, options):
     model = coordinated(0.5, **options).train()
-    kept = cross_model.observed(model, source)
+    kept = cross_model.cache_features(model, source)
     assert not model.training and all(column.dtype != torch.float32 for column in kept.columns.values())
-    seen = interacted(model, kept.batch(np.arange(6), 0))
-    for one, other in zip(seen, interacted(model, whole(source)), strict=True):
+    seen = scores(model, kept.batch(np.arange(6), 0))
+    for one, other in zip(seen, scores(model, whole(source)), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=2e-2)  # kept in half precision
 
 
@@ -63,7 +63,7 @@ def test_predictions_are_those_of_the_whole_set_in_order(source, monkeypatch):
     model = coordinated(0.5).eval()
     *found, labels = cross_model.predictions(model, source)
     with torch.no_grad():
-        expected = interacted(model, whole(source))
+        expected = scores(model, whole(source))
     assert labels.tolist() == [0, 1, 2, 3, 4, 0]
     for probabilities, logits in zip(found, expected, strict=True):
         torch.testing.assert_close(probabilities, logits.softmax(-1))
@@ -81,7 +81,7 @@ def test_probabilities_are_averaged_over_views_of_both_branches_frames(clips, cr
     assert labels.tolist() == [2, 0, 1] and views[0]["views"].shape[:2] == (clips * crops, 12)
     for i in range(3):
         with torch.no_grad():
-            expected = interacted(model, {"video": torch.from_numpy(views[i]["views"])})
+            expected = scores(model, {"video": torch.from_numpy(views[i]["views"])})
         for probabilities, logits in zip(found, expected, strict=True):
             torch.testing.assert_close(probabilities[i], logits.softmax(-1).mean(0))
 
@@ -89,7 +89,7 @@ def test_probabilities_are_averaged_over_views_of_both_branches_frames(clips, cr
 def test_the_loss_is_the_coordination_loss_and_logs_every_gate(source):
     model, batch = coordinated(0.5).eval(), whole(source)
     loss, numbers = cross_model.interaction_loss(model, batch, branches=0.5, label_smoothing=0.1)
-    expected, _ = coordination(interacted(model, batch), batch["label"], 0.5, 0.1)
+    expected, _ = coordination(scores(model, batch), batch["label"], 0.5, 0.1)
     assert torch.equal(loss, expected) and numbers["multimodal_share"] == 0.5
     names = list(cross_model.modules_of(model))
     assert names[-1] == "reversed" and len(names) == len(model.placement) + 1
@@ -112,8 +112,8 @@ def with_mismatched(source):
 def test_with_shut_gates_it_does_not_matter_who_speaks(source):
     model, batch = coordinated().eval(), whole(source)
     with torch.no_grad():
-        control = interacted_with_another(model, with_mismatched(source)[0])
-        for one, other in zip(interacted(model, batch), control, strict=True):
+        control = scores_of_mismatched_pair(model, with_mismatched(source)[0])
+        for one, other in zip(scores(model, batch), control, strict=True):
             torch.testing.assert_close(one, other)
 
 
@@ -121,10 +121,10 @@ def test_with_open_gates_each_branch_hears_the_stranger_and_answers_for_its_own_
     model, (batch, heard) = coordinated(0.5).eval(), with_mismatched(source)
     dense, sparse = cross_model.prepared(model, batch["video"])
     with torch.no_grad():
-        control = interacted_with_another(model, batch)
+        control = scores_of_mismatched_pair(model, batch)
         masked = model((dense, sparse[heard])).masked
         multimodal = model((dense[heard], sparse)).multimodal
-        own = interacted(model, batch)
+        own = scores(model, batch)
     torch.testing.assert_close(control.masked, masked)
     torch.testing.assert_close(control.multimodal, multimodal)
     torch.testing.assert_close(control.fused, model.fusion(masked, multimodal))
@@ -135,10 +135,10 @@ def test_with_open_gates_each_branch_hears_the_stranger_and_answers_for_its_own_
 
 def test_what_was_observed_gives_the_control_of_the_clips(source):
     model = coordinated(0.5).eval()
-    kept = WithMismatched(cross_model.observed(model, source), SCENES, seed=3)
-    *found, labels = cross_model.predictions(model, kept, interacted_with_another)
+    kept = WithMismatched(cross_model.cache_features(model, source), SCENES, seed=3)
+    *found, labels = cross_model.predictions(model, kept, scores_of_mismatched_pair)
     with torch.no_grad():
-        expected = interacted_with_another(model, with_mismatched(source)[0])
+        expected = scores_of_mismatched_pair(model, with_mismatched(source)[0])
     assert labels.tolist() == [0, 1, 2, 3, 4, 0]
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other.softmax(-1), rtol=0, atol=2e-2)
@@ -147,7 +147,7 @@ def test_what_was_observed_gives_the_control_of_the_clips(source):
 def test_it_trains_on_what_was_observed(source, tmp_path):
     model = coordinated(placement=(), reverse=False)
     before = model.masked.head.weight.detach().clone()
-    batches = Batches(WithMismatched(cross_model.observed(model, source), SCENES), 3, 0)
-    loss = partial(cross_model.interaction_loss, branches=0.5, scores=interacted_with_another)
+    batches = Batches(WithMismatched(cross_model.cache_features(model, source), SCENES), 3, 0)
+    loss = partial(cross_model.interaction_loss, branches=0.5, scoring=scores_of_mismatched_pair)
     history = train(model, loss, batches, Recipe(batch_size=3, lr=1e-2, steps=4, log_every=1), tmp_path)
     assert len(history.records) == 4 and not torch.equal(model.masked.head.weight, before)
