@@ -3,11 +3,14 @@
 import ast
 import json
 import re
+import statistics
 from pathlib import Path
 
 from ivcore.run import notebook
 
 LONGEST_CELL = 25
+MEDIAN_CELL = 6
+SHOWING = {"print", "display", "explore", "check", "start", "run.figure", "run.finish"}
 METADATA = {"kernelspec", "language_info"}
 CLEAN = "nbstripout --extra-keys 'metadata.papermill cell.metadata.papermill' {path}"
 
@@ -78,10 +81,74 @@ def _links(path, cells):
                     yield f"links to {target}, which is not there"
 
 
-def functions(path: Path) -> set[str]:
-    """Names of the functions and classes that a notebook defines."""
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    return {node.name for node in _nodes(path) if isinstance(node, kinds)}
+def lesson(path: Path) -> dict[str, str]:
+    """What keeps a notebook from reading as a lesson: the rule -> what is wrong; {} for a good one."""
+    cells = [cell for cell in notebook.cells(path) if "parameters" not in notebook.tags(cell)]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    lines = [notebook.source(cell).count("\n") + 1 for cell in code]
+    wrong = {}
+    if (median := statistics.median(lines)) > MEDIAN_CELL:
+        wrong["median"] = f"half of the code cells have {median:g} lines or more, at most {MEDIAN_CELL}"
+    if len(cells) - len(code) < len(code) + 1:  # the parameters are a code cell too
+        wrong["prose"] = (
+            f"{len(code) + 1} code cells and {len(cells) - len(code)} of prose: say what each does"
+        )
+    if silent := [cell["id"] for cell in code if not _shows(_tree(cell))]:
+        wrong["result"] = f"cells {silent} show nothing: end them with a value, a figure or a print"
+    if names := _shadowed(path, code):
+        wrong["shadowed"] = f"{names} are imported or parameters, and then something else"
+    return wrong
+
+
+def _shows(tree: ast.Module) -> bool:
+    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    return isinstance(tree.body[-1], ast.Expr) or bool(calls & SHOWING)
+
+
+def _shadowed(path: Path, code: list) -> list[str]:
+    """Names of imports and parameters that a cell, a comprehension or a function gives to something else."""
+    nodes = [node for cell in code for node in ast.walk(_tree(cell))]
+    imports = [n for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]
+    taken = {(alias.asname or alias.name).split(".")[0] for node in imports for alias in node.names}
+    (cell,) = (cell for cell in notebook.cells(path) if "parameters" in notebook.tags(cell))
+    taken |= {node.target.id for node in _tree(cell).body if isinstance(node, ast.AnnAssign)}
+    bound = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    defined = {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    return sorted(taken & (bound | defined | {n.arg for n in nodes if isinstance(n, ast.arg)}))
+
+
+def functions(path: Path) -> dict[str, str]:
+    """Name -> body of every function and class that a notebook or a module defines, docstring and local names aside."""
+    trees = (
+        [_tree(c) for c in notebook.cells(path) if c["cell_type"] == "code"]
+        if path.suffix == ".ipynb"
+        else None
+    )
+    nodes = [node for tree in trees or [ast.parse(path.read_text())] for node in ast.walk(tree)]
+    return {node.name: _body(node) for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+
+
+def _body(node: ast.FunctionDef | ast.ClassDef) -> str:
+    statements = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    inside = [
+        each
+        for statement in (getattr(node, "args", None), *statements)
+        if statement
+        for each in ast.walk(statement)
+    ]
+    local = [n.arg if isinstance(n, ast.arg) else n.id for n in inside
+             if isinstance(n, ast.arg) or (isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))]  # fmt: skip
+    number = {name: f"local{i}" for i, name in enumerate(dict.fromkeys(local))}
+
+    class Rename(ast.NodeTransformer):
+        def visit_Name(self, name):
+            return ast.Name(number.get(name.id, name.id), name.ctx)
+
+        def visit_arg(self, arg):
+            return ast.arg(number[arg.arg])
+
+    body = ast.parse("\n".join(map(ast.unparse, statements)))
+    return ast.dump(Rename().visit(body)) if statements else ""
 
 
 def figures(path: Path) -> set[str]:
@@ -94,5 +161,8 @@ def figures(path: Path) -> set[str]:
 def _nodes(path: Path):
     for cell in notebook.cells(path):
         if cell["cell_type"] == "code":
-            text = re.sub(r"^\s*[%!].*$", "pass", notebook.source(cell), flags=re.MULTILINE)
-            yield from ast.walk(ast.parse(text))
+            yield from ast.walk(_tree(cell))
+
+
+def _tree(cell) -> ast.Module:
+    return ast.parse(re.sub(r"^\s*[%!].*$", "pass", notebook.source(cell), flags=re.MULTILINE))

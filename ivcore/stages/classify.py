@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ivcore import weights
 from ivcore.data.shapes import scenes
 from ivcore.encoders.checkpointing import set_activation_checkpointing
+from ivcore.errors import ParameterError
 from ivcore.heads import slicing
 from ivcore.heads.classifier import classifier
 from ivcore.losses.classification import classification
@@ -32,7 +33,12 @@ def load_classifier(
     """The pretrained encoder at `place` with a classification layer for these classes; see `heads.classifier`, which takes `shape`.
 
     keep_head: the layer starts from the encoder's own, cut to the classes by their names, see `stages.inherited_head`; else it is fresh.
+    ParameterError where there is no place.
     """
+    if place is None:
+        raise ParameterError(
+            "encoder: must be a run, a checkpoint or a published name; scratch has nothing to start from"
+        )
     loaded = weights.load(place)
     layer = inherited_head(loaded, place, classes) if keep_head else None
     model = classifier(loaded, len(classes), **shape)

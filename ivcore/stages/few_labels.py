@@ -1,0 +1,50 @@
+"""How much of what two encoders differ in do labels leave? Finished runs by the number of labelled videos, at equally many clips seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ivcore.data import embedded
+from ivcore.run.board import Row
+from ivcore.run.session import Run
+from ivcore.show.leaderboard import most_seeds, sides
+from ivcore.show.study import Panel, study
+from ivcore.stages.finished import comparable
+
+FREE = ("encoder", "num_frames", "frame_sampling", "num_clips", "epochs", "warmup_epochs")
+BRANCHES = ("masked", "multimodal")
+
+
+def runs_by_labels(run: Run, metrics: dict, train_videos: int) -> dict[int, list[Row]]:
+    """Number of labelled videos -> this run and finished ones beside it, of each branch the setting that has most seeds.
+
+    They may differ from this run in the encoder, its frames, the number of labelled videos and the seed (FREE), and have seen equally many
+    clips in all: fewer videos, more often. metrics: as of `finished.comparable`, with "branch". train_videos: those of this run's lists.
+    """
+    generated = run.params["label_sets"] in embedded.NAMES
+
+    def labelled(row: Row) -> int:
+        return row.params["num_clips"] if generated else train_videos
+
+    def clips_seen(row: Row) -> float:
+        return row.params["epochs"] * labelled(row)
+
+    rows = comparable(run, metrics, *FREE)
+    rows = [row for row in rows if clips_seen(row) == clips_seen(rows[0])]
+    numbers = sorted({labelled(row) for row in rows})
+    return {n: most_seeds([row for row in rows if labelled(row) == n], "branch") for n in numbers}
+
+
+def label_curves(
+    by_labels: Mapping[int, list[Row]], metric: str, kinds: Sequence[str], chance: float, title: str
+):
+    """A panel for each kind of class ("motion", …; "" for all): `metric` over the labelled videos, a line for each branch. -> Figure"""
+    panels = []
+    for kind in kinds:
+        values = {
+            n: sides(rows, "branch", f"{metric}_{kind}" if kind else metric) for n, rows in by_labels.items()
+        }
+        lines = {b: [(n, branches[b]) for n, branches in values.items() if b in branches] for b in BRANCHES}
+        lines = {branch: points for branch, points in lines.items() if points}
+        panels.append(Panel(f"{kind or 'all'} classes: labelled videos", lines, log=True))
+    return study(panels, "top-1", {"chance": chance}, title)
