@@ -175,8 +175,8 @@ def _our_loss(model, device: str, compiled: bool):
 
     def loss(video, mask):
         visible, hidden = (part.to(device) for part in split(mask))
-        wanted = targets(video, mask, model.size.patch, model.size.tubelet)
-        return reconstruction(predict(video, visible, hidden), wanted)
+        target = targets(video, hidden, model.size.patch, model.size.tubelet)
+        return reconstruction(predict(video, visible, hidden), target)
 
     loss.parameters = list(model.parameters())
     return loss

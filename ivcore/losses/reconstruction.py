@@ -3,7 +3,10 @@
 The target of a hidden tubelet is its pixels, normalised for each tubelet and channel; the loss is the plain mean squared
 error over hidden tubelets. Published default: normalise=True.
 
-    loss = reconstruction(model(video, mask), targets(video, mask, patch=16))
+    visible, hidden = masking.split(mask)
+    loss = reconstruction(model.predict(video, visible, hidden), targets(video, hidden, patch=16))
+
+`hidden` (B, M) are the indices of the hidden tokens, in token order.
 """
 
 from __future__ import annotations
@@ -14,26 +17,25 @@ from einops import rearrange
 from torch import Tensor
 
 from ivcore.encoders.normalisation import IMAGENET
-from ivcore.masking import split
 from ivcore.tubelets import CHANNEL_LAST, gather, scatter_
 
 EPSILON = 1e-6  # added to the standard deviation, not to the variance
 
 
-def reconstruction(predictions: Tensor, wanted: Tensor) -> Tensor:
+def reconstruction(predictions: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of (B, M, P) against (B, M, P), in float32."""
-    return F.mse_loss(predictions.float(), wanted.float())
+    return F.mse_loss(predictions.float(), target.float())
 
 
 @torch.no_grad()
-def targets(video: Tensor, mask: Tensor, patch: int = 16, tubelet: int = 2, normalise: bool = True,
+def targets(video: Tensor, hidden: Tensor, patch: int = 16, tubelet: int = 2, normalise: bool = True,
             statistics=IMAGENET) -> Tensor:  # fmt: skip
-    """Normalised clip (B, 3, T, H, W) and mask (B, N) -> targets (B, M, P) of the hidden tubelets, in token order.
+    """Normalised clip (B, 3, T, H, W) and hidden tokens (B, M) -> their targets (B, M, P).
 
     P = tubelet*patch*patch*3 numbers, laid out (p0 p1 p2 c). Pixels go back to [0, 1] first; with `normalise` each tubelet and
     channel then has mean 0 and (unbiased) standard deviation 1, a constant one is 0. Only hidden tubelets are read.
     """
-    pixels = _hidden_pixels(video, mask, patch, tubelet, statistics)
+    pixels = _hidden_pixels(video, hidden, patch, tubelet, statistics)
     if normalise:
         pixels, _, deviation = _centred(pixels)
         pixels = pixels / (deviation + EPSILON)
@@ -41,7 +43,7 @@ def targets(video: Tensor, mask: Tensor, patch: int = 16, tubelet: int = 2, norm
 
 
 @torch.no_grad()
-def picture(predictions: Tensor, video: Tensor, mask: Tensor, patch: int = 16, tubelet: int = 2, normalised: bool = True,
+def picture(predictions: Tensor, video: Tensor, hidden: Tensor, patch: int = 16, tubelet: int = 2, normalised: bool = True,
             statistics=IMAGENET) -> Tensor:  # fmt: skip
     """The clip in [0, 1] (B, 3, T, H, W) with its hidden tubelets replaced by the predictions (B, M, P).
 
@@ -50,26 +52,25 @@ def picture(predictions: Tensor, video: Tensor, mask: Tensor, patch: int = 16, t
     for models trained on plain pixels, and shows the predictions alone.
     """
     if normalised:
-        _, mean, deviation = _centred(_hidden_pixels(video, mask, patch, tubelet, statistics))
+        _, mean, deviation = _centred(_hidden_pixels(video, hidden, patch, tubelet, statistics))
         colours = rearrange(predictions.float(), "b n (p c) -> b n p c", c=3)
         predictions = (colours * (deviation + EPSILON) + mean).flatten(2)
     clip = _to_pixels(video, statistics)
-    return scatter_(clip, (tubelet, patch, patch), split(mask)[1], predictions).clamp_(0, 1)
+    return scatter_(clip, (tubelet, patch, patch), hidden, predictions).clamp_(0, 1)
 
 
 @torch.no_grad()
 def blank(
-    video: Tensor, mask: Tensor, patch: int = 16, tubelet: int = 2, grey: float = 0.5, statistics=IMAGENET
+    video: Tensor, hidden: Tensor, patch: int = 16, tubelet: int = 2, grey: float = 0.5, statistics=IMAGENET
 ) -> Tensor:
     """The clip in [0, 1] (B, 3, T, H, W) with its hidden tubelets grey: what the encoder is shown."""
-    hidden = split(mask)[1]
     values = torch.full((*hidden.shape, tubelet * patch * patch * 3), grey, device=video.device)
     return scatter_(_to_pixels(video, statistics), (tubelet, patch, patch), hidden, values)
 
 
-def _hidden_pixels(video, mask, patch, tubelet, statistics) -> Tensor:
+def _hidden_pixels(video, hidden, patch, tubelet, statistics) -> Tensor:
     """Pixels in [0, 1] of the hidden tubelets: (B, M, tubelet*patch*patch, 3)."""
-    picked = gather(video, (tubelet, patch, patch), split(mask)[1], CHANNEL_LAST)
+    picked = gather(video, (tubelet, patch, patch), hidden, CHANNEL_LAST)
     picked = rearrange(picked, "b n (p c) -> b n p c", c=3).float()
     mean, std = (picked.new_tensor(values) for values in statistics)
     return picked.mul_(std).add_(mean)

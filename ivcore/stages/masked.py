@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ivcore.losses.reconstruction import blank, picture, reconstruction, targets
+from ivcore.masking import split
 from ivcore.stages.finished import over_seeds  # noqa: F401  until its callers import it from there
 from ivcore.train import Batches, History, train
 from ivcore.train.recipe import Recipe
@@ -28,9 +29,9 @@ def masked_loss(draw_mask: DrawMask, normalise: bool = True) -> Callable:
     def loss(model, batch, generator):
         video = model.prepare(batch["video"].reshape(-1, *batch["video"].shape[-4:]))
         mask = draw_mask(len(video), model.encoder.grid, generator)
-        return reconstruction(
-            model(video, mask), targets(video, mask, model.size.patch, normalise=normalise)
-        ), {}
+        visible, hidden = (tokens.to(video.device) for tokens in split(mask))
+        target = targets(video, hidden, model.size.patch, normalise=normalise)
+        return reconstruction(model.predict(video, visible, hidden), target), {}
 
     return loss
 
@@ -44,7 +45,9 @@ def reconstruct(
     normalised: the model predicts normalised pixels; mean and deviation of a hidden tubelet are then taken from the truth.
     """
     video, patch = model.prepare(clips.to(next(model.parameters()).device)), model.size.patch
-    rows = blank(video, mask, patch), picture(model(video, mask), video, mask, patch, normalised=normalised)
+    visible, hidden = (tokens.to(video.device) for tokens in split(mask))
+    predictions = model.predict(video, visible, hidden)
+    rows = blank(video, hidden, patch), picture(predictions, video, hidden, patch, normalised=normalised)
     return tuple(row.permute(0, 2, 3, 4, 1).mul(255).byte().cpu() for row in rows)
 
 

@@ -10,8 +10,10 @@ from ivcore.losses.reconstruction import blank, picture, reconstruction, targets
 
 @pytest.fixture()
 def clip():
+    """A clip, and its visible and hidden tokens."""
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(2, 3, 4, 16, 16, generator=generator), masking.tube(2, (2, 2, 2), 0.5, generator)
+    video = torch.randn(2, 3, 4, 16, 16, generator=generator)
+    return video, *masking.split(masking.tube(2, (2, 2, 2), 0.5, generator))
 
 
 def pixels(video):
@@ -21,7 +23,7 @@ def pixels(video):
 
 def test_equals_the_published_targets_and_losses(golden, close):
     g = golden("videomae_pretrain")
-    normalised = targets(g.inputs["video"], g.inputs["mask"], patch=8)
+    normalised = targets(g.inputs["video"], masking.split(g.inputs["mask"])[1], patch=8)
     close(normalised[:, ::8], g.outputs["target"])
 
 
@@ -30,7 +32,8 @@ def test_loss_is_the_plain_mean_of_squares():
 
 
 def test_each_tubelet_and_channel_has_mean_0_and_unbiased_deviation_1(clip):
-    values = targets(*clip, patch=8).unflatten(2, (128, 3))
+    video, _, hidden = clip
+    values = targets(video, hidden, patch=8).unflatten(2, (128, 3))
     assert values.mean(2).abs().max() < 1e-5
     assert (values.std(2) - 1).abs().max() < 1e-4
 
@@ -38,45 +41,43 @@ def test_each_tubelet_and_channel_has_mean_0_and_unbiased_deviation_1(clip):
 @pytest.mark.parametrize("patch", [8, 7])  # 98 pixels do not sum exactly in float32
 def test_a_constant_tubelet_is_zero(patch):
     video = torch.full((1, 3, 2, patch, patch), 0.3)
-    values = targets(video, torch.ones(1, 1, dtype=torch.bool), patch=patch)
+    values = targets(video, torch.zeros(1, 1, dtype=torch.long), patch=patch)
     assert torch.equal(values, torch.zeros_like(values))
 
 
 def test_only_hidden_tubelets_are_read(clip):
-    video, mask = clip
+    video, visible, hidden = clip
     spoiled = video.clone()
-    visible, _ = masking.split(mask)
     tubelets.scatter_(spoiled, (2, 8, 8), visible, torch.full((2, visible.shape[1], 384), torch.nan))
-    assert torch.equal(targets(spoiled, mask, patch=8), targets(video, mask, patch=8))
+    assert torch.equal(targets(spoiled, hidden, patch=8), targets(video, hidden, patch=8))
 
 
 def test_perfect_predictions_give_back_the_clip(clip):
-    video, mask = clip
+    video, _, hidden = clip
     inside = pixels(video).clamp(0, 1)
     for normalise in (True, False):
-        drawn = picture(targets(video, mask, 8, normalise=normalise), video, mask, 8, normalised=normalise)
+        predictions = targets(video, hidden, 8, normalise=normalise)
+        drawn = picture(predictions, video, hidden, 8, normalised=normalise)
         assert (drawn - inside).abs().max() < 1e-5
 
 
 def test_a_constant_prediction_borrows_the_tubelets_mean_only_if_asked(clip):
-    video, mask = clip
-    nothing = torch.zeros_like(targets(video, mask, 8))
-    _, hidden = masking.split(mask)
-    plain = tubelets.gather(picture(nothing, video, mask, 8, normalised=False), (2, 8, 8), hidden)
+    video, _, hidden = clip
+    nothing = torch.zeros_like(targets(video, hidden, 8))
+    plain = tubelets.gather(picture(nothing, video, hidden, 8, normalised=False), (2, 8, 8), hidden)
     assert not plain.any()
-    borrowed = tubelets.gather(picture(nothing, video, mask, 8), (2, 8, 8), hidden).unflatten(2, (3, 128))
+    borrowed = tubelets.gather(picture(nothing, video, hidden, 8), (2, 8, 8), hidden).unflatten(2, (3, 128))
     truth = tubelets.gather(pixels(video), (2, 8, 8), hidden).unflatten(2, (3, 128))
     assert (borrowed - truth.mean(3, keepdim=True).clamp(0, 1)).abs().max() < 1e-6
 
 
 def test_blank_greys_what_is_hidden_and_leaves_the_rest(clip):
-    video, mask = clip
-    visible, hidden = masking.split(mask)
-    shown = blank(video, mask, patch=8)
+    video, visible, hidden = clip
+    shown = blank(video, hidden, patch=8)
     assert (tubelets.gather(shown, (2, 8, 8), hidden) == 0.5).all()
     assert torch.equal(*(tubelets.gather(x, (2, 8, 8), visible) for x in (shown, pixels(video))))
 
 
 def test_bfloat16_clips_get_float32_targets(clip):
-    video, mask = clip
-    assert targets(video.bfloat16(), mask, patch=8).dtype == torch.float32
+    video, _, hidden = clip
+    assert targets(video.bfloat16(), hidden, patch=8).dtype == torch.float32
