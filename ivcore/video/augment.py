@@ -1,9 +1,9 @@
 """Augmentation of the masked and multimodal encoders (paper 4.2, VideoMAE's and UniFormerV2's recipes), the same for all frames of a clip.
 
 Clips are uint8 (T, H, W, 3) arrays. Every random function takes a numpy Generator and draws from nothing else: timm's own
-augmentations, which draw from the global generators, run between seeding those from ours and putting them back.
+augmentations draw from the global generators, which are seeded from ours before and restored after.
 Pretraining uses `multi_scale_crop` alone; fine-tuning uses `random_resized_crop`, `flip` (not where left and right are labels),
-`RandAugment`, `erase` and, per batch, losses.mixup; tests use `centre_crop` or `spatial_crops`.
+`rand_augment`, `erase` and, per batch, losses.mixup; tests use `centre_crop` or `spatial_crops`.
 """
 
 import functools
@@ -54,9 +54,7 @@ def multi_scale_boxes(height: int, width: int, size: int, rng, count: int = 1, s
 @functools.cache
 def _multi_scale_shapes(height: int, width: int, size: int, scales: tuple) -> list[tuple[int, int]]:
     sides = [int(min(height, width) * scale) for scale in scales]
-    sides = [
-        size if abs(side - size) < 3 else side for side in sides
-    ]  # so near the target, resizing only blurs
+    sides = [size if abs(side - size) < 3 else side for side in sides]  # resizing by so little only blurs
     pairs = [(h, w) for i, h in enumerate(sides) for j, w in enumerate(sides) if abs(i - j) <= MAX_DISTORT]
     return [(max(min(h, height), 1), max(min(w, width), 1)) for h, w in pairs]
 
@@ -71,7 +69,7 @@ def random_resized_box(height: int, width: int, rng, scale=(0.08, 1.0), ratio=(3
 
 
 def _random_box(height: int, width: int, rng, scale, ratio) -> Box | None:
-    """A box as `random_resized_box` gives it; None where none of ten tries fits."""
+    """A box as `random_resized_box` gives it; None if none of ten tries fits."""
     low, high = math.log(ratio[0]), math.log(ratio[1])
     for _ in range(10):
         area, aspect = rng.uniform(*scale) * height * width, math.exp(rng.uniform(low, high))
@@ -127,7 +125,7 @@ def centre_crop(video: np.ndarray, size: int) -> np.ndarray:
 
 
 def flip(video: np.ndarray, rng, p: float = 0.5) -> np.ndarray:
-    """Mirror left and right with probability p; off (p = 0) where direction is the label, as in Something-Something."""
+    """Mirror left and right with probability p; off (p = 0) if direction is the label, as in Something-Something."""
     return as_tensor(video).flip(2).numpy() if rng.random() < p else video  # ten times as fast as numpy's
 
 
@@ -136,9 +134,8 @@ def repeat(video: np.ndarray, times: int, transform, rng) -> np.ndarray:
 
     Each copy has its own generator, so what one of them draws does not move the next.
     """
-    return np.stack(
-        [transform(video, np.random.default_rng(seed)) for seed in rng.integers(1 << 63, size=times)]
-    )
+    seeds = rng.integers(1 << 63, size=times)
+    return np.stack([transform(video, np.random.default_rng(seed)) for seed in seeds])
 
 
 # ---------------------------------------------------------------------------------------------------- pixels
@@ -165,16 +162,15 @@ def _rand_augment(config: str):
     try:
         return rand_augment_transform(config, {"interpolation": Image.BICUBIC})
     except (AssertionError, ValueError) as error:
-        raise ParameterError(
-            f"config={config!r}: not a RandAugment string like rand-m7-n4-mstd0.5-inc1"
-        ) from error
+        example = "rand-m7-n4-mstd0.5-inc1"
+        raise ParameterError(f"config={config!r}: not a RandAugment string like {example}") from error
 
 
 def erase(video: np.ndarray, rng, p: float = 0.25, area=(0.02, 1 / 3), ratio=(0.3, 1 / 0.3)) -> np.ndarray:
     """Random erasing: with probability p one box, the same in all frames, becomes noise. (T, H, W, 3) -> a new array or the same one
 
-    The noise has ImageNet's channel mean and spread, which is unit noise after that normalisation. Where no box of ten tries fits, nothing is
-    erased, as in timm.
+    The noise has ImageNet's channel mean and spread, which is unit noise after that normalisation. If no box of ten tries fits, nothing
+    is erased, as in timm.
     """
     box = _random_box(*video.shape[1:3], rng, area, ratio) if rng.random() < p else None
     if box is None:

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-# Widths of its output that decord 0.6 cannot copy out (it expects rows without padding), found by trying 2 ... 300.
+# Output widths that decord 0.6 cannot copy (it expects rows without padding), found by trying 2 ... 300.
 BROKEN_WIDTHS = {2, 3, 4, 6, 8, 12, 16, 24, 48, 72}
 
 
@@ -21,9 +21,9 @@ def available() -> bool:
 
 
 class DecordFrames:
-    """(height, width) is the upright size of what `get` returns. Raises ValueError where decord does not agree about the file.
+    """(height, width) is the upright size of what `get` returns. Raises ValueError if decord counts other frames.
 
-    decord conceals damaged pictures without a word; a container that is cut off or contradicts itself is refused before.
+    decord conceals damaged pictures without an error; a container that is cut off or contradicts itself is refused before.
     """
 
     def __init__(self, path, count: int, height: int, width: int):
@@ -40,7 +40,7 @@ class DecordFrames:
 
     def close(self) -> None:
         if self.reader is not None and os.getpid() != self.process:
-            self.reader._handle = None  # freeing it would wait for threads that only the parent process has
+            self.reader._handle = None  # freeing it would wait for threads of the parent process
         self.reader = None
 
     __del__ = close

@@ -20,9 +20,9 @@ def is_image(path) -> bool:
 
 
 def read_image(source, size=None, name=None) -> np.ndarray:
-    """A path or open file -> uint8 (1, H, W, 3), upright. `size` as in VideoReader; `name` is what an error calls it.
+    """A path or open file -> uint8 (1, H, W, 3), upright. `size` as in VideoReader; errors call it `name`.
 
-    Raises VideoError for whatever is not a whole picture, and for a size that no picture has.
+    Raises VideoError for anything but a whole picture, and for a size that no picture has.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -30,7 +30,7 @@ def read_image(source, size=None, name=None) -> np.ndarray:
         with Image.open(source, formats=FORMATS) as image:
             if (
                 size is not None
-            ):  # JPEG decodes to a half, a quarter or an eighth at once; no smaller than needed
+            ):  # JPEG decodes to a half, a quarter or an eighth at once, no smaller than this
                 image.draft("RGB", target_size(*image.size, size))
             refuse_size(name or source, image.height, image.width)
             image = ImageOps.exif_transpose(image).convert("RGB")

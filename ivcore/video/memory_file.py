@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def as_file(data: bytes) -> Iterator[str]:
-    """A path that holds `data` inside the block; a temporary file where the system has no memory files."""
+    """A path that holds `data` inside the block; a temporary file if the system has no memory files."""
     if not hasattr(os, "memfd_create"):
         with tempfile.NamedTemporaryFile() as file:
             file.write(data)

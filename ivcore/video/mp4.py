@@ -11,25 +11,12 @@ import numpy as np
 
 from ivcore.errors import VideoError
 from ivcore.video.pictures import Bits
-from ivcore.video.table import FrameTable, has_open_gop, refuse_size
+from ivcore.video.table import UPRIGHT, FrameTable, has_open_gop, refuse_size
 
-TOP_LEVEL = {
-    b"ftyp",
-    b"moov",
-    b"mdat",
-    b"free",
-    b"skip",
-    b"wide",
-    b"pnot",
-    b"uuid",
-    b"moof",
-    b"styp",
-    b"sidx",
-    b"meta",
-}
+TOP_LEVEL = set(b"ftyp moov mdat free skip wide pnot uuid moof styp sidx meta".split())
 CODECS = {b"avc1": "h264", b"avc3": "h264", b"hvc1": "hevc", b"hev1": "hevc"}
-# What decord 0.6 (libav 4.1) was measured to decode, seek and count exactly, and only in mp4, whose index is checked here; the rest goes
-# to PyAV, which is as fast. On other files decord believes what their head claims, and ends the process where that is absurd.
+# decord 0.6 (libav 4.1) was measured to decode, seek and count these exactly, and only in mp4, whose index is checked here. PyAV,
+# which is as fast, reads the rest. In other files decord believes what the head claims, and ends the process if that is absurd.
 DECORD_EXACT = {"h264", "hevc"}
 PLAIN_PROFILES = {66, 77, 88}  # of H.264: always 8 bits; the parameter sets of others say a depth
 
@@ -40,7 +27,7 @@ def is_mp4(path) -> bool:
 
 
 def read_table(path) -> FrameTable | None:
-    """The table, or None where only a demuxer can tell (fragments, several video tracks, several sample descriptions).
+    """The table, or None if only a demuxer can tell (fragments, several video tracks, several sample descriptions).
 
     Raises VideoError for a file without an index, without video, or cut short.
     """
@@ -53,7 +40,7 @@ def read_table(path) -> FrameTable | None:
 
 
 def display_matrix(path) -> tuple | None:
-    """The display matrix of the first video track; None where there is none to be found."""
+    """The display matrix of the first video track, or None."""
     try:
         moov = memoryview(_find_moov(path, Path(path).stat().st_size))
         return _matrix(_video_tracks(moov)[0])
@@ -96,10 +83,8 @@ def _boxes(data: memoryview):
 
 
 def _children(data: memoryview) -> dict:
-    found = {}
-    for kind, body in _boxes(data):
-        found.setdefault(kind, body)
-    return found
+    """kind -> the first box of that kind."""
+    return dict(reversed(list(_boxes(data))))
 
 
 def _video_tracks(moov: memoryview) -> list[dict]:
@@ -125,22 +110,22 @@ def _table(path, moov: memoryview, file_size: int) -> FrameTable | None:
         return None
     sizes = _sample_sizes(path, boxes[b"stsz"], file_size)
     pts = _sample_times(path, boxes, len(sizes))
-    starts = _check_inside(path, boxes, sizes, file_size)
+    starts = _sample_starts(path, boxes, sizes, file_size)
     key = _sync_samples(boxes, len(pts))
     scale = _timescale(boxes[b"mdhd"])
     width, height = struct.unpack_from(">HH", boxes[b"stsd"], 16 + 24)
     refuse_size(path, height, width)
     codec, bits, prefix = _codec(boxes[b"stsd"])
     matrix = _matrix(boxes)
-    why = _doubt(codec, bits, pts, key, matrix) or _edited(boxes, movie, pts, scale)
+    doubt = _doubt(codec, bits, pts, key, matrix) or _edited(boxes, movie, pts, scale)
     if (sizes == 0).any():
-        why = why or "empty samples"
-    if _shown_size(boxes) != (width, height):
-        why = why or "two sizes"
-    if not why and not _fresh(path, codec, prefix, starts[key], sizes[key]):
-        why = "keyframes that need frames before them"
+        doubt = doubt or "empty samples"
+    if _track_size(boxes) != (width, height):
+        doubt = doubt or "two sizes"
+    if not doubt and not _can_start_at(path, codec, prefix, starts[key], sizes[key]):
+        doubt = "keyframes that need frames before them"
     rate = Fraction(scale, _u32(boxes[b"stts"], 12) or scale)  # from the duration of the first frame
-    return FrameTable(np.sort(pts), Fraction(1, scale), codec, width, height, rate, matrix, why)
+    return FrameTable(np.sort(pts), Fraction(1, scale), codec, width, height, rate, matrix, doubt)
 
 
 def _doubt(codec: str, bits: int, pts, key, matrix) -> str:
@@ -156,7 +141,7 @@ def _doubt(codec: str, bits: int, pts, key, matrix) -> str:
         return "two frames with the same time stamp"
     if a * d - b * c != 1:
         return "mirrored"
-    if not key.all() and (np.diff(pts) > 0).all():  # truly so, or copied from where there are no others
+    if not key.all() and (np.diff(pts) > 0).all():  # true, or copied from a container without others
         return "time stamps in the order of decoding"
     return "open groups of pictures" if has_open_gop(pts, key) else ""
 
@@ -210,13 +195,11 @@ def _sample_times(path, boxes: dict, count: int) -> np.ndarray:
     if b"ctts" not in boxes:
         return dts
     shifts = _expand(path, _array(boxes[b"ctts"], 2), count, "composition times")
-    return dts + shifts.astype(
-        np.int32
-    )  # version 0 says unsigned, yet negative ones are written all the same
+    return dts + shifts.astype(np.int32)  # unsigned in version 0, yet negative ones are written
 
 
-def _check_inside(path, boxes: dict, sizes: np.ndarray, file_size: int) -> np.ndarray:
-    """Where every sample starts. Each must lie inside the file: the one honest sign of a file that lost its end."""
+def _sample_starts(path, boxes: dict, sizes: np.ndarray, file_size: int) -> np.ndarray:
+    """The byte at which every sample starts. VideoError if one lies past the end: the only reliable sign of a file that was cut."""
     chunks = _array(boxes[b"co64"], 1, ">u8") if b"co64" in boxes else _array(boxes[b"stco"], 1)
     runs = _array(boxes[b"stsc"], 3)
     repeats = np.diff(np.append(runs[:, 0], len(chunks) + 1))
@@ -236,16 +219,15 @@ def _check_inside(path, boxes: dict, sizes: np.ndarray, file_size: int) -> np.nd
     return ends - sizes
 
 
-def _fresh(path, codec: str, prefix: int, starts: np.ndarray, sizes: np.ndarray) -> bool:
+def _can_start_at(path, codec: str, prefix: int, starts: np.ndarray, sizes: np.ndarray) -> bool:
     """Whether decoding can begin at each of these samples: they are IDR pictures (HEVC: IRAP), not points of gradual recovery."""
     with open(path, "rb") as file:
-        return all(
-            _first_picture(file, codec, prefix, *place) for place in zip(starts.tolist(), sizes.tolist())
-        )
+        samples = zip(starts.tolist(), sizes.tolist())
+        return all(_starts_afresh(file, codec, prefix, start, start + size) for start, size in samples)
 
 
-def _first_picture(file, codec: str, prefix: int, at: int, size: int) -> bool:
-    end = at + size
+def _starts_afresh(file, codec: str, prefix: int, at: int, end: int) -> bool:
+    """Looks at the first unit of the sample that holds a picture."""
     while at + prefix < end:
         file.seek(at)
         head = file.read(prefix + 1)
@@ -267,7 +249,7 @@ def _sync_samples(boxes: dict, count: int) -> np.ndarray:
 
 
 def _codec(stsd: memoryview) -> tuple[str, int, int]:
-    """Codec of the one sample description, its bits a colour, and how long the length before each unit is; 0 where that is not known."""
+    """Codec of the one sample description, its bits a colour, and how many bytes hold the length of each unit; 0 if unknown."""
     kind = bytes(stsd[12:16])
     codec = CODECS.get(kind, kind.decode("latin-1"))
     boxes = _children(stsd[16 + 78 :])
@@ -292,7 +274,7 @@ def _h264_bits(config: bytes) -> int:
     return 8 + bits.number()
 
 
-def _shown_size(boxes: dict) -> tuple[int, int]:
+def _track_size(boxes: dict) -> tuple[int, int]:
     """(width, height) of the track header, without the display matrix."""
     tkhd = boxes[b"tkhd"]
     width, height = struct.unpack_from(">II", tkhd, 88 if tkhd[0] == 1 else 76)
@@ -302,11 +284,9 @@ def _shown_size(boxes: dict) -> tuple[int, int]:
 def _matrix(boxes: dict) -> tuple:
     tkhd = boxes[b"tkhd"]
     a, b, _, c, d = struct.unpack_from(">5i", tkhd, 52 if tkhd[0] == 1 else 40)
-    signs = tuple(int(np.sign(v)) if abs(v) >= 1 << 15 else 0 for v in (a, b, c, d))
-    right_angles = signs in {(s, 0, 0, t) for s in (1, -1) for t in (1, -1)} | {
-        (0, s, t, 0) for s in (1, -1) for t in (1, -1)
-    }
-    return signs if right_angles else (1, 0, 0, 1)
+    a, b, c, d = (int(np.sign(v)) if abs(v) >= 1 << 15 else 0 for v in (a, b, c, d))
+    right_angles = (a * d and not (b or c)) or (b * c and not (a or d))
+    return (a, b, c, d) if right_angles else UPRIGHT
 
 
 def _edited(boxes: dict, movie: dict, pts: np.ndarray, scale: int) -> str:

@@ -1,6 +1,6 @@
 """The frame table of any file libav can demux: a walk over its packets, decoding no more than the first frame.
 
-Where the time stamps cannot say in which order frames are shown (see `_why_count`), the film is decoded once and its frames are counted.
+If the time stamps do not tell in which order frames are shown (see `_why_count`), the film is decoded once and its frames are counted.
 """
 
 import contextlib
@@ -22,19 +22,42 @@ DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,flv,asf,ogg,nut,gif,apng,rm,ivf,h264,hevc,vvc,obu,av1,"
     "mjpeg,vc1,mxf,dv,swf,dirac,yuv4mpegpipe,wtv,ffm,roq,smk,nsv,gxf,film_cpk,flic,cavsvideo,h263"
 )
-QUARTER_TURNS = {
-    0: UPRIGHT,
-    90: (0, -1, 1, 0),
-    180: (-1, 0, 0, -1),
-    270: (0, 1, -1, 0),
-}  # anticlockwise degrees
-# Codecs measured to give one frame for each packet, in the order of the time stamps; the frames of others are counted.
-ONE_EACH = (
-    "h264 hevc av1 vp9 vp8 mpeg4 mpeg1video mpeg2video mjpeg prores theora flv1 wmv1 wmv2 msmpeg4v2 msmpeg4v3 "
-    "h263 huffyuv ffv1 utvideo rawvideo gif png qtrle cinepak dvvideo svq1 asv1 msvideo1"
-)
+# Anticlockwise degrees -> display matrix.
+QUARTER_TURNS = {0: UPRIGHT, 90: (0, -1, 1, 0), 180: (-1, 0, 0, -1), 270: (0, 1, -1, 0)}
+# These codecs were measured to give one frame for each packet, in the order of the time stamps. For others frames are counted.
+ONE_FRAME_A_PACKET = [
+    "h264",
+    "hevc",
+    "av1",
+    "vp9",
+    "vp8",
+    "mpeg4",
+    "mpeg1video",
+    "mpeg2video",
+    "mjpeg",
+    "prores",
+    "theora",
+    "flv1",
+    "wmv1",
+    "wmv2",
+    "msmpeg4v2",
+    "msmpeg4v3",
+    "h263",
+    "huffyuv",
+    "ffv1",
+    "utvideo",
+    "rawvideo",
+    "gif",
+    "png",
+    "qtrle",
+    "cinepak",
+    "dvvideo",
+    "svq1",
+    "asv1",
+    "msvideo1",
+]
 NO_STAMP = -(1 << 63)
-# what libav and PyAV raise on damaged data; IndexError where a stream appears on the way
+# libav and PyAV raise these on damaged data; IndexError if a stream appears on the way.
 DEMUX_ERRORS = (ValueError, OSError, LookupError, ArithmeticError, AssertionError, RuntimeError, MemoryError)
 
 
@@ -47,9 +70,11 @@ def open_stream(path, strict: bool = False):
     except (av.FFmpegError, *DEMUX_ERRORS) as error:
         foreign = (
             getattr(error, "errno", None) == errno.EINVAL
-        )  # what it says of a container outside of DEMUXERS
-        why = "a playlist, a picture or another format that is not read as video" if foreign else cause(error)
-        raise VideoError(path, f"not a video ({why})") from None
+        )  # its error for a container outside of DEMUXERS
+        text = (
+            "a playlist, a picture or another format that is not read as video" if foreign else cause(error)
+        )
+        raise VideoError(path, f"not a video ({text})") from None
     stream = container.streams.best("video")
     if stream is None or stream.codec_context is None:
         container.close()
@@ -64,14 +89,14 @@ def open_stream(path, strict: bool = False):
 
 
 def cause(error) -> str:
-    """libav's words for an error, without the path that PyAV appends."""
-    words = getattr(error, "strerror", None) or (str(error) if isinstance(error, ValueError) else "")
-    return words or f"{type(error).__name__}: {error}"
+    """libav's text for an error, without the path that PyAV appends."""
+    text = getattr(error, "strerror", None) or (str(error) if isinstance(error, ValueError) else "")
+    return text or f"{type(error).__name__}: {error}"
 
 
 @contextlib.contextmanager
-def named(path):
-    """Whatever goes wrong inside is a VideoError that names the file."""
+def errors_with_path(path):
+    """Turns every decoding error inside into a VideoError that names the file."""
     import av
 
     try:
@@ -82,7 +107,7 @@ def named(path):
 
 def read_table(path) -> FrameTable:
     """Raises VideoError for a file that is no video, has no frames or lost its end."""
-    with named(path):
+    with errors_with_path(path):
         _check_end(path)
         container, stream = open_stream(path)
         with container:
@@ -90,11 +115,11 @@ def read_table(path) -> FrameTable:
 
 
 def count_frames(path, table: FrameTable, why: str) -> FrameTable:
-    """The table of the same file by decoding it once: its frames are those that come out, in that order. Raises VideoError.
+    """The table of the same file by decoding it once: its frames are those that the decoder gives, in that order. Raises VideoError.
 
-    Times are the sorted time stamps where there is one for each frame; else frames are as far apart as the container claims.
+    Times are the sorted time stamps if there is one for each frame, else follow from the frame rate that the container claims.
     """
-    with named(path):
+    with errors_with_path(path):
         container, stream = open_stream(path)
         with container:
             count = sum(1 for _ in container.decode(stream))
@@ -112,7 +137,7 @@ def _walk(path, container, stream) -> FrameTable:
         if packet.size:
             stamp = NO_STAMP if packet.pts is None else packet.pts
             rows.append((stamp, packet.pos or -1, packet.size, packet.is_keyframe, packet.is_discard))
-            pictures.see(bytes(packet))
+            pictures.add(bytes(packet))
         if frame is None:
             refuse_size(path, context.height or 1, context.width or 1)
             frame = next(iter(packet.decode()), None)
@@ -121,12 +146,13 @@ def _walk(path, container, stream) -> FrameTable:
     refuse_size(path, frame.height, frame.width)
     matrix = mp4.display_matrix(path) if mp4.is_mp4(path) else QUARTER_TURNS.get(frame.rotation % 360)
     rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
-    stamp, place, size, key, hidden = (np.array(column) for column in zip(*rows))
+    stamp, place, length, key, hidden = (np.array(column) for column in zip(*rows))
     key[0] |= not key.any()
     pts = np.unique(stamp[~hidden])
-    packets = PacketTable(np.where(hidden, -1, np.searchsorted(pts, stamp)), place, size, stamp, key)
-    about = (codec, frame.width, frame.height, rate, matrix or UPRIGHT, f"{codec} in {container.format.name}")
-    table = FrameTable(pts, stream.time_base, *about, packets=packets)
+    packets = PacketTable(np.where(hidden, -1, np.searchsorted(pts, stamp)), place, length, stamp, key)
+    doubt = f"{codec} in {container.format.name}"
+    size = frame.width, frame.height
+    table = FrameTable(pts, stream.time_base, codec, *size, rate, matrix or UPRIGHT, doubt, packets)
     if pictures.reordered is None:
         pictures.reordered = context.has_b_frames
     why = _why_count(table, pictures, container.format.name, hidden)
@@ -136,7 +162,7 @@ def _walk(path, container, stream) -> FrameTable:
 def _why_count(table: FrameTable, pictures: Pictures, container: str, hidden) -> str:
     """Why the time stamps do not tell which frame is shown when, or ""."""
     stamp, key = table.packets.stamp, table.packets.key
-    if table.codec not in ONE_EACH.split():
+    if table.codec not in ONE_FRAME_A_PACKET:
         return "packets of this codec may hold any number of frames"
     if not pictures.plain:
         return "packets that hold two pictures or none"
@@ -150,7 +176,7 @@ def _why_count(table: FrameTable, pictures: Pictures, container: str, hidden) ->
 
 
 def _check_end(path) -> None:
-    """A container that says where it ends must reach that far; libav reads what is there and says nothing."""
+    """VideoError if the file is shorter than its container says; libav reads what is there without an error."""
     size = Path(path).stat().st_size
     with open(path, "rb") as file:
         head = file.read(4096)
@@ -176,7 +202,7 @@ def _declared_end(head: bytes) -> int | None:
 
 
 def _ebml_number(data: bytes, at: int) -> tuple[int | None, int]:
-    """A Matroska length and where it stops; None for "unknown", which live recordings write."""
+    """A Matroska length and the byte after it; None for "unknown", which live recordings write."""
     width = 9 - data[at].bit_length() if data[at] else 9
     value = int.from_bytes(data[at : at + width], "big") & ((1 << 7 * width) - 1)
     return (None if value == (1 << 7 * width) - 1 else value), at + width

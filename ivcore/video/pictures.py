@@ -1,26 +1,24 @@
 """What a packet's own bytes say about its pictures, without decoding them: are any shown before what was decoded before them?
 
-A container may list frames in the order of decoding where it should list them in the order of showing: .avi has no other, and a stream
-copied from it takes that along into .mkv, .mp4 or .mov. Only streams with B pictures are shown in another order than they are decoded.
+A container may list frames in the order of decoding instead of the order of showing: .avi has no other, and a stream copied from
+it keeps that order in .mkv, .mp4 or .mov. Only streams with B pictures are shown in another order than they are decoded.
 """
 
-NO_VOP = (
-    19  # bytes; a packet as small may be the placeholder that follows two pictures packed into one packet
-)
+NO_VOP = 19  # bytes; a packet no larger may be the placeholder after two pictures that share one packet
 
 
 class Pictures:
-    """Shown the packets of a stream one by one. `reordered`: None where this cannot tell. `plain`: one picture in each packet."""
+    """Add the packets of a stream one by one. `reordered`: None if their bytes do not tell. `plain`: one picture in each packet."""
 
     def __init__(self, codec: str, extradata: bytes | None):
         self.codec, self.plain = codec, True
-        self.reordered = False if codec in _LOOK else None
+        self.reordered = False if codec in _BY_CODEC else None
         # mp4, Matroska and flv put a length of one to four bytes before each unit of H.264; the others put a start code
         self.length = (extradata[4] & 3) + 1 if extradata and len(extradata) > 4 and extradata[0] == 1 else 0
 
-    def see(self, data: bytes) -> None:
+    def add(self, data: bytes) -> None:
         if self.reordered is not None:
-            _LOOK[self.codec](self, data)
+            _BY_CODEC[self.codec](self, data)
 
     def _h264(self, data: bytes) -> None:
         for unit in _by_length(data, self.length) if self.length else _after(data, b"\0\0\1"):
@@ -43,7 +41,7 @@ class Pictures:
         self.plain &= bool(data[0] & 16)  # the alternate reference frame is never shown
 
 
-_LOOK = {
+_BY_CODEC = {
     "h264": Pictures._h264,
     "mpeg4": Pictures._mpeg4,
     "mpeg1video": Pictures._mpeg2,

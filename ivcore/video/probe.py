@@ -24,7 +24,7 @@ class Probe:
     height: int = 0
     width: int = 0
     codec: str = ""
-    reader: str = ""  # who decodes it
+    reader: str = ""  # the library that decodes it
 
 
 def probe(path: str, strict: bool = False) -> Probe:
@@ -35,9 +35,7 @@ def probe(path: str, strict: bool = False) -> Probe:
         return _picture(path) if is_image(path) else _video(path, strict)
     except VideoError as error:
         return Probe("unreadable" if os.path.exists(path) else "missing", error.cause)
-    except (
-        Exception
-    ) as error:  # a fault of the reader: named here as well, so that one file does not end a check
+    except Exception as error:  # a fault of the reader: reported too, so that one file does not end a check
         return Probe("unreadable", f"{type(error).__name__}: {error}")
 
 
@@ -56,9 +54,8 @@ def _folder(path) -> Probe:
 def _video(path, strict: bool) -> Probe:
     video = VideoReader(path)
     _read_all(video)
-    by = {"decord": "decord"}.get(video.backend, "PyAV") + (
-        ", counting frames" if video.table.counted else ""
-    )
+    by = "decord" if video.backend == "decord" else "PyAV"
+    by += ", counting frames" if video.table.counted else ""
     about = (len(video), len(video) / video.fps, *video.table.upright, video.table.codec, by)
     try:
         if strict:
@@ -69,9 +66,8 @@ def _video(path, strict: bool) -> Probe:
 
 
 def _read_all(video: VideoReader | FrameFolder) -> None:
-    step = max(
-        1, _HELD // (3 * video.height * video.width)
-    )  # at the stored size: resizing would import torch in every process
+    # At the stored size: resizing would import torch in every process.
+    step = max(1, _HELD // (3 * video.height * video.width))
     with video:
         for first in range(0, len(video), step):
             video.read(np.arange(first, min(first + step, len(video))))

@@ -1,7 +1,7 @@
 """Frames through PyAV: seek to the keyframe before, decode up to the frame asked for.
 
-A frame is known by the packet that holds it, for each packet is decoded under the number of its frame. After a seek the first packet is found by
-its place in the file, so what time stamps a demuxer makes up on the way does not matter.
+Each packet is decoded under the number of its frame, so its frame is identified by the packet. After a seek the first packet is found
+by its place in the file, so time stamps that a demuxer invents do not matter.
 """
 
 import itertools
@@ -9,28 +9,26 @@ import itertools
 import numpy as np
 
 from ivcore.errors import VideoError
-from ivcore.video.packets import named, open_stream
+from ivcore.video.packets import errors_with_path, open_stream
 from ivcore.video.resize import orient
 from ivcore.video.table import FrameTable
 
-SOUGHT = -2  # as the frame decoded last: none since a seek
+SOUGHT = -2  # number of the frame decoded last, while there is none since a seek
 
 
-class Disordered(Exception):
+class WrongOrder(Exception):
     """Frames come out in another order than the table says."""
 
 
 class PyAVFrames:
-    """(height, width) is the upright size of what `get` returns; libav resizes where it differs from the stored size."""
+    """(height, width) is the upright size of what `get` returns; libav resizes if it differs from the stored size."""
 
     def __init__(self, path, table: FrameTable, height: int, width: int, strict: bool = False):
         from av.video.reformatter import VideoReformatter
 
         self.path, self.table, self.strict = path, table, strict
         self.height, self.width = (height, width) if table.matrix[0] else (width, height)
-        self.reformatter = (
-            VideoReformatter()
-        )  # keeps its scaling tables, which a frame's own method builds anew
+        self.reformatter = VideoReformatter()  # keeps its scaling tables; a frame's own method makes new ones
         if table.packets is not None:
             self._keys()
         self.container = None
@@ -39,10 +37,8 @@ class PyAVFrames:
     def _keys(self) -> None:
         packets = self.table.packets
         keys = np.flatnonzero(packets.key & (packets.frame >= 0))
-        self.keys = keys[
-            np.argsort(packets.frame[keys])
-        ]  # their packets, in the order in which they are shown
-        self.shown = packets.frame[self.keys]
+        self.keys = keys[np.argsort(packets.frame[keys])]  # keyframes' packets, in display order
+        self.key_frames = packets.frame[self.keys]
         places, counts = np.unique(packets.place, return_counts=True)
         once = set(places[(counts == 1) & (places >= 0)].tolist())
         self.packet_at = {place: n for n, place in enumerate(packets.place.tolist()) if place in once}
@@ -51,8 +47,10 @@ class PyAVFrames:
         """From the first packet on."""
         self.close()
         self.container, self.stream = open_stream(self.path, self.strict)
-        counted = self.table.packets is None
-        self.frames = self._count() if counted else self._decode(self.container.demux(self.stream), 0)
+        if self.table.packets is None:
+            self.frames = enumerate(self.container.decode(self.stream))
+        else:
+            self.frames = self._decode(self.container.demux(self.stream), 0)
         self.last = -1  # the frame decoded last
         self.whole_from = 0  # frames from this one on have all their references
 
@@ -62,7 +60,7 @@ class PyAVFrames:
             self.container.close()
 
     def get(self, indices: np.ndarray) -> np.ndarray:
-        """indices: (n,) rising, no repeats. -> uint8 (n, height, width, 3). Raises VideoError, and Disordered for a wrong table."""
+        """indices: (n,) rising, no repeats. -> uint8 (n, height, width, 3). Raises VideoError, and WrongOrder for a wrong table."""
         out = np.empty((len(indices), self.height, self.width, 3), np.uint8)
         for row, index in zip(out, indices):
             row[:] = self._pixels(self._frame(int(index)))
@@ -76,7 +74,7 @@ class PyAVFrames:
 
     def _frame(self, index: int):
         try:
-            with named(self.path):
+            with errors_with_path(self.path):
                 frame = self._counted(index) if self.table.packets is None else self._sought(index)
         except VideoError as error:
             raise VideoError(self.path, f"frame {index} does not decode ({error.cause})") from None
@@ -89,13 +87,10 @@ class PyAVFrames:
             self._begin()
         return self._advance(index)
 
-    def _count(self):
-        yield from enumerate(self.container.decode(self.stream))
-
     def _sought(self, index: int):
         """The frame, or None. A seek that lands too late is repeated from ever earlier keyframes, in the end from the beginning."""
-        key = int(np.searchsorted(self.shown, index, "right")) - 1
-        if -1 <= self.last < index and (key < 0 or self.shown[key] <= max(self.last, 0)):
+        key = int(np.searchsorted(self.key_frames, index, "right")) - 1
+        if -1 <= self.last < index and (key < 0 or self.key_frames[key] <= max(self.last, 0)):
             return self._advance(index)
         back = 0
         while key - back > 0:
@@ -107,46 +102,46 @@ class PyAVFrames:
         return self._advance(index)
 
     def _seek(self, key: int) -> bool:
-        """To the keyframe of that number, or a packet before; False where that is not where the demuxer went."""
+        """Seeks to the keyframe of that number, or a packet before; False if the demuxer went elsewhere."""
         import av
 
-        packets, wanted = self.table.packets, self.keys[key]
+        packets, target = self.table.packets, self.keys[key]
         try:
-            self.container.seek(int(packets.stamp[wanted]), stream=self.stream, backward=True)
+            self.container.seek(int(packets.stamp[target]), stream=self.stream, backward=True)
             demuxed = self.container.demux(self.stream)
             first = next((packet for packet in demuxed if packet.size), None)
-        except av.FFmpegError:  # a file without an index, say
+        except av.FFmpegError:  # for example a file without an index
             first = None
         number = self.packet_at.get(first.pos) if first is not None else None
-        if number is None or number > wanted:
+        if number is None or number > target:
             self.last, self.frames = SOUGHT, iter(())
             return False
-        self.whole_from, self.last = int(self.shown[key]), SOUGHT
+        self.whole_from, self.last = int(self.key_frames[key]), SOUGHT
         self.frames = self._decode(itertools.chain([first], demuxed), number)
         return True
 
     def _decode(self, demuxed, number: int):
-        """(number of the frame, frame) from the packet of that number on. What belongs before the keyframe sought may fail."""
+        """(number of the frame, frame) from the packet of that number on. Frames before the keyframe that was sought may fail."""
         import av
 
         packets = self.table.packets
         for packet in demuxed:
-            shown = len(self.table.pts)
+            frame_number = len(self.table.pts)
             if packet.size:
                 if number >= len(packets.size) or packet.size != packets.size[number]:
-                    raise Disordered
-                shown = packets.frame[number]
-                packet.pts, packet.dts = int(shown), None
+                    raise WrongOrder
+                frame_number = packets.frame[number]
+                packet.pts, packet.dts = int(frame_number), None
                 number += 1
             try:
                 for frame in packet.decode():
                     yield frame.pts, frame
             except av.FFmpegError:
-                if shown >= self.whole_from:
+                if frame_number >= self.whole_from:
                     raise
 
     def _advance(self, index: int):
-        """Decodes on to that frame; None where it does not come."""
+        """Decodes on to that frame; None if it does not come."""
         for number, frame in self.frames:
             if number is not None and number < self.whole_from:
                 continue
@@ -154,7 +149,7 @@ class PyAVFrames:
             if number != due:
                 if self.last == SOUGHT and number is not None:
                     return None  # the keyframe sought is not one that decoding can start from
-                raise Disordered
+                raise WrongOrder
             if frame.is_corrupt:
                 raise ValueError("damaged data")
             self.last = number

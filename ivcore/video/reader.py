@@ -1,15 +1,15 @@
 """Read frames of a video file, exactly the ones asked for, whichever library decodes it.
 
 decord decodes what it decodes exactly: H.264 and HEVC of 8 bits a colour in .mp4 and .mov whose index leaves no doubt (see `mp4._doubt`).
-PyAV takes the rest, and all files where decord is not installed. Both number frames in display order, both give upright frames, and pixel
-values agree up to the resizing. Frames are those that the ffmpeg program decodes. Where time stamps do not tell their order (B pictures in .avi, or
-copied from there), the file is decoded once to count them, and read from its start: slower by two to four times, and exact.
+PyAV reads the rest, and all files if decord is not installed. Both number frames in display order and give upright frames, and pixel
+values agree up to the resizing. Frames are those that the ffmpeg program decodes. If time stamps do not tell their order (B pictures in
+.avi, or copied from there), the file is decoded once to count them, and read from its start: two to four times slower, and exact.
 
     with VideoReader("clip.mp4", size=224) as video:
         frames = video.read(sampling.dense(len(video), 16, 4))      # uint8 (16, 224, 398, 3)
 
-Open one reader per item, in the worker that reads it; that is what `read_clip` does. A reader that lives through a fork opens its
-file again in the child, and threads take turns, so sharing one is slow rather than fatal.
+Open one reader per item, in the worker that reads it. After a fork a reader opens its file again in the child, and threads take turns,
+so sharing one is slow but safe.
 """
 
 import os
@@ -22,7 +22,7 @@ import numpy as np
 from ivcore import git_lfs
 from ivcore.errors import ParameterError, VideoError
 from ivcore.video import decord_frames, mp4, packets
-from ivcore.video.pyav_frames import Disordered, PyAVFrames
+from ivcore.video.pyav_frames import PyAVFrames, WrongOrder
 from ivcore.video.resize import resize, target_size
 from ivcore.video.table import FrameTable
 
@@ -33,12 +33,12 @@ class VideoReader:
     """A video file as a sequence of frames in display order.
 
     size: None for the stored size, an int for the short side (the long side keeps the aspect ratio, rounded to the nearest pixel), or
-    (height, width). backend: None chooses; "decord" or "pyav" insists on one: PyAV refuses damaged pictures that
-    decord conceals. strict: PyAV, and every error that its decoders find in a picture is one. Of 80
-    H.264 files with flipped bits 69 gave wrong pictures without a word, and one when strict; VP8, VP9 and HEVC hold too little to tell by (29 of 30,
-    29 of 30 and 15 of 30 still read). It takes as long as decord at 240 lines and 1.6 times as long for films of 32 pixels, most of it opening.
+    (height, width). backend: None chooses; "decord" or "pyav" insists on one. PyAV refuses damaged pictures that decord conceals.
+    strict: PyAV, and every error that its decoders find in a picture is raised. Of 80 H.264 files with flipped bits 69 gave wrong
+    pictures without an error, and one when strict; VP8, VP9 and HEVC hold too little to tell (29 of 30, 29 of 30 and 15 of 30 were
+    still read). It takes as long as decord at 240 lines and 1.6 times as long for films of 32 pixels, most of it opening.
     len(), .fps (average), .times ((n,) seconds from the first frame, also for variable frame rates), .height and .width (upright, after
-    resizing), .backend. Opening reads the file's index, or counts its frames where that tells no order; the first `read` opens the decoder.
+    resizing), .backend. Opening reads the file's index, or counts its frames if that tells no order; the first `read` opens the decoder.
     Raises VideoError(path, cause) for a file that is not a readable video, ParameterError for a bad size.
     """
 
@@ -62,7 +62,7 @@ class VideoReader:
         return bool(self.table.doubt) or width in decord_frames.BROKEN_WIDTHS or not decord_frames.available()
 
     def _decoded_size(self) -> tuple[int, int]:
-        """Let the decoder resize where that saves work (half the pixels or fewer); beyond, resizing afterwards is cheaper."""
+        """Let the decoder resize if that saves work (half the pixels or fewer); else resizing afterwards is cheaper."""
         height, width = self.table.upright
         small = 2 * self.height * self.width <= height * width
         return (self.height, self.width) if small else (height, width)
@@ -84,15 +84,11 @@ class VideoReader:
 
         Raises VideoError for a frame that is damaged or cannot be decoded, IndexError for one outside 0 ... len - 1.
         """
-        indices = np.asarray(indices, dtype=np.int64).reshape(-1)
-        if indices.size == 0:
-            return np.empty((0, self.height, self.width, 3), np.uint8)
-        if indices.min() < 0 or indices.max() >= len(self):
-            raise IndexError(f"{self.path}: frames {indices.min()} to {indices.max()} asked of {len(self)}")
-        wanted, places = np.unique(indices, return_inverse=True)
-        with self._own_lock(), packets.named(self.path):
-            frames = resize(self._decode(wanted), self.height, self.width)
-        return frames if np.array_equal(wanted, indices) else frames[places]
+        return read_once(self, indices, self._read)
+
+    def _read(self, numbers: np.ndarray) -> np.ndarray:
+        with self._own_lock(), packets.errors_with_path(self.path):
+            return resize(self._decode(numbers), self.height, self.width)
 
     def _own_lock(self):
         """The lock of this process: after a fork the file is opened anew, for the parent's decoder and lock mean nothing here."""
@@ -100,19 +96,19 @@ class VideoReader:
             self._frames, self._process, self._lock = None, os.getpid(), threading.Lock()
         return self._lock
 
-    def _decode(self, wanted: np.ndarray) -> np.ndarray:
+    def _decode(self, numbers: np.ndarray) -> np.ndarray:
         if self.backend == "decord":
             try:
-                return self._open_decord().get(wanted)
+                return self._open_decord().get(numbers)
             except (RuntimeError, ValueError, OSError, IndexError, AssertionError, _decord_error()) as error:
                 if self._forced:
                     raise VideoError(self.path, error) from None
                 self._use_pyav(packets.read_table(self.path))
         try:
-            return self._open_pyav().get(wanted)
-        except Disordered:
+            return self._open_pyav().get(numbers)
+        except WrongOrder:
             self._use_pyav(packets.count_frames(self.path, self.table, "frames out of order"))
-            return self._open_pyav().get(wanted)
+            return self._open_pyav().get(numbers)
 
     def _open_pyav(self) -> PyAVFrames:
         if self._frames is None:
@@ -125,7 +121,7 @@ class VideoReader:
         return self._frames
 
     def _use_pyav(self, table: FrameTable) -> None:
-        """PyAV judges what decord failed on, too: it reads the file or says what is wrong."""
+        """After decord failed: PyAV reads the file or says what is wrong."""
         if len(table.pts) != len(self):
             raise VideoError(self.path, f"its index lists {len(self)} frames, {len(table.pts)} can be read")
         self._close()
@@ -148,10 +144,16 @@ class VideoReader:
         self.close()
 
 
-def read_clip(path, indices, size=None) -> np.ndarray:
-    """Open, read and close: `VideoReader(path, size).read(indices)`. -> uint8 (len(indices), H, W, 3)"""
-    with VideoReader(path, size) as video:
-        return video.read(indices)
+def read_once(video, indices, read) -> np.ndarray:
+    """The frames `indices` of a reader with .path, .height, .width and len(); read(rising numbers, no repeats) -> (n, H, W, 3)."""
+    indices = np.asarray(indices, dtype=np.int64).reshape(-1)
+    if indices.size == 0:
+        return np.empty((0, video.height, video.width, 3), np.uint8)
+    if indices.min() < 0 or indices.max() >= len(video):
+        raise IndexError(f"{video.path}: frames {indices.min()} to {indices.max()} asked of {len(video)}")
+    numbers, rows = np.unique(indices, return_inverse=True)
+    frames = read(numbers)
+    return frames if np.array_equal(numbers, indices) else frames[rows]
 
 
 def _decord_error():
@@ -161,7 +163,7 @@ def _decord_error():
 
 
 def _read_table(path: Path) -> FrameTable:
-    with packets.named(path):
+    with packets.errors_with_path(path):
         if not path.is_file():
             raise VideoError(path, "is a folder" if path.is_dir() else "no such file")
         if path.stat().st_size == 0:

@@ -33,7 +33,7 @@ def resize(frames: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def as_tensor(frames: np.ndarray):
-    """The same memory as a tensor; a copy where the array is read-only, which torch does not know."""
+    """The same memory as a tensor; a copy if the array is read-only, which torch does not support."""
     import torch
 
     return torch.from_numpy(frames if frames.flags.writeable else frames.copy())

@@ -1,8 +1,9 @@
 """Which frames make a clip: index functions on a frame count, in plain numpy.
 
 Common to all of them: indices are int64, lie in [0, num_video_frames - 1] and never decrease (`dense_and_segment` joins two such
-rows). A video that is too short for what is asked is never an error: a dense clip that would run past the end repeats the last
-frame, and segments with fewer frames than segments share frames. `rng` is a numpy Generator for the random training view; None gives the one deterministic test view.
+rows). A video that is too short is never an error: a dense clip that would run past the end repeats the last frame, and segments
+share frames if there are more segments than frames. `rng` is a numpy Generator for the random training view; None gives the one
+deterministic test view.
 """
 
 import numpy as np
@@ -50,23 +51,22 @@ def views(num_video_frames: int, num_frames: int, stride: int, num_clips: int) -
 def mirrored(num_video_frames: int, num_frames: int) -> np.ndarray:
     """`num_frames` evenly spaced frames from the first to the last, mirrored about the middle.
 
-    A clip played backwards gives exactly the same frames backwards; with indices rounded to one side it would give slightly different
-    ones, and the choice of frames alone would tell an action from its reversal. -> (num_frames,)
+    A clip played backwards gives exactly the same frames backwards. Indices rounded to one side would give slightly different frames,
+    and the choice of frames alone would tell an action from its reversal. -> (num_frames,)
     """
     _check(num_video_frames=num_video_frames, num_frames=num_frames)
     if num_frames == 1:
         return np.array([(num_video_frames - 1) // 2])
-    half = (num_frames + 1) // 2
-    step = (num_video_frames - 1) / (num_frames - 1)
-    front = np.floor(np.arange(half) * step + 0.5).astype(np.int64)
-    return np.concatenate([front, num_video_frames - 1 - front[: num_frames - half][::-1]])
+    last, gaps = num_video_frames - 1, num_frames - 1
+    front = (2 * last * np.arange((num_frames + 1) // 2) + gaps) // (2 * gaps)  # i * last / gaps, halves up
+    return np.concatenate([front, last - front[: num_frames // 2][::-1]])
 
 
 def segment(num_video_frames: int, num_frames: int, rng=None) -> np.ndarray:
     """One frame from each of `num_frames` equal segments (TSN; UniFormerV2, and every encoder on Something-Something).
 
-    Segment s holds the frames floor(s n / k) ... floor((s + 1) n / k) - 1: a uniform one of them with `rng`, else the middle one,
-    (first + last) // 2. Where n < k some segments are empty; those take the frame floor(s n / k). -> (num_frames,)
+    Segment s holds the frames floor(s n / k) ... floor((s + 1) n / k) - 1: one drawn uniformly with `rng`, else the middle one,
+    (first + last) // 2. If n < k some segments are empty; those take the frame floor(s n / k). -> (num_frames,)
     """
     _check(num_video_frames=num_video_frames, num_frames=num_frames)
     first, size = _segments(num_video_frames, num_frames)
@@ -83,12 +83,12 @@ def segment_shared(num_video_frames: int, num_frames: int, rng=None) -> np.ndarr
 def dense_and_segment(
     num_video_frames: int, rng=None, *, num_dense: int, stride: int, num_segments: int
 ) -> np.ndarray:
-    """`dense` frames for one encoder and behind them `segment` ones for another, of the same video; drawn in this order with `rng`.
+    """`dense` frames for one encoder, then `segment` frames of the same video for another; drawn in this order with `rng`.
 
-    Only within each of the two parts do indices never decrease. -> (num_dense + num_segments,)
+    Indices never decrease within each of the two. -> (num_dense + num_segments,)
     """
-    parts = dense(num_video_frames, num_dense, stride, rng), segment(num_video_frames, num_segments, rng)
-    return np.concatenate(parts)
+    first = dense(num_video_frames, num_dense, stride, rng)
+    return np.concatenate([first, segment(num_video_frames, num_segments, rng)])
 
 
 def segment_views(num_video_frames: int, num_frames: int, num_clips: int) -> list[np.ndarray]:
@@ -105,8 +105,10 @@ def segment_views(num_video_frames: int, num_frames: int, num_clips: int) -> lis
 def dense_and_segment_views(
     num_video_frames: int, num_clips: int, *, num_dense: int, stride: int, num_segments: int
 ) -> list[np.ndarray]:
-    """`num_clips` pairs for multi-view testing of two encoders together: clip c of `views` and behind it clip c of `segment_views`, so that
-    both go through the video from its beginning to its end. One clip alone equals `dense_and_segment`. -> list of (num_dense + num_segments,)
+    """`num_clips` pairs for multi-view testing of two encoders together: clip c of `views`, then clip c of `segment_views`.
+
+    Both go through the video from its beginning to its end. One clip alone equals `dense_and_segment`. -> list of
+    (num_dense + num_segments,)
     """
     dense_clips = views(num_video_frames, num_dense, stride, num_clips)
     segment_clips = segment_views(num_video_frames, num_segments, num_clips)

@@ -20,7 +20,7 @@ class PacketTable:
     """The packets of a stream in decoding order, as a demuxer gives them from the start. All (p,)."""
 
     frame: np.ndarray  # int64: the number of the frame that a packet holds, -1 for none that is shown
-    place: np.ndarray  # int64: its byte in the file, -1 where the demuxer does not say
+    place: np.ndarray  # int64: its byte in the file, -1 if the demuxer does not tell
     size: np.ndarray  # int64: bytes
     stamp: np.ndarray  # int64: its time stamp, for seeking
     key: np.ndarray  # bool
@@ -36,10 +36,8 @@ class FrameTable:
     rate: Fraction  # frames a second as the container claims
     matrix: tuple = UPRIGHT  # (a, b, c, d) of -1, 0, 1: a stored point (x, y) is shown at (ax + cy, bx + dy)
     doubt: str = ""  # why decord must not read this file
-    packets: PacketTable | None = (
-        None  # None: not walked over, or frames are found by counting from the start
-    )
-    counted: str = ""  # why they are
+    packets: PacketTable | None = None  # None: not walked over, or frames are counted from the start
+    counted: str = ""  # why they are counted
 
     @property
     def walked(self) -> bool:
@@ -53,7 +51,7 @@ class FrameTable:
 
     @property
     def fps(self) -> float:
-        """Average frames a second; the claimed rate where it explains the time stamps to a tick, or for a single frame."""
+        """Average frames a second; the claimed rate if it explains the time stamps to a tick, or for a single frame."""
         ticks, gaps = int(self.pts[-1] - self.pts[0]), len(self.pts) - 1
         if gaps == 0 or abs(ticks - gaps / self.rate / self.time_base) <= 1:
             return float(self.rate)
@@ -66,7 +64,7 @@ class FrameTable:
 
 
 def refuse_size(path, height: int, width: int) -> None:
-    """Raises VideoError for a size that no picture has: resizing it would take all memory, and show nothing."""
+    """Raises VideoError for a size that no picture has: resizing it would take all memory."""
     short, long = sorted((height, width))
     if short < 1 or long > LARGEST_SIDE or short * long > LARGEST_AREA or long > LONGEST_RATIO * short:
         allowed = f"sides up to {LARGEST_SIDE}, {LARGEST_AREA} in all, and one side up to {LONGEST_RATIO} times the other"

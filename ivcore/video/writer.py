@@ -1,45 +1,36 @@
 """Frames to an H.264 .mp4 whose pixels do not depend on the order of the frames.
 
 Every frame is coded by itself (GOP of 1) at one constant quantiser. With predicted frames or rate control the coding error
-would grow or shrink along the clip, and a single frame would give away where in time it stands; on order-sensitive actions that
-is half of the answer. So a clip played backwards decodes to exactly the same frames backwards. The price is small at 64 pixels
-(about 12 KB for 16 frames), and every frame can be decoded without the ones before it.
+would grow or shrink along the clip, and a single frame would tell its place in time; for order-sensitive actions that is half of
+the answer. Here a clip played backwards decodes to exactly the same frames backwards. The price is small at 64 pixels (about
+12 KB for 16 frames), and every frame can be decoded without the ones before it.
 """
 
-import contextlib
-import os
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+
+from ivcore.files import write_atomic
 
 _X264 = {"preset": "veryfast", "qp": "18", "g": "1", "threads": "1"}  # one thread: the same bytes every time
 
 
 def write_video(path, frames: np.ndarray, fps: float) -> None:
     """Writes uint8 (T, H, W, 3), H and W even, as yuv420p; the whole file appears at once, or not at all."""
+    write_atomic(path, lambda scratch: _encode(scratch, frames, Fraction(fps).limit_denominator(1001)))
+
+
+def _encode(path: Path, frames: np.ndarray, rate: Fraction) -> None:
     import av
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with av.open(str(temporary), "w", format="mp4") as container:
-            _encode(container, av.VideoFrame, frames, Fraction(fps).limit_denominator(1001))
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
-
-
-def _encode(container, frame_type, frames: np.ndarray, rate: Fraction) -> None:
-    stream = container.add_stream("libx264", rate=rate, options=_X264)
-    stream.height, stream.width = frames.shape[1:3]
-    stream.pix_fmt = "yuv420p"
-    stream.codec_context.thread_count = 1
-    for index, pixels in enumerate(frames):
-        frame = frame_type.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-        frame.pts, frame.time_base = index, 1 / rate
-        container.mux(stream.encode(frame))
-    container.mux(stream.encode())
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=rate, options=_X264)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.thread_count = 1
+        for index, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            frame.pts, frame.time_base = index, 1 / rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())

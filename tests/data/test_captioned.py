@@ -21,7 +21,7 @@ from ivcore.data.captions.sets import captioned_set, captioned_splits, training_
 from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.errors import FormatError, ParameterError, UserError, VideoError
 from ivcore.video import images, memory_file
-from ivcore.video.reader import read_clip
+from ivcore.video.reader import VideoReader
 from ivcore.video.writer import write_video
 
 LONG = " ".join(["running"] * 500)
@@ -288,7 +288,7 @@ def test_a_video_in_memory_reads_like_its_file(media, monkeypatch, memory_files)
     if not memory_files:
         monkeypatch.delattr("os.memfd_create", raising=False)
     with memory_file.as_file((media / "2.mp4").read_bytes()) as path:
-        assert np.array_equal(read_clip(path, [3, 1], 16), read_clip(media / "2.mp4", [3, 1], 16))
+        assert np.array_equal(*(VideoReader(file, 16).read([3, 1]) for file in (path, media / "2.mp4")))
 
 
 class TestTables:

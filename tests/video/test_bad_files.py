@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ivcore.errors import VideoError
-from ivcore.video.reader import VideoReader, read_clip
+from ivcore.video.reader import VideoReader
 
 pytestmark = pytest.mark.timeout(60, method="thread")
 
@@ -155,7 +155,7 @@ def test_damage_on_the_way_to_a_frame_is_noticed(good, tmp_path):
 def test_damage_elsewhere_does_not_matter(good, tmp_path):
     """Three groups of twelve frames, the last damaged: the first two still read, through either backend."""
     path = zoo.flip_bits(good["plain"], tmp_path / "tail.mp4", 30, 0, area=(0.75, 0.85))
-    truth = read_clip(good["plain"], range(12))
+    truth = VideoReader(good["plain"]).read(range(12))
     for backend in (None, "pyav"):
         with VideoReader(path, backend=backend) as video:
             assert np.array_equal(video.read([0, 5, 11]), truth[[0, 5, 11]])

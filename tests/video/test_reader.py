@@ -12,7 +12,7 @@ import pytest
 
 from ivcore.errors import ParameterError, VideoError
 from ivcore.video import decord_frames, mp4, packets
-from ivcore.video.reader import VideoReader, read_clip
+from ivcore.video.reader import VideoReader
 from ivcore.video.resize import orient
 
 BFRAMES = {"preset": "veryfast", "bf": "3", "g": "12"}
@@ -221,7 +221,7 @@ def test_indices(clip):
         for wrong in ([5], [-1], [0, 99]):
             with pytest.raises(IndexError):
                 video.read(wrong)
-    assert zoo.numbers(read_clip(clip("five.mp4"), [3, 1], size=24)) == [3, 1]
+    assert zoo.numbers(VideoReader(clip("five.mp4"), size=24).read([3, 1])) == [3, 1]
 
 
 @pytest.mark.parametrize("name", ["h264_b.mp4", "hevc.mp4", "mpeg4.avi", "vp9.webm", "vfr.mp4"])
@@ -235,7 +235,7 @@ def test_without_decord_pyav_does_everything(clip, name, monkeypatch):
 def test_every_output_width_reads(clip):
     """decord cannot copy some widths out (16, 24, 48, 72 ...)."""
     for width in [*range(2, 40), 48, 72, 96]:
-        assert read_clip(clip("five.mp4"), [1], (30, width)).shape == (1, 30, width, 3)
+        assert VideoReader(clip("five.mp4"), (30, width)).read([1]).shape == (1, 30, width, 3)
 
 
 @pytest.mark.parametrize("name", ["h264_b.mp4", "av1.mp4"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -158,3 +159,12 @@ def test_pairs_of_views_are_the_views_of_each_encoder():
         assert pair.tolist() == [*one, *other]
     (middle,) = sampling.dense_and_segment_views(300, 1, **counts)
     assert middle.tolist() == sampling.dense_and_segment(300, **counts).tolist()
+
+
+@pytest.mark.parametrize("length", range(1, 40))
+def test_the_cross_model_step_takes_the_same_frames_as_a_mirrored_clip(length):
+    from ivcore import cma
+
+    for frames in range(1, 65):
+        taken = cma._spread(torch.arange(length)[None], frames)[0].tolist()
+        assert sampling.mirrored(length, frames).tolist() == taken
