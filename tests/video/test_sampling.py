@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ivcore.cma import spread_frames
 from ivcore.errors import ParameterError
 from ivcore.video import sampling
 
@@ -163,8 +164,6 @@ def test_pairs_of_views_are_the_views_of_each_encoder():
 
 @pytest.mark.parametrize("length", range(1, 40))
 def test_the_cross_model_step_takes_the_same_frames_as_a_mirrored_clip(length):
-    from ivcore import cma
-
     for frames in range(1, 65):
-        taken = cma._spread(torch.arange(length)[None], frames)[0].tolist()
+        taken = spread_frames(torch.arange(length)[None], frames)[0].tolist()
         assert sampling.mirrored(length, frames).tolist() == taken
