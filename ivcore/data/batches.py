@@ -1,19 +1,18 @@
 """A stream of batches in which batch k is a pure function of (seed, epoch, k).
 
 The place in the data is therefore just the step number: a resumed run asks for `iter_from(step)` and gets what an
-uninterrupted one would have got, with any number of workers. A source may be, first match taken:
+uninterrupted one would have got, with any number of workers. A source of clips is one of these, first match taken:
 
-- an object with `batch(indices, epoch)`: called once a batch (vectorised; see InMemory). What it draws at random must come from
-  generators it seeds itself;
+- an object with `batch(indices, epoch)`, called once a batch (see `InMemory`). What it draws at random must come from generators it seeds itself;
 - a dataset with `item(index, epoch)`, whose items are then collated;
-- a function `source(indices, epoch)`, together with `size=`;
 - any dataset with `source[index]` and a length.
 
 Several ranks share each batch: `batches.share(rank, world)` is the stream of one rank's part, and all parts together are the batch.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,6 +21,30 @@ from torch.utils.data import DataLoader, default_collate
 from ivcore.errors import ParameterError, UserError
 from ivcore.rng import seeded
 from ivcore.run import launch
+
+
+class BatchStream(Protocol):
+    """What `train` needs of its data: `Batches`, `RoundRobin` of two, `Shards`. A step is the number of a batch, from 0 on."""
+
+    batch_size: int  # clips of a step, over all ranks
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+
+    def share(self, rank: int, world: int) -> "BatchStream":
+        """One rank's part of each batch. ParameterError where a batch does not divide."""
+
+    def indices(self, step: int) -> np.ndarray:
+        """int64 (B,): which items make up the batch of a step."""
+
+    def fetch(self, step: int):
+        """The batch of a step, made in this process."""
+
+    def iter_from(self, step: int = 0, stop: int | None = None) -> Iterator:
+        """Batches of steps step, step + 1, … (up to but not including `stop`)."""
+
+    def identity(self) -> dict:
+        """What a resumed run must have in common with the run it continues."""
 
 
 class InMemory:
@@ -44,7 +67,21 @@ class InMemory:
 
     def batch(self, indices: np.ndarray, epoch: int) -> dict:
         del epoch  # nothing random here
-        return {name: _rows(column, indices) for name, column in self.columns.items()}
+        return {
+            name: column[torch.from_numpy(indices)]
+            if isinstance(column, torch.Tensor)
+            else [column[i] for i in indices.tolist()]
+            for name, column in self.columns.items()
+        }
+
+
+def batch_of(source, indices: np.ndarray, epoch: int):
+    """The clips at these indices, as a batch."""
+    if hasattr(source, "batch"):
+        return source.batch(indices, epoch)
+    if hasattr(source, "item"):
+        return default_collate([source.item(int(i), epoch) for i in indices])
+    return default_collate([source[int(i)] for i in indices])
 
 
 def fitting(batch_size: int, clips: int, what: str = "batch_size") -> int:
@@ -57,14 +94,8 @@ def fitting(batch_size: int, clips: int, what: str = "batch_size") -> int:
     return smaller
 
 
-def _rows(column, indices: np.ndarray):
-    if isinstance(column, torch.Tensor):
-        return column[torch.from_numpy(indices)]
-    return [column[i] for i in indices.tolist()]
-
-
 class Batches:
-    """Batches of `source` without end, epoch after epoch. `len()` is the number of batches in an epoch.
+    """Batches of `source` without end, epoch after epoch; a `BatchStream`.
 
     What the items of a source draw from the global random generators is a function of (seed, step) too, and leaves the
     training loop's generators alone. num_workers > 0 fetches whole batches ahead in processes that live as long as the stream;
@@ -80,24 +111,18 @@ class Batches:
         num_workers: int = 0,
         shuffle: bool = True,
         drop_last: bool = True,
-        size: int | None = None,
-        collate: Callable = default_collate,
         timeout: float = 300.0,
     ):
         self.source, self.batch_size, self.seed = source, batch_size, seed
         self.num_workers, self.shuffle, self.drop_last = num_workers, shuffle, drop_last
-        self.collate, self.timeout = collate, timeout
-        self.size = len(source) if size is None else size
+        self.timeout, self.size = timeout, len(source)
         self._order = (-1, np.empty(0, np.int64))
         self.rank, self.world = 0, 1
-        self._check()
-
-    def _check(self) -> None:
-        if self.batch_size < 1:
-            raise ParameterError(f"batch_size={self.batch_size}: must be 1 or more")
+        if batch_size < 1:
+            raise ParameterError(f"batch_size={batch_size}: must be 1 or more")
         if len(self) == 0:
             raise UserError(
-                f"the data hold {self.size} clips, too few for one batch of batch_size={self.batch_size}"
+                f"the data hold {self.size} clips, too few for one batch of batch_size={batch_size}"
             )
 
     def share(self, rank: int, world: int) -> "Batches":
@@ -117,13 +142,9 @@ class Batches:
         full, rest = divmod(self.size, self.batch_size)
         return full + (rest > 0 and not self.drop_last)
 
-    def place(self, step: int) -> tuple[int, int]:
-        """(epoch, batch within it) of a step; both count from 0."""
-        return divmod(step, len(self))
-
     def indices(self, step: int) -> np.ndarray:
         """int64 (B,): which items make up the batch of this step, or this rank's part of it."""
-        epoch, k = self.place(step)
+        epoch, k = divmod(step, len(self))
         if self._order[0] != epoch:
             rng = np.random.default_rng([self.seed, epoch])
             self._order = (epoch, rng.permutation(self.size) if self.shuffle else np.arange(self.size))
@@ -133,18 +154,11 @@ class Batches:
 
     def fetch(self, step: int):
         """The batch of one step, made in this process."""
-        epoch, k = self.place(step)
+        epoch, k = divmod(step, len(self))
         if hasattr(self.source, "batch"):
-            return self.source.batch(self.indices(step), epoch)
+            return batch_of(self.source, self.indices(step), epoch)
         with seeded(self.seed, epoch, k, *([self.rank] if self.rank else [])):
-            return self._items(self.indices(step), epoch)
-
-    def _items(self, indices: np.ndarray, epoch: int):
-        if hasattr(self.source, "item"):
-            return self.collate([self.source.item(int(i), epoch) for i in indices])
-        if not hasattr(self.source, "__getitem__"):
-            return self.source(indices, epoch)
-        return self.collate([self.source[int(i)] for i in indices])
+            return batch_of(self.source, self.indices(step), epoch)
 
     def iter_from(self, step: int = 0, stop: int | None = None) -> Iterator:
         """Batches of steps step, step + 1, … (up to but not including `stop`)."""
@@ -166,23 +180,19 @@ class Batches:
         )
         stream = iter(loader)
         for step in steps:
-            batch = self._next(stream, step)
+            try:
+                batch = next(stream)
+            except RuntimeError as error:
+                if not str(error).startswith("DataLoader "):
+                    raise
+                raise UserError(
+                    f"step {step}: no batch from the {self.num_workers} data workers: {' '.join(str(error).split())}. A killed worker often "
+                    "means too little memory (lower num_workers), a bus error a small /dev/shm (docker run --shm-size=8g, or num_workers=0), "
+                    "a silent one a file that hangs (num_workers=0 shows where)"
+                ) from error
             if isinstance(batch, UserError):
                 raise batch
             yield batch
-
-    def _next(self, stream: Iterator, step: int):
-        try:
-            return next(stream)
-        except RuntimeError as error:
-            if not str(error).startswith("DataLoader "):
-                raise
-            cause = " ".join(str(error).split())
-            raise UserError(
-                f"step {step}: no batch from the {self.num_workers} data workers: {cause}. A killed worker often means too little "
-                "memory (lower num_workers), a bus error a small /dev/shm (docker run --shm-size=8g, or num_workers=0), a silent one a file "
-                "that hangs (num_workers=0 shows where)"
-            ) from error
 
     def __iter__(self) -> Iterator:
         """One epoch, the first."""
@@ -190,13 +200,7 @@ class Batches:
 
     def identity(self) -> dict:
         """What a resumed run must have in common with the run it continues."""
-        return {
-            "size": self.size,
-            "batch_size": self.batch_size,
-            "seed": self.seed,
-            "shuffle": self.shuffle,
-            "drop_last": self.drop_last,
-        }
+        return {name: getattr(self, name) for name in ("size", "batch_size", "seed", "shuffle", "drop_last")}
 
 
 class _Steps:

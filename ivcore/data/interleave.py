@@ -7,19 +7,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ivcore.data.batches import Batches
+from ivcore.data.batches import BatchStream
 from ivcore.errors import ParameterError
 
 
 class RoundRobin:
-    """`Batches` of videos at even steps and of images at odd ones; with `ratio` (v, i), v steps of videos and then i of images.
+    """Batches of videos at even steps and of images at odd ones; with `ratio` (v, i), v steps of videos and then i of images. A `BatchStream`.
 
-    Either may be anything with the interface of `Batches`, with a batch size and workers of its own (the paper: 14,336 videos and
-    86,016 images). A batch of images is told by its single frame. `batch_size` is that of the videos, which a recipe must agree with,
-    and an epoch, `len()`, is one pass over the videos.
+    Each of the two has a batch size and workers of its own (the paper: 14,336 videos and 86,016 images). A batch of images is told by its
+    single frame. `batch_size` is that of the videos, which a recipe must agree with, and an epoch, `len()`, is one pass over the videos.
     """
 
-    def __init__(self, videos: Batches, images: Batches, ratio: tuple[int, int] = (1, 1)):
+    def __init__(self, videos: BatchStream, images: BatchStream, ratio: tuple[int, int] = (1, 1)):
         if len(ratio) != 2 or any(int(n) != n or n < 1 for n in ratio):
             raise ParameterError(f"ratio={ratio!r}: must be two whole numbers, steps of videos and of images")
         self.videos, self.images, self.ratio = videos, images, (int(ratio[0]), int(ratio[1]))
@@ -33,56 +32,41 @@ class RoundRobin:
         """The same turns, of which rank `rank` of `world` gets its part of each batch."""
         return RoundRobin(self.videos.share(rank, world), self.images.share(rank, world), self.ratio)
 
-    def turn(self, step: int) -> tuple[Batches, int]:
-        """Whose turn it is at a step, and which of its own steps that is."""
-        videos, images = self.ratio
-        cycle, place = divmod(step, videos + images)
-        if place < videos:
-            return self.videos, cycle * videos + place
-        return self.images, cycle * images + place - videos
-
-    def place(self, step: int) -> tuple[int, int]:
-        """(epoch, batch within it) of a step; both count from 0."""
-        return divmod(step, len(self))
-
     def indices(self, step: int) -> np.ndarray:
         """int64 (B,): which videos, or which images, make up the batch of this step."""
-        batches, own = self.turn(step)
-        return batches.indices(own)
+        stream, own = self._turn(step)
+        return stream.indices(own)
 
     def fetch(self, step: int):
         """The batch of one step, made in this process."""
-        batches, own = self.turn(step)
-        return batches.fetch(own)
+        stream, own = self._turn(step)
+        return stream.fetch(own)
 
     def iter_from(self, step: int = 0, stop: int | None = None) -> Iterator:
         """Batches of steps step, step + 1, … (up to but not including `stop`); both kinds are fetched ahead by workers of their own."""
-        streams = {
-            id(batches): iter(batches.iter_from(*self._span(batches, step, stop)))
-            for batches in (self.videos, self.images)
-        }
+        ends = (None, None) if stop is None else self._before(stop)
+        videos, images = (
+            iter(stream.iter_from(begin, end))
+            for stream, begin, end in zip((self.videos, self.images), self._before(step), ends)
+        )
         while stop is None or step < stop:
-            yield next(streams[id(self.turn(step)[0])])
+            yield next(videos if self._turn(step)[0] is self.videos else images)
             step += 1
 
-    def _span(self, batches: Batches, step: int, stop: int | None) -> tuple[int, int | None]:
-        """The steps of `batches` that fall into steps step … stop - 1."""
-        return self._before(batches, step), None if stop is None else self._before(batches, stop)
-
-    def _before(self, batches: Batches, step: int) -> int:
-        """How many of the first `step` steps are of `batches`."""
+    def _before(self, step: int) -> tuple[int, int]:
+        """How many of the first `step` steps are of videos, and how many of images."""
         videos, images = self.ratio
         cycles, place = divmod(step, videos + images)
-        if batches is self.videos:
-            return cycles * videos + min(place, videos)
-        return cycles * images + max(place - videos, 0)
+        return cycles * videos + min(place, videos), cycles * images + max(place - videos, 0)
 
-    def __iter__(self) -> Iterator:
-        """One epoch, the first."""
-        return self.iter_from(0, len(self))
+    def _turn(self, step: int) -> tuple[BatchStream, int]:
+        """Whose turn it is at a step, and which of its own steps that is."""
+        is_video = step % sum(self.ratio) < self.ratio[0]
+        of_videos, of_images = self._before(step)
+        return (self.videos, of_videos) if is_video else (self.images, of_images)
 
     def identity(self) -> dict:
         """What a resumed run must have in common with the run it continues."""
-        parts = {"videos": self.videos.identity(), "images": self.images.identity()}
-        named = {f"{kind} {name}": value for kind, part in parts.items() for name, value in part.items()}
+        kinds = {"videos": self.videos.identity(), "images": self.images.identity()}
+        named = {f"{kind} {name}": value for kind, facts in kinds.items() for name, value in facts.items()}
         return {**named, "ratio": list(self.ratio)}

@@ -1,7 +1,7 @@
 """Small sets decoded once and kept: in memory, and in the cache folder for the next run.
 
-Two thousand clips of 16 frames at 32 pixels are 100 MB and a few seconds of decoding; training then reads from memory. Larger
-sets are read clip by clip with `ivcore.data.clips.Clips`.
+Two thousand clips of 16 frames at 32 pixels are 100 MB and a few seconds of decoding; training then reads from memory. Of larger
+sets `ivcore.data.clips.Clips` reads the files clip by clip.
 """
 
 import contextlib
@@ -10,15 +10,18 @@ import json
 import os
 import warnings
 import zipfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
 from ivcore import paths
-from ivcore.data.clips import BadVideos, as_records, span
+from ivcore.data.bad_videos import BadVideos
+from ivcore.data.records import frames_of
 from ivcore.errors import ParameterError, UserError, VideoError
+from ivcore.files import write_atomic
 from ivcore.progress import Progress
-from ivcore.video.frame_folder import open_video
 from ivcore.video.sampling import mirrored
 
 READING = 4  # raised when the same file may give other frames than before: what was kept is then decoded anew
@@ -26,75 +29,79 @@ LARGEST = 8 * 2**30  # bytes of pixels
 _kept: dict[str, "np.ndarray | list[np.ndarray]"] = {}
 
 
-def decode_all(records, size: int, num_frames: int | None = None, *, root=None, workers=None) -> np.ndarray:
-    """The middle square of every video of a list or Kinetics CSV -> uint8 (N, T, size, size, 3), read-only, in the order of the records.
+@dataclass(frozen=True)
+class DecodedVideo:
+    """A record whose frames are in memory. video: uint8 (T, h, w, 3), read-only; None with the `cause` where it cannot be read."""
 
-    num_frames: evenly spaced frames, see `sampling.mirrored`; None takes all, and then all videos must have equally many. Raises VideoError
-    for a file that cannot be read, UserError for videos of different lengths and beyond 8 GiB; see `load` for a set with bad files.
+    path: str
+    video: np.ndarray | None
+    label: int | None = None
+    stride: int | None = None
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class DecodedVideos:
+    """A sequence of records, each a `DecodedVideo`.
+
+    video: of the n readable ones uint8 (n, T, h, w, 3), or a list of n arrays (T, h, w, 3) where lengths or shapes differ; read-only.
+    label: int64 (n,), -1 for none; index: int64 (n,), their places among the records; path: list of n.
     """
-    columns = load(records, size, num_frames, root=root, workers=workers, max_bad=0)
-    squares = [_square(video, size) for video in columns["video"]]
-    for path, video in zip(columns["path"], squares):
-        if len(video) != len(squares[0]):
-            raise UserError(
-                f"{path}: {len(video)} frames where the first video has {len(squares[0])}; give num_frames"
-            )
-    if isinstance(columns["video"], np.ndarray) and columns["video"].shape[2:4] == (size, size):
-        return columns["video"]
-    return np.stack(squares)
+
+    video: np.ndarray | list[np.ndarray]
+    label: np.ndarray
+    index: np.ndarray
+    path: list[str]
+    records: list[DecodedVideo]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, place):
+        return self.records[place]
+
+    def readable(self, rows=None) -> list[DecodedVideo]:
+        """The readable records, or those at these rows of them."""
+        return [self.records[self.index[row]] for row in (range(len(self.index)) if rows is None else rows)]
 
 
 def load(
-    records,
+    records: Sequence,
     size: int,
     num_frames: int | None = None,
     *,
-    root=None,
     workers: int | None = None,
     max_bad: int | float | None = None,
     run_dir=None,
     strict: bool = False,
-) -> dict:
-    """The frames of every readable video of a list or Kinetics CSV, resized to a short side of `size`; of records of part of a video, of that part.
+) -> DecodedVideos:
+    """Decodes the frames that the records (see `data.records`) are about, resized to a short side of `size`.
 
-    num_frames: evenly spaced frames, see `sampling.mirrored`; None takes all. Kept in memory and in the cache folder under a key of path,
-    length and time of change of every file. strict: as in VideoReader. max_bad, run_dir: see `clips.BadVideos`; that list is complete before too many bad files are
-    refused.
-    -> columns dict(video, label int64 (n,) with -1 for none, index int64 (n,) within the records, path list, records N, stride list where records have one). video is uint8
-    (n, T, h, w, 3), or a list of n arrays (T, h, w, 3) where lengths or shapes differ; read-only. UserError beyond 8 GiB.
+    num_frames: evenly spaced frames, see `sampling.mirrored`; None takes all. strict: as in VideoReader. Kept in memory and in the cache
+    folder under a key of path, length and time of change of every file. max_bad, run_dir: see `BadVideos`; that list is complete before too
+    many bad files are refused. UserError beyond 8 GiB.
     """
-    records = as_records(records, root)
     if int(size) != size or size < 1:
         raise ParameterError(f"size={size!r}: must be a whole number of pixels from 1")
+    if not len(records):
+        raise UserError("no videos: the list of records is empty")
     key = _key(records, size, num_frames, strict)
-    video, index = _recall(key, len(records)), np.arange(len(records))
+    video, index, causes = _recall(key, len(records)), np.arange(len(records)), {}
     if video is None:
         bad = BadVideos([record.path for record in records], max_bad, run_dir)
-        video, index = _decode(records, size, num_frames, workers, bad, strict)
-        if not bad.causes:
+        video, index, causes = _decode(records, size, num_frames, workers, bad, strict)
+        if not causes:
             _keep(key, video)
-    labels = [getattr(records[i], "label", None) for i in index]
-    label = np.array([-1 if label is None else label for label in labels], np.int64)
-    named = [records[i].path for i in index]
-    strides = [getattr(records[i], "stride", None) for i in index]
-    columns = {"video": video, "label": label, "index": index, "path": named, "records": len(records)}
-    return columns | ({"stride": strides} if any(strides) else {})
-
-
-def rows(columns: dict, chosen) -> dict:
-    """The columns at these rows, as a set of its own."""
-    video = columns["video"]
-    video = video[chosen] if isinstance(video, np.ndarray) else [video[i] for i in chosen]
-    named = [columns["path"][i] for i in chosen]
-    some = {"video": video, "label": columns["label"][chosen], "path": named}
-    if "stride" in columns:
-        some["stride"] = [columns["stride"][i] for i in chosen]
-    return some | {"index": np.arange(len(named)), "records": len(named)}
-
-
-def _square(video: np.ndarray, size: int) -> np.ndarray:
-    top, left = (video.shape[1] - size) // 2, (video.shape[2] - size) // 2
-    return video[:, top : top + size, left : left + size]
+    row = dict(zip(index.tolist(), video))
+    decoded = [
+        DecodedVideo(
+            r.path, row.get(i), getattr(r, "label", None), getattr(r, "stride", None), causes.get(i, "")
+        )
+        for i, r in enumerate(records)
+    ]
+    readable = [decoded[i] for i in index]
+    label = np.array([-1 if r.label is None else r.label for r in readable], np.int64)
+    return DecodedVideos(video, label, index, [r.path for r in readable], decoded)
 
 
 def _key(records, size: int, num_frames: int | None, strict: bool) -> str:
@@ -102,8 +109,8 @@ def _key(records, size: int, num_frames: int | None, strict: bool) -> str:
     hasher = hashlib.sha256(json.dumps([READING, size, num_frames, strict]).encode())
     for record in records:
         try:
-            found = os.stat(record.path)
-            state = f"{found.st_size} {found.st_mtime_ns}"
+            status = os.stat(record.path)
+            state = f"{status.st_size} {status.st_mtime_ns}"
         except OSError:
             state = "missing"
         part = repr(record) if hasattr(record, "end") or hasattr(record, "span") else ""
@@ -144,36 +151,41 @@ def _cut(pixels: np.ndarray, shapes: np.ndarray):
 
 def _keep(key: str, video) -> None:
     _kept[key] = video
-    target = _file(key)
-    shapes = np.array([each.shape for each in video])
+    shapes = np.array([one.shape for one in video])
     dense = isinstance(video, np.ndarray)
-    pixels = video.reshape(-1) if dense else np.concatenate([each.reshape(-1) for each in video])
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{key}.{os.getpid()}.tmp")
-    with open(temporary, "wb") as file:
-        np.savez(file, pixels=pixels, shapes=shapes)
-    os.replace(temporary, target)
+    pixels = video.reshape(-1) if dense else np.concatenate([one.reshape(-1) for one in video])
+
+    def write(scratch) -> None:
+        with open(scratch, "wb") as file:  # given a name, numpy would add a suffix
+            np.savez(file, pixels=pixels, shapes=shapes)
+
+    write_atomic(_file(key), write)
 
 
 def _decode(records, size: int, num_frames, workers, bad: BadVideos, strict: bool):
-    """(videos, their places): decoded in threads, since both decoders leave Python free meanwhile."""
-    videos, index, total = [], [], 0
+    """(videos, their places, place -> why it cannot be read): in threads, since both decoders leave Python free meanwhile."""
+    videos, index, causes, total = [], [], {}, 0
     with _pool(workers) as pool, Progress(len(records), "decode", unit="video") as bar:
         jobs = pool.map(lambda record: _try(record, size, num_frames, strict), records)
         for place, (record, result) in enumerate(zip(records, jobs)):
             bar.update(place + 1)
             if isinstance(result, VideoError):
                 bad.note(result)
+                causes[place] = result.cause
                 continue
             total += result.nbytes
             if total > LARGEST:
-                raise _too_large(record, total, place + 1, len(records))
+                about = total / (place + 1) * len(records) / 2**30
+                raise UserError(
+                    f"{record.path}: {len(records)} videos would be about {about:.0f} GiB decoded, more than is kept in "
+                    f"memory; set in_memory=false"
+                )
             videos.append(result)
             index.append(place)
     bad.refuse_too_many()
     if not videos:
         raise UserError(f"none of the {len(records)} videos can be read, e.g. {bad.example()}")
-    return _together(videos), np.array(index)
+    return _together(videos), np.array(index), causes
 
 
 def _together(videos: list[np.ndarray]):
@@ -190,14 +202,6 @@ def _together(videos: list[np.ndarray]):
     return together
 
 
-def _too_large(record, total: int, done: int, number: int) -> UserError:
-    about = total / done * number / 2**30
-    return UserError(
-        f"{record.path}: {number} videos would be about {about:.0f} GiB decoded, more than is kept in memory; "
-        f"set in_memory=false"
-    )
-
-
 @contextlib.contextmanager
 def _pool(workers: int | None):
     """Threads that give up what is still waiting when something goes wrong."""
@@ -210,9 +214,8 @@ def _pool(workers: int | None):
 
 def _try(record, size: int, num_frames: int | None, strict: bool) -> np.ndarray | VideoError:
     try:
-        with open_video(record.path, size, strict) as reader:
-            first, stop = span(record, reader)
-            frames = np.arange(stop - first) if num_frames is None else mirrored(stop - first, num_frames)
-            return np.ascontiguousarray(reader.read(first + frames))
+        with frames_of(record, size, strict) as (length, read):
+            frames = np.arange(length) if num_frames is None else mirrored(length, num_frames)
+            return np.ascontiguousarray(read(frames))
     except VideoError as error:
         return error

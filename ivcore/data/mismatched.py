@@ -1,4 +1,4 @@
-"""A control for models that join what is seen of a clip: every clip brings along another one that has nothing to do with it."""
+"""Mismatched pairs, a control for models that join two views of a clip: each clip comes with another one that has nothing to do with it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ivcore.data.batches import batch_of
 from ivcore.errors import ParameterError
 
 OTHER = "other "  # before the names of what belongs to the other clip
@@ -20,15 +21,15 @@ def mismatched_clips(groups: Sequence[int], rng: np.random.Generator) -> np.ndar
     _, group, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
     order = np.lexsort((rng.permutation(len(group)), rng.permutation(len(sizes))[group]))  # group by group
     beyond = sizes.max() if len(sizes) > 1 else 1  # a step as long as the largest group leads out of each
-    found = np.empty(len(group), np.int64)
-    found[order] = np.roll(order, -beyond)
-    return found
+    other = np.empty(len(group), np.int64)
+    other[order] = np.roll(order, -beyond)
+    return other
 
 
 class WithMismatched:
-    """`source` with a stranger for each clip: what the source gives for it stands in the batch too, its names after `OTHER`, without its label.
+    """`source` with another clip for each clip: what the source gives for that one is in the batch too, its names after `OTHER`, without its label.
 
-    source: has `batch(indices, epoch)`, N clips of the groups (N,). Strangers are drawn anew in every epoch, and depend on seed and epoch alone.
+    source: N clips, of the groups (N,). Pairs are drawn anew in every epoch, and depend on seed and epoch alone.
     """
 
     def __init__(self, source, groups: Sequence[int], seed: int = 0):
@@ -43,6 +44,6 @@ class WithMismatched:
     def batch(self, indices: np.ndarray, epoch: int) -> dict:
         if self._drawn[0] != epoch:
             self._drawn = (epoch, mismatched_clips(self.groups, np.random.default_rng([self.seed, epoch])))
-        other = self.source.batch(self._drawn[1][indices], epoch)
+        other = batch_of(self.source, self._drawn[1][indices], epoch)
         others = {OTHER + name: value for name, value in other.items() if name != "label"}
-        return self.source.batch(indices, epoch) | others
+        return batch_of(self.source, indices, epoch) | others

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ivcore.data.clips import BadVideos
+from ivcore.data.bad_videos import BadVideos
 from ivcore.data.identity import video_keys
 from ivcore.errors import UserError, VideoError
 
@@ -44,7 +44,7 @@ def part(
     What is held out of the training list for a list that is not given: see `assign`.
     A video of several lists stays in the last of them. What is the same video: see `data.identity`; what is together (path -> group, see
     `data.groups`) counts as one. UserError where more files are
-    missing than `max_bad` allows (see `clips.BadVideos`), or a split is left without a video.
+    missing than `max_bad` allows (see `BadVideos`), or a split is left without a video.
     """
     said, missing = [], dict.fromkeys(lists, 0)
     kept = {

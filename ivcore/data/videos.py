@@ -9,8 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from ivcore.data import embedded, formats, shapes, splits
-from ivcore.data.clips import as_records
 from ivcore.data.groups import group_numbers, read_groups
+from ivcore.data.records import read_records
 from ivcore.errors import UserError
 
 
@@ -65,11 +65,11 @@ def video_splits(
         if other := [each for each in lists.values() if each not in ("", csv)]:
             raise UserError(f"{other[0]}: a list of its own needs a list for {name} too, which has none")
         files = embedded.split_files(csv, list(lists), **generated)
-        read = {split: [r for file in each for r in as_records(str(file))] for split, each in files.items()}
+        read = {split: [r for file in each for r in read_records(str(file))] for split, each in files.items()}
         classes = _class_names(next(iter(files.values()))[0], read.values())
         together = read_groups(next(iter(files.values()))[0].parent)
         return [VideoSet(records, classes, embedded.NAMES[csv], together) for records in read.values()]
-    read = {split: as_records(file, root or None) if file else None for split, file in lists.items()}
+    read = {split: read_records(file, root or None) if file else None for split, file in lists.items()}
     classes = _class_names(Path(csv), [each for each in read.values() if each])
     together = read_groups(Path(csv).parent, root or None)
     parted = splits.part(read, together=together, max_bad=max_bad, run_dir=run_dir)
@@ -114,4 +114,4 @@ def zero_shot_set(csv: str = "", root: str = "", *, max_bad: int | float | None 
         return video_splits({"zero_shot": csv}, root, max_bad=max_bad, run_dir=run_dir)[0]
     folder = shapes.build(shapes.Shapes(parts=("zero_shot",), **generated))
     names = formats.read_class_names(folder / "zero_shot_classes.txt")
-    return VideoSet(as_records(str(folder / "zero_shot.csv")), names, "moving shapes")
+    return VideoSet(read_records(str(folder / "zero_shot.csv")), names, "moving shapes")

@@ -3,106 +3,82 @@
 A video that cannot be read is left out of what is scored, and counted; another never takes its place.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
-from ivcore.data.clips import BadVideos, span
+from ivcore.data.bad_videos import BadVideos
 from ivcore.data.memory import load
+from ivcore.data.records import frames_of
 from ivcore.errors import UserError, VideoError
 from ivcore.metrics.recognition import merge_views
 from ivcore.precision import autocast
 from ivcore.video import augment, sampling
-from ivcore.video.frame_folder import open_video
 
 
 class Views:
     """Items dict(views uint8 (num_clips * num_crops, T, size, size, 3), label, path), the clips slowest; a VideoError in place of an unreadable one.
 
-    videos: records with `.path` and `.label`, or the columns of `data.decoded.load` for a set that is in memory. segment: each clip has one
-    frame of each of `num_frames` equal parts of the whole video, and `stride` does not count. num_segments: behind the dense frames of each clip come
-    so many frames, one of each segment, for a second encoder, in the same crop. missing: how many further videos of the set
-    are known not to be there. strict: as in VideoReader.
+    videos: records (see `data.records`) with a label, of files or decoded. segment: each clip has one frame of each of `num_frames` equal
+    parts of the whole video, and `stride` does not count. num_segments: behind the dense frames of each clip come so many frames, one of each
+    segment, for a second encoder, in the same crop. missing: how many further videos of the set are known not to be there. strict: as in
+    VideoReader.
     """
 
     def __init__(
         self,
-        videos,
+        videos: Sequence,
         *,
         num_frames: int = 1,
         stride: int = 1,
         size: int,
         num_clips: int = 1,
         num_crops: int = 1,
-        segment=False,
+        segment: bool = False,
         num_segments: int = 0,
         missing: int = 0,
         run_dir=None,
         strict: bool = False,
     ):
-        self.strict = strict
         self.videos, self.segment, self.num_segments = videos, segment, num_segments
-        self.num_frames, self.stride, self.size = num_frames, stride, size
-        self.num_clips, self.num_crops = num_clips, num_crops
-        self.missing = missing
+        self.num_frames, self.stride, self.size, self.strict = num_frames, stride, size, strict
+        self.num_clips, self.num_crops, self.missing = num_clips, num_crops, missing
         self.scored: list[str] = []  # paths of the videos of the last pass, in order
-        in_memory = isinstance(videos, dict)
-        files = videos["path"] if in_memory else [record.path for record in videos]
-        self.bad = BadVideos(files, len(files), run_dir)
-        if in_memory:
-            self.missing += videos.get("records", len(self)) - len(self)
+        self.bad = BadVideos(self.paths, len(videos), run_dir)
 
     @property
     def paths(self) -> list[str]:
         """The file of every item."""
-        return (
-            list(self.videos["path"])
-            if isinstance(self.videos, dict)
-            else [record.path for record in self.videos]
-        )
+        return [record.path for record in self.videos]
 
     def __len__(self) -> int:
-        return len(self.videos["label"]) if isinstance(self.videos, dict) else len(self.videos)
+        return len(self.videos)
 
     def __getitem__(self, index: int) -> dict | VideoError:
+        record = self.videos[index]
         try:
-            return self._item(index)
+            with frames_of(record, self.size, self.strict) as (length, read):
+                clips = self._frames(length, getattr(record, "stride", None) or self.stride)
+                needed = np.unique(np.concatenate(clips))  # each frame is decoded once
+                frames = read(needed)
         except VideoError as error:
             return error
+        crops = [
+            augment.spatial_crops(frames[np.searchsorted(needed, clip)], self.size, self.num_crops)
+            for clip in clips
+        ]
+        return {"views": np.concatenate(crops), "label": record.label, "path": record.path}
 
-    def _item(self, index: int) -> dict:
-        if isinstance(self.videos, dict):
-            video = self.videos["video"][index]
-            own = self.videos["stride"][index] if "stride" in self.videos else None
-            clips = [video[frames] for frames in self._frames(len(video), own)]
-            label, path = int(self.videos["label"][index]), self.videos["path"][index]
-        else:
-            record = self.videos[index]
-            clips, label, path = self._read(record), record.label, record.path
-        crops = [augment.spatial_crops(clip, self.size, self.num_crops) for clip in clips]
-        return {"views": np.concatenate(crops), "label": label, "path": path}
-
-    def _frames(self, length: int, own: int | None = None) -> list[np.ndarray]:
-        """own: the stride of a video that has one."""
-        stride = own or self.stride
+    def _frames(self, length: int, stride: int) -> list[np.ndarray]:
         if self.segment:
             return sampling.segment_views(length, self.num_frames, self.num_clips)
         if self.num_segments:
             parts = {"num_dense": self.num_frames, "stride": stride, "num_segments": self.num_segments}
             return sampling.dense_and_segment_views(length, self.num_clips, **parts)
         return sampling.views(length, self.num_frames, stride, self.num_clips)
-
-    def _read(self, record) -> list[np.ndarray]:
-        """Each frame that any clip needs is decoded once."""
-        with open_video(record.path, self.size, self.strict) as reader:
-            first, stop = span(record, reader)
-            clips = [first + clip for clip in self._frames(stop - first, getattr(record, "stride", None))]
-            needed = np.unique(np.concatenate(clips))
-            frames = reader.read(needed)
-        return [frames[np.searchsorted(needed, clip)] for clip in clips]
 
     def batches(self, views_at_once: int = 64, num_workers: int = 0) -> Iterator[dict]:
         """The readable videos in order, collated: dict(views (B, V, T, size, size, 3), label (B,), path list). UserError where there is none."""
@@ -130,10 +106,11 @@ def _collate(items: list) -> tuple[list[dict], list[VideoError]]:
 
 def views_of(videos, *, in_memory: bool, size: int, run_dir=None, strict: bool = False, **how) -> Views:
     """Views of a `data.videos.VideoSet`, decoded once and kept or file by file; `how` is what else `Views` takes."""
-    columns = videos.records
+    records = videos.records
     if in_memory:
-        columns = load(videos.records, size, max_bad=1.0, run_dir=run_dir, strict=strict)
-    return Views(columns, size=size, missing=videos.missing, run_dir=run_dir, strict=strict, **how)
+        records = load(records, size, max_bad=1.0, run_dir=run_dir, strict=strict).readable()
+    missing = videos.missing + len(videos) - len(records)
+    return Views(records, size=size, missing=missing, run_dir=run_dir, strict=strict, **how)
 
 
 def merged_scores(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from ivcore.data import memory, sources
+from ivcore.data import sources
 from ivcore.data.batches import Batches, fitting
+from ivcore.data.memory import DecodedVideos
 
 
 def training_batches(records, batch_size: int, seed: int, *, num_workers: int = 0, **how) -> Batches:
@@ -24,7 +25,7 @@ def clips_of(batch: dict) -> Tensor:
     return video[:, 0] if video.dim() == 6 else video
 
 
-def random_rows(columns: dict, count: int, seed: int) -> dict:
-    """`count` random videos of the columns of `data.memory.load`, in their order; those of a smaller count are among them."""
-    order = np.random.default_rng(seed).permutation(len(columns["path"])).tolist()
-    return memory.rows(columns, sorted(order[:count]))
+def random_records(decoded: DecodedVideos, count: int, seed: int) -> list:
+    """`count` random readable records, in their order; those of a smaller count are among them."""
+    order = np.random.default_rng(seed).permutation(len(decoded.path)).tolist()
+    return decoded.readable(sorted(order[:count]))

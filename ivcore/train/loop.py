@@ -289,7 +289,7 @@ class _Loop:
 
     def refuse(self, step: int, name: str, value: float, paths: list | None) -> None:
         """Name the batch whose loss or gradient is not finite, in nan_batch.json and in the error."""
-        (epoch, k), indices = self.batches.place(step), self.batches.indices(step).tolist()
+        (epoch, k), indices = divmod(step, len(self.batches)), self.batches.indices(step).tolist()
         paths = (
             None if paths is None else [str(path) for part in distributed.from_all(paths) for path in part]
         )

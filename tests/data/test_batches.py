@@ -75,7 +75,6 @@ def test_any_start_continues_the_same_stream():
     batches = Batches(Noisy(), 3, seed=4)
     whole = flat(batches, 0, 9)
     assert torch.equal(flat(Batches(Noisy(), 3, seed=4), 5, 9), whole[15:])
-    assert batches.place(7) == (2, 1)
     assert whole[21:24, 1].tolist() == [2, 2, 2]  # the item was told its epoch
 
 
@@ -107,14 +106,12 @@ def test_sources_of_each_kind():
             return {"x": torch.from_numpy(indices)}
 
     pairs = [(torch.tensor([i]), str(i)) for i in range(8)]
-    function = lambda indices, epoch: {"x": torch.from_numpy(indices) + 100 * epoch}  # noqa: E731
     order = Batches(Vectorised(), 4).indices(2).tolist()
     assert next(Batches(Vectorised(), 4).iter_from(2))["x"].tolist() == order
     assert Vectorised.calls == 1
     x, names = next(Batches(pairs, 4).iter_from(2))
     assert x.flatten().tolist() == order
     assert list(names) == [str(i) for i in order]
-    assert next(Batches(function, 4, size=8).iter_from(2))["x"].tolist() == [100 + i for i in order]
 
 
 def test_columns_in_memory():

@@ -4,10 +4,9 @@ from functools import partial
 
 import numpy as np
 import pytest
-import torch
 
 from ivcore.data import sources
-from ivcore.data.batches import Batches
+from ivcore.data.batches import Batches, batch_of
 from ivcore.data.cached_views import CachedViews
 from ivcore.data.formats import LabelledVideo
 from ivcore.video.writer import write_video
@@ -29,12 +28,12 @@ def training(tmp_path, monkeypatch):
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_an_index_says_take_and_video(training, in_memory):
     takes, source = CachedViews(training[in_memory], 3), training[True]
-    batch = takes.batch(np.array([9, 0, 5, 4]), epoch=7)
+    batch = batch_of(takes, np.array([9, 0, 5, 4]), 7)
     assert len(takes) == 12 and batch["label"].tolist() == [2, 0, 2, 0]
     for place, (take, row) in enumerate([(2, 1), (0, 0), (1, 1), (1, 0)]):
-        expected = source.batch(np.array([row]), take)
-        assert torch.equal(batch["video"][place], expected["video"][0])
-        assert batch["path"][place] == expected["path"][0]
+        expected = source.item(row, take)
+        assert np.array_equal(batch["video"][place], expected["video"])
+        assert batch["path"][place] == expected["path"]
 
 
 def test_every_epoch_shows_the_same_clips(training):
@@ -46,4 +45,4 @@ def test_every_epoch_shows_the_same_clips(training):
 
 def test_paths_are_those_of_the_items(training):
     takes = CachedViews(training[True], 2)
-    assert takes.paths == takes.batch(np.arange(8), 0)["path"]
+    assert takes.paths == [takes.item(index)["path"] for index in range(8)]

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivcore.data import formats, shapes
-from ivcore.data import memory as decoded
-from ivcore.data.batches import Batches
-from ivcore.data.captions import clips as captioned
+from ivcore.data.batches import Batches, batch_of
 from ivcore.data.captions import texts
+from ivcore.data.captions.clip_spec import ClipSpec
+from ivcore.data.captions.clips import CaptionedClips
 from ivcore.data.captions.sets import captioned_set, captioned_splits, training_clips
+from ivcore.data.memory import DecodedVideo, load
 from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.errors import FormatError, ParameterError, UserError, VideoError
 from ivcore.video import images, memory_file
@@ -109,18 +110,22 @@ CAPTIONS = [("a", "b", "c"), ("a dog", "dog"), ("",), ("DOG", "a dog"), ("one",)
 
 
 @pytest.fixture(scope="module")
-def columns():
-    return {"video": np.stack([film(n) for n in range(5)]), "path": [f"{n}.mp4" for n in range(5)]}
+def films():
+    return [DecodedVideo(f"{n}.mp4", film(n)) for n in range(5)]
 
 
-def source(columns, tokenizer, **options):
-    return captioned.FromMemory(columns, CAPTIONS, tokenizer, **{"num_frames": 4, "size": 16, "seed": 0} | options)  # fmt: skip
+def source(films, tokenizer, num_frames=4, seed=0, **options):
+    return CaptionedClips(films, tokenizer, ClipSpec(num_frames, 16, **options), seed=seed, captions=CAPTIONS)
+
+
+def from_files(records, tokenizer, num_frames, run_dir=None, **options):
+    return CaptionedClips(records, tokenizer, ClipSpec(num_frames, 16, **options), run_dir=run_dir)
 
 
 class TestFromMemory:
-    def test_a_batch(self, columns, tokenizer):
-        made = source(columns, tokenizer)
-        batch = made.batch(np.array([3, 0, 2, 1]), 0)
+    def test_a_batch(self, films, tokenizer):
+        made = source(films, tokenizer)
+        batch = batch_of(made, np.array([3, 0, 2, 1]), 0)
         assert len(made) == 4 and batch["video"].shape == (4, 4, 16, 16, 3) and batch["ids"].shape == (4, 16)
         clips, frames = shown(batch["video"])
         assert clips == batch["index"].tolist() == [4, 0, 3, 1]
@@ -131,9 +136,9 @@ class TestFromMemory:
         same = batch["caption_id"].tolist()
         assert same[2] == same[3] and len(set(same)) == 3
 
-    def test_a_sample_is_a_function_of_seed_epoch_and_index(self, columns, tokenizer):
+    def test_a_sample_is_a_function_of_seed_epoch_and_index(self, films, tokenizer):
         def seen(seed, epoch, order):
-            batch = source(columns, tokenizer, seed=seed).batch(np.array(order), epoch)
+            batch = batch_of(source(films, tokenizer, seed=seed), np.array(order), epoch)
             frames = shown(batch["video"])[1].tolist()
             return {i: (frames[n], batch["text"][n]) for n, i in enumerate(order)}
 
@@ -141,52 +146,53 @@ class TestFromMemory:
         assert first == seen(0, 0, [2, 0, 3, 1]) and first[1] == seen(0, 0, [1])[1]
         assert first != seen(0, 1, [0, 1, 2, 3]) != seen(1, 0, [0, 1, 2, 3]) != first
 
-    def test_every_caption_and_every_frame_comes_up(self, columns, tokenizer):
-        made = source(columns, tokenizer)
-        batches = [made.batch(np.arange(4), epoch) for epoch in range(60)]
+    def test_every_caption_and_every_frame_comes_up(self, films, tokenizer):
+        made = source(films, tokenizer)
+        batches = [batch_of(made, np.arange(4), epoch) for epoch in range(60)]
         assert {batch["text"][0] for batch in batches} == set(CAPTIONS[0])
         assert {t for b in batches for t in shown(b["video"])[1].ravel()} == set(range(12))
 
-    def test_without_chance(self, columns, tokenizer):
-        made = source(columns, tokenizer, random=False)
+    def test_without_chance(self, films, tokenizer):
+        made = source(films, tokenizer, random=False)
         for epoch in range(5):
-            batch = made.batch(np.arange(4), epoch)
+            batch = batch_of(made, np.arange(4), epoch)
             assert batch["text"] == ["a", "a dog", "DOG", "one"]
             assert (shown(batch["video"])[1] == [1, 4, 7, 10]).all()
-        even = source(columns, tokenizer, frame_sampling="linspace").batch(np.arange(4), 0)
+        even = batch_of(source(films, tokenizer, frame_sampling="linspace"), np.arange(4), 0)
         assert (shown(even["video"])[1] == [0, 3, 7, 11]).all()
 
-    def test_images_from_videos(self, columns, tokenizer):
-        made = source(columns, tokenizer, num_frames=1)
-        frames = [shown(made.batch(np.array([1]), epoch)["video"])[1].item() for epoch in range(80)]
+    def test_images_from_videos(self, films, tokenizer):
+        made = source(films, tokenizer, num_frames=1)
+        frames = [shown(batch_of(made, np.array([1]), epoch)["video"])[1].item() for epoch in range(80)]
         assert set(frames) == set(range(12))
 
     def test_crops_are_asked_for(self, tokenizer):
         slope = np.arange(16, dtype=np.uint8)[:, None, None] * 10
-        columns = {"video": np.broadcast_to(slope, (1, 4, 16, 16, 3)), "path": ["a"]}
-        make = lambda **crop: captioned.FromMemory(  # noqa: E731
-            columns, [("a",)], tokenizer, num_frames=4, size=16, seed=0, **crop
+        slope = np.broadcast_to(slope, (4, 16, 16, 3))
+        make = lambda **crop: CaptionedClips(  # noqa: E731
+            [DecodedVideo("a", slope)], tokenizer, ClipSpec(4, 16, **crop), captions=[("a",)]
         )
-        whole = make().batch(np.array([0]), 0)["video"].numpy()
-        assert np.array_equal(whole, columns["video"])
+        assert np.array_equal(make().item(0)["video"], slope)
         for crop in ({"scales": (0.6,)}, {"area": 0.5}):
-            part = make(**crop).batch(np.array([0]), 0)["video"].numpy()
-            assert part.shape == whole.shape and not np.array_equal(part, whole)
-            rested = make(**crop, random=False).batch(np.array([0]), 0)["video"].numpy()
-            assert np.array_equal(rested, whole)
+            part = make(**crop).item(0)["video"]
+            assert part.shape == slope.shape and not np.array_equal(part, slope)
+            assert np.array_equal(make(**crop, random=False).item(0)["video"], slope)
 
-    def test_an_item_of_a_batch_does_not_depend_on_the_others(self, columns, tokenizer):
-        made = source(columns, tokenizer, area=0.5)
-        several, alone = made.batch(np.array([2, 0, 3]), 1)["video"], made.batch(np.array([3]), 1)["video"]
+    def test_an_item_of_a_batch_does_not_depend_on_the_others(self, films, tokenizer):
+        made = source(films, tokenizer, area=0.5)
+        several, alone = (
+            batch_of(made, np.array([2, 0, 3]), 1)["video"],
+            batch_of(made, np.array([3]), 1)["video"],
+        )
         assert np.array_equal(several[2], alone[0])
 
-    def test_refusals(self, columns, tokenizer):
+    def test_refusals(self, films, tokenizer):
         with pytest.raises(ParameterError, match="captions: 1 given for 5 videos"):
-            captioned.FromMemory(columns, [("a",)], tokenizer, num_frames=1, size=16, seed=0)
+            CaptionedClips(films, tokenizer, ClipSpec(1, 16), captions=[("a",)])
         with pytest.raises(
             ParameterError, match="frame_sampling='dense': must be one of segment, segment_shared, linspace"
         ):
-            source(columns, tokenizer, frame_sampling="dense")
+            source(films, tokenizer, frame_sampling="dense")
 
 
 @pytest.fixture(scope="module")
@@ -212,10 +218,10 @@ def listed(folder, captions=CAPTIONS):
 
 class TestFromFiles:
     def test_the_same_as_from_memory(self, media, tokenizer):
-        records, options = listed(media), {"num_frames": 4, "size": 16, "seed": 3}
-        columns = decoded.load(records, 16)
-        memory = captioned.FromMemory(columns, [r.captions for r in records], tokenizer, **options)
-        files = captioned.FromFiles(records, tokenizer, **options)
+        records, spec = listed(media), ClipSpec(4, 16)
+        captions = [record.captions for record in records]
+        memory = CaptionedClips(load(records, 16), tokenizer, spec, seed=3, captions=captions)
+        files = CaptionedClips(records, tokenizer, spec, seed=3)
         for step in (0, 1, 7):
             a, b = (Batches(s, 4, seed=5, shuffle=False).fetch(step) for s in (memory, files))
             assert list(a) == list(b) and a["text"] == b["text"] and a["path"] == b["path"]
@@ -225,7 +231,7 @@ class TestFromFiles:
     def test_a_bad_video_is_replaced_with_its_caption(self, media, tokenizer, tmp_path):
         (tmp_path / "1.mp4").write_bytes(b"not a video")
         records = [r if r.id != "1" else formats.CaptionedVideo("1", str(tmp_path / "1.mp4"), ("x",)) for r in listed(media)]  # fmt: skip
-        made = captioned.FromFiles(records, tokenizer, num_frames=2, size=16, seed=0, run_dir=tmp_path)
+        made = from_files(records, tokenizer, num_frames=2, run_dir=tmp_path)
         item = made.item(1, 0)
         assert item["index"] == 3 and item["text"] in CAPTIONS[3]
         assert shown(item["video"][None])[0] == [3]
@@ -234,25 +240,25 @@ class TestFromFiles:
     def test_pictures_are_clips_of_one_frame(self, media, tokenizer):
         records = [formats.CaptionedVideo("p", str(media / "picture.png"), ("a picture",))]
         for count in (1, 3):
-            item = captioned.FromFiles(records, tokenizer, num_frames=count, size=16, seed=0)[0]
+            item = from_files(records, tokenizer, num_frames=count).item(0)
             assert item["video"].shape == (count, 16, 16, 3)
             assert shown(item["video"][None])[0] == [7] and (shown(item["video"][None])[1] == 3).all()
 
     def test_a_part_of_one_frame_does_not_stop_it(self, media, tokenizer):
         record = formats.CaptionedSegment("1", str(media / "1.mp4"), ("a",), None, 0.5, 0.6)  # frame 4 alone
-        item = captioned.FromFiles([record], tokenizer, num_frames=4, size=16, seed=0).item(0, 1)
+        item = from_files([record], tokenizer, num_frames=4).item(0, 1)
         assert (shown(item["video"][None])[1] == 4).all()
 
     def test_crops(self, media, tokenizer):
-        made = captioned.FromFiles(listed(media), tokenizer, num_frames=2, size=16, seed=0, scales=(1, 0.5))
-        assert made[0]["video"].shape == (2, 16, 16, 3) and made.clips.size == 32
+        made = from_files(listed(media), tokenizer, num_frames=2, scales=(1, 0.5))
+        assert made.item(0)["video"].shape == (2, 16, 16, 3) and made.clips.size == 32
         with pytest.raises(ParameterError, match=r"scales=\(0,\): must be one or more numbers in \(0, 1\]"):
-            captioned.FromFiles(listed(media), tokenizer, num_frames=2, size=16, seed=0, scales=(0,))
+            from_files(listed(media), tokenizer, num_frames=2, scales=(0,))
 
     def test_crops_of_a_share_of_the_picture(self, media, tokenizer):
-        make = partial(captioned.FromFiles, listed(media), tokenizer, num_frames=2, size=16, seed=0)
+        make = partial(from_files, listed(media), tokenizer, num_frames=2)
         made = make(area=0.9)
-        assert made[0]["video"].shape == (2, 16, 16, 3)
+        assert made.item(0)["video"].shape == (2, 16, 16, 3)
         assert made.clips.size == 20  # 16 / sqrt(0.9 * 3/4): no crop is enlarged
         assert make(area=0.9, random=False).clips.size == 16
         with pytest.raises(ParameterError, match=r"area=0: must be in \(0, 1\]"):
@@ -433,9 +439,9 @@ class TestSplits:
         assert {each.source for each in sets} == {"moving shapes"}
 
 
-@pytest.mark.parametrize("reversals", [0.0, 0.5])
+@pytest.mark.parametrize(("reversals", "area"), [(0.0, 1.0), (0.5, 1.0), (0.5, 0.8)])
 def test_memory_and_files_show_the_same_also_beside_a_video_that_cannot_be_read(
-    tmp_path, monkeypatch, reversals
+    tmp_path, monkeypatch, reversals, area
 ):
     monkeypatch.setenv("IVCORE_CACHE", str(tmp_path / "cache"))
     rng = np.random.default_rng(0)
@@ -446,15 +452,8 @@ def test_memory_and_files_show_the_same_also_beside_a_video_that_cannot_be_read(
     videos = captioned_set("train", str(tmp_path / "list.csv"))
     videos = replace(videos, backwards=[(f"film {n} backwards",) for n in range(8)])
     tokenizer = Tokenizer.for_texts(videos.sentences, 32)
-    options = {
-        "num_frames": 4,
-        "size": 16,
-        "seed": 2,
-        "frame_sampling": "segment",
-        "max_bad": 1,
-        "reversals": reversals,
-    }
-    memory, files = (training_clips(videos, tokenizer, in_memory=kept, **options) for kept in (True, False))
+    make = partial(training_clips, videos, tokenizer, seed=2, max_bad=1, reversals=reversals)
+    memory, files = (make(ClipSpec(4, 16, area=area), in_memory=kept) for kept in (True, False))
     assert len(memory) == len(files) == 8
     for step in range(3):
         one, other = (Batches(source, 4, seed=0).fetch(step) for source in (memory, files))

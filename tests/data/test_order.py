@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn.functional import avg_pool2d, cross_entropy
 
 from ivcore.data import formats, shapes
-from ivcore.data import memory as decoded
+from ivcore.data.memory import load
+from ivcore.data.records import read_records
 from ivcore.data.shapes import scenes
 
 PAIRS = [pair for pair in scenes.ORDER_PAIRS if pair[0] in shapes.Shapes().actions]
@@ -39,9 +40,9 @@ def pixels(folder, tmp_path_factory):
     """Grey clips (N, 8, 256), 16 x 16 pixels, and labels; 2k and 2k + 1 are a pair."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IVCORE_CACHE", str(tmp_path_factory.mktemp("decoded")))
-        columns = decoded.load(folder / "train.csv", 32)
-    grey = torch.from_numpy(columns["video"].mean(-1, dtype=np.float32)) / 255
-    return avg_pool2d(grey, 2).flatten(2), torch.from_numpy(columns["label"])
+        decoded = load(read_records(folder / "train.csv"), 32)
+    grey = torch.from_numpy(decoded.video.mean(-1, dtype=np.float32)) / 255
+    return avg_pool2d(grey, 2).flatten(2), torch.from_numpy(decoded.label)
 
 
 def random_frame(clips, generator):
@@ -130,7 +131,7 @@ class TestExactly:
 
     def test_so_is_the_decoded_file(self, folder):
         """Compression too has no direction: the file of the partner's clip decodes to the same frames, backwards."""
-        videos = decoded.decode_all(folder / "test.csv", 32)
+        videos = load(read_records(folder / "test.csv"), 32).video
         labels = [video.label for video in formats.read_kinetics_csv(folder / "test.csv")]
         for pair in range(0, len(videos), 2):
             assert labels[pair] ^ 1 == labels[pair + 1]

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from ivcore.data import formats
-from ivcore.data import memory as decoded
-from ivcore.data.batches import Batches
-from ivcore.data.captions import clips as captioned
+from ivcore.data.batches import Batches, batch_of
+from ivcore.data.captions.clip_spec import ClipSpec
+from ivcore.data.captions.clips import CaptionedClips
 from ivcore.data.captions.reversals import WithReversals
 from ivcore.data.captions.sets import captioned_set
+from ivcore.data.memory import load
 from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.errors import FormatError, ParameterError
 
@@ -23,14 +24,14 @@ def train_set():
 
 @pytest.fixture(scope="module")
 def source(train_set):
-    columns = decoded.load(train_set.records, 16)
+    decoded = load(train_set.records, 16)
     tokenizer = Tokenizer.for_texts(train_set.sentences, 32)
-    return captioned.FromMemory(columns, train_set.captions, tokenizer, num_frames=4, size=16, seed=0)
+    return CaptionedClips(decoded, tokenizer, ClipSpec(4, 16), captions=train_set.captions)
 
 
 def test_a_reversal_is_the_same_clip_backwards_with_the_caption_that_says_so(train_set, source):
     plain, mixed = (
-        s.batch(np.arange(20), 3) for s in (source, WithReversals(source, train_set.backwards, 0.5))
+        batch_of(s, np.arange(20), 3) for s in (source, WithReversals(source, train_set.backwards, 0.5))
     )
     able = [bool(texts) for texts in train_set.backwards[:20]]
     assert 10 < sum(able) < 20
@@ -46,7 +47,7 @@ def test_a_reversal_is_the_same_clip_backwards_with_the_caption_that_says_so(tra
         assert (
             mixed["text"][slot] == train_set.backwards[i][0] != mixed["text"][i] == train_set.captions[i][0]
         )
-        assert torch.equal(mixed["ids"][slot], source.captions.ids(mixed["text"][slot])[0])
+        assert torch.equal(mixed["ids"][slot], source.captions.ids(mixed["text"][slot]))
         assert mixed["caption_id"][slot] != plain["caption_id"][i] and mixed["index"][slot] == i
     assert turned >= 8
 

@@ -4,10 +4,10 @@ import clip_zoo as zoo
 import numpy as np
 import pytest
 
-from ivcore.data import memory as decoded
 from ivcore.data import sources
 from ivcore.data.clips import Clips
 from ivcore.data.formats import LabelledVideo
+from ivcore.data.memory import load
 from ivcore.data.views import Views
 from ivcore.errors import VideoError
 from ivcore.video import decord_frames
@@ -49,7 +49,7 @@ def test_from_files(records, strict, found):
 def test_in_memory(records, strict, found, tmp_path, monkeypatch):
     monkeypatch.setenv("IVCORE_CACHE", str(tmp_path))
     for _ in range(2):  # the second time from the cache, which knows the one from the other
-        assert decoded.load(records, 32, strict=strict, max_bad=1)["index"].tolist() == found
+        assert load(records, 32, strict=strict, max_bad=1).index.tolist() == found
     how = {"num_frames": 4, "stride": 2, "size": 32, "seed": 0}
     source = sources.training_clips(records, in_memory=True, strict=strict, max_bad=1, **how)
-    assert sorted(set(source.batch(np.arange(2), 0)["index"].tolist())) == found
+    assert sorted({source.item(index)["index"] for index in range(2)}) == found

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from ivcore.data import memory as decoded
 from ivcore.data.formats import LabelledVideo
+from ivcore.data.memory import load
 from ivcore.data.views import Views, over_views
 from ivcore.errors import UserError
 from ivcore.video.writer import write_video
@@ -43,7 +43,7 @@ def records(tmp_path, monkeypatch):
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_each_score_belongs_to_its_label(records, in_memory, workers, tmp_path):
-    videos = decoded.load(records, 16, max_bad=1.0) if in_memory else records
+    videos = load(records, 16, max_bad=1.0) if in_memory else records
     views, model = Views(videos, **SHAPE, run_dir=tmp_path / "run", missing=2), Brightness()
     scores, labels = over_views(model, model, views, 2, workers)
     assert labels.tolist() == [0, 2, 3, 5]

@@ -7,8 +7,10 @@ import pytest
 import torch
 from test_cma import coordinated
 
+from ivcore.data.batches import batch_of
+from ivcore.data.memory import DecodedVideo
 from ivcore.data.mismatched import WithMismatched, mismatched_clips
-from ivcore.data.sources import FromMemory
+from ivcore.data.sources import training_clips
 from ivcore.data.views import Views
 from ivcore.losses.coordination import coordination
 from ivcore.stages import cross_model
@@ -22,12 +24,10 @@ FRAMES = partial(sampling.dense_and_segment, num_dense=8, stride=1, num_segments
 @pytest.fixture(scope="module")
 def source():
     rng = np.random.default_rng(0)
-    columns = {
-        "video": rng.integers(0, 256, (6, 12, 24, 24, 3), dtype=np.uint8),
-        "label": np.array([0, 1, 2, 3, 4, 0]),
-    }
-    return FromMemory(
-        columns | {"path": list("abcdef")},
+    videos = rng.integers(0, 256, (6, 12, 24, 24, 3), dtype=np.uint8)
+    records = [DecodedVideo(path, *clip) for path, *clip in zip("abcdef", videos, [0, 1, 2, 3, 4, 0])]
+    return training_clips(
+        records,
         num_frames=8,
         stride=1,
         size=24,
@@ -38,7 +38,7 @@ def source():
 
 
 def whole(source):
-    return source.batch(np.arange(len(source)), 0)
+    return batch_of(source, np.arange(len(source)), 0)
 
 
 def test_dense_frames_go_to_the_masked_and_sparse_ones_to_the_multimodal_branch(source):
@@ -73,9 +73,9 @@ def test_predictions_are_those_of_the_whole_set_in_order(source, monkeypatch):
 def test_probabilities_are_averaged_over_views_of_both_branches_frames(clips, crops, monkeypatch):
     monkeypatch.setattr(cross_model, "AT_ONCE", 5)
     video = np.random.default_rng(0).integers(0, 256, (3, 20, 24, 24, 3), dtype=np.uint8)
-    columns = {"video": video, "label": np.array([2, 0, 1]), "path": ["a", "b", "c"]}
+    records = [DecodedVideo(path, *clip) for path, *clip in zip("abc", video, [2, 0, 1])]
     counts = {"num_clips": clips, "num_crops": crops}
-    views = Views(columns, num_frames=8, stride=2, num_segments=4, size=24, **counts)
+    views = Views(records, num_frames=8, stride=2, num_segments=4, size=24, **counts)
     model = coordinated(0.5).eval()
     *found, labels = cross_model.predictions(model, views)
     assert labels.tolist() == [2, 0, 1] and views[0]["views"].shape[:2] == (clips * crops, 12)

@@ -3,7 +3,8 @@
 import torch
 
 from ivcore import masking, rng
-from ivcore.data.sources import FromMemory
+from ivcore.data.memory import DecodedVideo
+from ivcore.data.sources import training_clips
 from ivcore.encoders.videomae import MaskedAutoencoder
 from ivcore.stages import masked as masked_stage
 from ivcore.train import Batches
@@ -20,12 +21,6 @@ SIZE = {
 }
 
 
-def columns(colours, labels):
-    """Clips of one colour each: uint8 (N, 4, 16, 16, 3)."""
-    video = torch.tensor(colours, dtype=torch.uint8)[:, None, None, None].expand(-1, 4, 16, 16, 3)
-    return {"video": video.numpy(), "label": torch.tensor(labels).numpy(), "path": [""] * len(labels)}
-
-
 def cell(folder, steps=3):
     rng.seed_all(0)
     model = MaskedAutoencoder("tiny", **SIZE)
@@ -38,8 +33,8 @@ def cell(folder, steps=3):
     noise = torch.randint(
         256, (8, 4, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
     )
-    data = columns([[0, 0, 0]] * 8, [0] * 8) | {"video": noise.numpy()}
-    source = FromMemory(data, num_frames=4, stride=1, size=16, seed=0, scales=[1.0])
+    records = [DecodedVideo("", video) for video in noise.numpy()]
+    source = training_clips(records, num_frames=4, stride=1, size=16, seed=0, scales=[1.0])
     history = masked_stage.pretrain(
         model, draw, Batches(source, 4, 0), Recipe(batch_size=4, lr=1e-2, steps=steps), folder
     )

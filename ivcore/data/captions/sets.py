@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ivcore.data import formats, metaworld, shapes, splits
-from ivcore.data import memory as decoded
-from ivcore.data.captions import clips as captioned
-from ivcore.data.captions.clip_spec import WHOLE, ClipSpec
+from ivcore.data.captions.clip_spec import ClipSpec
+from ivcore.data.captions.clips import CaptionedClips
 from ivcore.data.captions.reversals import WithReversals
 from ivcore.data.groups import read_groups
+from ivcore.data.memory import load
 from ivcore.errors import UserError
 
 
@@ -135,39 +135,31 @@ def _backwards(file: str, root: str) -> dict[str, tuple[str, ...]]:
 
 
 def training_clips(
-    videos: CaptionedSet, tokenizer, *, in_memory: bool, reversals: float = 0.0, max_bad=None, run_dir=None, strict: bool = False, **spec
-):  # fmt: skip
+    videos: CaptionedSet, tokenizer, spec: ClipSpec, *, seed: int, in_memory: bool, reversals: float = 0.0, **reading
+) -> CaptionedClips | WithReversals:  # fmt: skip
     """A source of captioned clips for `Batches`: decoded once and kept, or file by file; the clips are the same. `reversals`: see `WithReversals`.
 
-    `spec` are num_frames, size, seed, … of `captioned.FromMemory`. The source's `counts` say what became of the captions.
+    reading: max_bad, run_dir and strict, as in `Clips`. The source's `counts` say what became of the captions.
     """
-    reading = {"max_bad": max_bad, "run_dir": run_dir, "strict": strict}
-    if in_memory:
-        scales = spec.get("scales", WHOLE)
-        short_side = ClipSpec(spec["num_frames"], spec["size"], scales=scales).short_side
-        columns = decoded.load(videos.records, short_side, **reading)
-        source = captioned.FromMemory(columns, videos.captions, tokenizer, run_dir=run_dir, **spec)
-    else:
-        source = captioned.FromFiles(videos.records, tokenizer, **reading, **spec)
-    return (
-        WithReversals(source, videos.backwards, reversals, spec["seed"])
-        if reversals and any(videos.backwards)
-        else source
-    )
+    records = load(videos.records, spec.short_side, **reading) if in_memory else videos.records
+    source = CaptionedClips(records, tokenizer, spec, seed=seed, captions=videos.captions, **reading)
+    if not reversals or not any(videos.backwards):
+        return source
+    return WithReversals(source, videos.backwards, reversals, seed)
 
 
 def held_out_clips(
     videos: CaptionedSet, tokenizer, *, num_frames: int, size: int, run_dir=None, strict: bool = False
-):
-    """(source of clips with their queries, nothing random; the videos that it shows, in its order).
+) -> tuple[CaptionedClips, CaptionedSet]:
+    """(clips with their queries, nothing random; the videos that they show, in their order).
 
     The frames that are asked for are decoded once and kept, so that a video that cannot be read is left out of every score alike.
     """
-    columns = decoded.load(videos.records, size, num_frames, max_bad=1.0, run_dir=run_dir, strict=strict)
-    videos = videos.only(columns["index"])
-    columns = decoded.rows(
-        columns, list(range(len(videos)))
-    )  # nothing takes the place of what cannot be read
-    plain = {"num_frames": num_frames, "size": size, "seed": 0, "frame_sampling": "mirrored", "random": False}
-    source = captioned.FromMemory(columns, [(q,) for q in videos.queries], tokenizer, **plain)
+    decoded = load(videos.records, size, num_frames, max_bad=1.0, run_dir=run_dir, strict=strict)
+    videos = videos.only(decoded.index)
+    spec, queries = (
+        ClipSpec(num_frames, size, "mirrored", random=False),
+        [(query,) for query in videos.queries],
+    )
+    source = CaptionedClips(decoded.readable(), tokenizer, spec, captions=queries)
     return source, videos.only(source.captions.kept)

@@ -23,6 +23,7 @@ from ivcore.files import write_text
 
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]|<\\|(?:start|end)oftext\\|>", re.IGNORECASE)
+_KEPT = 100_000  # captions whose tokens are kept
 _LONGEST_TOKEN = 40  # characters; CLIP's vocabulary has none of more than 32 bytes
 
 
@@ -85,7 +86,7 @@ class Captions:
     """
 
     def __init__(self, captions: Sequence[Sequence[str | bytes]], tokenizer, keys=None, run_dir=None):
-        self.tokenizer = tokenizer
+        self.tokenizer, self._ids = tokenizer, {}
         self.counts = dict.fromkeys(("read", "empty", "not_utf8", "cut"), 0)
         cleaned = [self._cleaned(several) for several in captions]
         self.kept = np.array([i for i, texts in enumerate(cleaned) if texts], np.int64)
@@ -113,11 +114,22 @@ class Captions:
         """A token takes at least a byte, so that short captions, nearly all, need no tokenizer here."""
         times = Counter(text for texts in self.texts for text in texts)
         room = self.tokenizer.context - 2
-        return sum(n for text, n in times.items() if len(text.encode()) > room and self.ids(text)[1])
+        return sum(
+            n for text, n in times.items() if len(text.encode()) > room and tokens(text, self.tokenizer)[1]
+        )
 
     def ids(self, text: str):
-        """See `tokens`."""
-        return tokens(text, self.tokenizer)
+        """int64 (L,): the tokens of a caption; those of the captions of a small set are kept."""
+        if text in self._ids:
+            return self._ids[text]
+        ids = tokens(text, self.tokenizer)[0]
+        if len(self._ids) < _KEPT:
+            self._ids[text] = ids
+        return ids
+
+    def first(self, sample: int) -> str:
+        """The first caption of a sample, which has one."""
+        return self.texts[int(np.searchsorted(self.kept, sample))][0]
 
     def choose(self, index: int, *key: int) -> str:
         """One of the captions of a sample, a function of its index and the key; without a key the first."""

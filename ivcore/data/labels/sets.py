@@ -15,7 +15,7 @@ from os.path import exists
 from pathlib import Path
 
 from ivcore.data import embedded, formats, splits
-from ivcore.data.clips import BadVideos
+from ivcore.data.bad_videos import BadVideos
 from ivcore.data.groups import read_groups
 from ivcore.data.identity import video_keys
 from ivcore.data.labels.union import LabelSet, LabelUnion, normalise, read_sets, unite
@@ -56,7 +56,7 @@ def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | No
     """The sets of `folder`, or the one that it is itself, their relative paths taken from `root`; `classes` and `renamed` as `unite` takes them.
 
     Where `folder` is empty or "metaworld" those of a generated set, whose fields `generated` are: see `embedded`. Files that are not there
-    are left out and counted (`missing` of the union's counts), see `clips.BadVideos` for max_bad and run_dir. FormatError for a malformed
+    are left out and counted (`missing` of the union's counts), see `BadVideos` for max_bad and run_dir. FormatError for a malformed
     file, UserError where no set or no video is found.
     """
     source = embedded.NAMES.get(folder, Path(folder).name)

@@ -5,7 +5,7 @@ shards that (seed, pass) decides, and a buffer shuffles a stream's samples. Batc
 a batch holds is a function of (seed, rank, k): the number of workers does not matter, and a resumed run gets what an uninterrupted one
 would have got.
 
-    batches = Shards("/data/webvid/{00000..02048}.tar", tokenizer, 64, num_frames=8, size=224, epoch_samples=2_500_000, seed=0)
+    batches = Shards("/data/webvid/{00000..02048}.tar", tokenizer, 64, ClipSpec(8, 224), epoch_samples=2_500_000, seed=0)
     train(model, loss, batches, recipe, folder)
 
 `data.pack.write_shards` makes such shards from one's own files.
@@ -16,14 +16,14 @@ import hashlib
 import itertools
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ivcore.data.batches import Batches
-from ivcore.data.captions.clip_spec import WHOLE, ClipSpec
+from ivcore.data.captions.clip_spec import ClipSpec
 from ivcore.data.shards.buffer import shuffled
 from ivcore.data.shards.log import Known, ShardLog
 from ivcore.data.shards.names import expand
@@ -41,7 +41,7 @@ class Shards:
     urls: see `shard_names.expand`. Members of a sample: a video or an image, and its caption in .txt or .json.
     epoch_samples: what is called an epoch, over all ranks; the shards are passed over without end.
     streams: by default one for each worker, else a multiple of num_workers; set it for a run that may go on with other workers.
-    shuffle_buffer: samples of a stream, kept undecoded up to 1 GiB; 0 keeps the order of the shards. frame_sampling, scales and area: see `ClipSpec`.
+    shuffle_buffer: samples of a stream, kept undecoded up to 1 GiB; 0 keeps the order of the shards. spec: frames and crops.
     rank, world: for a loop of one's own, batch_size is then this rank's. `train` is given the joined batches and takes shares of them by
     itself, see `share`. max_bad: the largest share of samples that may be unusable.
     counts: read, cut and not_utf8 (captions), and samples left out by reason, see `Skipped`, in the batches given so far; those of
@@ -55,14 +55,10 @@ class Shards:
         urls,
         tokenizer,
         batch_size: int,
+        spec: ClipSpec,
         *,
-        num_frames: int,
-        size: int,
         epoch_samples: int,
         seed: int = 0,
-        frame_sampling: str = "segment",
-        scales: Sequence[float] = WHOLE,
-        area: float = 1.0,
         shuffle_buffer: int = 256,
         streams: int | None = None,
         num_workers: int = 0,
@@ -75,7 +71,7 @@ class Shards:
     ):
         split = Split(rank, world, max(num_workers, 1) if streams is None else streams)
         split.check(num_workers)
-        decoder = Decoder(tokenizer, ClipSpec(num_frames, size, frame_sampling, scales, area))
+        decoder = Decoder(tokenizer, spec)
         self.epoch_samples, self.counts = epoch_samples, Counter()
         self.run_dir, self.name = run_dir, name
         self.num_workers, self.timeout = num_workers, timeout
@@ -108,10 +104,6 @@ class Shards:
         """Samples, and shards, of which nothing could be used; `counts` says why."""
         told = ("read", "cut", "not_utf8", *HARMLESS)
         return sum(number for reason, number in self.counts.items() if reason not in told)
-
-    def place(self, step: int) -> tuple[int, int]:
-        """(epoch, batch within it) of a step; both count from 0."""
-        return self.batches.place(step)
 
     def indices(self, step: int) -> np.ndarray:
         """int64 (B,): the numbers of the step's samples, counted from the run's start on this rank."""

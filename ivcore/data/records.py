@@ -1,0 +1,68 @@
+"""Records of videos: anything with a `.path`, and maybe a label, a part of the video and a stride of its own. Where they come from, and their frames.
+
+path               a video file, a folder of frames, or a picture, which is a video of one frame
+start, end         the record is about what is on screen from `start` to `end` seconds; or
+span(length)       about frames [first, stop) of a video of `length` frames
+stride             at which its frames are sampled, in place of the sampler's
+video              its decoded frames, where they are kept in memory (`ivcore.data.memory`)
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from ivcore.data import formats
+from ivcore.errors import UserError, VideoError
+from ivcore.video.frame_folder import open_video
+from ivcore.video.images import is_image, read_image
+
+
+def read_records(path, root=None) -> list:
+    """The records of a Kinetics CSV (`path label`) or a pretraining list, relative paths taken from `root` or the list's folder.
+
+    FormatError for a malformed list. UserError for an empty one, and where none of its files exists.
+    """
+    records = formats.read_video_list(path, root)
+    require_some([record.path for record in records], path)
+    return records
+
+
+def require_some(paths: Sequence[str], listed_in) -> None:
+    """UserError where none of these files exists: then the folder is wrong and not a video."""
+    if not paths:
+        raise UserError(f"{listed_in}: there is no video in it")
+    if not any(os.path.exists(path) for path in paths):
+        raise UserError(
+            f"{listed_in}: none of the {len(paths)} videos exists, e.g. {paths[0]} (relative paths start from "
+            f"the list's own folder, or from the folder given as root)"
+        )
+
+
+@contextmanager
+def frames_of(record, size=None, strict: bool = False) -> Iterator[tuple[int, Callable]]:
+    """(frame count, read) of what a record is about; read(indices) -> uint8 (T, H, W, 3), a copy.
+
+    size and strict: as in VideoReader; decoded frames stay as they are. Raises VideoError, also within `read`, for what cannot be read.
+    """
+    if hasattr(record, "video"):
+        if record.video is None:
+            raise VideoError(record.path, record.cause)
+        yield len(record.video), record.video.__getitem__
+    elif is_image(record.path) and not os.path.isdir(record.path):
+        yield 1, read_image(record.path, size).__getitem__
+    else:
+        with open_video(record.path, size, strict) as reader:
+            first, stop = _span(record, reader)
+            yield stop - first, lambda indices: reader.read(first + indices)
+
+
+def _span(record, reader) -> tuple[int, int]:
+    if hasattr(record, "span"):
+        return record.span(len(reader))
+    if not hasattr(record, "end"):
+        return 0, len(reader)
+    first, stop = np.searchsorted(reader.times, [record.start, record.end])
+    first = min(first, len(reader) - 1)
+    return int(first), int(max(stop, first + 1))
