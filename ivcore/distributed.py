@@ -17,13 +17,18 @@ from torch import Tensor, nn
 _BUCKET = 2**26  # bytes sent in one piece
 
 
+def started() -> int:
+    """How many processes torchrun has started together; they are a group from `join` on."""
+    return int(os.environ.get("WORLD_SIZE") or 1)
+
+
 def join(device: torch.device) -> None:
     """Become one of the processes that the environment speaks of (WORLD_SIZE, RANK, MASTER_ADDR, MASTER_PORT); alone, or in a group already: nothing.
 
     Tensors on the CPU travel by gloo, those on a GPU by NCCL. torchrun's store lives longer than a run: IVCORE_GROUP tells the groups of
     its runs apart.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
+    if started() < 2 or dist.is_initialized():
         return
     on_gpu = device.type == "cuda"
     if on_gpu:

@@ -1,5 +1,6 @@
 """Files that appear whole: written under another name, synced and renamed, so that neither a kill nor a power cut leaves half a file."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,11 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """The same for text, as UTF-8."""
     write_atomic(path, lambda scratch: scratch.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value) -> None:
+    """The same for JSON. ValueError for NaN and infinity, which it has not."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def _sync(path: Path) -> None:

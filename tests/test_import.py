@@ -39,7 +39,7 @@ def test_importing_the_package_costs_under_half_a_second():
     [
         "run.cli",
         "run.execute",
-        "run.presets",
+        "run.spec",
         "run.session",
         "run.board",
         "run.doctor",

@@ -18,7 +18,7 @@ from ivcore.data.captions.sets import captioned_set
 from ivcore.data.shards.pack import write_shards
 from ivcore.run import execute as run
 from ivcore.run import notebook
-from ivcore.run import presets as params
+from ivcore.run.spec import Spec
 
 NOTEBOOKS = notebook.every()
 NOT_YET = {  # what still keeps a notebook from being a lesson; this list only shrinks
@@ -69,7 +69,7 @@ def test_no_function_is_defined_twice():
 @by_name
 def test_no_cell_assigns_to_a_parameter(path):
     """The setup cell reads them again when it is run again: another value would be another run."""
-    given = set(params.read(path))
+    given = set(Spec.of(path).parameters)
     cells = [
         cell for cell in notebook.cells(path) if "parameters" not in cell.get("metadata", {}).get("tags", [])
     ]
@@ -114,7 +114,7 @@ def test_opened_when_it_is_done_it_shows_the_run_and_changes_nothing(number, out
     }
     shown = tmp_path / "shown.ipynb"
     papermill.execute_notebook(
-        path, shown, params.resolve(path, "quick"), kernel_name="python3", progress_bar=False
+        path, shown, Spec.of(path).resolve("quick"), kernel_name="python3", progress_bar=False
     )
     assert "shown: every metric is as in metrics.json" in shown.read_text()
     assert state == {

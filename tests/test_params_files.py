@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from ivcore import paths
-from ivcore.run import notebook, upstream
-from ivcore.run import presets as params
+from ivcore.run import notebook
+from ivcore.run.spec import Spec, points
 
 FILES = sorted(path for path in paths.presets().glob("*/*.yaml") if not path.name.startswith("_"))
 by_file = pytest.mark.parametrize("file", FILES, ids=[f"{path.parent.name}/{path.stem}" for path in FILES])
@@ -25,7 +25,7 @@ def test_every_notebook_has_the_presets_quick_and_tiny():
 
 @pytest.mark.parametrize("path", notebook.every(), ids=lambda path: path.stem)
 def test_every_number_has_a_range_and_every_device_is_checked(path):
-    for name, each in params.read(path).items():
+    for name, each in Spec.of(path).parameters.items():
         kind = each.constraint and each.constraint.kind
         if re.search(r"\b(int|float)\b", each.type):
             assert kind in ("interval", "choice"), f"{name}: {each.type} without a constraint"
@@ -35,30 +35,30 @@ def test_every_number_has_a_range_and_every_device_is_checked(path):
 @by_file
 def test_names_types_and_constraints_fit(file, tmp_path):
     """Files and folders are the user's own, and not on this machine; everything else must be right."""
-    known, loaded = params.read(file.parent.name), params.load(file.parent.name, file.stem)
+    known, loaded = Spec.of(file.parent.name).parameters, Spec.of(file.parent.name).load(file.stem)
     kinds = {n: p.constraint.kind for n, p in known.items() if p.constraint}
     paths_of_users = {n: "" for n, kind in kinds.items() if kind in ("file", "shards")}
     paths_of_users |= {n: "owner/published" for n, kind in kinds.items() if kind == "encoder" and n in loaded}
     paths_of_users |= {n: str(tmp_path) for n in loaded if kinds.get(n) == "folder"}
     (tmp_path / "train.csv").write_text("a.mp4 0\n")  # where label sets are looked for
     (tmp_path / "classes.txt").write_text("run\n")
-    assert params.expand(file.parent.name, file.stem, paths_of_users)
+    assert Spec.of(file.parent.name).expand(file.stem, paths_of_users)
 
 
 @by_file
 def test_encoders_name_a_notebook_and_one_of_its_presets(file):
-    loaded = params.load(file.parent.name, file.stem)
-    known = params.read(file.parent.name)
-    encoders = [name for name, each in known.items() if each.constraint and each.constraint.kind == "encoder"]
-    for point in params.points(loaded):
-        for run in filter(None, (upstream.named_run(str(point.get(name, ""))) for name in encoders)):
-            assert run[1] in params.presets(run[0]) and run[2].keys() <= params.read(run[0]).keys()
+    spec = Spec.of(file.parent.name)
+    for point in points(spec.load(file.stem)):
+        for run in spec.references(point).values():
+            assert run.preset in run.spec.presets() and run.overrides.keys() <= run.spec.parameters.keys()
 
 
 def test_both_encoders_make_the_same_steps_where_they_are_compared():
     """`12 sweep_labels` asks which encoder is better with few labels: a lead must not be one of training."""
-    runs = params.points(params.load("12_supervised_post_pretraining", "sweep_labels"))
-    defaults = {name: each.default for name, each in params.read("12_supervised_post_pretraining").items()}
+    runs = points(Spec.of("12_supervised_post_pretraining").load("sweep_labels"))
+    defaults = {
+        name: each.default for name, each in Spec.of("12_supervised_post_pretraining").parameters.items()
+    }
     runs = [defaults | run for run in runs]
     seen = {
         (r["encoder"], r["seed"], r["num_clips"]): (r["epochs"], r["batch_size"], r["repeats"]) for r in runs
@@ -71,7 +71,7 @@ def test_both_encoders_make_the_same_steps_where_they_are_compared():
 @by_file
 def test_papermill_reads_the_same_values(file):
     read_by_papermill = yaml.safe_load(file.read_text()) or {}
-    assert read_by_papermill == params.load(file.parent.name, file.stem), "write 1.0e-4, not 1e-4"
+    assert read_by_papermill == Spec.of(file.parent.name).load(file.stem), "write 1.0e-4, not 1e-4"
 
 
 @by_file

@@ -13,7 +13,7 @@ from ivcore.encoders.sizes import SIZES
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
 from ivcore.run import notebook
-from ivcore.run import presets as params
+from ivcore.run.spec import Spec
 from ivcore.train.optim import adamw, lr_at
 from ivcore.train.recipe import Recipe, linear_lr
 
@@ -31,7 +31,7 @@ def wanted(row: dict):
 def resolved(preset: str) -> dict:
     """All parameters of a preset; files, folders and encoders are the user's own, and unchecked."""
     number, name = preset.split()
-    given, known = params.load(number, name), params.read(number)
+    given, known = Spec.of(number).load(name), Spec.of(number).parameters
     kinds = {n: p.constraint.kind for n, p in known.items() if p.constraint}
     here = {n: "" for n, kind in kinds.items() if kind in ("file", "shards")}
     here |= {n: "owner/published" for n, kind in kinds.items() if kind == "encoder" and n in given}
@@ -39,7 +39,7 @@ def resolved(preset: str) -> dict:
         Path(folder, "train.csv").write_text("a.mp4 0\n")  # where label sets are looked for
         Path(folder, "classes.txt").write_text("run\n")
         here |= {n: folder for n in given if kinds.get(n) == "folder"}
-        (values,) = params.expand(number, name, here)
+        (values,) = Spec.of(number).expand(name, here)
     return values | {n: given[n] for n in here if n in given}
 
 
@@ -113,7 +113,8 @@ def test_every_row_says_where_its_number_is_published(preset):
 
 @by_preset
 def test_every_parameter_of_the_preset_is_in_the_table(preset):
-    block, given = TABLE[preset], params.load(*preset.split())
+    number, name = preset.split()
+    block, given = TABLE[preset], Spec.of(number).load(name)
     listed = {*block, *block["unpublished"]} - {*BLOCKS}
     assert not given.keys() - listed, "a row in the table, or a word that nothing is published"
     assert not {*block} & {*block["unpublished"]}

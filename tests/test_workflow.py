@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from workbook import Workbook, read
 
+from ivcore import files
 from ivcore.run import execute as run
-from ivcore.run import session as run_folder
+from ivcore.run import folder as run_folder
 
 WORKFLOW = Path(__file__).parent.parent / "workflow"
 STAGES = "graphs:\n  recipe: [10 tiny, 30 tiny, 30 scratch]\nleaderboard: 90 tiny\n"
@@ -152,7 +153,7 @@ def test_videos_that_were_deleted_do_not_bring_back_finished_runs(book):
     run_folder.write_params(folder, {"lr": 0.1})
     (book.root / "workflow/stages.yaml").write_text("graphs:\n  recipe: [10 tiny, 10 other]\n")
     book.preset("10_stage", "other", "lr: 0.2\n")
-    run_folder.write_json(folder / "metrics.json", {"notebook": "10_stage", "preset": "tiny"})
+    files.write_json(folder / "metrics.json", {"notebook": "10_stage", "preset": "tiny"})
     status, said, errors = go(book, "--cores", "2", "-n")
     assert status == 0, errors
     assert "rule shapes_60:" in said + errors and "rule 10_other:" in said + errors

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 from ivcore import paths
-from ivcore.run import cli, session
+from ivcore.run import cli
+from ivcore.run import folder as run_folder
 
 PARAMETERS = """\
 run_dir: str = ""  # chosen by the runner
@@ -21,7 +22,7 @@ mode: str = "fast"  # how to go about it; one of fast, slow, odd
 mean: float | None = None  # overrides the measured mean
 where: str = "auto"  # on what; device
 """
-START = "from ivcore.run.session import start\nrun = start({name!r}, globals())"
+START = "from ivcore.run import start\nrun = start({name!r}, globals())"
 FINISH = "run.finish({'loss': mask_ratio})"
 
 
@@ -94,7 +95,7 @@ def only_error(book, notebook: str = "10_stage") -> dict:
     """error.json of the only run, which must not look done."""
     folder = book.folder(notebook)
     assert not (folder / "metrics.json").exists()
-    assert session.state(folder) == "failed"
+    assert run_folder.state(folder) == "failed"
     return read(folder / "error.json")
 
 

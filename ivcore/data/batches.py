@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, default_collate
 
+from ivcore import distributed
 from ivcore.errors import ParameterError, UserError
 from ivcore.rng import seeded
-from ivcore.run import launch
 
 
 class BatchStream(Protocol):
@@ -88,7 +88,8 @@ def fitting(batch_size: int, clips: int, what: str = "batch_size") -> int:
     """Clips of a step: `batch_size`, or with a word as many as a smaller set has, so that ranks share them and mixup finds pairs."""
     if clips >= batch_size or clips < 1:
         return batch_size
-    unit = next((unit for unit in (2 * launch.world(), launch.world(), 1) if unit <= clips), 1)
+    ranks = distributed.started()
+    unit = next((unit for unit in (2 * ranks, ranks, 1) if unit <= clips), 1)
     smaller = clips - clips % unit
     print(f"{what}: {batch_size} is more than the {clips} training clips, so a batch has {smaller}")
     return smaller

@@ -7,13 +7,12 @@ for a worker ends, the worker can no longer report and ends too.
 
 import contextlib
 import dataclasses
-import fcntl
 import importlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ivcore.errors import ParameterError
@@ -41,18 +40,6 @@ def require_names(field: str, names: Sequence[str], allowed: Sequence[str]) -> N
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0))
-
-
-@contextlib.contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Only one process at a time gets in. The system frees the lock of a process that is killed."""
-    with open(folder / ".lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"{folder.name}: another process is making it, waiting", flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def missing(folder: Path, files: list[str]) -> list[int]:

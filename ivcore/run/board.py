@@ -19,12 +19,14 @@ from pathlib import Path
 from ivcore import files as atomic
 from ivcore import paths
 from ivcore.errors import ParameterError, UserError
+from ivcore.run import folder as run_folder
 from ivcore.run import notebook, provenance
-from ivcore.run import presets as params
-from ivcore.run import session as run_folder
+from ivcore.run.parameters import Parameter, of_result
+from ivcore.run.session import RESERVED
+from ivcore.run.spec import Spec, brief
 
 SHAPES = "moving shapes (generated)"
-_NOT_METRICS = (*run_folder.RESERVED, "data")
+_NOT_METRICS = (*RESERVED, "data")
 _NAMED = 4  # parameters in the name of a run
 _LATEST = 5  # runs without a result that are listed on a terminal
 _WIDEST = 36  # characters of a run's name before it is broken
@@ -50,16 +52,21 @@ class Row:
         return _name(self.folder, self.changed)
 
     @property
+    def settings(self) -> dict:
+        """The parameters that the result depends on."""
+        return of_result(self.params)
+
+    @property
     def group(self) -> str:
         """Runs of one group differ, with all that led to them, in nothing but seeds."""
-        return json.dumps([self.notebook, provenance.apart_from_seeds(self.params)], sort_keys=True)
+        return json.dumps([self.notebook, apart_from_seeds(self.params)], sort_keys=True)
 
 
 def _preset(folder: Path) -> str:
     return run_folder.label_of(folder).rstrip("+")
 
 
-def _name(folder: Path, changed: dict, shown: Callable = run_folder.brief) -> str:
+def _name(folder: Path, changed: dict, shown: Callable = brief) -> str:
     named = [f"{name}={shown(value)}" for name, value in changed.items()]
     more = [f"and {len(named) - _NAMED} more"] if len(named) > _NAMED + 1 else []
     return ", ".join([_preset(folder), *(named[:_NAMED] if more else named), *more])
@@ -94,9 +101,9 @@ def _params(folder: Path) -> dict | None:
         return None
 
 
-def _known(stem: str) -> dict[str, params.Parameter]:
+def _known(stem: str) -> dict[str, Parameter]:
     try:
-        return params.read(stem)
+        return Spec.of(stem).parameters
     except ParameterError:  # a notebook that was renamed or removed; its results stay
         return {}
 
@@ -105,7 +112,7 @@ def _data(values: dict, metrics: dict, known: dict) -> str:
     """Where the data came from: what the notebook says, else its file and folder parameters, else its `data`."""
     if "data" in metrics:
         return str(metrics["data"])
-    sources = [n for n, p in known.items() if p.constraint and p.constraint.kind in ("file", "folder")]
+    sources = [n for n, p in known.items() if p.names_file]
     given = [str(values[name]) for name in sources if values.get(name)]
     if given:
         return given[0]
@@ -116,18 +123,36 @@ def _data(values: dict, metrics: dict, known: dict) -> str:
 def _changed(folder: Path, values: dict, base: Callable) -> dict:
     """Parameters that differ from what `base`, see `_base`, has for the run's preset, seed apart."""
     preset = base(folder.parent.name, _preset(folder))
-    kept = params.of_result(values)
+    kept = of_result(values)
     return {
         name: value for name, value in kept.items() if name != "seed" and preset.get(name, value) != value
     }
 
 
 def _base(stem: str, preset: str) -> dict:
-    """As `presets.base`; {} where the notebook has gone."""
+    """As `Spec.base`; {} where the notebook has gone."""
     try:
-        return params.base(stem, preset)
+        return Spec.of(stem).base(preset)
     except ParameterError:
         return {}
+
+
+def apart_from_seeds(values: dict) -> dict:
+    """Parameters of a run without its seed and folder, and with the runs that it starts from described in the same way.
+
+    So two runs have the same of it where they, and all that led to them, differ in nothing but seeds.
+    """
+    return {n: _origin(value) for n, value in of_result(values).items() if n != "seed"}
+
+
+def _origin(value):
+    folder = paths.resolve(value) if isinstance(value, str) and "/" in value else None
+    if folder is None or not run_folder.is_one(folder):
+        return value
+    try:
+        return {"notebook": folder.parent.name} | apart_from_seeds(run_folder.read_params(folder))
+    except UserError:  # a damaged folder is told from others by its name
+        return value
 
 
 def grouped(found: Iterable[Row]) -> list[list[Row]]:
@@ -180,7 +205,7 @@ def _names(groups: list[list[Row]]) -> list[str]:
 
 def _differing(found: list[Row]) -> list[str]:
     """Parameters that have several values among the rows."""
-    every = dict.fromkeys(name for row in found for name in params.of_result(row.params) if name != "seed")
+    every = dict.fromkeys(name for row in found for name in of_result(row.params) if name != "seed")
     return [name for name in every if len({repr(row.params.get(name)) for row in found}) > 1]
 
 
@@ -190,10 +215,10 @@ def _first(changed: dict, names: list[str]) -> dict:
 
 def _in_full(value) -> str:
     """A run by its folder's name, which no other has, a path from its beginning."""
-    brief, path = run_folder.brief(value), Path(str(value))
+    short, path = brief(value), Path(str(value))
     return (
-        brief
-        if brief == str(value)
+        short
+        if short == str(value)
         else str(value)
         if "." in path.name
         else f"{path.parent.name.split('_')[0]}/{path.name}"

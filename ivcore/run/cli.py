@@ -14,8 +14,8 @@ from ivcore import paths
 from ivcore.errors import ParameterError, UserError
 from ivcore.run import execute as run
 from ivcore.run import failure, launch, notebook, provenance, terminal
-from ivcore.run import presets as params
-from ivcore.run import session as run_folder
+from ivcore.run import folder as run_folder
+from ivcore.run.spec import Spec
 
 EXIT = (
     "exit status: 0 done, now or already; 1 a cell failed, the notebook did not finish, or a disk cannot be written; 2 a mistake in "
@@ -173,7 +173,7 @@ def _run(options) -> int:
     options.timeout = _seconds(options.timeout)
     jobs = run.jobs(options.notebook, options.preset, _overrides(options.p))
     if options.only:
-        jobs = [job for job in jobs if params.digest(job.notebook, job.values) == options.only]
+        jobs = [job for job in jobs if job.digest == options.only]
     if not jobs:
         raise ParameterError(f"--only {options.only}: no run of {options.preset} has this hash, see --dry")
     if options.dry:
@@ -237,7 +237,7 @@ def _list(options) -> None:
         print(f"{path.stem}: {title}")
         if claim:
             print(textwrap.indent(textwrap.fill(claim, 116), "    "))
-        presets = params.presets(path)
+        presets = Spec.of(path).presets()
         width = max((12, *map(len, presets)))
         for preset in presets:
             print(f"    {preset:<{width}} {_state_of_preset(path, preset)}")
@@ -257,7 +257,7 @@ def _state_of_preset(path, preset: str) -> str:
 
 def _list_others(path) -> None:
     """Runs with parameters of their own, counted by state."""
-    named = set(params.presets(path))
+    named = set(Spec.of(path).presets())
     folders = [each for each in sorted((paths.outputs() / path.stem).glob("*")) if run_folder.is_one(each)]
     states = [provenance.state(each) for each in folders if run_folder.label_of(each) not in named]
     if states:
@@ -267,8 +267,8 @@ def _list_others(path) -> None:
 def _params(options) -> None:
     from tabulate import tabulate
 
-    known = params.read(options.notebook)
-    values = params.expand(options.notebook, options.preset)[0]
+    spec = Spec.of(options.notebook)
+    known, values = spec.parameters, spec.expand(options.preset)[0]
     allowed = {name: each.constraint.text if each.constraint else "" for name, each in known.items()}
     rows = [(n, p.type, repr(values[n]), allowed[n], p.description) for n, p in known.items()]
     print(

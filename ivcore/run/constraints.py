@@ -18,7 +18,11 @@ import re
 from dataclasses import dataclass
 
 from ivcore import paths
+from ivcore.data import formats
+from ivcore.data.shards import names as shard_names
 from ivcore.errors import ParameterError, UserError, shown
+from ivcore.run import encoder_kinds, environment
+from ivcore.run.notebook import nearest
 
 _INTERVAL = re.compile(r"in ([\[(])\s*(\S+)\s*,\s*(\S+?)\s*([\])])(?:, a multiple of ([1-9][0-9]*))?")
 _BEGINNINGS = ("in [", "in (", "one of ", "one or more ", "file ", "folder or ")
@@ -67,14 +71,12 @@ def _parse_worded(text: str) -> Constraint:
 
 
 def _kinds(text: str) -> tuple[str, ...]:
-    from ivcore.run import encoder_kinds
-
-    named = tuple(word.strip() for word in text.removeprefix("encoder of ").split(","))
-    if wrong := [word for word in named if word not in encoder_kinds.KINDS]:
+    kinds = tuple(word.strip() for word in text.removeprefix("encoder of ").split(","))
+    if wrong := [word for word in kinds if word not in encoder_kinds.KINDS]:
         raise ValueError(
             f"has constraint {text!r}: {wrong[0]!r} is not one of {', '.join(encoder_kinds.KINDS)}"
         )
-    return named
+    return kinds
 
 
 def _of_one(text: str) -> str:
@@ -88,8 +90,11 @@ def _bound(text: str) -> float:
 
 
 def check(name: str, value, constraint: Constraint | None) -> None:
-    """ParameterError naming the parameter, its value and what is allowed. None is always allowed: it means unset."""
-    if constraint is None or value is None:
+    """ParameterError naming the parameter, its value and what is allowed. None is always allowed: it means unset.
+
+    An encoder is checked by `ivcore.run.spec`, which knows other notebooks.
+    """
+    if constraint is None or value is None or constraint.kind == "encoder":
         return
     if constraint.nonempty and value == []:
         raise ParameterError(f"{name} = []: must be {constraint.text}")
@@ -107,8 +112,6 @@ def _check_interval(name, value, constraint):
 
 def _check_choice(name, value, constraint):
     if str(value) not in constraint.detail:
-        from ivcore.run.notebook import nearest
-
         hint = nearest(value, constraint.detail)
         hint = hint if hint.startswith("; did") else ""
         raise ParameterError(f"{name} = {shown(value)}: must be {_of_one(constraint.text)}{hint}")
@@ -118,9 +121,7 @@ def _check_device(name, value, constraint):
     match = _DEVICE.fullmatch(value)
     if not match:
         raise ParameterError(f"{name} = {shown(value)}: must be auto, cpu, cuda, cuda:N, xpu, xpu:N or mps")
-    if match[2]:  # only then: torch takes seconds to import
-        from ivcore.run import environment
-
+    if match[2]:  # only then: this imports torch, which takes seconds
         environment.pick_device(value)
 
 
@@ -129,8 +130,6 @@ def _check_file(name, value, constraint):
     if not value or value in words:
         return
     path = _existing(name, value, os.path.isfile, "file", words)
-    from ivcore.data import formats
-
     try:
         formats.check(kind, path)
     except UserError as error:
@@ -161,18 +160,10 @@ def _existing(name, value, right, what: str, words) -> str:
 
 
 def _check_shards(name, value, constraint):
-    from ivcore.data.shards import names as shard_names
-
     try:
         value and shard_names.expand(value)
     except UserError as error:
         raise ParameterError(f"{name}: {error}") from None
-
-
-def _check_encoder(name, value, constraint):
-    from ivcore.run import upstream
-
-    upstream.check(name, value, constraint.detail)
 
 
 _CHECKS = {
@@ -181,6 +172,5 @@ _CHECKS = {
     "device": _check_device,
     "file": _check_file,
     "folder": _check_folder,
-    "encoder": _check_encoder,
     "shards": _check_shards,
 }

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ivcore.errors import UserError
 from ivcore.run import execute as run
+from ivcore.run import folder as run_folder
 from ivcore.run import notebook
-from ivcore.run import presets as params
-from ivcore.run import session as run_folder
+from ivcore.run.spec import Spec
 
 
 def contents(folder: str = "") -> str:
@@ -25,7 +25,7 @@ def runs() -> str:
     """One line a notebook and preset: how the run stands and what starts it."""
     lines = ["| notebook | preset | state | to run it |", "| --- | --- | --- | --- |"]
     for path in notebook.every():
-        for preset in params.presets(path):
+        for preset in Spec.of(path).presets():
             command = f"`iv run {notebook.number(path)} {preset}`"
             lines.append(f"| {path.stem} | {preset} | {state(path, preset)} | {command} |")
     return "\n".join(lines)

@@ -16,12 +16,13 @@ what is in it. Nothing is fetched: a published name holds what it holds.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from ivcore.encoders.multimodal_sizes import video_text_size
+from ivcore.encoders.sizes import size
 from ivcore.errors import ParameterError, shown
-from ivcore.run import notebook
 from ivcore.run.contradictions import SCRATCH, TUBELET
 
 KINDS = {
@@ -82,10 +83,10 @@ def check_sizes(values: dict, held: dict[str, Held | None]) -> None:
         frames = next(
             (f for f in (f"{name.removesuffix('_encoder')}_frames", "num_frames") if f in values), None
         )
-        for size, step in (("image_size", each.patch), (frames, each.tubelet)):
-            if size in values and values[size] % step:
+        for parameter, step in (("image_size", each.patch), (frames, each.tubelet)):
+            if parameter in values and values[parameter] % step:
                 raise ParameterError(
-                    f"{size} = {values[size]}: must be a multiple of {step}, the tokens of {name} = {shown(values[name])}"
+                    f"{parameter} = {values[parameter]}: must be a multiple of {step}, the tokens of {name} = {shown(values[name])}"
                 )
         if values.get("heads") and each.width % values["heads"]:
             raise ParameterError(
@@ -98,34 +99,32 @@ def check_sizes(values: dict, held: dict[str, Held | None]) -> None:
                 )
 
 
-def of_run(path: Path, values: dict) -> Held | None:
-    """What a run of a notebook with these values leaves behind; None where that is not known."""
-    from ivcore.encoders.multimodal_sizes import video_text_size
-    from ivcore.encoders.sizes import size
-    from ivcore.run import upstream
+def of_run(number: str, values: dict, start: Held | None) -> Held | None:
+    """What a run of the notebook with this number and these values leaves behind, which begins with the encoder `start`.
 
-    start = next(
-        (values[n] for n in ("encoder", "masked_encoder", "clip_weights") if values.get(n) not in SCRATCH),
-        None,
-    )
-    match notebook.number(path):
-        case "10" | "30" as number if start is None:
+    None where that is not known.
+    """
+    from_scratch = start_of(values) in SCRATCH
+    match number:
+        case "10" | "30" if from_scratch:
             kind = "autoencoder" if number == "10" else "masked_classifier"
             made = size(values["encoder_size"])
             return Held(kind, values["patch_size"], made.width, made.depth, TUBELET)
-        case "11" if start is None:
+        case "11" if from_scratch:
             made = video_text_size(values["model_size"])
             return Held("video_text", made.patch, made.width, made.layers)
-        case "11" | "12" | "30" | "13" as number:
-            begun = upstream.held(start)
-            classifier = (
-                "masked_classifier" if begun and begun.kind in KINDS["masked"] else "multimodal_classifier"
-            )
-            kind = {"11": "video_text", "12": classifier, "30": "masked_classifier", "13": "coordinated"}[
-                number
-            ]
-            return begun and Held(kind, begun.patch, begun.width, begun.depth, begun.tubelet)
+        case "11" | "12" | "30" | "13":
+            masked = start and start.kind in KINDS["masked"]
+            classifier = "masked_classifier" if masked else "multimodal_classifier"
+            kinds = {"11": "video_text", "12": classifier, "30": "masked_classifier", "13": "coordinated"}
+            return start and replace(start, kind=kinds[number])
     return Held("")
+
+
+def start_of(values: dict) -> str | None:
+    """The value of the encoder parameter that a run begins with; None where it begins from scratch."""
+    names = ("encoder", "masked_encoder", "clip_weights")
+    return next((values[name] for name in names if values.get(name) not in SCRATCH), None)
 
 
 def of_place(path: Path) -> Held | None:

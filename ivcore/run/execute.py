@@ -15,14 +15,15 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from ivcore import paths
+from ivcore import files, lock, paths
 from ivcore.run import failure as failures
-from ivcore.run import launch, lock, notebook, provenance, upstream
-from ivcore.run import presets as params
-from ivcore.run import session as run_folder
+from ivcore.run import folder as run_folder
+from ivcore.run import launch, provenance
 from ivcore.run.failure import STOPPED, Failure
+from ivcore.run.spec import Reference, Spec
 from ivcore.signals import stop_requests
 
 _FOLLOWS = re.compile(r"gloo|nccl|connection (closed|reset)|DistBackend|DistNetwork", re.IGNORECASE)
@@ -65,20 +66,33 @@ class StoppedWhenDone(Exception):
 class Job:
     """One run that was asked for. `values` are complete and checked; an encoder may still read "10/tiny"."""
 
-    notebook: Path
+    spec: Spec
     label: str
     values: dict
 
-    @property
+    @cached_property
+    def digest(self) -> str:
+        return self.spec.digest(self.values)
+
+    @cached_property
     def folder(self) -> Path:
-        return run_folder.locate(self.notebook, self.values, self.label)
+        return run_folder.locate(self.spec.stem, self.digest, self.label)
+
+    @property
+    def name(self) -> str:
+        """ "30_action_recognition tiny" """
+        return f"{self.spec.stem} {self.label}"
 
 
 def jobs(reference, preset: str = "tiny", overrides: dict | None = None) -> list[Job]:
     """The runs that a preset with overrides stands for, in order: one, or those of a sweep. ParameterError."""
-    path = notebook.find(reference)
-    found = params.expand(path, preset, overrides)
-    return [Job(path, params.label(path, preset, values, overrides), values) for values in found]
+    spec = Spec.of(reference)
+    return [Job(spec, spec.label(preset, v, overrides), v) for v in spec.expand(preset, overrides)]
+
+
+def named_job(reference: Reference) -> Job:
+    """The run that an encoder's value names."""
+    return jobs(reference.spec.path, reference.preset, reference.overrides)[0]
 
 
 def execute(
@@ -87,7 +101,7 @@ def execute(
     """Runs one job unless it is done, and returns its folder; an encoder that is not there yet is run first.
 
     An unfinished folder is resumed (by the notebook, from its checkpoints); `force` begins afresh, and so does a run whose inputs are
-    others by now (see lineage.changes): what was there is kept in previous/. `told`: say so where there is nothing to do. `timeout` is in
+    others by now (see provenance.changes): what was there is kept in previous/. `told`: say so where there is nothing to do. `timeout` is in
     seconds for this run. RunFailed when it does not finish, UserError when the folder is in use (`wait` waits instead),
     StoppedWhenDone when a signal came too late for this run.
     Ranks above 0 wait for rank 0 to begin, and do nothing where the run is done.
@@ -100,42 +114,36 @@ def execute(
     if not force and provenance.is_current(folder):  # also where nothing can be written
         return _is_done(job, folder, told)
     folder.mkdir(parents=True, exist_ok=True)
-    lock.acquire(folder, wait)
-    try:
+    with lock.held(folder, wait), launch.retracted(folder):
         if not force and provenance.is_current(folder):  # by the process that was waited for
             return _is_done(job, folder, told)
         _attempt(job, folder, force, timeout)
-    finally:
-        launch.retract(folder)
-        lock.release(folder)
     return folder
 
 
 def _is_done(job: Job, folder: Path, told: bool) -> Path:
     if told:
-        print(f"{job.notebook.stem} {job.label} is done: {paths.short(folder)}")
+        print(f"{job.name} is done: {paths.short(folder)}")
     return folder
 
 
 def _execute_upstream(job: Job, timeout: float | None) -> None:
-    for value in params.encoders(job.notebook, job.values).values():
-        if not (wanted := upstream.named_run(value)):
-            continue
-        first = jobs(*wanted)[0]
+    for reference in job.spec.references(job.values).values():
+        first = named_job(reference)
         if run_folder.state(first.folder) not in ("done", "running") and not launch.rank():
-            print(f"{wanted[0].stem} {value.split('/', 1)[1]} is not there yet: running it first", flush=True)
+            print(f"{reference} is not there yet: running it first", flush=True)
         execute(first, timeout=timeout, wait=True, told=False)
 
 
 def _attempt(job: Job, folder: Path, force: bool, timeout: float | None) -> None:
     with stop_requests() as received:
         began = time.monotonic()
-        values = params.pin(job.notebook, job.values)
+        values = job.spec.pin(job.values)
         changed = provenance.changes(folder)
         if changed and not force:
             what = "was done" if run_folder.is_done(folder) else "was begun"
             print(
-                f"{'; '.join(changed)} since {job.notebook.stem} {job.label} {what}: beginning afresh",
+                f"{'; '.join(changed)} since {job.name} {what}: beginning afresh",
                 flush=True,
             )
         run_folder.prepare(folder, force or bool(changed))
@@ -150,7 +158,7 @@ def _try(job: Job, folder: Path, values: dict, timeout: float | None, received: 
     try:
         run_folder.write_params(folder, values)
         _keep_earlier_notebook(folder)
-        print(f"{job.notebook.stem} {job.label} → {paths.short(folder)}", flush=True)
+        print(f"{job.name} → {paths.short(folder)}", flush=True)
         for mark in folder.glob(".lock-rank*"):  # of an earlier launch, a rank of which was killed
             shutil.rmtree(mark, ignore_errors=True)
         group = launch.announce(folder) if launch.world() > 1 else ""
@@ -174,7 +182,7 @@ def _run_kernel(
     from ivcore.run.kernel import Execution
 
     copy = folder / f"notebook{launch.suffix()}.ipynb"
-    shutil.copyfile(job.notebook, copy)  # what is edited from now on belongs to the next run
+    shutil.copyfile(job.spec.path, copy)  # what is edited from now on belongs to the next run
     given = values | ({"run_dir": str(folder)} if "run_dir" in values else {})
     name = f"log{launch.suffix()}.txt"
     with _log(folder / name) as log, _environment(folder, copy, group):
@@ -196,7 +204,7 @@ def _fail(failure: Failure, folder: Path, seconds: float) -> None:
     """error.json tells of the rank that failed first: the others only lose their connection to it, or are told to stop."""
     cause = _cause(failure, folder) if launch.world() > 1 else {}
     with suppress(OSError):  # a full disk: the terminal has to do
-        run_folder.write_json(folder / "error.json", cause or failure.as_json(seconds))
+        files.write_json(folder / "error.json", cause or failure.as_json(seconds))
     raise RunFailed(failure, folder, cause.get("rank", 0), _brief(cause))
 
 
@@ -264,17 +272,14 @@ def _follow(job: Job, folder: Path, force: bool, timeout: float | None, wait: bo
     began = time.monotonic()
     alive = _rank_lock(folder, launch.rank())
     alive.mkdir(exist_ok=True)
-    lock.acquire(alive)
     try:
-        with stop_requests() as received:
-            values = params.pin(job.notebook, job.values)
-            failure = _run_kernel(job, folder, values, group, timeout, received)
+        with lock.held(alive), stop_requests() as received:
+            failure = _run_kernel(job, folder, job.spec.pin(job.values), group, timeout, received)
             if failure is None or run_folder.is_done(folder):
                 (folder / f"notebook{launch.suffix()}.ipynb").unlink()
                 return _finished(failure, folder)
             _tell(failure, folder, time.monotonic() - began)
     finally:
-        lock.release(alive)
         shutil.rmtree(alive, ignore_errors=True)
 
 
@@ -282,10 +287,10 @@ def _tell(failure: Failure, folder: Path, seconds: float) -> None:
     """A rank's word on its failure; for rank 0, where that is dead. `follows`: another one failed before it."""
     follows = _follows(failure) and (bool(failure.exception) or failure.kind not in STOPPED)
     content = failure.as_json(seconds) | {"rank": launch.rank(), "follows": follows}
-    run_folder.write_json(folder / f"error{launch.suffix()}.json", content)
+    files.write_json(folder / f"error{launch.suffix()}.json", content)
     dead = _follows(failure) and not lock.is_held(folder) and not (folder / "error.json").exists()
     if dead:
-        run_folder.write_json(folder / "error.json", _dead_rank(0))
+        files.write_json(folder / "error.json", _dead_rank(0))
     said = _brief(_dead_rank(0)) if dead else ""
     raise RunFailed(failure, folder, 0 if _follows(failure) else launch.rank(), said)
 

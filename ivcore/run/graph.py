@@ -18,9 +18,8 @@ from pathlib import Path
 from ivcore import paths
 from ivcore.errors import ParameterError
 from ivcore.run import execute as run
-from ivcore.run import notebook, provenance, upstream
-from ivcore.run import presets as params
-from ivcore.run import session as run_folder
+from ivcore.run import folder as run_folder
+from ivcore.run import notebook, provenance
 
 KEYS = ("graphs", "leaderboard", "shapes")
 
@@ -120,30 +119,24 @@ def _add(jobs: list[run.Job], preset: str, overrides: dict, found: dict[tuple, N
     """Puts the jobs of one preset behind those that they need, and returns their folders."""
     folders = []
     for job in jobs:
-        digest = params.digest(job.notebook, job.values)
-        key = (job.notebook.stem, digest)
+        key = (job.spec.stem, job.digest)
         if key not in found:
-            needs = dict.fromkeys(folder for each in _named(job) for folder in _add(*each, found))
+            named = job.spec.references(job.values).values()
+            needs = dict.fromkeys(
+                folder
+                for each in named
+                for folder in _add([run.named_job(each)], each.preset, each.overrides, found)
+            )
             clips, changed = _num_clips(job), tuple(overrides.items())
             found[key] = Node(
-                job.notebook, preset, digest, job.folder, tuple(needs), clips, len(jobs) > 1, changed
+                job.spec.path, preset, job.digest, job.folder, tuple(needs), clips, len(jobs) > 1, changed
             )
         folders.append(found[key].folder)
     return folders
 
 
-def _named(job: run.Job) -> list[tuple[list[run.Job], str, dict]]:
-    """The runs that its encoder parameters name, each with its preset and overrides."""
-    wanted = [upstream.named_run(value) for value in params.encoders(job.notebook, job.values).values()]
-    return [(run.jobs(*each), *each[1:]) for each in wanted if each]
-
-
 def _num_clips(job: run.Job) -> int | None:
-    known = params.read(job.notebook)
-    files = [
-        name for name, each in known.items() if each.constraint and each.constraint.kind in ("file", "folder")
-    ]
-    given = any(job.values[name] for name in files) or job.values.get("source", "shapes") != "shapes"
+    given = job.spec.files(job.values) or job.values.get("source", "shapes") != "shapes"
     return None if given else job.values.get("num_clips")
 
 

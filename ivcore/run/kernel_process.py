@@ -20,7 +20,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.session import json_packer
 
-from ivcore.run import lock
+from ivcore import lock
 
 _LONGEST_SOCKET_FOLDER = 60  # Unix socket paths end at about 100 characters
 _OLD = 60  # seconds after which a folder that nobody holds cannot be one that is being made

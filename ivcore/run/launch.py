@@ -1,5 +1,5 @@
 """Several processes that torchrun starts together, each of which runs the notebook in a kernel of its own: which of them this is, and how
-rank 0 tells the others that the run's folder is ready. What their kernels tell each other while they train is in ranks.py.
+rank 0 tells the others that the run's folder is ready. What their kernels tell each other while they train is in ivcore.distributed.
 
 Rank 0 writes .launch.json once it has the folder's lock. It counts as long as the lock is held by who wrote it, so that what a killed launch
 has left behind means nothing.
@@ -9,11 +9,12 @@ import itertools
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from ivcore import paths
+from ivcore import files, lock, paths
 from ivcore.errors import UserError
-from ivcore.run import lock
 
 _PATIENCE = 600  # seconds for rank 0 to make a folder ready; a slow disk and eight slow imports fit in
 _numbers = itertools.count()
@@ -37,16 +38,19 @@ def suffix() -> str:
 
 def announce(folder: Path) -> str:
     """Rank 0, which has the lock: the folder is ready. -> the name of the group that the kernels of this run will form."""
-    from ivcore.run.session import write_json
-
     holder = lock.holder(folder)
     group = f"{holder}, run {next(_numbers)}"
-    write_json(folder / ".launch.json", {"launch": _name(), "holder": holder, "group": group})
+    files.write_json(folder / ".launch.json", {"launch": _name(), "holder": holder, "group": group})
     return group
 
 
-def retract(folder: Path) -> None:
-    (folder / ".launch.json").unlink(missing_ok=True)
+@contextmanager
+def retracted(folder: Path) -> Iterator[None]:
+    """In the end what was announced counts no more."""
+    try:
+        yield
+    finally:
+        (folder / ".launch.json").unlink(missing_ok=True)
 
 
 def join(folder: Path, done, wait: bool = False) -> str | None:

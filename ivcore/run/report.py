@@ -21,9 +21,9 @@ from ivcore import files as atomic
 from ivcore import paths
 from ivcore.errors import ParameterError
 from ivcore.run import board, notebook
-from ivcore.run import presets as params
-from ivcore.run import session as run_folder
+from ivcore.run import folder as run_folder
 from ivcore.run.board import Row
+from ivcore.run.spec import Spec, brief
 
 TEMPLATE = Path(__file__).parents[1] / "show" / "report.html"
 WIDEST = 1500  # pixels of an embedded figure
@@ -175,10 +175,10 @@ def _id(folder: Path) -> str:
 def _changed(row: Row) -> list[tuple[str, str, str, str]]:
     """The parameters that are not the notebook's defaults."""
     try:
-        known = params.read(row.notebook)
-        defaults = params.pin(row.notebook, {name: each.default for name, each in known.items()})
+        spec = Spec.of(row.notebook)
+        defaults = spec.pin({name: each.default for name, each in spec.parameters.items()})
     except ParameterError:
-        known, defaults = {}, {}
+        defaults = {}
     rows = []
     for name, value in row.params.items():
         if name not in defaults or defaults[name] != value:
@@ -191,7 +191,7 @@ def _changed(row: Row) -> list[tuple[str, str, str, str]]:
 def _shown(value) -> str:
     """A parameter as people write it, a run folder as "10/tiny"."""
     named = isinstance(value, str) and re.search(r"-[0-9a-f]{8}$", value)
-    return '""' if value == "" else run_folder.brief(value) if named else str(value)
+    return '""' if value == "" else brief(value) if named else str(value)
 
 
 def _figure(file: Path, executed: Path | None, run: str) -> Figure:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from ivcore.run import presets as params
-
 # What may differ between runs that spent the same: the encoder, and the learning rates that suit it.
 FREE = ("seed", "masked_encoder", "encoder_size", "patch_size", "base_lr", "layer_decay")
 MEASURES = {"fine-tuned": "top1", "linear probe": "probe_top1", "k-NN": "knn_top1"}
@@ -21,7 +19,7 @@ def equal_budgets(rows: Iterable, *free: str) -> list[list]:
     ignored = {"seed", *free} if free else set(FREE)
     groups: dict[str, list] = {}
     for row in rows:
-        spent = {name: value for name, value in params.of_result(row.params).items() if name not in ignored}
+        spent = {name: value for name, value in row.settings.items() if name not in ignored}
         groups.setdefault(json.dumps([row.data, spent], sort_keys=True), []).append(row)
     return sorted(groups.values(), key=len, reverse=True)
 

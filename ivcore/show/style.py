@@ -36,11 +36,14 @@ def save(fig, path: Path) -> Path:
     return path
 
 
-def show(path: Path) -> None:
-    """Shows a saved figure in the notebook at its size on paper, in full resolution; nothing outside a notebook."""
+def show(path: Path, alt: str = "") -> None:
+    """Shows a saved figure in the notebook at its size on paper, in full resolution, `alt` in its place for who cannot see it.
+
+    Nothing outside a notebook.
+    """
     from IPython import get_ipython
     from IPython.display import Image, display
 
     if get_ipython() is not None:
         width = int.from_bytes(path.read_bytes()[16:20], "big")  # a PNG begins with its size
-        display(Image(filename=str(path), width=round(width * 96 / DPI)))
+        display(Image(filename=str(path), width=round(width * 96 / DPI), alt=alt or None))

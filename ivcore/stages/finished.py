@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from ivcore.run import board, provenance
-from ivcore.run import presets as params
-from ivcore.run.session import Run
+from ivcore.run import Run, board
+from ivcore.run.parameters import of_result
 from ivcore.show.leaderboard import equal_budgets
 
 
 def over_seeds(run: Run, metrics: dict) -> dict[str, list]:
     """The metrics of this run beside those of finished runs that differ, with all that led to them, in nothing but seeds: name -> a value a run, this one's first."""
-    alike = provenance.apart_from_seeds(run.params)
-    others = [row.metrics for row in board.rows(run.notebook)
-              if provenance.apart_from_seeds(row.params) == alike and params.of_result(row.params) != params.of_result(run.params)]  # fmt: skip
+    alike = board.apart_from_seeds(run.params)
+    others = [
+        row.metrics
+        for row in board.rows(run.notebook)
+        if board.apart_from_seeds(row.params) == alike and row.settings != of_result(run.params)
+    ]
     return {name: [m[name] for m in (metrics, *others) if name in m] for name in metrics}
 
 

@@ -11,7 +11,7 @@ from workbook import Workbook
 from ivcore.data import formats
 from ivcore.errors import FormatError, ParameterError
 from ivcore.run import execute as run
-from ivcore.run import session as run_folder
+from ivcore.run import start
 
 quick = settings(max_examples=60, deadline=None, database=None)
 
@@ -141,7 +141,7 @@ class TestInARun:
         Workbook(lists / "book", monkeypatch).notebook("10_rows", parameters=parameters)
         file, folder = str(lists / "train.csv"), lists / "run"
         given = {"drop_bad_rows": True, "annotations": file, "run_dir": str(folder)}
-        begun = run_folder.start("10_rows", given)
+        begun = start("10_rows", given)
         for _ in range(2):  # a list that is read twice is counted once
             assert len(formats.read_kinetics_csv(file)) == 1
         assert f"{file}: 2 rows left out, e.g. line 1: expected `path label`" in capsys.readouterr().out

@@ -1,7 +1,5 @@
 import dataclasses
 import os
-import subprocess
-import sys
 import textwrap
 
 import pytest
@@ -38,15 +36,6 @@ def test_missing_files_and_leftovers(tmp_path):
     (tmp_path / "videos/.b.mp4.12.tmp").touch()
     assert generated.missing(tmp_path, ["videos/a.mp4", "videos/b.mp4", "videos/c.mp4"]) == [1, 2]
     assert [path.name for path in tmp_path.glob("videos/*")] == ["a.mp4"]
-
-
-def test_a_lock_is_waited_for(tmp_path):
-    wait = f"from pathlib import Path; from ivcore.data import generated as g\nwith g.lock(Path({str(tmp_path)!r})): print('mine')"
-    with generated.lock(tmp_path):
-        second = subprocess.Popen([sys.executable, "-c", wait], stdout=subprocess.PIPE, text=True)
-        assert "waiting" in second.stdout.readline()
-        assert second.poll() is None
-    assert second.communicate(timeout=60)[0] == "mine\n"
 
 
 WORKER = """

@@ -5,9 +5,11 @@ import csv
 import pytest
 from workbook import Workbook
 
+from ivcore import files
 from ivcore.run import board, notebook, provenance
 from ivcore.run import execute as run
-from ivcore.run import session as run_folder
+from ivcore.run import folder as run_folder
+from ivcore.run.spec import Spec
 
 TASK = """\
 seed: int = 0  # of every generator
@@ -30,7 +32,7 @@ def finished(notebook, metrics, preset="tiny", **overrides):
     job = run.jobs(notebook, preset, overrides)[0]
     folder = job.folder
     run_folder.write_params(folder, job.values)
-    run_folder.write_json(
+    files.write_json(
         folder / "metrics.json",
         metrics | {"wall_seconds": 90.0, "notebook": folder.parent.name, "preset": preset},
     )
@@ -64,7 +66,7 @@ def test_a_sweep_names_its_axes_and_not_what_is_common(book):
     book.preset("30_task", "sweep_lr", "seed: 4\ngrid:\n  lr: [0.2, 0.4]\n")
     for job in run.jobs("30", "sweep_lr"):
         run_folder.write_params(job.folder, job.values)
-        run_folder.write_json(
+        files.write_json(
             job.folder / "metrics.json", {"top1": job.values["lr"], "notebook": "10_stage", "preset": "tiny"}
         )
     assert sorted(row.name for row in board.rows("30")) == ["sweep_lr, lr=0.2", "sweep_lr, lr=0.4"]
@@ -75,9 +77,7 @@ def test_a_preset_lends_its_name_to_the_sweep_that_repeats_it_over_seeds(book):
     finished("30", {"top1": 0.5})
     for job in run.jobs("30", "sweep_seeds"):
         run_folder.write_params(job.folder, job.values)
-        run_folder.write_json(
-            job.folder / "metrics.json", {"top1": 0.5, "notebook": "10_stage", "preset": "tiny"}
-        )
+        files.write_json(job.folder / "metrics.json", {"top1": 0.5, "notebook": "10_stage", "preset": "tiny"})
     (line,) = board.aggregate(board.rows("30"))
     assert (line["run"], line["seeds"]) == ("tiny", 2)  # seed 0 was there already, under the preset's name
 
@@ -101,7 +101,7 @@ def test_unfinished_runs_have_a_table_of_their_own(book, capsys):
     finished("30", {"top1": 0.5})
     job = run.jobs("30", "tiny", {"lr": "0.7"})[0]
     run_folder.write_params(job.folder, job.values)
-    run_folder.write_json(
+    files.write_json(
         job.folder / "error.json", {"kind": "failed", "exception": "ValueError", "message": "no\nmore"}
     )
     assert board.unfinished() == [
@@ -178,7 +178,7 @@ def test_lists_of_the_same_name_are_told_apart(book, first, second, shown):
 def test_a_result_of_a_list_that_has_changed_since_says_so(book):
     lists(book, "mine/train.csv")
     folder = finished("30", {"top1": 0.5}, train="mine/train.csv")
-    provenance.record(folder, "30", run_folder.read_params(folder))
+    provenance.record(folder, Spec.of("30"), run_folder.read_params(folder))
     (line,) = board.aggregate(board.rows("30"))
     assert line["run"] == "tiny, train=mine/train.csv"
     (book.root / "mine/train.csv").write_text("a.mp4 1\n")
@@ -198,12 +198,10 @@ def test_a_sweep_of_ones_own_and_custom_values_say_what_they_are(book):
     file.write_text("grid:\n  lr: [0.2, 0.4]\n")
     for job in run.jobs("30", str(file)):
         run_folder.write_params(job.folder, job.values)
-        run_folder.write_json(
-            job.folder / "metrics.json", {"top1": 0.5, "notebook": "10_stage", "preset": "tiny"}
-        )
+        files.write_json(job.folder / "metrics.json", {"top1": 0.5, "notebook": "10_stage", "preset": "tiny"})
     values = run.jobs("30")[0].values | {"lr": 0.7}
     run_folder.write_params(book.root / "outputs/30_task/custom-12345678", values)
-    run_folder.write_json(
+    files.write_json(
         book.root / "outputs/30_task/custom-12345678/metrics.json",
         {"top1": 0.5, "notebook": "30_task", "preset": "custom"},
     )
@@ -237,7 +235,7 @@ def test_a_damaged_run_takes_no_other_along(book, capsys, file, text):
 @pytest.mark.parametrize("odd", [{}, {"wall_seconds": "x"}, {"top1": {"a": 1}, "data": [1], "headline": 3}])
 def test_a_result_that_somebody_else_wrote_is_shown_as_it_is(book, odd):
     folder = finished("30", {"top1": 0.5})
-    run_folder.write_json(folder / "metrics.json", odd | {"notebook": "30_task", "preset": "tiny"})
+    files.write_json(folder / "metrics.json", odd | {"notebook": "30_task", "preset": "tiny"})
     assert book.iv("board") == 0 and book.iv("report") == 0
 
 

@@ -7,11 +7,11 @@ import sys
 import pytest
 from workbook import Workbook
 
-from ivcore import costs
+from ivcore import costs, files
 from ivcore.run import cli
 from ivcore.run import execute as run
-from ivcore.run import presets as params
-from ivcore.run import session as run_folder
+from ivcore.run import folder as run_folder
+from ivcore.run.spec import Spec
 
 
 @pytest.fixture
@@ -74,10 +74,10 @@ def test_list_shows_claims_presets_and_states(book, capsys):
     said = capsys.readouterr().out
     assert "10_stage: A test" in said and "It shows that notebooks run." in said
     assert re.search(r"tiny +part +outputs/10_stage/tiny-", said) and re.search(r"paper +-", said)
-    run_folder.write_json(job.folder / "metrics.json", {"loss": 1, "notebook": "10_stage", "preset": "tiny"})
+    files.write_json(job.folder / "metrics.json", {"loss": 1, "notebook": "10_stage", "preset": "tiny"})
     other = run.jobs("10", "tiny", {"seed": "1"})[0]
     run_folder.write_params(other.folder, other.values)
-    run_folder.write_json(other.folder / "error.json", {})
+    files.write_json(other.folder / "error.json", {})
     book.iv("list")
     said = capsys.readouterr().out
     assert re.search(r"tiny +done", said) and "others:      1 failed" in said
@@ -119,7 +119,7 @@ def test_python_m_runs_the_same_command(book):
     process = book.process("ivcore.run", "10", "--dry")
     out, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
-    assert "outputs/10_stage/tiny-" + params.digest("10", params.resolve("10")) in out
+    assert "outputs/10_stage/tiny-" + Spec.of("10").digest(Spec.of("10").resolve()) in out
 
 
 def test_the_console_script_is_installed():

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from ivcore import masking
 from ivcore.errors import ParameterError
-from ivcore.run import cli, contradictions, notebook
-from ivcore.run import presets as params
-from ivcore.run import session as run_folder
+from ivcore.run import cli, contradictions, notebook, start
+from ivcore.run.spec import Spec
 
 REFUSED = {
     "30 quick": [
@@ -83,10 +82,10 @@ def test_a_contradiction_is_one_line_and_leaves_no_folder(run, given, says, tmp_
     if not given.startswith(
         "steps"
     ):  # a preset file is the whole difference to the defaults, where steps are given
-        values = params.load(number, preset) | params.load(number, str(tmp_path / "own.yaml"))
-        cells = {name: each.default for name, each in params.read(number).items()} | values
+        values = Spec.of(number).load(preset) | Spec.of(number).load(str(tmp_path / "own.yaml"))
+        cells = {name: each.default for name, each in Spec.of(number).parameters.items()} | values
         with pytest.raises(ParameterError):
-            run_folder.start(notebook.find(number).stem, cells)
+            start(notebook.find(number).stem, cells)
     assert not os.path.exists(tmp_path / "outputs")
 
 
@@ -101,15 +100,15 @@ def test_a_contradiction_is_one_line_and_leaves_no_folder(run, given, says, tmp_
 )
 def test_the_users_word_about_the_length_counts(overrides, length):
     """The preset `quick` of 30 gives steps."""
-    values = params.resolve("30", "quick", overrides | {"masked_encoder": "scratch"})
+    values = Spec.of("30").resolve("quick", overrides | {"masked_encoder": "scratch"})
     assert (values["steps"], values["epochs"]) == length
 
 
 def test_the_presets_word_about_the_length_counts_over_the_cells(tmp_path):
     (tmp_path / "own.yaml").write_text("epochs: 3.0\nmasked_encoder: scratch")
-    values = params.resolve("30", str(tmp_path / "own.yaml"))
+    values = Spec.of("30").resolve(str(tmp_path / "own.yaml"))
     assert (values["steps"], values["epochs"]) == (0, 3.0)
-    assert params.resolve("30", str(tmp_path / "own.yaml"), {"steps": 40})["epochs"] == 0
+    assert Spec.of("30").resolve(str(tmp_path / "own.yaml"), {"steps": 40})["epochs"] == 0
 
 
 @given(
@@ -127,12 +126,12 @@ def test_what_a_mask_hides_is_what_masking_hides(kind, ratio, grid):
 
 @pytest.mark.parametrize("path", notebook.every(), ids=lambda path: path.stem)
 def test_the_cells_as_they_are_hold_together(path):
-    known = params.read(path)
+    known = Spec.of(path).parameters
     contradictions.check({name: each.default for name, each in known.items()})
 
 
 def test_no_rule_is_about_names_that_are_gone():
-    cells = [set(params.read(path)) for path in notebook.every()]
+    cells = [set(Spec.of(path).parameters) for path in notebook.every()]
     for rule in contradictions.RULES:
         wanted = contradictions.needed(rule)
         assert any(wanted <= names for names in cells), f"{rule.__name__} fits no notebook any more"

@@ -16,8 +16,7 @@ from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import MaskedAutoencoder, MaskedVideoEncoder, VideoClassifier
 from ivcore.errors import ParameterError
-from ivcore.run import presets as params
-from ivcore.run import upstream
+from ivcore.run.spec import Spec, held
 from ivcore.train.checkpoints import save_weights
 from ivcore.weights import sketch
 
@@ -45,7 +44,7 @@ def saved(tmp_path_factory):
 
 def test_a_file_is_known_by_what_is_in_it(saved):
     for kind, file in saved.items():
-        found = upstream.held(file)
+        found = held(file)
         assert found.kind == ("autoencoder" if kind == "encoder" else kind)
         assert found.patch == 8 and found.depth == (3 if kind == "video_text" else 2)
 
@@ -77,13 +76,13 @@ TAKEN = {
 @pytest.mark.parametrize("number, name", TAKEN)
 def test_each_parameter_takes_its_kinds_alone(saved, number, name):
     fitting = {"stages": 2, "global_layers": 1}
-    fitting = {key: value for key, value in fitting.items() if key in params.read(number)}
+    fitting = {key: value for key, value in fitting.items() if key in Spec.of(number).parameters}
     for kind, file in saved.items():
         if kind in TAKEN[number, name]:
-            assert params.expand(number, "tiny", {name: file} | fitting)
+            assert Spec.of(number).expand("tiny", {name: file} | fitting)
         else:
             with pytest.raises(ParameterError, match=rf"{name} = .*: holds .*, must be "):
-                params.expand(number, "tiny", {name: file} | fitting)
+                Spec.of(number).expand("tiny", {name: file} | fitting)
 
 
 @pytest.mark.parametrize(
@@ -108,14 +107,14 @@ def test_each_parameter_takes_its_kinds_alone(saved, number, name):
 def test_what_does_not_fit_is_one_line(number, given, says):
     name, _, value = given.partition("=")
     with pytest.raises(ParameterError) as caught:
-        params.expand(number, "tiny", {name: value})
+        Spec.of(number).expand("tiny", {name: value})
     assert says in str(caught.value)
 
 
 def test_clips_of_another_length_and_size_fit_where_tokens_do():
     """Positions are interpolated."""
-    assert params.expand("30", "tiny", {"image_size": 64, "num_frames": 16})
-    assert params.expand("12", "tiny", {"encoder": "11/tiny", "num_frames": 5})
+    assert Spec.of("30").expand("tiny", {"image_size": 64, "num_frames": 16})
+    assert Spec.of("12").expand("tiny", {"encoder": "11/tiny", "num_frames": 5})
 
 
 def test_a_checkpoint_that_does_not_load_is_told_at_once(saved, tmp_path):
@@ -129,7 +128,7 @@ def test_a_checkpoint_that_does_not_load_is_told_at_once(saved, tmp_path):
     bad[tmp_path / "empty"] = "no checkpoint in"
     for value, says in bad.items():
         with pytest.raises(ParameterError, match="masked_encoder = ") as caught:
-            params.expand("30", "tiny", {"masked_encoder": str(value)})
+            Spec.of("30").expand("tiny", {"masked_encoder": str(value)})
         assert says in str(caught.value)
 
 
@@ -141,20 +140,20 @@ def test_a_folder_that_is_no_encoder_is_not_searched(tmp_path):
         ("/", "no checkpoint in /"),
     ):
         with pytest.raises(ParameterError, match="masked_encoder = ") as caught:
-            params.expand("30", "tiny", {"masked_encoder": str(value)})
+            Spec.of("30").expand("tiny", {"masked_encoder": str(value)})
         assert says in str(caught.value)
 
 
 def test_a_folder_that_may_not_be_read_is_told_as_that(tmp_path):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0)
-    params.expand("30", "tiny", {"masked_encoder": ""})  # imports what it needs
+    Spec.of("30").expand("tiny", {"masked_encoder": ""})  # imports what it needs
     before = os.geteuid()
     if before == 0:
         os.seteuid(65534)  # root may read everything
     try:
         with pytest.raises(ParameterError, match=r"masked_encoder = .*: cannot be read: Permission denied"):
-            params.expand("30", "tiny", {"masked_encoder": str(closed)})
+            Spec.of("30").expand("tiny", {"masked_encoder": str(closed)})
     finally:
         os.seteuid(before)
 
@@ -167,8 +166,8 @@ def test_an_archive_counts_unpacked(tmp_path):
 
 
 def test_a_published_name_is_not_fetched():
-    assert params.expand("30", "tiny", {"masked_encoder": "owner/name"})
-    assert upstream.held("owner/name") is None and upstream.held("") is None
+    assert Spec.of("30").expand("tiny", {"masked_encoder": "owner/name"})
+    assert held("owner/name") is None and held("") is None
 
 
 def test_a_run_folder_is_known_by_its_weights(saved, tmp_path):
@@ -177,6 +176,6 @@ def test_a_run_folder_is_known_by_its_weights(saved, tmp_path):
     shutil.copy(saved["masked_classifier"], folder / "checkpoints/model.safetensors")
     (folder / "params.yaml").write_text("seed: 0")
     with pytest.raises(ParameterError, match="not finished"):
-        upstream.held(str(folder))
+        held(str(folder))
     (folder / "metrics.json").write_text(json.dumps({"loss": 1.0, "notebook": "10_stage", "preset": "tiny"}))
-    assert upstream.held(str(folder)).kind == "masked_classifier"
+    assert held(str(folder)).kind == "masked_classifier"

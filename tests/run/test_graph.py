@@ -3,12 +3,11 @@
 import pytest
 from workbook import Workbook
 
-from ivcore import paths
+from ivcore import files, paths
 from ivcore.errors import ParameterError
 from ivcore.run import cli, graph
 from ivcore.run import execute as run
-from ivcore.run import presets as params
-from ivcore.run import session as run_folder
+from ivcore.run.spec import Spec
 
 TASK = """\
 seed: int = 0  # of every generator
@@ -40,7 +39,7 @@ def names(nodes):
 
 def done(node):
     node.folder.mkdir(parents=True, exist_ok=True)
-    run_folder.write_json(node.metrics, {"loss": 1, "notebook": node.notebook.stem, "preset": "tiny"})
+    files.write_json(node.metrics, {"loss": 1, "notebook": node.notebook.stem, "preset": "tiny"})
 
 
 def test_what_a_run_needs_comes_before_it_and_once(book):
@@ -63,7 +62,7 @@ def test_a_run_with_other_parameters_is_brought_along(book):
 def test_a_run_is_in_the_folder_that_iv_run_takes(book):
     for node in graph.collect(["30 sweep_lr", "30 both"]):
         words = node.command.split()
-        jobs = [job for job in run.jobs(*words[:2]) if words[3:] in ([], [params.digest("30", job.values)])]
+        jobs = [job for job in run.jobs(*words[:2]) if words[3:] in ([], [Spec.of("30").digest(job.values)])]
         assert [job.folder for job in jobs[-1:]] == [node.folder]
 
 
@@ -121,7 +120,7 @@ def test_what_has_no_result_says_why(book):
     nodes = graph.collect(["30 tiny", "30 scratch"])
     nodes[0].folder.mkdir(parents=True)
     error = {"kind": "failed", "exception": "ValueError", "message": "no\nmore"}
-    run_folder.write_json(nodes[0].folder / "error.json", error)
+    files.write_json(nodes[0].folder / "error.json", error)
     done(nodes[3])
     first, second, third = graph.unfinished(nodes)
     assert first.startswith("10 tiny: failed: ValueError: no (outputs/10_stage/tiny-") and first.endswith(

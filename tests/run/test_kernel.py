@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from workbook import FINISH, Workbook, gone, only_error, read, started
 
+from ivcore.run import folder as run_folder
 from ivcore.run import kernel_process
-from ivcore.run import session as run_folder
 from ivcore.run.kernel import Stream
 from ivcore.signals import caught_signals
 

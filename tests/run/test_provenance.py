@@ -3,13 +3,15 @@
 import pytest
 from workbook import Workbook, read
 
-from ivcore.run import provenance
-from ivcore.run import session as run_folder
+from ivcore import files
+from ivcore.run import board, provenance
+from ivcore.run import folder as run_folder
+from ivcore.run.spec import Spec
 
 
 def finish(folder, loss, seconds=1.0):
     folder.mkdir(parents=True, exist_ok=True)
-    run_folder.write_json(
+    files.write_json(
         folder / "metrics.json",
         {"loss": loss, "wall_seconds": seconds, "notebook": "10_stage", "preset": "tiny"},
     )
@@ -19,7 +21,7 @@ def began_from(folder, encoder):
     """A run that names its encoder, as the runner records it."""
     folder.mkdir(exist_ok=True)
     run_folder.write_params(folder, {"masked_encoder": str(encoder), "other": "scratch"})
-    run_folder.write_json(folder / provenance.FILE, provenance.results({"masked_encoder": str(encoder)}))
+    files.write_json(folder / provenance.ENCODERS, provenance.results({"masked_encoder": str(encoder)}))
 
 
 def test_a_new_result_outdates_what_was_begun_from_the_old_one(tmp_path):
@@ -27,7 +29,7 @@ def test_a_new_result_outdates_what_was_begun_from_the_old_one(tmp_path):
     assert not provenance.changes(mine)  # nothing was begun
     finish(tmp_path / "up", 1.0)
     began_from(mine, tmp_path / "up")
-    assert list(read(mine / provenance.FILE)) == ["masked_encoder"]
+    assert list(read(mine / provenance.ENCODERS)) == ["masked_encoder"]
     finish(
         tmp_path / "up", 1.0, seconds=2.0
     )  # written again, the same: resumed at its end, copied, or touched
@@ -52,10 +54,10 @@ def test_seeds_do_not_count_anywhere_on_the_way(tmp_path):
     runs = [
         {"encoder": each, "seed": seed, "run_dir": each} for seed, each in enumerate((first, second, other))
     ]
-    one, same, different = (provenance.apart_from_seeds(run) for run in runs)
+    one, same, different = (board.apart_from_seeds(run) for run in runs)
     assert one == same == {"encoder": {"notebook": "12", "lr": 0.1}}
     assert different != one
-    assert provenance.apart_from_seeds({"encoder": "hub/name", "mask": "a/b"}) == {
+    assert board.apart_from_seeds({"encoder": "hub/name", "mask": "a/b"}) == {
         "encoder": "hub/name",
         "mask": "a/b",
     }
@@ -64,8 +66,8 @@ def test_seeds_do_not_count_anywhere_on_the_way(tmp_path):
 def test_a_run_from_scratch_records_nothing(tmp_path, monkeypatch):
     book = Workbook(tmp_path, monkeypatch)
     book.notebook("30_task", parameters=PARAMETERS)
-    provenance.record(tmp_path, "30", {"masked_encoder": "scratch"})
-    assert not (tmp_path / provenance.FILE).exists() and not provenance.changes(tmp_path)
+    provenance.record(tmp_path, Spec.of("30"), {"masked_encoder": "scratch"})
+    assert not (tmp_path / provenance.ENCODERS).exists() and not provenance.changes(tmp_path)
 
 
 PARAMETERS = 'masked_encoder: str = "10/tiny"  # start; encoder\n'

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 from workbook import Workbook
 
+from ivcore import files
 from ivcore.run import execute as run
+from ivcore.run import folder as run_folder
 from ivcore.run import report
-from ivcore.run import session as run_folder
 
 TASK = """\
 seed: int = 0  # of every generator
@@ -31,13 +32,13 @@ def book(tmp_path, monkeypatch):
 def finished(notebook, metrics, *pictures, **overrides):
     job = run.jobs(notebook, "tiny", overrides)[0]
     run_folder.write_params(job.folder, job.values)
-    (job.folder / "notebook.ipynb").write_bytes(job.notebook.read_bytes())
+    (job.folder / "notebook.ipynb").write_bytes(job.spec.path.read_bytes())
     for name, colour in pictures:
         file = job.folder / f"figures/{name}.png"
         file.parent.mkdir(exist_ok=True)
         Image.new("RGB", (300, 150), colour).save(file)
-    common = {"wall_seconds": 90.0, "notebook": job.notebook.stem, "preset": "tiny", "data": "moving shapes"}
-    run_folder.write_json(job.folder / "metrics.json", metrics | common)
+    common = {"wall_seconds": 90.0, "notebook": job.spec.stem, "preset": "tiny", "data": "moving shapes"}
+    files.write_json(job.folder / "metrics.json", metrics | common)
     return job.folder
 
 
@@ -146,7 +147,7 @@ def test_what_has_no_result_is_listed_and_escaped(book):
     job = run.jobs("30", "tiny", {"lr": "0.7"})[0]
     run_folder.write_params(job.folder, job.values)
     error = {"kind": "failed", "exception": "ValueError", "message": "<b>1 & 2</b>"}
-    run_folder.write_json(job.folder / "error.json", error)
+    files.write_json(job.folder / "error.json", error)
     text = page(book).text
     assert "No run has finished yet" in text and "ValueError: &lt;b&gt;1 &amp; 2&lt;/b&gt;" in text
 

@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import os
 import signal
 import threading
 import time
@@ -13,12 +12,12 @@ import pytest
 import torch
 from workbook import FINISH, Workbook, as_notebook, gone, only_error, read, started
 
-from ivcore import paths
+from ivcore import lock, paths
 from ivcore.errors import ParameterError, UserError
 from ivcore.run import execute as run
-from ivcore.run import lock
-from ivcore.run import presets as params
-from ivcore.run import session as run_folder
+from ivcore.run import folder as run_folder
+from ivcore.run import start
+from ivcore.run.spec import Spec
 
 
 @pytest.fixture
@@ -208,20 +207,6 @@ def test_two_processes_do_not_share_a_folder(book, capfd):
     assert not (folder / "notebook.ipynb").exists() and not lock.is_held(folder)
 
 
-def test_a_lock_waits_where_it_is_told_to(book, tmp_path, capfd):
-    with open(tmp_path / ".lock", "w") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        pid = os.fork()
-        if pid == 0:
-            other.close()
-            lock.acquire(tmp_path, wait=True)
-            os._exit(0)
-        time.sleep(0.9)
-        assert os.waitpid(pid, os.WNOHANG) == (0, 0)
-    assert os.waitpid(pid, 0)[1] == 0
-    assert "waiting for it" in capfd.readouterr().out
-
-
 TASK = 'encoder: str = "10/quick"  # what to start from; encoder\n'
 READS = (
     "from pathlib import Path\nrun.finish({'loss': float((run.upstream('encoder') / 'out.txt').read_text())})"
@@ -237,7 +222,7 @@ def with_task(book):
 def test_an_encoder_that_is_not_there_is_run_first(book, capfd):
     with_task(book)
     assert book.iv("run", "30") == 0
-    assert "10_stage quick is not there yet: running it first" in capfd.readouterr().out
+    assert "10/quick is not there yet: running it first" in capfd.readouterr().out
     assert read(book.folder("30_task") / "metrics.json")["loss"] == 0.25
     assert run_folder.is_done(book.folder("10_stage"))
     assert run_folder.read_params(book.folder("30_task"))["encoder"] == paths.short(book.folder("10_stage"))
@@ -247,7 +232,7 @@ def test_an_encoder_with_other_parameters_is_run_first(book, capfd):
     with_task(book)
     book.notebook("30_task", READS, parameters=TASK.replace("10/quick", "10/quick:seed=3"))
     assert book.iv("run", "30") == 0
-    assert "10_stage quick:seed=3 is not there yet: running it first" in capfd.readouterr().out
+    assert "10/quick:seed=3 is not there yet: running it first" in capfd.readouterr().out
     assert read(book.folder("30_task") / "metrics.json")["loss"] == 0.25
     assert run_folder.read_params(book.folder("10_stage"))["seed"] == 3
     assert run.jobs("10", "quick", {"seed": "3"})[0].folder == book.folder("10_stage")
@@ -272,13 +257,13 @@ def test_an_encoder_that_another_process_runs_is_waited_for(book, capfd, monkeyp
     go_on = threading.Timer(1.5, (folder / "go").touch)
     go_on.start()
     if how == "start":
-        run_folder.start("30_task", {"encoder": "10/quick"})
+        start("30_task", {"encoder": "10/quick"})
         lock.release(book.folder("30_task"))
     else:
         assert book.iv("run", "30") == 0
     assert process.wait(timeout=60) == 0 and run_folder.is_done(folder)
     said = "".join(capfd.readouterr())
-    assert f"is being run by process {process.pid}" in said and "waiting for it" in said
+    assert f"is in use by process {process.pid}" in said and "waiting for it" in said
     assert "not there yet" not in said and not list(folder.glob("notebook.1.ipynb"))
 
 
@@ -320,7 +305,7 @@ def test_an_override_that_changes_nothing_is_the_preset(book):
 
 
 def namespace(**changed) -> dict:
-    found = {name: parameter.default for name, parameter in params.read("10").items()}
+    found = {name: parameter.default for name, parameter in Spec.of("10").parameters.items()}
     return found | changed
 
 
@@ -331,7 +316,7 @@ def contents(folder: Path) -> dict:
 
 def finished(**changed):
     """A run of 10 as JupyterLab makes it: a checkpoint, a figure, metrics."""
-    first = run_folder.start("10_stage", namespace(**changed))
+    first = start("10_stage", namespace(**changed))
     (first.checkpoints / "weights").write_text("x")
     draw(first)
     first.finish({"loss": 1.0})
@@ -351,7 +336,7 @@ def test_a_finished_run_is_shown_and_nothing_of_it_changes(book, capfd):
     first = finished()
     before = contents(first.dir)
     capfd.readouterr()
-    again = run_folder.start("10_stage", namespace())
+    again = start("10_stage", namespace())
     said = capfd.readouterr().out
     assert again.dir == first.dir and again.shown
     assert "this run is done (" in said and "start('10_stage', globals(), fresh=True)" in said
@@ -370,12 +355,12 @@ def test_training_again_is_asked_for_and_keeps_every_result(book, capfd):
     book.notebook("10_stage")
     first = finished()
     for loss in (2.0, 3.0):
-        again = run_folder.start("10_stage", namespace(), fresh=True)
+        again = start("10_stage", namespace(), fresh=True)
         assert not again.shown and not run_folder.is_done(first.dir) and not list(first.checkpoints.iterdir())
         again.finish({"loss": loss})
-    stopped = run_folder.start("10_stage", namespace(), fresh=True)
+    stopped = start("10_stage", namespace(), fresh=True)
     (stopped.checkpoints / "half").write_text("x")
-    run_folder.start("10_stage", namespace(), fresh=True)  # of attempts without a result the last is kept
+    start("10_stage", namespace(), fresh=True)  # of attempts without a result the last is kept
     kept = {path.name: run_folder.read_metrics(path) for path in first.dir.glob("previous*")}
     losses = {name: found and found["loss"] for name, found in kept.items()}
     assert losses == {"previous": 1.0, "previous-2": 2.0, "previous-3": 3.0, "previous-4": None}
@@ -386,9 +371,9 @@ def test_training_again_is_asked_for_and_keeps_every_result(book, capfd):
 
 def test_an_unfinished_run_is_resumed(book):
     book.notebook("10_stage")
-    first = run_folder.start("10_stage", namespace())
+    first = start("10_stage", namespace())
     (first.checkpoints / "weights").write_text("x")
-    again = run_folder.start("10_stage", namespace())
+    again = start("10_stage", namespace())
     assert again.dir == first.dir and (again.checkpoints / "weights").exists() and not again.shown
     lock.release(first.dir)
 
@@ -396,13 +381,13 @@ def test_an_unfinished_run_is_resumed(book):
 def test_a_run_goes_on_with_another_number_of_workers(book):
     cell = "lr: float = 0.1  # peak\nnum_workers: int = 0  # processes\n"
     book.notebook("10_stage", parameters=cell)
-    first = run_folder.start("10_stage", namespace())
+    first = start("10_stage", namespace())
     (first.checkpoints / "weights").write_text("x")
-    again = run_folder.start("10_stage", namespace(num_workers=4))
+    again = start("10_stage", namespace(num_workers=4))
     assert again.dir == first.dir and (again.checkpoints / "weights").exists()
     assert run_folder.read_params(first.dir)["num_workers"] == 4
     again.finish({"loss": 1.0})
-    assert run_folder.start("10_stage", namespace(num_workers=2)).shown
+    assert start("10_stage", namespace(num_workers=2)).shown
 
 
 @pytest.mark.parametrize(
@@ -423,7 +408,7 @@ def test_only_a_result_that_reads_is_one(book, text):
     first = finished()
     (first.dir / "metrics.json").write_text(text)
     assert run_folder.state(first.dir) == "part"
-    again = run_folder.start("10_stage", namespace())
+    again = start("10_stage", namespace())
     assert not again.shown and (again.checkpoints / "weights").exists()  # goes on from its checkpoint
     again.finish({"loss": 1.0})
     assert run_folder.is_done(first.dir) and not list(first.dir.glob("previous*"))
@@ -437,13 +422,13 @@ def test_links_in_a_run_folder_are_not_followed(book, tmp_path):
     (theirs / "precious").write_text("precious")
     (first.dir / "previous").symlink_to(theirs)
     (first.dir / "log.txt").symlink_to(theirs / "precious")
-    run_folder.start("10_stage", namespace(), fresh=True).finish({"loss": 1.0})
+    start("10_stage", namespace(), fresh=True).finish({"loss": 1.0})
     assert not (first.dir / "log.txt").is_symlink()
     assert (first.dir / "previous-2/metrics.json").exists()
     (first.dir / ".lock").unlink()
     (first.dir / ".lock").symlink_to(theirs / "precious")
     with pytest.raises(UserError, match="lock is a link"):
-        run_folder.start("10_stage", namespace(), fresh=True)
+        start("10_stage", namespace(), fresh=True)
     assert [path.read_text() for path in theirs.iterdir()] == ["precious"] and run_folder.is_done(first.dir)
 
 
@@ -456,15 +441,13 @@ def test_a_result_of_another_list_is_not_shown_but_kept(book, capfd):
     listed.write_text("a.mp4 0\nb.mp4 1\n")
     before = contents(first.dir)
     with pytest.raises(UserError, match=r"mine/train.csv has changed \(1 → 2 lines\) since.*fresh=True"):
-        run_folder.start("10_stage", namespace(annotations="mine/train.csv"))
+        start("10_stage", namespace(annotations="mine/train.csv"))
     assert contents(first.dir) == before
-    again = run_folder.start("10_stage", namespace(annotations="mine/train.csv"), fresh=True)
+    again = start("10_stage", namespace(annotations="mine/train.csv"), fresh=True)
     (again.checkpoints / "weights").write_text("x")
     listed.write_text("a.mp4 0\nb.mp4 2\n")
     capfd.readouterr()
-    run_folder.start(
-        "10_stage", namespace(annotations="mine/train.csv")
-    )  # unfinished, and begun on another list
+    start("10_stage", namespace(annotations="mine/train.csv"))  # unfinished, and begun on another list
     assert "other content) since this run was begun: beginning afresh" in capfd.readouterr().out
     assert not (first.dir / "checkpoints").exists() and (first.dir / "previous/metrics.json").exists()
     lock.release(first.dir)
@@ -495,8 +478,8 @@ def test_iv_run_makes_a_result_of_another_list_anew_and_keeps_it(book, capfd):
 def test_start_finds_the_preset_with_the_same_values(book):
     book.notebook("10_stage")
     book.preset("10_stage", "paper", "lr: 0.5\n")
-    assert run_folder.start("10_stage", namespace(lr=0.5)).label == "paper"
-    assert run_folder.start("10_stage", namespace(lr=0.6)).label == "custom"
+    assert start("10_stage", namespace(lr=0.5)).label == "paper"
+    assert start("10_stage", namespace(lr=0.6)).label == "custom"
 
 
 def test_start_checks_what_lab_and_papermill_hand_it(book):
@@ -507,13 +490,13 @@ def test_start_checks_what_lab_and_papermill_hand_it(book):
         ({"mode": "x"}, "one of"),
     ):
         with pytest.raises(ParameterError, match=says):
-            run_folder.start("10_stage", namespace(**wrong))
+            start("10_stage", namespace(**wrong))
     incomplete = namespace()
     del incomplete["seed"]
     with pytest.raises(ParameterError, match="seed is not set: run the parameters cell"):
-        run_folder.start("10_stage", incomplete)
+        start("10_stage", incomplete)
     with pytest.raises(ParameterError, match="lrr is not a parameter"):
-        run_folder.start("10_stage", namespace(In=["", "# Parameters\nlrr = 0.5\n"]))
+        start("10_stage", namespace(In=["", "# Parameters\nlrr = 0.5\n"]))
     assert not book.folders("10_stage")
 
 
@@ -525,11 +508,11 @@ def test_start_finds_a_file_beside_the_notebook_and_the_cells_open_the_same(book
     monkeypatch.chdir(book.root / "notebooks")
     for given, kept in (("mine.csv", "notebooks/mine.csv"), ("ours.csv", "ours.csv")):
         cells = namespace(annotations=given)
-        begun = run_folder.start("10_stage", cells)
+        begun = start("10_stage", cells)
         assert begun.params["annotations"] == kept
         assert Path(cells["annotations"]) == book.root / kept
         monkeypatch.chdir(book.root)
-        assert run_folder.locate("10", params.resolve("10", "tiny", {"annotations": kept})) == begun.dir
+        assert Spec.of("10").folder(Spec.of("10").resolve("tiny", {"annotations": kept})) == begun.dir
         monkeypatch.chdir(book.root / "notebooks")
         lock.release(begun.dir)
 
@@ -538,19 +521,19 @@ def test_start_seeds_every_generator(book):
     book.notebook("10_stage")
     drawn = []
     for seed in (1, 1, 2):
-        run_folder.start("10_stage", namespace(seed=seed))
+        start("10_stage", namespace(seed=seed))
         drawn.append((np.random.rand(), torch.rand(1).item()))
     assert drawn[0] == drawn[1] and drawn[0][0] != drawn[2][0] and drawn[0][1] != drawn[2][1]
 
 
 def test_run_dir_can_be_chosen(book):
     book.notebook("10_stage")
-    begun = run_folder.start("10_stage", namespace(run_dir="elsewhere/mine"))
+    begun = start("10_stage", namespace(run_dir="elsewhere/mine"))
     assert begun.dir == book.root / "elsewhere/mine"
     begun.finish({"loss": 1.0})
-    assert run_folder.start("10_stage", namespace(run_dir="elsewhere/mine")).shown
+    assert start("10_stage", namespace(run_dir="elsewhere/mine")).shown
     with pytest.raises(ParameterError, match="holds a run with other parameters"):
-        run_folder.start("10_stage", namespace(run_dir="elsewhere/mine", lr=0.5))
+        start("10_stage", namespace(run_dir="elsewhere/mine", lr=0.5))
     assert run_folder.is_done(begun.dir)
 
 
@@ -563,7 +546,7 @@ def test_a_run_dir_with_somebodys_files_is_refused(book, theirs):
     (folder / theirs).write_text("{}")
     before = contents(folder)
     with pytest.raises(ParameterError, match="run_dir = 'theirs': the folder holds files of something else"):
-        run_folder.start("10_stage", namespace(run_dir="theirs"), fresh=True)
+        start("10_stage", namespace(run_dir="theirs"), fresh=True)
     assert contents(folder) == before
 
 
@@ -593,7 +576,7 @@ def test_a_name_that_leads_out_of_the_outputs_is_refused(book, capfd):
 )
 def test_finish_refuses_what_is_no_result(book, metrics, says):
     book.notebook("10_stage")
-    begun = run_folder.start("10_stage", namespace())
+    begun = start("10_stage", namespace())
     with pytest.raises(ValueError, match=says):
         begun.finish(metrics)
     assert not run_folder.is_done(begun.dir)
@@ -601,7 +584,7 @@ def test_finish_refuses_what_is_no_result(book, metrics, says):
 
 def test_finish_takes_numpy_and_torch_scalars(book):
     book.notebook("10_stage")
-    begun = run_folder.start("10_stage", namespace())
+    begun = start("10_stage", namespace())
     begun.finish({"a": np.float32(0.5), "b": torch.tensor(2), "c": np.bool_(True), "d": "shapes", "e": 3})
     found = read(begun.dir / "metrics.json")
     assert [found[name] for name in "abcde"] == [0.5, 2, True, "shapes", 3]
@@ -610,35 +593,6 @@ def test_finish_takes_numpy_and_torch_scalars(book):
 
 def test_upstream_is_none_for_scratch(book):
     book.notebook("30_task", parameters='encoder: str = "scratch"  # start; encoder\n')
-    begun = run_folder.start("30_task", {"encoder": "scratch"})
+    begun = start("30_task", {"encoder": "scratch"})
     assert begun.upstream("encoder") is None
     assert begun.seed == 0
-
-
-def test_a_lock_is_taken_again_by_the_same_process_only_once(tmp_path):
-    lock.acquire(tmp_path)
-    lock.acquire(tmp_path)
-    lock.release(tmp_path)
-    assert not lock.is_held(tmp_path)
-    with open(tmp_path / ".lock") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match="in use"):
-            lock.acquire(tmp_path)
-
-
-def test_a_child_does_not_keep_the_lock(tmp_path):
-    """A loader's worker lives on for seconds after its process was killed."""
-    lock.acquire(tmp_path)
-    reads, writes = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.write(writes, b"x")
-        time.sleep(30)
-        os._exit(0)
-    try:
-        os.read(reads, 1)
-        lock.release(tmp_path)
-        assert not lock.is_held(tmp_path)
-    finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)

@@ -5,8 +5,9 @@ import subprocess
 import pytest
 from workbook import FINISH, Workbook, read
 
+from ivcore import files
 from ivcore.run import execute as run
-from ivcore.run import session as run_folder
+from ivcore.run import folder as run_folder
 
 ONE_LINE = "iv: disk"
 
@@ -66,9 +67,7 @@ def test_a_finished_run_on_a_read_only_disk_is_done(book, disk, monkeypatch, cap
     monkeypatch.setenv("IVCORE_OUTPUTS", str(outputs))
     job = run.jobs("10")[0]
     run_folder.write_params(job.folder, job.values)
-    run_folder.write_json(
-        job.folder / "metrics.json", {"notebook": "10_stage", "preset": "tiny", "loss": 0.5}
-    )
+    files.write_json(job.folder / "metrics.json", {"notebook": "10_stage", "preset": "tiny", "loss": 0.5})
     disk("remount,ro")
     assert book.iv("run", "10") == 0
     assert "is done" in capfd.readouterr().out

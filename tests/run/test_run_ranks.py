@@ -10,17 +10,18 @@ from pathlib import Path
 import pytest
 from workbook import Workbook, read
 
+from ivcore import files, lock
 from ivcore.errors import UserError
 from ivcore.run import execute as run
-from ivcore.run import launch, lock
-from ivcore.run import session as run_folder
+from ivcore.run import folder as run_folder
+from ivcore.run import launch
 
 TRAINS = """\
 import time
 import matplotlib.pyplot as plt
 import torch
 from pathlib import Path
-from ivcore import ranks
+from ivcore import distributed
 from ivcore.train import Batches, InMemory, Recipe, train
 
 todo = Path({todo!r})
@@ -40,7 +41,7 @@ ENDS = """\
 print("rank", run.rank, "trained")
 run.write_json("facts", {"rank": run.rank})
 run.figure(plt.figure(), f"drawn_by_{run.rank}")
-run.finish({"resumed": history.resumed_from, "ranks": str(ranks.from_all(run.rank)), "loss": history.last("loss")})"""
+run.finish({"resumed": history.resumed_from, "ranks": str(distributed.from_all(run.rank)), "loss": history.last("loss")})"""
 
 
 @pytest.fixture
@@ -146,7 +147,7 @@ def test_another_rank_skips_what_is_done(book, rank_1, capfd):
     book.notebook("10_stage")
     folder = run.jobs("10")[0].folder
     folder.mkdir(parents=True)
-    run_folder.write_json(folder / "metrics.json", {"notebook": "10_stage", "preset": "tiny"})
+    files.write_json(folder / "metrics.json", {"notebook": "10_stage", "preset": "tiny"})
     assert book.iv("run", "10") == 0
     assert capfd.readouterr().out == ""
     assert [each.name for each in folder.iterdir()] == ["metrics.json"]

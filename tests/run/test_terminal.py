@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from workbook import FINISH, Workbook
 
-from ivcore.run import session as run_folder
+from ivcore.run import folder as run_folder
 
 ASCII = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 NO_ASCII = "import os\nprint('é → 漢')\nrun.write_json('stdout', os.path.realpath('/proc/self/fd/1'))"

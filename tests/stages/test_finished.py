@@ -8,7 +8,7 @@ from ivcore.stages import finished
 
 
 def test_only_the_seed_may_differ(monkeypatch):
-    row = lambda metrics, **params: SimpleNamespace(metrics=metrics, params=params)  # noqa: E731
+    row = lambda metrics, **params: board.Row(Path("x"), params, metrics, "d", {})  # noqa: E731
     rows = [
         row({"probe": 2.0}, seed=1, steps=9),
         row({"probe": 3.0}, seed=2, steps=8),  # another length

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from ivcore import paths
+from ivcore import lock, paths
 from ivcore.data import generated
 from ivcore.data.metaworld import annotations, episode
 from ivcore.data.metaworld.config import Episode, MetaWorld, episodes
@@ -28,7 +28,7 @@ def build(config: MetaWorld | None = None, *, workers: int | None = None, folder
     mark, version = folder / "complete", f"{config.hash} {annotations.ANNOTATOR_VERSION}"
     if not mark.exists() or mark.read_text() != version:
         folder.mkdir(parents=True, exist_ok=True)
-        with generated.lock(folder):
+        with lock.held(folder, wait=True):
             _claim(folder, config)
             _share(folder, config)
             todo = generated.missing(folder, [e.record for e in episodes(config)])

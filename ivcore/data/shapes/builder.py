@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ivcore import lock
 from ivcore.data import generated
 from ivcore.data.shapes import annotations, plan, scenes
 from ivcore.data.shapes.config import Shapes
@@ -23,7 +24,7 @@ def build(config: Shapes | None = None, *, workers: int | None = None) -> Path:
     folder = config.folder
     if _missing_parts(folder, config):
         folder.mkdir(parents=True, exist_ok=True)
-        with generated.lock(folder):
+        with lock.held(folder, wait=True):
             config = dataclasses.replace(config, parts=_missing_parts(folder, config))
             _render(config, folder, workers)
             for part in config.parts:

@@ -1,10 +1,12 @@
-"""One process at a time in a run folder: an advisory lock that the system drops when its holder dies."""
+"""One process at a time in a folder: an advisory lock that the system drops when its holder dies."""
 
 import errno
 import fcntl
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ivcore import paths
@@ -25,11 +27,13 @@ def acquire(folder: Path, wait: bool = False) -> None:
     deadline, told = time.monotonic() + _RETRY, False
     while not _try(descriptor):
         if time.monotonic() > deadline and not wait:
-            message = f"{paths.short(folder)} is in use by {holder(folder)}: one run at a time in a folder"
+            message = (
+                f"{paths.short(folder)} is in use by {holder(folder)}: one process at a time in a folder"
+            )
             os.close(descriptor)
             raise UserError(message)
         if time.monotonic() > deadline and not told:
-            print(f"{paths.short(folder)} is being run by {holder(folder)}: waiting for it", flush=True)
+            print(f"{paths.short(folder)} is in use by {holder(folder)}: waiting for it", flush=True)
             told = True
         time.sleep(0.1)
     os.ftruncate(descriptor, 0)
@@ -42,6 +46,15 @@ def release(folder: Path) -> None:
     descriptor = _held.pop(folder, None)
     if descriptor is not None:
         os.close(descriptor)
+
+
+@contextmanager
+def held(folder: Path, wait: bool = False) -> Iterator[None]:
+    acquire(folder, wait)
+    try:
+        yield
+    finally:
+        release(folder)
 
 
 def is_held(folder: Path) -> bool:
@@ -72,7 +85,7 @@ def _open(folder: Path, flags: int) -> int:
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
-        raise UserError(f"{paths.short(folder)}/.lock is a link and not a run's lock: remove it") from None
+        raise UserError(f"{paths.short(folder)}/.lock is a link and not a lock: remove it") from None
 
 
 def _forget() -> None:

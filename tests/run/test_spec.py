@@ -5,10 +5,11 @@ import textwrap
 import pytest
 from workbook import PARAMETERS, Workbook
 
-from ivcore import paths
+from ivcore import files, paths
 from ivcore.errors import ParameterError
-from ivcore.run import presets as params
-from ivcore.run import session as run_folder
+from ivcore.run import folder as run_folder
+from ivcore.run.parameters import of_result
+from ivcore.run.spec import Spec, brief
 
 
 @pytest.fixture
@@ -18,16 +19,16 @@ def book(tmp_path, monkeypatch):
     return made
 
 
-def error(book, *arguments) -> str:
+def error(book, reference, *arguments) -> str:
     with pytest.raises(ParameterError) as caught:
-        params.resolve(*arguments)
+        Spec.of(reference).resolve(*arguments)
     message = str(caught.value)
     assert "\n" not in message
     return message
 
 
 def test_read_gives_name_type_default_description_and_constraint(book):
-    known = params.read("10")
+    known = Spec.of("10").parameters
     assert list(known) == [
         *("run_dir", "seed", "mask_ratio", "lr", "sizes", "annotations", "mode", "mean", "where")
     ]
@@ -43,12 +44,12 @@ def test_a_line_that_a_formatter_wrapped_keeps_its_constraint(book):
     book.notebook(
         "11_wrapped", parameters='source: str = (\n    "scratch"  # where from; one of scratch, run\n)'
     )
-    assert params.read("11")["source"].constraint.detail == ("scratch", "run")
+    assert Spec.of("11").parameters["source"].constraint.detail == ("scratch", "run")
 
 
 @pytest.mark.parametrize("reference", ["10", "10_stage", "10_stage.ipynb", "notebooks/10_stage.ipynb"])
 def test_a_notebook_is_found_by_number_name_or_path(book, reference):
-    assert params.read(reference)["lr"].default == 1e-3
+    assert Spec.of(reference).parameters["lr"].default == 1e-3
 
 
 def test_an_unknown_notebook_names_the_nearest(book):
@@ -73,13 +74,13 @@ def test_an_unknown_notebook_names_the_nearest(book):
 def test_a_malformed_parameters_cell_is_refused(book, cell, says):
     book.notebook("11_bad", parameters=cell)
     with pytest.raises(ParameterError) as caught:
-        params.read("11")
+        Spec.of("11")
     assert says in str(caught.value) and "11_bad" in str(caught.value)
 
 
 def test_defaults_of_several_lines_keep_their_comment(book):
     book.notebook("11_long", parameters="weights: dict[str, float] = {\n    'a': 1,\n}  # of the losses\n")
-    found = params.read("11")["weights"]
+    found = Spec.of("11").parameters["weights"]
     assert (found.default, found.description) == ({"a": 1.0}, "of the losses")
 
 
@@ -98,7 +99,7 @@ def test_defaults_of_several_lines_keep_their_comment(book):
     ],
 )
 def test_text_is_read_by_the_parameters_type(book, name, text, value):
-    found = params.resolve("10", "tiny", {name: text})[name]
+    found = Spec.of("10").resolve("tiny", {name: text})[name]
     assert found == value and type(found) is type(value)
 
 
@@ -115,7 +116,7 @@ def test_text_is_read_by_the_parameters_type(book, name, text, value):
 )
 def test_text_for_other_types(book, parameter, text, value):
     book.notebook("11_typed", parameters=f"{parameter}  # a value")
-    found = params.resolve("11", "tiny", {"x": text})["x"]
+    found = Spec.of("11").resolve("tiny", {"x": text})["x"]
     assert found == value and type(found) is type(value)
 
 
@@ -157,7 +158,7 @@ def test_what_is_not_allowed_is_named_in_one_line(book, name, text, says):
 def test_a_broken_line_of_an_annotation_file_is_named(book):
     (book.root / "good.csv").write_text("a.mp4 0\nb.mp4 1\n")
     (book.root / "bad.csv").write_text("a.mp4 0\nb.mp4\n")
-    assert params.resolve("10", "tiny", {"annotations": "good.csv"})["annotations"] == "good.csv"
+    assert Spec.of("10").resolve("tiny", {"annotations": "good.csv"})["annotations"] == "good.csv"
     message = error(book, "10", "tiny", {"annotations": "bad.csv"})
     assert message.startswith("annotations: ") and "bad.csv:2" in message
 
@@ -165,23 +166,23 @@ def test_a_broken_line_of_an_annotation_file_is_named(book):
 @pytest.mark.parametrize("constraint", ["folder or metaworld", "file kinetics_csv or metaworld"])
 def test_a_generated_set_may_be_named_instead_of_a_place(book, constraint):
     book.notebook("11_named", parameters=f"videos: str = ''  # of the user, or a name; {constraint}")
-    assert params.read("11")["videos"].constraint.text == constraint
-    assert params.resolve("11", "tiny", {"videos": "metaworld"})["videos"] == "metaworld"
+    assert Spec.of("11").parameters["videos"].constraint.text == constraint
+    assert Spec.of("11").resolve("tiny", {"videos": "metaworld"})["videos"] == "metaworld"
     message = error(book, "11", "tiny", {"videos": "metawrold"})
     assert "there is no such" in message and "or write metaworld" in message
 
 
 def test_a_preset_overrides_defaults_and_the_user_overrides_both(book):
     book.preset("10_stage", "paper", "# head\nlr: 1.5e-4\nmask_ratio: 0.75\n")
-    found = params.resolve("10", "paper", {"lr": "1e-2"})
+    found = Spec.of("10").resolve("paper", {"lr": "1e-2"})
     assert (found["lr"], found["mask_ratio"], found["seed"]) == (1e-2, 0.75, 0)
-    assert params.resolve("10", str(book.root / "params/10_stage/paper.yaml"))["lr"] == 1.5e-4
+    assert Spec.of("10").resolve(str(book.root / "params/10_stage/paper.yaml"))["lr"] == 1.5e-4
 
 
 def test_tiny_needs_no_file_and_may_be_comments_only(book):
-    assert params.resolve("10", "tiny")["lr"] == 1e-3
+    assert Spec.of("10").resolve("tiny")["lr"] == 1e-3
     book.preset("10_stage", "tiny", "# the defaults of the parameters cell\n")
-    assert params.resolve("10", "tiny")["lr"] == 1e-3
+    assert Spec.of("10").resolve("tiny")["lr"] == 1e-3
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ def test_no_variable_of_the_environment_reaches_a_run(book, monkeypatch):
     monkeypatch.setenv("SECRET", "password")
     book.notebook("11_text", parameters='note: str = ""  # anything')
     book.preset("11_text", "odd", "note: a${oc.env:SECRET}")
-    values = params.resolve("11", "odd")
+    values = Spec.of("11").resolve("odd")
     assert values == {"note": "a${oc.env:SECRET}"}
     for note in ("a${oc.env:SECRET}", "${", "1e-4", "1_0", "no", "é\n: #"):
         run_folder.write_params(book.root / "run", {"note": note})
@@ -245,36 +246,36 @@ def test_how_a_run_is_computed_is_no_part_of_its_name(book):
     cell = 'lr: float = 0.1  # peak\nnum_workers: int = 0  # processes\ndevice: str = "auto"  # where\ncheckpoint_seconds: float = 600.0  # time'
     book.notebook("30_task", parameters=cell)
     names = {
-        params.digest("30", params.resolve("30", "tiny", changed))
+        Spec.of("30").digest(Spec.of("30").resolve("tiny", changed))
         for changed in ({}, {"num_workers": "4"}, {"device": "cpu"}, {"checkpoint_seconds": "60"})
     }
     assert len(names) == 1
-    assert params.digest("30", params.resolve("30", "tiny", {"lr": "0.2"})) not in names
-    assert list(params.of_result(params.resolve("30"))) == ["lr"]
+    assert Spec.of("30").digest(Spec.of("30").resolve("tiny", {"lr": "0.2"})) not in names
+    assert list(of_result(Spec.of("30").resolve())) == ["lr"]
 
 
 def test_the_hash_depends_on_values_alone(book):
-    digest = params.digest("10", params.resolve("10"))
+    digest = Spec.of("10").digest(Spec.of("10").resolve())
     assert len(digest) == 8
-    assert params.digest("10", params.resolve("10", "tiny", {"lr": "0.001"})) == digest
-    assert params.digest("10", params.resolve("10") | {"run_dir": "elsewhere"}) == digest
-    assert params.digest("10", params.resolve("10", "tiny", {"lr": "0.002"})) != digest
+    assert Spec.of("10").digest(Spec.of("10").resolve("tiny", {"lr": "0.001"})) == digest
+    assert Spec.of("10").digest(Spec.of("10").resolve() | {"run_dir": "elsewhere"}) == digest
+    assert Spec.of("10").digest(Spec.of("10").resolve("tiny", {"lr": "0.002"})) != digest
     book.notebook("10_stage", parameters="\n".join(reversed(PARAMETERS.splitlines())))
-    assert params.digest("10", params.resolve("10")) == digest
+    assert Spec.of("10").digest(Spec.of("10").resolve()) == digest
 
 
 def test_grid_is_the_product_and_runs_are_a_list(book):
     book.preset("10_stage", "sweep_a", "lr: 0.01\ngrid:\n  mask_ratio: [0.5, 0.75]\n  seed: [0, 1]\n")
     book.preset("10_stage", "sweep_b", "runs:\n- {mode: slow}\n- {mode: odd, lr: 0.5}\n")
-    found = params.expand("10", "sweep_a")
+    found = Spec.of("10").expand("sweep_a")
     assert [(v["mask_ratio"], v["seed"], v["lr"]) for v in found] == [
         (0.5, 0, 0.01),
         (0.5, 1, 0.01),
         (0.75, 0, 0.01),
         (0.75, 1, 0.01),
     ]
-    assert [(v["mode"], v["lr"]) for v in params.expand("10", "sweep_b")] == [("slow", 1e-3), ("odd", 0.5)]
-    assert len(params.expand("10", "sweep_a", {"seed": "5"})) == 2  # a fixed axis makes pairs equal
+    assert [(v["mode"], v["lr"]) for v in Spec.of("10").expand("sweep_b")] == [("slow", 1e-3), ("odd", 0.5)]
+    assert len(Spec.of("10").expand("sweep_a", {"seed": "5"})) == 2  # a fixed axis makes pairs equal
     assert "is a sweep of 4 runs" in error(book, "10", "sweep_a")
 
 
@@ -282,9 +283,9 @@ def test_a_sweep_is_checked_before_its_first_run(book):
     book.preset("10_stage", "sweep_c", "grid:\n  mask_ratio: [0.5, 1.5]\n")
     book.preset("10_stage", "sweep_d", "grid:\n  mask_ratio: 0.5\n")
     with pytest.raises(ParameterError, match=r"mask_ratio = 1\.5"):
-        params.expand("10", "sweep_c")
+        Spec.of("10").expand("sweep_c")
     with pytest.raises(ParameterError, match="grid: expected"):
-        params.expand("10", "sweep_d")
+        Spec.of("10").expand("sweep_d")
 
 
 def test_a_typed_path_is_meant_from_the_working_folder_first(book, monkeypatch):
@@ -298,12 +299,12 @@ def test_a_typed_path_is_meant_from_the_working_folder_first(book, monkeypatch):
     book.preset("10_stage", "mine", "annotations: mine.csv")
     monkeypatch.chdir(here)
     found = {
-        name: params.resolve("10", "tiny", {"annotations": f"{name}.csv"})["annotations"]
+        name: Spec.of("10").resolve("tiny", {"annotations": f"{name}.csv"})["annotations"]
         for name in ("mine", "both", "root")
     }
     assert found == {"mine": "elsewhere/mine.csv", "both": "elsewhere/both.csv", "root": "root.csv"}
-    assert params.resolve("10", "own")["annotations"] == "both.csv", "a preset means the project root"
-    assert params.resolve("10", "mine")["annotations"] == "elsewhere/mine.csv"
+    assert Spec.of("10").resolve("own")["annotations"] == "both.csv", "a preset means the project root"
+    assert Spec.of("10").resolve("mine")["annotations"] == "elsewhere/mine.csv"
     message = error(book, "10", "tiny", {"annotations": "no.csv"})
     assert f"looked for {here}/no.csv or {book.root}/no.csv" in message
 
@@ -312,7 +313,7 @@ def test_a_preset_may_lie_in_the_working_folder(book, monkeypatch):
     (book.root / "elsewhere").mkdir()
     (book.root / "elsewhere/mine.yaml").write_text("lr: 0.5")
     monkeypatch.chdir(book.root / "elsewhere")
-    assert params.resolve("10", "mine.yaml")["lr"] == 0.5
+    assert Spec.of("10").resolve("mine.yaml")["lr"] == 0.5
 
 
 DOWNSTREAM = textwrap.dedent("""\
@@ -323,30 +324,30 @@ DOWNSTREAM = textwrap.dedent("""\
 
 def test_an_encoder_becomes_the_folder_of_its_run(book):
     book.notebook("30_task", parameters=DOWNSTREAM)
-    found = params.resolve("30")["encoder"]
-    folder = run_folder.locate("10", params.resolve("10"), "tiny")
+    found = Spec.of("30").resolve()["encoder"]
+    folder = Spec.of("10").folder(Spec.of("10").resolve(), "tiny")
     assert found == paths.short(folder) and found.startswith("outputs/10_stage/tiny-")
 
 
 def test_the_hash_of_a_downstream_run_follows_the_upstream_parameters(book):
     book.notebook("30_task", parameters=DOWNSTREAM)
-    before = params.digest("30", params.resolve("30"))
-    folder = paths.resolve(params.resolve("30")["encoder"])
+    before = Spec.of("30").digest(Spec.of("30").resolve())
+    folder = paths.resolve(Spec.of("30").resolve()["encoder"])
     assert (
-        params.digest("30", {"encoder": str(folder), "lr": 0.1}) == before
+        Spec.of("30").digest({"encoder": str(folder), "lr": 0.1}) == before
     )  # place and spelling do not matter
     assert (
-        params.digest("30", {"encoder": str(folder.with_name("other" + folder.name[4:])), "lr": 0.1})
+        Spec.of("30").digest({"encoder": str(folder.with_name("other" + folder.name[4:])), "lr": 0.1})
         == before
     )
     book.preset("10_stage", "tiny", "mask_ratio: 0.8\n")
-    assert params.digest("30", params.resolve("30")) != before
+    assert Spec.of("30").digest(Spec.of("30").resolve()) != before
 
 
 @pytest.mark.parametrize("value", ["", "scratch", "OpenGVLab/VideoMAE2", "videomae_base_k400"])
 def test_other_encoders_stay_as_written(book, value):
     book.notebook("30_task", parameters=DOWNSTREAM)
-    assert params.resolve("30", "tiny", {"encoder": value})["encoder"] == value
+    assert Spec.of("30").resolve("tiny", {"encoder": value})["encoder"] == value
 
 
 @pytest.mark.parametrize(
@@ -370,13 +371,13 @@ def test_an_encoder_may_be_a_preset_with_other_parameters(book):
         ("10/tiny:seed=2,lr=0.5,sizes=[4, 8]", {"seed": "2", "lr": "0.5", "sizes": "[4, 8]"}),
         ("10/tiny:lr=0.001", {}),
     ):
-        upstream = params.resolve("10", "tiny", given)
-        folder = params.resolve("30", "tiny", {"encoder": value})["encoder"]
-        assert folder == paths.short(run_folder.locate("10", upstream, "tiny+" if given else "tiny"))
+        upstream = Spec.of("10").resolve("tiny", given)
+        folder = Spec.of("30").resolve("tiny", {"encoder": value})["encoder"]
+        assert folder == paths.short(Spec.of("10").folder(upstream, "tiny+" if given else "tiny"))
         run_folder.write_params(paths.resolve(folder), upstream)
-        assert run_folder.brief(folder) == (value if given else "10/tiny")
+        assert brief(folder) == (value if given else "10/tiny")
     book.notebook("32_further", parameters=DOWNSTREAM.replace("10/tiny", "30/tiny:encoder=10/tiny:seed=1"))
-    assert params.resolve("32")["encoder"].startswith("outputs/30_task/tiny+-")
+    assert Spec.of("32").resolve()["encoder"].startswith("outputs/30_task/tiny+-")
 
 
 @pytest.mark.parametrize(
@@ -400,11 +401,11 @@ def test_what_a_reference_may_change_is_checked(book, value, says):
 
 def test_an_unfinished_run_is_no_encoder(book):
     book.notebook("30_task", parameters=DOWNSTREAM)
-    folder = run_folder.locate("10", params.resolve("10"), "tiny")
-    run_folder.write_params(folder, params.resolve("10"))
+    folder = Spec.of("10").folder(Spec.of("10").resolve(), "tiny")
+    run_folder.write_params(folder, Spec.of("10").resolve())
     assert "not finished" in error(book, "30", "tiny", {"encoder": str(folder)})
-    run_folder.write_json(folder / "metrics.json", {"loss": 1.0, "notebook": "10_stage", "preset": "tiny"})
-    assert params.resolve("30", "tiny", {"encoder": str(folder)})["encoder"] == str(folder)
+    files.write_json(folder / "metrics.json", {"loss": 1.0, "notebook": "10_stage", "preset": "tiny"})
+    assert Spec.of("30").resolve("tiny", {"encoder": str(folder)})["encoder"] == str(folder)
 
 
 def test_a_run_that_starts_from_itself_is_refused(book):
@@ -418,4 +419,4 @@ def test_a_run_that_starts_from_itself_is_refused(book):
     assert "it starts from itself" in error(book, "12", "tiny", {"encoder": "30/loop"})
     book.preset("30_task", "other", "encoder: 30/other:lr=0.2")
     assert "it starts from itself" in error(book, "30", "other")
-    assert params.resolve("30", "tiny", {"encoder": "12/tiny"})["encoder"].startswith("outputs/12_task/")
+    assert Spec.of("30").resolve("tiny", {"encoder": "12/tiny"})["encoder"].startswith("outputs/12_task/")

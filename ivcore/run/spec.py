@@ -1,0 +1,385 @@
+"""A notebook as something that can be run: its parameters, its presets, the names of its runs and what they start from.
+
+`Spec.of("10")` reads a notebook, once for as long as the file stays as it is. The parameters cell is the configuration (see
+ivcore.run.parameters), `params/<notebook>/<preset>.yaml` holds only what differs. A preset with `grid:` (every combination) or `runs:`
+(a list) is a sweep. A run is named by a hash of its parameters.
+
+The value of a parameter whose constraint is `encoder` is another run: "10/tiny" is notebook 10 at preset tiny, "10/tiny:seed=1,epochs=4"
+the same with other parameters (`iv run 10 tiny -p seed=1 -p epochs=4`), whether it has run yet or not. Or it is a finished run's folder, a
+checkpoint file or folder, a published name ("OpenGVLab/…", at most one slash), and "scratch" or "" for random weights.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import itertools
+import json
+import math
+import os
+import re
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from ivcore import paths
+from ivcore.data import formats
+from ivcore.errors import ParameterError, UserError, shown
+from ivcore.run import constraints, contradictions, encoder_kinds, notebook, parameters
+from ivcore.run import folder as run_folder
+from ivcore.run.contradictions import SCRATCH
+from ivcore.run.encoder_kinds import Held
+from ivcore.run.parameters import FREE, OWNED_BY_RUNNER, Parameter, of_result
+
+SWEEP_KEYS = ("grid", "runs")
+MOST_RUNS = 10_000  # of a sweep: who asks for more has mistyped
+_ORDER = ("quick", "tiny", "one_gpu", "paper")  # of presets, the others follow by name
+_REFERENCE = re.compile(r"(\d\w*)/([\w-]+)(:.*)?")
+_FILES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+_CHAIN: ContextVar[tuple[str, ...]] = ContextVar("chain", default=())  # runs whose encoders are being checked
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A notebook and its parameters by name. All values of a run, where a method takes them, are a dict by name."""
+
+    path: Path
+    parameters: dict[str, Parameter]
+
+    @classmethod
+    def of(cls, reference) -> Spec:
+        """By number ("10"), name or path; ParameterError for none, and for a parameters cell that is not as it must be."""
+        path = notebook.find(reference)
+        try:
+            status = path.stat()
+        except OSError:
+            return _read(path)  # which says what is wrong
+        return _read(path, status.st_mtime_ns, status.st_size)
+
+    @property
+    def stem(self) -> str:
+        return self.path.stem
+
+    @property
+    def number(self) -> str:
+        return notebook.number(self.path)
+
+    # ---- presets
+
+    def presets(self) -> list[str]:
+        """Their names; `tiny` needs no file, it is the defaults of the parameters cell."""
+        files = (paths.presets() / self.stem).glob("*.yaml")
+        names = {file.stem for file in files if not file.name.startswith("_")} | {"tiny"}
+        rank = {name: place for place, name in enumerate(_ORDER)}
+        return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
+
+    def load(self, preset: str) -> dict:
+        """What a preset says, unchecked: {} for a `tiny` without a file. A path to a .yaml file is a preset too."""
+        file = paths.presets() / self.stem / f"{preset}.yaml"
+        if str(preset).endswith((".yaml", ".yml")):
+            file = next(filter(os.path.isfile, paths.candidates(preset)), paths.resolve(preset))
+        elif preset not in (names := self.presets()):
+            raise ParameterError(
+                f"{self.stem} has no preset {shown(preset)}{notebook.nearest(preset, names)}"
+            )
+        elif not file.is_file():
+            return {}
+        return load_yaml(file)
+
+    def base(self, preset: str) -> dict:
+        """The values of a preset, unchecked; of a sweep those that all its runs share; of one that is not known (any more) the cell's."""
+        given = self.load(preset) if preset in self.presets() else {}
+        shared = {name: value for name, value in given.items() if name not in SWEEP_KEYS}
+        return self.pin({name: shared.get(name, each.default) for name, each in self.parameters.items()})
+
+    # ---- the values of runs
+
+    def expand(self, preset: str = "tiny", overrides: dict | None = None) -> list[dict]:
+        """Complete, checked values of every run that a preset stands for; one, unless it is a sweep.
+
+        `overrides` win over the preset, and epochs among them over its steps; text is read by the parameter's type ("1e-4" for a
+        float). Encoders stay as written ("10/tiny"): see `pin`.
+        """
+        given = {name: self._given(name, value) for name, value in (overrides or {}).items()}
+        defaults = {name: each.default for name, each in self.parameters.items()}
+        asked = self.load(preset)
+        for name in OWNED_BY_RUNNER:
+            if place := given.get(name) or asked.get(name):
+                raise ParameterError(
+                    f"{name} = {shown(place)}: runs choose their own folder, $IVCORE_OUTPUTS moves all of them"
+                )
+        runs = []
+        for point in points(asked):
+            placed = {
+                name: self.parameters[name].placed(value, typed=False) if name in self.parameters else value
+                for name, value in point.items()
+            }
+            values = contradictions.override(contradictions.override(defaults, placed), given)
+            runs.append(self.check(values))
+        return list({self.digest(values): values for values in runs}.values())
+
+    def one(self, preset: str = "tiny", overrides: dict | None = None) -> dict:
+        """The values of the one run that a preset stands for, see `expand`; ParameterError for a sweep."""
+        runs = self.expand(preset, overrides)
+        if any(key in self.load(preset) for key in SWEEP_KEYS):
+            raise ParameterError(f"preset {preset} of {self.stem} is a sweep of {len(runs)} runs")
+        return runs[0]
+
+    def resolve(self, preset: str = "tiny", overrides: dict | None = None) -> dict:
+        """The values that one run gets: defaults <- preset <- overrides, checked, encoders given as run folders."""
+        return self.pin(self.one(preset, overrides))
+
+    def check(self, values: dict) -> dict:
+        """The values in the cell's order and types; ParameterError for the first that is unknown, not allowed or contradicts another."""
+        for name in values:
+            self.require(name)
+        checked = {name: each.fit(values.get(name, each.default)) for name, each in self.parameters.items()}
+        rows = formats.without_bad_rows if values.get("drop_bad_rows") else contextlib.nullcontext
+        held = {}
+        with rows():
+            for name, each in self.parameters.items():
+                constraints.check(name, checked[name], each.constraint)
+                if each.kind == "encoder" and checked[name] is not None:
+                    held[name] = _check_encoder(name, checked[name], each.constraint.detail)
+            contradictions.check(checked)
+        encoder_kinds.check_sizes(checked, {name: found for name, found in held.items() if found})
+        return checked
+
+    def require(self, name: str) -> None:
+        """ParameterError, with the nearest name, for one that is no parameter."""
+        if name not in self.parameters:
+            allowed = [other for other in self.parameters if other not in OWNED_BY_RUNNER]
+            nearest = notebook.nearest(name, allowed)
+            raise ParameterError(f"{str(name)[:160]} is not a parameter of {self.stem}{nearest}")
+
+    def _given(self, name: str, value):
+        self.require(name)
+        return self.parameters[name].from_text(value) if isinstance(value, str) else value
+
+    def encoders(self, values: dict) -> dict[str, str]:
+        """The values of those parameters that take an encoder, and have one."""
+        takes = {name for name, each in self.parameters.items() if each.kind == "encoder"}
+        return {name: value for name, value in values.items() if name in takes and value}
+
+    def references(self, values: dict) -> dict[str, Reference]:
+        """The runs that the values name as encoders, by parameter."""
+        named = {name: Reference.of(value) for name, value in self.encoders(values).items()}
+        return {name: reference for name, reference in named.items() if reference}
+
+    def files(self, values: dict) -> dict[str, str]:
+        """The values that name a file or folder of the user's."""
+        words = {name: each.constraint.detail for name, each in self.parameters.items() if each.names_file}
+        return {n: values[n] for n, others in words.items() if values.get(n) not in (None, "", *others)}
+
+    # ---- the names of runs
+
+    def pin(self, values: dict) -> dict:
+        """The values with each encoder "10/tiny" replaced by the folder of that run, which names its parameters' hash."""
+        named = self.references(values)
+        return values | {name: paths.short(reference.folder) for name, reference in named.items()}
+
+    def digest(self, values: dict) -> str:
+        """Eight hex digits that name a run by its parameters: the same values, the same run folder. What is FREE counts as the cell has it."""
+        kept = {name: value for name, value in values.items() if name not in OWNED_BY_RUNNER}
+        kept |= {name: self.parameters[name].default for name in FREE if name in self.parameters}
+        kept |= {name: _identity(value) for name, value in self.encoders(values).items()}
+        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]
+
+    def label(self, preset: str, values: dict, overrides: dict | None = None) -> str:
+        """What a run's folder is called: the preset's name, with "+" when an override makes the run another one."""
+        name = Path(preset).stem
+        if not overrides:
+            return name
+        try:
+            unchanged = {self.digest(each) for each in self.expand(preset)}
+        except ParameterError:  # the preset alone does not do here: it wants one of the overrides
+            unchanged = set()
+        return name if self.digest(values) in unchanged else f"{name}+"
+
+    def folder(self, values: dict, label: str = "custom") -> Path:
+        """The run's folder: the one that is there, whatever its label, else a new name."""
+        return run_folder.locate(self.stem, self.digest(values), label)
+
+
+@lru_cache(maxsize=128)
+def _read(path: Path, *version) -> Spec:
+    return Spec(path, parameters.parse(notebook.parameters_cell(path), path.name))
+
+
+def load_yaml(file: Path) -> dict:
+    """The values in a preset's file; ParameterError naming it where it does not read."""
+    try:
+        status = file.stat()
+        return copy.deepcopy(_load_yaml(file, status.st_mtime_ns, status.st_size))
+    except OSError as error:
+        raise ParameterError(f"{paths.short(file)}: {error}") from None
+
+
+@lru_cache(maxsize=512)
+def _load_yaml(file: Path, *version) -> dict:
+    # OmegaConf and not PyYAML: the latter reads 1e-4 as text. Its `${…}` stay as they are: a preset is data, and a stranger's
+    # must not carry variables of the environment into params.yaml and figures.
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(file))
+    except UnicodeDecodeError as error:
+        raise ParameterError(f"{paths.short(file)}: not UTF-8 text, save it as UTF-8 ({error})") from None
+    except (OmegaConfBaseException, YAMLError, ValueError, RecursionError) as error:
+        raise ParameterError(f"{paths.short(file)}: {error}") from None
+    if not isinstance(values, dict):
+        raise ParameterError(f"{paths.short(file)}: expected `name: value` lines")
+    return values
+
+
+def points(preset: dict) -> list[dict]:
+    """The runs that a preset stands for: itself, or each combination of `grid` with each entry of `runs`."""
+    common = {name: value for name, value in preset.items() if name not in SWEEP_KEYS}
+    grid, runs = preset.get("grid") or {}, preset.get("runs") or [{}]
+    if not isinstance(grid, dict) or not all(isinstance(axis, list) for axis in grid.values()):
+        raise ParameterError("grid: expected `name: [value, value]` lines")
+    if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
+        raise ParameterError("runs: expected a list of `name: value` groups")
+    if empty := [name for name, axis in grid.items() if not axis]:
+        raise ParameterError(f"grid: {empty[0]} has no value")
+    count = math.prod(map(len, grid.values())) * len(runs)
+    if count > MOST_RUNS:
+        raise ParameterError(f"a sweep of {count} runs, at most {MOST_RUNS} are allowed")
+    steps = [dict(zip(grid, product)) for product in itertools.product(*grid.values())]
+    return [common | step | run for step in steps for run in runs]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A run as an encoder's value names it; `overrides` are text, as in `iv run -p`."""
+
+    spec: Spec
+    preset: str
+    overrides: dict[str, str]
+
+    @classmethod
+    def of(cls, value) -> Reference | None:
+        """None for every other form of value. ParameterError for what looks like a run and names no notebook."""
+        match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
+        if not match or os.path.exists(paths.resolve(value)):
+            return None
+        return cls(Spec.of(match[1]), match[2], _overrides(match[3]))
+
+    def __str__(self) -> str:
+        """ "10/tiny:seed=1" """
+        changed = ",".join(f"{name}={value}" for name, value in self.overrides.items())
+        return f"{self.spec.number}/{self.preset}" + (f":{changed}" if changed else "")
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of `iv run`."""
+        changed = [word for name, value in self.overrides.items() for word in ("-p", f"{name}={value}")]
+        return [self.spec.stem, self.preset, *changed]
+
+    @property
+    def values(self) -> dict:
+        """Its parameters; ParameterError where one of its own encoders is the run that is asked about."""
+        chain, this = _CHAIN.get(), str(self)
+        if this in chain:
+            raise ParameterError(f"it starts from itself ({' → '.join([*chain, this])})")
+        token = _CHAIN.set((*chain, this))
+        try:
+            return self.spec.one(self.preset, self.overrides)
+        finally:
+            _CHAIN.reset(token)
+
+    @property
+    def folder(self) -> Path:
+        values = self.values
+        return self.spec.folder(values, self.spec.label(self.preset, values, self.overrides))
+
+
+def _overrides(text: str | None) -> dict[str, str]:
+    """ ":seed=1,sizes=[8, 16]" -> {"seed": "1", "sizes": "[8, 16]"}: a comma separates where a name and = follow."""
+    pairs = [pair.partition("=") for pair in re.split(r",(?=\s*\w+\s*=)", text[1:])] if text else []
+    if wrong := [name for name, equals, _ in pairs if not (equals and name.strip())]:
+        raise ParameterError(f"{shown(wrong[0])}: expected NAME=VALUE after the colon, as in 12/tiny:seed=1")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _identity(value: str) -> str:
+    """What of an encoder's value tells runs apart: of a run its notebook and hash, not the place or label of its folder."""
+    if reference := Reference.of(value):
+        return f"{reference.spec.stem}/{reference.spec.digest(reference.values)}"
+    path = Path(value)
+    return f"{path.parent.name}/{digest}" if (digest := run_folder.digest_of(path)) else value
+
+
+def _check_encoder(name: str, value: str, allowed: tuple[str, ...]) -> Held | None:
+    """What the value holds, as far as the parameter cares (`allowed` kinds).
+
+    ParameterError where it can already be seen to lead nowhere, back to itself, or to another kind of encoder.
+    """
+    holds = None
+    try:
+        if allowed:
+            holds = held(value)
+        else:
+            _leads_to(value)
+    except UserError as error:
+        raise ParameterError(f"{name} = {shown(value)}: {error}") from None
+    except OSError as error:
+        raise ParameterError(f"{name} = {shown(value)}: cannot be read: {error.strerror}") from None
+    if allowed:
+        encoder_kinds.check(name, value, allowed, holds)
+    return holds
+
+
+def held(value: str | None) -> Held | None:
+    """What the value holds; None for scratch and for what would have to be fetched. UserError where it leads nowhere or does not load."""
+    values, place = _leads_to(value)
+    if values is not None:
+        number = Reference.of(value).spec.number
+        return encoder_kinds.of_run(number, values, held(encoder_kinds.start_of(values)))
+    return encoder_kinds.of_place(place) if place else None
+
+
+def _leads_to(value: str | None) -> tuple[dict | None, Path | None]:
+    """The values of a run that is named, or the place where there is one."""
+    if value in SCRATCH:
+        return None, None
+    if reference := Reference.of(value):
+        return reference.values, None
+    path = paths.resolve(value)
+    if not path.exists() and _looks_like_path(value):
+        looked = " or ".join(map(str, paths.candidates(value)))
+        raise ParameterError(f"there is no such file or folder, looked for {looked}")
+    if run_folder.is_one(path) and not run_folder.is_done(path):
+        raise ParameterError("that run is not finished (no metrics.json in it)")
+    return None, path if path.exists() else None
+
+
+def _looks_like_path(value: str) -> bool:
+    return value.endswith(_FILES) or value.startswith(("/", ".", "~")) or value.count("/") > 1
+
+
+def brief(value) -> str:
+    """A parameter as people write it: "10/tiny" or "10/tiny:seed=1" for a run's folder, of another path the last two parts."""
+    if not isinstance(value, str) or "/" not in value:
+        return str(value)
+    path = Path(value)
+    if run_folder.digest_of(path):
+        label = run_folder.label_of(path)
+        return f"{path.parent.name.split('_')[0]}/{label.rstrip('+')}{_changed(path) if label.endswith('+') else ''}"
+    return "/".join(path.parts[-2:])
+
+
+def _changed(path: Path) -> str:
+    """ ":seed=1,lr=0.1", in what a run with a "+" in its folder's name differs from its preset; "+" where that is not known."""
+    place = paths.resolve(path)
+    try:
+        values = of_result(run_folder.read_params(place))
+        preset = Spec.of(place.parent.name).base(run_folder.label_of(place).rstrip("+"))
+    except UserError:
+        return "+"
+    changed = [f"{name}={brief(value)}" for name, value in values.items() if preset.get(name, value) != value]
+    return ":" + ",".join(changed) if changed else "+"
