@@ -8,8 +8,8 @@ import torch
 import yaml
 
 from ivcore import paths
-from ivcore.encoders import video_text_sizes
-from ivcore.encoders.sizes import SIZES
+from ivcore.encoders import build
+from ivcore.encoders.sizes import SIZES, video_text_size
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
 from ivcore.run import notebook
@@ -60,10 +60,10 @@ def model_of(preset: str, values: dict):
         if preset.startswith("10"):
             return MaskedAutoencoder(values["encoder_size"], decoder_depth=values["decoder_depth"])
         if preset.startswith("11"):
-            size = video_text_sizes.video_text_size("large", global_layers=values["global_layers"])
+            size = video_text_size("large", global_layers=values["global_layers"])
             kind, width, layers = (values[f"caption_{name}"] for name in ("decoder", "width", "layers"))
-            decoder = video_text_sizes.caption_decoder(kind, size, width, layers)
-            return video_text_sizes.video_text_model(size, None, decoder)
+            decoder = build.caption_decoder(kind, size, width, layers)
+            return build.video_text_model(size, None, decoder)
         if preset.endswith("multimodal"):
             return UniFormerV2(1024, 24, 16, 14, num_classes=710)
         return None if preset.startswith("13") else VideoClassifier("huge", 710)

@@ -1,8 +1,9 @@
-"""The sizes of the masked video encoder, as data.
+"""The sizes of both encoders, as data; `build` makes multimodal models of them.
 
-base, large and huge are the published ones (paper 4.2.2 and the released InternVideo code: the huge decoder is 512 wide
-there, where the paper says half of 1280; pass decoder_width=640 for the VideoMAE release). giant is VideoMAE v2's
-(arXiv 2303.16727). tiny is this workbook's: it learns on a CPU in minutes.
+Masked video encoder: base, large and huge are the published ones (paper 4.2.2 and the released InternVideo code: the huge decoder is 512
+wide there, where the paper says half of 1280; pass decoder_width=640 for the VideoMAE release). giant is VideoMAE v2's (arXiv
+2303.16727). Multimodal model: base and large are CLIP's B/16 and L/14 with global blocks in the last four layers (paper 3.2). tiny is
+this workbook's: it learns on a CPU in minutes.
 """
 
 from __future__ import annotations
@@ -77,3 +78,36 @@ def checked(size: Size) -> Size:
         if value < 1 or divisor < 1 or value % divisor:
             raise ParameterError(f"encoder size: {name} {value} is not a positive multiple of {by} {divisor}")
     return size
+
+
+@dataclass(frozen=True)
+class VideoTextSize:
+    """Image tower, text tower and the common embedding of a multimodal model; `image` and `patch` in pixels, `global_layers` counts from
+    the last layer."""
+
+    width: int
+    layers: int
+    heads: int
+    patch: int
+    image: int
+    text_width: int
+    text_layers: int
+    text_heads: int
+    embed: int
+    context: int = 77
+    vocabulary: int = 49408
+    global_layers: int = 4
+
+
+VIDEO_TEXT_SIZES = {
+    "tiny": VideoTextSize(96, 3, 3, 8, 32, 96, 2, 3, 96, context=24, global_layers=3),
+    "base": VideoTextSize(768, 12, 12, 16, 224, 512, 12, 8, 512),
+    "large": VideoTextSize(1024, 24, 16, 14, 224, 768, 12, 12, 768),
+}
+
+
+def video_text_size(name: str, **changes) -> VideoTextSize:
+    """A size by name, with fields changed."""
+    if name not in VIDEO_TEXT_SIZES:
+        raise ParameterError(f"model size: {name!r} is not one of {', '.join(VIDEO_TEXT_SIZES)}")
+    return replace(VIDEO_TEXT_SIZES[name], **changes)

@@ -14,9 +14,9 @@ from einops import rearrange
 from timm.layers import DropPath
 from torch import Tensor, nn
 
-from ivcore.encoders import small_grid
 from ivcore.encoders.checkpointing import checkpoint_block, checkpoint_selectively
 from ivcore.encoders.clip import Attention, FeedForward, QuickGELU, act_as
+from ivcore.encoders.depthwise import depthwise_conv3d
 from ivcore.encoders.intermediates import Record, add_to, start_record, with_record
 from ivcore.encoders.normalisation import HALF, normalise
 from ivcore.encoders.positions import resize_beside_class
@@ -219,19 +219,8 @@ class Stages(nn.Module):
 
     def _with_positions(self, x: Tensor, embedding: nn.Conv3d, grid: tuple[int, int]) -> Tensor:
         """Dynamic position embedding: a depthwise 3x3x3 convolution of the patch tokens, added to them."""
-        patches, space = x[:, :, 1:], (x.shape[1], *grid)
-        if small_grid.fits(x, space):
-            added = small_grid.depthwise(patches.flatten(1, 2), space, embedding.weight, embedding.bias)
-            return torch.cat((x[:, :, :1], patches + added.view(patches.shape)), dim=2)
-        with torch.autocast(
-            x.device.type, enabled=x.device.type != "cpu" and torch.is_autocast_enabled(x.device.type)
-        ):
-            # In bfloat16 the CPU's depthwise convolution gives wrong gradients on some processors.
-            volume = rearrange(patches, "b t (h w) d -> b d t h w", h=grid[0])
-            added = embedding(volume.to(embedding.weight.dtype) if x.device.type == "cpu" else volume).to(
-                x.dtype
-            )
-        return torch.cat((x[:, :, :1], patches + rearrange(added, "b d t h w -> b t (h w) d")), dim=2)
+        classes, patches = x[:, :, :1], x[:, :, 1:]
+        return torch.cat((classes, patches + depthwise_conv3d(patches, grid[0], embedding)), dim=2)
 
     def fuse(self, query: Tensor, classes: Tensor) -> Tensor:
         """Query token (B, D), class tokens averaged over time (B, D) -> feature (B, D)."""

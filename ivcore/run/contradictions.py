@@ -11,7 +11,7 @@ import itertools
 
 from ivcore import paths
 from ivcore.data.labels.union import read_sets, unite
-from ivcore.encoders.multimodal_sizes import video_text_size
+from ivcore.encoders.sizes import video_text_size
 from ivcore.errors import ParameterError, UserError
 
 SCRATCH = (None, "", "scratch")

@@ -20,8 +20,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from ivcore.encoders.multimodal_sizes import video_text_size
-from ivcore.encoders.sizes import size
+from ivcore.encoders.sizes import size, video_text_size
 from ivcore.errors import ParameterError, shown
 from ivcore.run.contradictions import SCRATCH, TUBELET
 

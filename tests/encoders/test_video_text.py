@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from ivcore import weights
-from ivcore.encoders import video_text_sizes as sizes
+from ivcore.encoders import build, sizes
 from ivcore.encoders.caption_decoder import PlainCaptionDecoder
 from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
 from ivcore.encoders.uniformerv2 import UniFormerV2
@@ -202,7 +202,7 @@ def test_a_question_that_fills_the_context_is_answered_like_a_shorter_one(golden
 @pytest.mark.parametrize("decoder", ["plain", "published"])
 def test_weight_decay_leaves_embeddings_and_queries_alone(decoder, layer_decay):
     size = sizes.video_text_size("tiny")
-    model = sizes.video_text_model(size, None, sizes.caption_decoder(decoder, size, 96, 1))
+    model = build.video_text_model(size, None, build.caption_decoder(decoder, size, 96, 1))
     groups = parameter_groups(model, 0.2, layer_decay)
     name_of = {id(p): name for name, p in model.named_parameters()}
     decayed = {name_of[id(p)] for g in groups for p in g["params"] if g["weight_decay"]}

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from ivcore import weights
-from ivcore.encoders import multimodal_sizes, video_text_sizes
+from ivcore.encoders import build, sizes
 from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import MaskedAutoencoder, MaskedVideoEncoder, VideoClassifier
@@ -31,7 +31,7 @@ def saved(tmp_path_factory):
         "autoencoder": MaskedAutoencoder("tiny", depth=2),
         "encoder": MaskedVideoEncoder("tiny", depth=2),
         "masked_classifier": VideoClassifier("tiny", 3, depth=2),
-        "video_text": video_text_sizes.video_text_model(multimodal_sizes.video_text_size("tiny")),
+        "video_text": build.video_text_model(sizes.video_text_size("tiny")),
         "multimodal_classifier": UniFormerV2(**small, num_classes=3, global_layers=[1]),
         "clip": Clip(
             ImageEncoder(64, image=32, patch=8, **towers), TextEncoder(64, vocabulary=100, **towers)

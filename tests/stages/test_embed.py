@@ -3,8 +3,9 @@
 import torch
 
 from ivcore.data.batches import InMemory
+from ivcore.encoders.build import video_text_model
+from ivcore.encoders.sizes import video_text_size
 from ivcore.encoders.tokenizer import Tokenizer
-from ivcore.encoders.video_text_sizes import video_text_model, video_text_size
 from ivcore.stages.embed import embed_clips, embed_texts, shuffle_frames
 
 

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import save_file
 
 from ivcore import weights
+from ivcore.encoders.build import size_of, video_text_model
 from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
 from ivcore.encoders.positions import resize, sine_cosine
 from ivcore.encoders.uniformerv2 import UniFormerV2
-from ivcore.encoders.video_text_sizes import size_of, video_text_model
 from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
 from ivcore.errors import ParameterError
 from ivcore.heads.classifier import classifier

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from ivcore.encoders.build import caption_decoder, size_of, video_text_model
 from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
-from ivcore.encoders.video_text_sizes import caption_decoder, size_of, video_text_model, video_text_size
+from ivcore.encoders.sizes import video_text_size
 from ivcore.errors import ParameterError
 
 

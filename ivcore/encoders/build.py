@@ -1,4 +1,4 @@
-"""A multimodal model of a size (see `multimodal_sizes`) or around a CLIP that is there."""
+"""A multimodal model of one of the `sizes`, or around a given CLIP."""
 
 from __future__ import annotations
 
@@ -8,19 +8,10 @@ from torch import nn
 
 from ivcore.encoders.caption_decoder import CaptionDecoder, PlainCaptionDecoder
 from ivcore.encoders.clip import Clip, TextEncoder
-from ivcore.encoders.multimodal_sizes import VIDEO_TEXT_SIZES, VideoTextSize, video_text_size
+from ivcore.encoders.sizes import VideoTextSize
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.errors import ParameterError
-
-__all__ = [
-    "VIDEO_TEXT_SIZES",
-    "VideoTextSize",
-    "caption_decoder",
-    "size_of",
-    "video_text_model",
-    "video_text_size",
-]
 
 
 def size_of(clip: Clip, **changes) -> VideoTextSize:
