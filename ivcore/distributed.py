@@ -1,52 +1,71 @@
-"""The processes that share one training run: who this one is, and what they tell each other.
+"""The processes that share one training run: which of them this is, and what they tell each other.
 
-`torchrun` starts them and says in the environment how many there are; `join` makes them a group. Without a group every function answers
-as the only process there is. Ranks that share a loss follow one rule: each returns its share, the mean of the shares is the loss of
-the joined batch, and so the mean of the ranks' gradients is its gradient.
+`torchrun` starts them and says in the environment how many there are. They become a group with `init_process_group`, or with the first
+thing that they tell each other; a process on its own answers itself. Importing this module does not import torch.
+
+Ranks that share a loss follow one rule: each returns its share, the mean of the shares is the loss of the joined batch, and so the mean
+of the ranks' gradients is its gradient.
 """
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-import torch
-import torch.distributed as dist
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
-_BUCKET = 2**26  # bytes sent in one piece
-
-
-def started() -> int:
-    """How many processes torchrun has started together; they are a group from `join` on."""
-    return int(os.environ.get("WORLD_SIZE") or 1)
-
-
-def join(device: torch.device) -> None:
-    """Become one of the processes that the environment speaks of (WORLD_SIZE, RANK, MASTER_ADDR, MASTER_PORT); alone, or in a group already: nothing.
-
-    Tensors on the CPU travel by gloo, those on a GPU by NCCL. torchrun's store lives longer than a run: IVCORE_GROUP tells the groups of
-    its runs apart.
-    """
-    if started() < 2 or dist.is_initialized():
-        return
-    on_gpu = device.type == "cuda"
-    if on_gpu:
-        torch.cuda.set_device(device)
-    store, rank, world = next(iter(dist.rendezvous("env://")))
-    store = dist.PrefixStore(os.environ.get("IVCORE_GROUP", ""), store)
-    backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=world)
+_BUCKET = 2**26  # bytes of one message
 
 
 def world() -> int:
-    """How many processes there are."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    """How many processes there are: the size of their group, before there is one what the environment says (WORLD_SIZE), else 1."""
+    group = _group()
+    return group.get_world_size() if group else int(os.environ.get("WORLD_SIZE") or 1)
 
 
 def rank() -> int:
     """Which of them this is, from 0."""
-    return dist.get_rank() if world() > 1 else 0
+    group = _group()
+    return group.get_rank() if group else int(os.environ.get("RANK") or 0) if world() > 1 else 0
+
+
+def _group():
+    """torch.distributed where this process is in a group. Nobody is in one before torch has been imported."""
+    dist = sys.modules.get("torch.distributed")
+    return dist if dist and dist.is_available() and dist.is_initialized() else None
+
+
+def init_process_group(device: torch.device | None = None) -> None:
+    """Join the processes that the environment names (WORLD_SIZE, RANK, MASTER_ADDR, MASTER_PORT); alone, or in a group already: nothing.
+
+    Tensors on the CPU travel by gloo, those on a GPU by NCCL. torchrun's store lives longer than a run: IVCORE_GROUP tells the groups of
+    its runs apart.
+    """
+    if world() == 1:
+        return
+    import torch
+    import torch.distributed as dist
+
+    if device is not None and device.type == "cuda":
+        torch.cuda.set_device(device)
+    if dist.is_initialized():
+        return
+    on_gpu = device.type == "cuda" if device is not None else torch.cuda.is_available()
+    store, rank, world_size = next(iter(dist.rendezvous("env://")))
+    store = dist.PrefixStore(os.environ.get("IVCORE_GROUP", ""), store)
+    backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world_size)
+
+
+def _joined():
+    """torch.distributed, with this process in its group; None for a process on its own."""
+    init_process_group()
+    return _group() if world() > 1 else None
 
 
 # ---- tensors
@@ -57,59 +76,72 @@ def gather(x: Tensor) -> Tensor:
 
     Gradients flow back to the rank a row came from, summed over all ranks that used it.
     """
-    return _Gather.apply(x) if world() > 1 else x
+    return _gather_function().apply(x) if _joined() else x
 
 
-class _Gather(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        joined = x.new_empty((world() * len(x), *x.shape[1:]))
-        dist.all_gather_single(joined, x.contiguous())
-        return joined
+@functools.cache
+def _gather_function() -> type:
+    import torch
+    import torch.distributed as dist
 
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
-        mine = gradient.new_empty((len(gradient) // world(), *gradient.shape[1:]))
-        dist.reduce_scatter_single(mine, gradient.contiguous())
-        return mine
+    # The second names are those of torch before 2.13.
+    all_gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
+    reduce_scatter = getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor
+
+    class Gather(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x: Tensor) -> Tensor:
+            joined = x.new_empty((world() * len(x), *x.shape[1:]))
+            all_gather(joined, x.contiguous())
+            return joined
+
+        @staticmethod
+        def backward(ctx, gradient: Tensor) -> Tensor:
+            own = gradient.new_empty((len(gradient) // world(), *gradient.shape[1:]))
+            reduce_scatter(own, gradient.contiguous())
+            return own
+
+    return Gather
 
 
-@torch.no_grad()
 def mean(x: Tensor) -> Tensor:
     """The mean over ranks of a tensor, the same on all; no gradient passes."""
-    if world() == 1:
-        return x
-    x = x.clone() if x.is_floating_point() else x.float()
-    dist.all_reduce(x)
-    return x / world()
+    x = x.detach()
+    if dist := _joined():
+        x = x.clone() if x.is_floating_point() else x.float()
+        dist.all_reduce(x)
+        x = x / world()
+    return x
 
 
-@torch.no_grad()
-def average_(tensors: Sequence[Tensor]) -> None:
-    """Replace tensors, the same list on every rank, by their means over ranks, many in one message."""
-    for bucket in _buckets(tensors) if world() > 1 else ():
+def all_reduce_mean_(tensors: Sequence[Tensor]) -> None:
+    """Replace tensors, the same list on every rank, by their means over ranks; many small ones travel in one message."""
+    import torch
+
+    dist = _joined()
+    for bucket in _buckets(tensors) if dist else ():
         flat = torch.cat([x.flatten() for x in bucket])
         dist.all_reduce(flat)
-        parts = (flat / world()).split([x.numel() for x in bucket])
-        for x, part in zip(bucket, parts, strict=True):
-            x.copy_(part.view_as(x))
+        means = (flat / world()).split([x.numel() for x in bucket])
+        for x, value in zip(bucket, means, strict=True):
+            x.copy_(value.view_as(x))
 
 
-def _buckets(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
     """Tensors of one type together, up to _BUCKET bytes."""
-    buckets: dict[tuple, list[list[Tensor]]] = {}
+    open_buckets: dict[tuple, list[Tensor]] = {}
     for x in tensors:
-        kind = buckets.setdefault((x.dtype, x.device), [[]])
-        if sum(y.nbytes for y in kind[-1]) + x.nbytes > _BUCKET and kind[-1]:
-            kind.append([])
-        kind[-1].append(x)
-    return [bucket for kind in buckets.values() for bucket in kind]
+        bucket = open_buckets.setdefault((x.dtype, x.device), [])
+        if bucket and sum(y.nbytes for y in bucket) + x.nbytes > _BUCKET:
+            yield bucket.copy()
+            bucket.clear()
+        bucket.append(x)
+    yield from open_buckets.values()
 
 
-@torch.no_grad()
-def as_first(model: nn.Module) -> None:
+def broadcast_params(model: nn.Module) -> None:
     """Give the model the weights and buffers that it has on rank 0."""
-    if world() > 1:
+    if dist := _joined():
         for x in model.state_dict().values():
             dist.broadcast(x, 0)
 
@@ -117,28 +149,41 @@ def as_first(model: nn.Module) -> None:
 # ---- plain values, none of which waits for a GPU
 
 
-def largest(values: Sequence[float]) -> list[float]:
-    """Of each number the largest on any rank: what one asks for, all do."""
-    if world() == 1:
+def all_reduce_max(values: Sequence[float]) -> list[float]:
+    """Of each number the largest on any rank."""
+    dist = _joined()
+    if not dist:
         return list(values)
+    import torch
+
     joined = torch.tensor(values, dtype=torch.float64)
     dist.all_reduce(joined, dist.ReduceOp.MAX)
     return joined.tolist()
 
 
-def from_first(value: Callable):
+def barrier() -> None:
+    """Wait until every rank of the group is here; where none has been formed there is nobody to wait for."""
+    if _group():
+        all_reduce_max([0])
+
+
+def broadcast_object(value: Callable):
     """What `value()` gives on rank 0, which alone calls it."""
-    if world() == 1:
+    dist = _joined()
+    if not dist:
         return value()
+    import torch
+
     box = [value() if rank() == 0 else None]
     dist.broadcast_object_list(box, 0, device=torch.device("cpu"))
     return box[0]
 
 
-def from_all(value) -> list:
+def all_gather_object(value) -> list:
     """The value of every rank, in order, on every rank."""
-    if world() == 1:
+    dist = _joined()
+    if not dist:
         return [value]
-    boxes = [None] * world()
-    dist.all_gather_object(boxes, value)
-    return boxes
+    values = [None] * world()
+    dist.all_gather_object(values, value)
+    return values

@@ -50,7 +50,7 @@ def shared_loss(name, rank, world):
         value, _ = loss(model, part)
         value.backward()
     gradients = small.gradients(model)
-    distributed.average_(list(gradients.values()))
+    distributed.all_reduce_mean_(list(gradients.values()))
     return distributed.mean(value.detach()), gradients
 
 
@@ -149,7 +149,7 @@ def everything(folder, rank, world):
 
 def start(folder, rank, port):
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    distributed.join(torch.device("cpu"))
+    distributed.init_process_group(torch.device("cpu"))
     results = everything(folder, rank, distributed.world())
     results["written"] = sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))
     torch.save(results, folder / f"rank-{rank}.pt")

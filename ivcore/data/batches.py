@@ -88,7 +88,7 @@ def fitting(batch_size: int, clips: int, what: str = "batch_size") -> int:
     """Clips of a step: `batch_size`, or with a word as many as a smaller set has, so that ranks share them and mixup finds pairs."""
     if clips >= batch_size or clips < 1:
         return batch_size
-    ranks = distributed.started()
+    ranks = distributed.world()
     unit = next((unit for unit in (2 * ranks, ranks, 1) if unit <= clips), 1)
     smaller = clips - clips % unit
     print(f"{what}: {batch_size} is more than the {clips} training clips, so a batch has {smaller}")

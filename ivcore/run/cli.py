@@ -10,10 +10,10 @@ import os
 import sys
 import textwrap
 
-from ivcore import paths
+from ivcore import distributed, paths
 from ivcore.errors import ParameterError, UserError
 from ivcore.run import execute as run
-from ivcore.run import failure, launch, notebook, provenance, terminal
+from ivcore.run import failure, notebook, provenance, terminal
 from ivcore.run import folder as run_folder
 from ivcore.run.spec import Spec
 
@@ -185,14 +185,14 @@ def _run(options) -> int:
 def _run_all(jobs: list[run.Job], options) -> int:
     status = 0
     for number, job in enumerate(jobs, 1):
-        if len(jobs) > 1 and not launch.rank():
+        if len(jobs) > 1 and not distributed.rank():
             print(f"[{number}/{len(jobs)}] {_changed(job, jobs)}", flush=True)
         try:
             failed = _run_one(job, options)
         except run.StoppedWhenDone as told:
             return status if told.folder == jobs[-1].folder else told.failure.status
         if failed in (130, 143) or (
-            failed and launch.world() > 1
+            failed and distributed.world() > 1
         ):  # whoever stops this one means all of them
             return failed
         status = status or failed

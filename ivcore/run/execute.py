@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ivcore import files, lock, paths
+from ivcore import distributed, files, lock, paths
 from ivcore.run import failure as failures
 from ivcore.run import folder as run_folder
 from ivcore.run import launch, provenance
@@ -40,10 +40,10 @@ class RunFailed(Exception):
 
     def lines(self) -> list[str]:
         """What the terminal shows; nothing from a rank that only follows another into failure."""
-        if self.culprit != launch.rank():
+        if self.culprit != distributed.rank():
             return [f"iv: rank {self.culprit}: {self.said}; see {self._files()}"] if self.said else []
         first, *others = self.failure.lines()
-        told = [f"iv: rank {launch.rank()}: {first}" if launch.rank() else f"iv: {first}", *others]
+        told = [f"iv: rank {distributed.rank()}: {first}" if distributed.rank() else f"iv: {first}", *others]
         return told if self.failure.kind == "input" else [*told, f"see {self._files()}"]
 
     def _files(self) -> str:
@@ -108,7 +108,7 @@ def execute(
     """
     _execute_upstream(job, timeout)
     folder = job.folder
-    if launch.rank():
+    if distributed.rank():
         _follow(job, folder, force, timeout, wait)
         return folder
     if not force and provenance.is_current(folder):  # also where nothing can be written
@@ -130,7 +130,7 @@ def _is_done(job: Job, folder: Path, told: bool) -> Path:
 def _execute_upstream(job: Job, timeout: float | None) -> None:
     for reference in job.spec.references(job.values).values():
         first = named_job(reference)
-        if run_folder.state(first.folder) not in ("done", "running") and not launch.rank():
+        if run_folder.state(first.folder) not in ("done", "running") and not distributed.rank():
             print(f"{reference} is not there yet: running it first", flush=True)
         execute(first, timeout=timeout, wait=True, told=False)
 
@@ -161,7 +161,7 @@ def _try(job: Job, folder: Path, values: dict, timeout: float | None, received: 
         print(f"{job.name} → {paths.short(folder)}", flush=True)
         for mark in folder.glob(".lock-rank*"):  # of an earlier launch, a rank of which was killed
             shutil.rmtree(mark, ignore_errors=True)
-        group = launch.announce(folder) if launch.world() > 1 else ""
+        group = launch.announce(folder) if distributed.world() > 1 else ""
         return _run_kernel(job, folder, values, group, timeout, received)
     except OSError as error:
         return failures.from_system(error, place=folder)
@@ -187,7 +187,7 @@ def _run_kernel(
     name = f"log{launch.suffix()}.txt"
     with _log(folder / name) as log, _environment(folder, copy, group):
         log.write(f"\n=== {time.strftime('%Y-%m-%d %H:%M:%S')} {_command()}\n")
-        return Execution(copy, given, log, silent=launch.rank() > 0).run(received, timeout)
+        return Execution(copy, given, log, silent=distributed.rank() > 0).run(received, timeout)
 
 
 @contextmanager
@@ -202,7 +202,7 @@ def _log(path: Path):
 
 def _fail(failure: Failure, folder: Path, seconds: float) -> None:
     """error.json tells of the rank that failed first: the others only lose their connection to it, or are told to stop."""
-    cause = _cause(failure, folder) if launch.world() > 1 else {}
+    cause = _cause(failure, folder) if distributed.world() > 1 else {}
     with suppress(OSError):  # a full disk: the terminal has to do
         files.write_json(folder / "error.json", cause or failure.as_json(seconds))
     raise RunFailed(failure, folder, cause.get("rank", 0), _brief(cause))
@@ -228,7 +228,9 @@ def _cause(failure: Failure, folder: Path) -> dict:
         first = next((word for word in words if not word["follows"]), None)
         if first and not (told_itself and first["kind"] in STOPPED):
             return first
-        missing = [rank for rank in range(1, launch.world()) if rank not in {word["rank"] for word in words}]
+        missing = [
+            rank for rank in range(1, distributed.world()) if rank not in {word["rank"] for word in words}
+        ]
         dead = [rank for rank in missing if _is_dead(folder, rank)]
         if dead:
             return _dead_rank(dead[0])
@@ -270,7 +272,7 @@ def _follow(job: Job, folder: Path, force: bool, timeout: float | None, wait: bo
     if group is None:
         return
     began = time.monotonic()
-    alive = _rank_lock(folder, launch.rank())
+    alive = _rank_lock(folder, distributed.rank())
     alive.mkdir(exist_ok=True)
     try:
         with lock.held(alive), stop_requests() as received:
@@ -286,13 +288,13 @@ def _follow(job: Job, folder: Path, force: bool, timeout: float | None, wait: bo
 def _tell(failure: Failure, folder: Path, seconds: float) -> None:
     """A rank's word on its failure; for rank 0, where that is dead. `follows`: another one failed before it."""
     follows = _follows(failure) and (bool(failure.exception) or failure.kind not in STOPPED)
-    content = failure.as_json(seconds) | {"rank": launch.rank(), "follows": follows}
+    content = failure.as_json(seconds) | {"rank": distributed.rank(), "follows": follows}
     files.write_json(folder / f"error{launch.suffix()}.json", content)
     dead = _follows(failure) and not lock.is_held(folder) and not (folder / "error.json").exists()
     if dead:
         files.write_json(folder / "error.json", _dead_rank(0))
     said = _brief(_dead_rank(0)) if dead else ""
-    raise RunFailed(failure, folder, 0 if _follows(failure) else launch.rank(), said)
+    raise RunFailed(failure, folder, 0 if _follows(failure) else distributed.rank(), said)
 
 
 def _keep_earlier_notebook(folder: Path) -> None:
@@ -328,6 +330,6 @@ def _environment(folder: Path, copy: Path, group: str):
 def _command() -> str:
     program = Path(sys.argv[0]).name
     words = ["iv", "run"] if program == "__main__.py" else [program]
-    if launch.world() > 1:
+    if distributed.world() > 1:
         words = ["torchrun", "--nproc-per-node", os.environ.get("LOCAL_WORLD_SIZE", ""), "-m", "ivcore.run"]
     return shlex.join([*words, *sys.argv[1:]])

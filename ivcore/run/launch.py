@@ -14,21 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ivcore import files, lock, paths
+from ivcore.distributed import rank
 from ivcore.errors import UserError
 
 _PATIENCE = 600  # seconds for rank 0 to make a folder ready; a slow disk and eight slow imports fit in
 _numbers = itertools.count()
 _joined: set[str] = set()
-
-
-def world() -> int:
-    """How many processes were started together; 1 where torchrun was not used."""
-    return int(os.environ.get("WORLD_SIZE") or 1)
-
-
-def rank() -> int:
-    """Which of them this is, from 0."""
-    return int(os.environ.get("RANK") or 0) if world() > 1 else 0
 
 
 def suffix() -> str:

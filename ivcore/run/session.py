@@ -22,10 +22,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from ivcore import files, lock, paths
+from ivcore import distributed, files, lock, paths
 from ivcore.data import formats
 from ivcore.errors import ParameterError, UserError
-from ivcore.run import contradictions, environment, launch, provenance
+from ivcore.run import contradictions, environment, provenance
 from ivcore.run import folder as run_folder
 from ivcore.run.folder import is_done, read_metrics
 from ivcore.run.spec import Spec
@@ -126,7 +126,7 @@ class Run:
         row |= {"bad_rows": len(self.bad_rows)} if self.bad_rows else {}
         if self.shown:
             return print(_compared(row, read_metrics(self.dir) or {}))
-        _meet()
+        distributed.barrier()
         seconds = round(time.monotonic() - self.began, 1)
         row |= {"notebook": self.notebook, "preset": self.label, "wall_seconds": seconds}
         if first := [name for name in headline if name in row]:
@@ -148,13 +148,6 @@ def _compared(row: dict, stored: dict) -> str:
     if not other:
         return "shown: every metric is as in metrics.json"
     return "shown: metrics.json stays as it is; computed now otherwise: " + ", ".join(other)
-
-
-def _meet() -> None:
-    if launch.world() > 1 and "torch" in sys.modules:
-        from ivcore import distributed
-
-        distributed.largest([0])
 
 
 def _plain(name: str, value):
@@ -200,7 +193,7 @@ def start(name: str, namespace: dict, fresh: bool = False, preset: str = "") -> 
     again = f"start({name!r}, globals(), {f'preset={preset!r}, ' if preset else ''}fresh=True)"
     shown = _claim(folder, fresh, again)
     label, headless = run_folder.label_of(folder), os.environ.get("IVCORE_HEADLESS", "0") not in ("", "0")
-    run = Run(spec.stem, folder, values, label, device, headless, launch.rank(), shown)
+    run = Run(spec.stem, folder, values, label, device, headless, distributed.rank(), shown)
     _seed(run)
     _record(run, spec)
     formats.leave_out_bad_rows(run.list_bad_rows if values.get("drop_bad_rows") else None)
@@ -354,7 +347,7 @@ def _record(run: Run, spec: Spec) -> None:
         provenance.record(run.dir, spec, run.params)
     command = os.environ.get("IVCORE_COMMAND") or shlex.join(sys.argv)
     now = datetime.now().astimezone().isoformat(timespec="seconds")
-    facts = environment.describe(run.device, command, now) | {"ranks": launch.world()}
+    facts = environment.describe(run.device, command, now) | {"ranks": distributed.world()}
     run.write_json("env", facts)
     print(f"{run.notebook} · {run.label} · {paths.short(run.dir)}")
     shown = [

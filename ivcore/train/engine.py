@@ -54,11 +54,13 @@ class Plain:
     def gradients(self) -> list[torch.Tensor]:
         """The gradients there are, averaged over ranks together with the losses, so that all ranks agree on what is not finite."""
         if distributed.world() > 1:
-            used = distributed.largest([p.grad is not None for p in self.parameters])
+            used = distributed.all_reduce_max([p.grad is not None for p in self.parameters])
             for p, anywhere in zip(self.parameters, used, strict=True):
                 if anywhere and p.grad is None:
                     p.grad = torch.zeros_like(p)
-            distributed.average_([self.losses, *(p.grad for p in self.parameters if p.grad is not None)])
+            distributed.all_reduce_mean_(
+                [self.losses, *(p.grad for p in self.parameters if p.grad is not None)]
+            )
         return [p.grad for p in self.parameters if p.grad is not None]
 
     def state(self) -> dict:

@@ -123,8 +123,8 @@ class _Loop:
         self.model, self.loss, self.batches, self.recipe, self.folder = model, loss, batches, recipe, folder
         self.total, self.warmup = recipe.total_steps(len(batches)), recipe.warmup(len(batches))
         self.device = next(model.parameters()).device
-        distributed.join(self.device)
-        distributed.as_first(model)
+        distributed.init_process_group(self.device)
+        distributed.broadcast_params(model)
         self.rank, self.alone = distributed.rank(), distributed.world() == 1
         self.mine = batches if self.alone else batches.share(self.rank, distributed.world())
         self.engine = engine(model, recipe)
@@ -153,7 +153,7 @@ class _Loop:
         return history
 
     def resume(self) -> None:
-        newest = distributed.from_first(self.newest)
+        newest = distributed.broadcast_object(self.newest)
         if newest is None:
             rng.seed_all(self.seed())
         else:
@@ -248,7 +248,7 @@ class _Loop:
             self.end_epoch(bar)
         age = time.monotonic() - self.saved_at
         due = last or age >= self.recipe.checkpoint_seconds * (_EPOCH_GAP if ended else 1)
-        due, stop = distributed.largest((due, signalled))
+        due, stop = distributed.all_reduce_max((due, signalled))
         if due:
             self.save()
         bar.update(self.step)
@@ -291,7 +291,9 @@ class _Loop:
         """Name the batch whose loss or gradient is not finite, in nan_batch.json and in the error."""
         (epoch, k), indices = divmod(step, len(self.batches)), self.batches.indices(step).tolist()
         paths = (
-            None if paths is None else [str(path) for part in distributed.from_all(paths) for path in part]
+            None
+            if paths is None
+            else [str(path) for part in distributed.all_gather_object(paths) for path in part]
         )
         what = {"loss": "loss", "grad_norm": "gradient norm"}[name]
         facts = {
@@ -344,11 +346,13 @@ class _Loop:
         state = self.state()
         if self.rank == 0:
             self.checkpoints.save(self.step, self.model, state)
-        distributed.largest([0])  # nobody goes on to what may read it
+        distributed.barrier()  # nobody goes on to what may read it
         self.saved, self.saved_at = self.step, time.monotonic()
 
     def state(self) -> dict:
-        draws = distributed.from_all({"generator": self.generator.get_state(), "random": rng.capture()})
+        draws = distributed.all_gather_object(
+            {"generator": self.generator.get_state(), "random": rng.capture()}
+        )
         return {
             "step": self.step,
             "seconds": self.seconds,

@@ -41,7 +41,7 @@ ENDS = """\
 print("rank", run.rank, "trained")
 run.write_json("facts", {"rank": run.rank})
 run.figure(plt.figure(), f"drawn_by_{run.rank}")
-run.finish({"resumed": history.resumed_from, "ranks": str(distributed.from_all(run.rank)), "loss": history.last("loss")})"""
+run.finish({"resumed": history.resumed_from, "ranks": str(distributed.all_gather_object(run.rank)), "loss": history.last("loss")})"""
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_rank_0_names_the_rank_that_was_first(book, rank_1, monkeypatch, capfd, 
 
 def test_rank_1_tells_of_a_rank_0_that_was_killed(book, rank_1, capfd):
     """Rank 0 is a process of its own, which the notebook kills."""
-    holds = "import sys, time; from pathlib import Path; from ivcore import launch, lock\nfolder = Path(sys.argv[1])\n"
+    holds = "import sys, time; from pathlib import Path; from ivcore import lock; from ivcore.run import launch\nfolder = Path(sys.argv[1])\n"
     holds += "lock.acquire(folder); launch.announce(folder); print(1, flush=True); time.sleep(600)"
     book.notebook(
         "10_stage",
@@ -209,7 +209,7 @@ def test_rank_1_tells_of_a_rank_0_that_was_killed(book, rank_1, capfd):
     environment = os.environ | {"RANK": "0"}
     words = [sys.executable, "-c", holds, folder]
     first = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
-    first.stdout.readline()
+    assert first.stdout.readline()
     (book.root / "first.txt").write_text(str(first.pid))
     assert book.iv("run", "10") == 1
     first.communicate()
@@ -239,6 +239,7 @@ def test_what_another_launch_announced_means_nothing(tmp_path, rank_1, monkeypat
     assert not is_joined()  # who announced it is gone
     lock.acquire(tmp_path)
     assert is_joined()
-    launch.retract(tmp_path)
+    with launch.retracted(tmp_path):
+        pass
     lock.release(tmp_path)
     assert launch.join(tmp_path, lambda: True) is None
