@@ -29,7 +29,7 @@ help:
 	@echo "make ablations   the sweeps of the ablation notebooks, the same way"
 	@echo "make report   all finished runs as one page: outputs/report/index.html"
 	@echo "make test     all tests, every notebook at preset quick among them"
-	@echo "make lab      JupyterLab on the notebooks"
+	@echo "make lab      JupyterLab, open at the map of the notebooks; ARGS=--no-browser on a remote machine"
 	@echo "make sim      what rendering Meta-World needs: the simulator, and Debian's libosmesa6"
 	@echo "make figures  copy the README's figures from the finished runs to docs/figures"
 	@echo "make lint     ruff over sources and notebooks"
@@ -58,8 +58,10 @@ report: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST)
 
+# Rooted at the project, so that links from the notebooks to ivcore/, docs/ and outputs/ open. ARGS go to JupyterLab: --no-browser --port 8899.
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' --LabApp.default_url=/lab/tree/notebooks/00_map.ipynb --LabApp.news_url=None \
+	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 # The simulator draws without a screen through OSMesa, a system library: installed where we may, named where we may not.
 sim: $(READY)

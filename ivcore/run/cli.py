@@ -1,7 +1,4 @@
-"""The `iv` command: run, list, params, graph, board, report, models, data, check, doctor.
-
-EXIT says what the exit status of a run means; of other commands it is 0, 1 or 2.
-"""
+"""The `iv` command: what can be asked for, and with which exit status it ends."""
 
 import argparse
 import functools
@@ -9,7 +6,9 @@ import math
 import os
 import sys
 import textwrap
+from collections import Counter
 
+import ivcore
 from ivcore import distributed, paths
 from ivcore.errors import ParameterError, UserError
 from ivcore.run import execute as run
@@ -17,10 +16,18 @@ from ivcore.run import failure, notebook, provenance, terminal
 from ivcore.run import folder as run_folder
 from ivcore.run.spec import Spec
 
-EXIT = (
-    "exit status: 0 done, now or already; 1 a cell failed, the notebook did not finish, or a disk cannot be written; 2 a mistake in "
-    "what was asked for; 124 --timeout; 130 Ctrl-C; 143 SIGTERM; 137 the kernel was killed (128 and the signal's number)"
-)
+EXIT = "0 done; 2 a mistake in what was asked for"
+EXIT_OF_RUN = """\
+0 done, now or already; 1 a cell failed, the notebook did not finish, or a disk cannot be written;
+2 a mistake in what was asked for; 124 --timeout; 130 Ctrl-C; 143 SIGTERM;
+137 the kernel was killed (128 and the signal's number)"""
+ENVIRONMENT = """\
+environment:
+  IVCORE_OUTPUTS        where runs are kept (outputs/ in the workbook)
+  IVCORE_CACHE          where rendered and decoded videos are kept (cache/ in the outputs)
+  IVCORE_ROOT           the workbook, for an ivcore that is installed elsewhere and called from elsewhere
+  IVCORE_ALLOW_PIPE=1   lets the address of shards be a shell command
+  OMP_NUM_THREADS       threads of each process"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,55 +58,80 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _refused(error: OSError) -> int:
     """The system does not let us read or write: one line with the path."""
-    told = failure.from_system(error)
-    print(f"iv: {told.lines()[0]}", file=sys.stderr)
-    return told.status
+    refusal = failure.from_system(error)
+    print(f"iv: {refusal.lines()[0]}", file=sys.stderr)
+    return refusal.status
+
+
+# ---- what can be asked for
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="iv", description="The InternVideo workbook from the command line.")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    parser = argparse.ArgumentParser(
+        prog="iv",
+        description="The InternVideo workbook from the command line. `iv COMMAND --help` has examples.",
+        epilog="first steps:\n  iv list           what there is\n  iv run 10 quick   run notebook 10 at preset quick\n"
+        f"  iv board          what has come out\n\n{ENVIRONMENT}\n\n{_status(EXIT_OF_RUN)}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"iv {ivcore.__version__}")
+    parser.set_defaults(command=lambda options: parser.print_help())
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", help="what to do")
     _add_run(commands)
-    listing = commands.add_parser(
-        "list", help="notebooks, what they claim, their presets and the state of each run"
-    )
-    listing.set_defaults(command=_list)
-    shown = commands.add_parser("params", help="the parameters of a notebook and what they may be")
-    shown.add_argument("notebook")
-    shown.add_argument("preset", nargs="?", default="tiny")
-    shown.set_defaults(command=_params)
-    graph = commands.add_parser("graph", help="what `make recipe` or another graph of runs consists of")
+    listing = _add(commands, "list", _list, "notebooks, what they claim, their presets and how each run stands",
+                   "iv list", "iv list 12")  # fmt: skip
+    listing.add_argument("notebook", nargs="?", help="only this one, by number, name or path")
+    parameters = _add(commands, "params", _params, "the parameters of a notebook, and what they may be",
+                      "iv params 12", "iv params 12 paper")  # fmt: skip
+    parameters.add_argument("notebook", help='its number ("12"), name or path')
+    parameters.add_argument("preset", nargs="?", default="tiny", help="whose values are shown (tiny)")
+    graph = _add(commands, "graph", _graph, "the runs that `make recipe` or another graph consists of",
+                 "iv graph", "iv graph ablations")  # fmt: skip
     graph.add_argument("name", nargs="?", default="recipe", help="a graph of workflow/stages.yaml (recipe)")
-    graph.set_defaults(command=_graph)
-    board = commands.add_parser("board", help="the leaderboard of all finished runs, also as .md and .csv")
-    board.add_argument("notebook", nargs="?")
+    board = _add(commands, "board", _board, "the leaderboard of all finished runs, also written as .md and .csv",
+                 "iv board", "iv board 13 --all")  # fmt: skip
+    board.add_argument("notebook", nargs="?", help="only this one, by number, name or path")
     board.add_argument("--all", action="store_true", help="every metric, and every run without a result")
-    board.set_defaults(command=_board)
-    report = commands.add_parser("report", help="all finished runs as one HTML page, figures included")
+    report = _add(commands, "report", _report, "all finished runs as one HTML page, figures included",
+                  "iv report", "iv report -o report.html")  # fmt: skip
     report.add_argument("-o", "--output", metavar="FILE", help="where to write (outputs/report/index.html)")
-    report.set_defaults(command=_report)
-    models = commands.add_parser(
-        "models", help="every published size: parameters, tokens, operations, memory"
-    )
+    models = _add(commands, "models", _models, "every published size: parameters, tokens, operations, memory",
+                  "iv models", "iv models videomae")  # fmt: skip
     models.add_argument("name", nargs="?", help="only models whose name contains this")
-    models.set_defaults(command=_models)
     _add_data(commands)
     _add_check(commands)
-    doctor = commands.add_parser(
-        "doctor", help="what is installed and usable here, and what to type for the rest"
-    )
-    doctor.set_defaults(command=_doctor)
+    _add(commands, "doctor", _doctor, "what is installed and usable here, and what to type for the rest",
+         "iv doctor")  # fmt: skip
     return parser
 
 
-def _add_run(commands) -> None:
+def _add(commands, name: str, command, summary: str, *examples: str, status: str = EXIT):
+    """A subcommand, with examples and exit status below its help."""
     parser = commands.add_parser(
-        "run", help="run a notebook at a preset, or a whole sweep; skips what is done", epilog=EXIT
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog="\n  ".join(["examples:", *examples]) + f"\n\n{_status(status)}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _status(text: str) -> str:
+    return f"exit status:\n{textwrap.indent(text, '  ')}"
+
+
+def _add_run(commands) -> None:
+    parser = _add(
+        commands, "run", _run, "run a notebook at a preset, or a whole sweep; skips what is done",
+        "iv run 10 quick", "iv run 30 tiny -p train_csv=mine/train.csv -p test_csv=mine/test.csv",
+        "iv run 12 tiny -p masked_encoder=10/tiny:seed=1 -p seed=1", "iv run 30 sweep_seeds --dry", status=EXIT_OF_RUN,
+    )  # fmt: skip
     parser.add_argument("notebook", help='its number ("10"), name or path')
     parser.add_argument("preset", nargs="?", default="tiny", help="a preset's name or a .yaml file (tiny)")
     parser.add_argument(
-        "-p", action="append", default=[], metavar="NAME=VALUE", help="a parameter, repeatable"
+        "-p", action="append", default=[], metavar="NAME=VALUE", help="a parameter, repeatable: see iv params"
     )
     parser.add_argument("--force", action="store_true", help="begin afresh, also where the run is done")
     parser.add_argument("--dry", action="store_true", help="show what would run, and run nothing")
@@ -108,36 +140,37 @@ def _add_run(commands) -> None:
         "--wait", action="store_true", help="wait where another process is at work on the run"
     )
     parser.add_argument("--timeout", metavar="SECONDS", help="give up on a run after this long")
-    parser.set_defaults(command=_run)
 
 
 def _add_data(commands) -> None:
-    parser = commands.add_parser("data", help="make a dataset: Meta-World rendered, or the moving shapes")
-    sets = parser.add_subparsers(title="datasets", required=True, metavar="NAME")
-    metaworld = sets.add_parser(
-        "metaworld", help="50 robot tasks; needs `make sim`; goes on where it was stopped"
+    examples = "iv data shapes", "iv data metaworld --tasks door-open,door-close --episodes 2"
+    parser = _add(
+        commands, "data", None, "make a dataset: Meta-World rendered, or the moving shapes", *examples
     )
+    sets = parser.add_subparsers(title="datasets", required=True, metavar="NAME", help="which one")
+    metaworld = _add(sets, "metaworld", _data_metaworld,
+                     "50 robot tasks; needs `make sim`; goes on where it was stopped", examples[1])  # fmt: skip
     metaworld.add_argument("--episodes", type=int, default=12, metavar="N", help="of each task (12)")
     metaworld.add_argument("--size", type=int, default=64, metavar="PIXELS", help="width and height (64)")
     metaworld.add_argument("--frames", type=int, default=32, metavar="N", help="of each episode (32)")
     metaworld.add_argument("--seed", type=int, default=0, metavar="N", help="of goals and looks (0)")
     metaworld.add_argument("--tasks", metavar="A,B", help="only these, such as door-open,door-close")
-    metaworld.set_defaults(command=_data_metaworld)
-    shapes = sets.add_parser("shapes", help="the moving shapes of preset tiny")
-    shapes.add_argument("--size", type=int, default=64, metavar="PIXELS", help="width and height (64)")
-    shapes.add_argument("--parts", default="clips", metavar="A,B", help="such as clips,captions,qa (clips)")
-    shapes.set_defaults(command=_data_shapes)
-    for each in (metaworld, shapes):
-        each.add_argument("--workers", type=int, metavar="N", help="processes (one for each core)")
     metaworld.add_argument(
         "--out", metavar="FOLDER", help="where to (a folder in the cache, which is printed)"
     )
+    shapes = _add(sets, "shapes", _data_shapes, "the moving shapes of preset tiny", examples[0])
+    shapes.add_argument("--size", type=int, default=64, metavar="PIXELS", help="width and height (64)")
+    shapes.add_argument("--parts", default="clips", metavar="A,B", help="such as clips,captions,qa (clips)")
+    for dataset in (metaworld, shapes):
+        dataset.add_argument("--workers", type=int, metavar="N", help="processes (one for each core)")
 
 
 def _add_check(commands) -> None:
-    parser = commands.add_parser(
-        "check", help="what training would meet in a list of videos; status 1 if anything"
-    )
+    parser = _add(
+        commands, "check", _check, "what training would meet in a list of videos",
+        "iv check mine/train.csv", "iv check mine/train.csv --strict -o findings.jsonl --write mine/good.csv",
+        status="0 all can be trained on; 1 something was found; 2 a mistake in what was asked for",
+    )  # fmt: skip
     parser.add_argument("list", help="a CSV of `path label`, or a table of captions")
     parser.add_argument("--root", metavar="FOLDER", help="where relative paths start (the list's own folder)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (one for each core)")
@@ -146,17 +179,17 @@ def _add_check(commands) -> None:
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="all findings, one JSON object a line")
     parser.add_argument("--write", metavar="FILE", help="the list without what cannot be trained on")
-    parser.set_defaults(command=_check)
+
+
+# ---- iv run
 
 
 def _overrides(given: list[str]) -> dict[str, str]:
-    overrides = {}
-    for text in given:
-        name, equals, value = text.partition("=")
+    pairs = [text.partition("=") for text in given]
+    for name, equals, value in pairs:
         if not equals or not name.strip():
-            raise ParameterError(f"-p {text}: expected NAME=VALUE")
-        overrides[name.strip()] = value
-    return overrides
+            raise ParameterError(f"-p {name}{equals}{value}: expected NAME=VALUE")
+    return {name.strip(): value for name, _, value in pairs}
 
 
 def _seconds(text: str | None) -> float | None:
@@ -189,11 +222,10 @@ def _run_all(jobs: list[run.Job], options) -> int:
             print(f"[{number}/{len(jobs)}] {_changed(job, jobs)}", flush=True)
         try:
             failed = _run_one(job, options)
-        except run.StoppedWhenDone as told:
-            return status if told.folder == jobs[-1].folder else told.failure.status
-        if failed in (130, 143) or (
-            failed and distributed.world() > 1
-        ):  # whoever stops this one means all of them
+        except run.StoppedWhenDone as stop:
+            return status if stop.folder == jobs[-1].folder else stop.failure.status
+        # Whoever stops this one, or a rank of it, means all of them.
+        if failed in (130, 143) or (failed and distributed.world() > 1):
             return failed
         status = status or failed
     return status
@@ -203,8 +235,7 @@ def _run_one(job: run.Job, options) -> int:
     try:
         run.execute(job, force=options.force, timeout=options.timeout, wait=options.wait)
     except run.RunFailed as error:
-        for line in error.lines():
-            print(line, file=sys.stderr)
+        print(*error.lines(), sep="\n", file=sys.stderr)
         return error.failure.status
     except OSError as error:
         return _refused(error)
@@ -218,30 +249,38 @@ def _changed(job: run.Job, jobs: list[run.Job]) -> str:
 
 
 def _dry(jobs: list[run.Job]) -> int:
-    from tabulate import tabulate
-
     rows = [
         (_changed(job, jobs), provenance.state(job.folder) or "new", paths.short(job.folder)) for job in jobs
     ]
-    print(tabulate(rows, headers=("run", "state", "folder")))
+    print(_table(rows, "run", "state", "folder"))
     return 0
 
 
+def _table(rows: list[tuple], *headers: str) -> str:
+    from tabulate import tabulate
+
+    return tabulate(rows, headers=headers, disable_numparse=True)
+
+
+# ---- the other commands
+
+
 def _list(options) -> None:
-    for path in notebook.every():
+    for path in [notebook.find(options.notebook)] if options.notebook else notebook.every():
         try:
-            title, claim = notebook.title(path), notebook.claim(path)
+            title, claim, presets = notebook.title(path), notebook.claim(path), Spec.of(path).presets()
         except ParameterError as error:
             print(f"{path.stem}: {error}")
             continue
         print(f"{path.stem}: {title}")
         if claim:
             print(textwrap.indent(textwrap.fill(claim, 116), "    "))
-        presets = Spec.of(path).presets()
         width = max((12, *map(len, presets)))
         for preset in presets:
             print(f"    {preset:<{width}} {_state_of_preset(path, preset)}")
-        _list_others(path)
+        if others := Counter(_states_of_others(path, presets)):
+            counts = ", ".join(f"{count} {state}" for state, count in sorted(others.items()))
+            print(f"    {'others:':<{width}} {counts}")
 
 
 def _state_of_preset(path, preset: str) -> str:
@@ -252,39 +291,34 @@ def _state_of_preset(path, preset: str) -> str:
     states = [provenance.state(job.folder) for job in jobs]
     if len(jobs) == 1:
         return f"{states[0]:<8} {paths.short(jobs[0].folder)}" if states[0] else "-"
-    return f"{states.count('done')} of {len(jobs)} done"
+    return f"{states.count('done')} of {len(states)} done"
 
 
-def _list_others(path) -> None:
-    """Runs with parameters of their own, counted by state."""
-    named = set(Spec.of(path).presets())
-    folders = [each for each in sorted((paths.outputs() / path.stem).glob("*")) if run_folder.is_one(each)]
-    states = [provenance.state(each) for each in folders if run_folder.label_of(each) not in named]
-    if states:
-        print("    others:      " + ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states))))
+def _states_of_others(path, presets: list[str]) -> list[str]:
+    """Of the runs with parameters of their own."""
+    folders = filter(run_folder.is_one, (paths.outputs() / path.stem).glob("*"))
+    return [provenance.state(folder) for folder in folders if run_folder.label_of(folder) not in presets]
 
 
 def _params(options) -> None:
-    from tabulate import tabulate
-
     spec = Spec.of(options.notebook)
-    known, values = spec.parameters, spec.expand(options.preset)[0]
-    allowed = {name: each.constraint.text if each.constraint else "" for name, each in known.items()}
-    rows = [(n, p.type, repr(values[n]), allowed[n], p.description) for n, p in known.items()]
-    print(
-        tabulate(
-            rows, headers=("name", "type", options.preset, "allowed", "what it is"), disable_numparse=True
-        )
-    )
+    values = spec.expand(options.preset)[0]
+    allowed = {name: p.constraint.text if p.constraint else "" for name, p in spec.parameters.items()}
+    rows = [(n, p.type, repr(values[n]), allowed[n], p.description) for n, p in spec.parameters.items()]
+    header, rule, *lines = _table(rows, "name", "type", options.preset, "allowed", "what it is").splitlines()
+    print(header, rule, sep="\n")
+    group = ""
+    for line, each in zip(lines, spec.parameters.values()):
+        if each.group != group:
+            group = each.group
+            print(f"\n-- {group}")
+        print(line)
 
 
 def _graph(options) -> None:
-    from tabulate import tabulate
-
     from ivcore.run import graph
 
-    rows = graph.table(graph.collect(graph.lines(options.name)))
-    print(tabulate(rows, headers=("run", "needs", "state", "folder"), disable_numparse=True))
+    print(_table(graph.table(graph.collect(graph.lines(options.name))), "run", "needs", "state", "folder"))
 
 
 def _report(options) -> None:
@@ -302,11 +336,11 @@ def _board(options) -> None:
 def _models(options) -> None:
     from ivcore import costs
 
-    wanted = [name for name in costs.names() if (options.name or "").lower() in name.lower()]
-    if not wanted:
+    chosen = [name for name in costs.names() if (options.name or "").lower() in name.lower()]
+    if not chosen:
         print("\n".join(costs.names()), flush=True)
         raise UserError(f"no model has {options.name!r} in its name; the names are listed above")
-    print(costs.table(list(costs.cards(wanted))))
+    print(costs.table(list(costs.cards(chosen))))
 
 
 def _data_metaworld(options) -> None:
@@ -336,14 +370,14 @@ def _check(options) -> int:
         raise ParameterError(f"--workers {options.workers}: must be at least 1")
     with open(options.output or os.devnull, "w", encoding="utf-8") as file:
         note = functools.partial(check.write_finding, file)
-        found = check.check(
+        result = check.check(
             options.list, options.root, found=note, workers=options.workers, strict=options.strict
         )
-    print("\n".join(found.lines()))
+    print("\n".join(result.lines()))
     if options.write:
-        check.write_list(options.write, found, options.root)
-        print(f"{len(found.good())} lines in {options.write}")
-    return 1 if found.findings else 0
+        check.write_list(options.write, result, options.root)
+        print(f"{len(result.good())} lines in {options.write}")
+    return 1 if result.findings else 0
 
 
 def _doctor(options) -> None:

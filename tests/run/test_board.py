@@ -1,6 +1,7 @@
 """The leaderboard: seeds are averaged, differences from the preset named, data sources never mistaken."""
 
 import csv
+import os
 
 import pytest
 from workbook import Workbook
@@ -88,6 +89,14 @@ def test_the_data_source_is_named(book):
     finished("30", {"top1": 0.6, "data": "Meta-World"}, lr=0.3)
     found = {line["top1"]: line["data"] for line in board.aggregate(board.rows("30"))}
     assert found == {"0.5": "moving shapes (generated)", "0.8": "k400.csv", "0.6": "Meta-World"}
+
+
+def test_two_folders_are_two_sources(book):
+    for folder in ("my_cats", "my_dogs"):
+        lists(book, f"{folder}/train.csv")
+        finished("30", {"top1": 0.5, "data": "train.csv"}, train=f"{folder}/train.csv")
+    sources = {line["data"] for line in board.aggregate(board.rows("30"))}
+    assert sources == {"my_cats/train.csv", "my_dogs/train.csv"}
 
 
 def test_an_upstream_encoder_is_named_by_its_run(book):
@@ -248,6 +257,51 @@ def test_failed_tries_do_not_fill_the_terminal(book, capsys, narrow):
     assert said.count("lr=") == 5 and "… and 4 older: iv board --all" in said
     assert book.iv("board", "--all") == 0
     assert capsys.readouterr().out.count("lr=") == 9
+
+
+def test_a_failed_try_is_forgotten_when_its_preset_has_come_to_a_result(book, capsys):
+    job = run.jobs("30", "tiny", {"lr": "0.7"})[0]
+    run_folder.write_params(job.folder, job.values)
+    os.utime(job.folder, (1, 1))
+    finished("30", {"top1": 0.5})
+    assert board.unfinished() == [] and [line["run"] for line in board.unfinished(every=True)] == [
+        "tiny, lr=0.7"
+    ]
+    assert book.iv("board", "--all") == 0 and "lr=0.7" in capsys.readouterr().out
+
+
+def test_names_stay_on_one_line_and_leave_room_for_the_headline(book, capsys, narrow):
+    metrics = {
+        "top1_coordinated": 0.9,
+        "top1_ensemble": 0.8,
+        "headline": ["top1_coordinated", "top1_ensemble"],
+    }
+    for seed in (0, 1):
+        path = f"a_folder_with_a_very_long_name_{seed}/another_one_below_it/train_and_more.csv"
+        lists(book, path)
+        finished("30", metrics, train=path, lr=0.25)
+    assert book.iv("board", "30") == 0
+    _, head, _, *lines = capsys.readouterr().out.splitlines()[:5]
+    assert head.split()[:2] == ["run", "top1_coordinated"] and all(
+        "…" in line and "0.9" in line for line in lines
+    )
+    assert len({line.split()[0] for line in lines}) == 2 and max(map(len, (head, *lines))) <= 100
+
+
+def test_what_all_lines_share_stands_above_them_once(book, capsys):
+    finished("30", {"top1": 0.5})
+    finished("30", {"top1": 0.6}, lr=0.3)
+    assert book.iv("board", "30") == 0
+    heading, head, *_ = capsys.readouterr().out.splitlines()
+    assert heading == "30_task · moving shapes (generated)" and head.split() == ["run", "top1", "time"]
+
+
+def test_moved_outputs_differ_in_nothing(book, monkeypatch):
+    book.notebook("31_task", parameters='encoder: str = "10/tiny"  # what to start from; encoder\n')
+    finished("31", {"top1": 0.5}, encoder=str(finished("10", {"loss": 1.0})))
+    (book.root / "outputs").rename(book.root / "elsewhere")
+    monkeypatch.setenv("IVCORE_OUTPUTS", str(book.root / "elsewhere"))
+    assert [row.name for row in board.rows("31")] == ["tiny"]
 
 
 def test_an_empty_board_says_what_to_type(book, capsys):

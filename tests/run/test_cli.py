@@ -7,6 +7,7 @@ import sys
 import pytest
 from workbook import Workbook
 
+import ivcore
 from ivcore import costs, files
 from ivcore.run import cli
 from ivcore.run import execute as run
@@ -59,12 +60,40 @@ def test_a_time_out_is_above_zero(book, capsys, seconds):
     assert not book.folders("10_stage")
 
 
-def test_help_tells_the_exit_status(book, capsys):
-    with pytest.raises(SystemExit):
-        book.iv("run", "--help")
-    shown = " ".join(capsys.readouterr().out.split())
+COMMANDS = ("run", "list", "params", "graph", "board", "report", "models", "data", "data metaworld", "data shapes", "check", "doctor")  # fmt: skip
+
+
+def help_of(capsys, *words) -> str:
+    with pytest.raises(SystemExit) as left:
+        cli.main([*words, "--help"])
+    assert left.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example_and_its_exit_status(capsys, command):
+    shown = help_of(capsys, *command.split())
+    assert re.search(rf"examples:\n  iv {command}", shown) and "exit status:\n  0 " in shown
+    described = shown.split("examples:")[0].split("\n\n", 1)[1]
+    arguments = re.findall(r"^  (\S.*)$(?!\n {5,}\S)", described, re.MULTILINE)
+    assert not [line for line in arguments if re.fullmatch(r"[-\w]+(, -[-\w]+)?( [A-Z,=]+)?", line)]
+
+
+def test_help_names_all_commands_the_environment_and_the_exit_status(capsys):
+    shown = help_of(capsys)
+    listed = re.findall(r"^    (\w+) ", shown.split("first steps")[0], re.MULTILINE)
+    assert listed == list(dict.fromkeys(command.split()[0] for command in COMMANDS))
+    assert {"IVCORE_OUTPUTS", "IVCORE_CACHE", "IVCORE_ROOT"} <= set(shown.split())
     for status in ("0 done", "124 --timeout", "130 Ctrl-C", "143 SIGTERM", "137 the kernel was killed"):
-        assert status in shown
+        assert status in shown and status in help_of(capsys, "run")
+
+
+def test_iv_alone_prints_its_help_and_its_version_when_asked(capsys):
+    assert cli.main([]) == 0
+    assert capsys.readouterr().out == help_of(capsys)
+    with pytest.raises(SystemExit) as left:
+        cli.main(["--version"])
+    assert left.value.code == 0 and capsys.readouterr().out == f"iv {ivcore.__version__}\n"
 
 
 def test_list_shows_claims_presets_and_states(book, capsys):
@@ -81,6 +110,14 @@ def test_list_shows_claims_presets_and_states(book, capsys):
     book.iv("list")
     said = capsys.readouterr().out
     assert re.search(r"tiny +done", said) and "others:      1 failed" in said
+
+
+def test_list_shows_one_notebook_alone(book, capsys):
+    book.notebook("11_stage")
+    assert book.iv("list", "11") == 0
+    said = capsys.readouterr().out
+    assert "11_stage: A test" in said and "10_stage" not in said
+    assert book.iv("list", "12") == 2 and "there is no notebook '12'" in capsys.readouterr().err
 
 
 def test_list_passes_over_a_file_that_is_no_notebook(book, capsys):
@@ -103,6 +140,23 @@ def test_params_shows_what_may_be_given(book, capsys):
     assert book.iv("params", "10", "paper") == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("mask_ratio"))
     assert "float" in line and "in [0, 1)" in line and "share of tubelets hidden" in line
+
+
+def test_params_stand_below_the_headings_of_their_cell(book, capsys):
+    book.notebook(
+        "11_stage",
+        parameters="""\
+seed: int = 0  # of every generator
+# -- data
+clips: int = 8  # how many
+size: int = 32  # in pixels
+# -- optimisation
+lr: float = 0.1  # peak
+""",
+    )
+    assert book.iv("params", "11") == 0
+    words = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[2:] if line]
+    assert words == [["seed", "int"], ["--", "data"], ["clips", "int"], ["size", "int"], ["--", "optimisation"], ["lr", "float"]]  # fmt: skip
 
 
 def test_doctor_names_device_and_video(capsys):

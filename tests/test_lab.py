@@ -1,0 +1,74 @@
+"""`make lab`: JupyterLab stands at the project's root, so that what a notebook links to opens."""
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def command(*settings: str) -> list[str]:
+    """What `make lab` runs in this environment."""
+    make = ["make", "-n", "lab", f"BIN={Path(sys.executable).parent}", "READY=", *settings]
+    shown = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True)
+    return shlex.split(shown.stdout.replace("\\\n", ""))
+
+
+def test_it_opens_the_map_at_the_projects_root():
+    program, subcommand, *settings = command("ARGS=--no-browser")
+    assert program.endswith("/jupyter") and subcommand == "lab"
+    given = dict(word.partition("=")[::2] for word in settings)
+    assert Path(given["--ServerApp.root_dir"]) == ROOT and given["--LabApp.news_url"] == "None"
+    assert (ROOT / given["--LabApp.default_url"].removeprefix("/lab/tree/")).is_file()
+    assert "--no-browser" in settings and not any("token" in word for word in settings)  # Jupyter makes one
+    assert ("--allow-root" in settings) == (os.getuid() == 0)
+
+
+@pytest.mark.slow
+def test_links_to_source_and_text_open_with_the_token_alone(tmp_path):
+    pytest.importorskip("jupyterlab")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folders = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
+    environment = os.environ | {f"JUPYTER_{name}": str(tmp_path / name) for name in folders}
+    environment["JUPYTERLAB_WORKSPACES_DIR"] = str(tmp_path)
+    started = command(
+        f"ARGS=--no-browser --port={port} --ServerApp.port_retries=0 --IdentityProvider.token=0123abcd"
+    )
+    with open(tmp_path / "log", "w") as log:
+        server = subprocess.Popen(started, cwd=ROOT, env=environment, stdout=log, stderr=log)
+    try:
+
+        def get(path: str, token: str = "0123abcd"):
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/{path}")
+            request.add_header("Authorization", f"token {token}")
+            return urllib.request.urlopen(request, timeout=60).read().decode()
+
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                get("api/status")
+                break
+            except OSError:
+                assert server.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
+                time.sleep(0.2)
+        names = {entry["name"] for entry in json.loads(get("api/contents/"))["content"]}
+        assert {"README.md", "docs", "ivcore", "notebooks"} <= names
+        for file in ("ivcore/cma.py", "docs/notes.md", "README.md"):
+            assert get(f"files/{file}") == (ROOT / file).read_text()
+        assert '"news": {"disabled": true}' in get("lab/tree/notebooks/00_map.ipynb")
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            get("api/contents", token="another")
+    finally:
+        server.terminate()
+        server.wait(30)
