@@ -88,6 +88,16 @@ def shards(folder, tokenizer, batch_size=4, **options):
     return Shards(str(folder), tokenizer, batch_size, **options)
 
 
+def one_pass(made):
+    """Every sample of this rank once, and in between, what is left out."""
+    for stream in range(made.reader.split.streams):
+        yield from (item for item, _ in made.reader.one_pass(stream, 0) if item is not None)
+
+
+def epoch(made):
+    return made.iter_from(0, len(made))
+
+
 def numbers(batches):
     return [int(text.split()[1]) for batch in batches for text in batch["text"]]
 
@@ -124,7 +134,7 @@ class TestWhatArrives:
         assert made.counts["read"] == 40
 
     def test_in_order_without_a_buffer(self, packed, tokenizer):
-        seen = numbers(shards(packed, tokenizer, shuffle_buffer=0))
+        seen = numbers(epoch(shards(packed, tokenizer, shuffle_buffer=0)))
         assert all(n % 4 == 0 and seen[i : i + 4] == [n, n + 1, n + 2, n + 3] for i, n in enumerate(seen[::4]) for i in [4 * i])  # fmt: skip
 
     @pytest.mark.parametrize("workers", [0, 2])
@@ -137,7 +147,7 @@ class TestWhatArrives:
         halves = [{n for n in ranks[0][i::4]} | {n for n in ranks[0][i + 1 :: 4]} for i in (0, 2)]
         assert not halves[0] & halves[1]  # batches of two: the streams take turns
         passes = [
-            {item["text"] for item in shards(packed, tokenizer, rank=r, **options).one_pass()} for r in (0, 1)
+            {item["text"] for item in one_pass(shards(packed, tokenizer, rank=r, **options))} for r in (0, 1)
         ]
         assert passes[0] | passes[1] == {f"clip {n}" for n in range(40)} and not passes[0] & passes[1]
 
@@ -145,10 +155,12 @@ class TestWhatArrives:
         several = formats.CaptionedVideo("1", str(media / "1.mp4"), ("one", "two", "three"))
         write_shards([several], tmp_path)
         made = shards(tmp_path, tokenizer, batch_size=1, epoch_samples=30)
-        batches = list(made)
+        batches = list(epoch(made))
         assert {batch["text"][0] for batch in batches} == {"one", "two", "three"}
         assert len({batch["caption_id"].item() for batch in batches}) == 1
-        again = [batch["text"] for batch in shards(tmp_path, tokenizer, batch_size=1, epoch_samples=30)]
+        again = [
+            batch["text"] for batch in epoch(shards(tmp_path, tokenizer, batch_size=1, epoch_samples=30))
+        ]
         assert again == [batch["text"] for batch in batches]
 
     def test_pictures(self, tokenizer, tmp_path):
@@ -158,7 +170,7 @@ class TestWhatArrives:
             Image.fromarray(film(n, size=30)[0]).save(tmp_path / f"{n}.png")
         records = [formats.CaptionedVideo(str(n), str(tmp_path / f"{n}.png"), (f"clip {n}",)) for n in range(4)]  # fmt: skip
         write_shards(records, tmp_path / "shards")
-        (batch,) = shards(tmp_path / "shards", tokenizer, epoch_samples=4, spec=ClipSpec(1, 16))
+        (batch,) = epoch(shards(tmp_path / "shards", tokenizer, epoch_samples=4, spec=ClipSpec(1, 16)))
         assert batch["video"].shape == (4, 1, 16, 16, 3) and shown(batch).tolist() == numbers([batch])
 
 
@@ -189,7 +201,7 @@ class TestWhatIsSkipped:
         return tmp_path
 
     def test_all_the_good_ones_arrive_and_the_others_are_told_one_by_one(self, damaged, tokenizer):
-        items = list(shards(damaged, tokenizer, max_bad=0.9).one_pass())
+        items = list(one_pass(shards(damaged, tokenizer, max_bad=0.9)))
         good = [item for item in items if isinstance(item, dict)]
         assert sorted(int(item["text"].split()[1]) for item in good) == list(range(13))
         skipped = [item for item in items if isinstance(item, Skipped)]
@@ -207,7 +219,7 @@ class TestWhatIsSkipped:
     def test_counts_and_list_of_a_run(self, damaged, tokenizer, tmp_path):
         """The fourteenth sample is the first of the second pass: by then the log tells all of the first."""
         made = shards(damaged, tokenizer, batch_size=1, epoch_samples=14, max_bad=0.9, run_dir=tmp_path)
-        assert sorted(numbers(list(made)[:13])) == list(range(13))
+        assert sorted(numbers(list(epoch(made))[:13])) == list(range(13))
         lines = [json.loads(line) for line in (tmp_path / "shards-rank0.jsonl").read_text().splitlines()]
         skipped = [line for line in lines if "key" in line]
         assert Counter(line["reason"] for line in skipped if line["at"][1] == 0) == DAMAGE
@@ -220,13 +232,13 @@ class TestWhatIsSkipped:
         with pytest.raises(
             UserError, match=r"\d+ of \d+ samples cannot be used, more than max_bad=0.05, e.g. .*tar"
         ):
-            list(shards(damaged, tokenizer))
+            list(epoch(shards(damaged, tokenizer)))
         with pytest.raises(UserError, match=r"more than max_bad=0\.05"):
-            list(shards(damaged, tokenizer, num_workers=1))
+            list(epoch(shards(damaged, tokenizer, num_workers=1)))
         (damaged / "x").mkdir()
         archive(damaged / "x" / "0.tar", [("0.txt", b"x")])
         with pytest.raises(UserError, match=r"not one of 1 samples can be used, e.g. .*0.tar#0: no_media"):
-            list(shards(damaged / "x", tokenizer, max_bad=1.0))
+            list(epoch(shards(damaged / "x", tokenizer, max_bad=1.0)))
 
     def test_commands_and_their_failures(self, packed, monkeypatch):
         monkeypatch.setenv("IVCORE_ALLOW_PIPE", "1")
@@ -247,7 +259,7 @@ class TestWhatIsSkipped:
             assert part.identity() == alone.identity() != whole.identity()
             assert whole.counts["read"] == 20 and (tmp_path / f"shards-rank{rank}.jsonl").exists()
         again = shards(packed, tokenizer, streams=2, run_dir=tmp_path)  # made by every rank that resumes
-        assert again.share(0, 2)._log().known(10) is not None
+        assert again.share(0, 2).log().before(10) is not None
         with pytest.raises(ParameterError, match="batch_size=4: must divide, to be shared by 3 ranks"):
             whole.share(0, 3)
         with pytest.raises(ParameterError, match="batch_size=2: is one rank's already"):
@@ -315,8 +327,8 @@ class TestResume:
             assert batch["text"] == expected[step]["text"]
             if step in (8, 16):
                 assert made.fetch(1)["text"] == expected[1]["text"]
-        next(iter(shards(poor, tokenizer, **options)))
-        assert ShardLog(tmp_path / "shards-rank0.jsonl", made.identity()).known(20) is not None
+        next(shards(poor, tokenizer, **options).iter_from(0))
+        assert ShardLog(tmp_path / "shards-rank0.jsonl", made.identity()).before(20) is not None
 
     def test_a_log_that_does_not_tell_all(self, packed, tokenizer, tmp_path):
         made = shards(packed, tokenizer, run_dir=tmp_path)
@@ -325,10 +337,10 @@ class TestResume:
         lines = file.read_text().splitlines()
         file.write_text("\n".join(lines[:3] + lines[4:])[:-5])
         log = ShardLog(file, made.identity())
-        assert log.known(2).counts["read"] == 8 and log.known(3) is None and file.read_text().endswith("\n")
+        assert log.before(2).counts["read"] == 8 and log.before(3) is None and file.read_text().endswith("\n")
         rest = self.batches(packed, tokenizer, 6, 8, run_dir=tmp_path)
         assert [b["text"] for b in rest] == [b["text"] for b in self.batches(packed, tokenizer, 6, 8)]
-        assert ShardLog(file, {"other": "data"}).known(1) is None
+        assert ShardLog(file, {"other": "data"}).before(1) is None
 
     def test_identity(self, packed, tokenizer):
         first = shards(packed, tokenizer).identity()

@@ -13,11 +13,10 @@ from pathlib import Path
 
 
 @dataclass
-class Known:
+class Logged:
     """What the log tells of the batches before `step`: samples left out, as (stream, pass, place), sizes of passes, and counts."""
 
     step: int = 0
-
     bad: set = field(default_factory=set)
     sizes: dict = field(default_factory=dict)  # (stream, pass) -> usable samples
     counts: Counter = field(default_factory=Counter)
@@ -45,7 +44,7 @@ class ShardLog:
         elif not self.file.read_bytes().endswith(b"\n"):  # cut off by a kill
             self._append("\n")
 
-    def known(self, step: int) -> Known | None:
+    def before(self, step: int) -> Logged | None:
         """Of all batches before `step`; None where one of them is missing."""
         batches, skipped = {}, []
         for line in self._lines()[1:]:
@@ -54,12 +53,12 @@ class ShardLog:
             elif "passes" in line:
                 batches[line["step"]] = line, [row for row in skipped if row["step"] == line["step"]]
                 skipped = []
-        known = Known(step)
+        logged = Logged(step)
         for number in range(step):
             if number not in batches:
                 return None
-            known.add(*batches[number])
-        return known
+            logged.add(*batches[number])
+        return logged
 
     def write(self, step: int, line: dict, skipped: list[dict]) -> None:
         rows = [*({**row, "step": step} for row in skipped), {"step": step, **line}]

@@ -8,7 +8,7 @@ would have got.
     batches = Shards("/data/webvid/{00000..02048}.tar", tokenizer, 64, ClipSpec(8, 224), epoch_samples=2_500_000, seed=0)
     train(model, loss, batches, recipe, folder)
 
-`data.pack.write_shards` makes such shards from one's own files.
+`data.shards.pack.write_shards` makes such shards from one's own files.
 """
 
 import copy
@@ -17,31 +17,32 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from torch.utils.data import default_collate
 
 from ivcore.data.batches import Batches
 from ivcore.data.captions.clip_spec import ClipSpec
 from ivcore.data.shards.buffer import shuffled
-from ivcore.data.shards.log import Known, ShardLog
+from ivcore.data.shards.log import Logged, ShardLog
 from ivcore.data.shards.names import expand
 from ivcore.data.shards.samples import Decoder
 from ivcore.data.shards.tar import HARMLESS, Skipped, read_shard
 from ivcore.errors import ParameterError, UserError
 
-_KNOWN = Skipped("", None, "known", "")  # a bad sample that is listed already
+_LISTED = Skipped("", None, "listed", "")  # a bad sample that the log lists already
 _SOON = 100  # samples after which the share of bad ones is judged before the end of a pass
 
 
 class Shards:
-    """Batches dict(video uint8 (B, T, size, size, 3), ids int64 (B, L), text list, caption_id int64 (B,), path list), with the interface of `Batches`.
+    """Batches dict(video uint8 (B, T, size, size, 3), ids int64 (B, L), text list, caption_id int64 (B,), path list); a `BatchStream`.
 
-    urls: see `shard_names.expand`. Members of a sample: a video or an image, and its caption in .txt or .json.
+    urls: see `names.expand`. Members of a sample: a video or an image, and its caption in .txt or .json. spec: frames and crops.
     epoch_samples: what is called an epoch, over all ranks; the shards are passed over without end.
     streams: by default one for each worker, else a multiple of num_workers; set it for a run that may go on with other workers.
-    shuffle_buffer: samples of a stream, kept undecoded up to 1 GiB; 0 keeps the order of the shards. spec: frames and crops.
+    shuffle_buffer: samples of a stream, kept undecoded up to 1 GiB; 0 keeps the order of the shards.
     rank, world: for a loop of one's own, batch_size is then this rank's. `train` is given the joined batches and takes shares of them by
     itself, see `share`. max_bad: the largest share of samples that may be unusable.
     counts: read, cut and not_utf8 (captions), and samples left out by reason, see `Skipped`, in the batches given so far; those of
@@ -71,17 +72,19 @@ class Shards:
     ):
         split = Split(rank, world, max(num_workers, 1) if streams is None else streams)
         split.check(num_workers)
-        decoder = Decoder(tokenizer, spec)
         self.epoch_samples, self.counts = epoch_samples, Counter()
         self.run_dir, self.name = run_dir, name
         self.num_workers, self.timeout = num_workers, timeout
         steps = epoch_samples // max(batch_size * world, 1)
-        self._read(Walk(expand(urls), split, decoder, batch_size, steps, seed, shuffle_buffer, max_bad))
+        decoder = Decoder(tokenizer, spec)
+        self._read(
+            ShardReader(expand(urls), split, decoder, batch_size, steps, seed, shuffle_buffer, max_bad)
+        )
 
-    def _read(self, walk: "Walk") -> None:
-        self.walk, self.batch_size = walk, walk.batch_size
+    def _read(self, reader: "ShardReader") -> None:
+        self.reader, self.batch_size = reader, reader.batch_size
         options = {"shuffle": False, "num_workers": self.num_workers, "timeout": self.timeout}
-        self.batches = Batches(walk, walk.batch_size, walk.seed, **options)
+        self.batches = Batches(reader, reader.batch_size, reader.seed, **options)
 
     def share(self, rank: int, world: int) -> "Shards":
         """Batches of batch_size/world samples from the shards of rank `rank` of `world`; `counts`, of this rank, are common to both.
@@ -89,11 +92,11 @@ class Shards:
         Other samples than those of the whole batches, but as many. Errors: ParameterError where a batch does not divide or is a
         share already, UserError where the shards are too few.
         """
-        if self.walk.split.world > 1 or self.batch_size % world:
-            why = "is one rank's already" if self.walk.split.world > 1 else "must divide"
+        if self.reader.split.world > 1 or self.batch_size % world:
+            why = "is one rank's already" if self.reader.split.world > 1 else "must divide"
             raise ParameterError(f"batch_size={self.batch_size}: {why}, to be shared by {world} ranks")
         part = copy.copy(self)
-        part._read(self.walk.share(rank, world))
+        part._read(self.reader.share(rank, world))
         return part
 
     def __len__(self) -> int:
@@ -102,8 +105,8 @@ class Shards:
     @property
     def left_out(self) -> int:
         """Samples, and shards, of which nothing could be used; `counts` says why."""
-        told = ("read", "cut", "not_utf8", *HARMLESS)
-        return sum(number for reason, number in self.counts.items() if reason not in told)
+        used = ("read", "cut", "not_utf8", *HARMLESS)
+        return sum(number for reason, number in self.counts.items() if reason not in used)
 
     def indices(self, step: int) -> np.ndarray:
         """int64 (B,): the numbers of the step's samples, counted from the run's start on this rank."""
@@ -115,11 +118,11 @@ class Shards:
 
     def iter_from(self, step: int = 0, stop: int | None = None) -> Iterator[dict]:
         """Batches of steps step, step + 1, … (up to but not including `stop`)."""
-        log = self._log()
-        known = log.known(step) if log else None
+        log = self.log()
+        logged = log.before(step) if log else None
         self.counts.clear()
-        self.counts.update(known.counts if known else ())
-        self.walk.begin(known)
+        self.counts.update(logged.counts if logged else ())
+        self.reader.begin(logged)
         for number, (batch, line, skipped) in enumerate(self.batches.iter_from(step, stop), step):
             self.counts.update({name: line[name] for name in ("read", "cut", "not_utf8")})
             self.counts.update(row["reason"] for row in skipped)
@@ -127,33 +130,24 @@ class Shards:
                 log.write(number, line, skipped)
             yield batch
 
-    def _log(self) -> ShardLog | None:
+    def log(self) -> ShardLog | None:
         """Opened when reading begins: one of other data is begun anew, and what is only to be shared has none."""
         if self.run_dir is None:
             return None
-        name = f"{self.name}-rank{self.walk.split.rank}.jsonl"
+        name = f"{self.name}-rank{self.reader.split.rank}.jsonl"
         return ShardLog(Path(self.run_dir) / name, self.identity())
-
-    def __iter__(self) -> Iterator[dict]:
-        """One epoch, the first."""
-        return self.iter_from(0, len(self))
-
-    def one_pass(self) -> Iterator[dict | Skipped]:
-        """Every sample of this rank once, and in between, what is left out: to look at shards before training on them."""
-        for stream in range(self.walk.split.streams):
-            yield from (item for item, _ in self.walk.one_pass(stream, 0) if item is not None)
 
     def identity(self) -> dict:
         """What a resumed run must have in common with the run it continues."""
-        walk = self.walk
+        urls, split = self.reader.urls, self.reader.split
         return {
-            "shards": f"{len(walk.urls)} {hashlib.sha256(chr(10).join(walk.urls).encode()).hexdigest()[:8]}",
+            "shards": f"{len(urls)} {hashlib.sha256(chr(10).join(urls).encode()).hexdigest()[:8]}",
             "batch_size": self.batch_size,
             "epoch_samples": self.epoch_samples,
-            "seed": walk.seed,
-            "world": walk.split.world,
-            "streams": walk.split.streams,
-            "shuffle_buffer": walk.buffer,
+            "seed": self.reader.seed,
+            "world": split.world,
+            "streams": split.streams,
+            "shuffle_buffer": self.reader.buffer,
         }
 
 
@@ -181,36 +175,43 @@ class Split:
         return [urls[i] for i in mine]
 
 
-class Walk:
-    """The source of `Batches` behind `Shards`: a walk that remembers where it is, and starts again where something else is asked for.
+@dataclass
+class ShardReader:
+    """The source of `Batches` behind `Shards`. It remembers how far each stream is read, and starts again where another batch is asked for.
 
-    A batch comes with its line and its skipped samples for the log.
+    A batch comes with its line and its skipped samples for the log. steps: batches of an epoch; buffer and max_bad: as in `Shards`.
     """
 
-    def __init__(self, urls, split, decoder, batch_size, steps, seed, buffer, max_bad):
-        if (needed := split.world * split.streams) > len(urls):
+    urls: list[str]
+    split: Split
+    decoder: Decoder
+    batch_size: int
+    steps: int
+    seed: int
+    buffer: int
+    max_bad: float
+
+    def __post_init__(self):
+        world, streams = self.split.world, self.split.streams
+        if world * streams > len(self.urls):
             raise UserError(
-                f"{len(urls)} shards are too few for {split.world} ranks of {split.streams} streams: at least {needed}"
+                f"{len(self.urls)} shards are too few for {world} ranks of {streams} streams: at least {world * streams}"
             )
-        if not 0 <= max_bad <= 1 or buffer < 0:
+        if not 0 <= self.max_bad <= 1 or self.buffer < 0:
             raise ParameterError(
-                f"max_bad={max_bad}, shuffle_buffer={buffer}: must be a share from 0 to 1 and a count from 0"
+                f"max_bad={self.max_bad}, shuffle_buffer={self.buffer}: must be a share from 0 to 1 and a count from 0"
             )
-        self.urls, self.split, self.decoder = urls, split, decoder
-        self.batch_size, self.steps, self.seed = batch_size, steps, seed
-        self.buffer, self.max_bad = buffer, max_bad
         self.begin(None)
 
-    def share(self, rank: int, world: int) -> "Walk":
-        """The walk of one rank of several, for its part of the batches."""
+    def share(self, rank: int, world: int) -> "ShardReader":
+        """The reader of one rank of several, for its part of the batches."""
         split = Split(rank, world, self.split.streams)
         split.check(1)
-        size = self.batch_size // world
-        return Walk(self.urls, split, self.decoder, size, self.steps, self.seed, self.buffer, self.max_bad)
+        return replace(self, split=split, batch_size=self.batch_size // world)
 
-    def begin(self, known: Known | None) -> None:
-        """Forgets where it is, for workers about to start: they must not share open files. `known`: what the log tells, or None."""
-        self.known = known
+    def begin(self, logged: Logged | None) -> None:
+        """Forgets how far it has read, for workers about to start: they must not share open files. `logged`: what the log tells, or None."""
+        self.logged = logged or Logged()
         self.flows: dict[int, Iterator] = {}  # of each stream
         self.turns: dict[int, int] = {}  # the batch that each is about to give
 
@@ -223,29 +224,27 @@ class Walk:
         if self.turns.get(stream) != turn:
             self.flows[stream] = self._flow(stream, turn * self.batch_size)
         self.turns[stream] = None  # until the batch is whole
-        made = self._take(self.flows[stream])
-        self.turns[stream] = turn + 1
-        return made
-
-    def _take(self, flow: Iterator) -> tuple[dict, dict, list[dict]]:
         samples, skipped, passes = [], [], []
         while len(samples) < self.batch_size:
-            item, at = next(flow)
+            item, at = next(self.flows[stream])
             if isinstance(item, Skipped):
                 skipped.append(item.as_dict() | {"at": at})
             elif item is None:
                 passes.append(at)
             else:
                 samples.append(item)
-        return _collated(samples), _line(samples, passes), skipped
+        self.turns[stream] = turn + 1
+        line = {"read": len(samples), "cut": sum(sample.pop("cut") for sample in samples)}
+        line |= {"not_utf8": sum(not sample.pop("utf8") for sample in samples), "passes": passes}
+        return default_collate(samples), line, skipped
 
     def _flow(self, stream: int, skip: int) -> Iterator[tuple]:
         """(sample, its place), (Skipped, its place) and at the end of a pass (None, its size), after the first `skip` samples."""
-        known = self.known or Known()
-        sure = min(skip, len(range(stream, known.step, self.split.streams)) * self.batch_size)
+        sizes = self.logged.sizes
+        sure = min(skip, len(range(stream, self.logged.step, self.split.streams)) * self.batch_size)
         first = 0
-        while known.sizes.get((stream, first), sure + 1) <= sure:  # whole passes need not be read again
-            skip, sure = (left - known.sizes[stream, first] for left in (skip, sure))
+        while sizes.get((stream, first), sure + 1) <= sure:  # whole passes need not be read again
+            skip, sure = (left - sizes[stream, first] for left in (skip, sure))
             first += 1
         for number in itertools.count(first):
             for item, at in self.one_pass(stream, number, skip, sure):
@@ -255,15 +254,18 @@ class Walk:
             skip, sure = max(skip - size, 0), max(sure - size, 0)
 
     def one_pass(self, stream: int, number: int, skip: int = 0, sure: int = 0) -> Iterator[tuple]:
-        """One pass of a stream, without the first `skip` samples; the log knows the bad ones among the first `sure` of these."""
+        """One pass of a stream, without the first `skip` samples; the log tells which are bad among the first `sure` of these."""
         good = bad = 0
         last = None
         for place, raw in enumerate(self._raw(stream, number)):
             at = [stream, number, place]
-            if good < sure:
-                item = raw if isinstance(raw, Skipped) or tuple(at) not in self.known.bad else _KNOWN
+            if isinstance(raw, Skipped):
+                item = raw
+            elif good < sure:
+                item = _LISTED if tuple(at) in self.logged.bad else raw
             else:
-                item = raw if isinstance(raw, Skipped) else self._decoded(raw, stream, number, good)
+                rng = np.random.default_rng([self.seed, self.split.rank, stream, number, good])
+                item = self.decoder(raw, rng)
             if not isinstance(item, Skipped):
                 good += 1
                 if good > skip:
@@ -282,11 +284,9 @@ class Walk:
         samples = itertools.chain.from_iterable(map(read_shard, shards))
         if not self.buffer:
             return samples
-        rng = random.Random(f"{self.seed} {number} {self.split.rank} {stream}")
-        return shuffled(samples, self.buffer, rng)
-
-    def _decoded(self, raw: dict, stream: int, number: int, count: int) -> dict | Skipped:
-        return self.decoder(raw, np.random.default_rng([self.seed, self.split.rank, stream, number, count]))
+        return shuffled(
+            samples, self.buffer, random.Random(f"{self.seed} {number} {self.split.rank} {stream}")
+        )
 
     def _judge(self, bad: int, good: int, last: Skipped | None, at_end: bool = False) -> None:
         """UserError for too large a share of bad samples, judged once there are enough of them, and at the end of a pass."""
@@ -298,20 +298,3 @@ class Walk:
         if bad > max(self.max_bad > 0, self.max_bad * (bad + good)):
             limit = f"more than max_bad={self.max_bad}"
             raise UserError(f"{bad} of {bad + good} samples cannot be used, {limit}{example}")
-
-
-def _line(samples: list[dict], passes: list) -> dict:
-    cut, other = sum(s["cut"] for s in samples), sum(not s["utf8"] for s in samples)
-    return {"read": len(samples), "cut": cut, "not_utf8": other, "passes": passes}
-
-
-def _collated(samples: list[dict]) -> dict:
-    import torch
-
-    return {
-        "video": torch.from_numpy(np.stack([sample["video"] for sample in samples])),
-        "ids": torch.stack([sample["ids"] for sample in samples]),
-        "text": [sample["text"] for sample in samples],
-        "caption_id": torch.tensor([sample["caption_id"] for sample in samples]),
-        "path": [sample["path"] for sample in samples],
-    }
