@@ -8,7 +8,7 @@ from ivcore.data import embedded
 from ivcore.run.board import Row
 from ivcore.run.session import Run
 from ivcore.show.leaderboard import most_seeds, sides
-from ivcore.show.study import Panel, study
+from ivcore.show.means import Panel, lines
 from ivcore.stages.finished import comparable
 
 FREE = ("encoder", "num_frames", "frame_sampling", "num_clips", "epochs", "warmup_epochs")
@@ -44,7 +44,7 @@ def label_curves(
         values = {
             n: sides(rows, "branch", f"{metric}_{kind}" if kind else metric) for n, rows in by_labels.items()
         }
-        lines = {b: [(n, branches[b]) for n, branches in values.items() if b in branches] for b in BRANCHES}
-        lines = {branch: points for branch, points in lines.items() if points}
-        panels.append(Panel(f"{kind or 'all'} classes: labelled videos", lines, log=True))
-    return study(panels, "top-1", {"chance": chance}, title)
+        curves = {b: [(n, branches[b]) for n, branches in values.items() if b in branches] for b in BRANCHES}
+        curves = {branch: points for branch, points in curves.items() if points}
+        panels.append(Panel(f"{kind or 'all'} classes: labelled videos", curves, log=True))
+    return lines(panels, "top-1", {"chance": chance}, title)

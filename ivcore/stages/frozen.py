@@ -11,6 +11,12 @@ from ivcore.errors import UserError
 from ivcore.heads.probes import linear_probe, probed
 from ivcore.metrics.recognition import occurring_pairs, pair_accuracy
 
+MEASURES = {  # of `frozen_scores`, as axes name them
+    "knn": "top-1 of a k-NN vote",
+    "probe": "top-1 of a linear probe",
+    "order": "right one of two partner actions",
+}
+
 
 def frozen_features(
     encode: Callable, model: nn.Module, views: Views, num_workers: int = 0, precision: str = "fp32"

@@ -17,7 +17,6 @@ from matplotlib.text import Text
 from ivcore.errors import ParameterError
 from ivcore.show import explore, style
 from ivcore.show.clips import clip_grid, film_strip
-from ivcore.show.comparison import comparison
 from ivcore.show.confusion import confusion_matrix
 from ivcore.show.curves import training_curves
 from ivcore.show.frames import as_frames
@@ -184,27 +183,6 @@ def test_a_few_classes_with_long_names_have_room(count):
 def test_a_matrix_that_does_not_fit_its_names_is_refused():
     with pytest.raises(ParameterError, match=r"expected \(3, 3\) for 3 names, got \(2, 2\)"):
         confusion_matrix(np.eye(2), list("abc"))
-
-
-def test_bars_are_means_and_dots_are_seeds():
-    figure = comparison({"pretrained": [80, 84], "scratch": [60]}, chance=7, xlabel="top-1, %")
-    axes = figure.axes[0]
-    assert [bar.get_width() for bar in axes.patches] == [82, 60]
-    assert sorted(axes.lines[0].get_xdata()) == [80, 84]
-    assert {"82 ± 2.8", "60", "chance", "pretrained", "scratch"} <= set(texts(figure))
-
-
-def test_a_condition_keeps_its_colour_in_all_groups():
-    pair = {"pretrained": [2.0], "scratch": [1.0]}
-    bars = comparison({"fine-tuning": pair, "probe": pair}).axes[0].patches
-    assert bars[0].get_facecolor() == bars[2].get_facecolor() != bars[1].get_facecolor()
-
-
-def test_a_table_with_a_line_a_run_is_a_comparison():
-    import pandas
-
-    table = pandas.DataFrame({"encoder": ["a", "b", "a"], "top1": [1.0, 5.0, 3.0]})
-    assert [bar.get_width() for bar in comparison(table).axes[0].patches] == [2, 5]
 
 
 def test_sliders_move_one_at_a_time_from_where_they_start():

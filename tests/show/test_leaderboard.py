@@ -7,7 +7,6 @@ import matplotlib
 matplotlib.use("Agg")
 
 from ivcore.run.board import Row
-from ivcore.show.comparison import comparison
 from ivcore.show.leaderboard import equal_budgets, measures, most_seeds, sides
 
 
@@ -51,8 +50,3 @@ def test_a_setting_that_was_only_tried_out_is_no_seed():
     (budget,) = equal_budgets([*rows[1:], row("scratch", 0.1)])
     assert len(budget) == 4
     assert sides(most_seeds(rows, "encoder"), "encoder") == {"pretrained": [0.8], "scratch": [0.4, 0.5]}
-
-
-def test_nothing_to_compare_is_an_empty_figure():
-    axes = comparison({}, chance=0.5, title="nothing yet").axes[0]
-    assert not axes.patches and axes.get_title(loc="left") == "nothing yet"

@@ -14,7 +14,6 @@ from ivcore import paths
 from ivcore.encoders.positions import sine_cosine
 from ivcore.run import chain, contents, notebook
 from ivcore.show.exercise import check
-from ivcore.show.lines import lines
 from ivcore.show.positions import position_likeness, position_table
 from ivcore.show.samplers import samplers
 from ivcore.show.tubelets import exploded
@@ -45,12 +44,6 @@ def test_a_token_is_most_like_itself():
     first, second = (axes.images[0].get_array() for axes in figure.axes[:2])
     assert second.argmax() == 21 - 16 and second.max() == pytest.approx(1) and first.max() < 1
     assert position_table(sine_cosine(32, 64)).axes[0].images[0].get_array().shape == (32, 64)
-
-
-def test_lines_are_named_where_they_end():
-    axes = lines({"tube": ([0.5, 0.9], [0, 0]), "frame": ([0.5, 0.9], [0.6, 0.5])}, "ratio", "leak").axes[0]
-    assert [text.get_text() for text in axes.texts] == ["tube", "frame"]
-    assert axes.texts[1].xy == (0.9, 0.5) and axes.get_ylim()[0] < 0
 
 
 def test_every_notebook_that_trains_or_measures_has_a_box_on_the_map():
