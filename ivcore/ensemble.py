@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ivcore.errors import ParameterError
-from ivcore.metrics.view_scores import Scores, align
+from ivcore.metrics.view_scores import ClipScores, align
 
 MOST_TRIES = 20_000
 
@@ -50,7 +50,7 @@ class ChosenWeights:
     clips: frozenset[str]
     tried: list[tuple[tuple[float, ...], float]]
 
-    def apply(self, test: Sequence[Scores]) -> Scores:
+    def apply(self, test: Sequence[ClipScores]) -> ClipScores:
         """The ensemble on a test split. ParameterError where it shares a clip with the split that chose the weights."""
         test = align(test)
         shared = self.clips.intersection(test[0].clips)
@@ -59,10 +59,10 @@ class ChosenWeights:
                 f"test: {len(shared)} of its clips chose these weights, e.g. {min(shared)}; take another split"
             )
         scores = ensemble([model.scores for model in test], self.weights)
-        return Scores(test[0].clips, test[0].labels, scores)
+        return ClipScores(test[0].clips, test[0].labels, scores)
 
 
-def choose_weights(validation: Sequence[Scores], steps: int = 20) -> ChosenWeights:
+def choose_weights(validation: Sequence[ClipScores], steps: int = 20) -> ChosenWeights:
     """Tries all weights in steps of 1/steps that sum to 1; the best top-1 wins, of equals the ones nearest to equal weights.
 
     validation: each model's scores on clips that are neither trained nor tested on.

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ivcore.ensemble import choose_weights, ensemble
 from ivcore.errors import ParameterError
-from ivcore.metrics.view_scores import Scores
+from ivcore.metrics.view_scores import ClipScores
 
 quick = settings(max_examples=30, deadline=None, database=None)
 
@@ -22,7 +22,7 @@ def split(name, seed, right, clips=200, classes=4):
     labels = torch.arange(clips) % classes
     logits = torch.randn(clips, classes, generator=generator)
     logits[torch.arange(clips), labels] += right
-    return Scores([f"{name}/{n}.mp4" for n in range(clips)], labels, logits.softmax(-1))
+    return ClipScores([f"{name}/{n}.mp4" for n in range(clips)], labels, logits.softmax(-1))
 
 
 def test_equal_weights_by_default_and_any_sum():
@@ -84,7 +84,7 @@ def test_weights_refuse_the_clips_that_chose_them():
     test = [split("test", 2, 1.0), split("test", 3, 1.0)]
     applied = chosen.apply(test)
     assert torch.equal(applied.scores, ensemble([each.scores for each in test], chosen.weights))
-    one = Scores(["val/7.mp4", *test[0].clips[1:]], test[0].labels, test[0].scores)
+    one = ClipScores(["val/7.mp4", *test[0].clips[1:]], test[0].labels, test[0].scores)
     with pytest.raises(ParameterError, match="test: 1 of its clips"):
         chosen.apply([one, one])
 

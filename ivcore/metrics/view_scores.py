@@ -7,6 +7,7 @@ A test run of VideoMAE writes one file a rank, `0.txt`, `1.txt`, …: a header l
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -20,11 +21,11 @@ from ivcore.errors import FormatError, ParameterError
 from ivcore.metrics.recognition import merge_views, top_k
 
 AT_ONCE = 4096  # clips merged together, which bounds the memory that float64 takes
-_EXPECTED = "expected `name [score, score, …] label chunk split`"
+_VIEW = re.compile(r"(.*\S)\s*\[([^\[\]]*)\]\s*(\S+)\s+(\S+)\s+(\S+)")
 
 
 @dataclass(frozen=True)
-class Scores:
+class ClipScores:
     """One score a class for every clip: clips N names, labels int64 (N,), scores (N, K)."""
 
     clips: list[str]
@@ -53,7 +54,7 @@ class ViewScores:
     logits: Tensor
 
 
-def merge(views: ViewScores, how: str = "softmax") -> Scores:
+def merge(views: ViewScores, how: str = "softmax") -> ClipScores:
     """The mean over each clip's views, float64, after a softmax in each view or ("logits") of the raw scores.
 
     Clips may have different numbers of views. These are the published `prob` and `score` methods.
@@ -64,7 +65,7 @@ def merge(views: ViewScores, how: str = "softmax") -> Scores:
     for clips, rows in _by_number_of_views(views):
         logits = views.logits[rows].double()
         merged[clips] = merge_views(logits) if how == "softmax" else logits.mean(1)
-    return Scores(views.clips, views.labels, merged)
+    return ClipScores(views.clips, views.labels, merged)
 
 
 def _by_number_of_views(views: ViewScores) -> Iterator[tuple[Tensor, Tensor]]:
@@ -88,7 +89,7 @@ def uniformerv2_meter(logits: Tensor, how: str = "sum", softmax: bool = True) ->
     return scores.sum(1) if how == "sum" else scores.amax(1).clamp_min(0)
 
 
-def align(models: Sequence[Scores]) -> list[Scores]:
+def align(models: Sequence[ClipScores]) -> list[ClipScores]:
     """The same clips in the first model's order. ParameterError where clips, labels or numbers of classes differ."""
     if not models:
         raise ParameterError("models: expected one or more")
@@ -96,7 +97,7 @@ def align(models: Sequence[Scores]) -> list[Scores]:
     return [head, *(_like(head, other) for other in models[1:])]
 
 
-def _like(head: Scores, other: Scores) -> Scores:
+def _like(head: ClipScores, other: ClipScores) -> ClipScores:
     order = _order(head.clips, other.clips)
     labels, scores = other.labels[order], other.scores[order]
     _require_same_labels(head, labels)
@@ -104,7 +105,7 @@ def _like(head: Scores, other: Scores) -> Scores:
         raise ParameterError(
             f"models: {head.scores.shape[1]} and {scores.shape[1]} classes cannot be combined"
         )
-    return Scores(head.clips, labels, scores)
+    return ClipScores(head.clips, labels, scores)
 
 
 def _order(wanted: list[str], given: list[str]) -> Tensor:
@@ -144,54 +145,46 @@ def read_view_scores(source, *, published_keys: bool = False) -> ViewScores:
     apart by (chunk, split). published_keys: by the two numbers written one behind the other, as the published code does, where
     (1, 11) and (11, 1) are one view; that only matters from 10 views on. FormatError names file and line.
     """
-    reading = _Reading(published_keys)
+    places: dict[str, int] = {}  # clip -> its number, in the order of first views
+    labels: list[int] = []
+    views: dict[tuple, tuple[int, np.ndarray]] = {}  # (clip, view) -> number of the clip, logits
     for path in _files(source):
         for number, line in _lines(path):
-            reading.add(path, number, line)
-    if not reading.logits:
+            name, scores, label, chunk, split = _fields(path, number, line)
+            place = places.setdefault(name, len(places))
+            if place == len(labels):
+                labels.append(label)
+            if labels[place] != label:
+                raise FormatError(path, number, f"expected label {labels[place]} as before, found {label}")
+            key = (place, chunk + split) if published_keys else (place, int(chunk), int(split))
+            if key in views:
+                continue
+            views[key] = place, _logits(path, number, scores)
+            expected, found = (len(logits) for _, logits in (next(iter(views.values())), views[key]))
+            if found != expected:
+                raise FormatError(path, number, f"expected {expected} scores as before, found {found}")
+    if not views:
         raise FormatError(source, None, "expected at least one view")
-    labels, clip = torch.tensor(reading.labels), torch.tensor(reading.clip)
-    return ViewScores(list(reading.places), labels, clip, torch.from_numpy(np.stack(reading.logits)))
-
-
-class _Reading:
-    """What has been read so far."""
-
-    def __init__(self, published_keys: bool):
-        self.published_keys = published_keys
-        self.places: dict[str, int] = {}  # clip -> its number, in the order of first views
-        self.labels: list[int] = []
-        self.seen: set = set()
-        self.clip: list[int] = []
-        self.logits: list[np.ndarray] = []
-
-    def add(self, path, number: int, line: str) -> None:
-        name, scores, label, chunk, split = _fields(path, number, line)
-        place = self.places.setdefault(name, len(self.places))
-        if place == len(self.labels):
-            self.labels.append(label)
-        if self.labels[place] != label:
-            raise FormatError(path, number, f"expected label {self.labels[place]} as before, found {label}")
-        key = (place, chunk + split) if self.published_keys else (place, int(chunk), int(split))
-        if key in self.seen:
-            return
-        self.seen.add(key)
-        self.clip.append(place)
-        self.logits.append(_logits(path, number, scores))
-        if len(self.logits[-1]) != len(self.logits[0]):
-            sizes = f"{len(self.logits[0])} scores as before, found {len(self.logits[-1])}"
-            raise FormatError(path, number, f"expected {sizes}")
+    clip, logits = zip(*views.values())
+    return ViewScores(
+        list(places), torch.tensor(labels), torch.tensor(clip), torch.from_numpy(np.stack(logits))
+    )
 
 
 def _fields(path, number: int, line: str) -> tuple[str, str, int, str, str]:
-    before, opening, scores = line.rpartition("[")
-    scores, closing, after = scores.partition("]")
-    numbers = after.split()
-    if not (before.strip() and opening and closing and len(numbers) == 3):
-        raise FormatError(path, number, f"{_EXPECTED}, found {line[:60]!r}")
-    if not all(text.isascii() and text.isdigit() for text in numbers):
-        raise FormatError(path, number, f"expected whole numbers label chunk split, found {after.strip()!r}")
-    return before.strip(), scores, int(numbers[0]), *numbers[1:]
+    match = _VIEW.fullmatch(line.strip())
+    if match is None:
+        raise FormatError(
+            path, number, f"expected `name [score, score, …] label chunk split`, found {line[:60]!r}"
+        )
+    if not all(text.isascii() and text.isdigit() for text in match.groups()[2:]):
+        raise FormatError(
+            path,
+            number,
+            f"expected whole numbers label chunk split, found {line[match.end(2) + 1 :].strip()!r}",
+        )
+    name, scores, label, chunk, split = match.groups()
+    return name, scores, int(label), chunk, split
 
 
 def _logits(path, number: int, scores: str) -> np.ndarray:
@@ -211,9 +204,7 @@ def _lines(path) -> Iterator[tuple[int, str]]:
             header = file.readline()
             if "[" in header or len(header.replace(",", " ").split()) != 2:
                 raise FormatError(path, 1, f"expected a header `top1, top5`, found {header.strip()[:60]!r}")
-            for number, line in enumerate(file, 2):
-                if line.strip():
-                    yield number, line
+            yield from ((number, line) for number, line in enumerate(file, 2) if line.strip())
     except OSError as error:
         raise FormatError(path, None, f"cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
@@ -222,7 +213,7 @@ def _lines(path) -> Iterator[tuple[int, str]]:
 
 def _files(source) -> list[Path]:
     if not isinstance(source, str | PathLike):
-        return [Path(each) for each in source]
+        return [Path(file) for file in source]
     folder = Path(source)
     if not folder.is_dir():
         return [folder]

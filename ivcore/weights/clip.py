@@ -15,19 +15,17 @@ from ivcore.weights.accounting import State, WeightsError, assemble, count, has,
 from ivcore.weights.fields import Fields
 
 WHAT = "CLIP checkpoint"
-NOTES = (
-    "input_resolution",
-    "context_length",
-    "vocab_size",
-)  # numbers that OpenAI's archives keep among the weights
-TEXT = (
-    "token_embedding.",
-    "positional_embedding",
-    "transformer.",
-    "ln_final.",
-    "text_projection",
-    "text_mask_embedding",
+# numbers that OpenAI's archives keep among the weights
+NOTES = ("input_resolution", "context_length", "vocab_size")
+TEXT = tuple(
+    "token_embedding. positional_embedding transformer. ln_final. text_projection text_mask_embedding".split()
 )
+# features of open_clip that no model here has: towers of other libraries, other poolings and norms
+NOT_BUILT = """
+    timm_model_name hf_model_name attentional_pool attn_pooler_queries input_patchnorm no_ln_pre global_average_pool
+    final_ln_after_pool ls_init_value embed_cls no_causal_mask act_kwargs norm_kwargs proj_bias block_type qk_norm scale_heads
+    scale_attn_inner scale_attn scale_fc
+""".split()
 
 
 def is_clip(state: State) -> bool:
@@ -123,37 +121,6 @@ def _tower(state: State, config: Fields, part: str, under: str) -> bool:
     open_clip.get("hf_tokenizer_name", "tokenizer_kwargs")
     model.choice("nonscalar_logit_scale", False)
     return _quick_gelu(config, theirs, part)
-
-
-# of open_clip: towers of other libraries, other poolings and norms
-NOT_BUILT = (
-    *(
-        "timm_model_name",
-        "hf_model_name",
-        "attentional_pool",
-        "attn_pooler_queries",
-        "input_patchnorm",
-        "no_ln_pre",
-    ),
-    *(
-        "global_average_pool",
-        "final_ln_after_pool",
-        "ls_init_value",
-        "embed_cls",
-        "no_causal_mask",
-        "act_kwargs",
-    ),
-    *(
-        "norm_kwargs",
-        "proj_bias",
-        "block_type",
-        "qk_norm",
-        "scale_heads",
-        "scale_attn_inner",
-        "scale_attn",
-        "scale_fc",
-    ),
-)
 
 
 def _quick_gelu(config: Fields, theirs: Fields, part: str) -> bool:

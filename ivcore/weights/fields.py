@@ -12,16 +12,15 @@ from collections.abc import Iterable
 from ivcore.weights.accounting import WeightsError, listed
 
 # what libraries write beside the model's own fields, and what acts in training only
-BESIDE = {
-    *("architectures", "model_type", "_name_or_path", "name_or_path", "transformers_version", "torch_dtype", "dtype"),
-    *("id2label", "label2id", "problem_type", "return_dict", "use_cache", "chunk_size_feed_forward", "max_length"),
-    *("top_k", "top_p", "temperature", "num_beams", "num_beam_groups", "num_return_sequences", "diversity_penalty"),
-    *("repetition_penalty", "length_penalty", "min_length", "typical_p", "tie_word_embeddings", "_commit_hash"),
-    *("initializer_range", "initializer_factor", "logit_scale_init_value", "init_logit_scale", "init_scale", "norm_pix_loss"),
-    *("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "dropout", "patch_dropout"),
-    *("pad_token_id", "bos_token_id", "_attn_implementation", "attn_implementation", "_attn_implementation_autoset"),
-    *("cls_dropout", "mlp_dropout", "drop_path_rate", "backbone_drop_path_rate", "head_drop", "batch", "mask_ratio"),
-}  # fmt: skip
+BESIDE = """
+    architectures model_type _name_or_path name_or_path transformers_version torch_dtype dtype id2label label2id problem_type
+    return_dict use_cache chunk_size_feed_forward max_length top_k top_p temperature num_beams num_beam_groups num_return_sequences
+    diversity_penalty repetition_penalty length_penalty min_length typical_p tie_word_embeddings _commit_hash initializer_range
+    initializer_factor logit_scale_init_value init_logit_scale init_scale norm_pix_loss hidden_dropout_prob
+    attention_probs_dropout_prob attention_dropout dropout patch_dropout pad_token_id bos_token_id _attn_implementation
+    attn_implementation _attn_implementation_autoset cls_dropout mlp_dropout drop_path_rate backbone_drop_path_rate head_drop batch
+    mask_ratio
+""".split()
 
 
 class Fields:

@@ -26,13 +26,8 @@ from ivcore.weights.torchscript import is_torchscript, read_torchscript
 from ivcore.weights.unwrapping import unwrap
 
 FOLDER_FILES = (
-    "model.safetensors",
-    "open_clip_model.safetensors",
-    "pytorch_model.bin",
-    "open_clip_pytorch_model.bin",
+    "model.safetensors open_clip_model.safetensors pytorch_model.bin open_clip_pytorch_model.bin".split()
 )
-
-
 CLASS = "class"  # the field of a config that names the class which a file of ours was saved from
 ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".pyth", ".ckpt")
 

@@ -13,38 +13,17 @@ from ivcore.weights.accounting import State, WeightsError, has, listed, without_
 
 # who wraps: VideoMAE, DeepSpeed, Lightning and mmengine, SlowFast
 TRAINED = ("model", "module", "state_dict", "model_state", "model_state_dict", "net", "network", "weights")
-AVERAGED = (
-    "model_ema",
-    "state_dict_ema",
-    "ema",
-    "ema_state_dict",
-    "model_ema_state_dict",
-    "ema_model",
-    "ema_state",
+AVERAGED = tuple(
+    "model_ema state_dict_ema ema ema_state_dict model_ema_state_dict ema_model ema_state".split()
 )
 ROLES = ("teacher", "student")
 # parts of names that torch.compile, DataParallel, FSDP, activation checkpointing and Lightning's strategies add, wherever they stand
 WRAPPED = {"_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"}
 COMMON = ("model.", "net.", "network.", "backbone.", *(f"{role}." for role in (*ROLES, *AVERAGED)))
-TRAINING = (
-    "criterion.",
-    "loss.",
-    "loss_fn.",
-    "loss_func.",
-    "data_preprocessor.",
-    "n_averaged",
-)  # nothing of the model
+# what only training needs
+TRAINING = ("criterion.", "loss.", "loss_fn.", "loss_func.", "data_preprocessor.", "n_averaged")
 # what a training script's arguments may tell of the model that shapes cannot
-ARGUMENTS = (
-    "num_frames",
-    "all_frames",
-    "input_size",
-    "img_size",
-    "image_size",
-    "num_heads",
-    "norm_eps",
-    "layer_norm_eps",
-)
+ARGUMENTS = "num_frames all_frames input_size img_size image_size num_heads norm_eps layer_norm_eps".split()
 STATISTICS = {"data_preprocessor.mean": "image_mean", "data_preprocessor.std": "image_std"}
 
 

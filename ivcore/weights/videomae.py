@@ -21,13 +21,11 @@ from ivcore.weights.accounting import State, WeightsError, anywhere, assemble, c
 from ivcore.weights.fields import Fields
 
 FRAMES, IMAGE = ("num_frames", "all_frames"), ("img_size", "image_size", "input_size")
-DECODER = (
-    *("decoder_hidden_size", "decoder_embed_dim", "decoder_num_hidden_layers", "decoder_depth"),
-    *("decoder_num_attention_heads", "decoder_num_heads", "decoder_intermediate_size", "decoder_num_classes"),
-)
+DECODER = """
+    decoder_hidden_size decoder_embed_dim decoder_num_hidden_layers decoder_depth decoder_num_attention_heads decoder_num_heads
+    decoder_intermediate_size decoder_num_classes
+""".split()
 HEADS = {640: 8, 1280: 16, 1408: 16}  # widths whose published heads are not 64 channels wide
-
-
 _FINE_TUNING, _ENCODER = "VideoMAE fine-tuning checkpoint", "VideoMAE encoder"
 BARE = "embeddings.patch_embeddings."  # how transformers' VideoMAEModel begins, without its heads
 MOST_TOKENS = 100_000  # of a clip: more than 1,000 frames of 224 pixels

@@ -9,7 +9,7 @@ from ivcore.ensemble import ensemble
 from ivcore.errors import FormatError, ParameterError
 from ivcore.metrics.recognition import top_k
 from ivcore.metrics.view_scores import (
-    Scores,
+    ClipScores,
     ViewScores,
     align,
     merge,
@@ -42,7 +42,7 @@ def ranks(tmp_path):
     return write
 
 
-def check(scores: Scores, expected: dict) -> None:
+def check(scores: ClipScores, expected: dict) -> None:
     assert set(scores.clips) == set(expected["per_video"])
     for name, label, row in zip(scores.clips, scores.labels, scores.scores):
         published = expected["per_video"][name]
@@ -162,7 +162,7 @@ def test_ranks_are_read_in_the_order_of_their_numbers(ranks):
 
 def some(names, labels, seed=0):
     scores = torch.rand(len(names), 3, generator=torch.Generator().manual_seed(seed))
-    return Scores(list(names), torch.tensor(labels), scores)
+    return ClipScores(list(names), torch.tensor(labels), scores)
 
 
 def test_models_are_lined_up_by_name():
