@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ivcore.show.style import OKABE_ITO
+from ivcore.show.style import OKABE_ITO, titled
 
 
 def agreement(pairs: dict, xlabel: str, ylabel: str, beside: dict | None = None, title: str | None = None):
@@ -31,9 +31,7 @@ def agreement(pairs: dict, xlabel: str, ylabel: str, beside: dict | None = None,
         panel.set_title(f"{name}\ndiffer by {largest(x, y):.1e}", loc="left")
         panel.set_xlabel(xlabel)
     panels[0, 0].set_ylabel(ylabel)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-    return figure
+    return titled(figure, title)
 
 
 def largest(x, y) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ivcore.show.style import OKABE_ITO
+from ivcore.show.style import OKABE_ITO, titled
 
 CELL = 0.31  # inches
 RIGHT, WRONG = OKABE_ITO[0], OKABE_ITO[1]
@@ -30,9 +30,7 @@ def tables(panels: dict, rows, columns, form: str = "{:.2f}", framed=None, title
         panel.set_title(name, loc="left")
         panel.set_xticks(range(width), columns, rotation=45, ha="right", rotation_mode="anchor")
         panel.set_yticks(range(height), rows if panel is axes[0, 0] else [""] * height)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-    return figure
+    return titled(figure, title)
 
 
 def pushes(quantities: dict, names, right: int, title: str | None = None):
@@ -55,9 +53,7 @@ def pushes(quantities: dict, names, right: int, title: str | None = None):
         if values.min() >= 0:
             panel.set_xlim(0, 1.05)  # shares and probabilities: the same scale wherever the slider stands
     axes[0, 0].invert_yaxis()
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-    return figure
+    return titled(figure, title)
 
 
 def floors(losses: dict, marks: dict, title: str | None = None):
@@ -77,9 +73,7 @@ def floors(losses: dict, marks: dict, title: str | None = None):
     axes.set(xlabel="step", ylabel="contrastive loss (nats)", xlim=(0, last))
     axes.set_ylim(0, 1.25 * max([*marks.values(), 1e-9]))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, borderaxespad=0)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-    return figure
+    return titled(figure, title)
 
 
 def against_batch_size(sizes, series: dict, ylabel: str, marks: dict | None = None, title: str | None = None):  # fmt: skip
@@ -103,9 +97,7 @@ def against_batch_size(sizes, series: dict, ylabel: str, marks: dict | None = No
     axes.set_ylim(bottom=0)
     axes.grid(axis="y", alpha=0.3)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, borderaxespad=0)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-    return figure
+    return titled(figure, title)
 
 
 def _array(values) -> np.ndarray:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ivcore.errors import ParameterError
-from ivcore.show.style import OKABE_ITO
+from ivcore.show.style import OKABE_ITO, titled
 
 LEAST = 5.0  # per cent from which a part of a bar has room for its number
 MOST_NUMBERS = 16  # layers a side up to which every cell has its number
@@ -40,10 +40,8 @@ def overlap_bars(overlaps: Mapping[str, object], a: str = "A", b: str = "B", tit
         _numbers(axes, left, shares, plain=not hatch)
         left += shares
     _beside(axes, overlaps)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     figure.legend(loc="outside lower center", ncols=4, fontsize=9)
-    return figure
+    return titled(figure, title)
 
 
 def _numbers(axes, left: np.ndarray, shares: np.ndarray, plain: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ivcore.errors import ParameterError
-from ivcore.show.style import OKABE_ITO
+from ivcore.show.style import OKABE_ITO, titled
 
 STYLES = ("-", "--", "-.", ":")
 
@@ -33,6 +33,4 @@ def gates_opening(steps: Sequence, gates: Mapping[str, Mapping[str, Sequence]], 
         panel.set_xlabel("step")
         panel.legend(fontsize=9)
     panels[0, 0].set_ylabel("tanh of the gate")
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-    return figure
+    return titled(figure, title)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import cycle
 
 from ivcore.errors import ParameterError
-from ivcore.show.style import OKABE_ITO
+from ivcore.show.style import OKABE_ITO, titled
 
 MARKERS, DASHES = "osD^vP", ("--", ":", "-.")
 BETWEEN_GROUPS = 0.5  # of a row
@@ -59,7 +59,7 @@ def dots(rows, xlabel: str = "", title: str | None = None, levels=None, form: st
     axes[0, 0].set_yticks(list(heights.values()), labels)
     axes[0, 0].set_ylim(rows_tall - 0.5, -0.5)
     _legend(figure, axes[0], "outside lower right")
-    return _titled(figure, title)
+    return titled(figure, title)
 
 
 def _flat(rows: Mapping) -> dict:
@@ -169,7 +169,7 @@ def lines(panels: Sequence[Panel], ylabel: str = "", levels=None, title: str | N
         for axes, panel in zip(grid.flat, panels):
             axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, borderaxespad=0,
                         title=panel.legend, alignment="left", handlelength=1.6, columnspacing=1.2)  # fmt: skip
-    return _titled(figure, title)
+    return titled(figure, title)
 
 
 def _series(axes, panel: Panel, name: str, number: int) -> None:
@@ -236,9 +236,3 @@ def _legend(figure, axes, place: str, title: str | None = None) -> None:
     handles = {label: handle for handle, label in pairs}
     if handles:
         figure.legend(handles.values(), handles, loc=place, ncols=min(len(handles), 4), title=title, alignment="left")  # fmt: skip
-
-
-def _titled(figure, title: str | None):
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-    return figure

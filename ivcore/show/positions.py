@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ivcore.show.style import titled
+
 
 def position_table(table, title: str | None = None):
     """(1, N, D) or (N, D) -> Figure: one row a token, one column a channel."""
@@ -35,9 +37,7 @@ def position_likeness(table, grid: tuple[int, int, int], token: int, title: str 
     slot, y, x = np.unravel_index(token, grid)
     panels[0, slot].plot(x, y, "o", color="black", mfc="white", ms=6)
     figure.colorbar(image, ax=panels[0, -1], ticks=(0, 1), shrink=0.6)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-    return figure
+    return titled(figure, title)
 
 
 def _plain(table) -> np.ndarray:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ivcore.show.style import titled
+
 
 def reach(changes: dict, changed: dict, title: str | None = None):
     """One panel a model: layers from the bottom up, frames (or slots) from left to right, filled where tokens changed. -> Figure
@@ -24,10 +26,9 @@ def reach(changes: dict, changed: dict, title: str | None = None):
         panel.plot(changed[name], -0.62, "^", color="#D55E00", ms=7, clip_on=False)
         _grid(panel, *change.shape)
         panel.set_title(name, loc="left")
+    figure.supxlabel("frame (or slot)", fontsize=10)
     panels[0, 0].set_ylabel("after layer")
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-    return figure
+    return titled(figure, title)
 
 
 def _grid(panel, layers: int, places: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ivcore.errors import ParameterError
-from ivcore.show.style import OKABE_ITO
+from ivcore.show.style import OKABE_ITO, titled
 
 NAMED = 12  # clips whose captions are written at their rows
 PANEL = 3.4  # inches
@@ -33,9 +33,7 @@ def similarity_matrices(matrices, captions=None, title: str | None = None, label
     _name(panels[0], len(matrix), names)
     figure.colorbar(image, ax=panels[0], label=label, shrink=0.75, pad=0.02)
     figure.legend(*_markers(), loc="outside lower center", ncols=2, handletextpad=0.2)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-    return figure
+    return titled(figure, title)
 
 
 def retrieval_curve(steps, recalls, chance: float | None = None, title: str | None = None, ylabel: str = "R@1 (%)"):  # fmt: skip
@@ -56,9 +54,7 @@ def retrieval_curve(steps, recalls, chance: float | None = None, title: str | No
     axes.set_ylim(bottom=0)
     axes.grid(axis="y", alpha=0.3)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, borderaxespad=0, handlelength=1.8)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-    return figure
+    return titled(figure, title)
 
 
 def _square(name: str, matrix) -> np.ndarray:
