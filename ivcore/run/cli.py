@@ -14,7 +14,7 @@ from ivcore.errors import ParameterError, UserError
 from ivcore.run import execute as run
 from ivcore.run import failure, notebook, provenance, terminal
 from ivcore.run import folder as run_folder
-from ivcore.run.spec import Spec
+from ivcore.run.spec import Spec, resolving_once
 
 EXIT = "0 done; 2 a mistake in what was asked for"
 EXIT_OF_RUN = """\
@@ -265,6 +265,7 @@ def _table(rows: list[tuple], *headers: str) -> str:
 # ---- the other commands
 
 
+@resolving_once()
 def _list(options) -> None:
     for path in [notebook.find(options.notebook)] if options.notebook else notebook.every():
         try:

@@ -9,7 +9,7 @@ from ivcore.errors import UserError
 from ivcore.run import execute as run
 from ivcore.run import folder as run_folder
 from ivcore.run import notebook
-from ivcore.run.spec import Spec
+from ivcore.run.spec import Spec, resolving_once
 
 
 def contents(folder: str = "") -> str:
@@ -21,6 +21,7 @@ def contents(folder: str = "") -> str:
     return "\n".join(lines)
 
 
+@resolving_once()
 def runs() -> str:
     """One line a notebook and preset: how the run stands and what starts it."""
     lines = ["| notebook | preset | state | to run it |", "| --- | --- | --- | --- |"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+from functools import cache
 
 from ivcore import paths
 from ivcore.data.labels.union import read_sets, unite
@@ -23,14 +24,18 @@ def check(values: dict) -> None:
     for rule in RULES:
         if not needed(rule) <= values.keys():
             continue
-        asked = inspect.signature(rule).parameters
-        if wrong := rule(**{name: values[name] for name in asked if name in values}):
+        if wrong := rule(**{name: values[name] for name in _asked(rule) if name in values}):
             raise ParameterError(wrong)
 
 
 def needed(rule) -> set[str]:
     """The names that a notebook must have for a rule to be about it."""
-    return {name for name, each in inspect.signature(rule).parameters.items() if each.default is each.empty}
+    return {name for name, each in _asked(rule).items() if each.default is each.empty}
+
+
+@cache
+def _asked(rule) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(rule).parameters)
 
 
 def override(values: dict, layer: dict) -> dict:

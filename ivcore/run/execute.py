@@ -23,7 +23,7 @@ from ivcore.run import failure as failures
 from ivcore.run import folder as run_folder
 from ivcore.run import launch, provenance
 from ivcore.run.failure import STOPPED, Failure
-from ivcore.run.spec import Reference, Spec
+from ivcore.run.spec import Reference, Spec, resolving_once
 from ivcore.signals import stop_requests
 
 _FOLLOWS = re.compile(r"gloo|nccl|connection (closed|reset)|DistBackend|DistNetwork", re.IGNORECASE)
@@ -84,6 +84,7 @@ class Job:
         return f"{self.spec.stem} {self.label}"
 
 
+@resolving_once()
 def jobs(reference, preset: str = "tiny", overrides: dict | None = None) -> list[Job]:
     """The runs that a preset with overrides stands for, in order: one, or those of a sweep. ParameterError."""
     spec = Spec.of(reference)
@@ -92,7 +93,7 @@ def jobs(reference, preset: str = "tiny", overrides: dict | None = None) -> list
 
 def named_job(reference: Reference) -> Job:
     """The run that an encoder's value names."""
-    return jobs(reference.spec.path, reference.preset, reference.overrides)[0]
+    return Job(reference.spec, reference.label, reference.values)
 
 
 def execute(

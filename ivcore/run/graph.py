@@ -20,6 +20,7 @@ from ivcore.errors import ParameterError
 from ivcore.run import execute as run
 from ivcore.run import folder as run_folder
 from ivcore.run import notebook, provenance
+from ivcore.run.spec import resolving_once
 
 KEYS = ("graphs", "leaderboard", "shapes")
 
@@ -89,6 +90,7 @@ def lines(name: str, table: dict | None = None) -> list[str]:
     return list(graphs[name] or ())
 
 
+@resolving_once()
 def collect(ends: Iterable[str]) -> list[Node]:
     """The nodes of "notebook preset" lines and of all that they need, each once, what is needed first.
 

@@ -14,6 +14,7 @@ import io
 import math
 import tokenize
 from dataclasses import dataclass
+from functools import lru_cache
 from types import UnionType
 from typing import get_args, get_origin
 
@@ -106,18 +107,20 @@ def parse(text: str, where: str) -> dict[str, Parameter]:
     except (SyntaxError, tokenize.TokenError) as error:
         raise ParameterError(f"{where}: {error}") from None
     comments = {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
-    parameters = [_parameter(node, comments, where) for node in body]
+    lines = enumerate(text.splitlines(), 1)
+    headings = {number: line.removeprefix(_HEADING) for number, line in lines if line.startswith(_HEADING)}
+    parameters = [_parameter(node, comments, headings, where) for node in body]
     return {parameter.name: parameter for parameter in parameters}
 
 
-def _parameter(node: ast.stmt, comments: dict[int, str], where: str) -> Parameter:
+def _parameter(node: ast.stmt, comments: dict[int, str], headings: dict[int, str], where: str) -> Parameter:
     where = f"{where}, line {node.lineno}"
     if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None):
         raise ParameterError(f"{where}: expected `name: type = literal  # description; constraint`")
     name, annotation, value = node.target.id, ast.unparse(node.annotation), ast.unparse(node.value)
     lines = range(node.lineno, node.end_lineno + 1)  # a formatter may have wrapped a long one in brackets
     comment = next((comments[line] for line in lines if line in comments), "")
-    above = [text for line, text in comments.items() if line < node.lineno and text.startswith(_HEADING)]
+    above = [text for line, text in headings.items() if line < node.lineno]
     try:
         description, constraint = constraints.parse(comment.lstrip("# "))
         default = fit(_literal(node.value), _annotated(annotation))
@@ -125,8 +128,7 @@ def _parameter(node: ast.stmt, comments: dict[int, str], where: str) -> Paramete
         raise ParameterError(f"{where}: {name} = {value} is not {annotation}") from None
     except ValueError as error:
         raise ParameterError(f"{where}: {name} {error}") from None
-    group = above[-1].removeprefix(_HEADING) if above else ""
-    return Parameter(name, annotation, default, description, constraint, group)
+    return Parameter(name, annotation, default, description, constraint, above[-1] if above else "")
 
 
 def _literal(node: ast.expr):
@@ -136,6 +138,7 @@ def _literal(node: ast.expr):
         raise ValueError(f"= {ast.unparse(node)} is not a literal") from None
 
 
+@lru_cache
 def _annotated(text: str):
     """ "list[int] | None" -> the type that it names; ValueError when it is none of those above."""
     allowed = ast.Name, ast.Constant, ast.BinOp, ast.BitOr, ast.Subscript, ast.Tuple, ast.Load, ast.Expression

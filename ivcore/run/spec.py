@@ -19,6 +19,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
@@ -39,6 +40,18 @@ _ORDER = ("quick", "tiny", "one_gpu", "paper")  # of presets, the others follow 
 _REFERENCE = re.compile(r"(\d\w*)/([\w-]+)(:.*)?")
 _FILES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 _CHAIN: ContextVar[tuple[str, ...]] = ContextVar("chain", default=())  # runs whose encoders are being checked
+_RESOLVED: ContextVar[dict | None] = ContextVar("resolved", default=None)  # see `resolving_once`
+
+
+@contextlib.contextmanager
+def resolving_once() -> Iterator[None]:
+    """Within it a run that many encoders name is resolved once; what it depends on must stay as it is meanwhile."""
+    token = _RESOLVED.set({}) if _RESOLVED.get() is None else None
+    try:
+        yield
+    finally:
+        if token:
+            _RESOLVED.reset(token)
 
 
 @dataclass(frozen=True)
@@ -96,6 +109,7 @@ class Spec:
 
     # ---- the values of runs
 
+    @resolving_once()
     def expand(self, preset: str = "tiny", overrides: dict | None = None) -> list[dict]:
         """Complete, checked values of every run that a preset stands for; one, unless it is a sweep.
 
@@ -288,14 +302,40 @@ class Reference:
             raise ParameterError(f"it starts from itself ({' → '.join([*chain, this])})")
         token = _CHAIN.set((*chain, this))
         try:
-            return self.spec.one(self.preset, self.overrides)
+            return self._once("values", lambda: self.spec.one(self.preset, self.overrides))
         finally:
             _CHAIN.reset(token)
 
     @property
-    def folder(self) -> Path:
+    def digest(self) -> str:
+        return self._once("digest", lambda: self.spec.digest(self.values))
+
+    @property
+    def holds(self) -> Held | None:
+        """What the run leaves behind; None where that is not known."""
+
+        def of_run():
+            return encoder_kinds.of_run(self.spec.number, values, held(encoder_kinds.start_of(values)))
+
         values = self.values
-        return self.spec.folder(values, self.spec.label(self.preset, values, self.overrides))
+        return self._once("holds", of_run)
+
+    def _once(self, what: str, compute):
+        resolved = _RESOLVED.get()
+        if resolved is None:
+            return compute()
+        key = (what, self.spec.path, str(self))
+        if key not in resolved:
+            resolved[key] = compute()
+        return resolved[key]
+
+    @property
+    def label(self) -> str:
+        return self._once("label", lambda: self.spec.label(self.preset, self.values, self.overrides))
+
+    @property
+    def folder(self) -> Path:
+        return run_folder.locate(self.spec.stem, self.digest, self.label)
 
 
 def _overrides(text: str | None) -> dict[str, str]:
@@ -309,7 +349,7 @@ def _overrides(text: str | None) -> dict[str, str]:
 def _identity(value: str) -> str:
     """What of an encoder's value tells runs apart: of a run its notebook and hash, not the place or label of its folder."""
     if reference := Reference.of(value):
-        return f"{reference.spec.stem}/{reference.spec.digest(reference.values)}"
+        return f"{reference.spec.stem}/{reference.digest}"
     path = Path(value)
     return f"{path.parent.name}/{digest}" if (digest := run_folder.digest_of(path)) else value
 
@@ -336,19 +376,16 @@ def _check_encoder(name: str, value: str, allowed: tuple[str, ...]) -> Held | No
 
 def held(value: str | None) -> Held | None:
     """What the value holds; None for scratch and for what would have to be fetched. UserError where it leads nowhere or does not load."""
-    values, place = _leads_to(value)
-    if values is not None:
-        number = Reference.of(value).spec.number
-        return encoder_kinds.of_run(number, values, held(encoder_kinds.start_of(values)))
-    return encoder_kinds.of_place(place) if place else None
+    reference, place = _leads_to(value)
+    return reference.holds if reference else encoder_kinds.of_place(place) if place else None
 
 
-def _leads_to(value: str | None) -> tuple[dict | None, Path | None]:
-    """The values of a run that is named, or the place where there is one."""
+def _leads_to(value: str | None) -> tuple[Reference | None, Path | None]:
+    """The run that is named, whose values are as they must be, or the place where there is one."""
     if value in SCRATCH:
         return None, None
     if reference := Reference.of(value):
-        return reference.values, None
+        return reference if reference.values else None, None
     path = paths.resolve(value)
     if not path.exists() and _looks_like_path(value):
         looked = " or ".join(map(str, paths.candidates(value)))

@@ -25,9 +25,7 @@ def book(tmp_path, monkeypatch):
     return Workbook(tmp_path, monkeypatch)
 
 
-FIGURE = (
-    "import matplotlib.pyplot as plt\nfig, axes = plt.subplots()\naxes.plot([1, 2])\nrun.figure(fig, 'line')"
-)
+FIGURE = "import matplotlib.pyplot as plt\nfig, axes = plt.subplots()\naxes.plot([1, 2])\nrun.figure(fig, 'line', alt='A line')"
 
 
 def test_a_run_leaves_its_folder_and_is_then_skipped(book, capfd):
@@ -49,7 +47,9 @@ def test_a_run_leaves_its_folder_and_is_then_skipped(book, capfd):
     log = (folder / "log.txt").read_text()
     assert "hidden 0.5 True 3" in log and "── Work" in log
     outputs = [each for cell in read(folder / "notebook.ipynb")["cells"] for each in cell.get("outputs", [])]
-    assert sum("image/png" in each.get("data", {}) for each in outputs) == 1
+    assert [
+        each["metadata"]["image/png"]["alt"] for each in outputs if "image/png" in each.get("data", {})
+    ] == ["A line"]
 
     capfd.readouterr()
     began = time.monotonic()
@@ -480,6 +480,39 @@ def test_start_finds_the_preset_with_the_same_values(book):
     book.preset("10_stage", "paper", "lr: 0.5\n")
     assert start("10_stage", namespace(lr=0.5)).label == "paper"
     assert start("10_stage", namespace(lr=0.6)).label == "custom"
+
+
+def test_a_preset_is_chosen_in_an_open_notebook(book, monkeypatch):
+    book.notebook("10_stage")
+    book.preset("10_stage", "paper", "lr: 0.5\nmask_ratio: 0.75\n")
+    book.preset("10_stage", "sweep", "grid: {lr: [0.1, 0.2]}\n")
+    cells = namespace(seed=3, lr=0.25)
+    begun = start("10_stage", cells, preset="paper")
+    assert (cells["lr"], cells["mask_ratio"], cells["seed"]) == (0.5, 0.75, 3)
+    assert {name: cells[name] for name in begun.params} == begun.params
+    assert start("10_stage", namespace(), preset="paper").label == "paper"
+    for name, says in (
+        ("papre", "has no preset 'papre'; did you mean paper?"),
+        ("sweep", "is a sweep of 2 runs"),
+    ):
+        with pytest.raises(ParameterError, match=says):
+            start("10_stage", namespace(), preset=name)
+    injected = namespace(lr=0.25, In=["", "# Parameters\nlr = 0.25\n"])
+    assert start("10_stage", injected, preset="paper").params["lr"] == 0.25, "papermill has chosen"
+    monkeypatch.setenv("IVCORE_RUN_DIR", str(begun.dir))
+    assert start("10_stage", namespace(lr=0.25), preset="paper").params["lr"] == 0.25, "iv run has chosen"
+
+
+def test_a_figure_keeps_its_words(book):
+    import matplotlib.pyplot as plt
+
+    book.notebook("10_stage")
+    begun = start("10_stage", namespace())
+    words = begun.dir / "figures/line.json"
+    begun.figure(plt.figure(), "line", caption="The loss falls.", alt="A falling line")
+    assert read(words) == {"caption": "The loss falls.", "alt": "A falling line"}
+    begun.figure(plt.figure(), "line")
+    assert not words.exists() and (begun.dir / "figures/line.png").exists()
 
 
 def test_start_checks_what_lab_and_papermill_hand_it(book):

@@ -8,6 +8,7 @@ from workbook import PARAMETERS, Workbook
 from ivcore import files, paths
 from ivcore.errors import ParameterError
 from ivcore.run import folder as run_folder
+from ivcore.run import parameters
 from ivcore.run.parameters import of_result
 from ivcore.run.spec import Spec, brief
 
@@ -397,6 +398,27 @@ def test_an_encoder_may_be_a_preset_with_other_parameters(book):
 def test_what_a_reference_may_change_is_checked(book, value, says):
     book.notebook("30_task", parameters=DOWNSTREAM)
     assert says in error(book, "30", "tiny", {"encoder": value})
+
+
+def test_a_notebook_is_read_once(book, monkeypatch, capsys):
+    read, parse = [], parameters.parse
+    monkeypatch.setattr(parameters, "parse", lambda text, where: read.append(where) or parse(text, where))
+    book.notebook("12_task", parameters=DOWNSTREAM)
+    book.notebook(
+        "13_pair",
+        parameters=DOWNSTREAM.replace("10/tiny", "12/tiny") + DOWNSTREAM.replace("encoder:", "other:"),
+    )
+    assert book.iv("run", "13", "tiny", "-p", "lr=0.2", "-p", "other=12/tiny:lr=0.3", "--dry") == 0
+    assert sorted(read) == ["10_stage.ipynb", "12_task.ipynb", "13_pair.ipynb"]
+    book.notebook("10_stage", parameters=PARAMETERS.replace("0.9", "0.8"))
+    assert Spec.of("10").parameters["mask_ratio"].default == 0.8, "an edited notebook is read again"
+
+
+def test_parameters_lie_under_their_headings(book):
+    cell = "# fmt: off\nseed: int = 0\n# -- data\n# of ours\nvideos: str = ''  # -- which\nsize: int = 8\n# -- run\nwhere: str = ''"
+    book.notebook("11_groups", parameters=cell)
+    groups = {name: each.group for name, each in Spec.of("11").parameters.items()}
+    assert groups == {"seed": "", "videos": "data", "size": "data", "where": "run"}
 
 
 def test_an_unfinished_run_is_no_encoder(book):
