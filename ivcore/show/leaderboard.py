@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 
 # What may differ between runs that spent the same: the encoder, and the learning rates that suit it.
-FREE = ("seed", "masked_encoder", "encoder_size", "patch_size", "base_lr", "layer_decay")
+FREE = ("seed", "masked_encoder", "encoder_size", "patch_size", "lr", "layer_decay")
 MEASURES = {"fine-tuned": "top1", "linear probe": "probe_top1", "k-NN": "knn_top1"}
 
 

@@ -42,7 +42,7 @@ def test_sides_hold_one_value_a_run():
 
 def test_a_setting_that_was_only_tried_out_is_no_seed():
     rows = [
-        row("scratch", 0.1, base_lr=1.0),
+        row("scratch", 0.1, lr=1.0),
         row("scratch", 0.4),
         row("scratch", 0.5, seed=1),
         row("pretrained", 0.8),
