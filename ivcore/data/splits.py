@@ -1,8 +1,8 @@
-"""Which videos are trained on, which choices are made on, which are tested on: no video in two of these.
+"""Which videos are trained on, which choices are made on, which are tested on: no video is in two of these.
 
-Lists that a user gives are kept as they are, but for two things that are counted and said: files that are not there, and videos
-that a later list has as well. A list that is not given is held out of the training list, video by video: in every notebook the same
-videos, so that none tests on what another has trained on. Where no test list is given, the test's part is left alone by all.
+Lists that a user gives are kept as they are, with two exceptions that are counted and told: files that are not there, and videos
+that a later list has as well. A list that is not given is held out of the training list, video by video. It holds the same videos in every
+notebook, so that none tests on what another has trained on. Where no test list is given, all notebooks leave the test's part alone.
 """
 
 import hashlib
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from ivcore.data.bad_videos import BadVideos
 from ivcore.data.identity import video_keys
-from ivcore.errors import UserError, VideoError
+from ivcore.errors import UserError
 
-SHARE = 0.2  # of a list that is tested on, and as much again that choices are made on, where no other list is given
+SHARE = 0.2  # of a list is tested on, and as much again is for choices, where no other list is given
 MOST = 2000  # videos of either
 HELD_OUT = ("test", "val")
 FEW = 25  # videos, of which a share drawn by numbers would be far from a fifth
@@ -22,11 +22,11 @@ FEW = 25  # videos, of which a share drawn by numbers would be far from a fifth
 
 @dataclass(frozen=True)
 class Parted:
-    """What `part` makes of the lists: name -> records, name -> how many of the list are not there, and what was done, in words."""
+    """What `part` makes of the lists: name -> records, name -> how many of the list are not there, and notes of what was done."""
 
     records: dict[str, list]
     missing: dict[str, int]
-    said: list[str]
+    notes: list[str]
 
 
 def part(
@@ -40,84 +40,73 @@ def part(
 ) -> Parted:
     """`lists`: name -> records with `.path`, in the order train, val, test; None for a list that is not given.
 
-    further: records whose names count as well where they are of the same videos, such as copies that have been left out before.
-    What is held out of the training list for a list that is not given: see `assign`.
-    A video of several lists stays in the last of them. What is the same video: see `data.identity`; what is together (path -> group, see
-    `data.groups`) counts as one. UserError where more files are
+    A video of several lists stays in the last of them. What is the same video: see `data.identity`; what belongs together (path -> group, see
+    `data.groups`) counts as one. What is held out of the training list for a list that is not given: see `assign`. further: records whose
+    names count as well where they are of the same videos, such as copies that have been left out before. UserError where more files are
     missing than `max_bad` allows (see `BadVideos`), or a split is left without a video.
     """
-    said, missing = [], dict.fromkeys(lists, 0)
-    kept = {
-        name: _present(name, records, missing, said, max_bad, run_dir)
-        for name, records in lists.items()
-        if records is not None
-    }
+    notes, missing, kept = [], {}, {}
+    for name, records in lists.items():
+        if records is not None:
+            kept[name] = _present(records, max_bad, run_dir)
+        missing[name] = len(records) - len(kept[name]) if name in kept else 0
+        if missing[name]:
+            notes.append(f"{name}: {missing[name]} of {len(records)} files are not there and left out")
     keys = video_keys(record.path for records in (*kept.values(), further) for record in records)
-    groups = {
-        path: group for path in keys if (group := (together or {}).get(os.path.normpath(path))) is not None
-    }
-    keys |= {path: f"group {group}" for path, group in groups.items()}
-    _leave_out(kept, keys, said)
+    for path in keys:
+        if (group := (together or {}).get(os.path.normpath(path))) is not None:
+            keys[path] = f"group {group}"
+    notes += _leave_out(kept, keys)
     if len(lists) > 1 and any(name not in kept for name in (*lists, "test")):
-        _hold_out(kept, list(lists), label, keys, further, said)
-    empty = [name for name in lists if not kept[name]]
-    if empty:
+        notes += _hold_out(kept, list(lists), assign(kept["train"], label, keys, further), keys)
+    if empty := [name for name in lists if not kept[name]]:
         raise UserError(
-            f"{empty[0]}: no video is left ({'; '.join(said) or 'its list is empty'}); "
+            f"{empty[0]}: no video is left ({'; '.join(notes) or 'its list is empty'}); "
             f"{', '.join(lists)} need videos of their own"
         )
-    return Parted({name: kept[name] for name in lists}, missing, said)
+    return Parted({name: kept[name] for name in lists}, missing, notes)
 
 
-def _present(name: str, records: Sequence, missing: dict, said: list[str], max_bad, run_dir) -> list:
-    there = [record for record in records if os.path.exists(record.path)]
-    if missing_here := len(records) - len(there):
+def _present(records: Sequence, max_bad, run_dir) -> list:
+    present = [record for record in records if os.path.exists(record.path)]
+    if len(present) < len(records):
         bad = BadVideos([record.path for record in records], max_bad, run_dir)
-        for path in sorted({record.path for record in records} - {record.path for record in there}):
-            bad.note(VideoError(path, "there is no such file"))
+        bad.note_missing()
         bad.refuse_too_many()
-        missing[name] = missing_here
-        said.append(f"{name}: {missing_here} of {len(records)} files are not there and left out")
-    return there
+    return present
 
 
-def _leave_out(kept: dict[str, list], keys: dict[str, str], said: list[str]) -> None:
-    names = list(kept)
+def _leave_out(kept: dict[str, list], keys: dict[str, str]) -> list[str]:
+    """Takes videos of later lists out of earlier ones; -> notes."""
+    names, notes = list(kept), []
     for place, name in enumerate(names):
-        taken = {keys[record.path] for other in names[place + 1 :] for record in kept[other]}
-        left = [record for record in kept[name] if keys[record.path] not in taken]
-        if len(left) < len(kept[name]):
-            also = " or ".join(names[place + 1 :])
-            said.append(f"{name}: {len(kept[name]) - len(left)} videos are in {also} too and left out")
+        later = {keys[record.path] for other in names[place + 1 :] for record in kept[other]}
+        left = [record for record in kept[name] if keys[record.path] not in later]
+        if gone := len(kept[name]) - len(left):
+            notes.append(f"{name}: {gone} videos are in {' or '.join(names[place + 1 :])} too and left out")
         kept[name] = left
+    return notes
 
 
 def _hold_out(
-    kept: dict[str, list],
-    names: list[str],
-    label: Callable,
-    keys: dict[str, str],
-    further: Sequence,
-    said: list[str],
-) -> None:
-    whole = kept["train"]
-    of = assign(whole, label, keys, further)
-    parts = {name: [r for r in whole if of[keys[r.path]] == name] for name in ("train", *HELD_OUT)}
-    wanted = [name for name in HELD_OUT if name in names and name not in kept]
-    left = [name for name in ("test",) if name not in kept and name not in names]
-    for name in wanted:
-        spare = next((other for other in HELD_OUT if other not in wanted and parts[other]), None)
+    kept: dict[str, list], names: list[str], split_of: dict[str, str], keys: dict[str, str]
+) -> list[str]:
+    """Takes the videos of lists that are not given out of the training list; -> notes. split_of: key -> split, see `assign`."""
+    whole, notes = kept["train"], []
+    parts = {name: [r for r in whole if split_of[keys[r.path]] == name] for name in HELD_OUT}
+    asked = [name for name in HELD_OUT if name in names and name not in kept]
+    for name in asked:
+        spare = next((other for other in HELD_OUT if other not in asked and parts[other]), None)
         if not parts[name] and spare:
             parts[name], parts[spare] = parts[spare], []
         kept[name] = parts[name]
-        said.append(f"{name}: no list is given, {len(kept[name])} training videos are held out")
-    said += [
-        f"{n}: {len(parts[n])} training videos are left to notebooks that test on them"
-        for n in left
-        if parts[n]
-    ]
-    gone = {keys[r.path] for name in (*wanted, *left) for r in parts[name]}
-    kept["train"] = [r for r in whole if keys[r.path] not in gone]
+        notes.append(f"{name}: no list is given, {len(kept[name])} training videos are held out")
+    left = [] if "test" in kept or "test" in names or not parts["test"] else ["test"]
+    for name in left:
+        notes.append(f"{name}: {len(parts[name])} training videos are left to notebooks that test on them")
+    gone = {keys[record.path] for name in (*asked, *left) for record in parts[name]}
+    kept["train"] = [record for record in whole if keys[record.path] not in gone]
+    return notes
 
 
 def assign(
@@ -125,50 +114,47 @@ def assign(
 ) -> dict[str, str]:
     """key of a video (`identity.video_keys`) -> "train", "val" or "test", by a number that its name alone decides.
 
-    The fifth with the lowest numbers is tested on, the next fifth chosen on, about MOST of each at most; labels do not count, since other
-    lists of the same videos may have other ones. Only a label that had no video to train on takes one back.
+    The fifth with the lowest numbers is tested on, the next fifth is for choices, about MOST of each at most. Labels do not count, since other
+    lists of the same videos may have other ones; only a label that had no video to train on takes one back.
     """
     own, number = {keys[record.path] for record in records}, {}
-    for record in (
-        *records,
-        *further,
-    ):  # of what belongs together the lowest counts, in whatever order a list has it
-        if (key := keys[record.path]) in own:
+    for record in (*records, *further):
+        if (key := keys[record.path]) in own:  # of videos that belong together the lowest number counts
             number[key] = min(_number(record.path), number.get(key, 1.0))
     ordered = sorted(number, key=number.get)
-    if len(ordered) < FEW:
-        of = _by_rank(ordered)
-    else:
-        share = min(SHARE, MOST / len(ordered))
-        of = {
-            k: "test" if number[k] < share else "val" if number[k] < 2 * share else "train" for k in ordered
-        }
-    _fill(of, ordered)
+    few = len(ordered) < FEW
+    share = min(SHARE, MOST / max(len(ordered), 1))
+    bounds = _ranks(len(ordered)) if few else (share, 2 * share)
+    split_of = {
+        key: "test" if place < bounds[0] else "val" if place < bounds[1] else "train"
+        for key, place in ((key, rank if few else number[key]) for rank, key in enumerate(ordered))
+    }
+    _fill(split_of, ordered)
     labelled: dict = {}
     for record in records:
         labelled.setdefault(label(record), []).append(keys[record.path])
-    for few in labelled.values():
-        last = max(few, key=number.get)
-        if all(of[key] != "train" for key in few) and list(of.values()).count(of[last]) > 1:
-            of[last] = "train"
-    return of
+    for videos in labelled.values():
+        last = max(videos, key=number.get)
+        if all(split_of[key] != "train" for key in videos) and list(split_of.values()).count(split_of[last]) > 1:  # fmt: skip
+            split_of[last] = "train"
+    return split_of
 
 
-def _by_rank(ordered: list[str]) -> dict[str, str]:
-    """Of a few videos: one or more to train on, then one to test on, then one to choose on, then fifths."""
-    test = max(round(SHARE * len(ordered)), 1) if len(ordered) > 1 else 0
-    val = max(round(SHARE * len(ordered)), 1) if len(ordered) > 2 else 0
-    return {k: "test" if i < test else "val" if i < test + val else "train" for i, k in enumerate(ordered)}
+def _ranks(count: int) -> tuple[int, int]:
+    """Of few videos: where those to test on end, and those for choices. One or more to train on come first, then one to test on, then fifths."""
+    fifth = max(round(SHARE * count), 1)
+    test = fifth if count > 1 else 0
+    return test, test + (fifth if count > 2 else 0)
 
 
-def _fill(of: dict[str, str], ordered: list[str]) -> None:
-    """Gives a part that has none of the videos one, from a held-out part that has two or more, else from training."""
-    for part_ in ("train", "test", "val")[: len(ordered)]:
-        counts = {name: [key for key in ordered if of[key] == name] for name in (*HELD_OUT, "train")}
-        if not counts[part_]:
-            spare = next((keys for name, keys in counts.items() if name != part_ and len(keys) > 1), None)
+def _fill(split_of: dict[str, str], ordered: list[str]) -> None:
+    """Gives a split that has none of the videos one, from a held-out split that has two or more, else from training."""
+    for split in ("train", "test", "val")[: len(ordered)]:
+        videos = {name: [key for key in ordered if split_of[key] == name] for name in (*HELD_OUT, "train")}
+        if not videos[split]:
+            spare = next((keys for name, keys in videos.items() if name != split and len(keys) > 1), None)
             if spare:
-                of[spare[-1 if part_ == "train" else 0]] = part_
+                split_of[spare[-1 if split == "train" else 0]] = split
 
 
 def _number(path: str) -> float:

@@ -60,35 +60,38 @@ def video_splits(
     a groups.csv.
     FormatError for a malformed CSV, UserError where no video exists or lists contradict each other.
     """
-    name, csv = next(iter(lists.items()))
+    first, csv = next(iter(lists.items()))
     if csv in embedded.NAMES:
-        if other := [each for each in lists.values() if each not in ("", csv)]:
-            raise UserError(f"{other[0]}: a list of its own needs a list for {name} too, which has none")
+        if other := [file for file in lists.values() if file not in ("", csv)]:
+            raise UserError(f"{other[0]}: a list of its own needs a list for {first} too, which has none")
         files = embedded.split_files(csv, list(lists), **generated)
-        read = {split: [r for file in each for r in read_records(str(file))] for split, each in files.items()}
-        classes = _class_names(next(iter(files.values()))[0], read.values())
-        together = read_groups(next(iter(files.values()))[0].parent)
-        return [VideoSet(records, classes, embedded.NAMES[csv], together) for records in read.values()]
-    read = {split: read_records(file, root or None) if file else None for split, file in lists.items()}
-    classes = _class_names(Path(csv), [each for each in read.values() if each])
-    together = read_groups(Path(csv).parent, root or None)
-    parted = splits.part(read, together=together, max_bad=max_bad, run_dir=run_dir)
-    say = [*parted.said, *_said_of_labels(parted.records, name, classes)]
-    print("".join(f"{line}\n" for line in say), end="")
-    more = {"classes": classes, "source": Path(csv).name, "together": together}
-    return [VideoSet(r, **more, missing=parted.missing[split]) for split, r in parted.records.items()]
+        records = {split: [r for file in some for r in read_records(file)] for split, some in files.items()}
+        listed, source = files[first][0], embedded.NAMES[csv]
+        missing, together = dict.fromkeys(lists, 0), read_groups(listed.parent)
+        classes = _class_names(listed, records.values())
+    else:
+        given = {split: read_records(file, root or None) if file else None for split, file in lists.items()}
+        classes = _class_names(Path(csv), [some for some in given.values() if some])
+        together, source = read_groups(Path(csv).parent, root or None), Path(csv).name
+        parted = splits.part(given, together=together, max_bad=max_bad, run_dir=run_dir)
+        records, missing = parted.records, parted.missing
+        notes = [*parted.notes, *_notes_on_labels(records, first, classes)]
+        print("".join(f"{line}\n" for line in notes), end="")
+    return [VideoSet(some, classes, source, together, missing[split]) for split, some in records.items()]
 
 
-def _said_of_labels(records: dict[str, list], first: str, classes: list[str]) -> list[str]:
+def _notes_on_labels(records: dict[str, list], first: str, classes: list[str]) -> list[str]:
     """What is worth a word: classes without a training video."""
-    counts = {split: Counter(record.label for record in each) for split, each in records.items()}
-    said = []
-    if unseen := [name for label, name in enumerate(classes) if not counts[first][label]]:
-        said.append(f"{len(unseen)} of {len(classes)} classes have no {first} video, such as {unseen[0]}")
-    for split, found in counts.items():
-        if lacking := sum(number for label, number in found.items() if not counts[first][label]):
-            said.append(f"{split}: {lacking} of {len(records[split])} videos are of such classes")
-    return said
+    counts = {split: Counter(record.label for record in some) for split, some in records.items()}
+    notes = []
+    if untaught := [name for label, name in enumerate(classes) if not counts[first][label]]:
+        notes.append(
+            f"{len(untaught)} of {len(classes)} classes have no {first} video, such as {untaught[0]}"
+        )
+    for split, numbers in counts.items():
+        if lacking := sum(number for label, number in numbers.items() if not counts[first][label]):
+            notes.append(f"{split}: {lacking} of {len(records[split])} videos are of such classes")
+    return notes
 
 
 def video_set(split: str, csv: str = "", root: str = "", **generated) -> VideoSet:
@@ -97,7 +100,7 @@ def video_set(split: str, csv: str = "", root: str = "", **generated) -> VideoSe
 
 
 def _class_names(csv: Path, records) -> list[str]:
-    count = max((record.label for each in records for record in each), default=-1) + 1
+    count = max((record.label for some in records for record in some), default=-1) + 1
     listed = csv.with_name("classes.txt")
     names = formats.read_class_names(listed) if listed.exists() else []
     if names and len(names) < count:

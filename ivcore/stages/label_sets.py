@@ -20,7 +20,7 @@ def unite_label_sets(folder: str = "", root: str = "", *, class_order: str = "fo
     if class_order == "kinetics710":
         how |= {"classes": kinetics710.CLASSES, "renamed": kinetics710.RENAMED}
     data = united_sets(folder, root, **how)
-    print("".join(f"{line}\n" for line in data.said), end="")
+    print("".join(f"{line}\n" for line in data.notes), end="")
     return data
 
 

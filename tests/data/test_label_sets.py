@@ -126,11 +126,11 @@ def test_kinds_are_told_apart_only_where_both_can_be_judged(tmp_path):
         formats.write_kinetics_csv(tmp_path / "a" / f"{split}.csv", videos, tmp_path)
     (tmp_path / "motion_classes.txt").write_text("run\nsit\n")
     own = united_sets(str(tmp_path), str(tmp_path))
-    assert (own.motion, own.appearance, own.said) == ([0, 1], [2, 3], [])
+    assert (own.motion, own.appearance, own.notes) == ([0, 1], [2, 3], [])
     (tmp_path / "a" / "test.csv").write_text("test_0.mp4 0\n")
     own = united_sets(str(tmp_path), str(tmp_path))
     assert own.kinds == {} and own.motion == own.appearance == []
-    assert own.said == [
+    assert own.notes == [
         "test: no video of the classes that are no movements by motion_classes.txt, so they are not told apart"
     ]
 
@@ -149,4 +149,4 @@ def test_what_is_missing_is_counted_in_its_split_and_said(tmp_path):
         "val": (4, 2),
         "test": (3, 3),
     }
-    assert "test: 3 files are not there and left out" in own.said
+    assert "test: 3 files are not there and left out" in own.notes

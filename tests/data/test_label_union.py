@@ -161,10 +161,12 @@ def test_counts_add_up(sets):
 @given(label_sets())
 def test_uniting_again_changes_nothing(sets):
     union = unite(sets)
-    again = unite([union.as_set("all")])
+    again = unite([LabelSet("all", union.train, union.val, (), union.classes)])
     assert (again.classes, again.train, again.val) == (union.classes, union.train, union.val)
     assert unite(sets) == union  # deterministic
-    beside = unite([union.as_set("all"), *sets])  # its own sets have nothing to add
+    beside = unite(
+        [LabelSet("all", union.train, union.val, (), union.classes), *sets]
+    )  # its own sets have nothing to add
     assert (beside.classes, beside.train) == (union.classes, union.train)
 
 

@@ -112,7 +112,7 @@ def captioned_splits(
     together = read_groups(Path(lists[train][0]).parent, root or None)
     options = {"together": together, "max_bad": max_bad, "run_dir": run_dir}
     parted = splits.part(records, label=lambda record: None, **options)
-    print("".join(f"{line}\n" for line in parted.said), end="")
+    print("".join(f"{line}\n" for line in parted.notes), end="")
     return [
         _those(own.get(split, own[train]), kept, parted.missing[split])
         for split, kept in parted.records.items()

@@ -19,8 +19,8 @@ from ivcore.data.bad_videos import BadVideos
 from ivcore.data.groups import read_groups
 from ivcore.data.identity import video_keys
 from ivcore.data.labels.union import LabelSet, LabelUnion, normalise, read_sets, unite
+from ivcore.data.records import require_some
 from ivcore.data.videos import VideoSet
-from ivcore.errors import UserError, VideoError
 
 MARK = "motion_classes.txt"
 
@@ -30,8 +30,9 @@ class UnitedSets:
     """The union's `train`; `val`, which choices are made on; `test`, of further videos. No video is in two of them.
 
     Where the sets' test files have no labels, as the released ones of Kinetics, `test` is the sets' validation videos, as is usual with
-    Kinetics, and `val` is held out of the training videos; so is whatever has no list, see `splits.part`. motion: rows of the classes that are movements, appearance: of all others; both empty where
-    nobody says which are which, or no video of val or test is of one of them. said: what was done to the lists, in words.
+    Kinetics, and `val` is held out of the training videos; so is whatever has no list, see `splits.part`. motion: rows of the classes that
+    are movements, appearance: of all others; both empty where no file says which are which, or no video of val or test is of one of them.
+    notes: what was done to the lists.
     """
 
     sets: list[LabelSet]
@@ -41,7 +42,7 @@ class UnitedSets:
     test: VideoSet
     motion: list[int]
     appearance: list[int]
-    said: list[str]
+    notes: list[str]
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -63,71 +64,52 @@ def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | No
     if folder in embedded.NAMES:
         folder = str(embedded.label_sets(folder, **generated))
         root = str(Path(folder).parent)
-    found, sets = read_sets(folder, root)
-    tested = _test_sets(sets, found, root)
-    files = [clip.path for each in (*sets, *tested) for clip in (*each.train, *each.val)]
-    _refuse_missing(folder, files, max_bad, run_dir)
-    keys = video_keys(files)
-    keys |= {name: f"youtube {name}" for each in sets for name in each.test if isinstance(name, str)}
-    same = {"renamed": renamed, "present": exists, "video_id": keys.get}
-    union = unite(sets, classes=classes, **same)
-    further = unite(tested, classes=union.classes, **same) if tested else None
-    test = further.train if further else []
-    lists = {"train": union.train, "val": union.val or None, "test": test or None}
-    usual = not test and union.val and any(isinstance(name, str) for each in sets for name in each.test)
-    if usual:
-        lists |= {"val": None, "test": union.val}
-    gone = {
-        "train": _total(union, "missing"),
-        "val": _total(union, "val_missing"),
-        "test": _total(further, "missing") if further else 0,
-    }
-    if usual:
-        gone |= {"val": 0, "test": gone["val"]}
+    places, sets = read_sets(folder, root)
+    tested = _test_sets(sets, places, root)
+    files = [clip.path for one in (*sets, *tested) for clip in (*one.train, *one.val)]
+    require_some(files, folder)
+    bad = BadVideos(files, max_bad, run_dir)
+    bad.note_missing()
+    bad.refuse_too_many()
+    released = [name for one in sets for name in one.test if isinstance(name, str)]  # videos without labels
+    keys = video_keys(files) | {name: f"youtube {name}" for name in released}
+    how = {"renamed": renamed, "present": exists, "video_id": keys.get}
+    union = unite(sets, classes=classes, **how)
+    further = unite(tested, classes=union.classes, **how) if tested else None
+    lists = {"train": union.train, "val": union.val, "test": further.train if further else []}
+    missing = {"train": _total(union, "missing"), "val": _total(union, "val_missing")}
+    missing["test"] = _total(further, "missing") if further else 0
+    if not lists["test"] and union.val and released:
+        lists |= {"val": [], "test": union.val}
+        missing |= {"val": 0, "test": missing["val"]}
     together = read_groups(folder, root or None)
-    parted = splits.part(
-        lists, together=together, further=[clip for each in sets for clip in each.train], max_bad=1.0
-    )
-    more = {"classes": union.classes, "source": source, "together": together}
-    parts = [VideoSet(r, **more, missing=gone[split]) for split, r in parted.records.items()]
-    union = replace(union, **{split: parted.records[split] for split in ("train", "val")})
-    absent = [
-        f"{split}: {number} files are not there and left out" for split, number in gone.items() if number
+    copies = [clip for one in sets for clip in one.train]
+    lists = {"train": union.train} | {split: lists[split] or None for split in ("val", "test")}
+    parted = splits.part(lists, together=together, further=copies, max_bad=1.0)
+    parts = [
+        VideoSet(records, union.classes, source, together, missing[split])
+        for split, records in parted.records.items()
     ]
-    kinds, said = _kinds(Path(folder), union.classes), [*absent, *parted.said]
-    if lacking := _unjudged(kinds, dict(zip(("val", "test"), parts[1:]))):
-        kinds, said = ([], []), [*said, lacking]
-    return UnitedSets(sets, union, *parts, *kinds, said)
+    union = replace(union, **{split: parted.records[split] for split in ("train", "val")})
+    absent = [f"{split}: {number} files are not there and left out" for split, number in missing.items() if number]  # fmt: skip
+    kinds, notes = _kinds(Path(folder), union.classes), [*absent, *parted.notes]
+    if without := _split_without(kinds, dict(zip(("val", "test"), parts[1:]))):
+        kinds, notes = ([], []), [*notes, without]
+    return UnitedSets(sets, union, *parts, *kinds, notes)
 
 
 def _total(union: LabelUnion, count: str) -> int:
     return sum(counts[count] for counts in union.counts.values())
 
 
-def _refuse_missing(folder: str, files: list[str], max_bad, run_dir) -> None:
-    """Notes what is not there, and stops where that is too much: then it is the folder that is wrong and not a video."""
-    gone = sorted({file for file in files if not exists(file)})
-    if gone and len(gone) == len(set(files)):
-        raise UserError(
-            f"{folder}: none of the {len(gone)} videos of its lists exists, e.g. {gone[0]} (relative paths start from "
-            f"the list's own folder, or from the folder given as root)"
-        )
-    bad = BadVideos(files, max_bad, run_dir)
-    for path in gone:
-        bad.note(VideoError(path, "there is no such file"))
-    bad.refuse_too_many()
-
-
 def _test_sets(sets, folders, root: str) -> list[LabelSet]:
     """The labelled test clips of the sets, as sets of their own. Released test files of Kinetics have no labels."""
-    labelled = []
-    for each, folder in zip(sets, folders):
-        file = folder / "test.csv"
-        if file.is_file() and not formats.is_kinetics_release(file):
-            labelled.append(
-                replace(each, train=formats.read_kinetics_csv(file, root or None), val=(), test=())
-            )
-    return labelled
+    files = [folder / "test.csv" for folder in folders]
+    return [
+        replace(one, train=formats.read_kinetics_csv(file, root or None), val=(), test=())
+        for one, file in zip(sets, files)
+        if file.is_file() and not formats.is_kinetics_release(file)
+    ]
 
 
 def _kinds(folder: Path, classes: list[str]) -> tuple[list[int], list[int]]:
@@ -139,8 +121,8 @@ def _kinds(folder: Path, classes: list[str]) -> tuple[list[int], list[int]]:
     return [i for i, yes in enumerate(is_motion) if yes], [i for i, yes in enumerate(is_motion) if not yes]
 
 
-def _unjudged(kinds: tuple[list[int], list[int]], parts: dict[str, VideoSet]) -> str:
-    """What to say where a kind of classes has no video in a split that is judged, so that kinds cannot be told apart there; else ""."""
+def _split_without(kinds: tuple[list[int], list[int]], parts: dict[str, VideoSet]) -> str:
+    """A note where a kind of classes has no video in a split, so that kinds cannot be told apart there; else ""."""
     for split, videos in parts.items():
         labels = {record.label for record in videos.records}
         for kind, rows in zip(("are movements", "are no movements"), kinds):

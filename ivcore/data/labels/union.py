@@ -56,10 +56,6 @@ class LabelUnion:
     maps: dict[str, list[int]]
     counts: dict[str, dict[str, int]] = field(compare=False)
 
-    def as_set(self, name: str) -> LabelSet:
-        """The union as a set that can be united again."""
-        return LabelSet(name, self.train, self.val, (), self.classes)
-
 
 def normalise(name: str) -> str:
     """ "Playing_Ping-Pong" and "playing ping pong" are one name."""
