@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -135,8 +136,18 @@ class Run:
             (self.dir / "error.json").unlink(missing_ok=True)
             files.write_json(self.dir / run_folder.COPY, row)
             files.write_json(self.dir / "metrics.json", row)
+            _forget_states(self.dir)
             lock.release(self.dir)
         print(f"done in {seconds:.0f} s: " + ", ".join(f"{k} {_short(row[k])}" for k in metrics))
+
+
+def _forget_states(folder: Path) -> None:
+    """Keep the model of a run that is done, and not what more training would need. Nothing is lost where that fails."""
+    if "torch" in sys.modules:  # else nothing was trained
+        from ivcore.train.checkpoints import forget_states
+
+        with suppress(OSError):
+            forget_states(folder)
 
 
 def _compared(row: dict, stored: dict) -> str:

@@ -5,7 +5,8 @@
     step-00001200.json          sizes and checksums of both; written last, without it the checkpoint does not exist
 
 Each file is written under another name, synced and renamed. What does not match its mark is passed over, with a warning, for the
-checkpoint before it.
+checkpoint before it. Of a run that is done only the last weights stay, with what else `train` shows of it (step-00001200.shown.pt); see
+`forget_states`.
 """
 
 import json
@@ -19,7 +20,7 @@ from torch import nn
 
 from ivcore import distributed
 from ivcore.errors import UserError
-from ivcore.files import write_atomic
+from ivcore.files import write_atomic, write_text
 
 
 def save_weights(module: nn.Module, path: Path, config: dict | None = None) -> Path:
@@ -45,6 +46,18 @@ def load_weights(module: nn.Module, path: Path) -> None:
         ) from error
 
 
+def forget_states(folder: Path) -> None:
+    """Make a run that is done small: of each training in its folder the last weights stay, with a state that is good for showing alone."""
+    for pattern in ("checkpoints", "*/checkpoints", "*/*/checkpoints"):
+        for place in Path(folder).glob(pattern):
+            if not place.relative_to(folder).parts[0].startswith("previous"):
+                Checkpoints(place).forget_states()
+
+
+# What only a training that goes on needs of a trainer's state.
+_FOR_TRAINING = {"engine", "generator", "random", "others"}
+
+
 class Checkpoints:
     """The checkpoints of one run folder, the newest `keep` of them kept."""
 
@@ -66,15 +79,37 @@ class Checkpoints:
         mark.unlink(missing_ok=True)  # an invalid one of an earlier attempt must not vouch for new files
         save_weights(model, weights)
         write_atomic(trainer, lambda scratch: torch.save(state, scratch))
-        text = json.dumps({"step": step, "files": {file.name: _print(file) for file in (weights, trainer)}})
-        write_atomic(mark, lambda scratch: scratch.write_text(text))
+        self._mark(step, weights, trainer)
         for old in self.steps()[: -self.keep]:
             self.forget(old)
 
+    def _mark(self, step: int, *files: Path) -> None:
+        text = json.dumps({"step": step, "files": {file.name: _print(file) for file in files}})
+        write_text(self.files(step)[2], text)
+
     def forget(self, step: int) -> None:
-        weights, trainer, mark = self.files(step)
-        for file in (mark, trainer, weights):  # the mark first: never a mark without its files
+        mark = self.files(step)[2]
+        for file in (
+            mark,
+            *self.folder.glob(f"{mark.stem}.*"),
+        ):  # the mark first: never a mark without its files
             file.unlink(missing_ok=True)
+
+    def forget_states(self) -> None:
+        """Keep the newest checkpoint alone, and of its state what shows the training: optimiser and generators go."""
+        newest = self.newest()
+        for step in self.steps() if newest is not None else ():
+            if step != newest:
+                self.forget(step)
+        if newest is None or not (trainer := self.files(newest)[1]).is_file():
+            return
+        state = {name: value for name, value in self.state(newest).items() if name not in _FOR_TRAINING}
+        shown = trainer.with_name(trainer.name.replace("trainer", "shown"))
+        write_atomic(shown, lambda scratch: torch.save(state, scratch))
+        self._mark(
+            newest, self.files(newest)[0], shown
+        )  # from here on the checkpoint is whole without the trainer's state
+        trainer.unlink()
 
     def tidy(self, newest: int | None) -> None:
         """Remove what a killed run left half-written, and everything after the `newest` checkpoint that is whole."""
@@ -108,7 +143,9 @@ class Checkpoints:
 
     def state(self, step: int) -> dict:
         """The trainer's state of a checkpoint, on the CPU."""
-        return torch.load(self.files(step)[1], map_location="cpu", weights_only=True)
+        names = json.loads(self.files(step)[2].read_text())["files"]
+        (name,) = [name for name in names if name.endswith(".pt")]
+        return torch.load(self.folder / name, map_location="cpu", weights_only=True)
 
     def weights_into(self, model: nn.Module, step: int) -> None:
         load_weights(model, self.files(step)[0])

@@ -4,26 +4,24 @@ import json
 import os
 from pathlib import Path
 
+import torch
+
+from ivcore import distributed
 from ivcore.files import write_text
 
 
-class Journal:
+class Log:
     """The lines up to and including `step`; later ones, and a last line cut short by a kill, are removed from the file.
 
     write=False reads the file and then keeps the lines to itself: for the ranks that another one writes for.
     """
 
     def __init__(self, path: Path, step: int = 0, write: bool = True):
-        self.path = Path(path)
-        self.records = _readable(self.path, step) if step else []
+        self.records = _readable(path, step) if step else []
         self.file = None
         if write:
-            self._begin()
-
-    def _begin(self) -> None:
-        text = "".join(json.dumps(record) + "\n" for record in self.records)
-        write_text(self.path, text)
-        self.file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115  closed by close()
+            write_text(path, "".join(json.dumps(record) + "\n" for record in self.records))
+            self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115  closed by close()
 
     def write(self, record: dict) -> None:
         self.records.append(record)
@@ -52,3 +50,35 @@ def _readable(path: Path, step: int) -> list[dict]:
         if record["step"] <= step:
             records.append(record)
     return records
+
+
+# ---- numbers of steps
+
+
+def add(row: dict, numbers: dict, share: float = 1) -> None:
+    """Add a micro-batch's numbers to a step's, weighted by its share of the clips and free of any graph."""
+    for name, value in numbers.items():
+        value = value.detach() if isinstance(value, torch.Tensor) else value
+        row[name] = value if share == 1 else row.get(name, 0.0) + value * share
+
+
+def fetch(rows: list[dict], device: torch.device) -> list[dict]:
+    """Rows of scalars, some of them on the device, as rows of floats: means over ranks, after one wait for the device."""
+    if not rows:
+        return []
+    scalars = [
+        torch.as_tensor(value, device=device, dtype=torch.float64).reshape(())
+        for row in rows
+        for value in row.values()
+    ]
+    values = iter(distributed.mean(torch.stack(scalars).cpu()).tolist())
+    return [{name: next(values) for name in row} for row in rows]
+
+
+def means(rows: list[dict]) -> dict:
+    """Name -> mean over the rows that have it."""
+    columns: dict[str, list] = {}
+    for row in rows:
+        for name, value in row.items():
+            columns.setdefault(name, []).append(value)
+    return {name: sum(values) / len(values) for name, values in columns.items()}

@@ -18,6 +18,7 @@ from ivcore.run import execute as run
 from ivcore.run import folder as run_folder
 from ivcore.run import start
 from ivcore.run.spec import Spec
+from ivcore.train.checkpoints import Checkpoints
 
 
 @pytest.fixture
@@ -329,6 +330,16 @@ def draw(begun):
     fig, axes = plt.subplots()
     axes.plot([1, 2])
     begun.figure(fig, "line")
+
+
+def test_a_finished_run_keeps_weights_and_no_state_of_the_optimiser(book):
+    book.notebook("10_stage")
+    begun = start("10_stage", namespace())
+    state = {"step": 2, "engine": torch.zeros(99)}
+    Checkpoints(begun.checkpoints).save(2, torch.nn.Linear(2, 2), state)
+    begun.finish({"loss": 1.0})
+    names = sorted(file.suffixes[0] for file in begun.checkpoints.glob("step-*"))
+    assert names == [".json", ".safetensors", ".shown"]
 
 
 def test_a_finished_run_is_shown_and_nothing_of_it_changes(book, capfd):

@@ -12,6 +12,8 @@ from torch import nn
 
 from ivcore.errors import UserError
 from ivcore.train import Batches, InMemory, Interrupted, Recipe, train
+from ivcore.train.checkpoints import forget_states
+from ivcore.train.engine import Engine
 from ivcore.train.optim import lr_at
 
 SIZE, BATCH = 40, 8
@@ -55,7 +57,8 @@ def same_weights(one, other):
 def lines(folder):
     """train.jsonl without what depends on the clock."""
     records = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in r.items() if k not in ("seconds", "clips_per_s", "data_wait")} for r in records]
+    timing = ("seconds", "clips_per_s", "data_wait")
+    return [{k: v for k, v in r.items() if k not in timing} for r in records if "resumed_from" not in r]
 
 
 def crashing_at(step, loss=restless):
@@ -292,6 +295,16 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
     assert (again.resumed_from, again.records) == (23, first.records)
 
 
+def test_resuming_is_announced(tmp_path, capsys):
+    with pytest.raises(ZeroDivisionError):
+        train(network(), crashing_at(9), data(), recipe(checkpoint_seconds=0), tmp_path, label="stage")
+    assert "resumed" not in capsys.readouterr().out
+    history = train(network(), restless, data(), recipe(), tmp_path, label="stage")
+    assert capsys.readouterr().out.startswith("stage: resumed from step 9 of 23\n")
+    assert history.series("resumed_from") == ([9], [9])
+    assert '"resumed_from": 9' in (tmp_path / "train.jsonl").read_text()
+
+
 def test_seconds_go_on_counting(tmp_path):
     with pytest.raises(ZeroDivisionError):
         train(network(), crashing_at(9), data(), recipe(checkpoint_seconds=0), tmp_path)
@@ -335,6 +348,12 @@ def test_old_lines_without_a_checkpoint_are_dropped(tmp_path):
 # ---- numbers that are not finite
 
 
+class Late(Engine):
+    """Numbers have to be waited for, as on an accelerator."""
+
+    asynchronous = True
+
+
 def nan_loss(model, batch, generator, at=None):
     loss, numbers = calm(model, batch, generator)
     return (loss + float("nan") if next(at) == 9 else loss), numbers
@@ -366,25 +385,23 @@ def test_the_step_and_its_files_are_named_and_the_weights_stay(tmp_path, loss, w
 
 
 @pytest.mark.parametrize("loss", [nan_loss, nan_gradient])
-def test_numbers_fetched_later_stop_the_weights_just_the_same(tmp_path, loss, monkeypatch):
+def test_numbers_fetched_later_stop_the_weights_just_the_same(tmp_path, loss):
     """On an accelerator the loop learns of a bad step when it logs; until then no update gets through."""
-    monkeypatch.setattr("ivcore.train.loop._at_once", lambda device: False)
     before, model = network(), network()
     with pytest.raises(ZeroDivisionError):
         train(before, crashing_at(9, calm), data(), recipe(), tmp_path / "before")
     counter = iter(range(10**9))
     late = recipe(log_every=6, checkpoint_seconds=600)
     with pytest.raises(UserError, match=r"^step 9: the .* is nan"):
-        train(model, lambda *given: loss(*given, at=counter), data(), late, tmp_path / "nan")
+        train(model, lambda *given: loss(*given, at=counter), data(), late, tmp_path / "nan", engine=Late)
     assert next(counter) == 12  # the next line would have been that of step 12
     for a, b in zip(before.parameters(), model.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
-def test_numbers_fetched_later_are_the_same(tmp_path, monkeypatch):
+def test_numbers_fetched_later_are_the_same(tmp_path):
     now = train(network(), restless, data(), recipe(log_every=5), tmp_path / "now")
-    monkeypatch.setattr("ivcore.train.loop._at_once", lambda device: False)
-    later = train(network(), restless, data(), recipe(log_every=5), tmp_path / "later")
+    later = train(network(), restless, data(), recipe(log_every=5), tmp_path / "later", engine=Late)
     assert lines(tmp_path / "now") == lines(tmp_path / "later")
     assert now.series("noise") == later.series("noise")
 
@@ -428,6 +445,32 @@ def test_what_is_done_is_read_and_not_written(tmp_path, inner):
     shown = train(model, crashing_at(0), data(), recipe(ema_decay=0.9), tmp_path / inner)
     assert shown.records == first.records and same_weights(shown.ema, first.ema)
     assert not model.training and contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("inner", ["", "cells/one"])
+def test_what_is_done_keeps_the_model_and_its_history_alone(tmp_path, inner):
+    """Without optimiser, generators and older checkpoints; it is shown as before, and what stopped half-way keeps everything."""
+    model = nn.Sequential(nn.Linear(6, 600), nn.Linear(600, 6))
+    weights = sum(p.nbytes for p in model.parameters())
+    chosen = recipe(ema_decay=0.9, checkpoint_seconds=0)
+    with pytest.raises(ZeroDivisionError):
+        train(model, crashing_at(9), data(), chosen, tmp_path / inner)
+    stopped = size_of(tmp_path)
+    first = train(model, restless, data(), chosen, tmp_path / inner)
+    assert first.resumed_from == 9 and stopped > 7 * weights
+
+    (tmp_path / "metrics.json").write_text('{"notebook": "10_stage", "preset": "tiny"}')
+    forget_states(tmp_path)
+    assert size_of(tmp_path) < 2.3 * weights  # the model and its average, once each
+    forget_states(tmp_path)
+    other = nn.Sequential(nn.Linear(6, 600), nn.Linear(600, 6))
+    shown = train(other, crashing_at(0), data(), chosen, tmp_path / inner)
+    assert same_weights(model, other) and same_weights(shown.ema, first.ema)
+    assert (shown.resumed_from, shown.records) == (23, first.records)
+
+
+def size_of(folder):
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def test_what_is_done_is_not_trained_again_because_its_checkpoint_has_gone(tmp_path):

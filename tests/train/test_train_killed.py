@@ -42,6 +42,7 @@ def newest(folder):
 
 def losses(folder):
     lines = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+    lines = [line for line in lines if "resumed_from" not in line]
     return [(line["step"], line["loss"], line["noise"], line["grad_norm"], line["lr"]) for line in lines]
 
 
