@@ -9,11 +9,8 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 
-_SHORTEST, _LONGEST, _SHARE = (
-    5.0,
-    60.0,
-    0.05,
-)  # seconds between plain lines, and that gap as a share of the time elapsed
+# Seconds between plain lines, and that gap as a share of the time elapsed.
+_SHORTEST, _LONGEST, _SHARE = 5.0, 60.0, 0.05
 _REDRAW = 0.2  # seconds between two redraws of a live bar
 
 

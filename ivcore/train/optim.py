@@ -1,6 +1,5 @@
 """AdamW, its parameter groups, and the learning rate of every step, as published (VideoMAE's and BEiT's optimiser set-up)."""
 
-import fnmatch
 import math
 
 import torch
@@ -24,41 +23,26 @@ def lr_at(
 
 
 def parameter_groups(model: nn.Module, weight_decay: float, layer_decay: float | None = None) -> list[dict]:
-    """Groups of trainable parameters, each with `weight_decay` and `lr_scale` (the share of the scheduled learning rate).
+    """timm's groups of trainable parameters, each with `weight_decay` and `lr_scale` (the share of the scheduled learning rate).
 
     No decay for one-dimensional parameters, biases, and names (or patterns) in `model.no_weight_decay()`.
     Layer decay: with L blocks, scale_i = layer_decay ** (L + 1 - i); i = 0 is the patch embedding, L + 1 the head. The model's
     `group_matcher` says which parameter sits where (timm's idiom).
     """
-    listed = tuple(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else ()
-    if layer_decay is not None:
-        return _layer_groups(model, weight_decay, layer_decay, listed)
-    decayed, plain = [], []
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            (plain if _undecayed(name, parameter, listed) else decayed).append(parameter)
-    groups = ({"params": plain, "weight_decay": 0.0}, {"params": decayed, "weight_decay": weight_decay})
-    return [{**group, "lr_scale": 1.0} for group in groups if group["params"]]
-
-
-def _undecayed(name: str, parameter: nn.Parameter, listed: tuple[str, ...]) -> bool:
-    return (
-        parameter.ndim <= 1
-        or name.endswith(".bias")
-        or any(fnmatch.fnmatch(name, pattern) for pattern in listed)
+    from timm.optim import (  # slow to import, and only needed here
+        param_groups_layer_decay,
+        param_groups_weight_decay,
     )
 
-
-def _layer_groups(
-    model: nn.Module, weight_decay: float, layer_decay: float, listed: tuple[str, ...]
-) -> list[dict]:
+    spared = tuple(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else ()
+    if layer_decay is None:
+        groups = param_groups_weight_decay(model, weight_decay, no_weight_decay_list=spared)
+        return [{**group, "lr_scale": 1.0} for group in groups]
     if not hasattr(model, "group_matcher"):
         raise ParameterError(
             f"layer_decay={layer_decay}: {type(model).__name__} does not say which layer a parameter is in (group_matcher)"
         )
-    from timm.optim import param_groups_layer_decay  # slow to import, and only needed here
-
-    return param_groups_layer_decay(model, weight_decay, listed, layer_decay=layer_decay)
+    return param_groups_layer_decay(model, weight_decay, spared, layer_decay=layer_decay)
 
 
 def adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
