@@ -28,7 +28,6 @@ NOT_YET = {  # what still keeps a notebook from being a lesson; this list only s
     "03_encoders": {"median", "prose", "result"},
     "04_published_weights": {"median", "prose", "result", "shadowed"},
     "05_alignment": {"median", "prose", "result", "shadowed"},
-    "11_video_language_contrastive": {"median", "prose", "result", "shadowed"},
     "13_cross_model_interaction": {"median", "prose", "result", "shadowed"},
     "22_uniblocks": {"median", "prose", "result"},
     "23_cma_design": {"median", "prose", "result", "shadowed"},

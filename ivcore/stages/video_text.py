@@ -1,0 +1,157 @@
+"""Video-language pretraining as a stage: pairs to train on, the model, and what it is asked afterwards (paper 3.1.2, 4.2.1)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ivcore.data.batches import Batches, InMemory, fitting
+from ivcore.data.captions.clip_spec import ClipSpec
+from ivcore.data.captions.sets import CaptionedSet, training_clips
+from ivcore.data.memory import load
+from ivcore.data.shards.stream import Shards
+from ivcore.data.videos import VideoSet
+from ivcore.encoders import build, generate, sizes
+from ivcore.encoders.checkpointing import set_activation_checkpointing
+from ivcore.encoders.tokenizer import Tokenizer
+from ivcore.encoders.video_text import VideoTextModel
+from ivcore.heads.zero_shot import class_embeddings
+from ivcore.metrics import captioning, retrieval
+from ivcore.stages.embed import embed_clips, embed_texts
+from ivcore.video.augment import centre_crop
+
+FROZEN = {"nothing": (), "text": ("text",), "vision": ("visual",)}
+
+
+def pair_batches(
+    videos: CaptionedSet, tokenizer: Tokenizer, batch_size: int, spec: ClipSpec, *, seed: int, shards: str = "", shard_samples: int = 0,
+    name: str = "shards", what: str = "batch_size", num_workers: int = 0, **how,
+) -> Batches | Shards:  # fmt: skip
+    """Batches of clips with a caption each, from tar shards where they are given, else from `videos`.
+
+    what: the parameter to name where a set has fewer clips than a batch. name: of the shards' log in run_dir. how: in_memory, reversals,
+    max_bad, run_dir and strict of `captions.sets.training_clips`.
+    """
+    if shards:
+        options = {
+            "epoch_samples": shard_samples,
+            "num_workers": num_workers,
+            "run_dir": how["run_dir"],
+            "name": name,
+        }
+        return Shards(shards, tokenizer, batch_size, spec, seed=seed, **options)
+    source = training_clips(videos, tokenizer, spec, seed=seed, **how)
+    return Batches(source, fitting(batch_size, len(source), what), seed, num_workers=num_workers)
+
+
+def turned_pairs(batch: dict, count: int) -> list[int]:
+    """Rows of a batch that show a clip and, next to it, the same clip backwards: `count` of these pairs; the first rows where there is none."""
+    size = len(batch["text"])
+    index = list(batch.get("index", range(size)))  # shards do not number their clips
+    pairs = [(j, i) for i in range(size) for j in range(i) if index[i] == index[j]][:count]
+    return [row for pair in pairs for row in pair] or list(range(min(3, size)))
+
+
+def sample_counts(*streams) -> dict[str, int]:
+    """For metrics.json: samples read from tar shards and left out; {} where there are none. Prints what became of them."""
+    sharded = [stream for stream in streams if isinstance(stream, Shards)]
+    for stream in sharded:
+        print(dict(stream.counts))
+    read, left_out = (stream.counts["read"] for stream in sharded), (stream.left_out for stream in sharded)
+    return {"samples_read": sum(read), "samples_left_out": sum(left_out)} if sharded else {}
+
+
+def build_model(
+    size: sizes.VideoTextSize, clip=None, *, seed: int, decoder: str = "plain", decoder_width: int | None = None, decoder_layers: int = 6,
+    frozen: str = "nothing", activation_checkpointing: str = "nothing", **options,
+) -> VideoTextModel:  # fmt: skip
+    """A multimodal model of this size, from CLIP's weights or from scratch; the same weights for the same seed.
+
+    decoder: "plain", "published" or "none", see `encoders.build.caption_decoder`. frozen: "nothing", "text" or "vision".
+    options: caption_query and dropout.
+    """
+    torch.manual_seed(seed)
+    captioner = build.caption_decoder(decoder, size, decoder_width, decoder_layers)
+    model = build.video_text_model(size, clip, captioner, **options)
+    set_activation_checkpointing(model, activation_checkpointing)
+    return model.freeze(*FROZEN[frozen])
+
+
+def similarities(
+    model, clips, videos: CaptionedSet, tokenizer, shuffled: int | None = None, precision: str = "fp32"
+) -> Tensor:
+    """Cosine of every clip (rows) with the sentence that each video is to be found by (columns). clips: those of `videos`, in their order.
+
+    shuffled: a seed; the frames of each clip then come in a random order.
+    """
+    texts = embed_texts(model, videos.queries, tokenizer)
+    return embed_clips(model, clips, shuffled=shuffled, precision=precision) @ texts.T
+
+
+def order_accuracy(
+    model, clips, videos: CaptionedSet, tokenizer, shuffled: int | None = None, precision: str = "fp32"
+) -> float | None:
+    """Share of the clips that are nearer to their sentence than to the one that says what they would show backwards.
+
+    None where no such sentence is known.
+    """
+    rows = [i for i, texts in enumerate(videos.backwards) if texts]
+    if not rows:
+        return None
+    own = embed_texts(model, [videos.queries[i] for i in rows], tokenizer)
+    other = embed_texts(model, [videos.backwards[i][0] for i in rows], tokenizer)
+    embedded = embed_clips(model, clips, shuffled=shuffled, precision=precision)[rows]
+    return retrieval.order_accuracy((embedded * own).sum(1), (embedded * other).sum(1))
+
+
+def zero_shot(
+    model, videos: VideoSet, tokenizer, *, num_frames: int, size: int, precision: str = "fp32", **reading
+) -> dict[str, float]:
+    """zero_shot_top1 among the classes that occur, and zero_shot_generalised_top1 among all of `videos.classes`, by the names alone.
+
+    Also zero_shot_videos, zero_shot_scored and zero_shot_chance. reading: run_dir and strict.
+    """
+    decoded = load(videos.records, size, num_frames, max_bad=1.0, **reading)
+    labels = torch.from_numpy(decoded.label)
+    squares = np.stack([centre_crop(video, size) for video in decoded.video])
+    embedded = embed_clips(model, InMemory(video=squares), precision=precision)
+    cosine = embedded @ class_embeddings(model, videos.classes, tokenizer, ["{}"])[0].cpu().T
+    occurring = labels.unique()
+    among = occurring[cosine[:, occurring].argmax(1)] == labels
+    return {
+        "zero_shot_videos": len(videos) + videos.missing,
+        "zero_shot_scored": len(labels),
+        "zero_shot_top1": among.float().mean().item(),
+        "zero_shot_chance": 1 / len(occurring),
+        "zero_shot_generalised_top1": (cosine.argmax(1) == labels).float().mean().item(),
+    }
+
+
+@torch.inference_mode()
+def write_captions(model, clips: Tensor, tokenizer, at_once: int = 64) -> list[str]:
+    """The likeliest sentence, word by word, for each of the clips uint8 (N, T, H, W, 3)."""
+    model.eval()
+    video = model.prepare(clips.to(next(model.parameters()).device))
+    ids = [generate.greedy(model, part, tokenizer) for part in video.split(at_once)]
+    return [tokenizer.caption(row) for part in ids for row in part]
+
+
+def caption_scores(
+    model, clips: Tensor, captions, tokenizer
+) -> tuple[list[str], dict[str, dict[str, float]]]:
+    """The sentences written for clips uint8 (N, T, H, W, 3), and the scores of three kinds of them against their `captions`.
+
+    "the clip" are these sentences; "a grey clip" and "another clip" know the language but not the clip: what is written about a grey one,
+    and the sentences of the other half.
+    """
+    written, half = write_captions(model, clips, tokenizer), len(clips) // 2
+    grey = write_captions(model, torch.full_like(clips[:1], 127), tokenizer) * len(clips)
+    kinds = {"the clip": written, "a grey clip": grey, "another clip": written[half:] + written[:half]}
+    references = [[respelt(text, tokenizer) for text in texts] for texts in captions]
+    return written, {kind: captioning.captioning(texts, references) for kind, texts in kinds.items()}
+
+
+def respelt(text: str, tokenizer) -> str:
+    """A sentence as the tokenizer gives it back, so that both sides of a comparison have its blanks."""
+    return tokenizer.caption(tokenizer(text)[0])
