@@ -119,10 +119,10 @@ def _changed(folder: Path, values: dict) -> dict:
     except ParameterError:
         return {}
     names = [name for name in of_result(values) if name != "seed" and name in preset]
-    return {name: values[name] for name in names if _identity(values[name]) != _identity(preset[name])}
+    return {name: values[name] for name in names if identity(values[name]) != identity(preset[name])}
 
 
-def _identity(value):
+def identity(value):
     """Of a run's folder its notebook and hash: outputs may have been moved."""
     path = Path(value) if isinstance(value, str) and "/" in value else None
     digest = path and run_folder.digest_of(path)
@@ -295,7 +295,7 @@ def show(reference=None, every: bool = False) -> None:
     runs = rows(reference)
     print(text(runs, reference, shutil.get_terminal_size((120, 50)).columns, every))
     try:
-        tables, sheet = write(runs=None if reference else runs)
+        tables, sheet = write(None if reference else runs)
     except OSError as error:  # a read-only disk: the table has been shown
         print(f"iv: not written to {paths.short(paths.outputs())}: {error.strerror}", file=sys.stderr)
     else:

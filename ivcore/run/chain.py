@@ -69,6 +69,12 @@ def chain(stages=STAGES, arrows=ARROWS):
     return figure
 
 
+def in_words(stages=STAGES, arrows=ARROWS) -> str:
+    """The picture for who cannot see it: "masked video modelling (notebooks 10, 20, 21) leads to …; …"."""
+    names = [f"{s.name} (notebooks {', '.join(s.standing)})" if s.standing else s.name for s in stages]
+    return "; ".join(f"{names[begin]} leads to {stages[end].name}" for begin, end in arrows)
+
+
 def _box(axes, stage: Stage) -> None:
     from matplotlib.patches import FancyBboxPatch
 

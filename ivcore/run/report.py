@@ -1,7 +1,6 @@
-"""All finished runs as one HTML file that needs nothing beside it: the leaderboard, then each run with its claim and figures.
+"""All finished runs as one HTML file that needs nothing beside it: what came out in sentences, the leaderboard, then each run.
 
-Figures are embedded as WebP. What is said about them comes from the executed notebooks: the heading above the cell that drew one,
-and the prose before it.
+Figures are embedded as WebP. What stands below one was written where it was drawn, see Run.figure; without that, its title does.
 """
 
 from __future__ import annotations
@@ -12,13 +11,12 @@ import io
 import json
 import os
 import re
+import statistics
 import sys
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ivcore import files as atomic
-from ivcore import paths
+from ivcore import files, paths
 from ivcore.errors import ParameterError
 from ivcore.run import board, notebook
 from ivcore.run import folder as run_folder
@@ -26,15 +24,20 @@ from ivcore.run.board import Row
 from ivcore.run.spec import Spec, brief
 
 TEMPLATE = Path(__file__).parents[1] / "show" / "report.html"
+STORY = Path(__file__).with_name("story.csv")
 WIDEST = 1500  # pixels of an embedded figure
 LESSONS, BOARD = "0", "9"  # first digits of notebooks that measure nothing of their own
+_WORDS = {
+    "top1": "top-1", "top5": "top-5", "knn": "k-NN", "r1": "R@1", "r5": "R@5", "r10": "R@10", "t2v": "text to video",
+    "v2t": "video to text", "t2i": "text to image", "cider": "CIDEr", "bleu4": "BLEU-4", "rouge": "ROUGE", "l": "L",
+    "val": "validation", "ms": "milliseconds", "m": "in millions",
+}  # fmt: skip
 
 
 def write(output: str | Path | None = None) -> Path:
     """Writes the report of everything below outputs/ to `output` (outputs/report/index.html), atomically."""
     output = paths.resolve(output) if output else paths.outputs() / "report" / "index.html"
-    text = page(output.parent)
-    atomic.write_text(output, text)
+    files.write_text(output, page(output.parent))
     return output
 
 
@@ -42,227 +45,32 @@ def page(folder: Path) -> str:
     """The HTML text; links to notebooks and run folders are relative to `folder`, where the file will lie."""
     from jinja2 import Environment, StrictUndefined
 
-    found = board.rows()
-    sections = [_section(stem, found, folder) for stem in sorted({row.notebook for row in found}, key=_order)]
+    rows = board.rows()
+    stems = sorted(
+        {row.notebook for row in rows}, key=lambda stem: (stem[0] == LESSONS, stem[0] != BOARD, stem)
+    )
+    sections = [_section([row for row in rows if row.notebook == stem], folder) for stem in stems]
     facts = {
         "sections": sections,
+        "story": _story(rows),
+        "chain": _chain() if rows else None,
         "unfinished": board.unfinished(),
-        "runs": len(found),
-        "time": duration(sum(row.metrics.get("wall_seconds", 0) for row in found)),
-        "stands": sorted({_stand(row.folder) for row in found} - {""}),
+        "runs": len(rows),
+        "time": duration(sum(row.metrics.get("wall_seconds", 0) for row in rows)),
+        "places": sorted({_place(row.folder) for row in rows} - {""}),
         "made": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
-        "generated": any(row.data in (board.SHAPES, "moving shapes") for row in found),
+        "generated": any(row.data == board.SHAPES for row in rows),
     }
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["readable"] = readable
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(facts)
 
 
-def _order(stem: str) -> tuple:
-    """The leaderboard's own figures first, lessons last."""
-    return (stem[0] == LESSONS, stem[0] != BOARD, stem)
-
-
-@dataclass(frozen=True)
-class Section:
-    """One notebook: a table with a line a group of runs, and the groups themselves."""
-
-    stem: str
-    number: str
-    title: str
-    claim: str
-    link: str
-    table: list[dict]
-    columns: list[str]
-    groups: list[Group]
-
-    @property
-    def measures(self) -> bool:
-        return self.stem[0] not in (LESSONS, BOARD)
-
-
-@dataclass(frozen=True)
-class Group:
-    """Runs that differ in nothing but their seed; figures and links are those of the first."""
-
-    id: str
-    name: str
-    preset: str
-    seeds: int
-    metrics: dict[str, str]
-    time: str
-    changed: list[tuple[str, str, str, str]]  # parameter, value, default, id of the run that the value names
-    figures: list[Figure]
-    notebook: str
-    folder: str
-
-
-@dataclass(frozen=True)
-class Figure:
-    source: str
-    width: int
-    height: int
-    alt: str
-    caption: str
-
-
-def _section(stem: str, found: list[Row], folder: Path) -> Section:
-    mine = [row for row in found if row.notebook == stem]
-    groups, lines = board.grouped(mine), board.aggregate(mine)
-    made = [_group(group, line, folder) for group, line in zip(groups, lines)]
-    table = [line | {"id": group.id} for line, group in zip(lines, made)]
-    columns = board.headline(mine) or board.metric_names(mine)
-    path = _executed(groups[0][0])
-    title, claim = (notebook.title(path), plain(notebook.claim(path))) if path else (stem, "")
-    link = _link(paths.notebooks() / f"{stem}.ipynb", folder)
-    return Section(stem, stem.split("_")[0], title, claim, link, table, columns, made)
-
-
-def _group(rows: list[Row], line: dict, folder: Path) -> Group:
-    first = min(rows, key=lambda row: (len(row.name), row.params.get("seed", 0)))
-    path = _executed(first)
-    return Group(
-        id=_id(first.folder),
-        name=line["run"],
-        preset=re.sub(r"\+?-[0-9a-f]{8}$", "", first.folder.name),
-        seeds=len(rows),
-        metrics={name: value for name, value in line.items() if name not in ("run", "data", "seeds", "time")},
-        time=line["time"],
-        changed=_changed(first),
-        figures=_figures(first.folder, path, f"{first.notebook[:2]} {line['run']}"),
-        notebook=_link(first.folder / "notebook.ipynb", folder),
-        folder=_link(first.folder, folder),
-    )
-
-
-def _figures(folder: Path, executed: Path | None, run: str) -> list[Figure]:
-    """Those that read: a picture may have been cut short."""
-    found = []
-    for file in _pictures(folder):
-        try:
-            found.append(_figure(file, executed, run))
-        except (OSError, ValueError, SyntaxError):  # what Pillow raises for a damaged PNG
-            print(f"iv: {paths.short(file)} does not read and is left out", file=sys.stderr)
-    return found
-
-
-def _pictures(folder: Path) -> list[Path]:
-    """In the order in which the notebook drew them."""
-    return sorted((folder / "figures").glob("*.png"), key=lambda file: (file.stat().st_mtime_ns, file.name))
-
-
-def _executed(row: Row) -> Path | None:
-    """The notebook as it was run; a run from JupyterLab has no copy, or one does not read, then as it stands now."""
-    for path in (row.folder / "notebook.ipynb", paths.notebooks() / f"{row.notebook}.ipynb"):
-        try:
-            notebook.cells(path)
-        except (OSError, ParameterError):
-            continue
-        return path
-    return None
-
-
-def _link(path: Path, folder: Path) -> str:
-    """Relative, so that the outputs can be moved; "" where there is nothing to open."""
-    return Path(os.path.relpath(path, folder)).as_posix() if path.exists() else ""
-
-
-def _id(folder: Path) -> str:
-    return f"{folder.parent.name}-{folder.name}".replace("+", "")
-
-
-def _changed(row: Row) -> list[tuple[str, str, str, str]]:
-    """The parameters that are not the notebook's defaults."""
-    try:
-        spec = Spec.of(row.notebook)
-        defaults = spec.pin({name: each.default for name, each in spec.parameters.items()})
-    except ParameterError:
-        defaults = {}
-    rows = []
-    for name, value in row.params.items():
-        if name not in defaults or defaults[name] != value:
-            run = paths.resolve(value) if isinstance(value, str) and "/" in value else None
-            target = _id(run) if run and run_folder.is_done(run) else ""
-            rows.append((name, _shown(value), _shown(defaults[name]) if name in defaults else "", target))
-    return rows
-
-
-def _shown(value) -> str:
-    """A parameter as people write it, a run folder as "10/tiny"."""
-    named = isinstance(value, str) and re.search(r"-[0-9a-f]{8}$", value)
-    return '""' if value == "" else brief(value) if named else str(value)
-
-
-def _figure(file: Path, executed: Path | None, run: str) -> Figure:
-    heading, prose = described(executed, file.stem) if executed else ("", "")
-    words = file.stem.replace("_", " ")
-    place = f" in “{heading}”" if heading else ""
-    source, width, height = embedded(str(file), file.stat().st_mtime_ns)
-    caption = words.capitalize() + (f". {prose}" if prose else "")
-    return Figure(source, width, height, f"Figure “{words}”{place} of run {run}", caption)
-
-
-def described(path: Path, name: str) -> tuple[str, str]:
-    """Of the figure that the notebook saves under this name: the heading above it and the first sentence of the text before it."""
-    cells = notebook.cells(path)
-    for index, cell in enumerate(cells):
-        text = notebook.source(cell)
-        if (
-            cell["cell_type"] == "code"
-            and "run.figure(" in text
-            and re.search(rf"[\"']{re.escape(name)}[\"']", text)
-        ):
-            return notebook.cell_name(cells, index), _prose_before(cells, index)
-    return "", ""
-
-
-def _prose_before(cells: list[dict], index: int) -> str:
-    for cell in reversed(cells[:index]):
-        if cell["cell_type"] == "markdown":
-            text = re.sub(r"^#+ .*$|^>.*$", "", notebook.source(cell), flags=re.MULTILINE)
-            return first_sentence(plain(text))
-    return ""
-
-
-def plain(markdown: str) -> str:
-    """Text without Markdown's marks, on one line."""
-    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
-    return " ".join(re.sub(r"(\*\*|[*`])", "", text).split())
-
-
-def first_sentence(text: str) -> str:
-    return re.split(r"(?<=[.!?:])\s+(?=[A-Z0-9])", text, maxsplit=1)[0].rstrip(":")
-
-
-@functools.lru_cache(maxsize=4096)
-def embedded(file: str, changed: int) -> tuple[str, int, int]:
-    """(data URI, width, height in CSS pixels) of a PNG: WebP without loss or at quality 85, whichever is smaller."""
-    from PIL import Image
-
-    from ivcore.show.style import DPI
-
-    with Image.open(file) as opened:
-        image = opened.convert("RGB")
-    width, height = (round(side * 96 / DPI) for side in image.size)
-    image.thumbnail((WIDEST, 10 * WIDEST))
-    data = min((_webp(image, lossless=True, quality=60), _webp(image, quality=85)), key=len)
-    return "data:image/webp;base64," + base64.b64encode(data).decode(), width, height
-
-
-def _webp(image, **settings) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", method=4, **settings)
-    return buffer.getvalue()
-
-
-def _stand(folder: Path) -> str:
-    """Where and on what a run was made: commit and device."""
-    try:
-        facts = json.loads((folder / "env.json").read_text(encoding="utf-8"))
-        return f"{facts['device']}, commit {facts['commit'] or 'unknown'}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+def readable(name: str) -> str:
+    """A metric's name as people say it: "t2v_r1" is text to video R@1."""
+    return " ".join(_WORDS.get(word, word) for word in name.split("_"))
 
 
 def duration(seconds: float) -> str:
@@ -272,3 +80,207 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+# ---- what came out
+
+
+def story() -> list[tuple[str, str, str]]:
+    """(notebook, preset, sentence with metrics in braces) by line of story.csv."""
+    import csv
+
+    with open(STORY, encoding="utf-8", newline="") as file:
+        return [(line["notebook"], line["preset"], line["sentence"]) for line in csv.DictReader(file)]
+
+
+def _story(rows: list[Row]) -> list[dict]:
+    """The sentences of those presets that have been run as they are, with the mean of each metric over the seeds."""
+    groups = {}
+    for group in board.grouped(row for row in rows if not row.changed):
+        for row in group:
+            label = (row.notebook.split("_")[0], run_folder.label_of(row.folder).rstrip("+"))
+            groups.setdefault(label, group)
+    sentences = []
+    for number, preset, sentence in story():
+        group = groups.get((number, preset))
+        names = set(re.findall(r"\{(\w+)", sentence))
+        if group and all(names <= row.metrics.keys() for row in group):
+            means = {name: _mean([row.metrics[name] for row in group]) for name in names}
+            place = {"id": _id(_first(group).folder), "run": f"{number} {preset}", "seeds": len(group)}
+            sentences.append(place | {"text": sentence.format(**means)})
+    return sentences
+
+
+def _mean(values: list):
+    return statistics.mean(values) if all(isinstance(value, int | float) for value in values) else values[0]
+
+
+@functools.cache
+def _chain() -> dict:
+    """The picture of notebook 00, drawn from the notebooks that are there."""
+    from ivcore.run import chain
+    from ivcore.show.style import DPI
+
+    buffer = io.BytesIO()
+    chain.chain().savefig(buffer, dpi=DPI, bbox_inches="tight")
+    caption = "The chain, with the notebooks that stand here."
+    return embedded(buffer.getvalue()) | {
+        "id": "chain",
+        "caption": caption,
+        "alt": chain.in_words(),
+        "file": "",
+    }
+
+
+# ---- the runs
+
+
+def _section(rows: list[Row], folder: Path) -> dict:
+    """One notebook: a table with a line a group of runs, and the groups themselves."""
+    groups, lines = board.grouped(rows), board.aggregate(rows)
+    stem, path = rows[0].notebook, _executed(rows[0])
+    pictures: set[bytes] = set()  # training clips are the same in many runs
+    entries = [_group(group, line, folder, pictures) for group, line in zip(groups, lines)]
+    return {
+        "stem": stem,
+        "number": stem.split("_")[0],
+        "title": notebook.title(path) if path else stem,
+        "claim": plain(notebook.claim(path)) if path else "",
+        "measures": stem[0] not in (LESSONS, BOARD),
+        "columns": board.headline(rows) or board.metric_names(rows),
+        "groups": entries,
+    }
+
+
+def _first(group: list[Row]) -> Row:
+    """The run whose figures stand for those that differ from it in nothing but their seed."""
+    return min(group, key=lambda row: (len(row.name), row.params.get("seed", 0)))
+
+
+def _group(rows: list[Row], line: dict, folder: Path, pictures: set[bytes]) -> dict:
+    first = _first(rows)
+    headline = [name for name in board.headline(rows) if name in line]
+    return line | {
+        "id": _id(first.folder),
+        "preset": run_folder.label_of(first.folder).rstrip("+"),
+        "line": line,
+        "headline": headline,
+        "others": [name for name in board.metric_names(rows) if name in line and name not in headline],
+        "changed": _changed(first),
+        "figures": _figures(first.folder, f"{first.notebook[:2]} {line['run']}", folder, pictures),
+        "notebook": _link(first.folder / "notebook.ipynb", folder),
+        "folder": _link(first.folder, folder),
+    }
+
+
+def _id(folder: Path) -> str:
+    return f"{folder.parent.name}-{folder.name}".replace("+", "")
+
+
+def _link(path: Path, folder: Path) -> str:
+    """Relative, so that the outputs can be moved; "" where there is nothing to open."""
+    return Path(os.path.relpath(path, folder)).as_posix() if path.exists() else ""
+
+
+def _executed(row: Row) -> Path | None:
+    """The notebook as it was run; a run from JupyterLab has no copy, or one does not read, then as it stands now."""
+    for path in (row.folder / "notebook.ipynb", paths.notebooks() / f"{row.notebook}.ipynb"):
+        try:
+            notebook.cells(path)
+        except ParameterError:
+            continue
+        return path
+    return None
+
+
+def plain(markdown: str) -> str:
+    """Text without Markdown's marks, on one line."""
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
+    return " ".join(re.sub(r"(\*\*|[*`])", "", text).split())
+
+
+def _changed(row: Row) -> list[tuple[str, str, str, str]]:
+    """(parameter, value, default, id of the run that the value names) of those that are not the notebook's defaults."""
+    try:
+        spec = Spec.of(row.notebook)
+        defaults = spec.pin({name: each.default for name, each in spec.parameters.items()})
+    except ParameterError:
+        defaults = {}
+    changed = []
+    for name, value in row.params.items():
+        if name not in defaults or board.identity(defaults[name]) != board.identity(value):
+            run = paths.resolve(value) if isinstance(value, str) and "/" in value else None
+            target = _id(run) if run and run_folder.is_done(run) else ""
+            changed.append((name, _text(value), _text(defaults[name]) if name in defaults else "", target))
+    return changed
+
+
+def _text(value) -> str:
+    """A parameter as people write it, a run folder as "10/tiny"."""
+    run = isinstance(value, str) and run_folder.digest_of(Path(value))
+    return '""' if value == "" else brief(value) if run else str(value)
+
+
+def _place(folder: Path) -> str:
+    """Where and on what a run was made: commit and device."""
+    try:
+        facts = json.loads((folder / "env.json").read_text(encoding="utf-8"))
+        return f"{facts['device']}, commit {facts['commit'] or 'unknown'}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+# ---- their figures
+
+
+def _figures(run_dir: Path, run: str, folder: Path, pictures: set[bytes]) -> list[dict]:
+    """In the order in which the notebook drew them, those that are not in `pictures` already, and that read: one may have been cut short."""
+    figures = []
+    for file in sorted(run_dir.glob("figures/*.png"), key=lambda file: (file.stat().st_mtime_ns, file.name)):
+        data = file.read_bytes()
+        if data in pictures:
+            continue
+        pictures.add(data)
+        try:
+            figures.append(_figure(file, data, run) | {"file": _link(file, folder)})
+        except (OSError, ValueError, SyntaxError):  # what Pillow raises for a damaged PNG
+            print(f"iv: {paths.short(file)} does not read and is left out", file=sys.stderr)
+    return figures
+
+
+def _figure(file: Path, data: bytes, run: str) -> dict:
+    picture = embedded(data)
+    try:
+        words = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+        caption, alt = str(words["caption"]), str(words["alt"])
+    except (OSError, ValueError, KeyError, TypeError):
+        caption = alt = ""
+    name = file.stem.replace("_", " ")
+    caption = caption or picture["title"] or f"{name[0].upper()}{name[1:]}"
+    return picture | {
+        "id": f"{_id(file.parents[1])}-{file.stem}",
+        "caption": caption,
+        "alt": alt or f"{caption} (run {run})",
+    }
+
+
+@functools.lru_cache(maxsize=4096)
+def embedded(png: bytes) -> dict:
+    """source (a data URI), width and height in CSS pixels, title: WebP without loss or at quality 85, whichever is smaller."""
+    from PIL import Image
+
+    from ivcore.show.style import DPI
+
+    with Image.open(io.BytesIO(png)) as opened:
+        image, title = opened.convert("RGB"), str(opened.info.get("Title", ""))
+    width, height = (round(side * 96 / DPI) for side in image.size)
+    image.thumbnail((WIDEST, 10 * WIDEST))
+    data = min((_webp(image, lossless=True, quality=60), _webp(image, quality=85)), key=len)
+    source = "data:image/webp;base64," + base64.b64encode(data).decode()
+    return {"source": source, "width": width, "height": height, "title": title}
+
+
+def _webp(image, **settings) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", method=4, **settings)
+    return buffer.getvalue()

@@ -34,11 +34,12 @@ def titled(figure, title: str | None):
 
 
 def save(fig, path: Path) -> Path:
-    """Writes the figure as PNG (150 dpi, cut to what is drawn) and closes it."""
+    """Writes the figure as PNG (150 dpi, cut to what is drawn), its title among the file's own texts, and closes it."""
     import matplotlib.pyplot as plt
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    fig.savefig(path, dpi=DPI, bbox_inches="tight")
+    title = fig.get_suptitle() or next((axes.get_title() for axes in fig.axes if axes.get_title()), "")
+    fig.savefig(path, dpi=DPI, bbox_inches="tight", metadata={"Title": " ".join(title.split())})
     plt.close(fig)
     return path
 

@@ -6,13 +6,14 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from workbook import Workbook
 
 from ivcore import files
 from ivcore.run import execute as run
 from ivcore.run import folder as run_folder
-from ivcore.run import report
+from ivcore.run import notebook, report
+from ivcore.run.spec import Spec
 
 TASK = """\
 seed: int = 0  # of every generator
@@ -31,7 +32,7 @@ def book(tmp_path, monkeypatch):
 
 def finished(notebook, metrics, *pictures, **overrides):
     job = run.jobs(notebook, "tiny", overrides)[0]
-    run_folder.write_params(job.folder, job.values)
+    run_folder.write_params(job.folder, job.spec.pin(job.values))
     (job.folder / "notebook.ipynb").write_bytes(job.spec.path.read_bytes())
     for name, colour in pictures:
         file = job.folder / f"figures/{name}.png"
@@ -69,6 +70,15 @@ def page(book) -> Page:
     return Page(report.write().read_text())
 
 
+def figures(page: Page) -> list[dict]:
+    """Of the runs: the first picture is the chain's."""
+    return page.all("img")[1:]
+
+
+def words(folder, name, caption, alt):
+    files.write_json(folder / f"figures/{name}.json", {"caption": caption, "alt": alt})
+
+
 def test_it_needs_nothing_beside_it(book):
     finished("10", {"loss": 1.0}, ("curve", "red"))
     finished("30", {"top1": 0.5}, ("the_loss", "blue"))
@@ -81,7 +91,7 @@ def test_it_needs_nothing_beside_it(book):
 
 def test_figures_are_what_was_drawn(book):
     finished("30", {"top1": 0.5}, ("the_loss", "blue"))
-    (image,) = page(book).all("img")
+    (image,) = figures(page(book))
     opened = Image.open(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))
     assert opened.size == (300, 150) and opened.convert("RGB").getpixel((9, 9))[2] > 240
     assert (image["width"], image["height"]) == ("192", "96")  # at 96 dots an inch
@@ -96,7 +106,8 @@ def test_everyone_can_read_it(book):
     assert all(each["scope"] in ("row", "col") for each in found.all("th")) and len(
         found.all("caption")
     ) == len(found.all("table"))
-    assert "in “Curves” of run 30 tiny" in found.all("img")[1]["alt"]
+    assert found.all("img")[0]["alt"].startswith("video clips as tubelets")
+    assert figures(found)[1]["alt"] == "The loss (run 30 tiny)"
     ids = [each["id"] for _, each in found.tags if "id" in each]
     assert len(ids) == len(set(ids))
     inner = [each["href"][1:] for each in found.all("a") if each["href"].startswith("#")]
@@ -119,11 +130,14 @@ def test_a_run_shows_claim_parameters_metrics_and_time(book):
     finished("30", {"top1": 0.5})
     text = page(book).text
     assert "<blockquote>It shows that notebooks run.</blockquote>" in text and "1.5 min" in text
-    assert '<th scope="row">lr</th><td>0.3</td><td>0.1</td>' in text
+    assert '<th scope="row">lr</th><td class="words">0.3</td><td class="words">0.1</td>' in text
     assert '<th scope="row">masked encoder</th>' not in text  # parameters are spelled as they are typed
-    assert '<th scope="row">masked_encoder</th><td>scratch</td><td>10/tiny</td>' in text
+    assert (
+        '<th scope="row">masked_encoder</th><td class="words">scratch</td><td class="words">10/tiny</td>'
+        in text
+    )
     assert "notebook&#39;s defaults" in text or "notebook's defaults" in text  # 10, which changed nothing
-    assert '<th scope="row">top1</th><td>0.75</td>' in text
+    assert '<th scope="row">top-1</th><td>0.75</td>' in text
     assert text.index("Leaderboard</h2>") < text.index("<blockquote>")
     assert f'id="10_stage-{upstream.name}"' in text and "nothing about Kinetics" in text
 
@@ -139,7 +153,7 @@ def test_seeds_are_one_entry(book):
     for seed, top1 in ((0, 0.5), (1, 0.6), (2, 0.7)):
         finished("30", {"top1": top1}, ("the_loss", "blue"), seed=seed)
     found = page(book)
-    assert len(found.all("article")) == 1 and len(found.all("img")) == 1
+    assert len(found.all("article")) == 1 and len(figures(found)) == 1
     assert "0.6 ± 0.1" in found.text and "mean of 3 seeds" in found.text
 
 
@@ -157,21 +171,66 @@ def test_results_of_a_notebook_that_has_gone_stay(book):
     (book.root / "notebooks/30_task.ipynb").unlink()
     (folder / "notebook.ipynb").unlink()
     found = page(book)
-    assert "top1" in found.text and len(found.all("img")) == 1
+    assert "top-1" in found.text and len(figures(found)) == 1
 
 
-def test_the_words_before_a_figure_become_its_caption(book):
-    path = book.root / "notebooks/30_task.ipynb"
-    assert report.described(path, "the_loss") == ("Curves", "The loss falls, see 10.")
-    assert report.described(path, "loss") == ("", "")
+def test_what_is_said_of_a_figure_comes_from_who_drew_it(book):
+    folder = finished("30", {"top1": 0.5}, ("the_loss", "blue"), ("plain", "red"), ("titled", "green"))
+    words(folder, "the_loss", "The loss falls & stays.", "A curve from 1 to 0.2.")
+    title = PngImagePlugin.PngInfo()
+    title.add_text("Title", "What it is called")
+    Image.new("RGB", (30, 15)).save(folder / "figures/titled.png", pnginfo=title)
+    found = page(book)
+    alts = [image["alt"] for image in figures(found)]
+    assert sorted(alts) == [
+        "A curve from 1 to 0.2.",
+        "Plain (run 30 tiny)",
+        "What it is called (run 30 tiny)",
+    ]
+    assert (
+        "<figcaption>The loss falls &amp; stays. " in found.text and "The loss falls, see" not in found.text
+    )
+
+
+def test_a_picture_opens_large_and_closes_where_it_stands(book):
+    folder = finished("30", {"top1": 0.5}, ("the_loss", "blue"))
+    figure = page(book).all("figure")[1]["id"]
+    text = page(book).text
+    assert figure == f"30_task-{folder.name}-the_loss" and f'<a href="#{figure}"><img' in text
+    assert f'<a class="close" href="#30_task-{folder.name}">' in text and "figure:target" in text
+
+
+def test_a_picture_that_many_runs_draw_stands_there_once(book):
+    for lr in (0.1, 0.2, 0.3):
+        finished("30", {"top1": 0.5}, ("clips", "blue"), ("curve", (int(lr * 100), 0, 0)), lr=lr)
+    assert len(figures(page(book))) == 4
+
+
+def test_it_begins_with_what_came_out(book):
+    for seed, probe in ((0, 0.5), (1, 0.7)):
+        finished("10", {"probe_top1_before": 0.25, "probe_top1": probe, "chance": 0.125}, seed=seed)
+    finished("30", {"top1": 0.5})  # without what its sentence says
+    text = page(book).text
+    story = text.split('<ul class="story">')[1].split("</ul>")[0]
+    assert "from 25.0% to 60.0% (guessing: 12.5%)" in story and "mean of 2 seeds" in story
+    assert story.count("<li>") == 1 and text.index("</ul>") < text.index("Leaderboard</h2>")
+
+
+def test_the_story_tells_of_metrics_and_presets_that_there_are():
+    for number, preset, sentence in report.story():
+        assert preset in Spec.of(number).presets()
+        cells = "".join(notebook.source(cell) for cell in notebook.cells(notebook.find(number)))
+        names = re.findall(r"\{(\w+)", sentence)
+        # A name may be put together: top1_masked of f"top1_{name}".
+        assert names and all(name in cells or name.split("_")[0] in cells for name in names)
 
 
 def test_the_board_has_the_headline_and_a_run_all_metrics(book):
     finished("30", {"other": 0.25, "top1": 0.5, "headline": ["top1"]})
     text = page(book).text
     board, run_ = text.split("Leaderboard</h2>")[1].split("<blockquote>")
-    assert '<th scope="col">top1</th>' in board and "other" not in board and "headline" not in text
-    assert run_.index('<th scope="row">top1</th>') < run_.index('<th scope="row">other</th>')
+    assert '<th scope="col">top-1</th>' in board and "other" not in board and "headline" not in text
+    assert run_.index('<th scope="row">top-1</th>') < run_.index('<th scope="row">other</th>')
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "\x89PNG\r\n"])
@@ -181,7 +240,7 @@ def test_what_does_not_read_is_left_out(book, capsys, file, text):
     finished("30", {"top1": 0.5}, ("the_loss", "blue"))
     (damaged / file).write_text(text)
     found = page(book)
-    assert len(found.all("article")) == 2 and len(found.all("img")) == (1 if "png" in file else 2)
+    assert len(found.all("article")) == 2 and len(figures(found)) == (1 if "png" in file else 2)
     assert ("curve.png does not read" in capsys.readouterr().err) == ("png" in file)
 
 
