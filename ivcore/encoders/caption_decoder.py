@@ -1,6 +1,6 @@
-"""Caption decoders: from the text encoder's tokens and the clip's tokens to the next word (paper 3.1.2, 3.2).
+"""Caption decoders: from the text encoder's tokens and the video's tokens to the next word (paper 3.1.2, 3.2).
 
-Two shapes. `CaptionDecoder` is the one the released code has, made of CoCa's blocks (arXiv 2205.01917): learnt queries pool the clip,
+Two shapes. `CaptionDecoder` is the one the released code has, made of CoCa's blocks (arXiv 2205.01917): learnt queries pool the video,
 one key-value head is shared, attention and feed-forward run side by side. `PlainCaptionDecoder` is the one the paper describes: a
 standard six-layer transformer decoder of width 768 with a two-layer MLP. Both answer to
 
@@ -28,14 +28,14 @@ from ivcore.errors import ParameterError
 
 @dataclass
 class DecoderCache:
-    """Keys and values of each layer: of the clip, and of the words so far."""
+    """Keys and values of each layer: of the video, and of the words so far."""
 
-    clip: list[tuple[Tensor, Tensor]]
+    video: list[tuple[Tensor, Tensor]]
     words: list[Cache]
 
     def select(self, rows: Tensor) -> DecoderCache:
         """The cache for other rows of the batch (beam search)."""
-        return DecoderCache([(k[rows], v[rows]) for k, v in self.clip], select_rows(self.words, rows))
+        return DecoderCache([(k[rows], v[rows]) for k, v in self.video], select_rows(self.words, rows))
 
 
 def select_rows(cache: list[Cache], rows: Tensor) -> list[Cache]:
@@ -124,7 +124,7 @@ class ParallelBlock(nn.Module):
 
 
 class CrossBlock(nn.Module):
-    """Attention over the clip with one key-value head; with `feedforward` a SwiGLU feed-forward beside it."""
+    """Attention over the video's tokens with one key-value head; with `feedforward` a SwiGLU feed-forward beside it."""
 
     def __init__(self, width: int, context: int, heads: int, *, norm_context=False, feedforward=True):
         super().__init__()
@@ -148,7 +148,7 @@ class CrossBlock(nn.Module):
         x: Tensor,
         keys_values: tuple[Tensor, Tensor],
         record: Record = None,
-        name: str = "clip_attention",
+        name: str = "video_attention",
     ) -> Tensor:
         x = self.norm(x)
         q = rearrange(self.to_q(x), "b n (h d) -> b h n d", h=self.heads)
@@ -174,7 +174,7 @@ class CaptionDecoder(nn.Module):
         "pooled_visual_tokens",
         "tokens",
         "word_attention",
-        "clip_attention",
+        "video_attention",
         "pooling_attention",
     )
 
@@ -211,17 +211,17 @@ class CaptionDecoder(nn.Module):
         """What the predictor reads: (B, L, C) and video tokens -> (B, L, C)."""
         pooled = self.pool(flat_video_tokens(video_tokens, len(text_tokens)), record)
         x = self.text_norm(text_tokens)
-        for words, clip in self.multimodal_layers:
-            x = checkpoint_block(self, self._layer, x, words, clip, pooled, record)
+        for words, video in self.multimodal_layers:
+            x = checkpoint_block(self, self._layer, x, words, video, pooled, record)
             add_to(record, "tokens", x)
         return x
 
     @staticmethod
-    def _layer(x: Tensor, words: Residual, clip: Residual, pooled: Tensor, record: Record) -> Tensor:
-        return clip(words(x, record), clip.fn.keys_values(pooled), record)
+    def _layer(x: Tensor, words: Residual, video: Residual, pooled: Tensor, record: Record) -> Tensor:
+        return video(words(x, record), video.fn.keys_values(pooled), record)
 
     def pool(self, video_tokens: Tensor, record: Record = None) -> Tensor:
-        """(B, M, Cv) -> (B, visual_queries, C): what the decoder sees of the clip."""
+        """(B, M, Cv) -> (B, visual_queries, C): the tokens that the decoder attends to."""
         pooler = self.visual_attn_pooler
         queries = self.visual_queries.expand(len(video_tokens), -1, -1)
         pooled = self.visual_pooler_norm(
@@ -231,26 +231,28 @@ class CaptionDecoder(nn.Module):
         return pooled
 
     def new_cache(self, video_tokens: Tensor, batch: int) -> DecoderCache:
-        """Everything about the clip, computed once; no words yet."""
+        """Everything about the video, computed once; no words yet."""
         pooled = self.pool(flat_video_tokens(video_tokens, batch))
         return DecoderCache(
-            [clip.fn.keys_values(pooled) for _, clip in self.multimodal_layers],
+            [video.fn.keys_values(pooled) for _, video in self.multimodal_layers],
             [[] for _ in self.multimodal_layers],
         )
 
     def step(self, text_token: Tensor, cache: DecoderCache) -> Tensor:
         """The newest text token (B, 1, C) -> logits of the next word (B, vocabulary)."""
         x = self.text_norm(text_token)
-        for (words, clip), known, said in zip(self.multimodal_layers, cache.clip, cache.words, strict=True):
-            x = clip(words(x, None, said), known)
+        for (words, video), keys_values, layer_cache in zip(
+            self.multimodal_layers, cache.video, cache.words, strict=True
+        ):
+            x = video(words(x, None, layer_cache), keys_values)
         return self.predictor(x)[:, 0]
 
 
 # --- the decoder as the paper describes it ---------------------------------------------------------------------------
 
 
-class ClipAttention(nn.Module):
-    """Standard multi-head attention over the clip's tokens."""
+class VideoAttention(nn.Module):
+    """Standard multi-head attention over the video's tokens."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -265,15 +267,15 @@ class ClipAttention(nn.Module):
 
     def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor], record: Record = None) -> Tensor:
         q = rearrange(self.query(x), "b n (h d) -> b h n d", h=self.heads)
-        return self.out(attend(q, *keys_values, record=record, name="clip_attention"))
+        return self.out(attend(q, *keys_values, record=record, name="video_attention"))
 
 
 class PlainLayer(nn.Module):
-    """Pre-norm decoder layer: causal attention, attention over the clip, feed-forward."""
+    """Pre-norm decoder layer: causal attention, attention over the video, feed-forward."""
 
     def __init__(self, width: int, heads: int, dropout: float):
         super().__init__()
-        self.words, self.clip = Attention(width, heads, causal=True), ClipAttention(width, heads)
+        self.words, self.clip = Attention(width, heads, causal=True), VideoAttention(width, heads)
         self.norm_words, self.norm_clip, self.norm_mlp = (nn.LayerNorm(width) for _ in range(3))
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.dropout = nn.Dropout(dropout)
@@ -289,7 +291,7 @@ class PlainLayer(nn.Module):
 class PlainCaptionDecoder(nn.Module):
     """The paper's decoder: "a standard 6-layer transformer decoder with c = 768 followed by a two-layer MLP" (3.2)."""
 
-    intermediates = ("tokens", "clip_attention")
+    intermediates = ("tokens", "video_attention")
 
     def __init__(
         self, text_width=768, vision_width=1024, width=768, layers=6, heads=12, vocabulary=49408, dropout=0.0
@@ -327,7 +329,7 @@ class PlainCaptionDecoder(nn.Module):
         return layer(x, layer.clip.keys_values(context), record)
 
     def new_cache(self, video_tokens: Tensor, batch: int) -> DecoderCache:
-        """Everything about the clip, computed once; no words yet."""
+        """Everything about the video, computed once; no words yet."""
         context = self.clip_in(flat_video_tokens(video_tokens, batch))
         return DecoderCache(
             [layer.clip.keys_values(context) for layer in self.layers], [[] for _ in self.layers]
@@ -336,6 +338,6 @@ class PlainCaptionDecoder(nn.Module):
     def step(self, text_token: Tensor, cache: DecoderCache) -> Tensor:
         """The newest text token (B, 1, C) -> logits of the next word (B, vocabulary)."""
         x = self.text_in(text_token)
-        for layer, known, said in zip(self.layers, cache.clip, cache.words, strict=True):
-            x = layer(x, known, None, said)
+        for layer, keys_values, layer_cache in zip(self.layers, cache.video, cache.words, strict=True):
+            x = layer(x, keys_values, None, layer_cache)
         return self.predictor(self.norm(x))[:, 0]

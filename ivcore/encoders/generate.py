@@ -63,7 +63,7 @@ def beam(model: VideoTextModel, video: Tensor, words: Words, length: int | None 
     stream.select(rows.repeat_interleave(beams))
     ids = torch.full((len(video), beams, 1), words.start, device=video.device)
     scores = torch.zeros(len(video), beams, device=video.device)
-    scores[:, 1:] = float("-inf")  # the beams start equal: let one of them speak first
+    scores[:, 1:] = float("-inf")  # the beams start equal, so only the first may continue
     done = torch.zeros_like(scores, dtype=torch.bool)
     lengths = torch.ones_like(scores)
     while ids.shape[2] < length and not done.all():
@@ -92,29 +92,27 @@ def _continue(log_probabilities: Tensor, done: Tensor) -> Tensor:
 
 
 class _Stream:
-    """Words in, logits of the next word out; remembers what it needs of the past."""
+    """Words in, logits of the next word out; keys and values of earlier words are cached."""
 
     def __init__(self, model: VideoTextModel, video: Tensor):
         if model.caption_decoder is None:
-            raise ParameterError("captioning: this model has no caption decoder")
+            raise ParameterError("captioning: the model has no caption decoder")
         _, record = model.encode_video(video, return_intermediates=("video_tokens",))
         self.text, self.decoder, self.clips = model.text, model.caption_decoder, len(video)
-        self.said, self.cache = (
-            self.text.new_cache(),
-            self.decoder.new_cache(record["video_tokens"][0], len(video)),
-        )
+        self.text_cache = self.text.new_cache()
+        self.cache = self.decoder.new_cache(record["video_tokens"][0], len(video))
 
     def next(self, ids: Tensor) -> Tensor:
         """Newest words (B,) -> logits (B, V)."""
-        return self.decoder.step(self.text.tokens(ids[:, None], cache=self.said), self.cache)
+        return self.decoder.step(self.text.tokens(ids[:, None], cache=self.text_cache), self.cache)
 
     def select(self, rows: Tensor) -> None:
-        """Go on with these rows of the batch."""
-        self.said, self.cache = select_rows(self.said, rows), self.cache.select(rows)
+        """Continue with these rows of the batch."""
+        self.text_cache, self.cache = select_rows(self.text_cache, rows), self.cache.select(rows)
 
 
 def _one_by_one(stream: _Stream, words: Words, length: int, pick) -> Tensor:
-    device = stream.cache.clip[0][0].device
+    device = stream.cache.video[0][0].device
     ids = torch.full((stream.clips, 1), words.start, device=device)
     done = torch.zeros(stream.clips, dtype=torch.bool, device=device)
     while ids.shape[1] < length and not done.all():
@@ -125,7 +123,7 @@ def _one_by_one(stream: _Stream, words: Words, length: int, pick) -> Tensor:
 
 
 def _finish(ids: Tensor, words: Words) -> Tensor:
-    """A caption that was cut by the length ends in the end token all the same."""
+    """Give captions that the length cut an end token as their last."""
     unfinished = ~(ids == words.end).any(1)
     ids[unfinished, -1] = words.end
     return ids

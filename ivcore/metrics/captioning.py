@@ -38,67 +38,71 @@ def captioning(
     those given here. Errors: ParameterError for unequal numbers and for a clip without a reference.
     """
     _check(generated, references)
-    said, meant = [words(text) for text in generated], [[words(text) for text in each] for each in references]
-    counted = meant if corpus is None else [[words(text) for text in each] for each in corpus]
-    scores = {f"bleu{n}": score for n, score in enumerate(bleu(said, meant), 1)}
-    scores["rouge_l"] = _mean(map(rouge_l, said, meant))
-    scores["cider"] = _mean(cider(said, meant, counted))
-    return scores | {"exact_match": _mean(one in each for one, each in zip(said, meant))}
+    candidates = [words(text) for text in generated]
+    references, corpus = (
+        [[words(text) for text in texts] for texts in clips]
+        for clips in (references, references if corpus is None else corpus)
+    )
+    scores = {f"bleu{n}": score for n, score in enumerate(bleu(candidates, references), 1)}
+    scores["rouge_l"] = _mean(map(rouge_l, candidates, references))
+    scores["cider"] = _mean(cider(candidates, references, corpus))
+    return scores | {"exact_match": _mean(c in texts for c, texts in zip(candidates, references))}
 
 
-def bleu(said: list[Words], meant: list[list[Words]]) -> list[float]:
+def bleu(candidates: list[Words], references: list[list[Words]]) -> list[float]:
     """BLEU-1 to 4 of the whole corpus (Papineni et al., 2002), unsmoothed: geometric mean of clipped n-gram precisions x brevity penalty.
 
-    The reference length of a clip is the one closest to what was said, the shorter of two as close.
+    The reference length of a clip is the one closest to the candidate's, the shorter of two as close.
     """
     right, total = [0] * LONGEST, [0] * LONGEST
-    for one, each in zip(said, meant):
+    for candidate, texts in zip(candidates, references):
         for n in range(1, LONGEST + 1):
             most = Counter()
-            for reference in each:
+            for reference in texts:
                 most |= ngrams(reference, n)
-            found = ngrams(one, n)
-            right[n - 1] += (found & most).total()
-            total[n - 1] += found.total()
-    length = sum(map(len, said))
-    wanted = sum(_closest(len(one), each) for one, each in zip(said, meant))
-    brevity = math.exp(min(0.0, 1 - wanted / length)) if length else 0.0
+            phrases = ngrams(candidate, n)
+            right[n - 1] += (phrases & most).total()
+            total[n - 1] += phrases.total()
+    length = sum(map(len, candidates))
+    reference_length = sum(_closest(len(c), texts) for c, texts in zip(candidates, references))
+    brevity = math.exp(min(0.0, 1 - reference_length / length)) if length else 0.0
     precisions = [r / t if t else 0.0 for r, t in zip(right, total)]
     return [brevity * math.prod(precisions[:n]) ** (1 / n) for n in range(1, LONGEST + 1)]
 
 
-def rouge_l(said: Words, meant: list[Words], beta: float = 1.2) -> float:
+def rouge_l(candidate: Words, references: list[Words], beta: float = 1.2) -> float:
     """F-measure of the longest common subsequence (Lin, 2004), recall weighing beta² times precision; each the best of the references."""
-    common = [(_common(said, each), len(each)) for each in meant]
-    precision = max((same / len(said) for same, _ in common), default=0.0) if said else 0.0
+    common = [(_common(candidate, reference), len(reference)) for reference in references]
+    precision = max((same / len(candidate) for same, _ in common), default=0.0) if candidate else 0.0
     recall = max((same / length for same, length in common if length), default=0.0)
     if not precision or not recall:
         return 0.0
     return (1 + beta**2) * precision * recall / (recall + beta**2 * precision)
 
 
-def cider(said: list[Words], meant: list[list[Words]], corpus: list[list[Words]], sigma: float = 6.0) -> list[float]:  # fmt: skip
+def cider(candidates: list[Words], references: list[list[Words]], corpus: list[list[Words]], sigma: float = 6.0) -> list[float]:  # fmt: skip
     """CIDEr-D of every clip (arXiv 1411.5726): cosine of tf-idf vectors of 1- to 4-grams, averaged over n and references, times 10.
 
-    What is said more often than in the reference is clipped, and a length that differs by d words costs exp(-d²/(2 sigma²)). Phrases that
-    occur with every clip of the corpus weigh nothing, so the score of a corpus of one clip is 0.
+    Phrases that the candidate has more often than the reference are clipped, and a length that differs by d words costs
+    exp(-d²/(2 sigma²)). Phrases that occur with every clip of the corpus weigh nothing, so the score of a corpus of one clip is 0.
     """
-    phrases = [frozenset().union(*(_all_ngrams(sentence) for sentence in each)) for each in corpus]
-    clips = Counter(phrase for each in phrases for phrase in each)
+    phrases = [frozenset().union(*(_all_ngrams(text) for text in texts)) for texts in corpus]
+    clips = Counter(phrase for of_clip in phrases for phrase in of_clip)
 
-    def vector(sentence: Words) -> list[dict]:
+    def vector(text: Words) -> list[dict]:
         weight = math.log(max(len(corpus), 1))
-        vectors = [ngrams(sentence, n) for n in range(1, LONGEST + 1)]
+        vectors = [ngrams(text, n) for n in range(1, LONGEST + 1)]
         return [{p: many * (weight - math.log(max(clips[p], 1))) for p, many in v.items()} for v in vectors]
 
-    def score(one: Words, each: list[Words]) -> float:
-        mine, theirs = vector(one), [(len(reference), vector(reference)) for reference in each]
+    def score(candidate: Words, texts: list[Words]) -> float:
+        ours = vector(candidate)
         return _mean(
-            math.exp(-((len(one) - length) ** 2) / (2 * sigma**2)) * _mean(map(_clipped_cosine, mine, other))
-            for length, other in theirs
+            math.exp(-((len(candidate) - len(text)) ** 2) / (2 * sigma**2))
+            * _mean(map(_clipped_cosine, ours, vector(text)))
+            for text in texts
         )
 
-    return [10 * score(one, each) for one, each in zip(said, meant)]
+    return [10 * score(candidate, texts) for candidate, texts in zip(candidates, references)]
 
 
 def ngrams(sentence: Words, n: int) -> Counter:
@@ -110,10 +114,12 @@ def _all_ngrams(sentence: Words) -> set:
     return {phrase for n in range(1, LONGEST + 1) for phrase in ngrams(sentence, n)}
 
 
-def _clipped_cosine(said: dict, meant: dict) -> float:
-    norms = math.hypot(*said.values()) * math.hypot(*meant.values())
+def _clipped_cosine(candidate: dict, reference: dict) -> float:
+    norms = math.hypot(*candidate.values()) * math.hypot(*reference.values())
     same = sum(
-        min(weight, meant[phrase]) * meant[phrase] for phrase, weight in said.items() if phrase in meant
+        min(candidate[phrase], reference[phrase]) * reference[phrase]
+        for phrase in candidate
+        if phrase in reference
     )
     return same / norms if norms else 0.0
 

@@ -73,9 +73,11 @@ def test_order_of_clip_tokens_does_not_matter_and_both_layouts_are_read(decoder)
 
 
 def test_attention_by_name(decoder):
-    _, seen = decoder(torch.randn(2, 4, 24), torch.randn(2, 20, 32), return_intermediates=("clip_attention",))
-    assert len(seen["clip_attention"]) == 2
-    assert torch.allclose(seen["clip_attention"][0].sum(-1), torch.ones(()), atol=1e-5)
+    _, seen = decoder(
+        torch.randn(2, 4, 24), torch.randn(2, 20, 32), return_intermediates=("video_attention",)
+    )
+    assert len(seen["video_attention"]) == 2
+    assert torch.allclose(seen["video_attention"][0].sum(-1), torch.ones(()), atol=1e-5)
 
 
 def test_published_sizes():
