@@ -50,11 +50,11 @@ def cards(names: list[str] | None = None) -> Iterator[Card]:
             yield _card(name, *make())
 
 
-def table(found: list[Card] | None = None) -> str:
+def table(rows: list[Card] | None = None) -> str:
     """The cards as text."""
     head = f"{'model':43s} {'clip':>12s} {'parameters':>13s} {'tokens':>7s} {'encoded':>7s} {'GFLOP':>9s} {'training GiB':>12s}"
-    lines, found = [head], list(cards() if found is None else found)
-    for card in found:
+    lines, rows = [head], list(cards() if rows is None else rows)
+    for card in rows:
         lines.append(
             f"{card.name:43s} {card.clip:>12s} {card.parameters:13,d} {card.tokens:7d} {card.encoder_tokens:7d} "
             f"{card.operations / 1e9:9.1f} {card.training_bytes / 2**30:12.2f}"
@@ -62,7 +62,7 @@ def table(found: list[Card] | None = None) -> str:
     note = (
         "GFLOP: forward pass of one clip, a multiply-add counted as two. Training: float32, AdamW, one clip."
     )
-    joined = [card for card in found if card.added]
+    joined = [card for card in rows if card.added]
     return "\n".join([*lines, note, *(_joined(card) for card in joined), *([PAPER_TOTALS] if joined else [])])
 
 
@@ -202,14 +202,14 @@ class _Kept:
     """Adds up what autograd keeps, each storage once, weights left out."""
 
     def __init__(self, model: nn.Module):
-        self.known = {p.untyped_storage()._cdata for p in model.parameters()}
+        self.counted = {p.untyped_storage()._cdata for p in model.parameters()}
         self.alive: list[Tensor] = []  # so that no storage is freed and its address taken again
         self.bytes = 0
 
     def __call__(self, tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage._cdata not in self.known:
-            self.known.add(storage._cdata)
+        if storage._cdata not in self.counted:
+            self.counted.add(storage._cdata)
             self.alive.append(tensor)
             self.bytes += storage.nbytes()
         return tensor

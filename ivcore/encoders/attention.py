@@ -1,4 +1,4 @@
-"""Multi-head attention through the fused kernel; weights only when somebody wants to look at them."""
+"""Multi-head attention through the fused kernel; weights only when they are asked for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def attend(
 ) -> Tensor:
     """softmax(q k^T / sqrt(d)) v for q (B, heads, N, d) and k, v (B, heads, M, d) -> (B, N, heads*d).
 
-    With `name` wanted the weights (B, heads, N, M) are computed, kept, and used, so that the picture is what the model did.
+    Where `name` is recorded the weights (B, heads, N, M) are computed, kept, and used: a picture shows what the model did.
     """
     if is_recorded(record, name):
         weights = _weights(q, k, causal)

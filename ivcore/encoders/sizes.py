@@ -59,10 +59,10 @@ def size(name: str | Size, **overrides) -> Size:
     """A size by name, with fields changed: size("tiny", image=64)."""
     if isinstance(name, str) and name not in SIZES:
         raise ParameterError(f"encoder size: {name!r} is not one of {', '.join(SIZES)}")
-    known = [field.name for field in fields(Size)]
+    names = [field.name for field in fields(Size)]
     for key in overrides:
-        if key not in known:
-            raise ParameterError(f"encoder size: no field {key!r}; there are {', '.join(known)}")
+        if key not in names:
+            raise ParameterError(f"encoder size: no field {key!r}; there are {', '.join(names)}")
     return checked(replace(SIZES[name] if isinstance(name, str) else name, **overrides))
 
 

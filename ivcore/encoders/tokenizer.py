@@ -53,11 +53,11 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """Ids of a text, without start and end."""
         special = {START: self.start, END: self.end}
-        parts = _SPECIAL.split(text)
+        pieces = _SPECIAL.split(text)
         return [
             i
-            for part in parts
-            for i in ([special[part.lower()]] if part.lower() in special else self._words(part))
+            for piece in pieces
+            for i in ([special[piece.lower()]] if piece.lower() in special else self._words(piece))
         ]
 
     def _words(self, text: str) -> list[int]:

@@ -17,7 +17,7 @@ class VideoTextModel(nn.Module):
     """`m.encode_video(video)` and `m.encode_text(ids)` give embeddings (B, E), not normalised; similarity is exp(logit_scale)*cosine.
 
     A clip of one frame is an image. `embed=0` leaves both projections out, as fine-tuning for question answering does. `m.caption_decoder` is None or one of
-    encoders.caption_decoder; encoders.captioning writes captions with it.
+    encoders.caption_decoder; encoders.generate writes captions with it.
 
     caption_query: the fused feature is one more of the tokens that the decoder reads. The published decoder reads the last block's tokens alone;
     without local blocks each of those knows its own frame only, and which came first is lost to captions (False, as published).
@@ -74,7 +74,7 @@ class VideoTextModel(nn.Module):
         return self.train(self.training)
 
     def train(self, mode: bool = True) -> VideoTextModel:
-        """As ever, but frozen parts stay in eval mode."""
+        """Frozen parts stay in eval mode."""
         super().train(mode)
         for part in self.frozen:
             getattr(self, part).eval()

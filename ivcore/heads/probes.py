@@ -1,7 +1,7 @@
-"""What frozen features tell: a k-nearest-neighbour vote and a linear probe. Neither changes the encoder.
+"""Two measures of frozen features: a k-nearest-neighbour vote and a linear probe. Neither changes the encoder.
 
 Features are float (N, D). Both first standardise every dimension with the training features' mean and deviation: masked
-encoders keep a few dimensions hundreds of times larger than the rest, which would drown what the others know.
+encoders keep a few dimensions hundreds of times larger than the rest, which would drown the others.
 """
 
 import math
@@ -26,9 +26,9 @@ def nearest_neighbours(
     """
     train, queries = (F.normalize(x, dim=1) for x in standardise(train, queries))
     scores = torch.zeros(len(queries), int(labels.max()) + 1)
-    for some, votes in zip(queries.split(chunk), scores.split(chunk)):
-        similarity, found = (some @ train.T).topk(min(k, len(train)), dim=1)
-        votes.scatter_add_(1, labels[found], (similarity / temperature).exp())
+    for batch, votes in zip(queries.split(chunk), scores.split(chunk)):
+        similarity, nearest = (batch @ train.T).topk(min(k, len(train)), dim=1)
+        votes.scatter_add_(1, labels[nearest], (similarity / temperature).exp())
     return scores
 
 
@@ -55,15 +55,15 @@ def probed(train: Tensor, labels: Tensor, queries: Tensor, truth: Tensor) -> dic
     """knn_top1 and probe_top1 of `queries` (Q, D) whose labels are `truth` (Q,), by the training features (N, D) and their labels (N,).
 
     Labels may be any whole numbers: only those that occur count, and a query of a class that `labels` lack counts as wrong. {} where
-    labels tell nothing: fewer than two classes among the training features.
+    there is nothing to tell apart: fewer than two classes among the training features.
     """
     rows = torch.cat([labels, truth]).unique(return_inverse=True)[1]
-    known, asked = rows[: len(labels)], rows[len(labels) :]
-    if len(known.unique()) < 2:
+    train_labels, query_labels = rows[: len(labels)], rows[len(labels) :]
+    if len(train_labels.unique()) < 2:
         return {}
     scores = {"knn_top1": nearest_neighbours, "probe_top1": linear_probe}
     best = {
-        n: score(train, known, queries).argsort(dim=1, descending=True, stable=True)[:, 0]
+        n: score(train, train_labels, queries).argsort(dim=1, descending=True, stable=True)[:, 0]
         for n, score in scores.items()
     }
-    return {name: (guess == asked).double().mean().item() for name, guess in best.items()}
+    return {name: (guess == query_labels).double().mean().item() for name, guess in best.items()}

@@ -83,8 +83,8 @@ def class_embeddings(
     _check(class_names, templates)
     device = next(model.parameters()).device
     sentences = [template.replace("{}", name) for template in templates for name in class_names]
-    parts = [sentences[i : i + batch_size] for i in range(0, len(sentences), batch_size)]
-    features = torch.cat([model.encode_text(tokenizer(part).to(device)) for part in parts])
+    batches = [sentences[i : i + batch_size] for i in range(0, len(sentences), batch_size)]
+    features = torch.cat([model.encode_text(tokenizer(batch).to(device)) for batch in batches])
     return F.normalize(features, dim=-1).unflatten(0, (len(templates), len(class_names)))
 
 

@@ -53,8 +53,8 @@ class _WordLosses(torch.autograd.Function):
     @staticmethod
     def forward(ctx, logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
         finer = torch.promote_types(logits.dtype, torch.float32)
-        parts = [_forward(rows.to(finer), who, smoothing) for rows, who in _by_rows(logits, labels)]
-        total, losses = (torch.cat(each) for each in zip(*parts))
+        pieces = [_forward(rows.to(finer), targets, smoothing) for rows, targets in _by_rows(logits, labels)]
+        total, losses = (torch.cat(chunks) for chunks in zip(*pieces))
         ctx.save_for_backward(logits, labels, total)
         ctx.smoothing = smoothing
         return losses
@@ -64,11 +64,11 @@ class _WordLosses(torch.autograd.Function):
     def backward(ctx, gradient: Tensor):
         logits, labels, total = ctx.saved_tensors
         slopes, even = torch.empty_like(logits), ctx.smoothing / logits.shape[1]
-        parts = (_by_rows(slopes, labels), logits.split(_ROWS), total.split(_ROWS), gradient.split(_ROWS))
-        for (into, who), rows, sums, slope in zip(*parts):
+        pieces = (_by_rows(slopes, labels), logits.split(_ROWS), total.split(_ROWS), gradient.split(_ROWS))
+        for (into, targets), rows, sums, slope in zip(*pieces):
             share = (rows.to(sums.dtype) - sums[:, None]).exp_()
             share -= even
-            share[torch.arange(len(who), device=who.device), who] -= 1 - ctx.smoothing
+            share[torch.arange(len(targets), device=targets.device), targets] -= 1 - ctx.smoothing
             into.copy_(share.mul_(slope[:, None]))
         return slopes, None, None
 
@@ -80,5 +80,5 @@ def _by_rows(logits: Tensor, labels: Tensor):
 def _forward(logits: Tensor, labels: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
     """(log of the sum, loss) of each row."""
     total = logits.logsumexp(1)
-    wanted = (1 - smoothing) * logits.gather(1, labels[:, None])[:, 0]
-    return total, total - wanted - (smoothing * logits.mean(1) if smoothing else 0)
+    target = (1 - smoothing) * logits.gather(1, labels[:, None])[:, 0]
+    return total, total - target - (smoothing * logits.mean(1) if smoothing else 0)

@@ -1,7 +1,7 @@
 """Symmetric contrastive loss between clips and texts (CLIP, arXiv 2103.00020; InternVideo 3.1.2).
 
 Every clip of the batch is classified among all texts and every text among all clips, by exp(logit_scale) * cosine. On several ranks
-the others' clips and texts take part as well: each rank scores its own rows against everybody's columns and returns its share, whose
+the others' clips and texts take part as well: each rank scores its own rows against the columns of all ranks and returns its share, whose
 mean over ranks is the loss of the joined batch, gradients included (see ivcore.distributed).
 
     loss = contrastive(model.encode_video(video), model.encode_text(ids), model.logit_scale)
@@ -70,7 +70,7 @@ def _identities(rows: Tensor, positive_ids: Tensor | None) -> Tensor:
 def _cross_entropy(
     rows: Tensor, columns: Tensor, ids: Tensor, everybody: Tensor, chunk: int | None
 ) -> Tensor:
-    """Scaled rows (R, E), columns (C, E), who they are (R,), (C,) -> each row's cross-entropy (R,)."""
+    """Scaled rows (R, E), columns (C, E), their ids (R,), (C,) -> each row's cross-entropy (R,)."""
     if chunk is not None and chunk < len(columns):
         return _Chunked.apply(rows, columns, ids, everybody, chunk)
     logits = rows @ columns.T
@@ -86,8 +86,8 @@ class _Chunked(torch.autograd.Function):
     def forward(ctx, rows: Tensor, columns: Tensor, ids: Tensor, everybody: Tensor, chunk: int) -> Tensor:
         total, hits = rows.new_full((len(rows),), -torch.inf), rows.new_zeros(len(rows))
         count = torch.zeros_like(hits)
-        for some, who in zip(columns.split(chunk), everybody.split(chunk)):
-            logits, positive = rows @ some.T, ids[:, None] == who
+        for chunk_columns, chunk_ids in zip(columns.split(chunk), everybody.split(chunk)):
+            logits, positive = rows @ chunk_columns.T, ids[:, None] == chunk_ids
             total = torch.logaddexp(total, logits.logsumexp(1))
             hits += (logits * positive).sum(1)
             count += positive.sum(1)
@@ -113,8 +113,10 @@ class _Chunked(torch.autograd.Function):
 def _right(rows: Tensor, columns: Tensor, ids: Tensor, everybody: Tensor, chunk: int | None) -> Tensor:
     """Share of the rows whose best positive column beats every negative one; a tie is not a hit."""
     best, worst = (rows.new_full((len(rows),), -torch.inf) for _ in range(2))
-    for some, who in zip(columns.split(chunk or len(columns)), everybody.split(chunk or len(columns))):
-        scores, positive = rows @ some.T, ids[:, None] == who
+    for chunk_columns, chunk_ids in zip(
+        columns.split(chunk or len(columns)), everybody.split(chunk or len(columns))
+    ):
+        scores, positive = rows @ chunk_columns.T, ids[:, None] == chunk_ids
         best = torch.maximum(best, scores.masked_fill(~positive, -torch.inf).amax(1))
         worst = torch.maximum(worst, scores.masked_fill(positive, -torch.inf).amax(1))
     return (best > worst).float().mean()

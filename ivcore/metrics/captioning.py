@@ -125,7 +125,7 @@ def _clipped_cosine(candidate: dict, reference: dict) -> float:
 
 
 def _closest(length: int, references: list[Words]) -> int:
-    return min((abs(len(each) - length), len(each)) for each in references)[1]
+    return min((abs(len(text) - length), len(text)) for text in references)[1]
 
 
 def _common(a: Words, b: Words) -> int:
@@ -149,8 +149,8 @@ def _check(generated, references) -> None:
         raise ParameterError(
             f"captions: {len(generated)} generated for {len(references)} clips; expected as many, and not 0"
         )
-    for index, each in enumerate(references):
-        if isinstance(each, str) or not each:
+    for index, texts in enumerate(references):
+        if isinstance(texts, str) or not texts:
             raise ParameterError(
-                f"references: clip {index} needs a list of one or more sentences, got {each!r}"
+                f"references: clip {index} needs a list of one or more sentences, got {texts!r}"
             )

@@ -69,8 +69,8 @@ def paired(a: Tensor, b: Tensor, groups: Tensor | None = None) -> Paired:
 def _checked(values: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:
     groups = torch.arange(len(values)) if groups is None else groups.cpu()
     if values.dim() != 1 or groups.shape != values.shape or not len(values):
-        found = f"values {tuple(values.shape)} and groups {tuple(groups.shape)}"
-        raise ParameterError(f"{found}: expected (N,) of each, N > 0")
+        shapes = f"values {tuple(values.shape)} and groups {tuple(groups.shape)}"
+        raise ParameterError(f"{shapes}: expected (N,) of each, N > 0")
     return values.detach().cpu().double(), groups
 
 

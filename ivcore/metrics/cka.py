@@ -61,7 +61,9 @@ class MinibatchCKA:
         if self.unbiased and clips < 4:
             raise ParameterError(f"features: {clips} clips in a batch, the unbiased estimator needs 4")
         centre = _centred_without_diagonal if self.unbiased else _centred
-        x, y = (torch.stack([centre(_gram(features)).flatten() for features in each]) for each in (xs, ys))
+        x, y = (
+            torch.stack([centre(_gram(features)).flatten() for features in layers]) for layers in (xs, ys)
+        )
         count = clips * (clips - 3) if self.unbiased else (clips - 1) ** 2
         self.cross = self.cross + x @ y.T / count
         self.own_x = self.own_x + x.square().sum(1) / count

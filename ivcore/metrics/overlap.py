@@ -79,8 +79,8 @@ def error_overlap(scores_a: Tensor, scores_b: Tensor, labels: Tensor) -> ErrorOv
     answer_a, answer_b = scores_a.argmax(-1), scores_b.argmax(-1)
     right_a, right_b = answer_a == labels, answer_b == labels
     only_a, only_b, neither = right_a & ~right_b, right_b & ~right_a, ~right_a & ~right_b
-    parts = (right_a & right_b, only_a, only_b, neither, neither & (answer_a == answer_b))
-    return ErrorOverlap(*(int(part.sum()) for part in parts))
+    cells = (right_a & right_b, only_a, only_b, neither, neither & (answer_a == answer_b))
+    return ErrorOverlap(*(int(cell.sum()) for cell in cells))
 
 
 @dataclass(frozen=True)

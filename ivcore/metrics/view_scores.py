@@ -108,12 +108,12 @@ def _like(head: ClipScores, other: ClipScores) -> ClipScores:
     return ClipScores(head.clips, labels, scores)
 
 
-def _order(wanted: list[str], given: list[str]) -> Tensor:
-    place = {name: index for index, name in enumerate(given)}
-    lost = set(wanted) ^ set(given)
+def _order(names: list[str], other_names: list[str]) -> Tensor:
+    place = {name: index for index, name in enumerate(other_names)}
+    lost = set(names) ^ set(other_names)
     if lost:
         raise ParameterError(f"models: {len(lost)} clips are scored by one only, e.g. {min(lost)}")
-    return torch.tensor([place[name] for name in wanted])
+    return torch.tensor([place[name] for name in names])
 
 
 def _require_same_labels(head, labels: Tensor) -> None:
@@ -160,9 +160,9 @@ def read_view_scores(source, *, published_keys: bool = False) -> ViewScores:
             if key in views:
                 continue
             views[key] = place, _logits(path, number, scores)
-            expected, found = (len(logits) for _, logits in (next(iter(views.values())), views[key]))
-            if found != expected:
-                raise FormatError(path, number, f"expected {expected} scores as before, found {found}")
+            expected, length = (len(logits) for _, logits in (next(iter(views.values())), views[key]))
+            if length != expected:
+                raise FormatError(path, number, f"expected {expected} scores as before, found {length}")
     if not views:
         raise FormatError(source, None, "expected at least one view")
     clip, logits = zip(*views.values())

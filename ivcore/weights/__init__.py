@@ -64,14 +64,14 @@ def load(source: str | PathLike, config: dict | None = None, *, entry: str | Non
     and `config` names others (num_frames, img_size), the model is built as the file says and its positions are interpolated.
     entry: which of several sets of weights in the file, such as "teacher" or "model_ema". Errors: WeightsError, one line with the source.
     """
-    state, found = read(locate(str(source)), entry)
+    state, saved = read(locate(str(source)), entry)
     config = dict(config or {})
     asked = {}
     for names in (videomae.FRAMES, videomae.IMAGE):
-        if any(found.get(name) is not None for name in names):
+        if any(saved.get(name) is not None for name in names):
             asked[names] = Fields(config, str(source)).count(*names)
             config = {name: value for name, value in config.items() if name not in names}
-    model = _build(state, found | config, str(source))
+    model = _build(state, saved | config, str(source))
     encoder = getattr(model, "encoder", model)
     if not any(asked.values()) or not isinstance(encoder, MaskedVideoEncoder):
         return model
@@ -84,9 +84,9 @@ def from_official(
     state_dict: dict[str, Tensor], config: dict | None = None, *, entry: str | None = None
 ) -> nn.Module:
     """A state dict under published names (or a checkpoint that wraps one) -> a module in eval mode, float32."""
-    state, found = unwrap(state_dict, "state dict", entry)
+    state, saved = unwrap(state_dict, "state dict", entry)
     require_numbers(state, "state dict")
-    return _build(state, found | (config or {}), "state dict")
+    return _build(state, saved | (config or {}), "state dict")
 
 
 def _build(state: dict[str, Tensor], config: dict, what: str) -> nn.Module:
@@ -134,11 +134,11 @@ def _warn_of_other_statistics(model: nn.Module, config: dict, what: str) -> None
         for value in (0, 255)
     )
     std = 1 / (white - black)
-    for name, ours, found in zip(("mean", "std"), (-black * std, std), theirs):
-        numbers = torch.tensor(found or ours).float().flatten()
+    for name, ours, stated in zip(("mean", "std"), (-black * std, std), theirs):
+        numbers = torch.tensor(stated or ours).float().flatten()
         numbers = numbers / 255 if numbers.max() > 1 else numbers
         if numbers.shape != ours.shape or (numbers - ours).abs().max() > 5e-3:
-            wanted = [round(float(number), 3) for number in ours]
+            expected = [round(float(number), 3) for number in ours]
             warnings.warn(
-                f"{what}: its pixels' {name} is {found}, but prepare() takes {wanted}", stacklevel=4
+                f"{what}: its pixels' {name} is {stated}, but prepare() takes {expected}", stacklevel=4
             )

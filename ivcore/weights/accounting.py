@@ -46,8 +46,8 @@ def _differences(expected: State, state: State) -> list[str]:
         for key, value in expected.items()
         if key in state and state[key].shape != value.shape
     ]
-    found = (("missing", missing), ("not expected", extra), ("wrong shape", shapes))
-    return [f"{name}: {listed(keys)}" for name, keys in found if keys]
+    differences = (("missing", missing), ("not expected", extra), ("wrong shape", shapes))
+    return [f"{name}: {listed(keys)}" for name, keys in differences if keys]
 
 
 def require_numbers(state: State, what: str) -> None:

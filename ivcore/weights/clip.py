@@ -217,12 +217,12 @@ def from_transformers(state: State) -> State:
             renamed[_TRANSPOSED[key]] = value.T
         elif not key.endswith("position_ids"):  # a table 0, 1, 2 … that old files carry
             renamed[_rename(key)] = value
-    for key, parts in projections.items():
-        if len(parts) < 3:
+    for key, qkv in projections.items():
+        if len(qkv) < 3:
             raise WeightsError(
-                f"{WHAT}: missing: the {', '.join(sorted(set('qkv') - set(parts)))} part of {key}"
+                f"{WHAT}: missing: the {', '.join(sorted(set('qkv') - set(qkv)))} part of {key}"
             )
-        renamed[key] = torch.cat([parts[name] for name in "qkv"])
+        renamed[key] = torch.cat([qkv[name] for name in "qkv"])
     return renamed
 
 

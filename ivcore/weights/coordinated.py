@@ -31,7 +31,7 @@ def coordinated(state: State, config: Fields) -> Coordinated:
 def _options(fields: Fields) -> dict:
     """What `Coordinated` is made with, each of its kind; fields that are not given keep their defaults."""
     rates = {"dropout": 1.0, "head_drop": 1.0, "gate": 1e6, "ffn_ratio": 64.0}
-    found = {
+    options = {
         "placement": _placement(fields),
         "stages": fields.count("stages"),
         "heads": fields.count("heads"),
@@ -44,7 +44,7 @@ def _options(fields: Fields) -> dict:
     nothing = ("heads", "gate", "head_drop")  # where null is a value
     return {
         name: value
-        for name, value in found.items()
+        for name, value in options.items()
         if value is not None or (name in nothing and name in fields.values)
     }
 

@@ -1,7 +1,7 @@
 """What a checkpoint's configuration says, read with checks: config.json, the metadata of a file, a training script's arguments.
 
-Every reading notes its names. What nobody asked for is told in a warning (`Fields.warn_of_the_rest`), so that a field which would have
-made another model is never passed over in silence.
+Every reading notes its names. A warning names the fields that were never read (`Fields.warn_of_the_rest`), so that a field which would
+have made another model is never ignored in silence.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Fields:
     """The fields of one configuration. Errors: WeightsError naming the field, its value and what is allowed."""
 
     def __init__(self, values, what: str, under: str = ""):
-        self.what, self.under, self.asked, self.parts = what, under, set(BESIDE), {}
+        self.what, self.under, self.asked, self.tables = what, under, set(BESIDE), {}
         if not isinstance(values, dict):
             name = f"config: {under.rstrip('.')}" if under else "config"
             raise WeightsError(f"{what}: {name}: {_short(values)}, must be a table of fields")
@@ -80,17 +80,17 @@ class Fields:
 
     def part(self, name: str) -> Fields:
         """A table within the table, empty where it is not given."""
-        if name not in self.parts:
+        if name not in self.tables:
             value = self.get(name)
-            self.parts[name] = Fields({} if value is None else value, self.what, f"{self.under}{name}.")
-        return self.parts[name]
+            self.tables[name] = Fields({} if value is None else value, self.what, f"{self.under}{name}.")
+        return self.tables[name]
 
-    def agree(self, found, *names: str) -> None:
+    def agree(self, actual, *names: str) -> None:
         """Whatever is given under these names must be what the tensors say."""
         for name in names:
             value = self.get(name)
-            if value is not None and _same(value) != found:
-                self.refuse(name, value, f"{found}, as the tensors have it")
+            if value is not None and _same(value) != actual:
+                self.refuse(name, value, f"{actual}, as the tensors have it")
 
     def without(self, *features: str) -> None:
         """Features that no model here has: refused where they are on."""
@@ -102,11 +102,11 @@ class Fields:
         raise WeightsError(f"{self.what}: config: {self.under}{name}: {_short(value)}, must be {allowed}")
 
     def warn_of_the_rest(self, source: str) -> None:
-        """Tell what is switched on and nobody asked for."""
+        """Warn of fields that are switched on and were never read."""
         rest = list(self._rest())
         if rest:
             warnings.warn(
-                f"{source}: fields of its config that are not known here were passed over: {listed(rest)}",
+                f"{source}: fields of its config that are not known here were ignored: {listed(rest)}",
                 stacklevel=4,
             )
 
@@ -118,7 +118,7 @@ class Fields:
                 and not name.startswith("output_")
             ):
                 yield f"{self.under}{name}"
-        for part in self.parts.values():
+        for part in self.tables.values():
             yield from part._rest()
 
     def _first(self, names: tuple[str, ...]):

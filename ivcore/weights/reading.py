@@ -159,9 +159,11 @@ def find(folder: Path) -> Path:
 
 
 def _find(path: Path) -> Path:
-    names = sorted(each.name for each in path.iterdir())
-    known = [name for name in names if name.endswith(".index.json")] + [n for n in FOLDER_FILES if n in names]
-    for name in known:
+    names = sorted(file.name for file in path.iterdir())
+    candidates = [name for name in names if name.endswith(".index.json")] + [
+        n for n in FOLDER_FILES if n in names
+    ]
+    for name in candidates:
         if (path / name).is_file():
             return path / name
     if (path / "latest").is_file():  # DeepSpeed's folder of folders

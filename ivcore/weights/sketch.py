@@ -1,4 +1,4 @@
-"""A checkpoint looked at and not loaded: what a parameter that names one is checked by, before a run starts."""
+"""The model of a checkpoint without its weights, to check a parameter that names one before a run starts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ivcore.errors import UserError
 from ivcore.weights.hub import locate
 from ivcore.weights.reading import find, saved_config
 
-SMALL = 64 << 20  # bytes that are loaded faster than anybody minds
+SMALL = 64 << 20  # bytes that load in an instant
 
 
 def sketch(path: Path) -> nn.Module | None:
@@ -26,7 +26,7 @@ def sketch(path: Path) -> nn.Module | None:
     pieces = [file] if file.suffix != ".json" else file.parent.glob("*.*")  # of a sharded one
     if sum(map(_bytes, pieces)) <= SMALL:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the loading itself will say them
+            warnings.simplefilter("ignore")  # loading will repeat them
             return weights.load(path)
     return _from_header(path) if path.suffix == ".safetensors" else None
 
@@ -37,7 +37,7 @@ def _bytes(file: Path) -> int:
         return file.stat().st_size
     try:
         with zipfile.ZipFile(file) as archive:
-            return sum(each.file_size for each in archive.infolist())
+            return sum(member.file_size for member in archive.infolist())
     except zipfile.BadZipFile:
         return 0
 

@@ -237,12 +237,12 @@ def from_transformers(state: State, what: str) -> State:
             projections.setdefault(_rename(match[1] + "."), {})[match[2]] = value
         else:
             renamed[_rename(key)] = value
-    for block, parts in projections.items():
-        if len(parts) < 3:
+    for block, qkv in projections.items():
+        if len(qkv) < 3:
             raise WeightsError(
-                f"{what}: missing: {', '.join({'query', 'key', 'value'} - set(parts))} weight of {block[:-1]}"
+                f"{what}: missing: {', '.join({'query', 'key', 'value'} - set(qkv))} weight of {block[:-1]}"
             )
-        renamed[f"{block}attn.qkv.weight"] = torch.cat([parts["query"], parts["key"], parts["value"]])
+        renamed[f"{block}attn.qkv.weight"] = torch.cat([qkv["query"], qkv["key"], qkv["value"]])
     return renamed
 
 

@@ -109,7 +109,7 @@ def test_what_is_not_known_is_told(tmp_path):
     reference.save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"rotary": True, "unused": None, "off": False}))
-    with pytest.warns(UserWarning, match="not known here were passed over: rotary$"):
+    with pytest.warns(UserWarning, match="not known here were ignored: rotary$"):
         weights.load(tmp_path)
 
 
