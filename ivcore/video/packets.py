@@ -68,12 +68,9 @@ def open_stream(path, strict: bool = False):
     try:
         container = av.open(str(path), metadata_errors="ignore", options={"format_whitelist": DEMUXERS})
     except (av.FFmpegError, *DEMUX_ERRORS) as error:
-        foreign = (
-            getattr(error, "errno", None) == errno.EINVAL
-        )  # its error for a container outside of DEMUXERS
-        text = (
-            "a playlist, a picture or another format that is not read as video" if foreign else cause(error)
-        )
+        text = cause(error)
+        if getattr(error, "errno", None) == errno.EINVAL:  # a container outside of DEMUXERS
+            text = "a playlist, a picture or another format that is not read as video"
         raise VideoError(path, f"not a video ({text})") from None
     stream = container.streams.best("video")
     if stream is None or stream.codec_context is None:

@@ -1,4 +1,4 @@
-"""What a packet's own bytes say about its pictures, without decoding them: are any shown before what was decoded before them?
+"""What a packet's bytes tell about its pictures without decoding: is a picture shown before one that was decoded earlier?
 
 A container may list frames in the order of decoding instead of the order of showing: .avi has no other, and a stream copied from
 it keeps that order in .mkv, .mp4 or .mov. Only streams with B pictures are shown in another order than they are decoded.

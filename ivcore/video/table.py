@@ -1,7 +1,7 @@
 """The frame table of a video: when every frame is shown, and which packet holds it.
 
 Frames are numbered in display order everywhere in ivcore. The table comes from the file's own index (`mp4.py`) or from a walk over
-its packets (`packets.py`); neither decodes the film, unless its time stamps do not say in which order it is shown.
+its packets (`packets.py`); neither decodes the film, unless its time stamps do not tell in which order it is shown.
 """
 
 from dataclasses import dataclass

@@ -5,88 +5,42 @@ Every reader refuses a malformed line or entry with a FormatError that names the
 media paths start from `root`, or else from the annotation file's folder. Only the standard library is imported, since parameters
 are checked before a kernel starts.
 """
-# ruff: noqa: F401  (this file lists what the folder offers)
+# ruff: noqa: F401, I001  (this file lists what the folder offers)
+# fmt: off
 
 from ivcore.data.formats.ava import (
-    AvaAction,
-    AvaBox,
-    read_ava_actions,
-    read_ava_csv,
-    read_ava_excluded,
-    read_ava_predictions,
-    write_ava_actions,
-    write_ava_csv,
-    write_ava_excluded,
+    AvaAction, AvaBox, read_ava_actions, read_ava_csv, read_ava_excluded, read_ava_predictions,
+    write_ava_actions, write_ava_csv, write_ava_excluded,
 )
 from ivcore.data.formats.caption_tables import (
-    CaptionedSegment,
-    in_split,
-    read_caption_csv,
-    read_caption_json,
-    read_captions,
+    CaptionedSegment, in_split, read_caption_csv, read_caption_json, read_captions,
 )
 from ivcore.data.formats.captions import (
-    CaptionedVideo,
-    ClipSentence,
-    SplitRow,
-    read_lsmdc_table,
-    read_msrvtt_csv,
-    read_msrvtt_json,
-    write_msrvtt_csv,
-    write_msrvtt_json,
+    CaptionedVideo, ClipSentence, SplitRow, read_lsmdc_table, read_msrvtt_csv, read_msrvtt_json,
+    write_msrvtt_csv, write_msrvtt_json,
 )
 from ivcore.data.formats.kinetics_release import KineticsClip, is_kinetics_release, read_kinetics_release
 from ivcore.data.formats.open_set import (
-    OpenSetVideo,
-    read_hmdb_splits,
-    read_open_set,
-    read_ucf_classes,
-    read_ucf_split,
+    OpenSetVideo, read_hmdb_splits, read_open_set, read_ucf_classes, read_ucf_split,
 )
 from ivcore.data.formats.questions import (
-    Choice,
-    Question,
-    read_ans2label,
-    read_choice_jsonl,
-    read_lsmdc_choice,
-    read_qa,
-    write_ans2label,
-    write_choice_jsonl,
-    write_qa,
+    Choice, Question, read_ans2label, read_choice_jsonl, read_lsmdc_choice, read_qa, write_ans2label,
+    write_choice_jsonl, write_qa,
 )
 from ivcore.data.formats.segments import (
-    Segment,
-    UntrimmedVideo,
-    read_activitynet_json,
-    segment_labels,
-    write_activitynet_json,
+    Segment, UntrimmedVideo, read_activitynet_json, segment_labels, write_activitynet_json,
 )
 from ivcore.data.formats.something import (
-    SomethingVideo,
-    plain_template,
-    read_ssv2_json,
-    read_ssv2_labels,
-    write_ssv2_json,
-    write_ssv2_labels,
+    SomethingVideo, plain_template, read_ssv2_json, read_ssv2_labels, write_ssv2_json, write_ssv2_labels,
 )
 from ivcore.data.formats.text import leave_out_bad_rows, without_bad_rows
 from ivcore.data.formats.trimmed import (
-    FrameFolder,
-    LabelledVideo,
-    PretrainVideo,
-    TimedVideo,
-    is_pretrain_list,
-    read_class_names,
-    read_kinetics_csv,
-    read_pretrain_list,
-    read_ssv2_list,
-    read_timed_list,
-    read_video_list,
-    require_class_names,
-    write_class_names,
-    write_kinetics_csv,
+    FrameFolder, LabelledVideo, PretrainVideo, TimedVideo, is_pretrain_list, read_class_names,
+    read_kinetics_csv, read_pretrain_list, read_ssv2_list, read_timed_list, read_video_list,
+    require_class_names, write_class_names, write_kinetics_csv,
 )
 from ivcore.errors import ParameterError
+# fmt: on
 
 READERS = {
     "kinetics_csv": read_kinetics_csv,

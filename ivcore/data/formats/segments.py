@@ -75,7 +75,7 @@ def _segment(node: Node) -> Segment:
 
 
 def segment_labels(videos) -> dict[str, int]:
-    """Label number of every class name: as the file says, or by alphabet where it gives no numbers."""
+    """Label number of every class name: as in the file, or by alphabet if it gives no numbers."""
     pairs = {(segment.label, segment.label_id) for video in videos for segment in video.segments}
     names = sorted({name for name, _ in pairs})
     if all(number is None for _, number in pairs):

@@ -1,4 +1,4 @@
-"""JSON values that know where they stand in their file, so that a bad one is reported by line and key."""
+"""JSON values with their place in the file, so that a bad one is reported by line and key."""
 
 import json
 import math

@@ -194,13 +194,13 @@ def require_class_names(path, videos: list[LabelledVideo]) -> None:
 
 def read_class_names(path) -> list[str]:
     """One class name a line; the line number minus one is its label (`kinetics_label_map.txt`)."""
-    names, seen = [], set()
+    names, earlier = [], set()
     for number, line in numbered_lines(path):
         if number != len(names) + 1:
             raise FormatError(path, len(names) + 1, "expected a class name on every line, found a blank line")
-        if line in seen:
+        if line in earlier:
             raise FormatError(path, number, f"expected every class name once, found {shown(line)} again")
-        seen.add(line)
+        earlier.add(line)
         names.append(line)
     return names
 

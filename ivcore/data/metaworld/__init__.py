@@ -1,4 +1,5 @@
 """Meta-World: `metaworld.build(metaworld.MetaWorld(...))` renders the robot tasks once and returns their folder, see `config`."""
+# ruff: noqa: F401  (this file lists what the folder offers)
 
 from ivcore.data.metaworld import label_sets
 from ivcore.data.metaworld.builder import build
@@ -11,15 +12,3 @@ from ivcore.data.metaworld.config import (
     summary,
     with_training,
 )
-
-__all__ = [
-    "ATTEMPTS",
-    "SPLITS",
-    "Episode",
-    "MetaWorld",
-    "build",
-    "episodes",
-    "label_sets",
-    "summary",
-    "with_training",
-]

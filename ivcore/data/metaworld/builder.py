@@ -52,9 +52,9 @@ def _share(folder: Path, config: MetaWorld) -> None:
     """Takes episodes that other sets of the same kin beside this one already have, as hard links."""
     for owner in folder.parent.glob("*/config.json"):
         if owner.parent != folder and json.loads(owner.read_text()).get("kin") == config.kin:
-            for each in episodes(config):
-                if (owner.parent / each.record).exists() and not (folder / each.record).exists():
-                    _link(owner.parent, folder, each)
+            for shared in episodes(config):
+                if (owner.parent / shared.record).exists() and not (folder / shared.record).exists():
+                    _link(owner.parent, folder, shared)
 
 
 def _link(source: Path, folder: Path, linked: Episode) -> None:

@@ -18,7 +18,7 @@ _PLACED = ("body_pos", "body_quat", "geom_pos", "geom_quat", "geom_rgba")  # wha
 
 
 class Film:
-    """One task at one picture size; setting it up costs as much as tens of frames, so keep it for all plays of the task."""
+    """One task at one picture size. Setting it up costs as much as tens of frames, so keep it for all plays of the task."""
 
     def __init__(self, task: str, model, size: int):
         import mujoco
@@ -26,15 +26,13 @@ class Film:
         self.task, self.size = TASKS[task], size
         self.model = copy.copy(model)
         self.model.vis.quality.shadowsize = 0  # shadows double the cost of a frame
-        self.model.vis.quality.offsamples = (
-            0  # smoothed by drawing twice as large, which in software is faster
-        )
+        self.model.vis.quality.offsamples = 0  # drawing twice as large smooths too, and is faster in software
         self.model.vis.global_.offwidth = self.model.vis.global_.offheight = 2 * size
         self.data = mujoco.MjData(self.model)
         self.original = copy.copy(self.model)
         self.renderer = mujoco.Renderer(self.model, 2 * size, 2 * size)
         self.options = mujoco.MjvOption()
-        self.options.sitegroup[:] = 0  # goal markers would tell the task
+        self.options.sitegroup[:] = 0  # goal markers would give the task away
         self.robot = self._visible(ROBOT)
         self.gripper = self._visible(GRIPPER)
         self.things = [self._visible(body) for body in self.task.bodies]
@@ -87,7 +85,9 @@ class Film:
             self._pose(pose)
             self._hide_unseen(look)
             self.renderer.update_scene(self.data, camera, self.options)
-            self.renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0  # as dear as everything else
+            self.renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = (
+                0  # costs as much as everything else
+            )
             frame[:] = _halved(self.renderer.render())
         return frames
 
@@ -100,19 +100,18 @@ class Film:
         mujoco.mj_camlight(self.model, self.data)
 
     def _hide_unseen(self, look: Look) -> None:
-        """Does not draw parts of the robot outside the picture: most of its triangles are in the shoulder, and seldom seen."""
+        """Does not draw parts of the robot outside the picture: most of its triangles are in the shoulder, which is seldom visible."""
         places = project(look, self._corners(self.robot).reshape(-1, 8, 3))
         beyond = (places < 0).all(1) | (places > 1).all(1) | np.isnan(places).all(1)
-        shown = self.original.geom_rgba[self.robot, 3] * ~beyond.any(-1)
-        self.model.geom_rgba[self.robot, 3] = shown
+        self.model.geom_rgba[self.robot, 3] = self.original.geom_rgba[self.robot, 3] * ~beyond.any(-1)
 
     def outlines(self, poses: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         """Corners of the boxes around each piece of geometry, (T, 8 pieces, 3) in the world: of the gripper, and of each thing."""
-        shown = []
+        outlines = []
         for pose in poses:
             self._pose(pose)
-            shown.append([self._corners(numbers) for numbers in (self.gripper, *self.things)])
-        gripper, *things = (np.array(corners) for corners in zip(*shown))
+            outlines.append([self._corners(numbers) for numbers in (self.gripper, *self.things)])
+        gripper, *things = (np.array(corners) for corners in zip(*outlines))
         return gripper, things
 
     def _corners(self, numbers: np.ndarray) -> np.ndarray:

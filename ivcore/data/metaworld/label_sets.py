@@ -19,7 +19,7 @@ VERSION = "810cff58"  # of what is written here: another one whenever that chang
 
 
 def build(config: MetaWorld) -> Path:
-    """The set's folder beside the episodes, which are rendered where they are missing.
+    """The set's folder beside the episodes, which are rendered if they are missing.
 
     Files are written whole, and motion_classes.txt last, as the mark that all are there. UserError as of `metaworld.build`.
     """

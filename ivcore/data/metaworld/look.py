@@ -32,7 +32,7 @@ class Look:
 def draw(seed: tuple[int, ...], middle=_TABLE) -> Look:
     """One look a seed. The camera stands beside the robot's shoulder, some 25 degrees to each side, and looks where the hand will be.
 
-    middle: of the hand's path; the default is where most of them are.
+    middle: of the hand's path; the default is the middle of most paths.
     """
     rng = np.random.default_rng(seed)
     brightness = rng.uniform(0.55, 1.05)
@@ -66,7 +66,7 @@ def project(look: Look, points: np.ndarray) -> np.ndarray:
 
 
 def box(look: Look, points: np.ndarray) -> tuple[float, float, float, float] | None:
-    """x1, y1, x2, y2 in shares of the picture around points (K, 3); None where none of it is in the picture."""
+    """x1, y1, x2, y2 in shares of the picture around points (K, 3); None if none of it is in the picture."""
     places = project(look, points)
     if np.isnan(places).any():
         return None
@@ -76,6 +76,6 @@ def box(look: Look, points: np.ndarray) -> tuple[float, float, float, float] | N
 
 
 def side(look: Look, points: np.ndarray) -> str:
-    """Where points (K, 3) are seen: "left", "middle" or "right"."""
+    """The part of the picture that holds points (K, 3): "left", "middle" or "right"."""
     x = float(np.nanmean(project(look, points)[..., 0]))
     return "left" if x < 0.43 else "right" if x > 0.57 else "middle"

@@ -1,4 +1,4 @@
-"""When the robot reaches for a thing, grasps it and moves it, told from where they are."""
+"""When the robot reaches for a thing, grasps it and moves it, computed from their places."""
 
 from collections.abc import Sequence
 
@@ -37,7 +37,7 @@ def segments(
     """(phase, start, stop) in frames, in order and without overlap; a phase that takes no time is left out.
 
     gap (T,): metres from the fingers to the thing. opening (T,): of the gripper, 0 to 1. moves: what `motion` says. Reaching lasts until
-    the fingers are near, and grasping from there to the first motion if the gripper closes meanwhile; where it does not, as when a
+    the fingers are near, and grasping from there to the first motion if the gripper closes meanwhile; if it does not, as when a
     button is pressed, reaching lasts until the motion. If nothing moves, all is reaching.
     """
     if moves is None:
@@ -46,5 +46,5 @@ def segments(
     near = min(_first(gap < _NEAR, start), start)
     closes = opening[near] - opening[start] > _CLOSES
     near = near if closes else start
-    found = [("reach", 0, near), ("grasp", near, start), ("move", start, stop)]
-    return [(name, first, last) for name, first, last in found if first < last]
+    phases = [("reach", 0, near), ("grasp", near, start), ("move", start, stop)]
+    return [(name, first, last) for name, first, last in phases if first < last]

@@ -11,10 +11,10 @@ import numpy as np
 
 from ivcore.errors import UserError
 
-LONGEST = 250  # steps, of the 500 that the simulator allows; who takes longer mostly hovers
-_BEFORE = 20  # steps in which the robot waits until things that the reset dropped lie still; not shown
+LONGEST = 250  # steps, of the 500 that the simulator allows; longer plays mostly hover
+_BEFORE = 20  # steps in which the robot waits until things that the reset dropped lie still; not filmed
 _WAIT = np.array([0.0, 0.0, 0.0, -1.0])  # stay, and open the gripper
-_AFTER = 12  # steps shown after the task is solved
+_AFTER = 12  # steps filmed after the task is solved
 
 
 def require_simulator() -> None:
@@ -34,7 +34,7 @@ def require_simulator() -> None:
 class Play:
     """model: the simulator's, with things where this goal puts them. poses (S, Q): all joints. opening (S,): of the gripper, 0 to 1.
 
-    solved: the step at which the task was solved, None where it was not.
+    solved: the step at which the task was solved, None if it was not.
     """
 
     model: Any
@@ -49,24 +49,24 @@ def play(task: str, seed: int) -> Play:
     env, expert = _environment(task, seed)
     env.reset()
     for _ in range(_BEFORE):
-        seen = env.step(_WAIT)[0]
+        observation = env.step(_WAIT)[0]
     poses, hand, opening, solved = [], [], [], None
     for step in range(LONGEST):
         poses.append(env.data.qpos.copy())
         hand.append(env.tcp_center.copy())
-        opening.append(float(seen[3]))
+        opening.append(float(observation[3]))
         if solved is not None and step >= solved + _AFTER:
             break
-        seen, _, _, _, info = env.step(_action(expert, seen))
+        observation, _, _, _, info = env.step(_action(expert, observation))
         if solved is None and info["success"]:
             solved = step + 1
     return Play(env.model, np.array(poses), np.array(hand), np.array(opening), solved)
 
 
-def _action(expert, seen: np.ndarray) -> np.ndarray:
+def _action(expert, observation: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "constant(s) may be too high", at every step of some experts
-        return np.clip(expert.get_action(seen), -1, 1)
+        return np.clip(expert.get_action(observation), -1, 1)
 
 
 def _environment(task: str, seed: int):

@@ -74,10 +74,10 @@ APPEARANCE = tuple(name for name, task in TASKS.items() if not task.scene)
 
 def captions(task: str, colour: str, side: str) -> tuple[str, ...]:
     """Five sentences about a task: "the robot arm opens the blue door on the left". side: "left", "middle" or "right"."""
-    where = "" if side == "middle" else f" on the {side}"
+    place = "" if side == "middle" else f" on the {side}"
     thing = f"the {colour} {TASKS[task].thing}"
     does = [phrase.format(thing) for phrase in TASKS[task].does]
-    return tuple(opening.format(does[i % 3]) + where for i, opening in enumerate(_OPENINGS))
+    return tuple(opening.format(does[i % 3]) + place for i, opening in enumerate(_OPENINGS))
 
 
 def reversed_captions(task: str, colour: str, side: str) -> tuple[str, ...]:

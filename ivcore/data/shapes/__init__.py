@@ -1,4 +1,5 @@
 """The embedded dataset of moving shapes: `shapes.build(shapes.Shapes(...))` renders it once and returns its folder, see `config`."""
+# ruff: noqa: F401  (this file lists what the folder offers)
 
 from ivcore.data.shapes import annotations, label_sets, scenes
 from ivcore.data.shapes.builder import build
@@ -14,23 +15,3 @@ from ivcore.data.shapes.plan import (
     unknown_clips,
     untrimmed_videos,
 )
-
-__all__ = [
-    "PARTS",
-    "RENDERER_VERSION",
-    "SPLITS",
-    "Shapes",
-    "Shot",
-    "Video",
-    "annotations",
-    "build",
-    "clips",
-    "further_clips",
-    "groups",
-    "held_out_clips",
-    "held_out_shape",
-    "label_sets",
-    "scenes",
-    "unknown_clips",
-    "untrimmed_videos",
-]

@@ -1,6 +1,6 @@
 """Annotations of the embedded clips in the formats of the datasets that they stand for, one function a part.
 
-What is said about a clip comes from its scene, which is made again from its seed; the video files are not read.
+Everything about a clip is taken from its scene, which is made again from its seed; the video files are not read.
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ from ivcore.data.shapes.config import Shapes
 
 # The version of what is written here; another one writes annotations again. See RENDERER_VERSION in `config`.
 ANNOTATOR_VERSION = "e961c2b16cfb0964cc28ad72c60f709275385883c6ce532996554dc46fe70f3a"
-_TEMPLATES = 3  # of the full sentence; two shorter ones follow, as people say more or less about a clip
+_TEMPLATES = 3  # of the full sentence; two shorter ones follow
 
 
 def write(part: str, config: Shapes, folder: Path) -> None:
@@ -38,7 +38,7 @@ def _clips(config: Shapes, folder: Path) -> None:
     templates = [formats.plain_template(_template(action)) for action in config.actions]
     formats.write_ssv2_labels(folder / "ssv2-labels.json", templates)
     for split, released in (("train", "train"), ("val", "validation"), ("test", "test")):
-        chosen = [video for video in plan.clips(config) if video.split == split]
+        chosen = plan.clips(config, split)
         if chosen:
             videos = [labelled(folder, video, config.actions) for video in chosen]
             formats.write_kinetics_csv(folder / f"{split}.csv", videos)
@@ -79,8 +79,7 @@ def _open_set(config: Shapes, folder: Path) -> None:
     formats.write_class_names(folder / "known_classes.txt", config.actions)
     formats.write_class_names(folder / "unknown_classes.txt", config.unknown_actions)
     for split, name in (("train", "known_train"), ("val", "known_val"), ("test", "known_test")):
-        chosen = [video for video in plan.clips(config) if video.split == split]
-        videos = [labelled(folder, video, config.actions) for video in chosen]
+        videos = [labelled(folder, video, config.actions) for video in plan.clips(config, split)]
         formats.write_kinetics_csv(folder / f"{name}.txt", videos)
     unknown = [labelled(folder, video, config.unknown_actions) for video in plan.unknown_clips(config)]
     formats.write_kinetics_csv(folder / "unknown_test.txt", unknown)
@@ -89,21 +88,22 @@ def _open_set(config: Shapes, folder: Path) -> None:
 def _captions(config: Shapes, folder: Path) -> None:
     """Five sentences a clip. A test split has every full sentence once, or a query would have several right answers.
 
-    msrvtt_reversed.json says of the same clips, sentence by sentence, what they show when played backwards; clips of actions that
-    are their own reversal are not in it.
+    msrvtt_reversed.json lists the same clips with sentences about what they show when played backwards; clips of actions that are
+    their own reversal are not in it.
     """
     videos, backwards, rows = [], [], {"train": [], "val": {}, "test": {}}
     for video in plan.clips(config):
         scene = video.shots[0].scene(config)
         split = "validate" if video.split == "val" else video.split
-        said = formats.CaptionedVideo(video.id, str(folder / video.file), _sentences(scene), split)
-        videos.append(said)
+        captioned = formats.CaptionedVideo(video.id, str(folder / video.file), _sentences(scene), split)
+        videos.append(captioned)
         if scene.reversed().action != scene.action:
-            backwards.append(replace(said, captions=_sentences(scene.reversed())))
+            backwards.append(replace(captioned, captions=_sentences(scene.reversed())))
         if video.split == "train":
             rows["train"].append(formats.SplitRow(video.id))
         else:
-            rows[video.split].setdefault(said.captions[0], formats.SplitRow(video.id, said.captions[0]))
+            query = captioned.captions[0]
+            rows[video.split].setdefault(query, formats.SplitRow(video.id, query))
     formats.write_msrvtt_json(folder / "msrvtt.json", videos)
     formats.write_msrvtt_json(folder / "msrvtt_reversed.json", backwards)
     formats.write_msrvtt_csv(folder / "msrvtt_train.csv", rows["train"])

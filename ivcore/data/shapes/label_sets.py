@@ -3,11 +3,12 @@
     <folder of the shapes>/label_sets-<hash>/motion_classes.txt, groups.csv
     <folder of the shapes>/label_sets-<hash>/<set>/{train,val,test}.csv, classes.txt
 
-Some clips are labelled by what happens and some by what is seen, as in Kinetics, where "shaking hands" is a movement and "playing harp" a
+Some clips are labelled by motion and some by appearance, as in Kinetics, where "shaking hands" is a movement and "playing harp" a
 harp. Each set has its own classes in its own order and spelling and its own choice of clips, and the largest trains on some videos that
 the smallest tests on, as released ones do.
 
-Held out for choices (val) are the clips of both val and test, and for the final numbers (test) further clips that nothing else reads.
+The val lists, for choices, hold the clips of both val and test; the test lists, for the final numbers, hold further clips that nothing
+else reads.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ APPEARANCE = tuple(f"large {colour} thing" for colour in scenes.COLOURS)
 
 
 def class_of(scene: scenes.Scene) -> str:
-    """Where a thing covers or circles another, the colour of the larger one, which is always named last; else the action."""
+    """The action; but if a thing covers or circles another, the colour of the larger one, which is always named last."""
     if scene.action in BESIDE:
         return f"large {scene.objects[-1].colour} thing"
     return scene.action
@@ -57,7 +58,7 @@ def splits(config: Shapes) -> dict[str, list[plan.Video]]:
 
 
 def build(config: Shapes) -> Path:
-    """The sets' folder beside the clips, after making whatever is missing of either.
+    """The sets' folder beside the clips, after making what is missing of either.
 
     The same configuration always gives the same files. Each is written whole, and motion_classes.txt last, as the mark that all are there.
     """

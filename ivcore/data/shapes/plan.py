@@ -57,7 +57,7 @@ class Video:
 
 
 def forward(action: str) -> str:
-    """The one of an action and its time reversal that stands for the pair."""
+    """The first action of the pair of an action and its time reversal."""
     kind = scenes.ACTIONS[action]
     return kind.partner if kind.backwards else action
 
@@ -66,8 +66,8 @@ def forward(action: str) -> str:
 def held_out_shape(action: str) -> str:
     """The shape that only zero-shot clips show in this action, the same one for both directions of a pair.
 
-    Holding out one direction alone would let the shape tell the directions apart. Where two things take part, no other clip has it as
-    either of them; a zero-shot clip has it as the first.
+    If one direction alone were held out, the shape would tell the directions apart. If two things take part, no other clip has this
+    shape as either of them; a zero-shot clip has it as the first.
     """
     pairs = list(dict.fromkeys(forward(name) for name in scenes.ACTIONS))
     return scenes.SHAPES[pairs.index(forward(action)) % len(scenes.SHAPES)]
@@ -79,10 +79,11 @@ def allowed_shapes(action: str) -> tuple[str, ...]:
     return tuple(shape for shape in scenes.SHAPES if shape != held_out_shape(action))
 
 
-def clips(config: Shapes) -> list[Video]:
-    """The trimmed clips of train, val and test, video0, video1, …"""
-    wanted = [(split, n) for split in ("train", "val", "test") for n in range(getattr(config, split))]
-    return [_clip(config, f"video{i}", split, n, config.actions) for i, (split, n) in enumerate(wanted)]
+def clips(config: Shapes, split: str | None = None) -> list[Video]:
+    """The trimmed clips of train, val and test, video0, video1, …, or those of one split."""
+    places = [(name, n) for name in ("train", "val", "test") for n in range(getattr(config, name))]
+    videos = [_clip(config, f"video{i}", name, n, config.actions) for i, (name, n) in enumerate(places)]
+    return [video for video in videos if split in (None, video.split)]
 
 
 def further_clips(config: Shapes) -> list[Video]:
@@ -92,7 +93,7 @@ def further_clips(config: Shapes) -> list[Video]:
 
 
 def groups(config: Shapes) -> list[tuple[Video, int]]:
-    """The trimmed clips of all splits, and of each the number of the scene that it is made from."""
+    """The trimmed clips of all splits, each with the number of the scene that it is made from."""
     videos = [*clips(config), *further_clips(config)]
     scene = {seed: n for n, seed in enumerate(dict.fromkeys(video.shots[0].seed for video in videos))}
     return [(video, scene[video.shots[0].seed]) for video in videos]

@@ -17,7 +17,7 @@ def _rng(video: plan.Video, stream: int) -> np.random.Generator:
 
 
 def write_qa(config: Shapes, folder: Path) -> None:
-    """Of every clip what happens, which only the order of frames answers, and two questions about how things look."""
+    """For every clip a question about what happens, which only the order of frames answers, and two about how things look."""
     questions = {split: [] for split in ("train", "val", "test")}
     for video in plan.clips(config):
         scene = video.shots[0].scene(config)
@@ -53,11 +53,10 @@ def _about_looks(scene: scenes.Scene) -> list[tuple[str, str]]:
 def write_choice(config: Shapes, folder: Path) -> None:
     """Five captions a clip: its own and the reversed one, those of another clip, and one more.
 
-    Two reversals among the options, so that seeing which options belong together does not give the right one away.
+    There are two reversals among the options, so that pairs of options do not give the right one away.
     """
     for split in ("val", "test"):
-        videos = [video for video in plan.clips(config) if video.split == split]
-        choices = [_choice(config, folder, video) for video in videos]
+        choices = [_choice(config, folder, video) for video in plan.clips(config, split)]
         formats.write_choice_jsonl(folder / f"choice_{split}.jsonl", choices)
 
 
@@ -69,12 +68,12 @@ def _choice(config: Shapes, folder: Path, video: plan.Video) -> formats.Choice:
         other = _other_scene(config, scene.action, rng)
         options += [other.caption(style), other.reversed().caption(style)]
     order = rng.permutation(5)
-    shown = tuple(options[i] for i in order)
-    return formats.Choice(video.id, str(folder / video.file), shown, int(np.flatnonzero(order == 0)[0]))
+    answer = int(np.flatnonzero(order == 0)[0])
+    return formats.Choice(video.id, str(folder / video.file), tuple(options[i] for i in order), answer)
 
 
 def _other_scene(config: Shapes, action: str, rng) -> scenes.Scene:
-    """A scene of another kind of action: one of the classes, or any action where the classes are a single pair."""
+    """A scene of another kind of action: one of the classes, or any action if the classes are a single pair."""
     kinds = [a for a in config.actions if plan.forward(a) != plan.forward(action)]
     kinds = kinds or [a for a in scenes.ACTIONS if plan.forward(a) != plan.forward(action)]
     kind = str(rng.choice(kinds))

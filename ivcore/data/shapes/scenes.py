@@ -71,7 +71,7 @@ class Scene:
     background: Background
 
     def reversed(self) -> "Scene":
-        """The same scene played backwards, which shows the partner action (or the same one, where it has none)."""
+        """The same scene played backwards, which shows the partner action (or the same one, if it has none)."""
         return replace(
             self,
             action=ACTIONS[self.action].partner or self.action,
@@ -300,9 +300,9 @@ def make_scene(
 ) -> Scene:
     """A scene that is a pure function of its arguments.
 
-    The action takes place in frames [start, stop); the things rest before and after. `shape`, `colour` and `texture` pin the
-    first actor's looks; what is not pinned is drawn, shapes from `shapes`. `contrast` is the background's, `drift` its largest speed in frame widths a frame, `waves` the number
-    of gratings that it is made of.
+    The action takes place in frames [start, stop); the things rest before and after. `shape`, `colour` and `texture` fix the first
+    actor's looks; the rest is drawn, shapes from `shapes`. `contrast` is the background's, `drift` its largest speed in frame widths a
+    frame, `waves` the number of gratings that it is made of.
     `make_scene(s, a)` played backwards is exactly `make_scene(s, partner of a)`.
     """
     kind, rng = ACTIONS[action], np.random.default_rng(seed)
@@ -386,6 +386,6 @@ def render(scene: Scene, size: int = 64) -> np.ndarray:
         image += wave[..., None] * (mix * back.tint + (1 - mix) * np.abs(back.tint).mean()).astype(np.float32)
     for thing in scene.objects:
         _paint(image, thing, grid)
-    # Light from above: no tubelet is quite flat, where normalised targets would be nothing but coding noise.
+    # Light from above: no tubelet is flat. Normalised targets of a flat one would be coding noise alone.
     image *= (1.35 - 0.7 * grid)[:, None, None]
     return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)

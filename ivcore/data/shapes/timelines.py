@@ -9,7 +9,7 @@ from ivcore.data import formats
 from ivcore.data.shapes import plan, scenes
 from ivcore.data.shapes.config import Shapes
 
-_NEAR_CUT = 2  # frames: a keyframe so close to a cut is left out of the evaluation
+_NEAR_CUT = 2  # frames: a keyframe closer to a cut is left out of the evaluation
 
 
 def _placed(video: plan.Video) -> Iterator[tuple[int, plan.Shot]]:
