@@ -1,4 +1,4 @@
-"""The generated sets that stand in for a user's files: the moving shapes where nothing is named, Meta-World where it is instead of a path.
+"""The generated sets that stand in for a user's files: the moving shapes where no path is given, Meta-World where "metaworld" is given instead.
 
 `train` says how many training clips there are to be; further fields are those of `shapes.Shapes` or `metaworld.MetaWorld`. Whatever is not
 there yet is rendered, so UserError where that is Meta-World and the simulator is not installed.
@@ -29,7 +29,7 @@ def split_files(name: str, splits: list[str], /, **fields) -> dict[str, list[Pat
     parts = shapes.label_sets.PARTS if "test" in splits else ("clips",)
     folder = build(name, **{"parts": parts} | fields)
     held_out = {"val": ("val", "test"), "test": ("further_test",)}
-    return {split: [folder / f"{each}.csv" for each in held_out.get(split, (split,))] for split in splits}
+    return {split: [folder / f"{part}.csv" for part in held_out.get(split, (split,))] for split in splits}
 
 
 def label_sets(name: str, /, **fields) -> Path:

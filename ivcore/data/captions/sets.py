@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ivcore.data import formats, metaworld, shapes, splits
+from ivcore.data import embedded, formats, splits
 from ivcore.data.captions.clip_spec import ClipSpec
 from ivcore.data.captions.clips import CaptionedClips
 from ivcore.data.captions.reversals import WithReversals
 from ivcore.data.groups import read_groups
 from ivcore.data.memory import load
+from ivcore.data.records import require_some
 from ivcore.errors import UserError
 
 
@@ -54,32 +55,33 @@ def captioned_set(
     reversed_captions: str = "",
     root: str = "",
     source: str = "shapes",
-    **embedded,
+    **fields,
 ) -> CaptionedSet:
     """Videos of `captions` (any file of `formats.read_captions`), those of `split_csv` (MSR-VTT) only where it is given, or else of the embedded
-    `split` (train, val or test) of `source`, shapes or metaworld. reversed_captions: a file like `captions`. `embedded` are fields of
-    `shapes.Shapes` or `metaworld.MetaWorld`.
+    `split` (train, val or test) of `source`, shapes or metaworld. reversed_captions: a file like `captions`. `fields` are those of the
+    generated set, see `data.embedded`.
 
     Raises FormatError for a malformed file, UserError where no video is left.
     """
-    named = (
-        Path(captions).name if captions else {"shapes": "moving shapes", "metaworld": "Meta-World"}[source]
-    )
-    if not captions:
-        folder = _embedded(source, embedded)
-        captions, root = str(folder / "msrvtt.json"), str(folder / "videos")
-        split_csv, reversed_captions = (
-            str(folder / f"msrvtt_{split}.csv"),
-            str(folder / "msrvtt_reversed.json"),
+    if captions:
+        named = Path(captions).name
+    else:
+        generated = "" if source == "shapes" else source
+        folder = embedded.build(
+            generated, **({} if generated else {"parts": ("clips", "captions")}), **fields
         )
-    videos = formats.read_captions(captions, root or None)
-    rows = formats.read_msrvtt_csv(split_csv) if split_csv else [formats.SplitRow(v.id) for v in videos]
-    formats.in_split(videos, rows, split_csv)  # refuses a row without a video
+        named, captions, root = embedded.NAMES[generated], str(folder / "msrvtt.json"), str(folder / "videos")
+        split_csv = str(folder / f"msrvtt_{split}.csv")
+        reversed_captions = str(folder / "msrvtt_reversed.json")
+    videos = {video.id: video for video in formats.read_captions(captions, root or None)}
+    rows = formats.read_msrvtt_csv(split_csv) if split_csv else [formats.SplitRow(name) for name in videos]
+    formats.in_split(list(videos.values()), rows, split_csv)  # refuses a row without a video
+    records = [videos[row.video_id] for row in rows]
     if not rows:
         raise UserError(f"{split_csv or captions}: there is no video in it")
-    listed, backwards = {v.id: v for v in videos}, _backwards(reversed_captions, root)
-    records = [listed[row.video_id] for row in rows]
     queries = [row.sentence or next(iter(record.captions), "") for row, record in zip(rows, records)]
+    turned = formats.read_captions(reversed_captions, root or None) if reversed_captions else []
+    backwards = {video.id: video.captions for video in turned}
     return CaptionedSet(records, queries, [backwards.get(r.id, ()) for r in records], named)
 
 
@@ -90,7 +92,7 @@ def captioned_splits(
     *,
     max_bad: int | float | None = None,
     run_dir=None,
-    **embedded,
+    **fields,
 ) -> list[CaptionedSet]:
     """The videos of each split, in the order of `lists`: split -> (captions, split_csv), train first. No video is in two of them.
 
@@ -102,7 +104,7 @@ def captioned_splits(
     if not lists[train][0]:
         if other := [file for files in lists.values() for file in files if file]:
             raise UserError(f"{other[0]}: a list of its own needs captions for {train} too, which has none")
-        return [captioned_set(split, root=root, **embedded) for split in lists]
+        return [captioned_set(split, root=root, **fields) for split in lists]
     own = {
         split: captioned_set(split, file or lists[train][0], rows, reversed_captions, root)
         for split, (file, rows) in lists.items()
@@ -114,24 +116,14 @@ def captioned_splits(
     parted = splits.part(records, label=lambda record: None, **options)
     print("".join(f"{line}\n" for line in parted.notes), end="")
     return [
-        _those(own.get(split, own[train]), kept, parted.missing[split])
+        _only(own.get(split, own[train]), kept, parted.missing[split])
         for split, kept in parted.records.items()
     ]
 
 
-def _those(videos: CaptionedSet, records: list, missing: int) -> CaptionedSet:
+def _only(videos: CaptionedSet, records: list, missing: int) -> CaptionedSet:
     row = {id(record): i for i, record in enumerate(videos.records)}
     return replace(videos.only([row[id(record)] for record in records]), missing=missing)
-
-
-def _embedded(source: str, fields: dict) -> Path:
-    if source == "metaworld":
-        return metaworld.build(metaworld.MetaWorld(**fields))
-    return shapes.build(shapes.Shapes(parts=("clips", "captions"), **fields))
-
-
-def _backwards(file: str, root: str) -> dict[str, tuple[str, ...]]:
-    return {v.id: v.captions for v in formats.read_captions(file, root or None)} if file else {}
 
 
 def training_clips(
@@ -141,6 +133,7 @@ def training_clips(
 
     reading: max_bad, run_dir and strict, as in `Clips`. The source's `counts` say what became of the captions.
     """
+    require_some([record.path for record in videos.records], videos.source)
     records = load(videos.records, spec.short_side, **reading) if in_memory else videos.records
     source = CaptionedClips(records, tokenizer, spec, seed=seed, captions=videos.captions, **reading)
     if not reversals or not any(videos.backwards):

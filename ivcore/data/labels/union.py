@@ -12,6 +12,7 @@ Names are the same when they agree in everything but case, quotes and what parts
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +21,7 @@ from os import PathLike, path
 from pathlib import Path
 
 from ivcore.data import formats
-from ivcore.data.formats import KineticsClip, LabelledVideo
+from ivcore.data.formats import LabelledVideo
 from ivcore.data.formats.text import base_folder
 from ivcore.data.identity import youtube_id
 from ivcore.errors import FormatError, ParameterError, UserError
@@ -57,6 +58,7 @@ class LabelUnion:
     counts: dict[str, dict[str, int]] = field(compare=False)
 
 
+@functools.lru_cache(4096)  # a file has hundreds of thousands of rows, and few spellings
 def normalise(name: str) -> str:
     """ "Playing_Ping-Pong" and "playing ping pong" are one name."""
     return _BETWEEN_WORDS.sub(" ", name.translate(_QUOTES).casefold()).strip()
@@ -84,18 +86,24 @@ def unite(
     first set that has it, as published: "delete the repeated videos according to YouTube IDs".
     ParameterError for sets of one name, labels that do not fit, a class given twice or missing in `classes`.
     """
-    if len({each.name for each in sets}) < len(sets) or not sets:
+    if len({one.name for one in sets}) < len(sets) or not sets:
         raise ParameterError("sets: expected one or more, each with a name of its own")
-    names, maps, fresh = _classes(sets, classes, renamed or {})
-    held_out = {video_id(_path(clip)) for each in sets for clip in (*each.val, *each.test)}
+    names, maps = _classes(sets, classes, renamed or {})
+    held_out = {
+        video_id(clip if isinstance(clip, str) else clip.path)
+        for one in sets
+        for clip in (*one.val, *one.test)
+    }
     train, val = _Kept(video_id, present, held_out), _Kept(video_id, present, frozenset())
-    counts = {}
-    for each in sets:
-        sizes = {"classes": len(each.class_names), "new_classes": fresh[each.name]}
-        of_train = train.add(each.train, maps[each.name], f"{each.name} train")
-        of_val = val.add(each.val, maps[each.name], f"{each.name} val")
+    counts, known = {}, set()
+    for one in sets:
+        rows = maps[one.name]
+        of_train = train.add(one.train, rows, f"{one.name} train")
+        of_val = val.add(one.val, rows, f"{one.name} val")
         of_val.pop("leaked")
-        counts[each.name] = sizes | of_train | {f"val_{key}": value for key, value in of_val.items()}
+        counts[one.name] = {"classes": len(rows), "new_classes": len({*rows} - known)} | of_train
+        counts[one.name] |= {f"val_{key}": value for key, value in of_val.items()}
+        known.update(rows)
     return LabelUnion(names, train.clips, val.clips, maps, counts)
 
 
@@ -115,74 +123,47 @@ class _Kept:
                 raise ParameterError(
                     f"{what}: label {clip.label} of {clip.path} does not fit {len(rows)} classes"
                 )
+            video, label = self.video_id(clip.path), rows[clip.label]
+            if video in self.held_out:
+                fate = "leaked"
+            elif video in self.labels:
+                fate = "repeated"
+                count["relabelled"] += self.labels[video] != label
+            elif self.present is not None and not self.present(clip.path):
+                fate = "missing"
+            else:
+                fate, self.labels[video] = "kept", label
+                self.clips.append(LabelledVideo(clip.path, label))
             count["read"] += 1
-            count[self._take(clip, rows[clip.label], count)] += 1
+            count[fate] += 1
         return count
 
-    def _take(self, clip: LabelledVideo, label: int, count: dict[str, int]) -> str:
-        video = self.video_id(clip.path)
-        if video in self.held_out:
-            return "leaked"
-        if video in self.labels:
-            count["relabelled"] += self.labels[video] != label
-            return "repeated"
-        if self.present is not None and not self.present(clip.path):
-            return "missing"
-        self.labels[video] = label
-        self.clips.append(LabelledVideo(clip.path, label))
-        return "kept"
 
-
-def _path(clip) -> str:
-    return clip if isinstance(clip, str) else clip.path
-
-
-def _classes(sets, classes, renamed) -> tuple[list[str], dict[str, list[int]], dict[str, int]]:
-    """Names of the union, each set's rows, and how many classes each set has added."""
+def _classes(sets, classes, renamed) -> tuple[list[str], dict[str, list[int]]]:
+    """Names of the union, and set -> the row of each of its classes."""
     renamed = {normalise(old): new for old, new in renamed.items()}
-    names = [] if classes is None else list(classes)
+    names, maps = list(classes or ()), {}
     rows = {normalise(name): row for row, name in enumerate(names)}
     if len(rows) < len(names):
         raise ParameterError("classes: a name is given twice")
-    maps, fresh = {}, {}
-    for each in sets:
-        before = len(names)
-        maps[each.name] = [_row(each, name, renamed, names, rows, classes) for name in each.class_names]
-        fresh[each.name] = len(names) - before
-        _require_distinct(each, maps[each.name])
-    if classes is not None:
-        fresh = _first_seen(maps)
-    return names, maps, fresh
-
-
-def _row(each: LabelSet, name: str, renamed, names: list[str], rows: dict[str, int], classes) -> int:
-    later = renamed.get(normalise(name), name)
-    row = rows.setdefault(normalise(later), len(names))
-    if row == len(names):
-        if classes is not None:
-            raise ParameterError(
-                f"{each.name}: class {name!r} is not among the {len(names)} given in classes"
-            )
-        names.append(later)
-    return row
-
-
-def _require_distinct(each: LabelSet, rows: list[int]) -> None:
-    first = {}
-    for label, row in enumerate(rows):
-        if first.setdefault(row, label) != label:
-            pair = each.class_names[first[row]], each.class_names[label]
-            raise ParameterError(
-                f"{each.name}: classes {pair[0]!r} and {pair[1]!r} have one name in the union"
-            )
-
-
-def _first_seen(maps: dict[str, list[int]]) -> dict[str, int]:
-    seen, fresh = set(), {}
-    for name, rows in maps.items():
-        fresh[name] = len(set(rows) - seen)
-        seen.update(rows)
-    return fresh
+    for one in sets:
+        label_of: dict[int, int] = {}  # of each row of this set
+        for label, name in enumerate(one.class_names):
+            name = renamed.get(normalise(name), name)
+            row = rows.setdefault(normalise(name), len(names))
+            if row == len(names):
+                if classes is not None:
+                    raise ParameterError(
+                        f"{one.name}: class {name!r} is not among the {len(names)} given in classes"
+                    )
+                names.append(name)
+            if label_of.setdefault(row, label) != label:
+                first, second = one.class_names[label_of[row]], one.class_names[label]
+                raise ParameterError(
+                    f"{one.name}: classes {first!r} and {second!r} have one name in the union"
+                )
+        maps[one.name] = list(label_of)
+    return names, maps
 
 
 def read_set(
@@ -200,62 +181,50 @@ def read_set(
     training file by alphabet unless given. root: the videos' folder, else each file's own. layout: where below it the clip of a
     released row lies, from label, id, start and end. FormatError for a malformed file.
     """
-    given = None if class_names is None else formats.read_class_names(class_names)
+    names = None if class_names is None else formats.read_class_names(class_names)
     if formats.is_kinetics_release(train):
-        given = given or sorted({clip.label for clip in formats.read_kinetics_release(train) if clip.label})
-    if given is None:
+        names = names or sorted({clip.label for clip in formats.read_kinetics_release(train) if clip.label})
+    if names is None:
         raise ParameterError(f"{name}: class_names is needed, {train} has numbers for labels")
-    numbers = {normalise(each): label for label, each in enumerate(given)}
+    label_of = {normalise(name): label for label, name in enumerate(names)}
     splits = [
-        [] if file is None else _read_split(file, numbers, root, layout, labelled)
-        for file, labelled in ((train, True), (val, True), (test, False))
+        [] if file is None else _read_split(file, known, root, layout)
+        for file, known in ((train, label_of), (val, label_of), (test, None))
     ]
-    return LabelSet(name, *splits, given)
+    return LabelSet(name, *splits, names)
 
 
 def read_sets(folder, root: str | PathLike | None = None) -> tuple[list[Path], list[LabelSet]]:
     """The folders of the sets in a folder, or itself where it is one, by name, and the sets. UserError where there is none, and as `read_set`."""
     folder = Path(folder)
     places = [folder] if (folder / "train.csv").is_file() else sorted(folder.iterdir())
-    found = [each for each in places if (each / "train.csv").is_file()]
-    if not found:
+    places = [place for place in places if (place / "train.csv").is_file()]
+    if not places:
         raise UserError(f"{folder}: there is no <set>/train.csv in it")
     sets = []
-    for each in found:
-        files = (each / name for name in ("val.csv", "test.csv", "classes.txt"))
-        given = [file if file.is_file() else None for file in files]
-        sets.append(read_set(each.name, each / "train.csv", *given, root=root or None))
-    return found, sets
+    for place in places:
+        files = [place / name for name in ("val.csv", "test.csv", "classes.txt")]
+        given = (file if file.is_file() else None for file in files)
+        sets.append(read_set(place.name, place / "train.csv", *given, root=root or None))
+    return places, sets
 
 
-def _read_split(file, numbers: dict[str, int], root, layout: str, labelled: bool) -> list:
+def _read_split(file, label_of: dict[str, int] | None, root, layout: str) -> list:
+    """Labelled clips; of a released list without `label_of`, whose clips have no labels, the videos' ids."""
     if not formats.is_kinetics_release(file):
         return formats.read_kinetics_csv(file, root)
-    base = base_folder(file, root)
-    clips = formats.read_kinetics_release(file)
-    if not labelled:
+    base, clips = base_folder(file, root), formats.read_kinetics_release(file)
+    if label_of is None:
         return [clip.youtube_id for clip in clips]
-    label = _Numbers(numbers, file)
-    return [LabelledVideo(_placed(base, layout, clip), label[clip.label]) for clip in clips]
-
-
-def _placed(base: str, layout: str, clip: KineticsClip) -> str:
-    return path.join(
-        base, layout.format(label=clip.label, id=clip.youtube_id, start=clip.start, end=clip.end)
-    )
-
-
-class _Numbers(dict):
-    """Class name as written -> label; each spelling is normalised once, since a file has hundreds of thousands of rows."""
-
-    def __init__(self, numbers: dict[str, int], file):
-        self.numbers, self.file = numbers, file
-
-    def __missing__(self, name: str | None) -> int:
-        label = self.numbers.get(normalise(name or ""))
+    labelled = []
+    for clip in clips:
+        label = label_of.get(normalise(clip.label or ""))
         if label is None:
-            raise FormatError(self.file, None, f"expected one of the set's classes as label, found {name!r}")
-        return self.setdefault(name, label)
+            expected = f"expected one of the set's classes as label, found {clip.label!r}"
+            raise FormatError(file, None, expected)
+        place = layout.format(label=clip.label, id=clip.youtube_id, start=clip.start, end=clip.end)
+        labelled.append(LabelledVideo(path.join(base, place), label))
+    return labelled
 
 
 def write(union: LabelUnion, folder: str | PathLike, root: str | PathLike | None = None) -> Path:
