@@ -22,7 +22,7 @@ from ivcore.run import folder as run_folder
 from ivcore.run import notebook, provenance
 from ivcore.run.parameters import of_result
 from ivcore.run.session import RESERVED
-from ivcore.run.spec import Spec, brief
+from ivcore.run.spec import Spec, brief, resolving_once
 
 SHAPES = "moving shapes (generated)"
 _NOT_METRICS = (*RESERVED, "data")
@@ -72,6 +72,7 @@ def folders(reference=None) -> list[Path]:
     return sorted(folder for folder in paths.outputs().glob(f"{pattern}/*") if run_folder.is_one(folder))
 
 
+@resolving_once()
 def rows(reference=None) -> list[Row]:
     """The finished runs whose files read."""
     finished = [(folder, run_folder.read_metrics(folder), _params(folder)) for folder in folders(reference)]

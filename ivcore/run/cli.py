@@ -11,8 +11,8 @@ from collections import Counter
 import ivcore
 from ivcore import distributed, paths
 from ivcore.errors import ParameterError, UserError
+from ivcore.run import contents, failure, notebook, provenance, terminal
 from ivcore.run import execute as run
-from ivcore.run import failure, notebook, provenance, terminal
 from ivcore.run import folder as run_folder
 from ivcore.run.spec import Spec, resolving_once
 
@@ -278,21 +278,11 @@ def _list(options) -> None:
             print(textwrap.indent(textwrap.fill(claim, 116), "    "))
         width = max((12, *map(len, presets)))
         for preset in presets:
-            print(f"    {preset:<{width}} {_state_of_preset(path, preset)}")
+            state, folder = contents.standing(path, preset)
+            print(f"    {preset:<{width}} " + (f"{state:<8} {paths.short(folder)}" if folder else state))
         if others := Counter(_states_of_others(path, presets)):
             counts = ", ".join(f"{count} {state}" for state, count in sorted(others.items()))
             print(f"    {'others:':<{width}} {counts}")
-
-
-def _state_of_preset(path, preset: str) -> str:
-    try:
-        jobs = run.jobs(path, preset)
-    except UserError as error:
-        return f"not here: {error}"
-    states = [provenance.state(job.folder) for job in jobs]
-    if len(jobs) == 1:
-        return f"{states[0]:<8} {paths.short(jobs[0].folder)}" if states[0] else "-"
-    return f"{states.count('done')} of {len(states)} done"
 
 
 def _states_of_others(path, presets: list[str]) -> list[str]:

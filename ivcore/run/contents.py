@@ -7,8 +7,7 @@ from pathlib import Path
 
 from ivcore.errors import UserError
 from ivcore.run import execute as run
-from ivcore.run import folder as run_folder
-from ivcore.run import notebook
+from ivcore.run import notebook, provenance
 from ivcore.run.spec import Spec, resolving_once
 
 
@@ -27,15 +26,22 @@ def runs() -> str:
     lines = ["| notebook | preset | state | to run it |", "| --- | --- | --- | --- |"]
     for path in notebook.every():
         for preset in Spec.of(path).presets():
+            state = re.sub(r" \(\S+\)$", "", standing(path, preset)[0])  # without an absolute path at its end
             command = f"`iv run {notebook.number(path)} {preset}`"
-            lines.append(f"| {path.stem} | {preset} | {state(path, preset)} | {command} |")
+            lines.append(f"| {path.stem} | {preset} | {state} | {command} |")
     return "\n".join(lines)
 
 
-def state(path: Path, preset: str) -> str:
-    """done, running, failed, part, "-" for never started, "n of m done" for a sweep, or what is missing for it here."""
+def standing(path: Path, preset: str) -> tuple[str, Path | None]:
+    """How the run of a preset stands, as `provenance.state` has it, and its folder; "-" for one that was never started.
+
+    Of a sweep "n of m done", and what is missing for a preset that cannot be run here; both without a folder.
+    """
     try:
-        states = [run_folder.state(job.folder) for job in run.jobs(path, preset)]
+        folders = [job.folder for job in run.jobs(path, preset)]
     except UserError as error:
-        return "not here: " + re.sub(r" \(\S+\)$", "", str(error))  # without the absolute path at its end
-    return f"{states.count('done')} of {len(states)} done" if len(states) > 1 else states[0] or "-"
+        return f"not here: {error}", None
+    states = [provenance.state(folder) for folder in folders]
+    if len(folders) > 1:
+        return f"{states.count('done')} of {len(states)} done", None
+    return (states[0], folders[0]) if states[0] else ("-", None)
