@@ -7,7 +7,6 @@ with IVCORE_HEADLESS=1, prints plain lines instead; they get rarer as the run ge
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
 
 # Seconds between plain lines, and that gap as a share of the time elapsed.
 _SHORTEST, _LONGEST, _SHARE = 5.0, 60.0, 0.05
@@ -120,12 +119,3 @@ class Progress:
 
     def __exit__(self, *_):
         self.close()
-
-
-def track(items: Iterable, label: str, total: int | None = None, unit: str = "item") -> Iterator:
-    """Pass `items` through and show how far they have come: `for clip in track(clips, "decode"): …`."""
-    total = len(items) if total is None and hasattr(items, "__len__") else total
-    with Progress(total, label, unit=unit) as bar:
-        for done, item in enumerate(items, 1):
-            yield item
-            bar.update(done)

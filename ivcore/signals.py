@@ -12,6 +12,20 @@ from contextlib import contextmanager
 
 
 @contextmanager
+def _handled(handlers: dict):
+    """Signal handlers in force inside the block. Outside the main thread Python sets none."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+@contextmanager
 def caught_signals():
     """List of the SIGTERM and SIGINT received meanwhile. Outside the main thread: none."""
     caught: list[int] = []
@@ -24,15 +38,8 @@ def caught_signals():
         if owned and number == signal.SIGINT:
             signal.signal(number, signal.SIG_IGN)  # also tells the runner that it has arrived
 
-    if threading.current_thread() is not threading.main_thread():
+    with _handled({signal.SIGTERM: note, signal.SIGINT: note}):
         yield caught
-        return
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 @contextmanager
@@ -40,14 +47,7 @@ def stop_requests():
     """List of "interrupted" and "terminated", one for each signal that asks for an end, in place of dying from it."""
     received: list[str] = []
     names = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "terminated"}
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # nohup: the terminal may go
         del names[signal.SIGHUP]
-    before = {number: signal.signal(number, lambda n, _: received.append(names[n])) for number in names}
-    try:
+    with _handled(dict.fromkeys(names, lambda number, _frame: received.append(names[number]))):
         yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ivcore.progress import Progress, clock, live, track, words
+from ivcore.progress import Progress, clock, live, words
 
 
 @pytest.fixture
@@ -41,13 +41,6 @@ def test_the_last_state_is_shown_even_when_the_run_fails(headless, time, capsys)
         bar.update(4, loss=1.0)
         raise ZeroDivisionError
     assert "step 4/9" in capsys.readouterr().out
-
-
-def test_track_passes_items_through(headless, time, capsys):
-    assert list(track("abc", "decode", unit="clip")) == ["a", "b", "c"]
-    assert capsys.readouterr().out == "decode: clip 3/3 (100%)  took 0:00\n"
-    assert list(track(iter("ab"), "read")) == ["a", "b"]
-    assert capsys.readouterr().out == "read: item 2  took 0:00\n"
 
 
 def test_a_bar_where_somebody_watches(monkeypatch, capsys):

@@ -55,35 +55,24 @@ class Recipe:
             )
 
     def _rules(self):
-        off = self.epochs if self.steps is None else None
-        yield (
-            (self.steps is None) != (self.epochs is None),
-            "steps",
-            "given when epochs is not, and only then",
-        )
-        yield off is None or off > 0, "epochs", "above 0"
-        yield self.steps is None or self.steps >= 1, "steps", "1 or more"
-        yield self.batch_size >= 1, "batch_size", "1 or more"
-        yield (
-            1 <= self.grad_accum_steps <= self.batch_size,
-            "grad_accum_steps",
-            f"in [1, batch_size={self.batch_size}]",
-        )
-        yield self.repeats >= 1, "repeats", "1 or more"
+        """(whether it holds, field, what is allowed)"""
+        one_of_both = (self.steps is None) != (self.epochs is None)
+        micro_batches = 1 <= self.grad_accum_steps <= self.batch_size
+        yield one_of_both, "steps", "given when epochs is not, and only then"
+        yield self.epochs is None or self.epochs > 0, "epochs", "above 0"
+        for name in ("steps", "batch_size", "repeats", "keep_checkpoints", "log_every"):
+            yield getattr(self, name) is None or getattr(self, name) >= 1, name, "1 or more"
+        yield micro_batches, "grad_accum_steps", f"in [1, batch_size={self.batch_size}]"
         yield self.lr > 0, "lr", "above 0"
-        yield 0 <= self.min_lr <= self.lr, "min_lr", f"in [0, lr={self.lr}]"
-        yield 0 <= self.warmup_lr <= self.lr, "warmup_lr", f"in [0, lr={self.lr}]"
-        yield self.warmup_steps >= 0, "warmup_steps", "0 or more"
-        yield self.warmup_epochs >= 0, "warmup_epochs", "0 or more"
-        yield self.weight_decay >= 0, "weight_decay", "0 or more"
+        for name in ("min_lr", "warmup_lr"):
+            yield 0 <= getattr(self, name) <= self.lr, name, f"in [0, lr={self.lr}]"
+        for name in ("warmup_steps", "warmup_epochs", "weight_decay", "checkpoint_seconds"):
+            yield getattr(self, name) >= 0, name, "0 or more"
         yield all(0 <= b < 1 for b in self.betas) and len(self.betas) == 2, "betas", "two numbers in [0, 1)"
         yield self.layer_decay is None or 0 < self.layer_decay <= 1, "layer_decay", "None (off) or in (0, 1]"
         yield self.clip_grad is None or self.clip_grad > 0, "clip_grad", "None (off) or above 0"
         yield self.ema_decay is None or 0 < self.ema_decay < 1, "ema_decay", "None (off) or in (0, 1)"
         yield self.precision in ("fp32", "bf16"), "precision", "one of fp32, bf16"
-        yield self.checkpoint_seconds >= 0, "checkpoint_seconds", "0 or more"
-        yield self.keep_checkpoints >= 1, "keep_checkpoints", "1 or more"
-        yield self.log_every >= 1, "log_every", "1 or more"
 
     def total_steps(self, steps_per_epoch: int) -> int:
         return self.steps if self.steps is not None else max(1, round(self.epochs * steps_per_epoch))
