@@ -9,9 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+from ivcore.cma import Coordinated
+from ivcore.encoders.clip import TextEncoder
+from ivcore.encoders.sizes import SIZES, Size, size, video_text_size
+from ivcore.encoders.uniformerv2 import UniFormerV2
+from ivcore.encoders.video_text import VideoTextModel
+from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
 
 PAPER_TOTALS = (
     "The paper's 1.0B and 1.3B (Table 2) are those of VideoMAE huge with one and with two UniFormerV2 L/14, "
@@ -45,9 +55,9 @@ class Card:
 
 def cards(names: list[str] | None = None) -> Iterator[Card]:
     """The cards, in order; only those in `names` if given."""
-    for name, make in _models().items():
+    for name, spec in _models().items():
         if names is None or name in names:
-            yield _card(name, *make())
+            yield _card(name, spec)
 
 
 def table(rows: list[Card] | None = None) -> str:
@@ -75,127 +85,108 @@ def names() -> list[str]:
     return list(_models())
 
 
-Run = Callable[[nn.Module], Tensor]
+class _Spec(NamedTuple):
+    """How to build a model and run it on one clip of a size, and the tokens of the clip and those that its encoder attends over."""
+
+    build: Callable[[], nn.Module]
+    run: Callable[[nn.Module], Tensor]
+    clip: str
+    tokens: int
+    encoder_tokens: int
 
 
-def _models() -> dict[str, Callable[[], tuple]]:
-    """Name -> a function that gives (build, run, clip as text, tokens, encoder tokens)."""
-    from ivcore.encoders.sizes import SIZES
+UNIFORMERS = {"B/16": (768, 12, 12, 16), "L/14": (1024, 24, 16, 14)}  # width, layers, heads, patch
 
-    pretraining = {
-        f"VideoMAE {size}, pretraining, 90% hidden": (lambda size=size: _pretraining(size)) for size in SIZES
+
+def _models() -> dict[str, _Spec]:
+    return {
+        **{f"VideoMAE {name}, pretraining, 90% hidden": _pretraining(size(name)) for name in SIZES},
+        **{f"VideoMAE {name}, 400 classes": _classifier(size(name)) for name in SIZES},
+        "UniFormerV2 B/16, 400 classes": _uniformerv2("B/16", 224),
+        "UniFormerV2 L/14, 400 classes": _uniformerv2("L/14", 224),
+        "UniFormerV2 L/14@336, 400 classes": _uniformerv2("L/14", 336),
+        "InternVideo-MM B/16": _video_text("base"),
+        "InternVideo-MM L/14": _video_text("large"),
+        "Coordinated VideoMAE base, UniFormerV2 B/16": _coordinated(size("base"), "B/16"),
+        "Coordinated VideoMAE huge, UniFormerV2 L/14": _coordinated(size("huge"), "L/14"),
     }
-    fine_tuning = {f"VideoMAE {size}, 400 classes": (lambda size=size: _classifier(size)) for size in SIZES}
-    towers = {
-        "UniFormerV2 B/16, 400 classes": lambda: _uniformerv2(768, 12, 12, 16, 224),
-        "UniFormerV2 L/14, 400 classes": lambda: _uniformerv2(1024, 24, 16, 14, 224),
-        "UniFormerV2 L/14@336, 400 classes": lambda: _uniformerv2(1024, 24, 16, 14, 336),
-        "InternVideo-MM B/16": lambda: _video_text(768, 12, 12, 16, 512, 8),
-        "InternVideo-MM L/14": lambda: _video_text(1024, 24, 16, 14, 768, 12),
-    }
-    joined = {
-        "Coordinated VideoMAE base, UniFormerV2 B/16": lambda: _coordinated("base", 768, 12, 12, 16),
-        "Coordinated VideoMAE huge, UniFormerV2 L/14": lambda: _coordinated("huge", 1024, 24, 16, 14),
-    }
-    return pretraining | fine_tuning | towers | joined
 
 
-def _pretraining(name: str):
-    from ivcore.encoders.sizes import size
-    from ivcore.encoders.videomae import MaskedAutoencoder
-
-    s = size(name)
+def _pretraining(s: Size) -> _Spec:
     t, h, w = s.grid
     hidden = t * int(0.9 * (h * w))
     visible = s.tokens - hidden
 
     def run(model):
-        clip = torch.empty(1, 3, s.frames, s.image, s.image)
-        return model.predict(
-            clip, torch.zeros(1, visible, dtype=torch.long), torch.zeros(1, hidden, dtype=torch.long)
-        )
+        places = (torch.zeros(1, count, dtype=torch.long) for count in (visible, hidden))
+        return model.predict(_clip(s.frames, s.image), *places)
 
-    return lambda: MaskedAutoencoder(name), run, f"{s.frames}x{s.image}x{s.image}", s.tokens, visible
+    return _Spec(lambda: MaskedAutoencoder(s), run, _text(s.frames, s.image), s.tokens, visible)
 
 
-def _classifier(name: str):
-    from ivcore.encoders.sizes import size
-    from ivcore.encoders.videomae import VideoClassifier
-
-    s = size(name)
-    run = lambda model: model(torch.empty(1, 3, s.frames, s.image, s.image))  # noqa: E731
-    return lambda: VideoClassifier(name, 400), run, f"{s.frames}x{s.image}x{s.image}", s.tokens, s.tokens
+def _classifier(s: Size) -> _Spec:
+    run = lambda model: model(_clip(s.frames, s.image))  # noqa: E731
+    return _Spec(lambda: VideoClassifier(s, 400), run, _text(s.frames, s.image), s.tokens, s.tokens)
 
 
-def _uniformerv2(width: int, layers: int, heads: int, patch: int, image: int):
-    from ivcore.encoders.uniformerv2 import UniFormerV2
-
-    tokens = 8 * ((image // patch) ** 2 + 1)
-    run = lambda model: model(torch.empty(1, 3, 8, image, image))  # noqa: E731
-    return (
-        lambda: UniFormerV2(width, layers, heads, patch, image, 400),
-        run,
-        f"8x{image}x{image}",
-        tokens,
-        tokens,
-    )
+def _uniformerv2(name: str, image: int) -> _Spec:
+    tokens = 8 * ((image // UNIFORMERS[name][-1]) ** 2 + 1)
+    build = lambda: UniFormerV2(*UNIFORMERS[name], image, 400)  # noqa: E731
+    return _Spec(build, lambda model: model(_clip(8, image)), _text(8, image), tokens, tokens)
 
 
-def _video_text(width: int, layers: int, heads: int, patch: int, embed: int, text_heads: int):
-    from ivcore.encoders.clip import TextEncoder
-    from ivcore.encoders.uniformerv2 import UniFormerV2
-    from ivcore.encoders.video_text import VideoTextModel
-
-    tokens = 8 * ((224 // patch) ** 2 + 1)
+def _video_text(name: str) -> _Spec:
+    s = video_text_size(name)
+    tokens = 8 * ((s.image // s.patch) ** 2 + 1)
 
     def build():
-        text = TextEncoder(embed, embed, heads=text_heads, mask_embedding=True)
-        return VideoTextModel(UniFormerV2(width, layers, heads, patch, 224, 0), text, embed)
+        text = TextEncoder(s.embed, s.text_width, s.text_layers, s.text_heads, mask_embedding=True)
+        return VideoTextModel(UniFormerV2(s.width, s.layers, s.heads, s.patch, s.image, 0), text, s.embed)
 
-    run = lambda model: model(torch.empty(1, 3, 8, 224, 224), torch.zeros(1, 77, dtype=torch.long))  # noqa: E731
-    return build, run, "8x224x224", tokens, tokens
-
-
-def _coordinated(name: str, width: int, layers: int, heads: int, patch: int):
-    from ivcore.cma import Coordinated
-    from ivcore.encoders.sizes import size
-    from ivcore.encoders.uniformerv2 import UniFormerV2
-    from ivcore.encoders.videomae import VideoClassifier
-
-    s = size(name)
-    tokens = s.tokens + 8 * ((224 // patch) ** 2 + 1)
-
-    def build():
-        return Coordinated(VideoClassifier(name, 400), UniFormerV2(width, layers, heads, patch, 224, 400))
-
-    run = lambda model: model((torch.empty(1, 3, 16, 224, 224), torch.empty(1, 3, 8, 224, 224))).fused  # noqa: E731
-    return build, run, "16+8x224x224", tokens, tokens
+    run = lambda model: model(_clip(8, s.image), torch.zeros(1, s.context, dtype=torch.long))  # noqa: E731
+    return _Spec(build, run, _text(8, s.image), tokens, tokens)
 
 
-def _card(name: str, build, run: Run, clip: str, tokens: int, encoder_tokens: int) -> Card:
-    from torch._subclasses.fake_tensor import FakeTensorMode
-    from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+def _coordinated(s: Size, name: str) -> _Spec:
+    tokens = s.tokens + 8 * ((s.image // UNIFORMERS[name][-1]) ** 2 + 1)
+    build = lambda: Coordinated(VideoClassifier(s, 400), UniFormerV2(*UNIFORMERS[name], s.image, 400))  # noqa: E731
+    run = lambda model: model((_clip(s.frames, s.image), _clip(8, s.image))).fused  # noqa: E731
+    return _Spec(build, run, f"{s.frames}+{_text(8, s.image)}", tokens, tokens)
 
-    def _attention_operations(q, k, v, *_, **__):  # torch counts its other fused kernels, not the CPU's
-        return sdpa_flop_count(q, k, v)
 
-    fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+def _clip(frames: int, image: int) -> Tensor:
+    return torch.empty(1, 3, frames, image, image)
+
+
+def _text(frames: int, image: int) -> str:
+    return f"{frames}x{image}x{image}"
+
+
+def _card(name: str, spec: _Spec) -> Card:
     with torch.device("meta"):
-        model = build()
+        model = spec.build()
     with FakeTensorMode(allow_non_fake_inputs=True):
         model.to_empty(device="cpu")
-        counter = FlopCounterMode(display=False, custom_mapping={fused: _attention_operations})
-        kept = _Kept(model)
+        # torch counts its other fused kernels, not the CPU's
+        fused = {
+            torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: (
+                sdpa_flop_count(q, k, v)
+            )
+        }
+        counter, kept = FlopCounterMode(display=False, custom_mapping=fused), _Kept(model)
         with (
             torch.enable_grad(),
             counter,
             torch.autograd.graph.saved_tensors_hooks(kept, lambda tensor: tensor),
         ):
-            run(model)
-    parameters = count_parameters(model)
-    state = 4 * parameters + 12 * count_parameters(model, trained=True)
-    operations, added = counter.get_total_flops(), getattr(model, "added_parameters", 0)
-    return Card(name, clip, parameters, tokens, encoder_tokens, operations, state, kept.bytes, added)
+            spec.run(model)
+    parameters = sum(p.numel() for p in model.parameters())
+    state = 4 * parameters + 12 * sum(p.numel() for p in model.parameters() if p.requires_grad)
+    added = getattr(model, "added_parameters", 0)
+    operations = counter.get_total_flops()
+    return Card(
+        name, spec.clip, parameters, spec.tokens, spec.encoder_tokens, operations, state, kept.bytes, added
+    )
 
 
 class _Kept:
