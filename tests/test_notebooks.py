@@ -22,7 +22,6 @@ from ivcore.run.spec import Spec
 
 NOTEBOOKS = notebook.every()
 NOT_YET = {  # what still keeps a notebook from being a lesson; this list only shrinks
-    "00_map": {"prose", "result"},
     "01_video_and_tubelets": {"prose"},
     "02_masking": {"median", "prose"},
     "03_encoders": {"median", "prose", "result"},
@@ -33,7 +32,6 @@ NOT_YET = {  # what still keeps a notebook from being a lesson; this list only s
     "23_cma_design": {"median", "prose", "result", "shadowed"},
     "24_complementarity": {"median", "prose", "result"},
     "30_action_recognition": {"median", "prose", "result"},
-    "90_leaderboard": {"prose"},
 }
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 

@@ -24,6 +24,12 @@ def equal_budgets(rows: Iterable, *free: str) -> list[list]:
     return sorted(groups.values(), key=len, reverse=True)
 
 
+def side_by_side(rows: Iterable, by: str, *free: str) -> list:
+    """Of the budgets, see `equal_budgets`, the largest whose runs say different things of themselves under `by`; [] where none does."""
+    budgets = equal_budgets(rows, *free)
+    return next((budget for budget in budgets if len(sides(budget, by)) > 1), [])
+
+
 def most_seeds(rows: list, by: str) -> list:
     """Of each side only the setting that was run with most seeds, the first of equals: tried-out settings are not seeds."""
     kept: dict[str, list] = {}
@@ -36,11 +42,11 @@ def most_seeds(rows: list, by: str) -> list:
 
 def sides(rows: Iterable, by: str, metric: str = "top1") -> dict[str, list[float]]:
     """The values of a metric, one a run, by what the runs say of themselves under `by` ("pretrained", "scratch")."""
-    found: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = {}
     for row in rows:
         if by in row.metrics and metric in row.metrics:
-            found.setdefault(row.metrics[by], []).append(row.metrics[metric])
-    return dict(sorted(found.items()))
+            values.setdefault(row.metrics[by], []).append(row.metrics[metric])
+    return dict(sorted(values.items()))
 
 
 def measures(rows: list) -> dict[str, str]:

@@ -7,7 +7,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 from ivcore.run.board import Row
-from ivcore.show.leaderboard import equal_budgets, measures, most_seeds, sides
+from ivcore.show.leaderboard import equal_budgets, measures, most_seeds, side_by_side, sides
 
 
 def row(encoder, top1, seed=0, data="moving shapes", **params):
@@ -50,3 +50,9 @@ def test_a_setting_that_was_only_tried_out_is_no_seed():
     (budget,) = equal_budgets([*rows[1:], row("scratch", 0.1)])
     assert len(budget) == 4
     assert sides(most_seeds(rows, "encoder"), "encoder") == {"pretrained": [0.8], "scratch": [0.4, 0.5]}
+
+
+def test_side_by_side_are_the_runs_of_the_largest_budget_with_several_sides():
+    alone = [row("scratch", 0.1, steps=5), row("scratch", 0.2, steps=5), row("scratch", 0.3, steps=5)]
+    pair = [row("scratch", 0.2), row("pretrained", 0.5)]
+    assert side_by_side([*alone, *pair], "encoder") == pair and side_by_side(alone, "encoder") == []
