@@ -72,10 +72,9 @@ class TestBuilding:
         assert again != folder and again.name == folder.name
         assert contents(again) == contents(folder)
 
-    @pytest.mark.parametrize("files", [1, 20, 50])
-    def test_killed_and_built_again(self, folder, tmp_path, monkeypatch, files):
+    def test_killed_and_built_again(self, folder, tmp_path, monkeypatch):
         cache_at(tmp_path, monkeypatch)
-        half_built = self.killed_build(tmp_path, files)
+        half_built = self.killed_build(tmp_path, 20)
         assert not list(half_built.glob("*.complete"))
         (half_built / "videos/.video3.mp4.1.tmp").write_bytes(b"cut off")
         assert contents(shapes.build(SMALL)) == contents(folder)
@@ -103,9 +102,7 @@ class TestBuilding:
     def test_a_complete_dataset_is_not_touched(self, folder, monkeypatch):
         cache_at(folder.parent, monkeypatch)
         before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
-        started = time.process_time()
         assert shapes.build(SMALL) == folder
-        assert time.process_time() - started < 0.5
         assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
 
     def test_only_the_parts_asked_for_and_more_of_them_later(self, tmp_path, monkeypatch):
