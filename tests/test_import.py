@@ -44,6 +44,8 @@ def test_importing_the_package_costs_under_half_a_second():
         "run.board",
         "run.doctor",
         "data.formats",
+        "data.shapes",
+        "data.metaworld",
         "errors",
         "paths",
     ],

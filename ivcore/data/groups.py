@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from ivcore.data import formats
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FILE = "groups.csv"
 
@@ -32,6 +33,8 @@ def read_groups(folder, root=None) -> dict[str, int]:
 
 def group_numbers(paths: Sequence[str], together: Mapping[str, int]) -> Tensor:
     """int64 (N,), from 0: the same number for videos that belong together by `together`, and for the same path."""
+    import torch
+
     keys = [together.get(os.path.normpath(path), os.path.normpath(path)) for path in paths]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     return torch.tensor([numbers[key] for key in keys], dtype=torch.int64)
