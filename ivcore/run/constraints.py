@@ -112,8 +112,7 @@ def _check_interval(name, value, constraint):
 
 def _check_choice(name, value, constraint):
     if str(value) not in constraint.detail:
-        hint = nearest(value, constraint.detail)
-        hint = hint if hint.startswith("; did") else ""
+        hint = nearest(value, constraint.detail, list_all=False)
         raise ParameterError(f"{name} = {shown(value)}: must be {_of_one(constraint.text)}{hint}")
 
 
@@ -153,8 +152,8 @@ def _existing(name, value, right, what: str, words) -> str:
     if right(path):
         return str(path)
     if os.path.exists(path):
-        found = "folder" if os.path.isdir(path) else "file" if os.path.isfile(path) else "device or pipe"
-        raise ParameterError(f"{name} = {shown(value)}: {path} is a {found}, must be a {what}")
+        kind = "folder" if os.path.isdir(path) else "file" if os.path.isfile(path) else "device or pipe"
+        raise ParameterError(f"{name} = {shown(value)}: {path} is a {kind}, must be a {what}")
     also = f"; or write {words[0]} for the generated set" if words else ""
     raise ParameterError(f"{name} = {shown(value)}: there is no such {what}, looked for {looked}{also}")
 

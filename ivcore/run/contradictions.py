@@ -41,8 +41,8 @@ def _asked(rule) -> dict[str, inspect.Parameter]:
 def override(values: dict, layer: dict) -> dict:
     """Values with those of a later layer (a preset, a user) in their place. Of steps and epochs the one that is named later counts."""
     merged = values | layer
-    for said, other in (("steps", "epochs"), ("epochs", "steps")):
-        if layer.get(said) and other in values and other not in layer:
+    for length, other in (("steps", "epochs"), ("epochs", "steps")):
+        if layer.get(length) and other in values and other not in layer:
             merged[other] = type(values[other])(0)
     return merged
 

@@ -43,8 +43,8 @@ class RunFailed(Exception):
         if self.culprit != distributed.rank():
             return [f"iv: rank {self.culprit}: {self.said}; see {self._files()}"] if self.said else []
         first, *others = self.failure.lines()
-        told = [f"iv: rank {distributed.rank()}: {first}" if distributed.rank() else f"iv: {first}", *others]
-        return told if self.failure.kind == "input" else [*told, f"see {self._files()}"]
+        lines = [f"iv: rank {distributed.rank()}: {first}" if distributed.rank() else f"iv: {first}", *others]
+        return lines if self.failure.kind == "input" else [*lines, f"see {self._files()}"]
 
     def _files(self) -> str:
         """Those that are there: on a full disk some are not."""
@@ -96,14 +96,12 @@ def named_job(reference: Reference) -> Job:
     return Job(reference.spec, reference.label, reference.values)
 
 
-def execute(
-    job: Job, *, force: bool = False, timeout: float | None = None, wait: bool = False, told: bool = True
-) -> Path:
+def execute(job: Job, *, force=False, timeout: float | None = None, wait=False, quiet=False) -> Path:
     """Runs one job unless it is done, and returns its folder; an encoder that is not there yet is run first.
 
     An unfinished folder is resumed (by the notebook, from its checkpoints); `force` begins afresh, and so does a run whose inputs are
-    others by now (see provenance.changes): what was there is kept in previous/. `told`: say so where there is nothing to do. `timeout` is in
-    seconds for this run. RunFailed when it does not finish, UserError when the folder is in use (`wait` waits instead),
+    others by now (see provenance.changes): what was there is kept in previous/. `timeout` is in seconds for this run. `quiet` says
+    nothing where nothing is to be done. RunFailed when it does not finish, UserError when the folder is in use (`wait` waits instead),
     StoppedWhenDone when a signal came too late for this run.
     Ranks above 0 wait for rank 0 to begin, and do nothing where the run is done.
     """
@@ -113,19 +111,19 @@ def execute(
         _follow(job, folder, force, timeout, wait)
         return folder
     if not force and provenance.is_current(folder):  # also where nothing can be written
-        return _is_done(job, folder, told)
+        return _done_before(job, quiet)
     folder.mkdir(parents=True, exist_ok=True)
     with lock.held(folder, wait), launch.retracted(folder):
         if not force and provenance.is_current(folder):  # by the process that was waited for
-            return _is_done(job, folder, told)
+            return _done_before(job, quiet)
         _attempt(job, folder, force, timeout)
     return folder
 
 
-def _is_done(job: Job, folder: Path, told: bool) -> Path:
-    if told:
-        print(f"{job.name} is done: {paths.short(folder)}")
-    return folder
+def _done_before(job: Job, quiet: bool) -> Path:
+    if not quiet:
+        print(f"{job.name} is done: {paths.short(job.folder)}")
+    return job.folder
 
 
 def _execute_upstream(job: Job, timeout: float | None) -> None:
@@ -133,7 +131,7 @@ def _execute_upstream(job: Job, timeout: float | None) -> None:
         first = named_job(reference)
         if run_folder.state(first.folder) not in ("done", "running") and not distributed.rank():
             print(f"{reference} is not there yet: running it first", flush=True)
-        execute(first, timeout=timeout, wait=True, told=False)
+        execute(first, timeout=timeout, wait=True, quiet=True)
 
 
 def _attempt(job: Job, folder: Path, force: bool, timeout: float | None) -> None:
@@ -143,10 +141,7 @@ def _attempt(job: Job, folder: Path, force: bool, timeout: float | None) -> None
         changed = provenance.changes(folder)
         if changed and not force:
             what = "was done" if run_folder.is_done(folder) else "was begun"
-            print(
-                f"{'; '.join(changed)} since {job.name} {what}: beginning afresh",
-                flush=True,
-            )
+            print(f"{'; '.join(changed)} since {job.name} {what}: beginning afresh", flush=True)
         run_folder.prepare(folder, force or bool(changed))
         failure = _try(job, folder, values, timeout, received)
         if run_folder.is_done(folder):
@@ -225,25 +220,22 @@ def _cause(failure: Failure, folder: Path) -> dict:
     told_itself = failure.kind in STOPPED and not failure.exception
     deadline = time.monotonic() + _WORD
     while True:
-        words = _words(folder)
-        first = next((word for word in words if not word["follows"]), None)
+        errors = _errors_of_ranks(folder)
+        first = next((error for error in errors if not error["follows"]), None)
         if first and not (told_itself and first["kind"] in STOPPED):
             return first
-        missing = [
-            rank for rank in range(1, distributed.world()) if rank not in {word["rank"] for word in words}
-        ]
-        dead = [rank for rank in missing if _is_dead(folder, rank)]
-        if dead:
+        missing = {*range(1, distributed.world())} - {error["rank"] for error in errors}
+        if dead := [rank for rank in sorted(missing) if _is_dead(folder, rank)]:
             return _dead_rank(dead[0])
         if not missing or time.monotonic() > deadline:
             return {}
         time.sleep(0.1)
 
 
-def _words(folder: Path) -> list[dict]:
+def _errors_of_ranks(folder: Path) -> list[dict]:
     """What ranks above 0 have said of their failures, in order of time."""
-    files = sorted(folder.glob("error-rank*.json"), key=lambda file: file.stat().st_mtime)
-    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    written = sorted(folder.glob("error-rank*.json"), key=lambda file: file.stat().st_mtime)
+    return [json.loads(file.read_text(encoding="utf-8")) for file in written]
 
 
 def _is_dead(folder: Path, rank: int) -> bool:
@@ -309,7 +301,7 @@ def _keep_earlier_notebook(folder: Path) -> None:
 @contextmanager
 def _environment(folder: Path, copy: Path, group: str):
     """What the kernel inherits; put back afterwards, since other runs may follow in this process."""
-    told = {
+    variables = {
         "IVCORE_HEADLESS": "1",
         "IVCORE_RUN_DIR": str(folder),
         "IVCORE_NOTEBOOK": str(copy),
@@ -319,13 +311,14 @@ def _environment(folder: Path, copy: Path, group: str):
         "PYTHONUNBUFFERED": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # or each kernel prints a warning about frozen modules
     }
-    before = {name: os.environ.get(name) for name in told}
-    os.environ.update(told)
+    before = os.environ.copy()
+    os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+        for name in variables:
+            del os.environ[name]
+        os.environ.update({name: before[name] for name in variables if name in before})
 
 
 def _command() -> str:

@@ -6,20 +6,20 @@ Read with `json` alone: nbformat takes longer to import than the checks before a
 import difflib
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from ivcore import paths
 from ivcore.errors import ParameterError, shown
 
 
-def nearest(word: str, known) -> str:
-    """The end of an error message: "; did you mean x?" where something is near, else the known names."""
-    known = [str(name) for name in known]
-    near = difflib.get_close_matches(str(word), known, n=1, cutoff=0.6)
-    if near:
+def nearest(word: str, names, list_all: bool = True) -> str:
+    """The end of an error message: "; did you mean x?" where a name is near, else all names."""
+    names = [str(name) for name in names]
+    if near := difflib.get_close_matches(str(word), names, n=1, cutoff=0.6):
         return f"; did you mean {near[0]}?"
-    return f"; known: {', '.join(known)}" if known else "; there are none"
+    if not list_all:
+        return ""
+    return f"; known: {', '.join(names)}" if names else "; there are none"
 
 
 def every() -> list[Path]:
@@ -35,12 +35,11 @@ def find(reference) -> Path:
             if path.is_file():
                 return path
     stem = text.removesuffix(".ipynb")
-    for path in every():
+    notebooks = every()
+    for path in notebooks:
         if stem in (path.stem, number(path)):
             return path
-    numbers = [number(path) for path in every()]
-    stems = [path.stem for path in every()]
-    names = numbers if stem.isdigit() else stems
+    names = [number(path) if stem.isdigit() else path.stem for path in notebooks]
     raise ParameterError(f"there is no notebook {shown(text)}{nearest(stem, names)}")
 
 
@@ -79,25 +78,20 @@ def parameters_cell(notebook: Path) -> str:
 
 def title(notebook: Path) -> str:
     """The text of the first heading without its number: "Masked video modeling"; without a heading the file's name."""
-    heading = _first(notebook, r"^#[ \t]+(.*)$", lambda found: found[1])
-    return re.sub(r"^\d+\w*\s*[·:.\-–—]?\s*", "", heading) or notebook.stem
+    heading = re.search(r"^#[ \t]+(.*)$", _prose(notebook), re.M)
+    return (heading and re.sub(r"^\d+\w*\s*[·:.\-–—]?\s*", "", heading[1])) or notebook.stem
 
 
 def claim(notebook: Path) -> str:
     """The first quote, which says what the notebook shows; its lines as one."""
-    return _first(
-        notebook, r"^>.*(?:\n>.*)*", lambda quote: " ".join(re.findall(r"^>[ \t]*(.*\S)", quote[0], re.M))
-    )
+    quote = re.search(r"^>.*(?:\n>.*)*", _prose(notebook), re.M)
+    return " ".join(re.findall(r"^>[ \t]*(.*\S)", quote[0], re.M)) if quote else ""
 
 
-def _first(notebook: Path, pattern: str, text: Callable[[re.Match], str]) -> str:
-    """What `text` makes of the first place in the prose that the pattern fits, lines taken without spaces around them."""
-    for cell in cells(notebook):
-        if cell["cell_type"] == "markdown":
-            lines = "\n".join(line.strip() for line in source(cell).splitlines())
-            if match := re.search(pattern, lines, re.M):
-                return text(match)
-    return ""
+def _prose(notebook: Path) -> str:
+    """All text, lines without spaces around them."""
+    texts = [source(cell) for cell in cells(notebook) if cell["cell_type"] == "markdown"]
+    return "\n\n".join("\n".join(line.strip() for line in text.splitlines()) for text in texts)
 
 
 def cell_name(notebook_cells: list[dict], index: int) -> str:

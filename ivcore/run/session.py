@@ -29,7 +29,7 @@ from ivcore.errors import ParameterError, UserError
 from ivcore.run import contradictions, environment, provenance
 from ivcore.run import folder as run_folder
 from ivcore.run.folder import is_done, read_metrics
-from ivcore.run.spec import Spec
+from ivcore.run.spec import Spec, resolving_once
 
 RESERVED = ("notebook", "preset", "wall_seconds", "headline")  # what `finish` adds to the metrics
 
@@ -113,7 +113,7 @@ class Run:
         if self.rank == 0:
             listed = [dict(zip(("path", "line", "cause"), row)) for row in self.bad_rows]
             text = "".join(f"{json.dumps(row)}\n" for row in listed)
-            (self.out / "bad_rows.jsonl").write_text(text, encoding="utf-8")
+            files.write_text(self.out / "bad_rows.jsonl", text)
 
     def finish(self, metrics: dict, headline: Sequence[str] = ()) -> None:
         """Writes metrics.json, which marks the run as done: a flat dict of finite numbers, text and booleans.
@@ -301,6 +301,7 @@ def _holds_run_of(folder: Path, spec: Spec) -> bool:
         return False
 
 
+@resolving_once()
 def _matching_preset(spec: Spec, values: dict) -> str:
     """The preset whose values these are, so that Lab and papermill share their folders with `iv run`."""
     digest = spec.digest(values)
