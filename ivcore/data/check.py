@@ -1,7 +1,8 @@
 """`iv check`: reads a list of videos and the videos themselves, and says what training on them would meet.
 
-Rows that do not read are reported like videos that do not. A list is a Kinetics CSV (`path label`), a pretraining list or a table of captions. Training passes over a few unreadable files and stops at many; this finds all of them
-in one go, in several processes, also one that ends the process that reads it.
+Rows that do not read are reported like videos that do not. A list is a Kinetics CSV (`path label`), a pretraining list or a table of
+captions. Training passes over a few unreadable files and stops at many. This finds all of them in one go, in several processes, also a
+file that ends the process that reads it.
 """
 
 import json
@@ -42,7 +43,7 @@ class Check:
 
     def good(self) -> list:
         """Records whose file reads and whose label has a name and is not contradicted, each file once."""
-        bad = {os.path.realpath(each.path) for each in self.findings if each.kind != "repeated"}
+        bad = {os.path.realpath(finding.path) for finding in self.findings if finding.kind != "repeated"}
         files = {}
         for record in self.records:
             files.setdefault(os.path.realpath(record.path), record)
@@ -50,16 +51,16 @@ class Check:
 
     def lines(self) -> list[str]:
         """The summary: counts, ranges, decoders, and the first findings."""
-        videos = [each for each in self.probes.values() if each.frames]
+        videos = [video for video in self.probes.values() if video.frames]
         lines = [
             f"{self.source}: {len(self.records) + len(self.bad_rows)} lines, {len(self.probes)} files, "
             f"{len(videos)} readable"
         ]
         if videos:
             lines += _ranges(videos)
-        counts = Counter(each.kind for each in self.findings)
+        counts = Counter(finding.kind for finding in self.findings)
         lines += [f"found: {', '.join(f'{n} {kind}' for kind, n in counts.items()) or 'nothing to mend'}"]
-        lines += [f"  {each.kind}: {each.path}: {each.cause}" for each in self.findings[:SHOWN]]
+        lines += [f"  {finding.kind}: {finding.path}: {finding.cause}" for finding in self.findings[:SHOWN]]
         if len(self.findings) > SHOWN:
             lines += [f"  … and {len(self.findings) - SHOWN} more; -o FILE lists all of them"]
         return lines
@@ -85,17 +86,17 @@ def check(
     workers = workers or len(os.sched_getaffinity(0))
     with Progress(len(files), "check", unit="file") as bar:
         done = surviving.each(partial(probe, strict=strict), files, workers)
-        for count, (index, each) in enumerate(done, 1):
-            if isinstance(each, surviving.Died):
-                each = Probe("fatal", f"the process that reads it is {each}")
-            result.probes[files[index]] = each
-            if each.kind:
-                note(Finding(each.kind, files[index], each.cause))
+        for count, (index, probed) in enumerate(done, 1):
+            if isinstance(probed, surviving.Died):
+                probed = Probe("fatal", f"the process that reads it is {probed}")
+            result.probes[files[index]] = probed
+            if probed.kind:
+                note(Finding(probed.kind, files[index], probed.cause))
             bar.update(count)
     for finding in _spans(result):
         note(finding)
     places = {file: place for place, file in enumerate(files)}
-    result.findings.sort(key=lambda each: places.get(each.path, -1))  # in the order of the list
+    result.findings.sort(key=lambda finding: places.get(finding.path, -1))  # in the order of the list
     return result
 
 
@@ -135,10 +136,10 @@ def _labelled(records) -> list[formats.LabelledVideo]:
 
 
 def _repeated(records) -> list[Finding]:
-    labels = defaultdict(list)
+    rows = defaultdict(list)
     for record in _labelled(records):
-        labels[os.path.realpath(record.path)].append(record)
-    return [_repetition(each) for each in labels.values() if len(each) > 1]
+        rows[os.path.realpath(record.path)].append(record)
+    return [_repetition(several) for several in rows.values() if len(several) > 1]
 
 
 def _repetition(records) -> Finding:
@@ -172,21 +173,17 @@ def _labels(path: Path, records) -> list[Finding]:
         names = len(formats.read_class_names(listed)) if listed.exists() else 0
     except FormatError as error:
         return [Finding("classes", str(listed), str(error))]
-    beyond = {each.path: each.label for each in _labelled(records) if 0 < names <= each.label}
+    beyond = {record.path: record.label for record in _labelled(records) if 0 < names <= record.label}
     findings = [
         Finding("classes", file, f"label {label}: {listed} has {names} names, for labels 0 to {names - 1}")
         for file, label in beyond.items()
     ]
     count = max(present) + 1
     if absent := max(count, names) - len(present):
-        first = _first_absent(present)
+        first = min(set(range(len(present) + 1)) - present)
         of = f"{absent} of the labels 0 to {max(count, names) - 1} have no video, e.g. {first}"
         findings += [Finding("labels", str(path), of)]
     return findings
-
-
-def _first_absent(present: set[int]) -> int:
-    return next(label for label in range(len(present) + 1) if label not in present)
 
 
 def _ranges(videos: list[Probe]) -> list[str]:

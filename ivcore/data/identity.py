@@ -20,7 +20,7 @@ def video_keys(paths: Iterable[str]) -> dict[str, str]:
     Files are opened only where others have the same length.
     """
     paths = list(dict.fromkeys(paths))
-    ids = _believed({path: youtube_id(path) for path in paths})
+    ids = _plausible({path: youtube_id(path) for path in paths})
     states = {path: _state(path) for path in paths}
     lengths = Counter(size for size, _ in {state for state in states.values() if state})
     return {
@@ -36,8 +36,8 @@ def youtube_id(path: str) -> str | None:
     return match[1] if match else stem if _ID.fullmatch(stem) else None
 
 
-def _believed(ids: dict[str, str | None]) -> dict[str, str]:
-    """The ids, if they are ids."""
+def _plausible(ids: dict[str, str | None]) -> dict[str, str]:
+    """The ids, if they look drawn at random all together."""
     ids = {path: name for path, name in ids.items() if name}
     distinct = set(ids.values())
     mixed = sum(len(_KINDS.findall(name)) for name in distinct) / max(len(distinct), 1)
@@ -46,10 +46,10 @@ def _believed(ids: dict[str, str | None]) -> dict[str, str]:
 
 def _state(path: str) -> tuple[int, tuple[int, int]] | None:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError):
         return None
-    return found.st_size, (found.st_dev, found.st_ino)
+    return status.st_size, (status.st_dev, status.st_ino)
 
 
 def _key(path: str, state, lengths: Counter) -> str:

@@ -1,5 +1,6 @@
 """Captioned files packed into tar shards: large files read from front to back, which is what network and cluster file systems are good at."""
 
+import itertools
 import json
 import os
 from collections import Counter
@@ -26,13 +27,12 @@ def write_shards(records, folder, per_shard: int = 1000) -> dict:
     folder, counts, skipped = Path(folder).absolute(), Counter(), []  # a relative name may read as an address
     folder.mkdir(parents=True, exist_ok=True)
     samples = _samples(records, counts, skipped)
-    first = next(samples, None)
-    if first is None:
+    if (first := next(samples, None)) is None:
         raise UserError(f"nothing to pack: {counts['read']} records, none with a file and a caption")
     hidden = str(folder).replace("%", "%%") + f"/.{_NUMBER}.tmp"
     options = {"maxcount": per_shard, "verbose": 0, "mtime": 0, "post": _appear}
     with ShardWriter(hidden, **options) as writer:
-        for sample in _and(first, samples):
+        for sample in itertools.chain([first], samples):
             writer.write({"__key__": f"{writer.total:09d}", **sample})
         counts.update(written=writer.total, shards=writer.shard)
     (folder / "skipped.jsonl").write_text("".join(json.dumps(row) + "\n" for row in skipped))
@@ -54,13 +54,8 @@ def _samples(records, counts: Counter, skipped: list) -> Iterator[dict]:
 def _sample(record, captions: list[str]) -> dict:
     suffix = Path(record.path).suffix.lower().lstrip(".") or "mp4"
     listed = {"id": getattr(record, "id", None), "path": record.path, "captions": captions}
-    said = {"txt": captions[0]} if len(captions) == 1 else {"json": json.dumps(listed)}
-    return {suffix: Path(record.path).read_bytes(), **said}
-
-
-def _and(first: dict, rest: Iterator[dict]) -> Iterator[dict]:
-    yield first
-    yield from rest
+    text = {"txt": captions[0]} if len(captions) == 1 else {"json": json.dumps(listed)}
+    return {suffix: Path(record.path).read_bytes(), **text}
 
 
 def _appear(name: str) -> None:

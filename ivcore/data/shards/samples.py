@@ -27,12 +27,12 @@ class Decoder:
     spec: ClipSpec
 
     def __call__(self, sample: dict, rng: np.random.Generator) -> dict | Skipped:
-        said, why = _captions(sample)
-        read = [texts.read(caption) for caption in said]
+        captions, why = _captions(sample)
+        read = [texts.read(caption) for caption in captions]
         kept = [text for text, _ in read if text]
         suffix = _member(sample, VIDEOS) or _member(sample, images.SUFFIXES)
         if not kept:
-            return _skipped(sample, "empty" if said else "no_caption", why or "nothing in its caption")
+            return _skipped(sample, "empty" if captions else "no_caption", why or "nothing in its caption")
         if not suffix:
             return _skipped(sample, "no_media", f"members {', '.join(_members(sample)) or 'none'}")
         try:

@@ -4,6 +4,8 @@ Names are webdataset's, `folder/key.suffix`, but dots may stand in a key: a vide
 equal up to the last dot, never because they begin alike. Nothing is lost in silence: what gives no sample becomes a `Skipped` in the stream.
 """
 
+import contextlib
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -46,39 +48,30 @@ def read_shard(url: str) -> Iterator[dict | Skipped]:
 
     One shard at a time: a sample cut off by the end of one shard must not get members from the next. Raises UserError as `open_shard`.
     """
-    cut, held = "", None
-    for item in _until_broken(url):
-        if isinstance(item, str):
-            cut = item
-        elif isinstance(item, Skipped):
+    groups, causes, held = _Groups(url), [], None
+    for item in itertools.chain(_until_broken(url, groups, causes), groups.end()):
+        if isinstance(item, Skipped):
             yield item
-        else:
-            if held:
-                yield held
-            held = item  # until it is known whether the archive ends within it
+            continue
+        if held:
+            yield held
+        held = item  # until it is known whether the archive ends within it
     if held:
-        yield held | {"__cut__": True} if cut else held
-    if cut:
-        yield Skipped(url, None, "shard", cut)
+        yield held | {"__cut__": True} if causes else held
+    for cause in causes:
+        yield Skipped(url, None, "shard", cause)
 
 
-def _until_broken(url: str) -> Iterator[dict | Skipped | str]:
-    """Samples and what is skipped, and at last the cause where the archive is broken."""
-    groups, cause = _Groups(url), ""
+def _until_broken(url: str, groups: "_Groups", causes: list[str]) -> Iterator[dict | Skipped]:
+    """Samples and what is skipped; where the archive is broken it ends, and why is added to `causes`."""
     try:
-        stream = open_shard(url)
-        try:
+        with contextlib.closing(open_shard(url)) as stream:
             for member in members(stream, _limit):
                 yield from groups.add(member)
-        finally:
-            stream.close()
     except UserError:
         raise
     except Exception as error:  # whatever openers, tarfile, decompressors and commands raise
-        cause = _cause(error)
-    yield from groups.end()
-    if cause:
-        yield cause
+        causes.append(_cause(error))
 
 
 def _cause(error: Exception) -> str:
