@@ -19,8 +19,6 @@ from ivcore.losses.classification import classification
 from ivcore.stages.inherited_head import inherited_head
 from ivcore.video import sampling
 
-FRAME_ORDERS = ("ordered", "shuffled", "single")
-
 
 def load_classifier(
     place,
