@@ -7,7 +7,7 @@ import numpy as np
 from ivcore.errors import ParameterError
 from ivcore.show import frames as film
 
-DARK = 0.45  # of a frame's brightness stays under the colours, so that one sees what is looked at
+DARK = 0.45  # of a frame's brightness stays under the colours, so that the picture under them can be seen
 MARK = (255, 40, 40)
 
 

@@ -17,7 +17,7 @@ MOST_NUMBERS = 16  # layers a side up to which every cell has its number
 def overlap_bars(overlaps: Mapping[str, object], a: str = "A", b: str = "B", title: str | None = None):
     """One bar of all clips for each row: right in both models, in one only, in neither. -> Figure
 
-    overlaps: row -> `metrics.agreement.ErrorOverlap`, for all clips, motion classes, appearance classes, say. Beside each bar stand the
+    overlaps: row -> `metrics.overlap.ErrorOverlap`, for all clips, motion classes, appearance classes, say. Beside each bar stand the
     oracle's top-1 (the most that choosing between the two could reach) and Cohen's kappa (0: errors as in independent models).
     """
     import matplotlib.pyplot as plt

@@ -1,4 +1,4 @@
-"""A static figure with sliders on top, where somebody is there to move them; else a strip of a few slider positions."""
+"""A figure with sliders in a live notebook; else a strip of pictures at a few slider positions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def explore(draw, **sliders) -> None:
 
     sliders: name -> the list of its values, the first of them where it starts. In a live notebook each becomes a widget that calls
     `draw` again. With IVCORE_HEADLESS=1, or without a notebook front end (papermill alone), each is moved alone through three of its
-    values and the pictures stand below each other, so that a printed run misses nothing. A picture that cannot be drawn is said
-    and passed over.
+    values and the pictures are shown below each other, so that a printed run misses nothing. A picture that cannot be drawn is
+    reported and left out.
     """
     if _live():
         return _widgets(draw, sliders)

@@ -8,7 +8,7 @@ from ivcore.errors import ParameterError
 from ivcore.show.style import OKABE_ITO
 
 MOST = 40  # classes that are drawn; of more, the greatest gains and losses
-LOOKS = (  # colour, hatch of the kinds in the order in which they are first met
+LOOKS = (  # colour, hatch of the kinds in the order in which they first occur
     (OKABE_ITO[0], ""),
     (OKABE_ITO[1], "///"),
     (OKABE_ITO[2], "..."),
@@ -26,7 +26,7 @@ def class_gain_bars(
 ):
     """One bar a class, the greatest gain on top, in percentage points of the class's clips. -> Figure
 
-    gains: `metrics.agreement.class_gains`. kinds: class -> "motion" or "appearance" (or other kinds, up to four), marked by colour and
+    gains: `metrics.overlap.class_gains`. kinds: class -> "motion" or "appearance" (or other kinds, up to four), marked by colour and
     hatch; the legend has each kind's mean. The number beside a bar is the class's accuracy before → after, in per cent.
     """
     import matplotlib.pyplot as plt
