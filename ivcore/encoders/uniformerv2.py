@@ -85,9 +85,8 @@ class LocalBlock(nn.Module):
         self.ln_1 = nn.LayerNorm(width)
         self.mlp = FeedForward(width, 4 * width, quick_gelu=quick_gelu)
         self.ln_2 = nn.LayerNorm(width)
-        self.drop_path = (
-            DropPath(drop_path) if drop_path else nn.Identity()
-        )  # drops the branch for a whole clip
+        # drops the branch for a whole clip
+        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
         self.activation_checkpointing = "nothing"
 
     def forward(self, x: Tensor, record: Record = None) -> Tensor:

@@ -130,9 +130,8 @@ class MaskedVideoEncoder(nn.Module):
         self.size = s = size(name, **overrides)
         self.grid = s.grid
         options = {"qkv_bias": qkv_bias, "init_values": init_values, "eps": eps}
-        self.options = options | {
-            "learnable_positions": learnable_positions
-        }  # what another model of this kind is made with
+        # what another model of this kind is made with
+        self.options = options | {"learnable_positions": learnable_positions}
         self.patch_embed = TubeletEmbedding(s.width, s.patch, s.tubelet)
         table = sine_cosine(s.tokens, s.width)
         if learnable_positions:  # published models of this kind add the table detached; here it learns

@@ -16,21 +16,13 @@ from torch import Tensor
 from ivcore.errors import ParameterError
 
 
-def linear_cka(x: Tensor, y: Tensor, unbiased: bool = True) -> float:
-    """One number for features (N, ...) and (N, ...) of the same clips; the unbiased estimator needs N >= 4.
-
-    nan where either does not vary.
-    """
-    return cka_matrix([x], [y], unbiased=unbiased).item()
-
-
 def cka_matrix(
     xs: Sequence[Tensor], ys: Sequence[Tensor], batch: int | None = None, unbiased: bool = True
 ) -> Tensor:
-    """Every one of xs against every one of ys, layers of two encoders say: float64 (len(xs), len(ys)).
+    """Every one of xs against every one of ys, layers of two encoders say: float64 (len(xs), len(ys)); nan where features do not vary.
 
-    batch: clips a minibatch, None for all at once; only the unbiased estimator allows it, and expects the clips in random order.
-    A last batch of fewer than 4 clips is left out.
+    batch: clips a minibatch, None for all at once; only the unbiased estimator, which needs 4 clips, allows it, and expects them in
+    random order. A last batch of fewer than 4 clips is left out.
     """
     clips = len(xs[0]) if len(xs) else 0
     if not clips or any(len(features) != clips for features in (*xs, *ys)) or not len(ys):
