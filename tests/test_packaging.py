@@ -103,7 +103,9 @@ def test_what_is_imported_is_declared():
     assert distributions(files) <= (BASE | requirements(EXTRAS["sim"] + EXTRAS["run"])).keys()
 
 
-@pytest.mark.parametrize("module", ["ivcore", "ivcore.weights", "ivcore.train", "ivcore.cma"])
+@pytest.mark.parametrize(
+    "module", ["ivcore", "ivcore.weights", "ivcore.train", "ivcore.cma", "ivcore.run.cli"]
+)
 def test_the_library_imports_nothing_of_the_lab(module):
     absent = [
         "snakemake",
