@@ -9,18 +9,7 @@ from importlib import metadata
 from ivcore import paths
 from ivcore.errors import ParameterError
 
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "timm",
-    "numpy",
-    "decord",
-    "av",
-    "papermill",
-    "nbclient",
-    "ipykernel",
-    "safetensors",
-)
+PACKAGES = "torch torchvision timm numpy decord av papermill nbclient ipykernel safetensors".split()
 
 
 def versions(packages=PACKAGES) -> dict[str, str]:
@@ -37,8 +26,8 @@ def version(package: str) -> str:
 
 def commit() -> str:
     """The checkout's commit, with "+" when tracked files differ from it; "" outside a checkout."""
-    found = _git("rev-parse", "--short=12", "HEAD")
-    return found + ("+" if found and _git("status", "--porcelain", "--untracked-files=no") else "")
+    head = _git("rev-parse", "--short=12", "HEAD")
+    return head + ("+" if head and _git("status", "--porcelain", "--untracked-files=no") else "")
 
 
 def _git(*arguments: str) -> str:

@@ -35,39 +35,18 @@ HINTS = {
 }
 # What an exception says, and what helps; the first that fits.
 _SHARED = "data workers share batches in /dev/shm, which is too small here: docker run --shm-size=8g, or num_workers=0"
-_SAID = (
+_HINT_BY_WORDS = (
     (r"bus error|shared memory|/dev/shm|shm_open|<?/torch_\d+", _SHARED),
-    (
-        r"out of memory|MemoryError|bad_alloc|killed by signal: Killed|allocate memory",
-        f"out of memory: {_MEMORY}",
-    ),
-    (
-        r"DataLoader worker .* (killed by signal|exited)",
-        "a data worker ended: `iv check LIST.csv` names a video that ends whoever reads it",
-    ),
+    (r"out of memory|MemoryError|bad_alloc|killed by signal: Killed|allocate memory", f"out of memory: {_MEMORY}"),
+    (r"DataLoader worker .* (killed by signal|exited)",
+     "a data worker ended: `iv check LIST.csv` names a video that ends whoever reads it"),
     # What papermill says where the kernel sent no error for a cell that failed.
-    (
-        r"^CellExecutionError",
-        f"the kernel could not say what went wrong, as happens for want of memory: {_MEMORY}",
-    ),
-)
+    (r"^CellExecutionError", f"the kernel could not say what went wrong, as happens for want of memory: {_MEMORY}"),
+)  # fmt: skip
 # A full or unwritable disk in the words of the system, of torch and of safetensors.
 _DISK = r"No space left|Disk quota|Read-only file system|PermissionError|PytorchStreamWriter failed|file write failed|os error (28|30|122)\b"
 _REFUSED = r"Read-only|[Pp]ermission|permitted|PermissionError|[Dd]irectory|exists|too long|device or address"
-_WRITING = {
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.ENOTDIR,
-    errno.EEXIST,
-    errno.ENOENT,
-    errno.ENAMETOOLONG,
-    errno.EISDIR,
-    errno.ENXIO,
-    errno.EINVAL,
-}
+_WRITING = {getattr(errno, f"E{name}") for name in "ACCES PERM ROFS NOSPC DQUOT NOTDIR EXIST NOENT NAMETOOLONG ISDIR NXIO".split()}  # fmt: skip
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _LAST_LINES = 12
 
@@ -96,8 +75,8 @@ class Failure:
             return f"free some space there, or {HINTS['disk']}"
         if self.kind in HINTS:
             return HINTS[self.kind]
-        said = f"{self.exception} {self.message}"
-        return next((hint for words, hint in _SAID if re.search(words, said, re.IGNORECASE)), "")
+        text = f"{self.exception} {self.message}"
+        return next((hint for words, hint in _HINT_BY_WORDS if re.search(words, text, re.IGNORECASE)), "")
 
     def _hint_of_dead(self) -> str:
         if self.code == -signal.SIGKILL:
@@ -138,15 +117,13 @@ def from_cell(exception: str, message: str, traceback: list[str], cell: dict | N
     """A cell that raised. Only text comes out of a kernel: an error of input is one whose traceback is its own line."""
     plain = _COLOUR.sub("", "\n".join(traceback)).splitlines()
     one_line = " ".join(message.split())
-    if (
-        exception == "KeyboardInterrupt"
-    ):  # the kernel itself was told to, not `iv`, which says so of its own accord
+    if exception == "KeyboardInterrupt":  # sent to the kernel itself: `iv` says so of its own accord
         return Failure("interrupted", exception, one_line, cell=cell)
     if plain == [f"{exception}: {one_line}"]:
         kind = "terminated" if exception == "Interrupted" else "input"
         return Failure(kind, exception, one_line, plain[-_LAST_LINES:] if kind == "input" else [], cell)
-    said = f"{exception} {message}"
-    if re.search(_DISK, said, re.IGNORECASE) and not re.search(_SAID[0][0], said, re.IGNORECASE):
+    text = f"{exception} {message}"
+    if re.search(_DISK, text, re.IGNORECASE) and not re.search(_HINT_BY_WORDS[0][0], text, re.IGNORECASE):
         return Failure("disk", exception, one_line, cell=cell)
     return Failure("failed", exception, message, plain[-_LAST_LINES:], cell)
 

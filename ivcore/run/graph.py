@@ -74,12 +74,12 @@ def stages(file: Path | None = None) -> dict:
 
     file = file or paths.ROOT / "workflow/stages.yaml"
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        table = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     except (OSError, yaml.YAMLError) as error:
         raise ParameterError(f"{paths.short(file)}: {' '.join(str(error).split())}") from None
-    if not isinstance(found, dict) or not isinstance(found.get("graphs"), dict) or set(found) - set(KEYS):
+    if not isinstance(table, dict) or not isinstance(table.get("graphs"), dict) or set(table) - set(KEYS):
         raise ParameterError(f"{paths.short(file)}: expected the keys {', '.join(KEYS)}, and graphs by name")
-    return found
+    return table
 
 
 def lines(name: str, table: dict | None = None) -> list[str]:
@@ -96,16 +96,16 @@ def collect(ends: Iterable[str]) -> list[Node]:
 
     A sweep is one node a run. ParameterError naming the line that does not read.
     """
-    found: dict[tuple, Node] = {}
+    nodes: dict[tuple, Node] = {}
     for line in ends:
         words = str(line).split()
         if len(words) != 2:
             raise ParameterError(f'{line!r}: expected "notebook preset", such as "30 tiny"')
         try:
-            _add(run.jobs(*words), words[1], {}, found)
+            _add(run.jobs(*words), words[1], {}, nodes)
         except ParameterError as error:
             raise ParameterError(f"{line}: {error}") from None
-    return list(found.values())
+    return list(nodes.values())
 
 
 def refuse_braces(nodes: Iterable[Node]) -> None:
@@ -117,23 +117,19 @@ def refuse_braces(nodes: Iterable[Node]) -> None:
             )
 
 
-def _add(jobs: list[run.Job], preset: str, overrides: dict, found: dict[tuple, Node]) -> list[Path]:
+def _add(jobs: list[run.Job], preset: str, overrides: dict, nodes: dict[tuple, Node]) -> list[Path]:
     """Puts the jobs of one preset behind those that they need, and returns their folders."""
     folders = []
     for job in jobs:
         key = (job.spec.stem, job.digest)
-        if key not in found:
-            named = job.spec.references(job.values).values()
-            needs = dict.fromkeys(
-                folder
-                for each in named
-                for folder in _add([run.named_job(each)], each.preset, each.overrides, found)
-            )
-            clips, changed = _num_clips(job), tuple(overrides.items())
-            found[key] = Node(
-                job.spec.path, preset, job.digest, job.folder, tuple(needs), clips, len(jobs) > 1, changed
-            )
-        folders.append(found[key].folder)
+        if key not in nodes:
+            needs: dict[Path, None] = {}
+            for reference in job.spec.references(job.values).values():
+                needed = _add([run.named_job(reference)], reference.preset, reference.overrides, nodes)
+                needs |= dict.fromkeys(needed)
+            facts = (job.spec.path, preset, job.digest, job.folder, tuple(needs), _num_clips(job))
+            nodes[key] = Node(*facts, len(jobs) > 1, tuple(overrides.items()))
+        folders.append(nodes[key].folder)
     return folders
 
 
@@ -175,15 +171,9 @@ def weights(nodes: list[Node]) -> dict[Path, int]:
 def table(nodes: list[Node]) -> list[tuple[str, str, str, str]]:
     """(run, what it needs, state, folder) a node."""
     names = {node.folder: node.name for node in nodes}
-    return [
-        (
-            n.name,
-            ", ".join(names[need] for need in n.needs),
-            provenance.state(n.folder) or "new",
-            paths.short(n.folder),
-        )
-        for n in nodes
-    ]
+    needs = [", ".join(names[need] for need in node.needs) for node in nodes]
+    states = [provenance.state(node.folder) or "new" for node in nodes]
+    return [(n.name, need, state, paths.short(n.folder)) for n, need, state in zip(nodes, needs, states)]
 
 
 def unfinished(nodes: list[Node]) -> list[str]:
@@ -198,6 +188,6 @@ def unfinished(nodes: list[Node]) -> list[str]:
 def _why(node: Node, waits: list[str]) -> str:
     if waits:
         return f"{node.name}: not run, it needs {', '.join(waits)}"
-    if said := run_folder.why(node.folder):
-        return f"{node.name}: {said} ({paths.short(node.folder / 'error.json')})"
+    if reason := run_folder.why(node.folder):
+        return f"{node.name}: {reason} ({paths.short(node.folder / 'error.json')})"
     return f"{node.name}: not finished"

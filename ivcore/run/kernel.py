@@ -94,7 +94,7 @@ class Execution:
 
         if self.kernel.refused:
             raise Stopped
-        ids = [each.get("id") for each in self.cells]
+        ids = [cell.get("id") for cell in self.cells]
         index = ids.index(cell["id"]) if cell.get("id") in ids else min(cell_index, len(ids) - 1)
         self.cell = {"index": index, "name": notebook.cell_name(self.cells, index)}
         if self.cell["name"] != self.heading:
@@ -173,17 +173,17 @@ def _settled(text: str) -> str:
 
 def _join_streams(cell, **_) -> None:
     """What a cell printed, as one output of stdout and one of stderr. nbclient's own way takes hours for a line of some megabytes."""
-    said: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {}
     kept = []
     for output in cell.outputs:
         stream = output["name"] if output["output_type"] == "stream" else ""
-        if stream not in said or not stream:
+        if stream not in texts or not stream:
             kept.append(output)
         if stream:
-            said.setdefault(stream, []).append(output["text"])
+            texts.setdefault(stream, []).append(output["text"])
     for output in kept:
         if output["output_type"] == "stream":
-            output["text"] = _settled("".join(said[output["name"]]))
+            output["text"] = _settled("".join(texts[output["name"]]))
     cell.outputs = kept
 
 

@@ -134,7 +134,7 @@ def clear(base: Path) -> None:
     for mark in base.glob("iv-*/.lock"):
         folder = mark.parent
         with suppress(OSError):
-            found = folder.lstat()
-            mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+            status = folder.lstat()
+            mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
             if mine and time.time() - mark.lstat().st_mtime > _OLD and not lock.is_held(folder):
                 shutil.rmtree(folder, ignore_errors=True)
