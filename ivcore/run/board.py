@@ -153,24 +153,23 @@ def _origin(value):
 def unfinished(reference=None, every: bool = False) -> list[dict]:
     """Runs without a result, and why: those whose files do not read, then the latest first.
 
-    Without `every`, tries are left out after which a run of the same notebook and preset was finished.
+    Without `every`, tries with parameters of their own are left out after which a run of the same preset was finished.
     """
     results: dict[tuple, float] = {}
-    tries = []
+    attempts = []
     for folder in folders(reference):
         values, key = _params(folder), (folder.parent.name, _preset(folder))
         if values is None or not run_folder.is_done(folder):
-            tries.append((folder, values, key, folder.stat().st_mtime))
+            attempts.append((values is not None, -folder.stat().st_mtime, folder, values, key))
         else:
-            ended = (folder / "metrics.json").stat().st_mtime
-            results[key] = max(ended, results.get(key, 0.0))
-    tries.sort(key=lambda attempt: (attempt[1] is not None, -attempt[3]))
-    listed = [
-        (_unfinished(folder, values), results.get(key, 0.0) > time) for folder, values, key, time in tries
-    ]
-    return [
-        line for line, outdated in listed if every or not (outdated and line["state"] in ("failed", "part"))
-    ]
+            results[key] = max((folder / "metrics.json").stat().st_mtime, results.get(key, 0.0))
+    lines = []
+    for _, time, folder, values, key in sorted(attempts, key=lambda attempt: attempt[:3]):
+        line = _unfinished(folder, values)
+        own = run_folder.label_of(folder).endswith("+") or key[1] == "custom"
+        outdated = own and line["state"] in ("failed", "part") and results.get(key, 0.0) > -time
+        lines += [line] if every or not outdated else []
+    return lines
 
 
 def _unfinished(folder: Path, values: dict | None) -> dict:

@@ -270,6 +270,18 @@ def test_a_failed_try_is_forgotten_when_its_preset_has_come_to_a_result(book, ca
     assert book.iv("board", "--all") == 0 and "lr=0.7" in capsys.readouterr().out
 
 
+def test_a_run_of_a_sweep_that_failed_stays_listed(book):
+    book.preset("30_task", "sweep_lr", "grid:\n  lr: [0.2, 0.4]\n")
+    failed, other = run.jobs("30", "sweep_lr")
+    run_folder.write_params(failed.folder, failed.values)
+    os.utime(failed.folder, (1, 1))
+    run_folder.write_params(other.folder, other.values)
+    files.write_json(
+        other.folder / "metrics.json", {"top1": 0.5, "notebook": "30_task", "preset": "sweep_lr"}
+    )
+    assert [line["run"] for line in board.unfinished()] == ["sweep_lr, lr=0.2"]
+
+
 def test_names_stay_on_one_line_and_leave_room_for_the_headline(book, capsys, narrow):
     metrics = {
         "top1_coordinated": 0.9,
