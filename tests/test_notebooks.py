@@ -27,9 +27,7 @@ NOT_YET = {  # what still keeps a notebook from being a lesson; this list only s
     "03_encoders": {"median", "prose", "result"},
     "04_published_weights": {"median", "prose", "result", "shadowed"},
     "05_alignment": {"median", "prose", "result", "shadowed"},
-    "13_cross_model_interaction": {"median", "prose", "result", "shadowed"},
     "22_uniblocks": {"median", "prose", "result"},
-    "23_cma_design": {"median", "prose", "result", "shadowed"},
     "24_complementarity": {"median", "prose", "result"},
     "30_action_recognition": {"median", "prose", "result"},
 }

@@ -1,15 +1,74 @@
-"""Exercises that check themselves: the reader replaces the dots and runs the cell again."""
+"""Exercises that check themselves: the reader replaces the dots and runs the cell again; answers and hints are kept here."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
+
+SHOW = "show me"
+
+# exercise -> the answer, a first hint, a second one
+EXERCISES = {
+    "01.tokens": (
+        32 // 2 * (384 // 16) ** 2,
+        "Count slots, rows and columns of tubelets, and multiply.",
+        "A slot is two frames, and a row or a column is 16 pixels.",
+    ),
+    "02.seen-elsewhere": (
+        1 - 0.75**7,
+        "How likely is it that the other 7 slots of the cell are all hidden?",
+        "Each of the 7 is hidden with probability rho. The answer is one less the probability that all are.",
+    ),
+    "03.query-tokens": (
+        8 * ((224 // 14) ** 2 + 1),
+        "How many patches does one frame have? L/14 has patches of 14 pixels.",
+        "Patches along the height times patches along the width, and one class token more; then times frames.",
+    ),
+    "04.tensors": (
+        2 * 12,
+        "Compare the two lists above: how many tensors has the attention of one block in each?",
+        "All but the attention is stored alike, so multiply the difference in one block by 12.",
+    ),
+    "05.first-loss": (
+        math.log(14336),
+        "An untrained model guesses evenly among all captions of the batch.",
+        "Then the probability of the right one is 1/N, and the loss is minus its logarithm.",
+    ),
+    "05.push": (
+        math.exp((0.5 - 0.3) / 0.05),
+        "The push is proportional to the probability of the wrong caption.",
+        "Probabilities are as exp(cosine / temperature). Divide one by the other.",
+    ),
+    "05.labels": (
+        math.log(8),
+        "Every clip has 8 captions in the batch that are all the same.",
+        "The best probability that a model can give to the right one of 8 equal captions is 1/8.",
+    ),
+}
+_wrong = Counter()  # exercise -> wrong answers in this kernel
 
 
-def check(answer, expected: float, hint: str = "", tolerance: float = 0.01) -> bool:
-    """Prints whether a number is right, to a share of `tolerance`. Dots (`...`) are an answer not given yet, and no error."""
+def check(exercise: str, answer, tolerance: float = 0.01) -> bool:
+    """Says whether a number is right, to a share of `tolerance`; else a hint, and from the second wrong answer on the second hint.
+
+    Dots (`...`) are an answer not given yet. What is no number gets the first hint. "show me" shows the answer. Nothing is an error.
+    """
+    right, *hints = EXERCISES[exercise]
     if answer is ...:
         print("not answered yet: replace the dots and run this cell again")
         return False
-    right = math.isclose(float(answer), expected, rel_tol=tolerance, abs_tol=1e-9)
-    print(f"right: {answer}" if right else f"not yet: {answer}. {hint}".strip())
-    return right
+    if isinstance(answer, str) and answer == SHOW:
+        print(f"the answer is {right:.6g}")
+        return False
+    try:
+        number = float(answer)
+    except (TypeError, ValueError):
+        print(f"the answer is a number, and {answer!r} is none. {hints[0]}")
+        return False
+    if math.isclose(number, right, rel_tol=tolerance, abs_tol=1e-9):
+        print(f"right: {answer}")
+        return True
+    _wrong[exercise] += 1
+    last = f' Answer "{SHOW}" to see it.' if _wrong[exercise] > 2 else ""
+    print(f"not yet: {answer}. {hints[min(_wrong[exercise], len(hints)) - 1]}{last}")
+    return False

@@ -1,7 +1,8 @@
-"""A figure with sliders in a live notebook; else a strip of pictures at a few slider positions."""
+"""A static figure with sliders on top, where somebody is there to move them; else a strip of a few slider positions."""
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 
@@ -13,25 +14,35 @@ POSITIONS = 3  # of each slider in the strip
 def explore(draw, **sliders) -> None:
     """Shows `draw(**values) -> Figure` for values that the reader picks.
 
-    sliders: name -> the list of its values, the first of them where it starts. In a live notebook each becomes a widget that calls
-    `draw` again. With IVCORE_HEADLESS=1, or without a notebook front end (papermill alone), each is moved alone through three of its
-    values and the pictures are shown below each other, so that a printed run misses nothing. A picture that cannot be drawn is
-    reported and left out.
+    sliders: name -> its values. Numbers are sorted and become a slider, words a drop-down menu; each starts at the default of `draw`'s
+    argument, or in the middle. In a live notebook a change calls `draw` again. With IVCORE_HEADLESS=1, or without a notebook front end
+    (papermill alone), each is moved alone through three of its values and the pictures are shown below each other, so that a printed run
+    misses nothing. A picture that cannot be drawn is reported and left out.
     """
+    sliders = {name: list(values) if _words(values) else sorted(values) for name, values in sliders.items()}
+    starts = {name: _start(draw, name, values) for name, values in sliders.items()}
     if _live():
-        return _widgets(draw, sliders)
-    for values in positions(sliders):
+        return _widgets(draw, sliders, starts)
+    for values in positions(sliders, starts):
         try:
             _show(draw(**values))
         except Exception as error:  # a toy must not cost the run it decorates
             print(f"not drawn: {type(error).__name__}: {error}")
 
 
-def positions(sliders: dict[str, list], each: int = POSITIONS) -> list[dict]:
+def positions(sliders: dict[str, list], starts: dict, each: int = POSITIONS) -> list[dict]:
     """The slider positions of the strip: every slider in turn at `each` of its values, the others where they start."""
-    start = {name: next(iter(values)) for name, values in sliders.items()}
-    moved = [start | {name: value} for name, values in sliders.items() for value in _some(list(values), each)]
+    moved = [starts | {name: value} for name, values in sliders.items() for value in _some(values, each)]
     return [values for number, values in enumerate(moved) if values not in moved[:number]]
+
+
+def _words(values) -> bool:
+    return any(isinstance(value, str) for value in values)
+
+
+def _start(draw, name: str, values: list):
+    default = inspect.signature(draw).parameters[name].default
+    return default if default in values else values[len(values) // 2]
 
 
 def _some(values: list, count: int) -> list:
@@ -49,18 +60,21 @@ def _live() -> bool:
     return any(name in os.environ for name in ("JPY_SESSION_NAME", "VSCODE_PID"))
 
 
-def _widgets(draw, sliders: dict[str, list]) -> None:
+def _widgets(draw, sliders: dict[str, list], starts: dict) -> None:
     import ipywidgets
 
     def redraw(**values):
         _show(draw(**values))
 
+    look = {"style": {"description_width": "8em"}, "layout": {"width": "34em"}}
     widgets = {}
     for name, values in sliders.items():
-        widgets[name] = ipywidgets.SelectionSlider(
-            options=list(values), value=next(iter(values)), description=name.replace("_", " "),
-            continuous_update=False,
-        )  # fmt: skip
+        how = {"value": starts[name], "description": name.replace("_", " "), **look}
+        if _words(values):
+            widgets[name] = ipywidgets.Dropdown(options=values, **how)
+        else:
+            options = [(f"{value:g}", value) for value in values]
+            widgets[name] = ipywidgets.SelectionSlider(options=options, continuous_update=False, **how)
     ipywidgets.interact(redraw, **widgets)
 
 

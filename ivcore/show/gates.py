@@ -10,10 +10,11 @@ from ivcore.show.style import OKABE_ITO, titled
 STYLES = ("-", "--", "-.", ":")
 
 
-def gates_opening(steps: Sequence, gates: Mapping[str, Mapping[str, Sequence]], title: str | None = None):
-    """One panel a kind of gate, one line a module, its last value at its end. -> Figure
+def gates_opening(steps: Sequence, gates: Mapping[str, Mapping[str, Sequence]], title: str | None = None,
+                  xlabel: str = "step", ylabel: str = "tanh of the gate"):  # fmt: skip
+    """One panel a kind of gate, one line a module, its last value in the legend. -> Figure
 
-    gates: "attention" and "feed-forward", say -> module -> a value for each of `steps`. Negative values let a branch in with its sign turned.
+    gates: "attention gates", say -> module -> a value for each of `steps`. A negative value turns the sign of what the module adds.
     """
     import matplotlib.pyplot as plt
 
@@ -29,8 +30,8 @@ def gates_opening(steps: Sequence, gates: Mapping[str, Mapping[str, Sequence]], 
             look = {"color": OKABE_ITO[number % len(OKABE_ITO)], "ls": STYLES[number % len(STYLES)]}
             text = f"{name}: {values[-1]:+.2f}".replace("-", "−")
             panel.plot(steps, values, label=text, marker="o" if len(steps) < 3 else None, ms=4, **look)
-        panel.set_title(f"{kind} gates", loc="left")
-        panel.set_xlabel("step")
+        panel.set_title(kind, loc="left")
+        panel.set_xlabel(xlabel)
         panel.legend(fontsize=9)
-    panels[0, 0].set_ylabel("tanh of the gate")
+    panels[0, 0].set_ylabel(ylabel)
     return titled(figure, title)

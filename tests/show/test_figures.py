@@ -186,13 +186,25 @@ def test_a_matrix_that_does_not_fit_its_names_is_refused():
 
 
 def test_sliders_move_one_at_a_time_from_where_they_start():
-    found = explore.positions({"ratio": [0.9, 0.5, 0.1], "kind": ["tube", "frame"]})
-    assert found == [
-        {"ratio": 0.9, "kind": "tube"},
-        {"ratio": 0.5, "kind": "tube"},
+    sliders, starts = {"ratio": [0.1, 0.5, 0.9], "kind": ["tube", "frame"]}, {"ratio": 0.5, "kind": "tube"}
+    assert explore.positions(sliders, starts) == [
         {"ratio": 0.1, "kind": "tube"},
-        {"ratio": 0.9, "kind": "frame"},
+        {"ratio": 0.5, "kind": "tube"},
+        {"ratio": 0.9, "kind": "tube"},
+        {"ratio": 0.5, "kind": "frame"},
     ]
+
+
+def test_numbers_are_sorted_and_start_at_the_default_or_in_the_middle(monkeypatch):
+    monkeypatch.setenv("IVCORE_HEADLESS", "1")
+    drawn = []
+
+    def draw(step, ratio=0.9):
+        drawn.append((step, ratio))
+        return plt.figure(figsize=(1, 1))
+
+    explore.explore(draw, step=[200, 1, 22], ratio=[0.9, 0.5])
+    assert drawn == [(1, 0.9), (22, 0.9), (200, 0.9), (22, 0.5)]
 
 
 def test_headless_exploring_draws_the_positions_and_leaves_no_figure_open(monkeypatch):

@@ -9,7 +9,7 @@ from ivcore.show.gates import gates_opening
 
 def test_every_gate_is_a_line_with_its_last_value():
     lines = {"block 0": [0.0, 0.1, 0.25], "reversed": [0.0, -0.02, -0.5]}
-    figure = gates_opening([1, 2, 3], {"attention": lines, "feed-forward": lines}, title="gates")
+    figure = gates_opening([1, 2, 3], {"attention gates": lines, "feed-forward gates": lines}, title="gates")
     panels = figure.axes
     assert [panel.get_title(loc="left") for panel in panels] == ["attention gates", "feed-forward gates"]
     texts = [text.get_text() for text in panels[1].get_legend().get_texts()]

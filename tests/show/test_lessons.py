@@ -13,7 +13,7 @@ import pytest
 from ivcore import paths
 from ivcore.encoders.positions import sine_cosine
 from ivcore.run import chain, contents, notebook
-from ivcore.show.exercise import check
+from ivcore.show.exercise import EXERCISES, check
 from ivcore.show.positions import position_likeness, position_table
 from ivcore.show.samplers import samplers
 from ivcore.show.tubelets import exploded
@@ -82,8 +82,21 @@ def test_the_readme_lists_every_notebook_and_links_nothing_that_is_not_there():
 
 @pytest.mark.parametrize(
     "answer, right, says",
-    [(..., False, "not answered"), (10, True, "right"), (11, False, "not yet: 11. Count")],
-)
+    [(..., False, "not answered"), (9216, True, "right"), (None, False, "None is none. Count"),
+     ("nine", False, "'nine' is none. Count"), ("show me", False, "the answer is 9216")],
+)  # fmt: skip
 def test_exercises_say_what_they_think(answer, right, says, capsys):
-    assert check(answer, 10, "Count.") is right
+    assert check("01.tokens", answer) is right
     assert says in capsys.readouterr().out
+
+
+def test_the_second_wrong_answer_gets_the_second_hint_and_the_third_the_way_out(capsys):
+    for says in ("not yet: 1. Every clip", "not yet: 1. The best", 'Answer "show me"'):
+        assert not check("05.labels", 1)
+        assert says in capsys.readouterr().out
+
+
+def test_every_exercise_is_in_a_notebook_and_no_answer_is():
+    cells = [notebook.source(cell) for path in notebook.every() for cell in notebook.cells(path)]
+    asked = [name for cell in cells for name in re.findall(r'^check\("([^"]+)", answer\);$', cell, re.M)]
+    assert sorted(asked) == sorted(EXERCISES)

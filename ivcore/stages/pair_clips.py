@@ -1,0 +1,47 @@
+"""The clips of two encoders at once: dense frames for the masked one and, behind them, one frame of each segment for the multimodal one.
+
+`params` are a notebook's parameters (`run.params`): masked_frames, sampling_rate, multimodal_frames and image_size, and of in_memory (else
+True), strict_decoding, crop_scales, flip, random_erasing, max_bad and seed what the notebook has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from ivcore.data import sources
+from ivcore.data.clips import Clips
+from ivcore.data.views import Views, views_of
+from ivcore.video import sampling
+
+NAMES = {
+    "crop_scales": "scales",
+    "flip": "flip",
+    "random_erasing": "erase",
+    "max_bad": "max_bad",
+    "seed": "seed",
+}
+
+
+def frame_sampler(params: Mapping) -> Callable:
+    """sampler(length, rng=None) -> the indices of both encoders' frames; the middle ones without a generator."""
+    frames = {"num_dense": params["masked_frames"], "stride": params["sampling_rate"]}
+    return partial(sampling.dense_and_segment, **frames, num_segments=params["multimodal_frames"])
+
+
+def training_clips(records, params: Mapping, run_dir, augmentation: str = "crop") -> Clips:
+    """As `data.sources.training_clips`, each clip with the frames of both encoders in the same crop."""
+    how = {word: params[name] for name, word in NAMES.items() if name in params}
+    how |= {"augmentation": augmentation, "sampler": frame_sampler(params)}
+    return sources.training_clips(records, **_clip(params, run_dir), **how)
+
+
+def views(videos, params: Mapping, run_dir, **how) -> Views:
+    """As `data.views.views_of`, each view with the frames of both encoders in the same crop."""
+    return views_of(videos, **_clip(params, run_dir) | {"num_segments": params["multimodal_frames"]} | how)
+
+
+def _clip(params: Mapping, run_dir) -> dict:
+    frames = {"num_frames": params["masked_frames"], "stride": params["sampling_rate"]}
+    reading = {"in_memory": params.get("in_memory", True), "strict": params.get("strict_decoding", False)}
+    return frames | reading | {"size": params["image_size"], "run_dir": run_dir}

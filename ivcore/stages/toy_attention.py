@@ -1,0 +1,42 @@
+"""Cross-model attention so small that its numbers can be computed by hand: tokens of two numbers, one head, weights that change nothing."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ivcore.cma import CrossModelAttention
+
+RED, BLUE, NEITHER = (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)
+
+
+def toy_tokens() -> tuple[Tensor, Tensor]:
+    """Two clips of five tokens (2, 5, 2) as the masked encoder sees them, and as the multimodal encoder does.
+
+    To the masked encoder both clips look the same: two red tokens, two blue ones, and one of neither colour. The multimodal encoder sees
+    five red ones in the first clip, and one red and four blue ones in the second.
+    """
+    masked = [RED, RED, BLUE, BLUE, NEITHER]
+    return torch.tensor([masked, masked]), torch.tensor([[RED] * 5, [RED] + [BLUE] * 4])
+
+
+@torch.no_grad()
+def toy_attention(opening: float | None = 0.0) -> CrossModelAttention:
+    """A module whose four projections are identities and whose feed-forward network is shut. opening: of the attention gate, from 0 to 1 (its
+    tanh); None leaves both gates out, and the feed-forward network then adds 0."""
+    module = CrossModelAttention(2, 2, heads=1, gate=None if opening is None else 0.0)
+    for linear in (module.q, module.k, module.v, module.proj):
+        linear.weight.copy_(torch.eye(2))
+    if opening is None:
+        module.ffn.fc2.weight.zero_()
+    else:
+        module.attention_gate.fill_(math.atanh(opening) if opening < 1 else math.inf)
+    return module.eval()
+
+
+@torch.no_grad()
+def first_numbers(module: CrossModelAttention, masked: Tensor, multimodal: Tensor) -> Tensor:
+    """The first number of each token (B, N) behind the module: how red it is."""
+    return module(masked, multimodal)[..., 0]
