@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from ivcore.losses.reconstruction import blank, picture, reconstruction, targets
 from ivcore.masking import split
-from ivcore.stages.finished import over_seeds  # noqa: F401  until its callers import it from there
 from ivcore.train import Batches, History, train
 from ivcore.train.recipe import Recipe
 
