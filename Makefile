@@ -23,7 +23,7 @@ ARGS ?=
 # Pictures that the README shows: "notebook/preset:figure", copied from finished runs.
 FIGURES := 10/tiny:reconstructions
 
-.PHONY: help recipe ablations graph report test lab sim figures lint clean
+.PHONY: help recipe ablations graph report test lab sim figures numbers lint clean
 help:
 	@echo "make recipe   every stage at preset tiny (CPU, minutes), in parallel, then the leaderboard and a report"
 	@echo "make ablations   the sweeps of the ablation notebooks, the same way"
@@ -31,6 +31,7 @@ help:
 	@echo "make test     all tests, every notebook at preset quick among them"
 	@echo "make lab      JupyterLab, open at the map of the notebooks; ARGS=--no-browser on a remote machine"
 	@echo "make sim      what rendering Meta-World needs: the simulator, and Debian's libosmesa6"
+	@echo "make numbers  fill the tables of README and docs/notes.md from the finished runs"
 	@echo "make figures  copy the README's figures from the finished runs to docs/figures"
 	@echo "make lint     ruff over sources and notebooks"
 	@echo "make clean    remove the environment and caches; outputs/ stays"
@@ -72,7 +73,10 @@ sim: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,sim]' $(TORCH)
 	@echo "ready: $(BIN)/iv data metaworld"
 
-# Runs nothing: a figure that is not there names the run that makes it.
+# Both run nothing: what is not there names the run that makes it.
+numbers: $(READY)
+	@$(BIN)/python docs/measured.py collect && $(BIN)/python docs/measured.py write
+
 figures: $(READY)
 	@mkdir -p docs/figures
 	@for figure in $(FIGURES); do \

@@ -41,12 +41,7 @@ def main() -> None:
     if args.worker:
         print(json.dumps(_measure(args)))
         return
-    sides = [
-        "naive",
-        "frozen",
-        *(f"frozen, {what} again" for what in args.activation_checkpointing),
-        "cached",
-    ]
+    sides = ["naive", "frozen", *(f"frozen, {what} again" for what in args.activation_checkpointing), "cached"]
     runs: dict[str, list] = {side: [] for side in sides}
     for _ in range(args.repeats):
         for side, found in runs.items():
@@ -81,11 +76,7 @@ def _in_a_process(args, side: str) -> dict:
     own = [sys.executable, __file__, "--worker", side, "--size", args.size, "--batch", str(args.batch)]
     own += ["--precision", args.precision, "--device", args.device, "--steps", str(args.steps)]
     out = subprocess.run(
-        [*own, "--stages", str(args.stages)],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | GIVE_BACK,
+        [*own, "--stages", str(args.stages)], check=True, stdout=subprocess.PIPE, text=True, env=os.environ | GIVE_BACK
     ).stdout
     return json.loads(out.splitlines()[-1])
 
@@ -110,12 +101,7 @@ def _measure(args) -> dict:
         wall.append(time.perf_counter() - begin)
         cpu.append(time.process_time() - begin_cpu)
     times = {"seconds": statistics.median(wall), "cpu_seconds": statistics.median(cpu)}
-    return {
-        **times,
-        "peak_bytes": machine.peak(args.device),
-        "between_steps_bytes": base,
-        "first_loss": first_loss,
-    }
+    return {**times, "peak_bytes": machine.peak(args.device), "between_steps_bytes": base, "first_loss": first_loss}
 
 
 def build_step(args, side: str):

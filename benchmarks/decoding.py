@@ -31,9 +31,7 @@ FRAMES, STRIDE = 16, 4
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--size", type=int, help="short side; the stored size without it")
     parser.add_argument("--repeats", type=int, default=7)
@@ -101,9 +99,7 @@ def plain_decord(path, indices, size) -> np.ndarray:
     import decord
 
     height, width = size or (-1, -1)
-    return (
-        decord.VideoReader(str(path), width=width, height=height, num_threads=1).get_batch(indices).asnumpy()
-    )
+    return decord.VideoReader(str(path), width=width, height=height, num_threads=1).get_batch(indices).asnumpy()
 
 
 def plain_pyav(path, indices, size) -> np.ndarray:
@@ -131,9 +127,7 @@ def show(rows: list[dict]) -> None:
     print(f"{'file':28} {'by':6} {'ours':>9} {'decord':>9} {'PyAV':>9}   decord/ours  PyAV/ours  inexact")
     for row in rows:
         wrong = [name for name in ("ours", "decord", "pyav") if not row[f"{name}_exact"]]
-        cells = [
-            f"{row[name] * 1e3:6.1f} ms" if row[name] else "   fails " for name in ("ours", "decord", "pyav")
-        ]
+        cells = [f"{row[name] * 1e3:6.1f} ms" if row[name] else "   fails " for name in ("ours", "decord", "pyav")]
         ratios = [f"{row[f'{name}_over_ours']:.2f}" if row[name] else "-" for name in ("decord", "pyav")]
         print(
             f"{row['file']:28} {row['backend']:6} {' '.join(cells)}   {ratios[0]:>11}  {ratios[1]:>9}  {', '.join(wrong)}"

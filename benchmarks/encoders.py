@@ -32,9 +32,7 @@ def main() -> None:
     if args.worker:
         print(json.dumps(_measure(args)))
         return
-    roof = {
-        precision: matmul_roof(machine.PRECISIONS[precision], args.device) for precision in args.precision
-    }
+    roof = {precision: matmul_roof(machine.PRECISIONS[precision], args.device) for precision in args.precision}
     rows = [row for precision in args.precision for row in _rows(args, precision, roof[precision])]
     print(_table(rows, roof))
     if args.out:
@@ -67,24 +65,12 @@ def _rows(args, precision: str, roof: float) -> list[dict]:
     for name, found in runs.items():
         best = min(found, key=lambda run: run["cpu_seconds"] if args.device == "cpu" else run["seconds"])
         share = best["step_flops"] / best["seconds"] / roof
-        rows.append(
-            {"model": name, "precision": precision, "batch": args.batch, "share_of_roof": share, **best}
-        )
+        rows.append({"model": name, "precision": precision, "batch": args.batch, "share_of_roof": share, **best})
     return rows
 
 
 def _in_a_process(args, name: str, precision: str) -> dict:
-    own = [
-        sys.executable,
-        __file__,
-        "--worker",
-        name,
-        precision,
-        "--batch",
-        str(args.batch),
-        "--device",
-        args.device,
-    ]
+    own = [sys.executable, __file__, "--worker", name, precision, "--batch", str(args.batch), "--device", args.device]
     rest = ["--steps", str(args.steps), "--size", args.size, *(["--compile"] if args.compile else [])]
     out = subprocess.run([*own, *rest], check=True, stdout=subprocess.PIPE, text=True).stdout
     return json.loads(out.splitlines()[-1])
@@ -107,9 +93,7 @@ def _measure(args) -> dict:
     with FlopCounterMode(display=False, custom_mapping=_fused_attention()) as counter:
         out = model(video)
     out.float().square().mean().backward()
-    step_flops = (
-        3 * counter.get_total_flops()
-    )  # counting the backward pass itself overcounts depthwise convolutions
+    step_flops = 3 * counter.get_total_flops()  # counting the backward pass itself overcounts depthwise convolutions
     times = {"forward": [], "step": []}
     cpu = []
     machine.reset_peak(args.device)
@@ -120,10 +104,7 @@ def _measure(args) -> dict:
         times["step"].append(_timed(lambda: forward().float().square().mean().backward(), args.device))
         cpu.append(time.process_time() - begin)
         model.zero_grad(set_to_none=True)
-    found = {
-        "seconds": statistics.median(times["step"]),
-        "forward_seconds": statistics.median(times["forward"]),
-    }
+    found = {"seconds": statistics.median(times["step"]), "forward_seconds": statistics.median(times["forward"])}
     return found | {
         "cpu_seconds": statistics.median(cpu),
         "step_flops": step_flops,

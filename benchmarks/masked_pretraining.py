@@ -28,19 +28,12 @@ def main() -> None:
     if args.worker:
         print(json.dumps(_measure(args)))
         return
-    roof = {
-        precision: matmul_roof(machine.PRECISIONS[precision], args.device) for precision in args.precision
-    }
+    roof = {precision: matmul_roof(machine.PRECISIONS[precision], args.device) for precision in args.precision}
     rows = []
     for batch in args.batch:
         for precision in args.precision:
             rows += _compare(args, batch, precision, roof[precision])
-    report = {
-        "size": args.size,
-        "device": machine.name(args.device),
-        "threads": torch.get_num_threads(),
-        "rows": rows,
-    }
+    report = {"size": args.size, "device": machine.name(args.device), "threads": torch.get_num_threads(), "rows": rows}
     report["roof_flops"] = roof
     print(_table(rows, roof))
     print(_verdict(rows))
@@ -59,10 +52,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=2, help="processes for each side, taking turns")
     parser.add_argument("--mask-ratio", type=float, default=0.9)
     parser.add_argument(
-        "--activation_checkpointing",
-        default="selective",
-        choices=["nothing", "selective", "full"],
-        help="ours only",
+        "--activation_checkpointing", default="selective", choices=["nothing", "selective", "full"], help="ours only"
     )
     parser.add_argument("--out", help="write the numbers to this JSON file")
     parser.add_argument("--worker", nargs=3, metavar=("SIDE", "PRECISION", "COMPILE"), help=argparse.SUPPRESS)
@@ -216,9 +206,7 @@ def matmul_roof(dtype: torch.dtype, device: str, size: int | None = None) -> flo
 
 
 def _table(rows: list[dict], roof: dict) -> str:
-    head = (
-        "side          batch precision compile  s/step  cpu s  clips/s  peak GiB  share of roof  first loss"
-    )
+    head = "side          batch precision compile  s/step  cpu s  clips/s  peak GiB  share of roof  first loss"
     lines = [f"matmul roof: {', '.join(f'{k} {v / 1e9:.0f} GFLOP/s' for k, v in roof.items())}", head]
     for r in rows:
         lines.append(

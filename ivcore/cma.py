@@ -78,10 +78,7 @@ class CrossModelAttention(nn.Module):
     def _attention(self, x: Tensor, source: Tensor, record: Record) -> Tensor:
         query = checkpoint_selectively(self, lambda y: self.q(self.norm_q(y)), x)
         source = self.norm_kv(source)
-        q, k, v = (
-            rearrange(y, "b n (h d) -> b h n d", h=self.heads)
-            for y in (query, self.k(source), self.v(source))
-        )
+        q, k, v = (rearrange(y, "b n (h d) -> b h n d", h=self.heads) for y in (query, self.k(source), self.v(source)))
         return self.drop(self.proj(attend(q, k, v, record=record, name="cross_attention")))
 
     def _feed_forward(self, x: Tensor) -> Tensor:
@@ -111,8 +108,7 @@ def even_placement(masked_depth: int, multimodal_depth: int, stages: int = 4) ->
     if not 1 <= stages <= most:
         raise ParameterError(f"stages={stages}: must be from 1 to {most}, the smaller depth")
     return tuple(
-        (stage * masked_depth // stages - 1, stage * multimodal_depth // stages - 1)
-        for stage in range(1, stages)
+        (stage * masked_depth // stages - 1, stage * multimodal_depth // stages - 1) for stage in range(1, stages)
     )
 
 
@@ -147,13 +143,9 @@ class ScoreFusion(nn.Module):
     def __init__(self, classes: int, kind: str = "sigmoid", of: str = "probabilities", per_class: bool = False):  # fmt: skip
         super().__init__()
         if kind not in ("sigmoid", "raw") or of not in ("probabilities", "logits"):
-            raise ParameterError(
-                f"fusion: {kind!r} of {of!r} is not sigmoid or raw of probabilities or logits"
-            )
+            raise ParameterError(f"fusion: {kind!r} of {of!r} is not sigmoid or raw of probabilities or logits")
         if (kind, of) == ("raw", "probabilities"):
-            raise ParameterError(
-                "fusion: raw weights of probabilities give no probabilities; take raw of logits"
-            )
+            raise ParameterError("fusion: raw weights of probabilities give no probabilities; take raw of logits")
         self.kind, self.of = kind, of
         self.weight = nn.Parameter(torch.zeros(1 if kind == "sigmoid" else 2, classes if per_class else 1))
 
@@ -164,13 +156,8 @@ class ScoreFusion(nn.Module):
         if self.of == "logits":
             share = self.weight[0].sigmoid()
             return (1 - share) * masked + share * multimodal
-        log_masked, log_multimodal = (
-            F.logsigmoid(-self.weight[0]),
-            F.logsigmoid(self.weight[0]),
-        )  # of the shares
-        return torch.logaddexp(
-            masked.log_softmax(-1) + log_masked, multimodal.log_softmax(-1) + log_multimodal
-        )
+        log_masked, log_multimodal = (F.logsigmoid(-self.weight[0]), F.logsigmoid(self.weight[0]))  # of the shares
+        return torch.logaddexp(masked.log_softmax(-1) + log_masked, multimodal.log_softmax(-1) + log_multimodal)
 
     def shares(self) -> Tensor:
         """The weights of the masked and of the multimodal scores (2, 1), or (2, K) per class."""
@@ -223,19 +210,14 @@ class Coordinated(nn.Module):
             )
         self.masked, self.multimodal, self.frames, self.frozen = masked, multimodal, frames, frozen
         depths = len(masked.blocks), len(multimodal.blocks)
-        self.placement = (
-            even_placement(*depths, stages) if placement is None else _checked(placement, *depths)
-        )
+        self.placement = even_placement(*depths, stages) if placement is None else _checked(placement, *depths)
         module = {"ffn_ratio": ffn_ratio, "dropout": dropout, "gate": gate}
         self.cma = nn.ModuleList(
-            CrossModelAttention(masked.width, multimodal.width, heads or masked.heads, **module)
-            for _ in self.placement
+            CrossModelAttention(masked.width, multimodal.width, heads or masked.heads, **module) for _ in self.placement
         )
         self.last_cma = None
         if reverse:
-            self.last_cma = CrossModelAttention(
-                multimodal.width, masked.width, heads or multimodal.heads, **module
-            )
+            self.last_cma = CrossModelAttention(multimodal.width, masked.width, heads or multimodal.heads, **module)
         self.fusion = ScoreFusion(masked.num_classes, fusion, fuse, per_class)
         self.options = {"reverse": reverse, "heads": heads, **module, "head_drop": head_drop, "fusion": fusion, "fuse": fuse,
                         "per_class": per_class, "frames": frames, "frozen": frozen}  # fmt: skip
@@ -243,9 +225,7 @@ class Coordinated(nn.Module):
             masked.set_head_dropout(head_drop), multimodal.set_head_dropout(head_drop)
         if frozen:
             self._freeze()
-        self.train(
-            masked.training and multimodal.training
-        )  # loaded models come in eval mode, and so stays this
+        self.train(masked.training and multimodal.training)  # loaded models come in eval mode, and so stays this
 
     # -- what is trained
 
@@ -273,19 +253,13 @@ class Coordinated(nn.Module):
     def no_weight_decay(self) -> set[str]:
         """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters); per-class fusion weights too."""
         encoders = (("masked", self.masked), ("multimodal", self.multimodal))
-        return {"fusion.weight"} | {
-            f"{e}.{name}" for e, encoder in encoders for name in encoder.no_weight_decay()
-        }
+        return {"fusion.weight"} | {f"{e}.{name}" for e, encoder in encoders for name in encoder.no_weight_decay()}
 
     @property
     def config(self) -> dict:
         """What `weights.load` cannot read off the shapes; saved beside the weights."""
         coordinated = {"placement": [list(pair) for pair in self.placement], **self.options}
-        return {
-            "masked": self.masked.config,
-            "multimodal": self.multimodal.config,
-            "coordinated": coordinated,
-        }
+        return {"masked": self.masked.config, "multimodal": self.multimodal.config, "coordinated": coordinated}
 
     # -- clips
 
@@ -331,9 +305,7 @@ class Coordinated(nn.Module):
     def fuse(self, frozen: dict[str, Tensor], return_intermediates: tuple[str, ...] = ()):
         """What `encode_frozen` gives -> Scores. Intermediates come in the modules' order, the reversed one last."""
         record = start_record(return_intermediates, self.intermediates)
-        if not torch.is_autocast_enabled(
-            frozen["masked"].device.type
-        ):  # kept in half precision, they are float32 here
+        if not torch.is_autocast_enabled(frozen["masked"].device.type):  # kept in half precision, they are float32 here
             frozen = {name: value.to(self.fusion.weight.dtype) for name, value in frozen.items()}
         masked, multimodal = self._features(frozen, record)
         add_to(record, "masked_features", masked), add_to(record, "multimodal_features", multimodal)

@@ -69,9 +69,7 @@ def table(rows: list[Card] | None = None) -> str:
             f"{card.name:43s} {card.clip:>12s} {card.parameters:13,d} {card.tokens:7d} {card.encoder_tokens:7d} "
             f"{card.operations / 1e9:9.1f} {card.training_bytes / 2**30:12.2f}"
         )
-    note = (
-        "GFLOP: forward pass of one clip, a multiply-add counted as two. Training: float32, AdamW, one clip."
-    )
+    note = "GFLOP: forward pass of one clip, a multiply-add counted as two. Training: float32, AdamW, one clip."
     joined = [card for card in rows if card.added]
     return "\n".join([*lines, note, *(_joined(card) for card in joined), *([PAPER_TOTALS] if joined else [])])
 
@@ -169,24 +167,18 @@ def _card(name: str, spec: _Spec) -> Card:
         model.to_empty(device="cpu")
         # torch counts its other fused kernels, not the CPU's
         fused = {
-            torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: (
-                sdpa_flop_count(q, k, v)
+            torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(
+                q, k, v
             )
         }
         counter, kept = FlopCounterMode(display=False, custom_mapping=fused), _Kept(model)
-        with (
-            torch.enable_grad(),
-            counter,
-            torch.autograd.graph.saved_tensors_hooks(kept, lambda tensor: tensor),
-        ):
+        with torch.enable_grad(), counter, torch.autograd.graph.saved_tensors_hooks(kept, lambda tensor: tensor):
             spec.run(model)
     parameters = sum(p.numel() for p in model.parameters())
     state = 4 * parameters + 12 * sum(p.numel() for p in model.parameters() if p.requires_grad)
     added = getattr(model, "added_parameters", 0)
     operations = counter.get_total_flops()
-    return Card(
-        name, spec.clip, parameters, spec.tokens, spec.encoder_tokens, operations, state, kept.bytes, added
-    )
+    return Card(name, spec.clip, parameters, spec.tokens, spec.encoder_tokens, operations, state, kept.bytes, added)
 
 
 class _Kept:

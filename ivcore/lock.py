@@ -27,9 +27,7 @@ def acquire(folder: Path, wait: bool = False) -> None:
     deadline, told = time.monotonic() + _RETRY, False
     while not _try(descriptor):
         if time.monotonic() > deadline and not wait:
-            message = (
-                f"{paths.short(folder)} is in use by {holder(folder)}: one process at a time in a folder"
-            )
+            message = f"{paths.short(folder)} is in use by {holder(folder)}: one process at a time in a folder"
             os.close(descriptor)
             raise UserError(message)
         if time.monotonic() > deadline and not told:

@@ -52,9 +52,7 @@ class Progress:
     silent=True shows nothing: for a process whose progress another one shows.
     """
 
-    def __init__(
-        self, total: int | None, label: str, *, start: int = 0, unit: str = "step", silent: bool = False
-    ):
+    def __init__(self, total: int | None, label: str, *, start: int = 0, unit: str = "step", silent: bool = False):
         self.silent = silent
         self.total, self.label, self.unit = total, label, unit
         self.start = self.done = start

@@ -32,13 +32,7 @@ def restore(state: dict) -> None:
 
 def _capture_cpu() -> dict:
     name, keys, position, has_gauss, gauss = np.random.get_state()
-    numpy_state = (
-        str(name),
-        torch.from_numpy(keys.astype(np.int64)),
-        int(position),
-        int(has_gauss),
-        float(gauss),
-    )
+    numpy_state = (str(name), torch.from_numpy(keys.astype(np.int64)), int(position), int(has_gauss), float(gauss))
     return {"python": random.getstate(), "numpy": numpy_state, "torch": torch.get_rng_state()}
 
 

@@ -40,15 +40,7 @@ def numbers(frames) -> list[int]:
 
 
 def write(
-    path,
-    codec="libx264",
-    frames=30,
-    size=(48, 64),
-    fps=30,
-    pix_fmt="yuv420p",
-    ticks=None,
-    rotation=0,
-    options=None,
+    path, codec="libx264", frames=30, size=(48, 64), fps=30, pix_fmt="yuv420p", ticks=None, rotation=0, options=None
 ):
     """One video file of numbered frames. size: (height, width). ticks: display time of each frame in 1/1000 s (variable rate)."""
     height, width = size
@@ -100,10 +92,7 @@ def open_gop(path, codec="libx264", frames=60, size=(48, 64)):
 
 def cut(source, path, first: int):
     """What `ffmpeg -ss TIME -c copy` makes: starts at the keyframe before frame `first`, hidden by an edit list up to it."""
-    with (
-        av.open(str(source)) as reader,
-        av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as writer,
-    ):
+    with av.open(str(source)) as reader, av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as writer:
         stream = reader.streams.video[0]
         packets = [p for p in reader.demux(stream) if p.size]
         shown = sorted(p.pts for p in packets)[first]

@@ -22,8 +22,7 @@ def golden():
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             config = json.loads((file.metadata() or {}).get("config", "{}"))
         parts = {
-            p: {k[len(p) :]: v for k, v in tensors.items() if k.startswith(p)}
-            for p in ("weights/", "in/", "out/")
+            p: {k[len(p) :]: v for k, v in tensors.items() if k.startswith(p)} for p in ("weights/", "in/", "out/")
         }
         return SimpleNamespace(
             config=config, weights=parts["weights/"], inputs=parts["in/"], outputs=parts["out/"], all=tensors

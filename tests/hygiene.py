@@ -90,9 +90,7 @@ def lesson(path: Path) -> dict[str, str]:
     if (median := statistics.median(lines)) > MEDIAN_CELL:
         wrong["median"] = f"half of the code cells have {median:g} lines or more, at most {MEDIAN_CELL}"
     if len(cells) - len(code) < len(code) + 1:  # the parameters are a code cell too
-        wrong["prose"] = (
-            f"{len(code) + 1} code cells and {len(cells) - len(code)} of prose: say what each does"
-        )
+        wrong["prose"] = f"{len(code) + 1} code cells and {len(cells) - len(code)} of prose: say what each does"
     if silent := [cell["id"] for cell in code if not _shows(_tree(cell))]:
         wrong["result"] = f"cells {silent} show nothing: end them with a value, a figure or a print"
     if names := _shadowed(path, code):
@@ -119,11 +117,7 @@ def _shadowed(path: Path, code: list) -> list[str]:
 
 def functions(path: Path) -> dict[str, str]:
     """Name -> body of every function and class that a notebook or a module defines, docstring and local names aside."""
-    trees = (
-        [_tree(c) for c in notebook.cells(path) if c["cell_type"] == "code"]
-        if path.suffix == ".ipynb"
-        else None
-    )
+    trees = [_tree(c) for c in notebook.cells(path) if c["cell_type"] == "code"] if path.suffix == ".ipynb" else None
     nodes = [node for tree in trees or [ast.parse(path.read_text())] for node in ast.walk(tree)]
     return {node.name: _body(node) for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
 
@@ -131,10 +125,7 @@ def functions(path: Path) -> dict[str, str]:
 def _body(node: ast.FunctionDef | ast.ClassDef) -> str:
     statements = node.body[1:] if ast.get_docstring(node) is not None else node.body
     inside = [
-        each
-        for statement in (getattr(node, "args", None), *statements)
-        if statement
-        for each in ast.walk(statement)
+        each for statement in (getattr(node, "args", None), *statements) if statement for each in ast.walk(statement)
     ]
     local = [n.arg if isinstance(n, ast.arg) else n.id for n in inside
              if isinstance(n, ast.arg) or (isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))]  # fmt: skip

@@ -9,14 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivcore import weights
-from ivcore.cma import (
-    Coordinated,
-    CrossModelAttention,
-    ScoreFusion,
-    branches,
-    even_placement,
-    spread_frames,
-)
+from ivcore.cma import Coordinated, CrossModelAttention, ScoreFusion, branches, even_placement, spread_frames
 from ivcore.encoders.checkpointing import set_activation_checkpointing
 from ivcore.encoders.positions import resize
 from ivcore.encoders.uniformerv2 import UniFormerV2
@@ -51,9 +44,7 @@ def is_trained(name):
 
 @pytest.fixture(scope="module")
 def frames():
-    return torch.randint(
-        0, 256, (3, 8, 24, 24, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    return torch.randint(0, 256, (3, 8, 24, 24, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +66,7 @@ def test_at_first_both_predictions_are_the_single_models_to_the_bit(
     set_activation_checkpointing(m, activation_checkpointing)
     with torch.set_grad_enabled(gradients):
         scores = m(clips)
-    assert torch.equal(scores.masked, masked(clips[0])) and torch.equal(
-        scores.multimodal, multimodal(clips[1])
-    )
+    assert torch.equal(scores.masked, masked(clips[0])) and torch.equal(scores.multimodal, multimodal(clips[1]))
     assert m.masked.head.weight.std() > 0.1 and scores.masked.std() > 0.1  # not silent
 
 
@@ -134,9 +123,7 @@ def test_new_tokens_flow_on_and_the_last_module_is_reversed(clips):
     scores = m(clips)
     assert torch.equal(scores.masked, a.head(a.fc_norm(x.mean(1))))
     assert torch.allclose(
-        scores.multimodal,
-        b.transformer.proj(b.transformer.fuse(query, tokens[3][:, :, 0].mean(1))),
-        atol=1e-5,
+        scores.multimodal, b.transformer.proj(b.transformer.fuse(query, tokens[3][:, :, 0].mean(1))), atol=1e-5
     )
     assert torch.equal(m.features(clips)[:, :32], a.fc_norm(x.mean(1))) and m.features(clips).shape == (3, 56)
 
@@ -153,9 +140,7 @@ def test_without_modules_it_is_an_ensemble(clips):
     m = coordinated(placement=(), reverse=False)
     masked, multimodal = singles()
     assert not len(m.cma) and m.last_cma is None
-    assert torch.equal(m(clips).masked, masked(clips[0])) and torch.equal(
-        m(clips).multimodal, multimodal(clips[1])
-    )
+    assert torch.equal(m(clips).masked, masked(clips[0])) and torch.equal(m(clips).multimodal, multimodal(clips[1]))
 
 
 def test_places_are_even_over_depth():
@@ -173,14 +158,10 @@ def test_fusion_weights_shift_towards_one_model():
         torch.nn.init.constant_(fusion.weight, 30.0)
         expected = b.softmax(-1) if of == "probabilities" else b
         got = fusion(a, b).softmax(-1) if of == "probabilities" else fusion(a, b)
-        assert torch.allclose(got, expected, atol=1e-6) and torch.allclose(
-            fusion.shares().sum(), torch.ones(())
-        )
+        assert torch.allclose(got, expected, atol=1e-6) and torch.allclose(fusion.shares().sum(), torch.ones(()))
     fusion = ScoreFusion(3, of="logits", per_class=True)
     fusion.weight.data[0, 1] = -30.0
-    assert torch.allclose(fusion(a, b)[:, 1], a[:, 1]) and torch.allclose(
-        fusion(a, b)[:, 0], (a + b)[:, 0] / 2
-    )
+    assert torch.allclose(fusion(a, b)[:, 1], a[:, 1]) and torch.allclose(fusion(a, b)[:, 0], (a + b)[:, 0] / 2)
 
 
 def test_raw_fusion_learns_its_weights_first():
@@ -225,9 +206,7 @@ def test_exactly_what_the_paper_names_changes_in_training(frames, tmp_path):
 
 def test_frozen_encoders_stay_at_rest_in_training_and_their_heads_do_not(clips):
     m = coordinated(gate=0.5).train()
-    assert torch.equal(
-        m(clips).fused, m(clips).fused
-    )  # drop path of both encoders, the global blocks' dropout
+    assert torch.equal(m(clips).fused, m(clips).fused)  # drop path of both encoders, the global blocks' dropout
     assert not any(part.training for part in (*m.masked.blocks, *m.multimodal.transformer.resblocks))
     m = coordinated(head_drop=0.5).train()
     assert not torch.equal(m(clips).masked, m(clips).masked)
@@ -268,9 +247,7 @@ def test_no_activation_is_kept_before_the_first_module(clips):
     assert not any(value.requires_grad for value in m.encode_frozen(clips).values())
     assert kept(m, lambda: m(clips)) < 0.5 * kept(naive, lambda: naive(clips))
     late = coordinated(placement=((2, 1),))
-    assert kept(late, lambda: late(clips)) < 0.6 * kept(
-        m, lambda: m(clips)
-    )  # fewer blocks after the first module
+    assert kept(late, lambda: late(clips)) < 0.6 * kept(m, lambda: m(clips))  # fewer blocks after the first module
 
 
 def test_features_in_half_precision_give_nearly_the_same_scores(clips):
@@ -323,9 +300,7 @@ def test_a_saved_model_loads_as_a_whole(clips, tmp_path):
     file = save_weights(m, tmp_path / "m.safetensors", m.config)
     loaded = weights.load(file)
     assert torch.equal(loaded(clips).fused, m(clips).fused) and loaded.config == m.config
-    assert {n for n, p in loaded.named_parameters() if p.requires_grad} == {
-        n for n in m.state_dict() if is_trained(n)
-    }
+    assert {n for n, p in loaded.named_parameters() if p.requires_grad} == {n for n in m.state_dict() if is_trained(n)}
     with pytest.raises(weights.WeightsError, match="config lacks masked, multimodal, coordinated"):
         weights.from_official(m.state_dict())
 
@@ -343,10 +318,7 @@ def test_cma_of_the_papers_pair_has_seventy_million_parameters():
 def test_errors_say_what_is_wrong():
     masked, multimodal = singles()
     for options, message in [
-        (
-            {"placement": ((2, 0), (1, 0))},
-            r"placement: \(\(2, 0\), \(1, 0\)\) must be pairs \(masked block in 0\.\.3",
-        ),
+        ({"placement": ((2, 0), (1, 0))}, r"placement: \(\(2, 0\), \(1, 0\)\) must be pairs \(masked block in 0\.\.3"),
         ({"placement": ((4, 0),)}, r"multimodal block in 0\.\.3"),
         ({"stages": 5}, "stages=5: must be from 1 to 4"),
         ({"heads": 5}, "heads: 5 does not divide the width 32"),
@@ -378,9 +350,7 @@ def test_both_branches_take_clips_of_another_size_and_keep_their_positions(tmp_p
 
 def test_models_in_each_others_place_are_named():
     masked, multimodal = singles()
-    with pytest.raises(
-        ParameterError, match="masked_encoder: holds a UniFormerV2, must be a VideoClassifier"
-    ):
+    with pytest.raises(ParameterError, match="masked_encoder: holds a UniFormerV2, must be a VideoClassifier"):
         branches(multimodal, masked, (8, 4), 24)
     with pytest.raises(ParameterError, match="multimodal_encoder: holds a VideoClassifier"):
         branches(masked, masked, (8, 4), 24)

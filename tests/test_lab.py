@@ -42,9 +42,7 @@ def test_links_to_source_and_text_open_with_the_token_alone(tmp_path):
     folders = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
     environment = os.environ | {f"JUPYTER_{name}": str(tmp_path / name) for name in folders}
     environment["JUPYTERLAB_WORKSPACES_DIR"] = str(tmp_path)
-    started = command(
-        f"ARGS=--no-browser --port={port} --ServerApp.port_retries=0 --IdentityProvider.token=0123abcd"
-    )
+    started = command(f"ARGS=--no-browser --port={port} --ServerApp.port_retries=0 --IdentityProvider.token=0123abcd")
     with open(tmp_path / "log", "w") as log:
         server = subprocess.Popen(started, cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:

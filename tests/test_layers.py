@@ -24,8 +24,7 @@ LAYERS = [GROUND, IDEAS, {"video"}, {"weights"}, {"data"}, {"show"}, {"train"}, 
 
 def modules() -> dict[str, Path]:
     files = {
-        ".".join(("ivcore", *path.relative_to(IVCORE).with_suffix("").parts)): path
-        for path in IVCORE.rglob("*.py")
+        ".".join(("ivcore", *path.relative_to(IVCORE).with_suffix("").parts)): path for path in IVCORE.rglob("*.py")
     }
     return {name.removesuffix(".__init__"): path for name, path in files.items()}
 
@@ -44,11 +43,7 @@ def imported(tree: ast.AST, known: dict[str, Path]) -> set[str]:
 
 def arrows() -> set[tuple[str, str]]:
     known = modules()
-    return {
-        (name, other)
-        for name, path in known.items()
-        for other in imported(ast.parse(path.read_text()), known)
-    }
+    return {(name, other) for name, path in known.items() for other in imported(ast.parse(path.read_text()), known)}
 
 
 def layer(name: str) -> int:

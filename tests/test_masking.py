@@ -38,13 +38,7 @@ def test_counts_are_the_published_ones(grid, ratio, in_a_slot, anywhere):
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    kind=st.sampled_from(KINDS),
-    grid=grids,
-    ratio=ratios,
-    batch=st.integers(1, 5),
-    seed=st.integers(0, 99),
-)
+@given(kind=st.sampled_from(KINDS), grid=grids, ratio=ratios, batch=st.integers(1, 5), seed=st.integers(0, 99))
 def test_every_row_hides_the_same_number_and_a_seed_fixes_it(kind, grid, ratio, batch, seed):
     mask = masking.MASKS[kind](batch, grid, ratio, seeded(seed))
     t, h, w = grid

@@ -65,9 +65,7 @@ def test_no_function_is_defined_twice():
 def test_no_cell_assigns_to_a_parameter(path):
     """The setup cell reads them again when it is run again: another value would be another run."""
     given = set(Spec.of(path).parameters)
-    cells = [
-        cell for cell in notebook.cells(path) if "parameters" not in cell.get("metadata", {}).get("tags", [])
-    ]
+    cells = [cell for cell in notebook.cells(path) if "parameters" not in cell.get("metadata", {}).get("tags", [])]
     tables = [symtable.symtable(cell_source(cell), path.stem, "exec") for cell in cells]
     stored = {each.get_name() for table in tables for each in table.get_symbols() if each.is_assigned()}
     assert not (both := given & stored), f"assigned to: {both}"
@@ -104,17 +102,11 @@ def test_runs_at_quick(path, outputs):
 def test_opened_when_it_is_done_it_shows_the_run_and_changes_nothing(number, outputs, tmp_path):
     path = notebook.find(number)
     folder = run.execute(run.jobs(path, "quick")[0], timeout=300)
-    state = {
-        file: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()
-    }
+    state = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()}
     shown = tmp_path / "shown.ipynb"
-    papermill.execute_notebook(
-        path, shown, Spec.of(path).resolve("quick"), kernel_name="python3", progress_bar=False
-    )
+    papermill.execute_notebook(path, shown, Spec.of(path).resolve("quick"), kernel_name="python3", progress_bar=False)
     assert "shown: every metric is as in metrics.json" in shown.read_text()
-    assert state == {
-        file: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()
-    }
+    assert state == {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()}
 
 
 @pytest.mark.slow
@@ -128,10 +120,7 @@ def test_videos_and_images_from_shards(outputs, tmp_path):
         write_shards(each, tmp_path / name, per_shard=12)
     with tarfile.open(tmp_path / "pictures/000000.tar", "a") as tar:
         tar.add(tmp_path / "0.png", "no.caption.png")
-    given = {
-        "train_shards": f"{tmp_path}/videos/{{000000..000001}}.tar",
-        "image_shards": f"{tmp_path}/pictures",
-    }
+    given = {"train_shards": f"{tmp_path}/videos/{{000000..000001}}.tar", "image_shards": f"{tmp_path}/pictures"}
     job = run.jobs("11", "quick", given | {"shard_samples": 16, "baseline_share": 0.0})[0]
     folder = run.execute(job, timeout=300)
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -161,9 +150,7 @@ def write(tmp_path, monkeypatch):
 
 
 def test_a_good_notebook_has_no_complaints(write):
-    path = write(
-        cells=["## More\n\n[itself](10_good.ipynb), [a page](https://example.org)", "x = 1\n" * 24 + "x"]
-    )
+    path = write(cells=["## More\n\n[itself](10_good.ipynb), [a page](https://example.org)", "x = 1\n" * 24 + "x"])
     assert hygiene.complaints(path) == []
 
 
@@ -179,10 +166,7 @@ def _set(*keys, value):
 @pytest.mark.parametrize(
     "change, says",
     [
-        (
-            _set("cells", 2, "outputs", value=[{"output_type": "stream", "name": "stdout", "text": "x"}]),
-            "nbstripout",
-        ),
+        (_set("cells", 2, "outputs", value=[{"output_type": "stream", "name": "stdout", "text": "x"}]), "nbstripout"),
         (_set("cells", 2, "execution_count", value=3), "nbstripout"),
         (_set("metadata", "papermill", value={}), "metadata ['papermill']"),
         (_set("cells", 2, "metadata", "papermill", value={}), "metadata ['papermill']"),
@@ -193,18 +177,9 @@ def _set(*keys, value):
         (_set("cells", 0, "source", value="# 10 · Good"), "`> ` line"),
         (_set("cells", 1, "metadata", value={}), "0 cells have the tag"),
         (_set("cells", 2, "metadata", value={"tags": ["parameters"]}), "2 cells have the tag"),
-        (
-            _set("cells", 2, "source", value='run = start("11_other", globals())'),
-            'start("10_good", globals())',
-        ),
-        (
-            _set("cells", 2, "source", value=START.format(name="10_good") + "\nx = 1" * 25),
-            "cell 2 has 27 lines",
-        ),
-        (
-            _set("cells", 0, "source", value="# 10 · Good\n\n> It is. [gone](09_gone.ipynb)"),
-            "links to 09_gone.ipynb",
-        ),
+        (_set("cells", 2, "source", value='run = start("11_other", globals())'), 'start("10_good", globals())'),
+        (_set("cells", 2, "source", value=START.format(name="10_good") + "\nx = 1" * 25), "cell 2 has 27 lines"),
+        (_set("cells", 0, "source", value="# 10 · Good\n\n> It is. [gone](09_gone.ipynb)"), "links to 09_gone.ipynb"),
     ],
 )
 def test_each_way_to_be_bad_is_seen(write, change, says):

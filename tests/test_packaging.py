@@ -56,12 +56,8 @@ def test_every_version_is_a_range_and_its_pin_lies_in_it():
     pins = constraints()
     for name, requirement in EVERYTHING.items():
         assert not [one for one in requirement.specifier if one.operator == "=="], f"{name}: a pin"
-        assert [one for one in requirement.specifier if one.operator in ("<", "<=")], (
-            f"{name}: no upper bound"
-        )
-        assert requirement.specifier.contains(pins[name]), (
-            f"{name}: {pins[name]} is not {requirement.specifier}"
-        )
+        assert [one for one in requirement.specifier if one.operator in ("<", "<=")], f"{name}: no upper bound"
+        assert requirement.specifier.contains(pins[name]), f"{name}: {pins[name]} is not {requirement.specifier}"
     assert list(pins) == sorted(pins)
     assert all(Version(pin).local is None for pin in pins.values())
 
@@ -87,9 +83,7 @@ def test_python_and_the_named_packages():
 
 def test_a_wheel_holds_every_file_of_data():
     patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["*"]
-    files = [
-        path for path in (ROOT / "ivcore").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")
-    ]
+    files = [path for path in (ROOT / "ivcore").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
     assert files and not [file for file in files if not any(file.match(pattern) for pattern in patterns)]
     folders = {file.parent for file in (ROOT / "ivcore").rglob("*.py")}
     assert all((folder / "__init__.py").is_file() for folder in folders | {file.parent for file in files})
@@ -103,9 +97,7 @@ def test_what_is_imported_is_declared():
     assert distributions(files) <= (BASE | requirements(EXTRAS["sim"] + EXTRAS["run"])).keys()
 
 
-@pytest.mark.parametrize(
-    "module", ["ivcore", "ivcore.weights", "ivcore.train", "ivcore.cma", "ivcore.run.cli"]
-)
+@pytest.mark.parametrize("module", ["ivcore", "ivcore.weights", "ivcore.train", "ivcore.cma", "ivcore.run.cli"])
 def test_the_library_imports_nothing_of_the_lab(module):
     absent = [
         "snakemake",
@@ -118,7 +110,5 @@ def test_the_library_imports_nothing_of_the_lab(module):
         "tabulate",
         "psutil",
     ]
-    program = (
-        f"import sys; sys.modules |= dict.fromkeys({absent}); import {module}"  # None: importing it fails
-    )
+    program = f"import sys; sys.modules |= dict.fromkeys({absent}); import {module}"  # None: importing it fails
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

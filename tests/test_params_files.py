@@ -14,11 +14,7 @@ by_file = pytest.mark.parametrize("file", FILES, ids=[f"{path.parent.name}/{path
 
 
 def test_every_notebook_has_the_presets_quick_and_tiny():
-    wanted = [
-        paths.presets() / path.stem / f"{name}.yaml"
-        for path in notebook.every()
-        for name in ("quick", "tiny")
-    ]
+    wanted = [paths.presets() / path.stem / f"{name}.yaml" for path in notebook.every() for name in ("quick", "tiny")]
     missing = [paths.short(path) for path in wanted if not path.is_file()]
     assert not missing, f"write them, comments alone will do: {missing}"
 
@@ -56,13 +52,9 @@ def test_encoders_name_a_notebook_and_one_of_its_presets(file):
 def test_both_encoders_make_the_same_steps_where_they_are_compared():
     """`12 sweep_labels` asks which encoder is better with few labels: a lead must not be one of training."""
     runs = points(Spec.of("12_supervised_post_pretraining").load("sweep_labels"))
-    defaults = {
-        name: each.default for name, each in Spec.of("12_supervised_post_pretraining").parameters.items()
-    }
+    defaults = {name: each.default for name, each in Spec.of("12_supervised_post_pretraining").parameters.items()}
     runs = [defaults | run for run in runs]
-    seen = {
-        (r["encoder"], r["seed"], r["num_clips"]): (r["epochs"], r["batch_size"], r["repeats"]) for r in runs
-    }
+    seen = {(r["encoder"], r["seed"], r["num_clips"]): (r["epochs"], r["batch_size"], r["repeats"]) for r in runs}
     sides = [{k[1:]: v for k, v in seen.items() if k[0] == encoder} for encoder in ("10/tiny", "11/tiny")]
     assert sides[0] == sides[1] and len(sides[0]) == 9 and len(runs) == 18
     assert len({r["epochs"] * r["num_clips"] for r in runs}) == 1

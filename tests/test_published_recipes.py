@@ -73,20 +73,12 @@ def fixed(preset: str, values: dict) -> dict:
     """What the notebook and the models fix: the optimiser's betas and eps, which matrices do not decay, sizes."""
     source = "".join(map(notebook.source, notebook.cells(notebook.find(preset.split()[0]))))
     found = {"eps": 1e-6 if "eps=1e-6" in source else Recipe(batch_size=1, lr=1.0, steps=1).eps}
-    second = {
-        "betas=(0.9, 0.95)": 0.95,
-        "betas=(0.9, 0.999)": 0.999,
-        "betas=(0.9, beta2)": values.get("beta2"),
-    }
+    second = {"betas=(0.9, 0.95)": 0.95, "betas=(0.9, 0.999)": 0.999, "betas=(0.9, beta2)": values.get("beta2")}
     found["betas"] = [0.9, next(value for text, value in second.items() if text in source)]
     if (model := model_of(preset, values)) is not None:
         layer_decay = values.get("layer_decay", 1.0)
         recipe = Recipe(
-            batch_size=1,
-            lr=1.0,
-            steps=1,
-            weight_decay=0.1,
-            layer_decay=layer_decay if layer_decay < 1 else None,
+            batch_size=1, lr=1.0, steps=1, weight_decay=0.1, layer_decay=layer_decay if layer_decay < 1 else None
         )
         names = {id(p): name for name, p in model.named_parameters()}
         groups = adamw(model, recipe).param_groups

@@ -80,11 +80,7 @@ def test_what_is_done_is_skipped_and_what_changes_takes_with_it_what_depends_on_
     assert sorted(started(said)) == ["10 tiny", "30 scratch", "30 tiny"] and started(said)[-1] == "30 tiny"
     assert "✓ 10 tiny done in" in said and "✓ leaderboard" in said
     first = metrics(book)
-    assert {name: found["threads"] for name, found in first.items()} == {
-        "10 tiny": 1,
-        "30 scratch": 1,
-        "30 tiny": 2,
-    }
+    assert {name: found["threads"] for name, found in first.items()} == {"10 tiny": 1, "30 scratch": 1, "30 tiny": 2}
     assert first["30 tiny"]["at"] > first["10 tiny"]["at"]
     assert "30 tiny" in (book.root / "outputs/report/index.html").read_text()
 
@@ -103,20 +99,14 @@ def test_what_is_done_is_skipped_and_what_changes_takes_with_it_what_depends_on_
     third = metrics(book)
     assert third["30 scratch"] == second["30 scratch"] and third["30 tiny"]["resumed"] is False
     (kept,) = book.root.glob("outputs/30_task/tiny-*/previous/metrics.json")
-    assert (
-        read(kept) == second["30 tiny"]
-    )  # although Snakemake deletes what a job makes before it runs it again
+    assert read(kept) == second["30 tiny"]  # although Snakemake deletes what a job makes before it runs it again
 
 
 def test_a_graph_that_was_killed_is_continued(book):
     waits = "import time\nstep = run.checkpoints / 'begun.txt'\nif not step.exists():\n    step.write_text('1')\n    time.sleep(600)"
     book.notebook("10_stage", waits, FINISH, parameters=LR)
     process = begin(book, "--cores", "2", start_new_session=True)
-    until(
-        lambda: (
-            list(book.root.glob("outputs/10_stage/*/checkpoints/begun.txt")) and "30 scratch" in metrics(book)
-        )
-    )
+    until(lambda: list(book.root.glob("outputs/10_stage/*/checkpoints/begun.txt")) and "30 scratch" in metrics(book))
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     before = metrics(book)
@@ -189,23 +179,14 @@ def test_a_mistake_costs_one_line(book):
     assert status != 0 and "iv: there is no graph 'recipes'; did you mean recipe?" in errors
     book.preset("30_task", "scratch", "masked_encoder: scratch\nlr: fast\n")
     status, _, errors = go(book)
-    assert (
-        status != 0 and "iv: 30 scratch: lr = 'fast': expected float" in errors and "Traceback" not in errors
-    )
+    assert status != 0 and "iv: 30 scratch: lr = 'fast': expected float" in errors and "Traceback" not in errors
 
 
 def test_real_notebooks_at_preset_quick(tmp_path, monkeypatch):
     """Shapes, pretraining, fine-tuning, the leaderboard and the report, as `make graph GRAPH=quick` runs them."""
     outputs = tmp_path / "outputs"
     monkeypatch.setenv("IVCORE_OUTPUTS", str(outputs))
-    command = [
-        "-s",
-        "workflow/Snakefile",
-        "--workflow-profile",
-        "workflow/profiles/local",
-        "-d",
-        str(outputs),
-    ]
+    command = ["-s", "workflow/Snakefile", "--workflow-profile", "workflow/profiles/local", "-d", str(outputs)]
     command = [sys.executable, "-m", "snakemake", *command, "--cores", "2", "--config", "graph=quick"]
     done = subprocess.run(command, cwd=WORKFLOW.parent, capture_output=True, text=True, timeout=590)
     assert done.returncode == 0, done.stderr
@@ -220,11 +201,7 @@ def has_slurm() -> bool:
     from importlib.util import find_spec
 
     answer = subprocess.run(["timeout", "10", "sinfo", "-h"], capture_output=True, text=True)
-    return (
-        answer.returncode == 0
-        and bool(answer.stdout.strip())
-        and bool(find_spec("snakemake_executor_plugin_slurm"))
-    )
+    return answer.returncode == 0 and bool(answer.stdout.strip()) and bool(find_spec("snakemake_executor_plugin_slurm"))
 
 
 @pytest.mark.skipif(not shutil.which("sbatch"), reason="no Slurm here")

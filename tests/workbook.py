@@ -73,12 +73,7 @@ def as_notebook(cells: list[str]) -> dict:
     made = []
     for number, text in enumerate(cells):
         markdown = text.startswith("# ") or text.startswith("## ")
-        cell = {
-            "cell_type": "markdown" if markdown else "code",
-            "id": f"cell-{number}",
-            "metadata": {},
-            "source": text,
-        }
+        cell = {"cell_type": "markdown" if markdown else "code", "id": f"cell-{number}", "metadata": {}, "source": text}
         if not markdown:
             cell |= {"outputs": [], "execution_count": None}
         made.append(cell)

@@ -57,9 +57,7 @@ class InMemory:
         lengths = {name: len(column) for name, column in columns.items()}
         if len(set(lengths.values())) != 1:
             raise ParameterError(f"columns must have one common length, got {lengths}")
-        self.columns = {
-            n: torch.from_numpy(c) if isinstance(c, np.ndarray) else c for n, c in columns.items()
-        }
+        self.columns = {n: torch.from_numpy(c) if isinstance(c, np.ndarray) else c for n, c in columns.items()}
         self.length = next(iter(lengths.values()))
 
     def __len__(self) -> int:
@@ -122,9 +120,7 @@ class Batches:
         if batch_size < 1:
             raise ParameterError(f"batch_size={batch_size}: must be 1 or more")
         if len(self) == 0:
-            raise UserError(
-                f"the data hold {self.size} clips, too few for one batch of batch_size={batch_size}"
-            )
+            raise UserError(f"the data hold {self.size} clips, too few for one batch of batch_size={batch_size}")
 
     def share(self, rank: int, world: int) -> "Batches":
         """The same batches, of which rank `rank` of `world` gets its part: rows rank*B/world … of each.

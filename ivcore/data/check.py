@@ -146,9 +146,7 @@ def _repetition(records) -> Finding:
     labels = sorted({record.label for record in records})
     where = f"in {len(records)} lines"
     if len(labels) > 1:
-        return Finding(
-            "contradictory", records[0].path, f"{where}, with the labels {', '.join(map(str, labels))}"
-        )
+        return Finding("contradictory", records[0].path, f"{where}, with the labels {', '.join(map(str, labels))}")
     return Finding("repeated", records[0].path, where)
 
 

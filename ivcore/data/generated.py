@@ -59,9 +59,7 @@ def make_in_processes(
     """
     reader, writer = os.pipe()
     workers = max(1, workers)
-    processes = [
-        _start(module, config, folder, todo[k::workers], writer, environment) for k in range(workers)
-    ]
+    processes = [_start(module, config, folder, todo[k::workers], writer, environment) for k in range(workers)]
     os.close(writer)
     done = total - len(todo)
     try:
@@ -78,9 +76,7 @@ def make_in_processes(
         raise RuntimeError(f"{folder}: rendering failed, see the messages of the worker above")
 
 
-def _start(
-    module: str, config, folder: Path, todo: list[int], writer: int, environment: dict
-) -> subprocess.Popen:
+def _start(module: str, config, folder: Path, todo: list[int], writer: int, environment: dict) -> subprocess.Popen:
     job = {
         "module": module,
         "fields": dataclasses.asdict(config),

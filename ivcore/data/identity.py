@@ -23,9 +23,7 @@ def video_keys(paths: Iterable[str]) -> dict[str, str]:
     ids = _plausible({path: youtube_id(path) for path in paths})
     states = {path: _state(path) for path in paths}
     lengths = Counter(size for size, _ in {state for state in states.values() if state})
-    return {
-        path: f"youtube {ids[path]}" if path in ids else _key(path, states[path], lengths) for path in paths
-    }
+    return {path: f"youtube {ids[path]}" if path in ids else _key(path, states[path], lengths) for path in paths}
 
 
 def youtube_id(path: str) -> str | None:

@@ -94,9 +94,7 @@ def load(
             _keep(key, video)
     row = dict(zip(index.tolist(), video))
     decoded = [
-        DecodedVideo(
-            r.path, row.get(i), getattr(r, "label", None), getattr(r, "stride", None), causes.get(i, "")
-        )
+        DecodedVideo(r.path, row.get(i), getattr(r, "label", None), getattr(r, "stride", None), causes.get(i, ""))
         for i, r in enumerate(records)
     ]
     readable = [decoded[i] for i in index]

@@ -42,9 +42,7 @@ def size(batch) -> int:
 
 def _is_columns(batch) -> bool:
     """A tuple, or a list of tensors as torch's collate makes it: several things about each clip."""
-    return isinstance(batch, tuple) or (
-        isinstance(batch, list) and bool(batch) and isinstance(batch[0], torch.Tensor)
-    )
+    return isinstance(batch, tuple) or (isinstance(batch, list) and bool(batch) and isinstance(batch[0], torch.Tensor))
 
 
 def _slice(batch, where: slice):

@@ -88,9 +88,7 @@ def _leave_out(kept: dict[str, list], keys: dict[str, str]) -> list[str]:
     return notes
 
 
-def _hold_out(
-    kept: dict[str, list], names: list[str], split_of: dict[str, str], keys: dict[str, str]
-) -> list[str]:
+def _hold_out(kept: dict[str, list], names: list[str], split_of: dict[str, str], keys: dict[str, str]) -> list[str]:
     """Takes the videos of lists that are not given out of the training list; -> notes. split_of: key -> split, see `assign`."""
     whole, notes = kept["train"], []
     parts = {name: [r for r in whole if split_of[keys[r.path]] == name] for name in HELD_OUT}
@@ -109,9 +107,7 @@ def _hold_out(
     return notes
 
 
-def assign(
-    records: Sequence, label: Callable, keys: dict[str, str], further: Sequence = ()
-) -> dict[str, str]:
+def assign(records: Sequence, label: Callable, keys: dict[str, str], further: Sequence = ()) -> dict[str, str]:
     """key of a video (`identity.video_keys`) -> "train", "val" or "test", by a number that its name alone decides.
 
     The fifth with the lowest numbers is tested on, the next fifth is for choices, about MOST of each at most. Labels do not count, since other

@@ -85,9 +85,7 @@ def _notes_on_labels(records: dict[str, list], first: str, classes: list[str]) -
     counts = {split: Counter(record.label for record in some) for split, some in records.items()}
     notes = []
     if untaught := [name for label, name in enumerate(classes) if not counts[first][label]]:
-        notes.append(
-            f"{len(untaught)} of {len(classes)} classes have no {first} video, such as {untaught[0]}"
-        )
+        notes.append(f"{len(untaught)} of {len(classes)} classes have no {first} video, such as {untaught[0]}")
     for split, numbers in counts.items():
         if lacking := sum(number for label, number in numbers.items() if not counts[first][label]):
             notes.append(f"{split}: {lacking} of {len(records[split])} videos are of such classes")

@@ -67,8 +67,7 @@ class Views:
         except VideoError as error:
             return error
         crops = [
-            augment.spatial_crops(frames[np.searchsorted(needed, clip)], self.size, self.num_crops)
-            for clip in clips
+            augment.spatial_crops(frames[np.searchsorted(needed, clip)], self.size, self.num_crops) for clip in clips
         ]
         return {"views": np.concatenate(crops), "label": record.label, "path": record.path}
 

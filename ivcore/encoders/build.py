@@ -41,9 +41,7 @@ def video_text_model(
         raise ParameterError(f"global_layers={size.global_layers}: must be in [0, {size.layers}]")
     vision = UniFormerV2(size.width, size.layers, size.heads, size.patch, size.image, 0,
                          range(size.layers - size.global_layers, size.layers), mlp_dropout=dropout)  # fmt: skip
-    text = TextEncoder(
-        size.embed, size.text_width, size.text_layers, size.text_heads, size.context, size.vocabulary
-    )
+    text = TextEncoder(size.embed, size.text_width, size.text_layers, size.text_heads, size.context, size.vocabulary)
     model = VideoTextModel(vision, text, size.embed, decoder, caption_query)
     if clip is not None:
         return model.load_clip(clip)
@@ -52,9 +50,7 @@ def video_text_model(
     return model
 
 
-def caption_decoder(
-    kind: str, size: VideoTextSize, width: int | None = None, layers: int = 6
-) -> nn.Module | None:
+def caption_decoder(kind: str, size: VideoTextSize, width: int | None = None, layers: int = 6) -> nn.Module | None:
     """plain: the paper's, `layers` standard layers of `width` and a two-layer MLP (3.2). published: the released code's, of the text tower's
     width. none: no decoder. Heads are 64 wide, 32 in the tiny size."""
     width = width or size.text_width

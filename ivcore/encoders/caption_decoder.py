@@ -91,13 +91,9 @@ class Rotary(nn.Module):
         return x * cos + torch.cat((-second, first), dim=-1) * sin
 
 
-def _shared_head(
-    q: Tensor, k: Tensor, v: Tensor, heads: int, causal: bool, record: Record, name: str
-) -> Tensor:
+def _shared_head(q: Tensor, k: Tensor, v: Tensor, heads: int, causal: bool, record: Record, name: str) -> Tensor:
     """Multi-query attention: q (B, heads, N, d) over one head of keys and values (B, 1, M, d) -> (B, N, heads*d)."""
-    return attend(
-        q, k.expand(-1, heads, -1, -1), v.expand(-1, heads, -1, -1), causal=causal, record=record, name=name
-    )
+    return attend(q, k.expand(-1, heads, -1, -1), v.expand(-1, heads, -1, -1), causal=causal, record=record, name=name)
 
 
 class ParallelBlock(nn.Module):
@@ -144,11 +140,7 @@ class CrossBlock(nn.Module):
         return self.to_kv(self.context_norm(context))[:, None].chunk(2, dim=-1)
 
     def forward(
-        self,
-        x: Tensor,
-        keys_values: tuple[Tensor, Tensor],
-        record: Record = None,
-        name: str = "video_attention",
+        self, x: Tensor, keys_values: tuple[Tensor, Tensor], record: Record = None, name: str = "video_attention"
     ) -> Tensor:
         x = self.norm(x)
         q = rearrange(self.to_q(x), "b n (h d) -> b h n d", h=self.heads)
@@ -170,17 +162,9 @@ class Residual(nn.Module):
 class CaptionDecoder(nn.Module):
     """The released decoder. `vocabulary=0` leaves the predictor out: the output is the last layer's tokens."""
 
-    intermediates = (
-        "pooled_visual_tokens",
-        "tokens",
-        "word_attention",
-        "video_attention",
-        "pooling_attention",
-    )
+    intermediates = ("pooled_visual_tokens", "tokens", "word_attention", "video_attention", "pooling_attention")
 
-    def __init__(
-        self, width=768, vision_width=1024, layers=4, heads=12, vocabulary=49408, visual_queries=256
-    ):
+    def __init__(self, width=768, vision_width=1024, layers=4, heads=12, vocabulary=49408, visual_queries=256):
         super().__init__()
         self.heads = heads
         self.visual_queries = nn.Parameter(torch.randn(visual_queries, width))
@@ -224,9 +208,7 @@ class CaptionDecoder(nn.Module):
         """(B, M, Cv) -> (B, visual_queries, C): the tokens that the decoder attends to."""
         pooler = self.visual_attn_pooler
         queries = self.visual_queries.expand(len(video_tokens), -1, -1)
-        pooled = self.visual_pooler_norm(
-            pooler(queries, pooler.keys_values(video_tokens), record, "pooling_attention")
-        )
+        pooled = self.visual_pooler_norm(pooler(queries, pooler.keys_values(video_tokens), record, "pooling_attention"))
         add_to(record, "pooled_visual_tokens", pooled)
         return pooled
 
@@ -234,8 +216,7 @@ class CaptionDecoder(nn.Module):
         """Everything about the video, computed once; no words yet."""
         pooled = self.pool(flat_video_tokens(video_tokens, batch))
         return DecoderCache(
-            [video.fn.keys_values(pooled) for _, video in self.multimodal_layers],
-            [[] for _ in self.multimodal_layers],
+            [video.fn.keys_values(pooled) for _, video in self.multimodal_layers], [[] for _ in self.multimodal_layers]
         )
 
     def step(self, text_token: Tensor, cache: DecoderCache) -> Tensor:
@@ -293,9 +274,7 @@ class PlainCaptionDecoder(nn.Module):
 
     intermediates = ("tokens", "video_attention")
 
-    def __init__(
-        self, text_width=768, vision_width=1024, width=768, layers=6, heads=12, vocabulary=49408, dropout=0.0
-    ):
+    def __init__(self, text_width=768, vision_width=1024, width=768, layers=6, heads=12, vocabulary=49408, dropout=0.0):
         super().__init__()
         self.heads = heads
         self.text_in = nn.Linear(text_width, width) if text_width != width else nn.Identity()
@@ -331,9 +310,7 @@ class PlainCaptionDecoder(nn.Module):
     def new_cache(self, video_tokens: Tensor, batch: int) -> DecoderCache:
         """Everything about the video, computed once; no words yet."""
         context = self.clip_in(flat_video_tokens(video_tokens, batch))
-        return DecoderCache(
-            [layer.clip.keys_values(context) for layer in self.layers], [[] for _ in self.layers]
-        )
+        return DecoderCache([layer.clip.keys_values(context) for layer in self.layers], [[] for _ in self.layers])
 
     def step(self, text_token: Tensor, cache: DecoderCache) -> Tensor:
         """The newest text token (B, 1, C) -> logits of the next word (B, vocabulary)."""

@@ -140,9 +140,7 @@ class TextEncoder(nn.Module):
         self.text_mask_embedding = nn.Parameter(torch.zeros(1, 1, width)) if mask_embedding else None
         self.transformer = Transformer(width, layers, heads, causal=True, quick_gelu=quick_gelu)
         self.ln_final = nn.LayerNorm(width)
-        self.text_projection = (
-            nn.Parameter(torch.empty(width, embed).normal_(std=width**-0.5)) if embed else None
-        )
+        self.text_projection = nn.Parameter(torch.empty(width, embed).normal_(std=width**-0.5)) if embed else None
         nn.init.normal_(self.token_embedding.weight, std=0.02)
 
     def forward(self, ids: Tensor, masked: Tensor | None = None, return_intermediates: tuple[str, ...] = ()):
@@ -159,11 +157,7 @@ class TextEncoder(nn.Module):
         return end if self.text_projection is None else end @ self.text_projection
 
     def tokens(
-        self,
-        ids: Tensor,
-        masked: Tensor | None = None,
-        record: Record = None,
-        cache: list[Cache] | None = None,
+        self, ids: Tensor, masked: Tensor | None = None, record: Record = None, cache: list[Cache] | None = None
     ) -> Tensor:
         """ids (B, L) -> tokens after ln_final (B, L, D). With a cache (see new_cache), ids holds only the newest token."""
         begin = cache[0][0][0].shape[-2] if cache is not None and cache[0] else 0
@@ -203,10 +197,7 @@ class ImageEncoder(nn.Module):
         """(B, 3, H, W) -> embeddings (B, E), not normalised."""
         record = start_record(return_intermediates, self.intermediates)
         x = rearrange(self.conv1(images), "b d h w -> b (h w) d")
-        x = (
-            torch.cat((self.class_embedding.to(x.dtype).expand(len(x), 1, -1), x), dim=1)
-            + self.positional_embedding
-        )
+        x = torch.cat((self.class_embedding.to(x.dtype).expand(len(x), 1, -1), x), dim=1) + self.positional_embedding
         x = self.transformer(self.ln_pre(x), record)
         features = self.ln_post(x[:, 0])
         add_to(record, "features", features)

@@ -37,13 +37,9 @@ def nucleus(model: VideoTextModel, video: Tensor, words: Words, length: int | No
             temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:  # fmt: skip
     """Draw each word from the smallest set of likeliest words that holds probability `top_p`."""
     if not 0 < top_p <= 1 or temperature <= 0:
-        raise ParameterError(
-            f"nucleus: top_p must be in (0, 1] and temperature above 0, not {top_p} and {temperature}"
-        )
+        raise ParameterError(f"nucleus: top_p must be in (0, 1] and temperature above 0, not {top_p} and {temperature}")
     stream = _Stream(model, video)
-    return _one_by_one(
-        stream, words, _length(model, length), lambda x: draw(x / temperature, top_p, generator)
-    )
+    return _one_by_one(stream, words, _length(model, length), lambda x: draw(x / temperature, top_p, generator))
 
 
 def draw(logits: Tensor, top_p: float, generator: torch.Generator | None = None) -> Tensor:
@@ -67,16 +63,12 @@ def beam(model: VideoTextModel, video: Tensor, words: Words, length: int | None 
     done = torch.zeros_like(scores, dtype=torch.bool)
     lengths = torch.ones_like(scores)
     while ids.shape[2] < length and not done.all():
-        options = _continue(
-            stream.next(ids[:, :, -1].flatten()).log_softmax(-1).view(*scores.shape, -1), done
-        )
+        options = _continue(stream.next(ids[:, :, -1].flatten()).log_softmax(-1).view(*scores.shape, -1), done)
         vocabulary = options.shape[-1]
         scores, best = (scores[..., None] + options).flatten(1).topk(beams, dim=1)
         origin, word = best // vocabulary, best % vocabulary
         stream.select((rows[:, None] * beams + origin).flatten())
-        ids = torch.cat(
-            (ids.gather(1, origin[..., None].expand(-1, -1, ids.shape[2])), word[..., None]), dim=2
-        )
+        ids = torch.cat((ids.gather(1, origin[..., None].expand(-1, -1, ids.shape[2])), word[..., None]), dim=2)
         done = done.gather(1, origin)
         lengths = lengths.gather(1, origin) + ~done
         done = done | (word == words.end)

@@ -92,9 +92,7 @@ class Tokenizer:
             ids = [self.start, *self.encode(text), self.end]
             if len(ids) > self.context:
                 if not truncate:
-                    raise ParameterError(
-                        f"text: {len(ids)} tokens do not fit into {self.context}: {text[:60]!r}"
-                    )
+                    raise ParameterError(f"text: {len(ids)} tokens do not fit into {self.context}: {text[:60]!r}")
                 ids = [*ids[: self.context - 1], self.end]
             row[: len(ids)] = torch.tensor(ids)
         return result

@@ -67,16 +67,7 @@ class LocalBlock(nn.Module):
     """CLIP block with local aggregators on the patch tokens; class tokens skip them."""
 
     def __init__(
-        self,
-        width,
-        heads,
-        *,
-        local=True,
-        double=True,
-        reduction=1.5,
-        kernel=3,
-        drop_path=0.0,
-        quick_gelu=True,
+        self, width, heads, *, local=True, double=True, reduction=1.5, kernel=3, drop_path=0.0, quick_gelu=True
     ):
         super().__init__()
         self.lmhra1 = LocalMHRA(width, reduction, kernel) if local else None
@@ -159,18 +150,7 @@ class Stages(nn.Module):
     """All blocks, and the fusion of the query token with the class tokens; a module of its own for the published names."""
 
     def __init__(
-        self,
-        width,
-        layers,
-        heads,
-        global_layers,
-        *,
-        global_heads,
-        mlp_factor,
-        mlp_dropout,
-        frozen,
-        drop_path,
-        **local,
+        self, width, layers, heads, global_layers, *, global_heads, mlp_factor, mlp_dropout, frozen, drop_path, **local
     ):
         super().__init__()
         rates = [drop_path * i / max(layers - 1, 1) for i in range(layers)]
@@ -178,9 +158,7 @@ class Stages(nn.Module):
         self.resblocks = nn.ModuleList(LocalBlock(width, heads, drop_path=rate, **local) for rate in rates)
         self.temporal_cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.dpe = nn.ModuleList(nn.Conv3d(width, width, 3, padding=1, groups=width) for _ in global_layers)
-        self.dec = nn.ModuleList(
-            GlobalBlock(width, global_heads, mlp_factor, mlp_dropout) for _ in global_layers
-        )
+        self.dec = nn.ModuleList(GlobalBlock(width, global_heads, mlp_factor, mlp_dropout) for _ in global_layers)
         self.balance = None if frozen else nn.Parameter(torch.zeros(width))
         for embedding in self.dpe:
             nn.init.zeros_(embedding.bias)
@@ -301,9 +279,7 @@ class UniFormerV2(nn.Module):
         do not fill.
         """
         if (width or height) != height or height < self.patch or height % self.patch:
-            raise ParameterError(
-                f"frame {(height, width or height)}: not a square of patches of {self.patch} pixels"
-            )
+            raise ParameterError(f"frame {(height, width or height)}: not a square of patches of {self.patch} pixels")
         table = resize_beside_class(self.positional_embedding.detach(), height // self.patch)
         self.positional_embedding = nn.Parameter(table, self.positional_embedding.requires_grad)
         self.image = height
@@ -369,9 +345,7 @@ class UniFormerV2(nn.Module):
 
     def _patches(self, video: Tensor) -> Tensor:
         if video.dim() != 5 or video.shape[1] != 3 or video.shape[-2:] != (self.image, self.image):
-            raise ParameterError(
-                f"video: expected (B, 3, T, {self.image}, {self.image}), got {tuple(video.shape)}"
-            )
+            raise ParameterError(f"video: expected (B, 3, T, {self.image}, {self.image}), got {tuple(video.shape)}")
         return rearrange(self.conv1(video), "b d t h w -> b t (h w) d")
 
     @property
@@ -401,9 +375,7 @@ class UniFormerV2(nn.Module):
         if "positional_embedding" in theirs:
             theirs["positional_embedding"] = resize_beside_class(theirs["positional_embedding"], self.grid[0])
         shape = {k: v[:, :, 0].shape if k == "conv1.weight" else v.shape for k, v in ours.items()}
-        wrong = sorted(ours.keys() ^ theirs.keys()) + [
-            k for k in ours.keys() & theirs if shape[k] != theirs[k].shape
-        ]
+        wrong = sorted(ours.keys() ^ theirs.keys()) + [k for k in ours.keys() & theirs if shape[k] != theirs[k].shape]
         if wrong:
             raise ParameterError(f"CLIP image encoder: does not match this model: {', '.join(wrong[:6])}")
         centre = torch.zeros_like(self.conv1.weight)

@@ -91,9 +91,7 @@ class VideoTextModel(nn.Module):
         add_to(record, "features", features)
         return with_record(features if self.visual_proj is None else features @ self.visual_proj, record)
 
-    def encode_text(
-        self, ids: Tensor, masked: Tensor | None = None, return_intermediates: tuple[str, ...] = ()
-    ):
+    def encode_text(self, ids: Tensor, masked: Tensor | None = None, return_intermediates: tuple[str, ...] = ()):
         """ids (B, L) -> (B, E). Intermediate "text_tokens": all tokens after ln_final (B, L, W)."""
         return self.text(ids, masked, return_intermediates)
 

@@ -57,9 +57,7 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block; gamma_1 and gamma_2 (layer scale) exist only for init_values > 0."""
 
-    def __init__(
-        self, width, heads, mlp_ratio=4.0, qkv_bias=True, drop=0.0, drop_path=0.0, init_values=0.0, eps=1e-6
-    ):
+    def __init__(self, width, heads, mlp_ratio=4.0, qkv_bias=True, drop=0.0, drop_path=0.0, init_values=0.0, eps=1e-6):
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=eps)
         self.attn = Attention(width, heads, qkv_bias)
@@ -208,9 +206,7 @@ class MaskedVideoEncoder(nn.Module):
             table = resize(self.pos_embed.detach().float(), self.grid, grid).to(self.pos_embed)
             table = nn.Parameter(table, requires_grad=self.pos_embed.requires_grad)
         else:
-            table = resize(sine_cosine(self.size.tokens, self.size.width), self.size.grid, grid).to(
-                self.pos_embed
-            )
+            table = resize(sine_cosine(self.size.tokens, self.size.width), self.size.grid, grid).to(self.pos_embed)
         self.pos_embed, self.grid = table, grid
         return self
 
@@ -262,21 +258,14 @@ class MaskedAutoencoder(nn.Module):
     laid out (p0 p1 p2 c). The loss is in losses.reconstruction.
     """
 
-    intermediates = (
-        *MaskedVideoEncoder.intermediates,
-        "visible_tokens",
-        "decoder_tokens",
-        "decoder_attention",
-    )
+    intermediates = (*MaskedVideoEncoder.intermediates, "visible_tokens", "decoder_tokens", "decoder_attention")
 
     def __init__(self, name: str | Size = "tiny", *, qkv_bias=True, init_values=0.0, drop_path=0.0,
                  learnable_positions=False, final_norm=True, eps=1e-6, **overrides):  # fmt: skip
         super().__init__()
         self.size = s = size(name, **overrides)
         options = {"qkv_bias": qkv_bias, "init_values": init_values, "drop_path": drop_path, "eps": eps}
-        self.encoder = MaskedVideoEncoder(
-            s, learnable_positions=learnable_positions, final_norm=final_norm, **options
-        )
+        self.encoder = MaskedVideoEncoder(s, learnable_positions=learnable_positions, final_norm=final_norm, **options)
         self.encoder_to_decoder = nn.Linear(s.width, s.decoder_width, bias=False)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, s.decoder_width))
         self.register_buffer("decoder_positions", sine_cosine(s.tokens, s.decoder_width), persistent=False)
@@ -317,11 +306,7 @@ class MaskedAutoencoder(nn.Module):
         narrow = self._with_mask_tokens(self.encoder_to_decoder(x), visible, hidden)
         inner = None
         if record is not None:  # the decoder's intermediates go by the encoder's names inside it
-            inner = {
-                name: record[f"decoder_{name}"]
-                for name in ("tokens", "attention")
-                if f"decoder_{name}" in record
-            }
+            inner = {name: record[f"decoder_{name}"] for name in ("tokens", "attention") if f"decoder_{name}" in record}
         return self.decoder(narrow, hidden.shape[1], inner)
 
     def _with_mask_tokens(self, x: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
@@ -392,9 +377,7 @@ class VideoClassifier(MaskedVideoEncoder):
             self._place_as(encoder)
         ours, theirs = self.state_dict(), encoder.state_dict()
         fresh = (
-            ("norm.", "head.")
-            if "fc_norm.weight" in ours.keys() & theirs.keys()
-            else ("norm.", "head.", "fc_norm.")
+            ("norm.", "head.") if "fc_norm.weight" in ours.keys() & theirs.keys() else ("norm.", "head.", "fc_norm.")
         )
         theirs = {key: value for key, value in theirs.items() if not key.startswith(fresh)}
         needed = {key for key in ours if not key.startswith(fresh)}

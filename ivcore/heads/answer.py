@@ -24,9 +24,7 @@ class AnswerModel(nn.Module):
         text_width = video_text.text.ln_final.normalized_shape[0]
         width = video_text.visual_ln_post.normalized_shape[0] + 2 * text_width
         hidden = nn.Linear(width, 2 * width), nn.LayerNorm(2 * width), nn.GELU()
-        self.head = nn.Sequential(
-            nn.Dropout(dropout), *hidden, nn.Dropout(dropout), nn.Linear(2 * width, answers)
-        )
+        self.head = nn.Sequential(nn.Dropout(dropout), *hidden, nn.Dropout(dropout), nn.Linear(2 * width, answers))
 
     @property
     def config(self) -> dict:

@@ -49,9 +49,7 @@ def masked_encoder(pretrained: nn.Module) -> MaskedVideoEncoder:
     return encoder
 
 
-def _multimodal(
-    encoder: UniFormerV2, norm: nn.LayerNorm | None, classes, drop_path, head_drop
-) -> UniFormerV2:
+def _multimodal(encoder: UniFormerV2, norm: nn.LayerNorm | None, classes, drop_path, head_drop) -> UniFormerV2:
     width, blocks = len(encoder.class_embedding), encoder.transformer.resblocks
     layers = nn.LayerNorm(width), nn.Dropout(head_drop), nn.Linear(width, classes)
     if encoder.num_classes:

@@ -1,6 +1,6 @@
 """Cut a classification head from a union of label sets down to one of them (paper 3.2: Kinetics-710 to K400, K600, K700).
 
-`rows` are the union's rows of the set's classes, in the set's order: `label_union.unite(...).maps[name]`, a published
+`rows` are the union's rows of the set's classes, in the set's order: `labels.union.unite(...).maps[name]`, a published
 label_mixto600.json, or `first(400)`, since a published K710 head has Kinetics-400's classes first. Every class keeps its weights,
 so the cut model's logits are the picked logits of the whole one (but for the last bit where a
 narrower matrix product adds in another order).

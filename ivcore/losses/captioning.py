@@ -16,9 +16,7 @@ from ivcore import distributed
 _ROWS = 1024  # words whose scores are in float32 at one time
 
 
-def captioning(
-    logits: Tensor, ids: Tensor, label_smoothing: float = 0.0, count: Tensor | None = None
-) -> Tensor:
+def captioning(logits: Tensor, ids: Tensor, label_smoothing: float = 0.0, count: Tensor | None = None) -> Tensor:
     """Logits (B, L-1, V) of the words after ids[:, :-1], ids (B, L) -> mean cross-entropy over words, float32 or finer.
 
     count: the number of words to divide by; default: those of this batch, over several ranks the mean of their numbers, so that

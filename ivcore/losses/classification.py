@@ -34,7 +34,5 @@ def classification(model: nn.Module, batch: dict, *, num_classes: int, mixup: fl
             f"batch_size must be an even multiple of the number of ranks"
         )
     seeds = batch["draw"][::2].tolist()
-    video, targets = mix(
-        video, labels, seeds, num_classes, mixup=mixup, cutmix=cutmix, smoothing=label_smoothing
-    )
+    video, targets = mix(video, labels, seeds, num_classes, mixup=mixup, cutmix=cutmix, smoothing=label_smoothing)
     return F.cross_entropy(model(video), targets), {}

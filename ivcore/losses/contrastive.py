@@ -67,9 +67,7 @@ def _identities(rows: Tensor, positive_ids: Tensor | None) -> Tensor:
     return torch.arange(begin, begin + len(rows), device=rows.device)
 
 
-def _cross_entropy(
-    rows: Tensor, columns: Tensor, ids: Tensor, everybody: Tensor, chunk: int | None
-) -> Tensor:
+def _cross_entropy(rows: Tensor, columns: Tensor, ids: Tensor, everybody: Tensor, chunk: int | None) -> Tensor:
     """Scaled rows (R, E), columns (C, E), their ids (R,), (C,) -> each row's cross-entropy (R,)."""
     if chunk is not None and chunk < len(columns):
         return _Chunked.apply(rows, columns, ids, everybody, chunk)
@@ -113,9 +111,7 @@ class _Chunked(torch.autograd.Function):
 def _right(rows: Tensor, columns: Tensor, ids: Tensor, everybody: Tensor, chunk: int | None) -> Tensor:
     """Share of the rows whose best positive column beats every negative one; a tie is not a hit."""
     best, worst = (rows.new_full((len(rows),), -torch.inf) for _ in range(2))
-    for chunk_columns, chunk_ids in zip(
-        columns.split(chunk or len(columns)), everybody.split(chunk or len(columns))
-    ):
+    for chunk_columns, chunk_ids in zip(columns.split(chunk or len(columns)), everybody.split(chunk or len(columns))):
         scores, positive = rows @ chunk_columns.T, ids[:, None] == chunk_ids
         best = torch.maximum(best, scores.masked_fill(~positive, -torch.inf).amax(1))
         worst = torch.maximum(worst, scores.masked_fill(positive, -torch.inf).amax(1))

@@ -11,9 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def coordination(
-    scores, labels: Tensor, branches: float = 0.0, label_smoothing: float = 0.0
-) -> tuple[Tensor, dict]:
+def coordination(scores, labels: Tensor, branches: float = 0.0, label_smoothing: float = 0.0) -> tuple[Tensor, dict]:
     """Cross-entropy of scores.fused, plus `branches` times that of scores.masked and of scores.multimodal, all logits (B, K).
 
     labels: int (B,), or probabilities (B, K) of mixed clips. With branches > 0 each encoder must also be right by itself. Returns the
@@ -21,11 +19,7 @@ def coordination(
     """
     terms = {
         name: F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
-        for name, logits in (
-            ("fused", scores.fused),
-            ("masked", scores.masked),
-            ("multimodal", scores.multimodal),
-        )
+        for name, logits in (("fused", scores.fused), ("masked", scores.masked), ("multimodal", scores.multimodal))
     }
     loss = terms["fused"]
     if branches:

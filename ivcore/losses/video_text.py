@@ -49,9 +49,7 @@ class VideoTextLoss:
         described, more_numbers = self._describe(model, encoded, word_count)
         return aligned + described, numbers | more_numbers
 
-    def accumulate(
-        self, model: VideoTextModel, pieces: list[dict], generator: torch.Generator | None, engine
-    ):
+    def accumulate(self, model: VideoTextModel, pieces: list[dict], generator: torch.Generator | None, engine):
         """Gradients of the loss of all pieces together, in the memory of one (GradCache, arXiv 2101.06983) -> (loss, numbers).
 
         The contrastive term needs every pair at once, but only the embeddings. They are computed without gradients first; then the
@@ -94,9 +92,7 @@ class VideoTextLoss:
     def _align_all(self, model: VideoTextModel, embeddings, pieces: list[dict], engine):
         """The contrastive term over the embeddings of all pieces: its value, numbers, and gradients by piece."""
         leaves = [torch.cat(side).requires_grad_() for side in zip(*embeddings)]
-        positive_ids = (
-            torch.cat([piece["caption_id"] for piece in pieces]) if "caption_id" in pieces[0] else None
-        )
+        positive_ids = torch.cat([piece["caption_id"] for piece in pieces]) if "caption_id" in pieces[0] else None
         value, numbers = self._align(model, *leaves, positive_ids)
         if not self.contrastive:
             return value, numbers, [()] * len(pieces)

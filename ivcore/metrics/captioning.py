@@ -28,9 +28,7 @@ def words(text: str) -> Words:
 
 
 def captioning(
-    generated: Sequence[str],
-    references: Sequence[Sequence[str]],
-    corpus: Sequence[Sequence[str]] | None = None,
+    generated: Sequence[str], references: Sequence[Sequence[str]], corpus: Sequence[Sequence[str]] | None = None
 ) -> dict[str, float]:
     """bleu1 to bleu4, rouge_l and exact_match in [0, 1], cider in [0, 10].
 
@@ -117,9 +115,7 @@ def _all_ngrams(sentence: Words) -> set:
 def _clipped_cosine(candidate: dict, reference: dict) -> float:
     norms = math.hypot(*candidate.values()) * math.hypot(*reference.values())
     same = sum(
-        min(candidate[phrase], reference[phrase]) * reference[phrase]
-        for phrase in candidate
-        if phrase in reference
+        min(candidate[phrase], reference[phrase]) * reference[phrase] for phrase in candidate if phrase in reference
     )
     return same / norms if norms else 0.0
 
@@ -151,6 +147,4 @@ def _check(generated, references) -> None:
         )
     for index, texts in enumerate(references):
         if isinstance(texts, str) or not texts:
-            raise ParameterError(
-                f"references: clip {index} needs a list of one or more sentences, got {texts!r}"
-            )
+            raise ParameterError(f"references: clip {index} needs a list of one or more sentences, got {texts!r}")

@@ -16,9 +16,7 @@ from torch import Tensor
 from ivcore.errors import ParameterError
 
 
-def cka_matrix(
-    xs: Sequence[Tensor], ys: Sequence[Tensor], batch: int | None = None, unbiased: bool = True
-) -> Tensor:
+def cka_matrix(xs: Sequence[Tensor], ys: Sequence[Tensor], batch: int | None = None, unbiased: bool = True) -> Tensor:
     """Every one of xs against every one of ys, layers of two encoders say: float64 (len(xs), len(ys)); nan where features do not vary.
 
     batch: clips a minibatch, None for all at once; only the unbiased estimator, which needs 4 clips, allows it, and expects them in
@@ -53,9 +51,7 @@ class MinibatchCKA:
         if self.unbiased and clips < 4:
             raise ParameterError(f"features: {clips} clips in a batch, the unbiased estimator needs 4")
         centre = _centred_without_diagonal if self.unbiased else _centred
-        x, y = (
-            torch.stack([centre(_gram(features)).flatten() for features in layers]) for layers in (xs, ys)
-        )
+        x, y = (torch.stack([centre(_gram(features)).flatten() for features in layers]) for layers in (xs, ys))
         count = clips * (clips - 3) if self.unbiased else (clips - 1) ** 2
         self.cross = self.cross + x @ y.T / count
         self.own_x = self.own_x + x.square().sum(1) / count

@@ -47,9 +47,7 @@ def confused(scores: Tensor, labels: Tensor) -> tuple[Tensor, list[int]]:
     best = scores.argmax(-1)
     rows, places = torch.cat([labels, best]).unique(return_inverse=True)
     truth, guess = places.split(len(labels))
-    return torch.bincount(truth * len(rows) + guess, minlength=len(rows) ** 2).view(
-        len(rows), -1
-    ), rows.tolist()
+    return torch.bincount(truth * len(rows) + guess, minlength=len(rows) ** 2).view(len(rows), -1), rows.tolist()
 
 
 def occurring_pairs(pairs: list[tuple[int, int]], labels: Tensor) -> list[tuple[int, int]]:
@@ -67,9 +65,7 @@ def mean_class_accuracy(scores: Tensor, labels: Tensor) -> float:
 def pair_accuracy(scores: Tensor, labels: Tensor, pairs: list[tuple[int, int]]) -> float:
     """Of the clips of either class of a pair: how often the right one of the two scores higher. A tie counts one half; chance is 0.5."""
     _check(scores, labels)
-    outcomes = [_side(scores, labels, a, b) for a, b in pairs] + [
-        _side(scores, labels, b, a) for a, b in pairs
-    ]
+    outcomes = [_side(scores, labels, a, b) for a, b in pairs] + [_side(scores, labels, b, a) for a, b in pairs]
     outcomes = torch.cat(outcomes)
     if not len(outcomes):
         raise ParameterError("pairs: no clip belongs to any of them")

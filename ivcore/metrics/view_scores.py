@@ -102,9 +102,7 @@ def _like(head: ClipScores, other: ClipScores) -> ClipScores:
     labels, scores = other.labels[order], other.scores[order]
     _require_same_labels(head, labels)
     if scores.shape != head.scores.shape:
-        raise ParameterError(
-            f"models: {head.scores.shape[1]} and {scores.shape[1]} classes cannot be combined"
-        )
+        raise ParameterError(f"models: {head.scores.shape[1]} and {scores.shape[1]} classes cannot be combined")
     return ClipScores(head.clips, labels, scores)
 
 
@@ -166,22 +164,16 @@ def read_view_scores(source, *, published_keys: bool = False) -> ViewScores:
     if not views:
         raise FormatError(source, None, "expected at least one view")
     clip, logits = zip(*views.values())
-    return ViewScores(
-        list(places), torch.tensor(labels), torch.tensor(clip), torch.from_numpy(np.stack(logits))
-    )
+    return ViewScores(list(places), torch.tensor(labels), torch.tensor(clip), torch.from_numpy(np.stack(logits)))
 
 
 def _fields(path, number: int, line: str) -> tuple[str, str, int, str, str]:
     match = _VIEW.fullmatch(line.strip())
     if match is None:
-        raise FormatError(
-            path, number, f"expected `name [score, score, …] label chunk split`, found {line[:60]!r}"
-        )
+        raise FormatError(path, number, f"expected `name [score, score, …] label chunk split`, found {line[:60]!r}")
     if not all(text.isascii() and text.isdigit() for text in match.groups()[2:]):
         raise FormatError(
-            path,
-            number,
-            f"expected whole numbers label chunk split, found {line[match.end(2) + 1 :].strip()!r}",
+            path, number, f"expected whole numbers label chunk split, found {line[match.end(2) + 1 :].strip()!r}"
         )
     name, scores, label, chunk, split = match.groups()
     return name, scores, int(label), chunk, split

@@ -254,9 +254,7 @@ def _names(groups: list[list[Row]]) -> list[str]:
     # Of each group "tiny", not the sweep that repeats it.
     firsts = [min(group, key=lambda row: len(row.name)) for group in groups]
     varying = _varying(firsts)
-    changed = [
-        {n: row.changed[n] for n in sorted(row.changed, key=lambda n: n not in varying)} for row in firsts
-    ]
+    changed = [{n: row.changed[n] for n in sorted(row.changed, key=lambda n: n not in varying)} for row in firsts]
     names = [_name(row.folder, values) for row, values in zip(firsts, changed)]
     for name in [name for name, count in Counter(names).items() if count > 1]:
         same = [index for index, other in enumerate(names) if other == name]

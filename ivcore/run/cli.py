@@ -136,17 +136,13 @@ def _add_run(commands) -> None:
     parser.add_argument("--force", action="store_true", help="begin afresh, also where the run is done")
     parser.add_argument("--dry", action="store_true", help="show what would run, and run nothing")
     parser.add_argument("--only", metavar="HASH", help="of a sweep the run whose folder ends in this")
-    parser.add_argument(
-        "--wait", action="store_true", help="wait where another process is at work on the run"
-    )
+    parser.add_argument("--wait", action="store_true", help="wait where another process is at work on the run")
     parser.add_argument("--timeout", metavar="SECONDS", help="give up on a run after this long")
 
 
 def _add_data(commands) -> None:
     examples = "iv data shapes", "iv data metaworld --tasks door-open,door-close --episodes 2"
-    parser = _add(
-        commands, "data", None, "make a dataset: Meta-World rendered, or the moving shapes", *examples
-    )
+    parser = _add(commands, "data", None, "make a dataset: Meta-World rendered, or the moving shapes", *examples)
     sets = parser.add_subparsers(title="datasets", required=True, metavar="NAME", help="which one")
     metaworld = _add(sets, "metaworld", _data_metaworld,
                      "50 robot tasks; needs `make sim`; goes on where it was stopped", examples[1])  # fmt: skip
@@ -155,9 +151,7 @@ def _add_data(commands) -> None:
     metaworld.add_argument("--frames", type=int, default=32, metavar="N", help="of each episode (32)")
     metaworld.add_argument("--seed", type=int, default=0, metavar="N", help="of goals and looks (0)")
     metaworld.add_argument("--tasks", metavar="A,B", help="only these, such as door-open,door-close")
-    metaworld.add_argument(
-        "--out", metavar="FOLDER", help="where to (a folder in the cache, which is printed)"
-    )
+    metaworld.add_argument("--out", metavar="FOLDER", help="where to (a folder in the cache, which is printed)")
     shapes = _add(sets, "shapes", _data_shapes, "the moving shapes of preset tiny", examples[0])
     shapes.add_argument("--size", type=int, default=64, metavar="PIXELS", help="width and height (64)")
     shapes.add_argument("--parts", default="clips", metavar="A,B", help="such as clips,captions,qa (clips)")
@@ -174,9 +168,7 @@ def _add_check(commands) -> None:
     parser.add_argument("list", help="a CSV of `path label`, or a table of captions")
     parser.add_argument("--root", metavar="FOLDER", help="where relative paths start (the list's own folder)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (one for each core)")
-    parser.add_argument(
-        "--strict", action="store_true", help="also find damaged pictures that decord conceals"
-    )
+    parser.add_argument("--strict", action="store_true", help="also find damaged pictures that decord conceals")
     parser.add_argument("-o", "--output", metavar="FILE", help="all findings, one JSON object a line")
     parser.add_argument("--write", metavar="FILE", help="the list without what cannot be trained on")
 
@@ -249,9 +241,7 @@ def _changed(job: run.Job, jobs: list[run.Job]) -> str:
 
 
 def _dry(jobs: list[run.Job]) -> int:
-    rows = [
-        (_changed(job, jobs), provenance.state(job.folder) or "new", paths.short(job.folder)) for job in jobs
-    ]
+    rows = [(_changed(job, jobs), provenance.state(job.folder) or "new", paths.short(job.folder)) for job in jobs]
     print(_table(rows, "run", "state", "folder"))
     return 0
 
@@ -361,9 +351,7 @@ def _check(options) -> int:
         raise ParameterError(f"--workers {options.workers}: must be at least 1")
     with open(options.output or os.devnull, "w", encoding="utf-8") as file:
         note = functools.partial(check.write_finding, file)
-        result = check.check(
-            options.list, options.root, found=note, workers=options.workers, strict=options.strict
-        )
+        result = check.check(options.list, options.root, found=note, workers=options.workers, strict=options.strict)
     print("\n".join(result.lines()))
     if options.write:
         check.write_list(options.write, result, options.root)

@@ -73,9 +73,7 @@ def _parse_worded(text: str) -> Constraint:
 def _kinds(text: str) -> tuple[str, ...]:
     kinds = tuple(word.strip() for word in text.removeprefix("encoder of ").split(","))
     if wrong := [word for word in kinds if word not in encoder_kinds.KINDS]:
-        raise ValueError(
-            f"has constraint {text!r}: {wrong[0]!r} is not one of {', '.join(encoder_kinds.KINDS)}"
-        )
+        raise ValueError(f"has constraint {text!r}: {wrong[0]!r} is not one of {', '.join(encoder_kinds.KINDS)}")
     return kinds
 
 

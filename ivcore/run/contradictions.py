@@ -71,10 +71,7 @@ def ends_below_peak(lr, min_lr, warmup_lr=0.0):
 
 
 def clips_in_each_piece(grad_accum_steps, batch_size, image_batch_size=None, images=False):
-    for name, size in (
-        ("batch_size", batch_size),
-        ("image_batch_size", image_batch_size if images else None),
-    ):
+    for name, size in (("batch_size", batch_size), ("image_batch_size", image_batch_size if images else None)):
         if size is not None and grad_accum_steps > size:
             return f"grad_accum_steps = {grad_accum_steps}: a batch of {name} = {size} clips cannot be cut into more pieces than clips"
 
@@ -113,11 +110,7 @@ def something_hidden(
 
 
 def some_ratio_hides(mask_ratios, num_frames, image_size, patch_size, mask_kinds=("frame",)):
-    if not any(
-        hidden(kind, ratio, num_frames, image_size, patch_size)
-        for kind in mask_kinds
-        for ratio in mask_ratios
-    ):
+    if not any(hidden(kind, ratio, num_frames, image_size, patch_size) for kind in mask_kinds for ratio in mask_ratios):
         return f"mask_ratios = {mask_ratios}: none of them hides anything of {num_frames} frames of {image_size} pixels (patch_size = {patch_size})"
 
 

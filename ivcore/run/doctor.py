@@ -10,12 +10,10 @@ import sys
 from ivcore import paths
 from ivcore.run import environment
 
-_LIBRARIES = "torch torchvision timm einops numpy safetensors av decord papermill nbclient ipykernel omegaconf pandas matplotlib"
-_OPTIONAL = {
-    "jupyterlab": ("JupyterLab", "lab"),
-    "pytest": ("tests", "test"),
-    "snakemake": ("Snakemake", "graph"),
-}
+_LIBRARIES = (
+    "torch torchvision timm einops numpy safetensors av decord papermill nbclient ipykernel omegaconf pandas matplotlib"
+)
+_OPTIONAL = {"jupyterlab": ("JupyterLab", "lab"), "pytest": ("tests", "test"), "snakemake": ("Snakemake", "graph")}
 _GL = {"OSMesa": "libosmesa6", "EGL": "libegl1"}  # without a screen: for MuJoCo, for MiniWorld
 
 
@@ -31,21 +29,11 @@ def findings():
     system = f"{platform.python_version()} on {platform.platform(terse=True)}, {platform.machine()}"
     yield "python", True, system, ""
     versions = environment.versions(_LIBRARIES.split())
-    yield (
-        "libraries",
-        None,
-        ", ".join(f"{name} {version}" for name, version in versions.items() if version),
-        "",
-    )
+    yield ("libraries", None, ", ".join(f"{name} {version}" for name, version in versions.items() if version), "")
     if missing := [name for name, version in versions.items() if not version and name != "decord"]:
         yield "missing", False, ", ".join(missing), "pip install -e '.[run]'"
     threads = os.environ.get("OMP_NUM_THREADS")
-    yield (
-        "cores",
-        None,
-        f"{environment.cores()} usable" + (f", OMP_NUM_THREADS={threads}" if threads else ""),
-        "",
-    )
+    yield ("cores", None, f"{environment.cores()} usable" + (f", OMP_NUM_THREADS={threads}" if threads else ""), "")
     yield _memory()
     yield _disk()
     yield _device()
@@ -85,12 +73,7 @@ def _device() -> tuple:
         return "GPU", True, f"{count} × {name}, {memory:.0f} GiB, CUDA {torch.version.cuda}", ""
     if shutil.which("nvidia-smi") and torch.version.cuda is None:
         version = environment.version("torch").split("+")[0]
-        return (
-            "GPU",
-            False,
-            "there is one, but this torch is built for the CPU",
-            f"pip install torch=={version}",
-        )
+        return ("GPU", False, "there is one, but this torch is built for the CPU", f"pip install torch=={version}")
     return "GPU", None, "none: the presets quick and tiny are made for the CPU", ""
 
 
@@ -103,21 +86,14 @@ def _video() -> tuple:
 
 def _imports(module: str) -> bool:
     """In a process of its own: a library that does not fit the machine may end the process that imports it."""
-    return (
-        subprocess.run(
-            [sys.executable, "-c", f"import {module}"], capture_output=True, timeout=120
-        ).returncode
-        == 0
-    )
+    return subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, timeout=120).returncode == 0
 
 
 def _slurm() -> tuple:
     if not shutil.which("sbatch"):
         return "Slurm", None, "no sbatch here: runs stay on this machine", ""
     try:
-        answer = subprocess.run(
-            ["sinfo", "-h", "-o", "%P %D"], capture_output=True, text=True, timeout=10, check=True
-        )
+        answer = subprocess.run(["sinfo", "-h", "-o", "%P %D"], capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return "Slurm", False, "sbatch is there, the controller does not answer", "scontrol ping"
     return "Slurm", True, "; ".join(answer.stdout.split("\n")).strip("; "), ""

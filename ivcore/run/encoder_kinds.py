@@ -79,9 +79,7 @@ def check_sizes(values: dict, held: dict[str, Held | None]) -> None:
     for name, each in held.items():
         if each is None or "clip_weights" in values:  # notebook 03 shows encoders clips of their own size
             continue
-        frames = next(
-            (f for f in (f"{name.removesuffix('_encoder')}_frames", "num_frames") if f in values), None
-        )
+        frames = next((f for f in (f"{name.removesuffix('_encoder')}_frames", "num_frames") if f in values), None)
         for parameter, step in (("image_size", each.patch), (frames, each.tubelet)):
             if parameter in values and values[parameter] % step:
                 raise ParameterError(

@@ -143,9 +143,7 @@ def dead_kernel(code: int | None, cell: dict | None) -> Failure:
         ended = "it did not answer"
     else:
         ended = f"killed by {_name(code)}" if code < 0 else f"it ended by itself with exit status {code}"
-    return Failure(
-        "dead kernel", message=ended + ("" if cell else ", before its first cell"), cell=cell, code=code
-    )
+    return Failure("dead kernel", message=ended + ("" if cell else ", before its first cell"), cell=cell, code=code)
 
 
 def _name(code: int) -> str:

@@ -22,13 +22,7 @@ from ivcore import files, lock, paths
 from ivcore.errors import ParameterError, UserError
 from ivcore.run.parameters import OWNED_BY_RUNNER
 
-KEPT = (
-    "notebook",
-    "log.txt",
-    "log-rank",
-    "previous",
-    ".lock",
-)  # beginnings of names that outlive a fresh start
+KEPT = ("notebook", "log.txt", "log-rank", "previous", ".lock")  # beginnings of names that outlive a fresh start
 COPY = ".metrics.json"  # of metrics.json: Snakemake deletes what a job makes before it runs the job again
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
 _HASH = r"-([0-9a-f]{8})$"
@@ -155,9 +149,7 @@ def _places(folder: Path):
 
 def _is_taken(place: Path) -> bool:
     """By a result, or by something that no run has made."""
-    return place.is_symlink() or (
-        place.exists() and (not place.is_dir() or (place / "metrics.json").exists())
-    )
+    return place.is_symlink() or (place.exists() and (not place.is_dir() or (place / "metrics.json").exists()))
 
 
 def prepare(folder: Path, fresh: bool = False, wait: bool = False) -> None:
@@ -167,15 +159,8 @@ def prepare(folder: Path, fresh: bool = False, wait: bool = False) -> None:
     if fresh:
         set_aside(folder)
     if is_done(folder):
-        raise UserError(
-            f"{paths.short(folder)} has been finished by another process: run the setup cell again"
-        )
-    for old in (
-        "metrics.json",
-        "error.json",
-        "error-rank*.json",
-        "notebook-rank*.ipynb",
-    ):  # of an attempt that failed
+        raise UserError(f"{paths.short(folder)} has been finished by another process: run the setup cell again")
+    for old in ("metrics.json", "error.json", "error-rank*.json", "notebook-rank*.ipynb"):  # of an attempt that failed
         for path in folder.glob(old):
             path.unlink(missing_ok=True)
     for path in folder.glob("log*.txt"):

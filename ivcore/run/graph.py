@@ -42,12 +42,7 @@ class Node:
     def name(self) -> str:
         """ "30 tiny", "12 tiny seed=1"; a run of a sweep has its hash behind that."""
         changed = [f"{name}={value}" for name, value in self.overrides]
-        words = (
-            notebook.number(self.notebook),
-            self.preset,
-            *changed,
-            self.digest if self.one_of_many else "",
-        )
+        words = (notebook.number(self.notebook), self.preset, *changed, self.digest if self.one_of_many else "")
         return " ".join(filter(None, words))
 
     @property
@@ -179,10 +174,7 @@ def table(nodes: list[Node]) -> list[tuple[str, str, str, str]]:
 def unfinished(nodes: list[Node]) -> list[str]:
     """A line for each node without a result: what went wrong and where to look, or what it waits for."""
     missing = {node.folder: node for node in nodes if not run_folder.is_done(node.folder)}
-    return [
-        _why(node, [missing[need].name for need in node.needs if need in missing])
-        for node in missing.values()
-    ]
+    return [_why(node, [missing[need].name for need in node.needs if need in missing]) for node in missing.values()]
 
 
 def _why(node: Node, waits: list[str]) -> str:

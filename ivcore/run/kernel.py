@@ -16,9 +16,7 @@ from ivcore import paths
 from ivcore.run import failure, notebook
 from ivcore.run.failure import Failure
 
-_GRACE = (
-    15  # seconds for a cell to end after an interrupt; batch systems follow SIGTERM with SIGKILL after 30
-)
+_GRACE = 15  # seconds for a cell to end after an interrupt; batch systems follow SIGTERM with SIGKILL after 30
 _AGAIN = 3  # seconds until a cell that goes on all the same is interrupted once more
 _PATIENCE = 20  # seconds for papermill to notice that its kernel is gone
 

@@ -22,22 +22,9 @@ from ivcore import paths
 from ivcore.errors import ParameterError, shown
 from ivcore.run import constraints
 
-TYPES = {
-    "int": int,
-    "float": float,
-    "bool": bool,
-    "str": str,
-    "list": list,
-    "dict": dict,
-    "None": type(None),
-}
+TYPES = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "dict": dict, "None": type(None)}
 OWNED_BY_RUNNER = ("run_dir",)  # where a run lies is not part of what it is
-FREE = (
-    "num_workers",
-    "in_memory",
-    "device",
-    "checkpoint_seconds",
-)  # nor how it is computed: it may go on with others
+FREE = ("num_workers", "in_memory", "device", "checkpoint_seconds")  # nor how it is computed: it may go on with others
 _HEADING = "# -- "
 
 
@@ -149,9 +136,7 @@ def _annotated(text: str):
             return eval(compile(tree, "annotation", "eval"), {"__builtins__": {}}, TYPES)
         except TypeError:
             pass
-    raise ValueError(
-        f"has annotation {text!r}: expected int, float, bool, str, list, dict, list[...] or `| None`"
-    )
+    raise ValueError(f"has annotation {text!r}: expected int, float, bool, str, list, dict, list[...] or `| None`")
 
 
 def fit(value, kind):

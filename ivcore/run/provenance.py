@@ -57,9 +57,7 @@ def state(folder: Path) -> str:
 
 def results(encoders: dict[str, str]) -> dict[str, str]:
     """Of each parameter that names a finished run (a folder, as `Spec.pin` gives it) a digest of its metrics, the time it took apart."""
-    metrics = {
-        name: run_folder.read_metrics(paths.resolve(value)) for name, value in encoders.items() if value
-    }
+    metrics = {name: run_folder.read_metrics(paths.resolve(value)) for name, value in encoders.items() if value}
     return {name: _digest_of_metrics(found) for name, found in metrics.items() if found is not None}
 
 
@@ -103,9 +101,7 @@ def _files(place: Path) -> list[Path]:
     """A file with the class names and groups beside it; of a folder its label sets or weights."""
     if place.is_dir():
         return [file for pattern in _IN_FOLDER for file in sorted(place.glob(pattern)) if file.is_file()]
-    beside = (
-        [place.with_name(name) for name in ("classes.txt", "groups.csv")] if place.suffix == ".csv" else []
-    )
+    beside = [place.with_name(name) for name in ("classes.txt", "groups.csv")] if place.suffix == ".csv" else []
     return [place, *(file for file in beside if file.is_file() and file != place)]
 
 

@@ -46,9 +46,7 @@ def page(folder: Path) -> str:
     from jinja2 import Environment, StrictUndefined
 
     rows = board.rows()
-    stems = sorted(
-        {row.notebook for row in rows}, key=lambda stem: (stem[0] == LESSONS, stem[0] != BOARD, stem)
-    )
+    stems = sorted({row.notebook for row in rows}, key=lambda stem: (stem[0] == LESSONS, stem[0] != BOARD, stem))
     sections = [_section([row for row in rows if row.notebook == stem], folder) for stem in stems]
     facts = {
         "sections": sections,
@@ -61,9 +59,7 @@ def page(folder: Path) -> str:
         "made": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         "generated": any(row.data == board.SHAPES for row in rows),
     }
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["readable"] = readable
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(facts)
 
@@ -124,12 +120,7 @@ def _chain() -> dict:
     buffer = io.BytesIO()
     chain.chain().savefig(buffer, dpi=DPI, bbox_inches="tight")
     caption = "The chain, with the notebooks that stand here."
-    return embedded(buffer.getvalue()) | {
-        "id": "chain",
-        "caption": caption,
-        "alt": chain.in_words(),
-        "file": "",
-    }
+    return embedded(buffer.getvalue()) | {"id": "chain", "caption": caption, "alt": chain.in_words(), "file": ""}
 
 
 # ---- the runs

@@ -104,10 +104,7 @@ class Run:
 
     def list_bad_rows(self, errors: list) -> None:
         """Rows of lists that are left out: printed as a number, each listed in bad_rows.jsonl, and counted in metrics.json."""
-        first, more = (
-            errors[0],
-            f"{len(errors)} rows left out, e.g. line {errors[0].line}: {errors[0].expected}",
-        )
+        first, more = (errors[0], f"{len(errors)} rows left out, e.g. line {errors[0].line}: {errors[0].expected}")
         print(f"{first.path}: {more}")
         self.bad_rows |= dict.fromkeys((error.path, error.line, error.expected) for error in errors)
         if self.rank == 0:
@@ -153,9 +150,7 @@ def _forget_states(folder: Path) -> None:
 def _compared(row: dict, stored: dict) -> str:
     """What a run that was shown gives, beside what it gave."""
     named = [*row, *(name for name in stored if name not in row and name not in RESERVED)]
-    other = [
-        f"{k} {_short(stored.get(k))} → {_short(row.get(k))}" for k in named if stored.get(k) != row.get(k)
-    ]
+    other = [f"{k} {_short(stored.get(k))} → {_short(row.get(k))}" for k in named if stored.get(k) != row.get(k)]
     if not other:
         return "shown: every metric is as in metrics.json"
     return "shown: metrics.json stays as it is; computed now otherwise: " + ", ".join(other)
@@ -224,9 +219,7 @@ def _values(spec: Spec, namespace: dict, preset: str) -> dict:
     if preset and injected is None and not _given_by_runner():
         given = spec.check(contradictions.override(given, _of_preset(spec, preset)))
         namespace.update(given)
-    values = spec.check(
-        {name: each.placed(given[name], typed=True) for name, each in spec.parameters.items()}
-    )
+    values = spec.check({name: each.placed(given[name], typed=True) for name, each in spec.parameters.items()})
     if Path.cwd() != paths.ROOT:  # JupyterLab, plain papermill: the cells below open what the parameters name
         namespace.update({name: str(paths.resolve(place)) for name, place in spec.files(values).items()})
     return values
@@ -279,9 +272,7 @@ def _folder(spec: Spec, values: dict, run_dir: str | None, fresh: bool) -> Path:
         raise ParameterError(f"{refused}: it is no folder")
     if folder.is_dir() and any(file.name != ".lock" for file in folder.iterdir()):
         if not _holds_run_of(folder, spec):
-            raise ParameterError(
-                f"{refused}: the folder holds files of something else; choose an empty or a new one"
-            )
+            raise ParameterError(f"{refused}: the folder holds files of something else; choose an empty or a new one")
         if not fresh and spec.digest(spec.check(run_folder.read_params(folder))) != spec.digest(values):
             raise ParameterError(f"{refused}: the folder holds a run with other parameters; choose another, or fresh=True to keep that run in previous/")  # fmt: skip
     return folder
@@ -362,8 +353,5 @@ def _record(run: Run, spec: Spec) -> None:
     facts = environment.describe(run.device, command, now) | {"ranks": distributed.world()}
     run.write_json("env", facts)
     print(f"{run.notebook} · {run.label} · {paths.short(run.dir)}")
-    shown = [
-        "python " + facts["python"],
-        *(f"{k} {facts['versions'][k]}" for k in ("torch", "timm", "numpy")),
-    ]
+    shown = ["python " + facts["python"], *(f"{k} {facts['versions'][k]}" for k in ("torch", "timm", "numpy"))]
     print(" · ".join([facts["device"], f"commit {facts['commit'] or 'unknown'}", *shown]), flush=True)

@@ -94,9 +94,7 @@ class Spec:
         if str(preset).endswith((".yaml", ".yml")):
             file = next(filter(os.path.isfile, paths.candidates(preset)), paths.resolve(preset))
         elif preset not in (names := self.presets()):
-            raise ParameterError(
-                f"{self.stem} has no preset {shown(preset)}{notebook.nearest(preset, names)}"
-            )
+            raise ParameterError(f"{self.stem} has no preset {shown(preset)}{notebook.nearest(preset, names)}")
         elif not file.is_file():
             return {}
         return load_yaml(file)

@@ -13,9 +13,7 @@ def prepare() -> None:
             os.fstat(number)
         except OSError:
             with suppress(OSError):
-                os.set_inheritable(
-                    os.open(os.devnull, os.O_RDWR), True
-                )  # gets the lowest free number, which is this
+                os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number, which is this
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  as long as the process lives

@@ -23,9 +23,7 @@ def agreement(pairs: dict, xlabel: str, ylabel: str, beside: dict | None = None,
         if beside and name in beside:
             label, other = beside[name]
             panel.plot(x, _flat(other), ".", color="0.72", ms=4, label=label, rasterized=True)
-        panel.plot(
-            x, y, "o", color=OKABE_ITO[0], ms=3.5, alpha=0.7, mec="none", label=ylabel, rasterized=True
-        )
+        panel.plot(x, y, "o", color=OKABE_ITO[0], ms=3.5, alpha=0.7, mec="none", label=ylabel, rasterized=True)
         if beside and name in beside:
             panel.legend(loc="upper left", markerscale=1.5, handletextpad=0.2)
         panel.set_title(f"{name}\ndiffer by {largest(x, y):.1e}", loc="left")

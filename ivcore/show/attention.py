@@ -48,8 +48,7 @@ def _framed(frames: np.ndarray, place, grid) -> np.ndarray:
     """The frames with a one-pixel border inside one token."""
     _check(grid, frames.shape[:3])
     (t0, t1), (y0, y1), (x0, x1) = (
-        (at * size // places, (at + 1) * size // places)
-        for at, size, places in zip(place, frames.shape, grid)
+        (at * size // places, (at + 1) * size // places) for at, size, places in zip(place, frames.shape, grid)
     )
     framed = frames.copy()
     inside = framed[t0:t1, y0:y1, x0:x1]
@@ -60,9 +59,7 @@ def _framed(frames: np.ndarray, place, grid) -> np.ndarray:
 
 def _check(grid, pixels) -> None:
     if len(grid) != 3 or any(p % g for p, g in zip(pixels, grid)):
-        raise ParameterError(
-            f"attention {tuple(grid)}: does not fit a clip of {tuple(pixels)} frames and pixels"
-        )
+        raise ParameterError(f"attention {tuple(grid)}: does not fit a clip of {tuple(pixels)} frames and pixels")
 
 
 def _plain(weights) -> np.ndarray:

@@ -97,9 +97,7 @@ def _write(axes, y: float, name: str, line: list[tuple[str, dict]]) -> None:
     axes.text(0, y, name, color="0.4", fontsize=FONT)
     areas = [TextArea(word.replace("$", r"\$"), textprops=look | {"size": FONT}) for word, look in line]
     packed = HPacker(children=areas, align="baseline", pad=0, sep=0.32 * FONT)
-    axes.add_artist(
-        AnnotationBbox(packed, (MARGIN, y + 0.2 * LINE), box_alignment=(0, 0), frameon=False, pad=0)
-    )
+    axes.add_artist(AnnotationBbox(packed, (MARGIN, y + 0.2 * LINE), box_alignment=(0, 0), frameon=False, pad=0))
 
 
 def _strip(frames: np.ndarray) -> np.ndarray:

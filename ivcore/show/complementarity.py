@@ -34,9 +34,7 @@ def overlap_bars(overlaps: Mapping[str, object], a: str = "A", b: str = "B", tit
     left = np.zeros(len(overlaps))
     for label, field, colour, hatch in parts:
         shares = np.array([100 * getattr(each, field) / each.clips for each in overlaps.values()])
-        axes.barh(
-            range(len(overlaps)), shares, 0.7, left, color=colour, hatch=hatch, ec="white", lw=0, label=label
-        )
+        axes.barh(range(len(overlaps)), shares, 0.7, left, color=colour, hatch=hatch, ec="white", lw=0, label=label)
         _numbers(axes, left, shares, plain=not hatch)
         left += shares
     _beside(axes, overlaps)

@@ -21,9 +21,7 @@ def gates_opening(steps: Sequence, gates: Mapping[str, Mapping[str, Sequence]], 
     if not gates or any(len(v) != len(steps) for lines in gates.values() for v in lines.values()):
         raise ParameterError(f"gates: expected one kind or more, with a value for each of {len(steps)} steps")
     size = (4.1 * len(gates) + 0.6, 3.3)
-    figure, panels = plt.subplots(
-        1, len(gates), sharey=True, squeeze=False, figsize=size, layout="constrained"
-    )
+    figure, panels = plt.subplots(1, len(gates), sharey=True, squeeze=False, figsize=size, layout="constrained")
     for panel, (kind, lines) in zip(panels[0], gates.items()):
         panel.axhline(0, color="0.6", lw=1)
         for number, (name, values) in enumerate(lines.items()):

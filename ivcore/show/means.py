@@ -104,9 +104,7 @@ def _limits(axes, panel: Rows, from_zero: bool) -> None:
     low, high = min(numbers), max(numbers)
     low = min(0, low) if from_zero else low
     width = (high - low) or 0.1
-    axes.set_xlim(
-        low - (0 if from_zero else 0.08 * width), high + (0.16 if from_zero else LABEL_ROOM) * width
-    )
+    axes.set_xlim(low - (0 if from_zero else 0.08 * width), high + (0.16 if from_zero else LABEL_ROOM) * width)
     axes.locator_params(axis="x", nbins=7 if from_zero else 5)
 
 
@@ -146,10 +144,7 @@ def lines(panels: Sequence[Panel], ylabel: str = "", levels=None, title: str | N
     names = list(dict.fromkeys(name for panel in panels for name in panel.series))
     columns = columns or len(panels)
     tall = -(-len(panels) // columns)
-    size, shared = (
-        (0.6 + 4.2 * max(columns, 1.4), 0.8 + 3.2 * tall),
-        not any(panel.ylabel for panel in panels),
-    )
+    size, shared = ((0.6 + 4.2 * max(columns, 1.4), 0.8 + 3.2 * tall), not any(panel.ylabel for panel in panels))
     figure, grid = plt.subplots(tall, columns, figsize=size, sharey=shared, squeeze=False, layout="constrained")  # fmt: skip
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
@@ -177,17 +172,13 @@ def _series(axes, panel: Panel, name: str, number: int) -> None:
     look = {"color": OKABE_ITO[number % len(OKABE_ITO)], "marker": MARKERS[number % len(MARKERS)]}
     look |= {"clip_on": False}  # so that a point at 0 is whole
     means, style = [statistics.mean(values) for _, values in points], "-" if panel.joined else ""
-    axes.plot(
-        [x for x, _ in points], means, ls=style, lw=1.8, ms=7, mec="white", label=name, zorder=3, **look
-    )
+    axes.plot([x for x, _ in points], means, ls=style, lw=1.8, ms=7, mec="white", label=name, zorder=3, **look)
     for x, values in points:
         if len(values) > 1:
             axes.plot([x] * len(values), values, ls="", ms=3.5, alpha=0.55, zorder=2, **look)
     if control := panel.controls.get(name):
         means_of_control = [statistics.mean(values) for _, values in control]
-        axes.plot(
-            [x for x, _ in control], means_of_control, lw=1, ls=":", ms=6, mfc="white", zorder=4, **look
-        )
+        axes.plot([x for x, _ in control], means_of_control, lw=1, ls=":", ms=6, mfc="white", zorder=4, **look)
     # Notes are right and left of their points in turn, since neighbours may be close.
     sides = cycle(({"ha": "left", "xytext": (6, 5)}, {"ha": "right", "xytext": (-6, 5)}))
     place = {"textcoords": "offset points", "fontsize": 8, "color": look["color"]}

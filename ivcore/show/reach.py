@@ -20,9 +20,7 @@ def reach(changes: dict, changed: dict, title: str | None = None):
         change = np.asarray(change, float)
         share = change / np.maximum(change.max(axis=1, keepdims=True), 1e-30)
         shade = np.where(change > 0, 0.15 + 0.85 * np.sqrt(share), 0)
-        panel.imshow(
-            shade, cmap="Blues", vmin=0, vmax=1.15, origin="lower", aspect="auto", interpolation="nearest"
-        )
+        panel.imshow(shade, cmap="Blues", vmin=0, vmax=1.15, origin="lower", aspect="auto", interpolation="nearest")
         panel.plot(changed[name], -0.62, "^", color="#D55E00", ms=7, clip_on=False)
         _grid(panel, *change.shape)
         panel.set_title(name, loc="left")
@@ -32,9 +30,7 @@ def reach(changes: dict, changed: dict, title: str | None = None):
 
 
 def _grid(panel, layers: int, places: int) -> None:
-    panel.set(
-        xticks=range(0, places, max(1, places // 8)), yticks=range(layers), yticklabels=range(1, layers + 1)
-    )
+    panel.set(xticks=range(0, places, max(1, places // 8)), yticks=range(layers), yticklabels=range(1, layers + 1))
     panel.set_xticks(np.arange(places + 1) - 0.5, minor=True)
     panel.set_yticks(np.arange(layers + 1) - 0.5, minor=True)
     panel.grid(which="minor", color="0.85", lw=0.8)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from ivcore.show import frames as film
 
 
-def reconstruction_strip(
-    original, tries: dict, every: int = 1, title: str | None = None, below: str = "rebuilt"
-):
+def reconstruction_strip(original, tries: dict, every: int = 1, title: str | None = None, below: str = "rebuilt"):
     """The clip, then for each try what was left to see and what the model made of it. -> Figure
 
     original: uint8 (T, H, W, 3) or float (3, T, H, W) in [0, 1]. tries: name -> (hidden, reconstruction), clips of the same kinds as

@@ -78,13 +78,7 @@ def _dot(count: int) -> dict:
 
 
 def _cross(count: int) -> dict:
-    return {
-        "marker": "X",
-        "s": 1.5 * _area(count),
-        "color": OKABE_ITO[3],
-        "edgecolors": "white",
-        "linewidths": 0.6,
-    }
+    return {"marker": "X", "s": 1.5 * _area(count), "color": OKABE_ITO[3], "edgecolors": "white", "linewidths": 0.6}
 
 
 def _area(count: int) -> float:

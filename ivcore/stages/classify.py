@@ -21,12 +21,7 @@ from ivcore.video import sampling
 
 
 def load_classifier(
-    place,
-    classes: Sequence[str],
-    *,
-    keep_head: bool = False,
-    activation_checkpointing: str = "nothing",
-    **shape,
+    place, classes: Sequence[str], *, keep_head: bool = False, activation_checkpointing: str = "nothing", **shape
 ) -> nn.Module:
     """The pretrained encoder at `place` with a classification layer for these classes; see `heads.classifier`, which takes `shape`.
 
@@ -79,9 +74,7 @@ def reversal_loss(
         turned = torch.rand(len(label), generator=generator).to(label.device) < reversals
         turned = turned & (other != label)
         video = torch.where(turned.view(-1, 1, 1, 1, 1), video.flip(2), video)
-        shuffled = order_frames(
-            video, "shuffled", generator
-        )  # drawn in any case: other orders see the same reversals
+        shuffled = order_frames(video, "shuffled", generator)  # drawn in any case: other orders see the same reversals
         video = shuffled if frame_order == "shuffled" else order_frames(video, frame_order)
         label = torch.where(turned, other, label)
         return F.cross_entropy(model(video), label, label_smoothing=label_smoothing), {}

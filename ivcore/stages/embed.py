@@ -23,9 +23,7 @@ def embed_clips(
     model.eval()
     device = next(model.parameters()).device
     generator = None if shuffled is None else torch.Generator().manual_seed(shuffled)
-    batches = Batches(
-        source, min(batch_size, len(source)), shuffle=False, drop_last=False, num_workers=num_workers
-    )
+    batches = Batches(source, min(batch_size, len(source)), shuffle=False, drop_last=False, num_workers=num_workers)
     parts = []
     for batch in batches:
         video = batch["video"] if generator is None else shuffle_frames(batch["video"], generator)

@@ -35,15 +35,11 @@ def runs_by_labels(run: Run, metrics: dict, train_videos: int) -> dict[int, list
     return {n: most_seeds([row for row in rows if labelled(row) == n], "branch") for n in numbers}
 
 
-def label_curves(
-    by_labels: Mapping[int, list[Row]], metric: str, kinds: Sequence[str], chance: float, title: str
-):
+def label_curves(by_labels: Mapping[int, list[Row]], metric: str, kinds: Sequence[str], chance: float, title: str):
     """A panel for each kind of class ("motion", …; "" for all): `metric` over the labelled videos, a line for each branch. -> Figure"""
     panels = []
     for kind in kinds:
-        values = {
-            n: sides(rows, "branch", f"{metric}_{kind}" if kind else metric) for n, rows in by_labels.items()
-        }
+        values = {n: sides(rows, "branch", f"{metric}_{kind}" if kind else metric) for n, rows in by_labels.items()}
         curves = {b: [(n, branches[b]) for n, branches in values.items() if b in branches] for b in BRANCHES}
         curves = {branch: points for branch, points in curves.items() if points}
         panels.append(Panel(f"{kind or 'all'} classes: labelled videos", curves, log=True))

@@ -45,9 +45,7 @@ def what_features_tell(
     return probed(*known, *asked)
 
 
-def frozen_scores(
-    encoder: nn.Module, known: Views, asked: Views, pairs: Sequence[tuple[int, int]] = ()
-) -> dict:
+def frozen_scores(encoder: nn.Module, known: Views, asked: Views, pairs: Sequence[tuple[int, int]] = ()) -> dict:
     """What the encoder's mean token tells of the clips `asked`, given the labels of `known`.
 
     -> knn and probe (top-1 of a 20-nearest-neighbour vote and of a linear layer), and with `pairs` of classes order: how often the probe

@@ -46,9 +46,7 @@ def top1_by_kind(data: UnitedSets, scores: Tensor, labels: Tensor, name: str = "
     scores (N, K), labels int (N,).
     """
     kinds = class_kinds(data, labels)
-    parts = {
-        f"{name}_{kind}": accuracy_of(scores, labels, rows) for kind, rows in kinds.items() if kind != "all"
-    }
+    parts = {f"{name}_{kind}": accuracy_of(scores, labels, rows) for kind, rows in kinds.items() if kind != "all"}
     return {name: top_k(scores, labels)} | parts
 
 

@@ -13,9 +13,7 @@ from ivcore.masking import split
 from ivcore.train import Batches, History, train
 from ivcore.train.recipe import Recipe
 
-DrawMask = Callable[
-    [int, tuple, torch.Generator], Tensor
-]  # (clips, grid, generator) -> bool (clips, N), True = hidden
+DrawMask = Callable[[int, tuple, torch.Generator], Tensor]  # (clips, grid, generator) -> bool (clips, N), True = hidden
 
 
 def masked_loss(draw_mask: DrawMask, normalise: bool = True) -> Callable:
@@ -36,9 +34,7 @@ def masked_loss(draw_mask: DrawMask, normalise: bool = True) -> Callable:
 
 
 @torch.inference_mode()
-def reconstruct(
-    model: nn.Module, clips: Tensor, mask: Tensor, normalised: bool = True
-) -> tuple[Tensor, Tensor]:
+def reconstruct(model: nn.Module, clips: Tensor, mask: Tensor, normalised: bool = True) -> tuple[Tensor, Tensor]:
     """uint8 (B, T, H, W, 3) and bool (B, N), True = hidden -> what the encoder sees and what comes back, both uint8 (B, T, H, W, 3).
 
     normalised: the model predicts normalised pixels; mean and deviation of a hidden tubelet are then taken from the truth.
@@ -50,9 +46,7 @@ def reconstruct(
     return tuple(row.permute(0, 2, 3, 4, 1).mul(255).byte().cpu() for row in rows)
 
 
-def pretrain(
-    model: nn.Module, draw_mask: DrawMask, batches: Batches, recipe: Recipe, folder: Path
-) -> History:
+def pretrain(model: nn.Module, draw_mask: DrawMask, batches: Batches, recipe: Recipe, folder: Path) -> History:
     """Trains a MaskedAutoencoder in place with `masked_loss`, or reads back what `folder` holds.
 
     A study has one folder a cell: a stopped study goes on with the cell it was stopped in. Errors are those of `train`.

@@ -14,13 +14,7 @@ from ivcore.data.clips import Clips
 from ivcore.data.views import Views, views_of
 from ivcore.video import sampling
 
-NAMES = {
-    "crop_scales": "scales",
-    "flip": "flip",
-    "random_erasing": "erase",
-    "max_bad": "max_bad",
-    "seed": "seed",
-}
+NAMES = {"crop_scales": "scales", "flip": "flip", "random_erasing": "erase", "max_bad": "max_bad", "seed": "seed"}
 
 
 def frame_sampler(params: Mapping) -> Callable:

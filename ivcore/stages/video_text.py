@@ -34,12 +34,7 @@ def pair_batches(
     max_bad, run_dir and strict of `captions.sets.training_clips`.
     """
     if shards:
-        options = {
-            "epoch_samples": shard_samples,
-            "num_workers": num_workers,
-            "run_dir": how["run_dir"],
-            "name": name,
-        }
+        options = {"epoch_samples": shard_samples, "num_workers": num_workers, "run_dir": how["run_dir"], "name": name}
         return Shards(shards, tokenizer, batch_size, spec, seed=seed, **options)
     source = training_clips(videos, tokenizer, spec, seed=seed, **how)
     return Batches(source, fitting(batch_size, len(source), what), seed, num_workers=num_workers)
@@ -137,9 +132,7 @@ def write_captions(model, clips: Tensor, tokenizer, at_once: int = 64) -> list[s
     return [tokenizer.caption(row) for part in ids for row in part]
 
 
-def caption_scores(
-    model, clips: Tensor, captions, tokenizer
-) -> tuple[list[str], dict[str, dict[str, float]]]:
+def caption_scores(model, clips: Tensor, captions, tokenizer) -> tuple[list[str], dict[str, dict[str, float]]]:
     """The sentences written for clips uint8 (N, T, H, W, 3), and the scores of three kinds of them against their `captions`.
 
     "the clip" are these sentences; "a grey clip" and "another clip" know the language but not the clip: what is written about a grey one,

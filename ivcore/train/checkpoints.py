@@ -21,6 +21,7 @@ from torch import nn
 from ivcore import distributed
 from ivcore.errors import UserError
 from ivcore.files import write_atomic, write_text
+from ivcore.weights.reading import CLASS
 
 
 def save_weights(module: nn.Module, path: Path, config: dict | None = None) -> Path:
@@ -31,7 +32,8 @@ def save_weights(module: nn.Module, path: Path, config: dict | None = None) -> P
     """
     if distributed.rank() > 0:
         return Path(path)
-    metadata = {"class": type(module).__name__, "config": json.dumps(config or {})}
+    # One entry alone: the order of several is another one each time, and equal models are to be equal files.
+    metadata = {"config": json.dumps({CLASS: type(module).__name__} | (config or {}))}
     write_atomic(Path(path), lambda scratch: save_model(module, str(scratch), metadata))
     return Path(path)
 
@@ -89,10 +91,7 @@ class Checkpoints:
 
     def forget(self, step: int) -> None:
         mark = self.files(step)[2]
-        for file in (
-            mark,
-            *self.folder.glob(f"{mark.stem}.*"),
-        ):  # the mark first: never a mark without its files
+        for file in (mark, *self.folder.glob(f"{mark.stem}.*")):  # the mark first: never a mark without its files
             file.unlink(missing_ok=True)
 
     def forget_states(self) -> None:

@@ -67,9 +67,7 @@ def fetch(rows: list[dict], device: torch.device) -> list[dict]:
     if not rows:
         return []
     scalars = [
-        torch.as_tensor(value, device=device, dtype=torch.float64).reshape(())
-        for row in rows
-        for value in row.values()
+        torch.as_tensor(value, device=device, dtype=torch.float64).reshape(()) for row in rows for value in row.values()
     ]
     values = iter(distributed.mean(torch.stack(scalars).cpu()).tolist())
     return [{name: next(values) for name in row} for row in rows]

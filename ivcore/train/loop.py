@@ -116,10 +116,7 @@ class _Loop:
         self.step, self.seconds = 0, 0.0
         self.pending: list[tuple] = []  # (numbers, files of the batch) of steps still on the device
         self.window: list[dict] = []  # numbers since the last line
-        self.clips, self.waited = (
-            0,
-            0.0,
-        )  # since the last line: clips seen by all ranks, seconds without a batch
+        self.clips, self.waited = (0, 0.0)  # since the last line: clips seen by all ranks, seconds without a batch
 
     def seed(self, step: int = 0) -> int:
         """Of the generators; each rank has another one."""
@@ -253,10 +250,7 @@ class _Loop:
 
     def collect(self) -> None:
         """Fetch the numbers of the steps since the last call, means over ranks; refuse what is not finite."""
-        rows, files = (
-            fetch([row for row, _ in self.pending], self.device),
-            [paths for _, paths in self.pending],
-        )
+        rows, files = (fetch([row for row, _ in self.pending], self.device), [paths for _, paths in self.pending])
         self.pending = []
         for step, row, paths in zip(range(self.step - len(rows), self.step), rows, files):
             for name in ("loss", "grad_norm"):
@@ -269,14 +263,7 @@ class _Loop:
         (epoch, k), indices = divmod(step, len(self.batches)), self.batches.indices(step).tolist()
         if paths is not None:
             paths = [str(path) for of_rank in distributed.all_gather_object(paths) for path in of_rank]
-        facts = {
-            "step": step,
-            "epoch": epoch,
-            "batch": k,
-            "what": what,
-            "value": str(value),
-            "lr": self.lr(step),
-        }
+        facts = {"step": step, "epoch": epoch, "batch": k, "what": what, "value": str(value), "lr": self.lr(step)}
         file = self.folder / "nan_batch.json"
         if self.rank == 0:
             write_text(file, json.dumps({**facts, "indices": indices, "paths": paths}, indent=1))
@@ -319,9 +306,7 @@ class _Loop:
         self.collect()
         self.tick()
         self.log.sync()
-        draws = distributed.all_gather_object(
-            {"generator": self.generator.get_state(), "random": rng.capture()}
-        )
+        draws = distributed.all_gather_object({"generator": self.generator.get_state(), "random": rng.capture()})
         state = {
             "step": self.step,
             "seconds": self.seconds,

@@ -9,9 +9,7 @@ from ivcore.errors import ParameterError
 from ivcore.train.recipe import Recipe
 
 
-def lr_at(
-    step: int, total: int, peak: float, floor: float = 0.0, warmup: int = 0, start: float = 0.0
-) -> float:
+def lr_at(step: int, total: int, peak: float, floor: float = 0.0, warmup: int = 0, start: float = 0.0) -> float:
     """Learning rate of optimiser step `step` (from 0): linear from `start` to `peak` over `warmup` steps, then a cosine towards `floor`.
 
     As published, the last warm-up step and the first cosine step both sit at the peak, and the cosine would reach `floor`
@@ -29,10 +27,7 @@ def parameter_groups(model: nn.Module, weight_decay: float, layer_decay: float |
     Layer decay: with L blocks, scale_i = layer_decay ** (L + 1 - i); i = 0 is the patch embedding, L + 1 the head. The model's
     `group_matcher` says which parameter sits where (timm's idiom).
     """
-    from timm.optim import (  # slow to import, and only needed here
-        param_groups_layer_decay,
-        param_groups_weight_decay,
-    )
+    from timm.optim import param_groups_layer_decay, param_groups_weight_decay  # slow to import, and only needed here
 
     spared = tuple(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else ()
     if layer_decay is None:

@@ -18,21 +18,7 @@ from ivcore.video.resize import as_tensor, resize, target_size
 SCALES = (1.0, 0.875, 0.75, 0.66)
 MAX_DISTORT = 1  # height and width come from neighbouring scales
 # VideoMAE draws crops from 13 places: corners, edge centres, centre and the four points between; in quarters of the free room.
-PLACES = (
-    (0, 0),
-    (0, 4),
-    (4, 0),
-    (4, 4),
-    (2, 2),
-    (2, 0),
-    (2, 4),
-    (4, 2),
-    (0, 2),
-    (1, 1),
-    (1, 3),
-    (3, 1),
-    (3, 3),
-)
+PLACES = ((0, 0), (0, 4), (4, 0), (4, 4), (2, 2), (2, 0), (2, 4), (4, 2), (0, 2), (1, 1), (1, 3), (3, 1), (3, 3))
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 Box = tuple[int, int, int, int]  # top, left, height, width
@@ -44,9 +30,7 @@ Box = tuple[int, int, int, int]  # top, left, height, width
 def multi_scale_boxes(height: int, width: int, size: int, rng, count: int = 1, scales=SCALES) -> list[Box]:
     """Boxes whose sides are the short side times two neighbouring scales, at one of 13 fixed places (TSN, VideoMAE)."""
     shapes = _multi_scale_shapes(height, width, size, tuple(scales))
-    picks = zip(
-        rng.integers(len(shapes), size=count).tolist(), rng.integers(len(PLACES), size=count).tolist()
-    )
+    picks = zip(rng.integers(len(shapes), size=count).tolist(), rng.integers(len(PLACES), size=count).tolist())
     places = [(*shapes[i], *PLACES[j]) for i, j in picks]
     return [(down * ((height - h) // 4), right * ((width - w) // 4), h, w) for h, w, down, right in places]
 
@@ -93,9 +77,7 @@ def multi_scale_crop(video: np.ndarray, size: int, rng, scales=SCALES) -> np.nda
     return crop_resize(video, multi_scale_boxes(*video.shape[1:3], size, rng, 1, scales)[0], size)
 
 
-def random_resized_crop(
-    video: np.ndarray, size: int, rng, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3)
-) -> np.ndarray:
+def random_resized_crop(video: np.ndarray, size: int, rng, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3)) -> np.ndarray:
     """(T, H, W, 3) -> (T, size, size, 3)"""
     return crop_resize(video, random_resized_box(*video.shape[1:3], rng, scale, ratio), size)
 

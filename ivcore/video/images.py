@@ -28,9 +28,7 @@ def read_image(source, size=None, name=None) -> np.ndarray:
 
     try:
         with Image.open(source, formats=FORMATS) as image:
-            if (
-                size is not None
-            ):  # JPEG decodes to a half, a quarter or an eighth at once, no smaller than this
+            if size is not None:  # JPEG decodes to a half, a quarter or an eighth at once, no smaller than this
                 image.draft("RGB", target_size(*image.size, size))
             refuse_size(name or source, image.height, image.width)
             image = ImageOps.exif_transpose(image).convert("RGB")

@@ -171,9 +171,7 @@ def _sample_sizes(path, stsz: memoryview, file_size: int) -> np.ndarray:
     if count == 0:
         raise VideoError(path, "the index lists no frames")
     if count * max(fixed, 1) > file_size:
-        raise VideoError(
-            path, f"the index claims {count} frames, more than the file of {file_size} bytes can hold"
-        )
+        raise VideoError(path, f"the index claims {count} frames, more than the file of {file_size} bytes can hold")
     if fixed:
         return np.full(count, fixed, np.int64)
     if 12 + 4 * count > len(stsz):
@@ -213,9 +211,7 @@ def _sample_starts(path, boxes: dict, sizes: np.ndarray, file_size: int) -> np.n
     ends = np.repeat(chunks[:, 0], per_chunk) + before - before[first] + sizes
     lost = int((ends > file_size).sum())
     if lost:
-        raise VideoError(
-            path, f"cut short: {lost} of {len(sizes)} frames lie past its end at byte {file_size}"
-        )
+        raise VideoError(path, f"cut short: {lost} of {len(sizes)} frames lie past its end at byte {file_size}")
     return ends - sizes
 
 

@@ -33,9 +33,7 @@ class Pictures:
         self.reordered |= any(unit[0] >> 6 == 2 for unit in pictures)
 
     def _mpeg2(self, data: bytes) -> None:
-        self.reordered |= any(
-            len(unit) > 1 and unit[1] >> 3 & 7 == 3 for unit in _after(data, b"\0\0\1\0", 2)
-        )
+        self.reordered |= any(len(unit) > 1 and unit[1] >> 3 & 7 == 3 for unit in _after(data, b"\0\0\1\0", 2))
 
     def _vp8(self, data: bytes) -> None:
         self.plain &= bool(data[0] & 16)  # the alternate reference frame is never shown

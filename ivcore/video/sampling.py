@@ -80,9 +80,7 @@ def segment_shared(num_video_frames: int, num_frames: int, rng=None) -> np.ndarr
     return first + ((size - 1) // 2 if rng is None else np.minimum(rng.integers(0, size.min()), size - 1))
 
 
-def dense_and_segment(
-    num_video_frames: int, rng=None, *, num_dense: int, stride: int, num_segments: int
-) -> np.ndarray:
+def dense_and_segment(num_video_frames: int, rng=None, *, num_dense: int, stride: int, num_segments: int) -> np.ndarray:
     """`dense` frames for one encoder, then `segment` frames of the same video for another; drawn in this order with `rng`.
 
     Indices never decrease within each of the two. -> (num_dense + num_segments,)

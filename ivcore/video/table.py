@@ -67,7 +67,9 @@ def refuse_size(path, height: int, width: int) -> None:
     """Raises VideoError for a size that no picture has: resizing it would take all memory."""
     short, long = sorted((height, width))
     if short < 1 or long > LARGEST_SIDE or short * long > LARGEST_AREA or long > LONGEST_RATIO * short:
-        allowed = f"sides up to {LARGEST_SIDE}, {LARGEST_AREA} in all, and one side up to {LONGEST_RATIO} times the other"
+        allowed = (
+            f"sides up to {LARGEST_SIDE}, {LARGEST_AREA} in all, and one side up to {LONGEST_RATIO} times the other"
+        )
         raise VideoError(path, f"claims {width} x {height} pixels; read are {allowed}")
 
 

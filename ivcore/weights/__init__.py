@@ -80,9 +80,7 @@ def load(source: str | PathLike, config: dict | None = None, *, entry: str | Non
     return model.resize_positions(frames or t, image or height, image or width)
 
 
-def from_official(
-    state_dict: dict[str, Tensor], config: dict | None = None, *, entry: str | None = None
-) -> nn.Module:
+def from_official(state_dict: dict[str, Tensor], config: dict | None = None, *, entry: str | None = None) -> nn.Module:
     """A state dict under published names (or a checkpoint that wraps one) -> a module in eval mode, float32."""
     state, saved = unwrap(state_dict, "state dict", entry)
     require_numbers(state, "state dict")
@@ -104,20 +102,10 @@ def _build(state: dict[str, Tensor], config: dict, what: str) -> nn.Module:
         _warn_of_other_statistics(model, config, what)
     except UserError as error:
         raise WeightsError(str(error) if str(error).startswith(what) else f"{what}: {error}") from None
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        MemoryError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         # shapes that contradict each other in a way that no layout foresees
         kind = build.__name__.replace("_", " ")
-        raise WeightsError(
-            f"{what}: no {kind} has these shapes: {' '.join(str(error).split())[:200]}"
-        ) from error
+        raise WeightsError(f"{what}: no {kind} has these shapes: {' '.join(str(error).split())[:200]}") from error
     fields.warn_of_the_rest(what)
     return model
 
@@ -130,8 +118,7 @@ def _warn_of_other_statistics(model: nn.Module, config: dict, what: str) -> None
     if not any(theirs) or isinstance(model, coordinated.Coordinated) or not hasattr(model, "prepare"):
         return
     black, white = (
-        model.prepare(torch.full((1, 1, 1, 1, 3), value, dtype=torch.uint8)).flatten().float()
-        for value in (0, 255)
+        model.prepare(torch.full((1, 1, 1, 1, 3), value, dtype=torch.uint8)).flatten().float() for value in (0, 255)
     )
     std = 1 / (white - black)
     for name, ours, stated in zip(("mean", "std"), (-black * std, std), theirs):
@@ -139,6 +126,4 @@ def _warn_of_other_statistics(model: nn.Module, config: dict, what: str) -> None
         numbers = numbers / 255 if numbers.max() > 1 else numbers
         if numbers.shape != ours.shape or (numbers - ours).abs().max() > 5e-3:
             expected = [round(float(number), 3) for number in ours]
-            warnings.warn(
-                f"{what}: its pixels' {name} is {stated}, but prepare() takes {expected}", stacklevel=4
-            )
+            warnings.warn(f"{what}: its pixels' {name} is {stated}, but prepare() takes {expected}", stacklevel=4)

@@ -23,9 +23,7 @@ def listed(keys, most: int = 6) -> str:
     return ", ".join(keys[:most]) + more
 
 
-def assemble(
-    module: nn.Module, state: State, what: str, dtype: torch.dtype | None = torch.float32
-) -> nn.Module:
+def assemble(module: nn.Module, state: State, what: str, dtype: torch.dtype | None = torch.float32) -> nn.Module:
     """Put `state`, already under the module's names, into a module built on the meta device; eval mode.
 
     Raises WeightsError naming the keys that are missing, left over or of the wrong shape.

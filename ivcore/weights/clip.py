@@ -17,9 +17,7 @@ from ivcore.weights.fields import Fields
 WHAT = "CLIP checkpoint"
 # numbers that OpenAI's archives keep among the weights
 NOTES = ("input_resolution", "context_length", "vocab_size")
-TEXT = tuple(
-    "token_embedding. positional_embedding transformer. ln_final. text_projection text_mask_embedding".split()
-)
+TEXT = tuple("token_embedding. positional_embedding transformer. ln_final. text_projection text_mask_embedding".split())
 # features of open_clip that no model here has: towers of other libraries, other poolings and norms
 NOT_BUILT = """
     timm_model_name hf_model_name attentional_pool attn_pooler_queries input_patchnorm no_ln_pre global_average_pool
@@ -40,9 +38,7 @@ def clip(state: State, config: Fields) -> Clip:
     need(state, "text_projection", WHAT, dims=2)
     vision, text = _tower(state, config, "vision", "visual."), _tower(state, config, "text", "")
     with torch.device("meta"):
-        model = Clip(
-            _image(state, config, vision), text_encoder(state, config, WHAT, text, _end(state, config))
-        )
+        model = Clip(_image(state, config, vision), text_encoder(state, config, WHAT, text, _end(state, config)))
     return assemble(model, {text_name(key): value for key, value in state.items()}, WHAT)
 
 
@@ -130,17 +126,13 @@ def _quick_gelu(config: Fields, theirs: Fields, part: str) -> bool:
     quick = model.flag("quick_gelu") if own is None else own
     if quick is None and model.values:  # open_clip's folders name it only where it is on
         quick = False
-    act = theirs.choice("hidden_act", "quick_gelu", "gelu") or config.choice(
-        "hidden_act", "quick_gelu", "gelu"
-    )
+    act = theirs.choice("hidden_act", "quick_gelu", "gelu") or config.choice("hidden_act", "quick_gelu", "gelu")
     return (act or "quick_gelu") == "quick_gelu" if quick is None else quick
 
 
 def _end(state: State, config: Fields) -> int | None:
     """The id of the end token, None where it is the largest: transformers' files may say another, and 2 stands for the largest there."""
-    end = config.count("eos_token_id", most=10**7) or config.part("text_config").count(
-        "eos_token_id", most=10**7
-    )
+    end = config.count("eos_token_id", most=10**7) or config.part("text_config").count("eos_token_id", most=10**7)
     words = need(state, "token_embedding.weight", WHAT, dims=2).shape[0]
     return None if end in (None, 2, words - 1) else end
 
@@ -158,9 +150,7 @@ def side_of(positions: torch.Tensor, patch: int, what: str) -> int:
     """Pixels of the square image that a table (1+hw, D) is for."""
     side = round((positions.shape[0] - 1) ** 0.5)
     if not side or side * side + 1 != positions.shape[0]:
-        raise WeightsError(
-            f"{what}: the position table has {positions.shape[0]} rows, not one more than a square"
-        )
+        raise WeightsError(f"{what}: the position table has {positions.shape[0]} rows, not one more than a square")
     return side * patch
 
 
@@ -219,9 +209,7 @@ def from_transformers(state: State) -> State:
             renamed[_rename(key)] = value
     for key, qkv in projections.items():
         if len(qkv) < 3:
-            raise WeightsError(
-                f"{WHAT}: missing: the {', '.join(sorted(set('qkv') - set(qkv)))} part of {key}"
-            )
+            raise WeightsError(f"{WHAT}: missing: the {', '.join(sorted(set('qkv') - set(qkv)))} part of {key}")
         renamed[key] = torch.cat([qkv[name] for name in "qkv"])
     return renamed
 

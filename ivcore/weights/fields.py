@@ -106,17 +106,12 @@ class Fields:
         rest = list(self._rest())
         if rest:
             warnings.warn(
-                f"{source}: fields of its config that are not known here were ignored: {listed(rest)}",
-                stacklevel=4,
+                f"{source}: fields of its config that are not known here were ignored: {listed(rest)}", stacklevel=4
             )
 
     def _rest(self) -> Iterable[str]:
         for name, value in self.values.items():
-            if (
-                name not in self.asked
-                and value not in (None, False, 0, "", [], {})
-                and not name.startswith("output_")
-            ):
+            if name not in self.asked and value not in (None, False, 0, "", [], {}) and not name.startswith("output_"):
                 yield f"{self.under}{name}"
         for part in self.tables.values():
             yield from part._rest()

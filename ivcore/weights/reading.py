@@ -25,9 +25,7 @@ from ivcore.weights.accounting import State, WeightsError, listed, require_numbe
 from ivcore.weights.torchscript import is_torchscript, read_torchscript
 from ivcore.weights.unwrapping import unwrap
 
-FOLDER_FILES = (
-    "model.safetensors open_clip_model.safetensors pytorch_model.bin open_clip_pytorch_model.bin".split()
-)
+FOLDER_FILES = "model.safetensors open_clip_model.safetensors pytorch_model.bin open_clip_pytorch_model.bin".split()
 CLASS = "class"  # the field of a config that names the class which a file of ours was saved from
 ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".pyth", ".ckpt")
 
@@ -73,14 +71,14 @@ def _whole(path: Path, config: dict, entry: str | None) -> tuple[State, dict]:
 
 
 def saved_config(metadata: dict | None, path: Path) -> dict:
-    """What `save_weights` writes into a file's metadata: the model's config and, under CLASS, its class; {} for other files."""
+    """What `save_weights` writes into a file's metadata: the model's config with its class under CLASS; {} for other files."""
     metadata = metadata or {}
     try:
         config = json.loads(metadata.get("config", "{}"))
     except (ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: the config in its metadata is not JSON ({error})") from None
     config = _table(config, path, "the config in its metadata")
-    return config | ({CLASS: metadata["class"]} if "class" in metadata else {})
+    return config
 
 
 def _table(content, path: Path, name: str) -> dict:
@@ -94,9 +92,7 @@ def _read_json(path: Path) -> dict:
     try:
         return _table(json.loads(path.read_text(encoding="utf-8")), path, "its content")
     except (ValueError, RecursionError, OSError) as error:
-        raise WeightsError(
-            f"{path}: not JSON that can be read ({' '.join(str(error).split())[:120]})"
-        ) from None
+        raise WeightsError(f"{path}: not JSON that can be read ({' '.join(str(error).split())[:120]})") from None
 
 
 def _no_pointer(path: Path) -> None:
@@ -160,9 +156,7 @@ def find(folder: Path) -> Path:
 
 def _find(path: Path) -> Path:
     names = sorted(file.name for file in path.iterdir())
-    candidates = [name for name in names if name.endswith(".index.json")] + [
-        n for n in FOLDER_FILES if n in names
-    ]
+    candidates = [name for name in names if name.endswith(".index.json")] + [n for n in FOLDER_FILES if n in names]
     for name in candidates:
         if (path / name).is_file():
             return path / name
@@ -174,8 +168,7 @@ def _find(path: Path) -> Path:
         path / name
         for ending in ENDINGS
         for name in names
-        if name.endswith(ending)
-        and not name.endswith("optim_states.pt")  # DeepSpeed's: one a rank, no weights
+        if name.endswith(ending) and not name.endswith("optim_states.pt")  # DeepSpeed's: one a rank, no weights
     ]
     if (
         any(file.name.startswith("zero_pp_rank_") for file in files)
@@ -190,9 +183,7 @@ def _find(path: Path) -> Path:
             f"no checkpoint in {path}: no {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]} file lies in that folder"
         )
     if len(files) > 1:
-        raise WeightsError(
-            f"{path}: expected one checkpoint file in the folder, found {listed(f.name for f in files)}"
-        )
+        raise WeightsError(f"{path}: expected one checkpoint file in the folder, found {listed(f.name for f in files)}")
     return files[0]
 
 

@@ -49,6 +49,4 @@ def _from_header(path: Path) -> nn.Module | None:
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: not a checkpoint that can be read ({error})") from None
-    return weights.from_official(
-        {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}, config
-    )
+    return weights.from_official({name: torch.empty(shape, device="meta") for name, shape in shapes.items()}, config)

@@ -61,9 +61,7 @@ class _Unpickler(pickle.Unpickler):
             return _Record
         if module == "torch.jit._pickle":
             return _first
-        raise pickle.UnpicklingError(
-            f"Unsupported global: {module}.{name} is not part of a TorchScript module's data"
-        )
+        raise pickle.UnpicklingError(f"Unsupported global: {module}.{name} is not part of a TorchScript module's data")
 
     def persistent_load(self, place):
         _, dtype, key, _, _ = place

@@ -25,9 +25,7 @@ def uniformerv2(state: State, config: Fields) -> UniFormerV2:
     return assemble(model, state, WHAT)
 
 
-def video_tower(
-    state: State, config: Fields, what: str, under: str = "", quick_gelu: bool = True
-) -> UniFormerV2:
+def video_tower(state: State, config: Fields, what: str, under: str = "", quick_gelu: bool = True) -> UniFormerV2:
     """An empty UniFormerV2 of the published shape (call on the meta device)."""
     kernel = need(state, "conv1.weight", what, under, dims=5)
     table = need(state, "positional_embedding", what, under, dims=2)
@@ -39,9 +37,7 @@ def video_tower(
     image, frozen = side_of(table, patch, what), "transformer.balance" not in state
     heads = divisor(config, width, what, "heads")
     classes = (
-        need(state, "transformer.proj.2.weight", what, under, dims=2).shape[0]
-        if has(state, "transformer.proj.")
-        else 0
+        need(state, "transformer.proj.2.weight", what, under, dims=2).shape[0] if has(state, "transformer.proj.") else 0
     )
     config.agree(width, "width", "n_dim")
     config.agree(layers, "layers")
@@ -54,9 +50,7 @@ def video_tower(
     config.get(
         "double_lmhra", "kernel_size", "dw_reduction", "mlp_factor", "output_dim", "num_classes", "t_size"
     )  # seen in the tensors
-    hidden = (
-        need(state, "transformer.dec.0.mlp.c_fc.weight", what, under, dims=2).shape[0] if n_global else width
-    )
+    hidden = need(state, "transformer.dec.0.mlp.c_fc.weight", what, under, dims=2).shape[0] if n_global else width
     return UniFormerV2(
         width,
         layers,

@@ -13,9 +13,7 @@ from ivcore.weights.accounting import State, WeightsError, has, listed, without_
 
 # who wraps: VideoMAE, DeepSpeed, Lightning and mmengine, SlowFast
 TRAINED = ("model", "module", "state_dict", "model_state", "model_state_dict", "net", "network", "weights")
-AVERAGED = tuple(
-    "model_ema state_dict_ema ema ema_state_dict model_ema_state_dict ema_model ema_state".split()
-)
+AVERAGED = tuple("model_ema state_dict_ema ema ema_state_dict model_ema_state_dict ema_model ema_state".split())
 ROLES = ("teacher", "student")
 # parts of names that torch.compile, DataParallel, FSDP, activation checkpointing and Lightning's strategies add, wherever they stand
 WRAPPED = {"_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"}
@@ -119,13 +117,9 @@ def _inner(state: State, what: str) -> State:
             if besides:
                 parts = dict.fromkeys(key.split(".")[0] for key in besides)
                 other = next((f"; entry={part!r} takes that" for part in parts if part in AVERAGED), "")
-                warnings.warn(
-                    f"{what}: took {prefix}*; left out besides: {listed(parts)}{other}", stacklevel=5
-                )
+                warnings.warn(f"{what}: took {prefix}*; left out besides: {listed(parts)}{other}", stacklevel=5)
             return _inner(inside, what)
-    if has(state, "backbone.", "cls_head.") and all(
-        key.startswith(("backbone.", "cls_head.")) for key in state
-    ):
+    if has(state, "backbone.", "cls_head.") and all(key.startswith(("backbone.", "cls_head.")) for key in state):
         return _from_mmaction(state)
     if has(state, "blocks.") or not has(state, "encoder.blocks.") or has(state, "decoder."):
         return state

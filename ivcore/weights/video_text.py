@@ -67,14 +67,10 @@ def _empty(state: State, config: Fields) -> VideoTextModel:
     config.get("embed_dim", "t_size", "n_texts")
     end = config.count("eos_token_id", most=10**7)
     if ("visual_proj" in towers) != ("text_projection" in towers):  # fine-tuned answer models have neither
-        raise WeightsError(
-            f"{WHAT}: missing: {'text_projection' if 'visual_proj' in towers else 'visual_proj'}"
-        )
+        raise WeightsError(f"{WHAT}: missing: {'text_projection' if 'visual_proj' in towers else 'visual_proj'}")
     projection = towers.get("visual_proj")
     return VideoTextModel(
-        video_tower(
-            without_prefix(towers, "visual."), vision, WHAT, "visual.", config.flag("quick_gelu") is not False
-        ),
+        video_tower(without_prefix(towers, "visual."), vision, WHAT, "visual.", config.flag("quick_gelu") is not False),
         text_encoder(towers, config, WHAT, config.flag("text_quick_gelu", "quick_gelu") is not False, end),
         0 if projection is None else projection.shape[1],
         _caption_decoder(captions, captioning, WHAT, config) if captions else None,
@@ -125,9 +121,7 @@ def _caption_decoder(
         width,
         context.shape[1],
         layers,
-        config.count("caption_heads")
-        or (towers or config).count("transformer_heads")
-        or heads_of(width, what),
+        config.count("caption_heads") or (towers or config).count("transformer_heads") or heads_of(width, what),
         0 if words is None else words.shape[0],
         queries.shape[0],
     )

@@ -90,11 +90,7 @@ def _resized(model: nn.Module, config: Fields) -> nn.Module:
     clip = config.get("resized_to")
     if clip is None:
         return model
-    if (
-        not isinstance(clip, list)
-        or len(clip) != 3
-        or not all(type(n) is int and 0 < n <= 4096 for n in clip)
-    ):
+    if not isinstance(clip, list) or len(clip) != 3 or not all(type(n) is int and 0 < n <= 4096 for n in clip):
         config.refuse("resized_to", clip, "[frames, height, width]")
     return model.resize_positions(*clip)
 
@@ -147,9 +143,7 @@ def _size(state: State, config: Fields, prefix: str, what: str, decoder: bool = 
     """Widths and depths from shapes, heads and clip size from `config` or the published sizes."""
     embedding = need(state, f"{prefix}patch_embed.proj.weight", what)
     if embedding.dim() != 5 or embedding.shape[1] != 3 or embedding.shape[3] != embedding.shape[4]:
-        raise WeightsError(
-            f"{what}: {prefix}patch_embed.proj.weight is {tuple(embedding.shape)}, not (D, 3, t, p, p)"
-        )
+        raise WeightsError(f"{what}: {prefix}patch_embed.proj.weight is {tuple(embedding.shape)}, not (D, 3, t, p, p)")
     width, _, tubelet, patch, _ = embedding.shape
     hidden = need(state, f"{prefix}blocks.0.mlp.fc1.weight", what, dims=2).shape[0]
     depth = count(state, rf"{prefix}blocks\.(\d+)\.", what)
@@ -181,9 +175,7 @@ def _size(state: State, config: Fields, prefix: str, what: str, decoder: bool = 
         image=config.count(*IMAGE) or 224,
     )
     if size.tokens > MOST_TOKENS:
-        config.refuse(
-            FRAMES[0], (size.frames, size.image), f"frames and pixels of at most {MOST_TOKENS} tokens"
-        )
+        config.refuse(FRAMES[0], (size.frames, size.image), f"frames and pixels of at most {MOST_TOKENS} tokens")
     return checked(size)
 
 
@@ -271,9 +263,7 @@ _EXPORTED = (  # published -> transformers
 def to_transformers(model: MaskedAutoencoder | VideoClassifier) -> tuple[State, dict]:
     """The state dict and the config.json content that transformers' VideoMAE classes load."""
     if any(key.endswith("gamma_1") for key in model.state_dict()) or "pos_embed" in model.state_dict():
-        raise WeightsError(
-            "export: transformers' VideoMAE has neither layer scale nor a learnt position table"
-        )
+        raise WeightsError("export: transformers' VideoMAE has neither layer scale nor a learnt position table")
     encoder = model.encoder if isinstance(model, MaskedAutoencoder) else model
     if encoder.grid != model.size.grid:
         raise WeightsError(

@@ -23,10 +23,7 @@ class Noisy:
 
     def item(self, index, epoch):
         noise = torch.rand(2)
-        return {
-            "x": torch.tensor([index, epoch, random.random(), np.random.rand(), *noise]),
-            "path": f"{index}.mp4",
-        }
+        return {"x": torch.tensor([index, epoch, random.random(), np.random.rand(), *noise]), "path": f"{index}.mp4"}
 
 
 class Refusing(Noisy):
@@ -115,9 +112,7 @@ def test_sources_of_each_kind():
 
 
 def test_columns_in_memory():
-    data = InMemory(
-        video=np.arange(24, dtype=np.uint8).reshape(6, 4), label=torch.arange(6), path=list("abcdef")
-    )
+    data = InMemory(video=np.arange(24, dtype=np.uint8).reshape(6, 4), label=torch.arange(6), path=list("abcdef"))
     batch = data.batch(np.array([4, 1]), 0)
     assert batch["video"].dtype == torch.uint8
     assert batch["video"].tolist() == [[16, 17, 18, 19], [4, 5, 6, 7]]

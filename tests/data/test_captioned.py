@@ -180,10 +180,7 @@ class TestFromMemory:
 
     def test_an_item_of_a_batch_does_not_depend_on_the_others(self, films, tokenizer):
         made = source(films, tokenizer, area=0.5)
-        several, alone = (
-            batch_of(made, np.array([2, 0, 3]), 1)["video"],
-            batch_of(made, np.array([3]), 1)["video"],
-        )
+        several, alone = (batch_of(made, np.array([2, 0, 3]), 1)["video"], batch_of(made, np.array([3]), 1)["video"])
         assert np.array_equal(several[2], alone[0])
 
     def test_refusals(self, films, tokenizer):
@@ -329,9 +326,7 @@ class TestTables:
         assert [r.captions for r in formats.read_captions(tmp_path / "m.json")] == [("a",), ("b", "c")]
 
     def test_parts(self, tmp_path):
-        (tmp_path / "a.csv").write_text(
-            "path,caption,start,end\nx.mp4,a,0,1.5\nx.mp4,b,1.5,3\nx.mp4,c,0,1.5\n"
-        )
+        (tmp_path / "a.csv").write_text("path,caption,start,end\nx.mp4,a,0,1.5\nx.mp4,b,1.5,3\nx.mp4,c,0,1.5\n")
         found = formats.read_caption_csv(tmp_path / "a.csv")
         assert [(r.captions, r.start, r.end) for r in found] == [(("a", "c"), 0.0, 1.5), (("b",), 1.5, 3.0)]
         (tmp_path / "b.json").write_text('[{"path": "x", "caption": "a"},\n {"path": "x", "caption": "a", "start": 2, "end": 1}]')  # fmt: skip
@@ -411,10 +406,7 @@ class TestSplits:
 
     def test_a_split_file_alone_takes_the_captions_of_the_training_videos(self, folder):
         file = folder / "all.json"
-        videos = [
-            formats.CaptionedVideo(str(n), str(folder / f"{n}.mp4"), (f"film {n}",), "train")
-            for n in range(30)
-        ]
+        videos = [formats.CaptionedVideo(str(n), str(folder / f"{n}.mp4"), (f"film {n}",), "train") for n in range(30)]
         formats.write_msrvtt_json(file, videos)
         for split, numbers in (("train", range(20)), ("test", range(20, 30))):
             formats.write_msrvtt_csv(folder / f"{split}.csv", [formats.SplitRow(str(n)) for n in numbers])
@@ -440,9 +432,7 @@ class TestSplits:
 
 
 @pytest.mark.parametrize(("reversals", "area"), [(0.0, 1.0), (0.5, 1.0), (0.5, 0.8)])
-def test_memory_and_files_show_the_same_also_beside_a_video_that_cannot_be_read(
-    tmp_path, monkeypatch, reversals, area
-):
+def test_memory_and_files_show_the_same_also_beside_a_video_that_cannot_be_read(tmp_path, monkeypatch, reversals, area):
     monkeypatch.setenv("IVCORE_CACHE", str(tmp_path / "cache"))
     rng = np.random.default_rng(0)
     for number in range(8):

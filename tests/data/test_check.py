@@ -59,11 +59,7 @@ def test_all_that_training_would_meet(folder, capsys):
         ("classes", "v p9.webm"),
         ("classes", "h264_b.avi"),
     }
-    assert (
-        "7 lines, 5 files, 3 readable" in said
-        and "frames 12 to 24" in said
-        and "PyAV, counting frames" in said
-    )
+    assert "7 lines, 5 files, 3 readable" in said and "frames 12 to 24" in said and "PyAV, counting frames" in said
     assert "size 64x32 to 64x48" in said and "mdat box" in said
     assert (folder / "new.csv").read_text() == "good.mp4 0\n"
 
@@ -73,11 +69,7 @@ def test_rows_that_do_not_read_are_all_reported_and_left_out(folder, capsys):
     (folder / "rows.csv").write_text(rows)
     assert cli.main(["check", str(folder / "rows.csv"), "--write", str(folder / "left.csv")]) == 1
     said = capsys.readouterr().out
-    assert (
-        "8 lines" in said
-        and "3 row" in said
-        and all(f"rows.csv:{line}: expected" in said for line in (2, 4, 5))
-    )
+    assert "8 lines" in said and "3 row" in said and all(f"rows.csv:{line}: expected" in said for line in (2, 4, 5))
     assert (folder / "left.csv").read_text() == "good.mp4 0\nv p9.webm 1\n"
 
 
@@ -136,9 +128,7 @@ def test_a_pretraining_list_with_folders_of_frames(folder, capsys):
             _made(folder / "whole" if number < 4 else folder / "gap") / f"img_{number:05}.jpg"
         )
     Image.new("RGB", (40, 30)).save(folder / "gap" / "img_00001.jpg")
-    (folder / "list.csv").write_text(
-        "good.mp4 0 -1 5\ngood.mp4 24 -1 0\nwhole 0 2 0\nwhole 0 3 0\ngap 0 4 0\n"
-    )
+    (folder / "list.csv").write_text("good.mp4 0 -1 5\ngood.mp4 24 -1 0\nwhole 0 2 0\nwhole 0 3 0\ngap 0 4 0\n")
     assert cli.main(["check", str(folder / "list.csv")]) == 1
     said = capsys.readouterr().out
     assert "1 pictures in folders by Pillow" in said and "frame 2 is missing" in said
@@ -158,33 +148,18 @@ def test_a_list_that_does_not_read_is_one_line(tmp_path, capsys, name, content, 
 
 
 def test_ctrl_c_ends_all_processes_and_keeps_what_was_found(folder, tmp_path):
-    names = [
-        "none.mp4",
-        *(f"{number}.mp4" for number in range(20_000)),
-    ]  # far from done when the first is found
+    names = ["none.mp4", *(f"{number}.mp4" for number in range(20_000))]  # far from done when the first is found
     for name in names[1:]:
         os.symlink(folder / "good.mp4", tmp_path / name)
     (tmp_path / "train.csv").write_text("".join(f"{name} 0\n" for name in names))
-    command = [
-        sys.executable,
-        "-m",
-        "ivcore.run.cli",
-        "check",
-        "train.csv",
-        "--workers",
-        "2",
-        "-o",
-        "found.jsonl",
-    ]
+    command = [sys.executable, "-m", "ivcore.run.cli", "check", "train.csv", "--workers", "2", "-o", "found.jsonl"]
     process = subprocess.Popen(
         command,
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        ),  # background jobs inherit that it is ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs inherit that it is ignored
     )
     found = tmp_path / "found.jsonl"
     while process.poll() is None and not (found.exists() and '"missing"' in found.read_text()):

@@ -77,15 +77,10 @@ class TestClips:
         assert len({tuple(starts(s, e)) for s, e in ((0, 0), (0, 1), (1, 0))}) == 3
         clips, once = Clips(read_records(media / "list.csv"), DENSE), starts(0, 3)
         for index in (5, 2, 5):  # in any order, any number of times, from any process
-            assert (
-                frame_numbers(pickle.loads(pickle.dumps(clips)).item(index, 3)["video"], index)[0]
-                == once[index]
-            )
+            assert frame_numbers(pickle.loads(pickle.dumps(clips)).item(index, 3)["video"], index)[0] == once[index]
 
     def test_the_transform_gets_a_reproducible_generator(self, media):
-        clips = Clips(
-            read_records(media / "list.csv"), DENSE, transform=lambda video, rng: (video.shape, rng.random())
-        )
+        clips = Clips(read_records(media / "list.csv"), DENSE, transform=lambda video, rng: (video.shape, rng.random()))
         assert clips.item(3, 1)["video"] == clips.item(3, 1)["video"] != clips.item(3, 2)["video"]
 
     def test_samplers_without_generator_and_sizes(self, media):
@@ -97,19 +92,14 @@ class TestClips:
         item = Clips([record], partial(sampling.linspace, num_frames=4)).item(0)
         assert frame_numbers(item["video"], 5) == [8, 9, 10, 11]
         past = formats.TimedVideo(str(media / "clip 5.mp4"), 2.0, 3.0, 4.0, 9)
-        assert (
-            frame_numbers(Clips([past], partial(sampling.linspace, num_frames=1)).item(0)["video"], 5)[0]
-            == 19
-        )
+        assert frame_numbers(Clips([past], partial(sampling.linspace, num_frames=1)).item(0)["video"], 5)[0] == 19
 
     def test_records_without_label(self, media):
         record = formats.SomethingVideo("0", str(media / "clip 0.mp4"), None)
         assert Clips([record], DENSE).item(0)["label"] == -1
 
     def test_nothing_there_means_a_wrong_folder(self, media, tmp_path):
-        with pytest.raises(
-            UserError, match=r"list.csv: none of the 12 videos exists, e.g. .*/elsewhere/clip 0"
-        ):
+        with pytest.raises(UserError, match=r"list.csv: none of the 12 videos exists, e.g. .*/elsewhere/clip 0"):
             read_records(media / "list.csv", tmp_path / "elsewhere")
         with pytest.raises(UserError, match="the list of records is empty"):
             Clips([], DENSE)
@@ -118,12 +108,12 @@ class TestClips:
 class TestBadVideos:
     def test_the_next_good_one_takes_its_place_and_it_is_listed(self, broken):
         clips = Clips(read_records(broken / "list.csv"), DENSE, max_bad=2, run_dir=broken / "run")
-        assert [
-            clips.item(3)["index"],
-            clips.item(4)["index"],
-            clips.item(2)["index"],
-            clips.item(3)["index"],
-        ] == [5, 5, 2, 5]
+        assert [clips.item(3)["index"], clips.item(4)["index"], clips.item(2)["index"], clips.item(3)["index"]] == [
+            5,
+            5,
+            2,
+            5,
+        ]
         listed = [json.loads(line) for line in (broken / "run/bad_videos.jsonl").read_text().splitlines()]
         assert [(entry["path"], entry["count"]) for entry in listed] == [
             (str(broken / "clip 3.mp4"), 1),
@@ -229,16 +219,12 @@ class TestDecoded:
     @pytest.mark.parametrize("damage", ["cut", "empty", "pickle", "other"])
     def test_a_damaged_cache_is_made_anew(self, media, damage):
         first = load(read_records(media / "list.csv"), 16, 4).video
-        (file,) = [
-            f for f in (paths.cache() / "decoded").glob("*.npz") if np.load(f)["pixels"].size == first.size
-        ]
+        (file,) = [f for f in (paths.cache() / "decoded").glob("*.npz") if np.load(f)["pixels"].size == first.size]
         whole = file.read_bytes()
         other = io.BytesIO()
         np.savez(other, pixels=np.zeros(4, np.uint8), shapes=np.array([[1, 1, 1, 3]]))
         pickled = pickle.dumps({"pixels": 1})
-        file.write_bytes(
-            {"cut": whole[:-500], "empty": b"", "pickle": pickled, "other": other.getvalue()}[damage]
-        )
+        file.write_bytes({"cut": whole[:-500], "empty": b"", "pickle": pickled, "other": other.getvalue()}[damage])
         memory._kept.clear()
         with pytest.warns(UserWarning, match="is damaged and made anew"):
             np.testing.assert_array_equal(load(read_records(media / "list.csv"), 16, 4).video, first)
@@ -251,9 +237,7 @@ class TestDecoded:
         assert [video.shape for video in first] == [(5, 16, 32, 3), (3, 27, 16, 3)]
         memory._kept.clear()
         again = load(records, 16).video
-        assert (
-            all(np.array_equal(one, other) for one, other in zip(first, again)) and again[0] is not first[0]
-        )
+        assert all(np.array_equal(one, other) for one, other in zip(first, again)) and again[0] is not first[0]
 
     def test_part_of_a_video_is_that_part(self, media):
         record = formats.TimedVideo(str(media / "clip 5.mp4"), 2.0, 0.8, 1.2, 9)
@@ -270,9 +254,7 @@ class TestDecoded:
         assert not np.array_equal(load(read_records(broken / "list.csv"), 16, 2).video.shape, after.shape)
 
     def test_bad_files(self, broken):
-        with pytest.raises(
-            UserError, match=r"2 of 12 .*max_bad=0, e.g. .*clip 3.mp4"
-        ):  # both, not the first alone
+        with pytest.raises(UserError, match=r"2 of 12 .*max_bad=0, e.g. .*clip 3.mp4"):  # both, not the first alone
             load(read_records(broken / "list.csv"), 16, 4, max_bad=0)
         decoded = load(read_records(broken / "list.csv"), 16, 4, max_bad=2, run_dir=broken / "run")
         assert decoded.index.tolist() == [0, 1, 2, 5, 6, 7, 8, 9, 10, 11]

@@ -43,9 +43,7 @@ def test_labels_are_bounded_in_every_list(file):
     ):
         good = line.format(1_000_000)
         assert read(file(good))[0].label == 1_000_000
-        with pytest.raises(
-            FormatError, match=r"annotations\.txt:2: expected a label from 0, at most 1000000"
-        ):
+        with pytest.raises(FormatError, match=r"annotations\.txt:2: expected a label from 0, at most 1000000"):
             read(file(f"{good}\n{line.format(999_999_999)}"))
 
 
@@ -164,10 +162,7 @@ class TestSomething:
 
 class TestActivityNet:
     def test_as_released(self, file):
-        database = {
-            "video_test_0000004": THUMOS | {"annotations": [BOWLING]},
-            "v_x": {"subset": "x", "duration": 1},
-        }
+        database = {"video_test_0000004": THUMOS | {"annotations": [BOWLING]}, "v_x": {"subset": "x", "duration": 1}}
         first, second = formats.read_activitynet_json(file(json.dumps({"database": database})), "/thumos")
         assert first.path == "/thumos/video_test_0000004.mp4"
         assert first.segments == (formats.Segment("CricketBowling", 0.2, 1.1, 5),)
@@ -299,10 +294,7 @@ class TestOpenSet:
         file("d.avi 2 \n", "cartwheel_test_split1.txt")
         file("d.avi 1 \n", "cartwheel_test_split2.txt")
         found = formats.read_hmdb_splits(tmp_path, 1, "test", root="/hmdb")
-        assert [(v.path, v.label) for v in found] == [
-            ("/hmdb/brush_hair/b.avi", 0),
-            ("/hmdb/cartwheel/d.avi", 1),
-        ]
+        assert [(v.path, v.label) for v in found] == [("/hmdb/brush_hair/b.avi", 0), ("/hmdb/cartwheel/d.avi", 1)]
         assert len(formats.read_hmdb_splits(tmp_path, 1, "train")) == 1
 
 
@@ -329,18 +321,8 @@ MALFORMED = [  # kind, content, line, part of the message
     ("ssv2_labels", '{"a": "0",\n "b": "x"}', 2, "a label number"),
     ("ssv2_labels", '{"a": "0", "b": "2"}', 1, "without gaps"),
     ("activitynet_json", "{}", 1, "expected the key 'database'"),
-    (
-        "activitynet_json",
-        '{"database":\n{"a": {"subset": "x",\n "duration": null}}}',
-        3,
-        "database.a.duration",
-    ),
-    (
-        "activitynet_json",
-        '{"database":\n{"a": {"subset": "x", "duration": NaN}}}',
-        None,
-        "NaN is not a number",
-    ),
+    ("activitynet_json", '{"database":\n{"a": {"subset": "x",\n "duration": null}}}', 3, "database.a.duration"),
+    ("activitynet_json", '{"database":\n{"a": {"subset": "x", "duration": NaN}}}', None, "NaN is not a number"),
     ("activitynet_json", '{"database":\n{"a": {}, "a": {}}}', None, "'a' occurs twice"),
     ("ava_csv", "x,0902,0.1,0.1,0.2,0.2,80,1\nx,0902,0.1,0.1,0.2\n", 2, "action_id,person_id"),
     ("ava_csv", "x,0902,10,10,200,200,80,1\n", 1, "0 <= x1 <= x2 <= 1"),
@@ -355,12 +337,7 @@ MALFORMED = [  # kind, content, line, part of the message
     ("msrvtt_csv", "video,sentence\nv,s\n", 1, "a header with video_id"),
     ("msrvtt_csv", "key,vid_key,video_id,sentence\nret0,msr1,video1\n", 2, "expected 4 columns"),
     ("msrvtt_csv", 'video_id\nvideo0\n"video1\n', 3, "comma-separated values"),
-    (
-        "msrvtt_json",
-        '{"videos": [],\n"sentences": [{"video_id": "v", "caption": "c"}]}',
-        2,
-        "list `videos`, found 'v'",
-    ),
+    ("msrvtt_json", '{"videos": [],\n"sentences": [{"video_id": "v", "caption": "c"}]}', 2, "list `videos`, found 'v'"),
     ("lsmdc_table", "clip\t0\t1\t0\t1\n", 1, "6 TAB-separated columns"),
     ("qa", QUESTION + '\n{"video_id": "v", "question": "q"}\n', 2, "expected the key 'answer'"),
     ("qa", QUESTION + "\nvideo0 what sing\n", 2, "expected JSON"),

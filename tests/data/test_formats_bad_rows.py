@@ -16,11 +16,7 @@ from ivcore.run import start
 quick = settings(max_examples=60, deadline=None, database=None)
 
 AVA = "v,0902,0.1,0.1,0.2,0.2,80,1\n"
-SEGMENTS = [
-    {"label": "a", "segment": [0, 1]},
-    {"label": "a", "segment": [2, 1]},
-    {"label": "b", "segment": [-0.1, 1]},
-]
+SEGMENTS = [{"label": "a", "segment": [0, 1]}, {"label": "a", "segment": [2, 1]}, {"label": "b", "segment": [-0.1, 1]}]
 NETS = {
     "v1": {"subset": "x", "duration": 9, "annotations": SEGMENTS},
     "v2": {"subset": "x", "duration": 9, "annotations": None},
@@ -73,9 +69,7 @@ def test_single_segments_are_left_out(tmp_path):
     assert [(s.label, s.start, s.end) for s in video.segments] == [("a", 0, 1)] and len(left) == 4
 
 
-@pytest.mark.parametrize(
-    "content", ["a.mp4;0\nb.mp4;1\n", "path\nlabel\n", "a.mp4 -1\nb.mp4 -1\n", "a.mp4 x\n"]
-)
+@pytest.mark.parametrize("content", ["a.mp4;0\nb.mp4;1\n", "path\nlabel\n", "a.mp4 -1\nb.mp4 -1\n", "a.mp4 x\n"])
 def test_a_file_without_a_good_row_is_refused(tmp_path, content):
     """A list with semicolons, or a test list whose labels are all -1, is not an empty one."""
     (tmp_path / "list").write_text(content)
@@ -94,9 +88,7 @@ def test_what_gives_numbers_by_its_place_stays_strict(tmp_path):
 
 name = st.text(string.ascii_letters + string.digits + " _-.,'\"ä漢", min_size=1, max_size=12)
 good_row = st.builds(lambda stem, label: (f"v{stem}.mp4", label), name, st.integers(0, 999))
-bad_row = st.sampled_from(
-    ["x.mp4 -1", "x.mp4", "path label", "x.mp4;3", "x.mp4 1.5", "x.mp4 none", "x.mp4 0 7", "7"]
-)
+bad_row = st.sampled_from(["x.mp4 -1", "x.mp4", "path label", "x.mp4;3", "x.mp4 1.5", "x.mp4 none", "x.mp4 0 7", "7"])
 
 
 @quick

@@ -18,11 +18,7 @@ seconds = st.floats(0, 1e6, allow_nan=False).map(lambda value: round(value, 3))
 share = st.integers(0, 1000).map(lambda n: n / 1000)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 word = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=10)
-line = (
-    st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
-    .map(str.strip)
-    .filter(bool)
-)
+line = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).map(str.strip).filter(bool)
 name = st.from_regex(r"[\w'\"(,-][\w '\"(),.-]{0,12}\.(mp4|avi|webm)", fullmatch=True)
 path = name.map(lambda n: f"{BASE}/{n}")
 identifier = st.from_regex(r"[A-Za-z0-9_-]{1,11}", fullmatch=True)
@@ -121,16 +117,7 @@ def test_activitynet(videos):
 
 
 @quick
-@given(
-    some(
-        identifier,
-        seconds,
-        st.tuples(share, share, share, share),
-        st.integers(1, 80),
-        label,
-        st.floats(-1, 1),
-    )
-)
+@given(some(identifier, seconds, st.tuples(share, share, share, share), st.integers(1, 80), label, st.floats(-1, 1)))
 def test_ava(rows):
     def box(a, b, c, d):
         return (min(a, c), min(b, d), max(a, c), max(b, d))
@@ -144,9 +131,7 @@ def test_ava(rows):
 
 
 @quick
-@given(
-    some(st.integers(1, 500), line.map(lambda s: s.replace('"', "")), st.none() | st.just("PERSON_MOVEMENT"))
-)
+@given(some(st.integers(1, 500), line.map(lambda s: s.replace('"', "")), st.none() | st.just("PERSON_MOVEMENT")))
 def test_ava_actions(rows):
     actions = [formats.AvaAction(*row) for row in rows]
     there_and_back(formats.write_ava_actions, formats.read_ava_actions, actions)
@@ -154,15 +139,12 @@ def test_ava_actions(rows):
 
 @quick
 @given(
-    st.dictionaries(
-        identifier, st.tuples(st.lists(text, max_size=3), st.none() | word), min_size=1, max_size=5
-    ),
+    st.dictionaries(identifier, st.tuples(st.lists(text, max_size=3), st.none() | word), min_size=1, max_size=5),
     st.data(),
 )
 def test_msrvtt(videos, data):
     records = [
-        formats.CaptionedVideo(i, f"{BASE}/{i}.mp4", tuple(captions), split)
-        for i, (captions, split) in videos.items()
+        formats.CaptionedVideo(i, f"{BASE}/{i}.mp4", tuple(captions), split) for i, (captions, split) in videos.items()
     ]
     there_and_back(formats.write_msrvtt_json, formats.read_msrvtt_json, records, root=BASE)
     sentence = text.filter(lambda s: s and "\0" not in s and "\r" not in s)
@@ -234,9 +216,7 @@ def test_hmdb(marks):
             assert sorted(videos, key=str) == sorted(expected, key=str)
 
 
-@pytest.mark.parametrize(
-    "bad", ["a\nb.mp4", "a.mp4 ", " a.mp4", "frames 12", "a.mp4,", "a\rb.mp4", "a.mp4\x85"]
-)
+@pytest.mark.parametrize("bad", ["a\nb.mp4", "a.mp4 ", " a.mp4", "frames 12", "a.mp4,", "a\rb.mp4", "a.mp4\x85"])
 def test_a_path_that_would_not_read_back_is_refused(tmp_path, bad):
     with pytest.raises(FormatError, match="cannot be written so that it reads back"):
         formats.write_kinetics_csv(tmp_path / "x.csv", [formats.LabelledVideo(f"{tmp_path}/{bad}", 1)])

@@ -61,9 +61,7 @@ def worker(tmp_path, monkeypatch):
 
 def test_workers_share_what_is_to_be_made(worker, tmp_path):
     worker(seed=-1)
-    assert {path.name: path.read_text() for path in tmp_path.glob("*.txt")} == {
-        f"{n}.txt": "1x" for n in range(5)
-    }
+    assert {path.name: path.read_text() for path in tmp_path.glob("*.txt")} == {f"{n}.txt": "1x" for n in range(5)}
 
 
 def test_a_worker_that_fails_is_told_and_the_others_finish(worker, tmp_path, capfd):

@@ -42,23 +42,17 @@ def test_pixels_are_those_of_the_version():
 def test_captions_are_those_of_the_version(tmp_path):
     golden = json.loads(GOLDEN.read_text())
     assert golden["annotator"] == annotations.ANNOTATOR_VERSION
-    assert words(tmp_path) == golden["words"], (
-        "another text: set annotations.ANNOTATOR_VERSION to another one"
-    )
+    assert words(tmp_path) == golden["words"], "another text: set annotations.ANNOTATOR_VERSION to another one"
 
 
 @pytest.mark.parametrize("version", ["config.RENDERER_VERSION", "annotations.ANNOTATOR_VERSION"])
 def test_another_version_makes_new_files(version, tmp_path, monkeypatch):
     monkeypatch.setenv("IVCORE_CACHE", str(tmp_path))
     folder = shapes.build(CONFIG, workers=1)
-    before = [
-        path.stat().st_mtime_ns for path in sorted(folder.rglob("*.*")) if path.suffix in (".mp4", ".json")
-    ]
+    before = [path.stat().st_mtime_ns for path in sorted(folder.rglob("*.*")) if path.suffix in (".mp4", ".json")]
     monkeypatch.setattr(f"ivcore.data.shapes.{version}", "another")
     again = shapes.build(CONFIG, workers=1)
-    after = [
-        path.stat().st_mtime_ns for path in sorted(again.rglob("*.*")) if path.suffix in (".mp4", ".json")
-    ]
+    after = [path.stat().st_mtime_ns for path in sorted(again.rglob("*.*")) if path.suffix in (".mp4", ".json")]
     assert len(before) == len(after) > 15
     assert before != after
 

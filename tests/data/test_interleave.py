@@ -60,8 +60,7 @@ def test_iteration_fetch_and_indices_agree(v, i, step, more):
 
 def test_workers_give_the_same():
     plain, fetched = (
-        RoundRobin(some(12, 4, 3, num_workers=n), some(40, 1, 5, num_workers=n)).iter_from(3, 9)
-        for n in (0, 1)
+        RoundRobin(some(12, 4, 3, num_workers=n), some(40, 1, 5, num_workers=n)).iter_from(3, 9) for n in (0, 1)
     )
     for a, b in itertools.zip_longest(plain, fetched):
         assert torch.equal(a["video"], b["video"])

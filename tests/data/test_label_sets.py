@@ -77,21 +77,15 @@ def test_a_folder_of_ones_own_without_kinds_and_labelled_test_files(tmp_path):
     for name, classes in (("b", ["Run", "sit_down"]), ("a", ["sit down"])):
         formats.write_class_names(tmp_path / name / "classes.txt", classes)
         for split in ("train", "val"):
-            videos = [
-                LabelledVideo(str(tmp_path / f"{name}_{split}_{i}.mp4"), i) for i in range(len(classes))
-            ]
+            videos = [LabelledVideo(str(tmp_path / f"{name}_{split}_{i}.mp4"), i) for i in range(len(classes))]
             formats.write_kinetics_csv(tmp_path / name / f"{split}.csv", videos, tmp_path)
     for number, file in enumerate(("a_train_0", "b_train_0", "b_train_1", "a_val_0", "b_val_1")):
         (tmp_path / f"{file}.mp4").write_bytes(bytes(number + 1))
     own = united_sets(str(tmp_path), str(tmp_path), max_bad=1)
     assert own.union.classes == ["sit down", "Run"] and own.train.source == tmp_path.name
-    names = {
-        split: {Path(r.path).stem for r in getattr(own, split).records} for split in ("train", "val", "test")
-    }
+    names = {split: {Path(r.path).stem for r in getattr(own, split).records} for split in ("train", "val", "test")}
     assert names["val"] == {"a_val_0", "b_val_1"} and own.val.missing == 1  # b_val_0 is not there
-    assert (
-        names["train"] | names["test"] == {"a_train_0", "b_train_0", "b_train_1"} and len(names["test"]) == 1
-    )
+    assert names["train"] | names["test"] == {"a_train_0", "b_train_0", "b_train_1"} and len(names["test"]) == 1
     assert by_path(own.val.records)[str(tmp_path / "b_val_1.mp4")] == 0 and own.kinds == {}
     with pytest.raises(UserError, match=r"1 of 6 videos cannot be read, more than max_bad=0, e.g. .*b_val_0"):
         united_sets(str(tmp_path), str(tmp_path), max_bad=0)

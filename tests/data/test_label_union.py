@@ -119,9 +119,7 @@ def label_sets(draw):
 @given(label_sets())
 def test_no_leaked_video_survives_and_none_occurs_twice(sets):
     union = unite(sets)
-    held_out = {clip.path for each in sets for clip in each.val} | {
-        path for each in sets for path in each.test
-    }
+    held_out = {clip.path for each in sets for clip in each.val} | {path for each in sets for path in each.test}
     trained = [clip.path for clip in union.train]
     assert not held_out & set(trained)
     assert len(set(trained)) == len(trained)
@@ -135,9 +133,7 @@ def test_every_class_maps_to_its_name_and_labels_follow(sets):
     union = unite(sets)
     for each in sets:
         rows = union.maps[each.name]
-        assert [normalise(union.classes[row]) for row in rows] == [
-            normalise(name) for name in each.class_names
-        ]
+        assert [normalise(union.classes[row]) for row in rows] == [normalise(name) for name in each.class_names]
     allowed = {(clip.path, union.maps[each.name][clip.label]) for each in sets for clip in each.train}
     assert {(clip.path, clip.label) for clip in union.train} <= allowed
     assert len({normalise(name) for name in union.classes}) == len(union.classes)
@@ -220,9 +216,7 @@ class TestKinetics710:
 
     def test_older_names_find_their_rows(self):
         union = unite(
-            [LabelSet("k400", [], class_names=K400)],
-            classes=kinetics710.CLASSES,
-            renamed=kinetics710.RENAMED,
+            [LabelSet("k400", [], class_names=K400)], classes=kinetics710.CLASSES, renamed=kinetics710.RENAMED
         )
         assert union.maps["k400"] == list(range(400))
         with pytest.raises(ParameterError, match="'balloon blowing' is not among the 710"):

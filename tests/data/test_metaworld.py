@@ -22,15 +22,7 @@ from ivcore.data.labels.sets import united_sets
 from ivcore.data.metaworld import builder, phases
 from ivcore.data.metaworld import look as metaworld_look
 from ivcore.data.metaworld.play import require_simulator
-from ivcore.data.metaworld.tasks import (
-    APPEARANCE,
-    COLOURS,
-    MOTION,
-    PARTNERS,
-    TASKS,
-    captions,
-    reversed_captions,
-)
+from ivcore.data.metaworld.tasks import APPEARANCE, COLOURS, MOTION, PARTNERS, TASKS, captions, reversed_captions
 from ivcore.data.videos import video_set
 from ivcore.errors import ParameterError, UserError
 from ivcore.run import cli
@@ -240,24 +232,13 @@ def made_up(config: metaworld.MetaWorld, folder, indices=None) -> None:
     for index in range(len(wanted)) if indices is None else indices:
         episode = wanted[index]
         solved = episode.id != "door-open-005"
-        record = {
-            "task": episode.task,
-            "goal": episode.number,
-            "attempts": 1 if solved else 5,
-            "solved": solved,
-        }
+        record = {"task": episode.task, "goal": episode.number, "attempts": 1 if solved else 5, "solved": solved}
         if solved:
             write_video(
-                folder / episode.video,
-                np.full((config.frames, 16, 16, 3), 9 * index % 256, np.uint8),
-                config.fps,
+                folder / episode.video, np.full((config.frames, 16, 16, 3), 9 * index % 256, np.uint8), config.fps
             )
             seen = [[0.1, 0.2, 0.3, 0.4]] * config.frames
-            record |= {
-                "colour": "blue",
-                "side": "left",
-                "boxes": {"gripper": seen, "door": [None, *seen[1:]]},
-            }
+            record |= {"colour": "blue", "side": "left", "boxes": {"gripper": seen, "door": [None, *seen[1:]]}}
             record |= {"phases": [["reach", 0, 3], ["grasp", 3, 4], ["move", 4, 7]]}
         (folder / episode.record).parent.mkdir(exist_ok=True)
         (folder / episode.record).write_text(json.dumps(record))
@@ -278,9 +259,7 @@ class TestAnnotations:
             "closes the door",
             "reaches past the puck",
         ]
-        read = {
-            split: formats.read_kinetics_csv(folder / f"{split}.csv") for split in ("train", "val", "test")
-        }
+        read = {split: formats.read_kinetics_csv(folder / f"{split}.csv") for split in ("train", "val", "test")}
         assert [len(videos) for videos in read.values()] == [12, 3, 2]  # one test episode was not solved
         for videos in read.values():
             assert all(os.path.exists(video.path) for video in videos)
@@ -310,9 +289,7 @@ class TestAnnotations:
             assert choice.options[1 - choice.answer] == captions(PARTNERS[task], "blue", "left")[0]
 
     def test_segments_in_seconds(self, folder):
-        videos = formats.read_activitynet_json(
-            folder / "activitynet.json", folder / "videos", subset="validation"
-        )
+        videos = formats.read_activitynet_json(folder / "activitynet.json", folder / "videos", subset="validation")
         assert len(videos) == 3 and videos[0].duration == 4.0 and videos[0].fps == 2.0
         assert videos[0].segments == (
             formats.Segment("reach", 0.0, 1.5, 0),
@@ -344,9 +321,7 @@ class TestResuming:
         (folder / "videos/.reach-002.mp4.1.tmp").write_bytes(b"cut off")
         asked = []
         monkeypatch.setattr(
-            builder,
-            "render",
-            lambda config, folder, todo, *_: (asked.extend(todo), made_up(config, folder, todo)),
+            builder, "render", lambda config, folder, todo, *_: (asked.extend(todo), made_up(config, folder, todo))
         )
         before = {path: path.stat().st_mtime_ns for path in folder.glob("videos/*.mp4")}
         metaworld.build(SMALL, folder=folder)
@@ -373,9 +348,7 @@ class TestResuming:
         more = dataclasses.replace(SMALL, episodes=7, tasks=("reach", "door-open"))
         asked = []
         monkeypatch.setattr(
-            builder,
-            "render",
-            lambda config, folder, todo, *_: (asked.extend(todo), made_up(config, folder, todo)),
+            builder, "render", lambda config, folder, todo, *_: (asked.extend(todo), made_up(config, folder, todo))
         )
         larger = metaworld.build(more, folder=folder.parent / "larger")
         assert [metaworld.episodes(more)[index].id for index in asked] == ["reach-006", "door-open-006"]
@@ -409,9 +382,7 @@ class TestLabelSet:
         for part in (found.train, found.val, found.test):
             assert all(os.path.exists(video.path) for video in part.records)
             assert all(SMALL.tasks[v.label] == os.path.basename(v.path)[:-8] for v in part.records)
-        assert not {v.path for v in found.train.records} & {
-            v.path for v in (*found.val.records, *found.test.records)
-        }
+        assert not {v.path for v in found.train.records} & {v.path for v in (*found.val.records, *found.test.records)}
 
     def test_a_task_alone_in_its_scene_is_appearance(self, rendered):
         found = united_sets("metaworld", train=4, **FEW | {"tasks": ("soccer", "push", "reach")})

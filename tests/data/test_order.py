@@ -79,9 +79,7 @@ def right_direction(view, clips, labels, steps=150) -> float:
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        probe = nn.Sequential(
-            nn.Linear(len(mean), 128), nn.GELU(), nn.Dropout(0.3), nn.Linear(128, 2 * len(PAIRS))
-        )
+        probe = nn.Sequential(nn.Linear(len(mean), 128), nn.GELU(), nn.Dropout(0.3), nn.Linear(128, 2 * len(PAIRS)))
         optimiser = torch.optim.AdamW(probe.parameters(), lr=2e-3, weight_decay=0.01)
         for _ in range(steps):
             batch = torch.randint(half, (128,), generator=generator)
@@ -120,14 +118,10 @@ class TestExactly:
     @pytest.mark.parametrize(("frames", "start", "stop"), [(16, 0, 16), (9, 2, 6)])
     def test_a_scene_played_backwards_is_the_partners_scene(self, action, partner, frames, start, stop):
         forwards = scenes.make_scene((7, 3), action, frames=frames, start=start, stop=stop)
-        backwards = scenes.make_scene(
-            (7, 3), partner, frames=frames, start=frames - stop, stop=frames - start
-        )
+        backwards = scenes.make_scene((7, 3), partner, frames=frames, start=frames - stop, stop=frames - start)
         clip = scenes.render(forwards, 32)
         np.testing.assert_array_equal(clip[::-1], scenes.render(backwards, 32))
-        assert (clip != clip[::-1]).any(), (
-            "an action that looks the same backwards cannot be told from its partner"
-        )
+        assert (clip != clip[::-1]).any(), "an action that looks the same backwards cannot be told from its partner"
 
     def test_so_is_the_decoded_file(self, folder):
         """Compression too has no direction: the file of the partner's clip decodes to the same frames, backwards."""

@@ -30,9 +30,7 @@ def source(train_set):
 
 
 def test_a_reversal_is_the_same_clip_backwards_with_the_caption_that_says_so(train_set, source):
-    plain, mixed = (
-        batch_of(s, np.arange(20), 3) for s in (source, WithReversals(source, train_set.backwards, 0.5))
-    )
+    plain, mixed = (batch_of(s, np.arange(20), 3) for s in (source, WithReversals(source, train_set.backwards, 0.5)))
     able = [bool(texts) for texts in train_set.backwards[:20]]
     assert 10 < sum(able) < 20
     turned = 0
@@ -44,9 +42,7 @@ def test_a_reversal_is_the_same_clip_backwards_with_the_caption_that_says_so(tra
         turned += 1
         assert torch.equal(mixed["video"][i], plain["video"][i])
         assert torch.equal(mixed["video"][slot], plain["video"][i].flip(0))
-        assert (
-            mixed["text"][slot] == train_set.backwards[i][0] != mixed["text"][i] == train_set.captions[i][0]
-        )
+        assert mixed["text"][slot] == train_set.backwards[i][0] != mixed["text"][i] == train_set.captions[i][0]
         assert torch.equal(mixed["ids"][slot], source.captions.ids(mixed["text"][slot]))
         assert mixed["caption_id"][slot] != plain["caption_id"][i] and mixed["index"][slot] == i
     assert turned >= 8
@@ -62,9 +58,7 @@ def test_ranks_together_show_what_one_process_does(train_set, source, share, wor
 
 
 def test_a_single_clip_has_nothing_to_stand_beside(train_set, source):
-    with pytest.raises(
-        ParameterError, match="must be an even multiple of the number of ranks; here are 1 clips"
-    ):
+    with pytest.raises(ParameterError, match="must be an even multiple of the number of ranks; here are 1 clips"):
         Batches(WithReversals(source, train_set.backwards, 0.5), 12).share(0, 12).fetch(0)
 
 

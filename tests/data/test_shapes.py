@@ -138,9 +138,7 @@ class TestBuilding:
     def test_a_script_without_main_guard_builds(self, tmp_path):
         few = dataclasses.replace(SMALL, train=16, val=0, test=0, parts=("clips",))
         script = tmp_path / "script.py"
-        script.write_text(
-            f"from ivcore.data import shapes\nprint('once')\nshapes.build(shapes.{few!r}, workers=2)\n"
-        )
+        script.write_text(f"from ivcore.data import shapes\nprint('once')\nshapes.build(shapes.{few!r}, workers=2)\n")
         env = {**os.environ, "IVCORE_CACHE": str(tmp_path)}
         done = subprocess.run([sys.executable, script], env=env, capture_output=True, text=True, check=True)
         assert done.stdout.count("once") == 1
@@ -158,10 +156,7 @@ class TestConfiguration:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (
-                {"actions": ("slide right", "slide")},
-                "actions: 'slide' must be one of slide right, slide left",
-            ),
+            ({"actions": ("slide right", "slide")}, "actions: 'slide' must be one of slide right, slide left"),
             ({"actions": ()}, "actions: must be one or more"),
             ({"actions": ("push",)}, "none of them in unknown_actions"),
             ({"actions": ("grow", "grow")}, "actions: every name only once"),
@@ -184,9 +179,7 @@ class TestVideos:
             assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
             packets = [packet for packet in container.demux(stream) if packet.size]
         assert all(packet.is_keyframe for packet in packets)
-        assert [float(packet.pts * packet.time_base) for packet in packets] == [
-            i / SMALL.fps for i in range(8)
-        ]
+        assert [float(packet.pts * packet.time_base) for packet in packets] == [i / SMALL.fps for i in range(8)]
 
     def test_pixels_are_the_rendered_ones_but_for_compression(self, folder):
         for video in shapes.clips(SMALL)[:10]:
@@ -203,10 +196,7 @@ class TestVideos:
         assert list(tmp_path.iterdir()) == []
 
     def test_split_by_scene(self):
-        seeds = {
-            split: {v.shots[0].seed for v in shapes.clips(SMALL) if v.split == split}
-            for split in shapes.SPLITS
-        }
+        seeds = {split: {v.shots[0].seed for v in shapes.clips(SMALL) if v.split == split} for split in shapes.SPLITS}
         assert not seeds["train"] & seeds["val"] and not seeds["train"] & seeds["test"]
         assert not seeds["val"] & seeds["test"]
         assert len(seeds["train"]) == SMALL.train
@@ -228,9 +218,7 @@ class TestVideos:
         seen = shapes.clips(SMALL) + shapes.further_clips(SMALL) + shapes.unknown_clips(SMALL)
         seen += shapes.untrimmed_videos(SMALL)
         assert not any(any(shot) for video in seen for shot in held_out(video))
-        assert all(
-            shot[0] and not any(shot[1:]) for v in shapes.held_out_clips(SMALL) for shot in held_out(v)
-        )
+        assert all(shot[0] and not any(shot[1:]) for v in shapes.held_out_clips(SMALL) for shot in held_out(v))
         for action, partner in scenes.ORDER_PAIRS:
             assert shapes.held_out_shape(action) == shapes.held_out_shape(partner)
 
@@ -239,15 +227,11 @@ class TestVideos:
         config, said = shapes.Shapes(), []
         for video in shapes.clips(config):
             scene = video.shots[0].scene(config)
-            said += [
-                (shot.action, shot.caption(style)) for shot in (scene, scene.reversed()) for style in range(5)
-            ]
+            said += [(shot.action, shot.caption(style)) for shot in (scene, scene.reversed()) for style in range(5)]
         assert len(said) == 10 * (config.train + config.val + config.test)
         wrong = [(action, text) for action, text in said if shapes.held_out_shape(action) in text.split()]
         assert not wrong, wrong[:3]
-        together = Counter(
-            action for action, text in said if sum(shape in text.split() for shape in scenes.SHAPES) > 1
-        )
+        together = Counter(action for action, text in said if sum(shape in text.split() for shape in scenes.SHAPES) > 1)
         assert {"move apart", "approach", "cover", "uncover", "orbit clockwise"} <= set(together)
 
     def test_a_turning_thing_is_seen_to_turn(self):
@@ -366,10 +350,7 @@ class TestAnnotations:
         still = dataclasses.replace(SMALL, drift=0.0)
         for video in shapes.untrimmed_videos(still):
             for shot in video.shots:
-                moving = (
-                    np.abs(np.diff(scenes.render(shot.scene(still), 32).astype(int), axis=0)).max((1, 2, 3))
-                    > 0
-                )
+                moving = np.abs(np.diff(scenes.render(shot.scene(still), 32).astype(int), axis=0)).max((1, 2, 3)) > 0
                 changed = np.flatnonzero(moving)
                 if shot.action == "rest":
                     assert changed.size == 0
@@ -378,9 +359,7 @@ class TestAnnotations:
 
     def test_ava(self, folder):
         actions = {a.id: a.name for a in formats.read_ava_actions(folder / "ava_actions.pbtxt")}
-        videos = {
-            v.id: v for v in formats.read_activitynet_json(folder / "activitynet.json", folder / "untrimmed")
-        }
+        videos = {v.id: v for v in formats.read_activitynet_json(folder / "activitynet.json", folder / "untrimmed")}
         assert list(actions.values()) == [*SMALL.actions, "rest"]
         for short, subset in (("train", "training"), ("val", "validation")):
             boxes = formats.read_ava_csv(folder / f"ava_{short}.csv")

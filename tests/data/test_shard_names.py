@@ -25,9 +25,7 @@ def place(tmp_path):
 
 @pytest.mark.parametrize("pattern", COMMANDS)
 def test_a_command_is_refused_before_anything_is_opened(place, pattern):
-    with pytest.raises(
-        UserError, match=r"pipe: runs a command .* set IVCORE_ALLOW_PIPE=1 in your environment"
-    ):
+    with pytest.raises(UserError, match=r"pipe: runs a command .* set IVCORE_ALLOW_PIPE=1 in your environment"):
         expand(pattern.format(**place))
     assert not place["mark"].exists()
 
@@ -42,9 +40,7 @@ def test_a_command_comes_through_no_back_door(place, monkeypatch):
     for harmless in ("| touch {mark}", "-", "$(touch {mark}).tar", "`touch {mark}`"):
         with pytest.raises(UserError, match="no such file"):
             expand(harmless.format(**place))
-        assert expand([place["file"], harmless.format(**place)])[1].startswith(
-            "/"
-        )  # a file's name, and no more
+        assert expand([place["file"], harmless.format(**place)])[1].startswith("/")  # a file's name, and no more
     assert not place["mark"].exists()
 
 
@@ -56,13 +52,9 @@ def test_a_command_that_the_user_allows(place, monkeypatch):
     stream.close()
 
 
-@pytest.mark.parametrize(
-    "name", ["s3://bucket/a.tar", "ftp://host/a.tar", "javascript:x", "data:,x", "c:/x.tar"]
-)
+@pytest.mark.parametrize("name", ["s3://bucket/a.tar", "ftp://host/a.tar", "javascript:x", "data:,x", "c:/x.tar"])
 def test_other_addresses_are_refused_by_name(name):
-    with pytest.raises(
-        UserError, match=f"{name.split(':')[0]}: is no address that can be read; known are http"
-    ):
+    with pytest.raises(UserError, match=f"{name.split(':')[0]}: is no address that can be read; known are http"):
         expand(name)
 
 

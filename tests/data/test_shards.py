@@ -24,15 +24,7 @@ from ivcore.video.writer import write_video
 
 LONG = " ".join(["running"] * 500)
 CLIP = ClipSpec(2, 16)
-DAMAGE = {
-    "corrupt": 3,
-    "no_caption": 3,
-    "no_media": 1,
-    "empty": 1,
-    "truncated": 1,
-    "shard": 3,
-    "duplicate": 1,
-}
+DAMAGE = {"corrupt": 3, "no_caption": 3, "no_media": 1, "empty": 1, "truncated": 1, "shard": 3, "duplicate": 1}
 
 
 def film(number, frames=6, size=16):
@@ -146,9 +138,7 @@ class TestWhatArrives:
         assert not set(ranks[0]) & set(ranks[1])
         halves = [{n for n in ranks[0][i::4]} | {n for n in ranks[0][i + 1 :: 4]} for i in (0, 2)]
         assert not halves[0] & halves[1]  # batches of two: the streams take turns
-        passes = [
-            {item["text"] for item in one_pass(shards(packed, tokenizer, rank=r, **options))} for r in (0, 1)
-        ]
+        passes = [{item["text"] for item in one_pass(shards(packed, tokenizer, rank=r, **options))} for r in (0, 1)]
         assert passes[0] | passes[1] == {f"clip {n}" for n in range(40)} and not passes[0] & passes[1]
 
     def test_frames_and_captions_are_drawn_anew_in_every_pass(self, media, tokenizer, tmp_path):
@@ -158,9 +148,7 @@ class TestWhatArrives:
         batches = list(epoch(made))
         assert {batch["text"][0] for batch in batches} == {"one", "two", "three"}
         assert len({batch["caption_id"].item() for batch in batches}) == 1
-        again = [
-            batch["text"] for batch in epoch(shards(tmp_path, tokenizer, batch_size=1, epoch_samples=30))
-        ]
+        again = [batch["text"] for batch in epoch(shards(tmp_path, tokenizer, batch_size=1, epoch_samples=30))]
         assert again == [batch["text"] for batch in batches]
 
     def test_pictures(self, tokenizer, tmp_path):
@@ -189,9 +177,7 @@ class TestWhatIsSkipped:
         archive(tmp_path / "2.tar", [(f"0.{suffix}", data) for suffix, data in good.items()] + [("1.txt", b"x"), ("2.mp4", film[1]), ("2.txt", b" \n\t"),
                                      ("3.mp4", b"not a video"), ("3.txt", b"x"), ("4.jpg", b"\xff\xd8"), ("4.txt", b"x")])  # fmt: skip
         members = [("0.mp4", film[4]), ("0.txt", b"clip 4"), ("1.mp4", film[5]), ("1.txt", b"clip 5")]
-        archive(
-            tmp_path / "3.tar", members, cut=-(-len(film[4]) // 512) * 512 + 512 + 1024 + 700
-        )  # within 1.mp4
+        archive(tmp_path / "3.tar", members, cut=-(-len(film[4]) // 512) * 512 + 512 + 1024 + 700)  # within 1.mp4
         archive(tmp_path / "4.tar", [*members[2:], ("9.mp4", film[6]), ("9.txt", b"y")],
                 cut=512 * (-(-len(film[5]) // 512) + 1 + 2 + 1 + -(-len(film[6]) // 512)))  # before 9.txt  # fmt: skip
         archive(tmp_path / "5.tar", [("0.mp4", film[6]), ("0.txt", ("clip 6 " + LONG).encode()), ("1.mp4", film[7]),
@@ -229,9 +215,7 @@ class TestWhatIsSkipped:
         assert told == Counter(line["reason"] for line in skipped) and made.counts["read"] == 14
 
     def test_too_many(self, damaged, tokenizer):
-        with pytest.raises(
-            UserError, match=r"\d+ of \d+ samples cannot be used, more than max_bad=0.05, e.g. .*tar"
-        ):
+        with pytest.raises(UserError, match=r"\d+ of \d+ samples cannot be used, more than max_bad=0.05, e.g. .*tar"):
             list(epoch(shards(damaged, tokenizer)))
         with pytest.raises(UserError, match=r"more than max_bad=0\.05"):
             list(epoch(shards(damaged, tokenizer, num_workers=1)))
@@ -270,18 +254,12 @@ class TestWhatIsSkipped:
     def test_samples_of_two_shards_never_mix(self, media, tmp_path):
         """Both call their samples 0: webdataset alone would give the second shard's caption to the first one's video."""
         film = (media / "1.mp4").read_bytes()
-        archive(
-            tmp_path / "0.tar",
-            [("0.mp4", film), ("0.txt", b"first")],
-            cut=512 + -(-len(film) // 512) * 512 + 100,
-        )
+        archive(tmp_path / "0.tar", [("0.mp4", film), ("0.txt", b"first")], cut=512 + -(-len(film) // 512) * 512 + 100)
         archive(tmp_path / "1.tar", [("0.txt", b"second"), ("0.mp4", film)])
         items = [item for url in expand(str(tmp_path)) for item in read_shard(url)]
         samples = [item for item in items if isinstance(item, dict)]
         assert [sorted(name for name in s if s and not name.startswith("__")) for s in samples] == [["mp4"], ["mp4", "txt"]]  # fmt: skip
-        assert samples[0]["__cut__"] and [item.reason for item in items if isinstance(item, Skipped)] == [
-            "shard"
-        ]
+        assert samples[0]["__cut__"] and [item.reason for item in items if isinstance(item, Skipped)] == ["shard"]
 
 
 class TestResume:

@@ -39,9 +39,7 @@ def test_a_batch_from_memory_is_a_function_of_seed_epoch_and_indices(records):
     indices = np.array([4, 1, 3])
     first, again = batch_of(make(seed=0), indices, 5), batch_of(make(seed=0), indices, 5)
     assert torch.equal(first["video"], again["video"]) and first["path"] == [records[i].path for i in indices]
-    assert first["video"].shape == (3, 8, 32, 32, 3) and first["label"].tolist() == [
-        records[i].label for i in indices
-    ]
+    assert first["video"].shape == (3, 8, 32, 32, 3) and first["label"].tolist() == [records[i].label for i in indices]
     assert not torch.equal(first["video"], batch_of(make(seed=1), indices, 5)["video"])
     assert not torch.equal(first["video"], batch_of(make(seed=0), indices, 6)["video"])
 
@@ -55,9 +53,7 @@ def test_without_crops_memory_gives_the_decoded_frames(records):
 def test_files_give_repeated_samples_of_one_decode(records):
     clips = sources.training_clips(records, **CLIP, seed=0, repeats=3)
     item = clips.item(1, 0)
-    assert item["video"].shape == (3, 8, 32, 32, 3) and np.array_equal(
-        item["video"], clips.item(1, 0)["video"]
-    )
+    assert item["video"].shape == (3, 8, 32, 32, 3) and np.array_equal(item["video"], clips.item(1, 0)["video"])
     assert not np.array_equal(item["video"][0], item["video"][1])
 
 
@@ -93,9 +89,7 @@ class Brightness(nn.Module):
 def test_scores_of_every_view_do_not_depend_on_the_batch(records, batch_size):
     views, model = Views(records, **CLIP, num_clips=2), Brightness()
     scores, labels = over_views(model, model, views, batch_size)
-    expected = torch.stack(
-        [torch.from_numpy(views[i]["views"]).float().mean((1, 2, 3)) for i in range(len(views))]
-    )
+    expected = torch.stack([torch.from_numpy(views[i]["views"]).float().mean((1, 2, 3)) for i in range(len(views))])
     assert labels.tolist() == [record.label for record in records]
     assert torch.allclose(scores, expected, atol=1e-3) and not scores.requires_grad
 

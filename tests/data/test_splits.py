@@ -43,9 +43,7 @@ def test_a_list_that_is_not_given_is_held_out_by_video_and_said(folder, capsys):
     assert [sorted({r.label for r in each.records}) for each in (train, val, test)] == [[0, 1, 2]] * 3
     assert len(parts[1]) == len(parts[2]) == 6
     told = capsys.readouterr().out
-    assert (
-        "val: no list is given, 6 training videos are held out" in told and "test: no list is given" in told
-    )
+    assert "val: no list is given, 6 training videos are held out" in told and "test: no list is given" in told
 
 
 def test_what_is_held_out_depends_on_names_alone(folder, tmp_path_factory):
@@ -58,9 +56,7 @@ def test_what_is_held_out_depends_on_names_alone(folder, tmp_path_factory):
     assert inside(one, folder) == inside(other, elsewhere)
 
 
-@pytest.mark.parametrize(
-    "as_test", ["itself", "copy of the list", "symbolic links", "hard links", "copied videos"]
-)
+@pytest.mark.parametrize("as_test", ["itself", "copy of the list", "symbolic links", "hard links", "copied videos"])
 def test_training_videos_that_are_tested_on_are_left_out(folder, as_test, capsys):
     """The same videos under whatever name."""
     few = [f"class{label}/{n}.mp4" for label in range(3) for n in range(2)]
@@ -96,9 +92,7 @@ def test_clips_of_one_youtube_video_stay_in_one_split(tmp_path):
     assert not ids[0] & ids[1] and len(test) >= 3 and len(test) % 3 == 0
 
 
-@pytest.mark.parametrize(
-    "name", ["participant_{:02d}_0", "Video{:06d}", "Recording{:02d}", "walk_{:06d}", "{:011d}"]
-)
+@pytest.mark.parametrize("name", ["participant_{:02d}_0", "Video{:06d}", "Recording{:02d}", "walk_{:06d}", "{:011d}"])
 def test_names_that_look_like_ids_by_chance_part_nothing(tmp_path, name):
     """Different files of the same names in the folders of the splits, as cameras and annotators give them."""
     for split, count in (("train", 12), ("val", 4), ("test", 4)):
@@ -114,9 +108,7 @@ def test_names_that_look_like_ids_by_chance_part_nothing(tmp_path, name):
 def test_missing_files_are_counted_and_too_many_refused(folder, tmp_path, capsys):
     for n in range(3):
         (folder / f"class1/{n}.mp4").unlink()
-    with pytest.raises(
-        UserError, match=r"3 of 30 videos cannot be read, more than max_bad=0.05, e.g. .*listed in"
-    ):
+    with pytest.raises(UserError, match=r"3 of 30 videos cannot be read, more than max_bad=0.05, e.g. .*listed in"):
         video_splits(lists(folder, train="train.csv", test=""), run_dir=tmp_path / "run")
     assert len((tmp_path / "run/bad_videos.jsonl").read_text().splitlines()) == 3
     train, test = video_splits(lists(folder, train="train.csv", test=""), max_bad=0.2)
@@ -130,9 +122,7 @@ def test_labels_that_training_lacks_are_said_and_chance_counts_what_occurs(folde
     train, test = video_splits(lists(folder, train="train.csv", test="test.csv"))
     assert train.chance == 0.5 and len(train.classes) == len(test.classes) == 6
     told = capsys.readouterr().out
-    assert (
-        "4 of 6 classes have no train video, such as 0" in told and "test: 1 of 2 videos are of such" in told
-    )
+    assert "4 of 6 classes have no train video, such as 0" in told and "test: 1 of 2 videos are of such" in told
 
 
 def test_class_names_that_are_too_few_are_refused(folder):

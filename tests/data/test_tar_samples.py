@@ -33,9 +33,7 @@ def outcome(path, members=None):
     samples = [item for item in items if isinstance(item, dict)]
     for sample in samples:  # every member is where its name says
         own = {name: data for name, data in sample.items() if not name.startswith("__")}
-        assert not members or all(
-            data == f"{sample['__key__']}.{name}".encode() for name, data in own.items()
-        )
+        assert not members or all(data == f"{sample['__key__']}.{name}".encode() for name, data in own.items())
     found = [(s["__key__"], {name for name in s if not name.startswith("__")}) for s in samples]
     return found, [(item.key, item.reason) for item in items if isinstance(item, Skipped)]
 
@@ -65,8 +63,7 @@ class TestDotsInNames:
     )  # fmt: skip
     def test_what_belongs_together(self, tmp_path, members, samples, skipped):
         members = [
-            (name, (name.rpartition(".")[0] + "." + name.rpartition(".")[2].lower()).encode())
-            for name in members
+            (name, (name.rpartition(".")[0] + "." + name.rpartition(".")[2].lower()).encode()) for name in members
         ]
         found, left = outcome(tmp_path / "0.tar", members)
         assert found == samples and left == skipped
@@ -216,8 +213,7 @@ class TestHostile:
 
     @settings(max_examples=150, deadline=None, database=None)
     @given(
-        st.lists(st.tuples(st.integers(0, 4095), st.binary(min_size=1, max_size=12)), max_size=4),
-        st.integers(0, 10240),
+        st.lists(st.tuples(st.integers(0, 4095), st.binary(min_size=1, max_size=12)), max_size=4), st.integers(0, 10240)
     )
     def test_damage_anywhere_ends_and_is_told(self, tmp_path_factory, damage, cut):
         path = tmp_path_factory.mktemp("tar") / "0.tar"

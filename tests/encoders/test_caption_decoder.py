@@ -73,18 +73,14 @@ def test_order_of_clip_tokens_does_not_matter_and_both_layouts_are_read(decoder)
 
 
 def test_attention_by_name(decoder):
-    _, seen = decoder(
-        torch.randn(2, 4, 24), torch.randn(2, 20, 32), return_intermediates=("video_attention",)
-    )
+    _, seen = decoder(torch.randn(2, 4, 24), torch.randn(2, 20, 32), return_intermediates=("video_attention",))
     assert len(seen["video_attention"]) == 2
     assert torch.allclose(seen["video_attention"][0].sum(-1), torch.ones(()), atol=1e-5)
 
 
 def test_published_sizes():
     with torch.device("meta"):
-        counts = [
-            sum(p.numel() for p in CaptionDecoder(768, 1024, layers, 12).parameters()) for layers in (4, 6)
-        ]
+        counts = [sum(p.numel() for p in CaptionDecoder(768, 1024, layers, 12).parameters()) for layers in (4, 6)]
         paper = PlainCaptionDecoder()
     assert counts == [106_953_472, 140_379_904]
     assert len(paper.layers) == 6 and paper.predictor[0].in_features == 768

@@ -20,15 +20,11 @@ def masked_autoencoder():
 
 
 def classifier():
-    return VideoClassifier("tiny", 5, drop_path=0.3, drop=0.2, init_scale=1.0), lambda model, video: model(
-        video
-    )
+    return VideoClassifier("tiny", 5, drop_path=0.3, drop=0.2, init_scale=1.0), lambda model, video: model(video)
 
 
 def uniformerv2():
-    return UniFormerV2(64, 4, 2, 8, 32, 5, (2, 3), local=True, drop_path=0.3), lambda model, video: model(
-        video
-    )
+    return UniFormerV2(64, 4, 2, 8, 32, 5, (2, 3), local=True, drop_path=0.3), lambda model, video: model(video)
 
 
 def video_text(decoder=None):
@@ -65,9 +61,7 @@ def step(make, what):
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = run(model, video).square().mean()
     loss.backward()
-    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}, sum(
-        storages.values()
-    )
+    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}, sum(storages.values())
 
 
 @pytest.mark.parametrize(
@@ -83,7 +77,5 @@ def test_gradients_are_the_same_with_less_kept(make, what):
 
 
 def test_unknown_choices_are_named():
-    with pytest.raises(
-        ParameterError, match="activation_checkpointing: 'all' is not one of nothing, selective, full"
-    ):
+    with pytest.raises(ParameterError, match="activation_checkpointing: 'all' is not one of nothing, selective, full"):
         set_activation_checkpointing(VideoClassifier("tiny", 5), "all")

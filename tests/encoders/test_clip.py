@@ -35,10 +35,7 @@ def theirs():
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-4), (torch.bfloat16, 5e-2)])
 def test_equals_transformers(theirs, close, dtype, tolerance):
     ours, reference = weights.from_official(theirs.state_dict()).to(dtype), theirs.to(dtype)
-    images, ids = (
-        torch.randn(3, 3, 24, 24, dtype=dtype),
-        torch.tensor([[58, 4, 9, 59, 0, 0], [58, 7, 59, 0, 0, 0]]),
-    )
+    images, ids = (torch.randn(3, 3, 24, 24, dtype=dtype), torch.tensor([[58, 4, 9, 59, 0, 0], [58, 7, 59, 0, 0, 0]]))
     with torch.no_grad():
         out = reference(pixel_values=images, input_ids=ids)
         close(
@@ -46,11 +43,7 @@ def test_equals_transformers(theirs, close, dtype, tolerance):
             out.image_embeds.float(),
             tolerance,
         )
-        close(
-            torch.nn.functional.normalize(ours.encode_text(ids), dim=-1).float(),
-            out.text_embeds.float(),
-            tolerance,
-        )
+        close(torch.nn.functional.normalize(ours.encode_text(ids), dim=-1).float(), out.text_embeds.float(), tolerance)
         close(ours(images, ids).float(), out.logits_per_image.float(), tolerance)
     theirs.float()
 
@@ -73,10 +66,7 @@ def test_tokenizer_equals_openais(golden):
 
 def test_padding_begins_after_the_end_token():
     tokenizer = Tokenizer(6)
-    assert tokenizer.padding(tokenizer(["a cat", ""])).tolist() == [
-        [False] * 4 + [True] * 2,
-        [False] * 2 + [True] * 4,
-    ]
+    assert tokenizer.padding(tokenizer(["a cat", ""])).tolist() == [[False] * 4 + [True] * 2, [False] * 2 + [True] * 4]
     assert tokenizer.caption(tokenizer("A cat!")[0]) == "a cat !"
 
 

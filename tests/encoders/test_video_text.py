@@ -30,11 +30,7 @@ def test_embeddings_and_contrastive_loss_equal_the_published_ones(published, clo
     logits = model(video, ids)
     close(logits, g.outputs["contrastive_image_logits"])
     pairs = torch.arange(3)
-    close(
-        (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2,
-        g.outputs["contrastive_loss"],
-        1e-5,
-    )
+    close((F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2, g.outputs["contrastive_loss"], 1e-5)
     assert torch.allclose(model.zero_shot(video, ids).sum(1), torch.ones(3))
 
 
@@ -52,9 +48,7 @@ def test_captions_and_gradients_equal_the_published_ones(published, close):
         "caption_decoder.visual_queries": model.caption_decoder.visual_queries,
         "clip.logit_scale": model.logit_scale,
         "clip.text_projection": model.text.text_projection,
-        "clip.visual.transformer.dec.0.attn.in_proj_weight": model.visual.transformer.dec[
-            0
-        ].attn.in_proj_weight,
+        "clip.visual.transformer.dec.0.attn.in_proj_weight": model.visual.transformer.dec[0].attn.in_proj_weight,
     }.items():
         close(ours.grad, g.outputs[f"grad/{name}"], 1e-3)
 
@@ -64,9 +58,9 @@ def fresh():
     torch.manual_seed(0)
     clip = Clip(ImageEncoder(16, 32, 3, 2, 8, 24), TextEncoder(16, 24, 2, 2, 12, 50)).eval()
     tower = UniFormerV2(32, 3, 2, 8, 24, 0, (1, 2))
-    return clip, VideoTextModel(
-        tower, TextEncoder(16, 24, 2, 2, 12, 50, mask_embedding=True), 16
-    ).eval().load_clip(clip)
+    return clip, VideoTextModel(tower, TextEncoder(16, 24, 2, 2, 12, 50, mask_embedding=True), 16).eval().load_clip(
+        clip
+    )
 
 
 def test_before_training_a_still_clip_has_clips_embedding(fresh):
@@ -110,12 +104,7 @@ def answering(golden, head, answers):
     }
     torch.manual_seed(0)
     width = 16 + 2 * 24
-    shapes = {
-        "1.weight": (2 * width, width),
-        "1.bias": (2 * width,),
-        "2.weight": (2 * width,),
-        "2.bias": (2 * width,),
-    }
+    shapes = {"1.weight": (2 * width, width), "1.bias": (2 * width,), "2.weight": (2 * width,), "2.bias": (2 * width,)}
     shapes |= {"5.weight": (answers, 2 * width), "5.bias": (answers,)}
     state |= {f"{head}.{key}": torch.randn(shape) * 0.1 for key, shape in shapes.items()}
     ids = torch.where(torch.arange(12) == 11, 0, g.inputs["text"].long())  # the end token must not come last
@@ -145,9 +134,7 @@ def test_captions_can_be_told_the_order_of_frames():
     for query in (False, True):
         model = small(PlainCaptionDecoder(32, 48, 32, 1, 2, 99), query)
         model.visual.transformer.init_from_scratch()
-        same = torch.allclose(
-            model.caption_logits(video, ids), model.caption_logits(video.flip(2), ids), atol=1e-5
-        )
+        same = torch.allclose(model.caption_logits(video, ids), model.caption_logits(video.flip(2), ids), atol=1e-5)
         assert same != query
         assert not torch.allclose(model.encode_video(video), model.encode_video(video.flip(2)), atol=1e-3)
 
@@ -178,11 +165,7 @@ def test_learning_rates_by_layer_reach_both_towers():
         assert rate[f"{tower}.transformer.resblocks.0.attn.in_proj_weight"] == 0.25
     assert rate["visual.conv1.weight"] == rate["text.token_embedding.weight"] == 0.125
     assert rate["visual.transformer.resblocks.1.attn.in_proj_weight"] == 0.5
-    for fresh in (
-        "visual.transformer.dec.0.attn.in_proj_weight",
-        "caption_decoder.clip_in.1.weight",
-        "logit_scale",
-    ):
+    for fresh in ("visual.transformer.dec.0.attn.in_proj_weight", "caption_decoder.clip_in.1.weight", "logit_scale"):
         assert rate[fresh] == 1
     assert decay["visual.positional_embedding"] == 0 and decay["visual.conv1.weight"] == 0.2
 

@@ -102,9 +102,7 @@ def test_intermediates_are_what_the_model_computes(clip):
     video, mask = clip
     m = model(MaskedAutoencoder, "tiny")
     out, seen = m(
-        video,
-        mask,
-        return_intermediates=("tokens", "attention", "decoder_attention", "visible_tokens", "patch_tokens"),
+        video, mask, return_intermediates=("tokens", "attention", "decoder_attention", "visible_tokens", "patch_tokens")
     )
     assert torch.allclose(out, m(video, mask), atol=1e-5)
     visible = int((~mask[0]).sum())
@@ -124,9 +122,7 @@ def test_keys_have_no_bias(clip):
         q, k, v = attention.project(x)
         free = x @ attention.qkv.weight.T
     assert torch.allclose(k, free[..., 128:256], atol=1e-6)
-    assert torch.allclose(q, free[..., :128] + 1, atol=1e-6) and torch.allclose(
-        v, free[..., 256:] + 2, atol=1e-6
-    )
+    assert torch.allclose(q, free[..., :128] + 1, atol=1e-6) and torch.allclose(v, free[..., 256:] + 2, atol=1e-6)
 
 
 def test_prepare_normalises_with_imagenet_statistics():

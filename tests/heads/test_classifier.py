@@ -93,9 +93,7 @@ def test_positions_stay_those_of_pretraining_through_files_and_further_sizes(tmp
     save_weights(first, tmp_path / "model.safetensors", first.config)
     loaded = weights.load(tmp_path / "model.safetensors")
     assert torch.equal(loaded.pos_embed, first.pos_embed)
-    assert torch.equal(
-        classifier(loaded, 5).pos_embed, INTERPOLATED
-    )  # as the encoder expects, not as its size says
+    assert torch.equal(classifier(loaded, 5).pos_embed, INTERPOLATED)  # as the encoder expects, not as its size says
     assert torch.equal(classifier(loaded, 5, frames=4, image=16).pos_embed, sine_cosine(8, 32))
     wide = classifier(loaded, 5, frames=4, image=48)
     save_weights(wide, tmp_path / "wide.safetensors", wide.config)
@@ -103,9 +101,7 @@ def test_positions_stay_those_of_pretraining_through_files_and_further_sizes(tmp
 
 
 def test_learnt_positions_and_other_options_come_along(tmp_path):
-    pretrained = MaskedVideoEncoder(
-        "tiny", learnable_positions=True, init_values=0.1, qkv_bias=False, **SHAPE
-    )
+    pretrained = MaskedVideoEncoder("tiny", learnable_positions=True, init_values=0.1, qkv_bias=False, **SHAPE)
     model = classifier(pretrained, 5, frames=8, image=32)
     assert torch.equal(model.pos_embed, resize(pretrained.pos_embed, (2, 2, 2), (4, 4, 4)))
     assert "pos_embed" in dict(model.named_parameters()) and model.blocks[0].gamma_1 is not None

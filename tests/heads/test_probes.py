@@ -36,9 +36,7 @@ def test_the_scale_of_a_dimension_does_not_matter():
     queries, _ = blobs(20, 0.3, 1)
     scale = torch.logspace(-3, 3, 20)
     plain = nearest_neighbours(train, labels, queries)
-    assert torch.allclose(
-        plain, nearest_neighbours(train * scale, labels, queries * scale), rtol=1e-3, atol=1e-3
-    )
+    assert torch.allclose(plain, nearest_neighbours(train * scale, labels, queries * scale), rtol=1e-3, atol=1e-3)
 
 
 def test_constant_dimensions_are_harmless():

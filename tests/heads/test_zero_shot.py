@@ -31,9 +31,7 @@ def model(request):
 
 @pytest.fixture(scope="module")
 def clips():
-    return torch.randint(
-        0, 256, (5, 4, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
-    )
+    return torch.randint(0, 256, (5, 4, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
 
 def zero_shot_scores(model, clips, names, tokenizer, *templates, **options):

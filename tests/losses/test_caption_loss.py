@@ -70,9 +70,7 @@ def test_half_precision_scores_are_summed_in_float32_and_never_copied_whole():
 
 def test_a_given_count_makes_pieces_add_up():
     logits = scores(3, 5, 10)
-    pieces = [
-        captioning(x, ids, 0.1, torch.tensor(9)) for x, ids in ((logits[:1], IDS[:1]), (logits[1:], IDS[1:]))
-    ]
+    pieces = [captioning(x, ids, 0.1, torch.tensor(9)) for x, ids in ((logits[:1], IDS[:1]), (logits[1:], IDS[1:]))]
     assert torch.allclose(sum(pieces), captioning(logits, IDS, 0.1))
     hits = [word_accuracy(x, i, torch.tensor(9)) for x, i in ((logits[:1], IDS[:1]), (logits[1:], IDS[1:]))]
     assert torch.allclose(sum(hits), word_accuracy(logits, IDS))

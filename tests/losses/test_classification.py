@@ -42,9 +42,7 @@ def gradient_and_clips(batch, world, accumulate, clips):
     model = Linear(clips)
     for rank in range(world):
         for piece, share in micro_batches(share_of(batch, rank, world), accumulate):
-            loss, _ = classification(
-                model, piece, num_classes=clips, mixup=0.8, cutmix=1.0, label_smoothing=0.1
-            )
+            loss, _ = classification(model, piece, num_classes=clips, mixup=0.8, cutmix=1.0, label_smoothing=0.1)
             (loss * share / world).backward()
     return model.layer.weight.grad, torch.cat(model.seen)
 

@@ -1,4 +1,4 @@
-"""The contrastive loss: published numbers, the chunked form, repeated captions. Several ranks: tests/test_ranks.py."""
+"""The contrastive loss: published numbers, the chunked form, repeated captions. Several ranks: tests/test_distributed.py."""
 
 import math
 

@@ -99,8 +99,7 @@ def test_dropout_draws_the_same_in_both_passes():
     model.zero_grad()
     torch.manual_seed(9)
     kept = [
-        (model.encode_video(model.prepare(p["video"])), model.encode_text(p["ids"]))
-        for p, _ in micro_batches(batch, 3)
+        (model.encode_video(model.prepare(p["video"])), model.encode_text(p["ids"])) for p, _ in micro_batches(batch, 3)
     ]
     videos, texts = (torch.cat(each) for each in zip(*kept))
     contrastive(videos, texts, model.logit_scale, batch["caption_id"]).backward()
@@ -117,10 +116,7 @@ def test_pieces_in_bfloat16_train_every_weight():
     whole = plain(small.model(dtype=torch.float32), loss, batch, torch.bfloat16)[2]
     parts = accumulated(small.model(dtype=torch.float32), loss, batch, 3, torch.bfloat16)[2]
     assert parts.keys() == whole.keys() == exact.keys()
-    for (
-        name,
-        gradient,
-    ) in exact.items():  # what bfloat16 costs differs between processors; pieces must not cost more
+    for name, gradient in exact.items():  # what bfloat16 costs differs between processors; pieces must not cost more
         lost, lost_whole = ((each[name] - gradient).norm() for each in (parts, whole))
         assert lost <= 2 * lost_whole + 0.1 * gradient.norm() or gradient.norm() < 1e-3, name
 

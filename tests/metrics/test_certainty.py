@@ -47,10 +47,7 @@ def test_one_group_tells_nothing():
 @given(st.integers(2, 60), st.integers(0, 2**31))
 def test_the_order_of_clips_does_not_matter(clips, seed):
     generator = torch.Generator().manual_seed(seed)
-    values, groups = (
-        torch.rand(clips, generator=generator),
-        torch.randint(0, 9, (clips,), generator=generator),
-    )
+    values, groups = (torch.rand(clips, generator=generator), torch.randint(0, 9, (clips,), generator=generator))
     order = torch.randperm(clips, generator=generator)
     one, other = standard_error(values, groups), standard_error(values[order], groups[order])
     assert one == pytest.approx(other, nan_ok=True)

@@ -61,18 +61,12 @@ def test_counts_and_accuracies_fit(clips, classes, seed):
     overlap = error_overlap(a, b, labels)
     assert overlap.clips == clips and overlap.same_mistake <= overlap.neither
     assert (overlap.top1_a, overlap.top1_b) == pytest.approx((top_k(a, labels), top_k(b, labels)))
-    assert (
-        max(overlap.top1_a, overlap.top1_b)
-        <= overlap.oracle
-        <= min(1, overlap.top1_a + overlap.top1_b) + 1e-9
-    )
+    assert max(overlap.top1_a, overlap.top1_b) <= overlap.oracle <= min(1, overlap.top1_a + overlap.top1_b) + 1e-9
     swapped = error_overlap(b, a, labels)
     assert (swapped.only_a, swapped.both, swapped.neither) == (overlap.only_b, overlap.both, overlap.neither)
     gains = class_gains(a, b, labels, [str(n) for n in range(classes)])
     assert sum(gain.clips for gain in gains) == clips
-    assert sum(gain.accuracy_b for gain in gains) / len(gains) == pytest.approx(
-        mean_class_accuracy(b, labels)
-    )
+    assert sum(gain.accuracy_b for gain in gains) / len(gains) == pytest.approx(mean_class_accuracy(b, labels))
     assert sum(g.gain * g.clips for g in gains) / clips == pytest.approx(overlap.top1_b - overlap.top1_a)
 
 

@@ -7,14 +7,7 @@ from hypothesis import strategies as st
 
 from ivcore.errors import ParameterError
 from ivcore.metrics.overlap import accuracy_of
-from ivcore.metrics.recognition import (
-    confusion,
-    mean_class_accuracy,
-    merge_views,
-    pair_accuracy,
-    right,
-    top_k,
-)
+from ivcore.metrics.recognition import confusion, mean_class_accuracy, merge_views, pair_accuracy, right, top_k
 
 SCORES = torch.tensor([[3.0, 2, 1, 0], [0, 1, 2, 3], [1, 3, 2, 0], [0, 3, 1, 2]])
 LABELS = torch.tensor([0, 2, 1, 3])
@@ -31,11 +24,7 @@ def test_equal_scores_are_right_by_chance_however_labels_are_numbered(labels):
     labels = torch.tensor(labels)
     for k in (1, 2, 3, 4):
         assert top_k(torch.ones(4, 4), labels, k) == pytest.approx(k / 4)
-    assert (
-        mean_class_accuracy(torch.zeros(4, 4), labels)
-        == accuracy_of(torch.zeros(4, 4), labels, range(4))
-        == 0.25
-    )
+    assert mean_class_accuracy(torch.zeros(4, 4), labels) == accuracy_of(torch.zeros(4, 4), labels, range(4)) == 0.25
 
 
 def test_a_tie_for_the_last_place_counts_in_part():

@@ -8,14 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivcore.errors import ParameterError
-from ivcore.metrics.retrieval import (
-    chance,
-    dual_softmax,
-    order_accuracy,
-    retrieval,
-    text_to_video,
-    video_to_text,
-)
+from ivcore.metrics.retrieval import chance, dual_softmax, order_accuracy, retrieval, text_to_video, video_to_text
 
 CASES = ("square", "square_large_scale", "square_with_exact_ties", "multi_sentence_0", "multi_sentence_1")
 NAMES = {"R1": "r1", "R5": "r5", "R10": "r10", "MedianR": "median_rank", "MeanR": "mean_rank"}
@@ -31,19 +24,14 @@ def case(request, golden):
 
 def expected(numbers, prefix):
     shares = ("R1", "R5", "R10")
-    return {
-        f"{prefix}_{ours}": numbers[theirs] / (100 if theirs in shares else 1)
-        for theirs, ours in NAMES.items()
-    }
+    return {f"{prefix}_{ours}": numbers[theirs] / (100 if theirs in shares else 1) for theirs, ours in NAMES.items()}
 
 
 @pytest.mark.parametrize("dual", [False, True])
 def test_the_published_rule_gives_the_published_numbers(case, dual):
     similarity, owner, published = case
     kind = "dsl_" if dual else ""
-    numbers = expected(published[f"{kind}tv_metrics"], "t2v") | expected(
-        published[f"{kind}vt_metrics"], "v2t"
-    )
+    numbers = expected(published[f"{kind}tv_metrics"], "t2v") | expected(published[f"{kind}vt_metrics"], "v2t")
     got = retrieval(similarity, owner, rule="published", dual=dual)
     assert got == pytest.approx(numbers, rel=1e-6)  # text to video of several sentences is float32
 

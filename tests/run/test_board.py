@@ -34,8 +34,7 @@ def finished(notebook, metrics, preset="tiny", **overrides):
     folder = job.folder
     run_folder.write_params(folder, job.values)
     files.write_json(
-        folder / "metrics.json",
-        metrics | {"wall_seconds": 90.0, "notebook": folder.parent.name, "preset": preset},
+        folder / "metrics.json", metrics | {"wall_seconds": 90.0, "notebook": folder.parent.name, "preset": preset}
     )
     return folder
 
@@ -110,9 +109,7 @@ def test_unfinished_runs_have_a_table_of_their_own(book, capsys):
     finished("30", {"top1": 0.5})
     job = run.jobs("30", "tiny", {"lr": "0.7"})[0]
     run_folder.write_params(job.folder, job.values)
-    files.write_json(
-        job.folder / "error.json", {"kind": "failed", "exception": "ValueError", "message": "no\nmore"}
-    )
+    files.write_json(job.folder / "error.json", {"kind": "failed", "exception": "ValueError", "message": "no\nmore"})
     assert board.unfinished() == [
         {"notebook": "30_task", "run": "tiny, lr=0.7", "state": "failed", "why": "failed: ValueError: no"}
     ]
@@ -145,10 +142,7 @@ def test_files_hold_every_metric_and_parameter(book, capsys, narrow):
 
 
 def test_a_notebooks_headline_comes_first_everywhere(book, capsys, narrow):
-    metrics = {f"top1_of_branch_number_{i}": 0.1 for i in range(9)} | {
-        "top1_ensemble": 0.8,
-        "top1_coordinated": 0.9,
-    }
+    metrics = {f"top1_of_branch_number_{i}": 0.1 for i in range(9)} | {"top1_ensemble": 0.8, "top1_coordinated": 0.9}
     headline = {"headline": ["top1_coordinated", "top1_ensemble"]}
     finished("30", {"other": 1.0} | metrics)  # one from before the notebook said so
     finished("30", metrics | headline, lr=0.3)
@@ -264,9 +258,7 @@ def test_a_failed_try_is_forgotten_when_its_preset_has_come_to_a_result(book, ca
     run_folder.write_params(job.folder, job.values)
     os.utime(job.folder, (1, 1))
     finished("30", {"top1": 0.5})
-    assert board.unfinished() == [] and [line["run"] for line in board.unfinished(every=True)] == [
-        "tiny, lr=0.7"
-    ]
+    assert board.unfinished() == [] and [line["run"] for line in board.unfinished(every=True)] == ["tiny, lr=0.7"]
     assert book.iv("board", "--all") == 0 and "lr=0.7" in capsys.readouterr().out
 
 
@@ -276,27 +268,19 @@ def test_a_run_of_a_sweep_that_failed_stays_listed(book):
     run_folder.write_params(failed.folder, failed.values)
     os.utime(failed.folder, (1, 1))
     run_folder.write_params(other.folder, other.values)
-    files.write_json(
-        other.folder / "metrics.json", {"top1": 0.5, "notebook": "30_task", "preset": "sweep_lr"}
-    )
+    files.write_json(other.folder / "metrics.json", {"top1": 0.5, "notebook": "30_task", "preset": "sweep_lr"})
     assert [line["run"] for line in board.unfinished()] == ["sweep_lr, lr=0.2"]
 
 
 def test_names_stay_on_one_line_and_leave_room_for_the_headline(book, capsys, narrow):
-    metrics = {
-        "top1_coordinated": 0.9,
-        "top1_ensemble": 0.8,
-        "headline": ["top1_coordinated", "top1_ensemble"],
-    }
+    metrics = {"top1_coordinated": 0.9, "top1_ensemble": 0.8, "headline": ["top1_coordinated", "top1_ensemble"]}
     for seed in (0, 1):
         path = f"a_folder_with_a_very_long_name_{seed}/another_one_below_it/train_and_more.csv"
         lists(book, path)
         finished("30", metrics, train=path, lr=0.25)
     assert book.iv("board", "30") == 0
     _, head, _, *lines = capsys.readouterr().out.splitlines()[:5]
-    assert head.split()[:2] == ["run", "top1_coordinated"] and all(
-        "…" in line and "0.9" in line for line in lines
-    )
+    assert head.split()[:2] == ["run", "top1_coordinated"] and all("…" in line and "0.9" in line for line in lines)
     assert len({line.split()[0] for line in lines}) == 2 and max(map(len, (head, *lines))) <= 100
 
 

@@ -42,10 +42,7 @@ REFUSED = {
         ("train_shards=http://host/a.tar", "shard_samples = 0"),
         ("image_shards=http://host/a.tar images=false", "images = False takes none"),
         ("train_shards=pipe:ls shard_samples=9", "train_shards: shards pipe:ls: pipe: runs a command"),
-        (
-            "image_shards=a{0..9999999}.tar",
-            "image_shards: shards a{0..9999999}.tar: the braces name 10,000,000",
-        ),
+        ("image_shards=a{0..9999999}.tar", "image_shards: shards a{0..9999999}.tar: the braces name 10,000,000"),
         ("image_shards=nowhere.tar", "image_shards: shards nowhere.tar: no such file"),
         ("contrastive_weight=0 captioning_weight=0", "there is nothing to learn"),
         ("contrastive_weight=0 caption_decoder=none", "there is nothing to learn"),
@@ -58,10 +55,7 @@ REFUSED = {
         ("widths=[32,63]", "widths = 63: must be in [32, 4096], a multiple of 32"),
         ("mask_ratio=0.05", "mask_ratio = 0.05"),
     ],
-    "02 quick": [
-        ("mask_ratio=0.1", "hides none of the 8 slots"),
-        ("mask_ratios=[0.1]", "mask_ratios = [0.1]"),
-    ],
+    "02 quick": [("mask_ratio=0.1", "hides none of the 8 slots"), ("mask_ratios=[0.1]", "mask_ratios = [0.1]")],
     "03 quick": [("mask_ratio=0.01", "mask_ratio"), ("image_size=60", "image_size = 60")],
     "04 quick": [("image_size=30", "a multiple of 8"), ("num_frames=3", "a multiple of 2")],
     "13 quick": [("masked_frames=3", "masked_frames = 3"), ("warmup_epochs=3", "warmup_epochs = 3")],
@@ -79,9 +73,7 @@ def test_a_contradiction_is_one_line_and_leaves_no_folder(run, given, says, tmp_
         assert says in err and len(err.splitlines()) == 1 and not out
     number, preset = run.split()
     (tmp_path / "own.yaml").write_text("\n".join(each.replace("=", ": ") for each in given.split()))
-    if not given.startswith(
-        "steps"
-    ):  # a preset file is the whole difference to the defaults, where steps are given
+    if not given.startswith("steps"):  # a preset file is the whole difference to the defaults, where steps are given
         values = Spec.of(number).load(preset) | Spec.of(number).load(str(tmp_path / "own.yaml"))
         cells = {name: each.default for name, each in Spec.of(number).parameters.items()} | values
         with pytest.raises(ParameterError):

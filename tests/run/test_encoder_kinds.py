@@ -33,9 +33,7 @@ def saved(tmp_path_factory):
         "masked_classifier": VideoClassifier("tiny", 3, depth=2),
         "video_text": build.video_text_model(sizes.video_text_size("tiny")),
         "multimodal_classifier": UniFormerV2(**small, num_classes=3, global_layers=[1]),
-        "clip": Clip(
-            ImageEncoder(64, image=32, patch=8, **towers), TextEncoder(64, vocabulary=100, **towers)
-        ),
+        "clip": Clip(ImageEncoder(64, image=32, patch=8, **towers), TextEncoder(64, vocabulary=100, **towers)),
     }
     for kind, model in made.items():
         save_weights(model, folder / f"{kind}.safetensors", getattr(model, "config", None))
@@ -135,10 +133,7 @@ def test_a_checkpoint_that_does_not_load_is_told_at_once(saved, tmp_path):
 def test_a_folder_that_is_no_encoder_is_not_searched(tmp_path):
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep/model.pth").write_bytes(b"")
-    for value, says in (
-        (tmp_path, "no checkpoint in"),
-        ("/", "no checkpoint in /"),
-    ):
+    for value, says in ((tmp_path, "no checkpoint in"), ("/", "no checkpoint in /")):
         with pytest.raises(ParameterError, match="masked_encoder = ") as caught:
             Spec.of("30").expand("tiny", {"masked_encoder": str(value)})
         assert says in str(caught.value)

@@ -16,41 +16,16 @@ TRACE = ["Traceback (most recent call last)", "  somewhere", "and more"]
     [
         ("OutOfMemoryError", "CUDA out of memory. Tried to allocate 2 GiB", "failed", "lower batch_size"),
         ("MemoryError", "", "failed", "lower batch_size"),
-        (
-            "RuntimeError",
-            "DataLoader worker (pid 7) is killed by signal: Killed. ",
-            "failed",
-            "out of memory",
-        ),
-        (
-            "RuntimeError",
-            "DataLoader worker (pid 7) is killed by signal: Bus error. ",
-            "failed",
-            "--shm-size",
-        ),
-        (
-            "RuntimeError",
-            "DataLoader worker (pid 7) is killed by signal: Aborted. ",
-            "failed",
-            "iv check",
-        ),
+        ("RuntimeError", "DataLoader worker (pid 7) is killed by signal: Killed. ", "failed", "out of memory"),
+        ("RuntimeError", "DataLoader worker (pid 7) is killed by signal: Bus error. ", "failed", "--shm-size"),
+        ("RuntimeError", "DataLoader worker (pid 7) is killed by signal: Aborted. ", "failed", "iv check"),
         ("RuntimeError", "unable to write to file </torch_17_2>: No space left", "failed", "--shm-size"),
-        (
-            "RuntimeError",
-            "unable to mmap 8 bytes from file </torch_1>: Cannot allocate memory",
-            "failed",
-            "shm",
-        ),
+        ("RuntimeError", "unable to mmap 8 bytes from file </torch_1>: Cannot allocate memory", "failed", "shm"),
         ("ValueError", "a shape", "failed", ""),
         ("CellExecutionError", "", "failed", "want of memory"),
         ("OSError", "[Errno 28] No space left on device: '/data/x'", "disk", "free some space"),
         ("SafetensorError", "I/O error: No space left on device (os error 28)", "disk", "IVCORE_OUTPUTS"),
-        (
-            "RuntimeError",
-            "[enforce fail] PytorchStreamWriter failed writing file data/0",
-            "disk",
-            "free some",
-        ),
+        ("RuntimeError", "[enforce fail] PytorchStreamWriter failed writing file data/0", "disk", "free some"),
         ("PermissionError", "[Errno 13] Permission denied: '/cache/x'", "disk", "IVCORE_CACHE"),
         ("KeyboardInterrupt", "stopped by SIGINT at step 3", "interrupted", "resumes"),
     ],
@@ -90,13 +65,9 @@ def test_a_kernel_that_died(code, cell, status, says, hint):
 
 def test_what_the_system_refused_is_one_line_with_its_path():
     found = failure.from_system(OSError(errno.EROFS, "Read-only file system", "/data/out\nputs"))
-    assert found.lines() == [
-        f"disk: /data/out puts: Read-only file system; {found.hint}",
-    ]
+    assert found.lines() == [f"disk: /data/out puts: Read-only file system; {found.hint}"]
     assert "IVCORE_OUTPUTS" in found.hint and "space" not in found.hint
-    assert (
-        "free some space" in failure.from_system(OSError(errno.ENOSPC, "No space left on device", "x")).hint
-    )
+    assert "free some space" in failure.from_system(OSError(errno.ENOSPC, "No space left on device", "x")).hint
     assert failure.from_system(OSError(errno.EMFILE, "Too many open files")).kind == "error"
 
 

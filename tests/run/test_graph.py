@@ -95,10 +95,7 @@ def test_videos_are_shapes_only_where_no_file_is_given(book):
     clips = {node.name: node.num_clips for node in graph.collect(["30 tiny", "30 mine", "30 robots"])}
     assert clips == {"10 tiny": None, "12 tiny": 60, "30 tiny": 60, "30 mine": None, "30 robots": None}
     folder, marks = graph.shapes(60, ["clips", "qa"])
-    assert folder.parent == paths.cache() and [mark.name for mark in marks] == [
-        "clips.complete",
-        "qa.complete",
-    ]
+    assert folder.parent == paths.cache() and [mark.name for mark in marks] == ["clips.complete", "qa.complete"]
 
 
 def test_cores_are_shared_by_the_unfinished_runs_of_a_step(book):
@@ -123,19 +120,13 @@ def test_what_has_no_result_says_why(book):
     files.write_json(nodes[0].folder / "error.json", error)
     done(nodes[3])
     first, second, third = graph.unfinished(nodes)
-    assert first.startswith("10 tiny: failed: ValueError: no (outputs/10_stage/tiny-") and first.endswith(
-        "error.json)"
-    )
+    assert first.startswith("10 tiny: failed: ValueError: no (outputs/10_stage/tiny-") and first.endswith("error.json)")
     assert (second, third) == ("12 tiny: not run, it needs 10 tiny", "30 tiny: not run, it needs 12 tiny")
 
 
 @pytest.mark.parametrize(
     "ends, says",
-    [
-        (["30"], 'expected "notebook preset"'),
-        (["30 tinny"], "did you mean tiny"),
-        (["31 tiny"], "no notebook '31'"),
-    ],
+    [(["30"], 'expected "notebook preset"'), (["30 tinny"], "did you mean tiny"), (["31 tiny"], "no notebook '31'")],
 )
 def test_a_line_that_does_not_read_is_named(book, ends, says):
     with pytest.raises(ParameterError, match=says) as raised:

@@ -60,9 +60,7 @@ def test_long_lines_damaged_text_and_braces_beside_another_python(book, monkeypa
     """A kernelspec called python3 starts another Python, as modules on clusters have it; the names would be evaluated by papermill."""
     spec = book.root / "jupyter/kernels/python3/kernel.json"
     spec.parent.mkdir(parents=True)
-    spec.write_text(
-        '{"argv": ["/bin/false", "{connection_file}"], "display_name": "x", "language": "python"}'
-    )
+    spec.write_text('{"argv": ["/bin/false", "{connection_file}"], "display_name": "x", "language": "python"}')
     monkeypatch.setenv("JUPYTER_PATH", str(book.root / "jupyter"))
     monkeypatch.setenv("IVCORE_OUTPUTS", str(book.root / "bra{ce} {0} {run_dir.__class__}"))
     book.notebook("10_stage", PRINTS, "print(1)\nprint(2, file=sys.stderr)\nprint(3, flush=True)", FINISH)
@@ -77,10 +75,7 @@ def test_long_lines_damaged_text_and_braces_beside_another_python(book, monkeypa
     said = {each["name"]: "".join(each["text"]) for each in first["outputs"]}
     is_kept = said == {"stdout": "x" * MEGABYTES + "\ndone\n", "stderr": "half a pair: ?\n"}
     assert is_logged and is_kept  # or pytest would show what differs
-    assert {each["name"]: "".join(each["text"]) for each in second["outputs"]} == {
-        "stdout": "1\n3\n",
-        "stderr": "2\n",
-    }
+    assert {each["name"]: "".join(each["text"]) for each in second["outputs"]} == {"stdout": "1\n3\n", "stderr": "2\n"}
 
 
 def at_start(book, monkeypatch, text: str) -> None:
@@ -203,9 +198,7 @@ def test_what_killed_runs_left_in_tmp_is_cleared_and_nothing_else(tmp_path):
     )
     other.stdout.readline()
     kernel_process.clear(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        {*names, "target", "iv-link"} - {"iv-dead"}
-    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted({*names, "target", "iv-link"} - {"iv-dead"})
     assert (tmp_path / "target/.lock").exists()
     other.kill()
     other.communicate()

@@ -9,10 +9,7 @@ from ivcore.errors import ParameterError
 from ivcore.run import notebook
 
 WRITTEN = {
-    "# 12 · Of labels\n\n> One line says it.\n\nMore.\n\n> A later quote.": (
-        "Of labels",
-        "One line says it.",
-    ),
+    "# 12 · Of labels\n\n> One line says it.\n\nMore.\n\n> A later quote.": ("Of labels", "One line says it."),
     "# 12a: Of labels\n\n> What takes\n> two lines\n>\n>  or three. \nNo quote any more.": (
         "Of labels",
         "What takes two lines or three.",

@@ -12,8 +12,7 @@ from ivcore.run.spec import Spec
 def finish(folder, loss, seconds=1.0):
     folder.mkdir(parents=True, exist_ok=True)
     files.write_json(
-        folder / "metrics.json",
-        {"loss": loss, "wall_seconds": seconds, "notebook": "10_stage", "preset": "tiny"},
+        folder / "metrics.json", {"loss": loss, "wall_seconds": seconds, "notebook": "10_stage", "preset": "tiny"}
     )
 
 
@@ -30,16 +29,12 @@ def test_a_new_result_outdates_what_was_begun_from_the_old_one(tmp_path):
     finish(tmp_path / "up", 1.0)
     began_from(mine, tmp_path / "up")
     assert list(read(mine / provenance.ENCODERS)) == ["masked_encoder"]
-    finish(
-        tmp_path / "up", 1.0, seconds=2.0
-    )  # written again, the same: resumed at its end, copied, or touched
+    finish(tmp_path / "up", 1.0, seconds=2.0)  # written again, the same: resumed at its end, copied, or touched
     finish(mine, 0.5)
     assert not provenance.changes(mine) and provenance.is_current(mine) and provenance.state(mine) == "done"
     finish(tmp_path / "up", 1.1)
     (told,) = provenance.changes(mine)
-    assert (
-        "has been made anew" in told and not provenance.is_current(mine) and provenance.state(mine) == "stale"
-    )
+    assert "has been made anew" in told and not provenance.is_current(mine) and provenance.state(mine) == "stale"
 
 
 def started(folder, **values):
@@ -51,16 +46,11 @@ def started(folder, **values):
 def test_seeds_do_not_count_anywhere_on_the_way(tmp_path):
     first, second = (started(tmp_path / f"12/tiny-{seed}", seed=seed, lr=0.1) for seed in (0, 1))
     other = started(tmp_path / "12/tiny-2", seed=2, lr=0.2)
-    runs = [
-        {"encoder": each, "seed": seed, "run_dir": each} for seed, each in enumerate((first, second, other))
-    ]
+    runs = [{"encoder": each, "seed": seed, "run_dir": each} for seed, each in enumerate((first, second, other))]
     one, same, different = (board.apart_from_seeds(run) for run in runs)
     assert one == same == {"encoder": {"notebook": "12", "lr": 0.1}}
     assert different != one
-    assert board.apart_from_seeds({"encoder": "hub/name", "mask": "a/b"}) == {
-        "encoder": "hub/name",
-        "mask": "a/b",
-    }
+    assert board.apart_from_seeds({"encoder": "hub/name", "mask": "a/b"}) == {"encoder": "hub/name", "mask": "a/b"}
 
 
 def test_a_run_from_scratch_records_nothing(tmp_path, monkeypatch):
@@ -165,16 +155,12 @@ def test_weights_are_inputs_and_large_files_are_sampled(book, monkeypatch):
     file.write_bytes(bytes(5000))
     folder = recorded(book, weights="model.safetensors")
     file.write_bytes(bytes(4999) + b"x")  # the last byte is always looked at
-    assert provenance.changes(folder) == [
-        "model.safetensors has changed (as long as before, with other content)"
-    ]
+    assert provenance.changes(folder) == ["model.safetensors has changed (as long as before, with other content)"]
 
 
 def test_what_is_not_here_or_does_not_read_tells_nothing(book):
     folder = recorded(book, train_csv="mine/train.csv")
-    (book.root / "mine").rename(
-        book.root / "elsewhere"
-    )  # a result that was copied to a machine without the data
+    (book.root / "mine").rename(book.root / "elsewhere")  # a result that was copied to a machine without the data
     assert provenance.changes(folder) == []
     for text in ("", "[1]", '{"mine/train.csv": 3}'):
         (folder / provenance.INPUTS).write_text(text)

@@ -103,9 +103,9 @@ def test_everyone_can_read_it(book):
     found = page(book)
     assert found.all("html")[0]["lang"] == "en" and found.all("meta")[1]["name"] == "viewport"
     assert "prefers-color-scheme: dark" in found.text
-    assert all(each["scope"] in ("row", "col") for each in found.all("th")) and len(
-        found.all("caption")
-    ) == len(found.all("table"))
+    assert all(each["scope"] in ("row", "col") for each in found.all("th")) and len(found.all("caption")) == len(
+        found.all("table")
+    )
     assert found.all("img")[0]["alt"].startswith("video clips as tubelets")
     assert figures(found)[1]["alt"] == "The loss (run 30 tiny)"
     ids = [each["id"] for _, each in found.tags if "id" in each]
@@ -132,10 +132,7 @@ def test_a_run_shows_claim_parameters_metrics_and_time(book):
     assert "<blockquote>It shows that notebooks run.</blockquote>" in text and "1.5 min" in text
     assert '<th scope="row">lr</th><td class="words">0.3</td><td class="words">0.1</td>' in text
     assert '<th scope="row">masked encoder</th>' not in text  # parameters are spelled as they are typed
-    assert (
-        '<th scope="row">masked_encoder</th><td class="words">scratch</td><td class="words">10/tiny</td>'
-        in text
-    )
+    assert '<th scope="row">masked_encoder</th><td class="words">scratch</td><td class="words">10/tiny</td>' in text
     assert "notebook&#39;s defaults" in text or "notebook's defaults" in text  # 10, which changed nothing
     assert '<th scope="row">top-1</th><td>0.75</td>' in text
     assert text.index("Leaderboard</h2>") < text.index("<blockquote>")
@@ -182,14 +179,8 @@ def test_what_is_said_of_a_figure_comes_from_who_drew_it(book):
     Image.new("RGB", (30, 15)).save(folder / "figures/titled.png", pnginfo=title)
     found = page(book)
     alts = [image["alt"] for image in figures(found)]
-    assert sorted(alts) == [
-        "A curve from 1 to 0.2.",
-        "Plain (run 30 tiny)",
-        "What it is called (run 30 tiny)",
-    ]
-    assert (
-        "<figcaption>The loss falls &amp; stays. " in found.text and "The loss falls, see" not in found.text
-    )
+    assert sorted(alts) == ["A curve from 1 to 0.2.", "Plain (run 30 tiny)", "What it is called (run 30 tiny)"]
+    assert "<figcaption>The loss falls &amp; stays. " in found.text and "The loss falls, see" not in found.text
 
 
 def test_a_picture_opens_large_and_closes_where_it_stands(book):
@@ -244,9 +235,7 @@ def test_what_does_not_read_is_left_out(book, capsys, file, text):
     assert ("curve.png does not read" in capsys.readouterr().err) == ("png" in file)
 
 
-@pytest.mark.parametrize(
-    "seconds, says", [(0.4, "0 s"), (59, "59 s"), (466, "7 min 46 s"), (7300, "2 h 1 min")]
-)
+@pytest.mark.parametrize("seconds, says", [(0.4, "0 s"), (59, "59 s"), (466, "7 min 46 s"), (7300, "2 h 1 min")])
 def test_durations_are_words(seconds, says):
     assert report.duration(seconds) == says
 

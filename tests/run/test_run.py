@@ -30,9 +30,7 @@ FIGURE = "import matplotlib.pyplot as plt\nfig, axes = plt.subplots()\naxes.plot
 
 
 def test_a_run_leaves_its_folder_and_is_then_skipped(book, capfd):
-    book.notebook(
-        "10_stage", "## Work", "print('hidden', mask_ratio, run.headless, run.seed)", FIGURE, FINISH
-    )
+    book.notebook("10_stage", "## Work", "print('hidden', mask_ratio, run.headless, run.seed)", FIGURE, FINISH)
     book.preset("10_stage", "quick", "mask_ratio: 0.5\n")
     assert book.iv("run", "10", "quick", "-p", "seed=3") == 0
     folder = book.folder("10_stage")
@@ -48,9 +46,9 @@ def test_a_run_leaves_its_folder_and_is_then_skipped(book, capfd):
     log = (folder / "log.txt").read_text()
     assert "hidden 0.5 True 3" in log and "── Work" in log
     outputs = [each for cell in read(folder / "notebook.ipynb")["cells"] for each in cell.get("outputs", [])]
-    assert [
-        each["metadata"]["image/png"]["alt"] for each in outputs if "image/png" in each.get("data", {})
-    ] == ["A line"]
+    assert [each["metadata"]["image/png"]["alt"] for each in outputs if "image/png" in each.get("data", {})] == [
+        "A line"
+    ]
 
     capfd.readouterr()
     began = time.monotonic()
@@ -73,11 +71,7 @@ def test_a_failing_cell_then_resume_then_force(book, capfd):
     book.notebook("10_stage", "## Training", RESUMES)
     assert book.iv("run", "10") == 1
     error = only_error(book)
-    assert (error["kind"], error["exception"], error["message"]) == (
-        "failed",
-        "AssertionError",
-        "first attempt",
-    )
+    assert (error["kind"], error["exception"], error["message"]) == ("failed", "AssertionError", "first attempt")
     assert error["cell"] == {"index": 4, "name": "Training"} and error["status"] == 1
     assert any('assert resumed, "first attempt"' in line for line in error["traceback"])
     said = capfd.readouterr().err
@@ -112,9 +106,7 @@ def test_leaving_early_is_not_success(book, capfd):
 
 
 def test_a_time_out_ends_the_kernel(book):
-    book.notebook(
-        "10_stage", "import os, time\nrun.write_json('kernel', os.getpid())", "time.sleep(600)", FINISH
-    )
+    book.notebook("10_stage", "import os, time\nrun.write_json('kernel', os.getpid())", "time.sleep(600)", FINISH)
     assert book.iv("run", "10", "--timeout", "5") == 124
     assert only_error(book)["kind"] == "time-out"
     told = (
@@ -184,9 +176,7 @@ source.write_text(source.read_text().replace("lr: float", "rate: float"))
 """
     path = book.notebook("10_stage", FINISH)
     content = read(path)
-    content["cells"].insert(
-        2, as_notebook([edits, edits])["cells"][0] | {"id": "edits"}
-    )  # before the setup cell
+    content["cells"].insert(2, as_notebook([edits, edits])["cells"][0] | {"id": "edits"})  # before the setup cell
     path.write_text(json.dumps(content))
     job = run.jobs("10")[0]
     assert run.execute(job) == book.folder("10_stage")
@@ -210,9 +200,7 @@ def test_two_processes_do_not_share_a_folder(book, capfd):
 
 
 TASK = 'encoder: str = "10/quick"  # what to start from; encoder\n'
-READS = (
-    "from pathlib import Path\nrun.finish({'loss': float((run.upstream('encoder') / 'out.txt').read_text())})"
-)
+READS = "from pathlib import Path\nrun.finish({'loss': float((run.upstream('encoder') / 'out.txt').read_text())})"
 
 
 def with_task(book):
@@ -475,14 +463,9 @@ def test_iv_run_makes_a_result_of_another_list_anew_and_keeps_it(book, capfd):
     assert "stale" in capfd.readouterr().out
     assert book.iv("run", "10", "-p", "annotations=train.csv") == 0
     said = capfd.readouterr().out
-    assert (
-        "train.csv has changed (as long as before, with other content) since 10_stage tiny+ was done" in said
-    )
+    assert "train.csv has changed (as long as before, with other content) since 10_stage tiny+ was done" in said
     folder = book.folder("10_stage")
-    assert (read(folder / "metrics.json")["loss"], read(folder / "previous/metrics.json")["loss"]) == (
-        5.0,
-        0.0,
-    )
+    assert (read(folder / "metrics.json")["loss"], read(folder / "previous/metrics.json")["loss"]) == (5.0, 0.0)
     assert book.iv("run", "10", "-p", "annotations=train.csv") == 0
     assert "is done" in capfd.readouterr().out
 
@@ -503,10 +486,7 @@ def test_a_preset_is_chosen_in_an_open_notebook(book, monkeypatch):
     assert (cells["lr"], cells["mask_ratio"], cells["seed"]) == (0.5, 0.75, 3)
     assert {name: cells[name] for name in begun.params} == begun.params
     assert start("10_stage", namespace(), preset="paper").label == "paper"
-    for name, says in (
-        ("papre", "has no preset 'papre'; did you mean paper?"),
-        ("sweep", "is a sweep of 2 runs"),
-    ):
+    for name, says in (("papre", "has no preset 'papre'; did you mean paper?"), ("sweep", "is a sweep of 2 runs")):
         with pytest.raises(ParameterError, match=says):
             start("10_stage", namespace(), preset=name)
     injected = namespace(lr=0.25, In=["", "# Parameters\nlr = 0.25\n"])

@@ -105,12 +105,7 @@ def test_one_rank_fails_and_then_both_go_on(book, torchrun):
         assert [each.name for each in (path / "figures").iterdir()] == ["drawn_by_0.png"]
         assert "rank 0 trained" in (path / "log.txt").read_text()
         assert "rank 1 trained" in (path / "log-rank1.txt").read_text()
-        assert not [
-            *path.glob("error*"),
-            *path.glob("notebook-rank*"),
-            *path.glob("*.tmp"),
-            *path.glob(".lock-*"),
-        ]
+        assert not [*path.glob("error*"), *path.glob("notebook-rank*"), *path.glob("*.tmp"), *path.glob(".lock-*")]
         assert checkpoint(path) == 40 and not lock.is_held(path)
     assert shown.count("rank 0 trained") == 2 and "rank 1 trained" not in shown
 
@@ -132,13 +127,7 @@ def test_both_stop_with_a_checkpoint_when_torchrun_is_told_to(book, torchrun):
 
 @pytest.fixture
 def rank_1(monkeypatch):
-    told = {
-        "WORLD_SIZE": "2",
-        "RANK": "1",
-        "TORCHELASTIC_RUN_ID": "a",
-        "MASTER_ADDR": "b",
-        "MASTER_PORT": "1",
-    }
+    told = {"WORLD_SIZE": "2", "RANK": "1", "TORCHELASTIC_RUN_ID": "a", "MASTER_ADDR": "b", "MASTER_PORT": "1"}
     for name, value in told.items():
         monkeypatch.setenv(name, value)
 

@@ -30,9 +30,7 @@ def error(book, reference, *arguments) -> str:
 
 def test_read_gives_name_type_default_description_and_constraint(book):
     known = Spec.of("10").parameters
-    assert list(known) == [
-        *("run_dir", "seed", "mask_ratio", "lr", "sizes", "annotations", "mode", "mean", "where")
-    ]
+    assert list(known) == [*("run_dir", "seed", "mask_ratio", "lr", "sizes", "annotations", "mode", "mean", "where")]
     ratio = known["mask_ratio"]
     assert (ratio.type, ratio.default, ratio.description) == ("float", 0.9, "share of tubelets hidden")
     assert ratio.constraint.detail == ("[", 0.0, 1.0, ")", 0)
@@ -42,9 +40,7 @@ def test_read_gives_name_type_default_description_and_constraint(book):
 
 
 def test_a_line_that_a_formatter_wrapped_keeps_its_constraint(book):
-    book.notebook(
-        "11_wrapped", parameters='source: str = (\n    "scratch"  # where from; one of scratch, run\n)'
-    )
+    book.notebook("11_wrapped", parameters='source: str = (\n    "scratch"  # where from; one of scratch, run\n)')
     assert Spec.of("11").parameters["source"].constraint.detail == ("scratch", "run")
 
 
@@ -206,10 +202,7 @@ def test_tiny_needs_no_file_and_may_be_comments_only(book):
         ("annotations: ~nobody999/x.csv", "annotations = '~nobody999/x.csv': no path, there is no user"),
         ("run_dir: /tmp/elsewhere", "run_dir = '/tmp/elsewhere': runs choose their own folder"),
         ("grid: {lr: []}", "grid: lr has no value"),
-        (
-            "grid:\n" + "".join(f"  {n}: [{'1, ' * 99}1]\n" for n in ("lr", "seed", "mean")),
-            "a sweep of 1000000 runs",
-        ),
+        ("grid:\n" + "".join(f"  {n}: [{'1, ' * 99}1]\n" for n in ("lr", "seed", "mean")), "a sweep of 1000000 runs"),
     ],
 )
 def test_a_preset_is_checked_like_the_command_line(book, text, says):
@@ -334,13 +327,8 @@ def test_the_hash_of_a_downstream_run_follows_the_upstream_parameters(book):
     book.notebook("30_task", parameters=DOWNSTREAM)
     before = Spec.of("30").digest(Spec.of("30").resolve())
     folder = paths.resolve(Spec.of("30").resolve()["encoder"])
-    assert (
-        Spec.of("30").digest({"encoder": str(folder), "lr": 0.1}) == before
-    )  # place and spelling do not matter
-    assert (
-        Spec.of("30").digest({"encoder": str(folder.with_name("other" + folder.name[4:])), "lr": 0.1})
-        == before
-    )
+    assert Spec.of("30").digest({"encoder": str(folder), "lr": 0.1}) == before  # place and spelling do not matter
+    assert Spec.of("30").digest({"encoder": str(folder.with_name("other" + folder.name[4:])), "lr": 0.1}) == before
     book.preset("10_stage", "tiny", "mask_ratio: 0.8\n")
     assert Spec.of("30").digest(Spec.of("30").resolve()) != before
 
@@ -384,10 +372,7 @@ def test_an_encoder_may_be_a_preset_with_other_parameters(book):
 @pytest.mark.parametrize(
     "value, says",
     [
-        (
-            "10/tiny:sed=1",
-            "encoder = '10/tiny:sed=1': sed is not a parameter of 10_stage; did you mean seed?",
-        ),
+        ("10/tiny:sed=1", "encoder = '10/tiny:sed=1': sed is not a parameter of 10_stage; did you mean seed?"),
         ("10/tiny:seed=x", "seed = 'x': expected int"),
         ("10/tiny:mask_ratio=2", "mask_ratio = 2.0: must be in [0, 1)"),
         ("10/tiny:seed", "'seed': expected NAME=VALUE after the colon, as in 12/tiny:seed=1"),
@@ -405,8 +390,7 @@ def test_a_notebook_is_read_once(book, monkeypatch, capsys):
     monkeypatch.setattr(parameters, "parse", lambda text, where: read.append(where) or parse(text, where))
     book.notebook("12_task", parameters=DOWNSTREAM)
     book.notebook(
-        "13_pair",
-        parameters=DOWNSTREAM.replace("10/tiny", "12/tiny") + DOWNSTREAM.replace("encoder:", "other:"),
+        "13_pair", parameters=DOWNSTREAM.replace("10/tiny", "12/tiny") + DOWNSTREAM.replace("encoder:", "other:")
     )
     assert book.iv("run", "13", "tiny", "-p", "lr=0.2", "-p", "other=12/tiny:lr=0.3", "--dry") == 0
     assert sorted(read) == ["10_stage.ipynb", "12_task.ipynb", "13_pair.ipynb"]

@@ -24,9 +24,7 @@ def book(tmp_path, monkeypatch):
 
 def shell(book, command: str, **changed) -> subprocess.CompletedProcess:
     """`iv` is the command under test; the exit status is its own."""
-    environment = (
-        os.environ | {"IVCORE_ROOT": str(book.root), "IV": f"{sys.executable} -m ivcore.run.cli"} | changed
-    )
+    environment = os.environ | {"IVCORE_ROOT": str(book.root), "IV": f"{sys.executable} -m ivcore.run.cli"} | changed
     environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     words = ["bash", "-c", f"set -o pipefail; {command}"]
     return subprocess.run(words, env=environment, cwd=book.root, capture_output=True, timeout=120)
@@ -34,11 +32,7 @@ def shell(book, command: str, **changed) -> subprocess.CompletedProcess:
 
 @pytest.mark.parametrize(
     "command, changed",
-    [
-        ("$IV run 10 | head -1", ASCII),
-        ("$IV run 10 >&- 2>&- <&-", {}),
-        ("$IV run 10 > /dev/full 2>&1", ASCII),
-    ],
+    [("$IV run 10 | head -1", ASCII), ("$IV run 10 >&- 2>&- <&-", {}), ("$IV run 10 > /dev/full 2>&1", ASCII)],
     ids=["reader leaves", "closed", "full"],
 )
 def test_a_run_outlives_its_terminal(book, command, changed):

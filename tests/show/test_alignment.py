@@ -26,10 +26,7 @@ def framed(panel):
 def test_a_table_writes_every_number_in_its_own_cell():
     values = np.array([[0.1, -0.2], [0.34, 0.456]])
     panel = tables({"a": values, "b": torch.tensor(values)}, ["r", "s"], ["c", "d"]).axes[1]
-    written = {
-        (round(text.get_position()[1]), round(text.get_position()[0])): text.get_text()
-        for text in panel.texts
-    }
+    written = {(round(text.get_position()[1]), round(text.get_position()[0])): text.get_text() for text in panel.texts}
     assert written == {(0, 0): "0.10", (0, 1): "-0.20", (1, 0): "0.34", (1, 1): "0.46"}
 
 

@@ -61,9 +61,7 @@ def test_a_matrix_that_is_not_square_is_named(bad):
 
 
 def test_a_retrieval_curve_is_in_per_cent_with_chance():
-    (axes,) = retrieval_curve(
-        [0, 10], {"text to video": [0.02, 0.5], "video to text": [0.01, 0.4]}, 1 / 64
-    ).axes
+    (axes,) = retrieval_curve([0, 10], {"text to video": [0.02, 0.5], "video to text": [0.01, 0.4]}, 1 / 64).axes
     assert axes.lines[0].get_ydata().tolist() == [2, 50]
     assert axes.lines[2].get_ydata()[0] == pytest.approx(100 / 64)
     assert [t.get_text() for t in axes.get_legend().texts] == [

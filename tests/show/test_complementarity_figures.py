@@ -29,11 +29,7 @@ def texts(figure):
     return [each.get_text() for each in figure.findobj(Text) if each.get_text() and each.get_visible()]
 
 
-GAINS = [
-    ClassGain("slide left", 20, 0.9, 0.5),
-    ClassGain("red star", 20, 0.25, 0.75),
-    ClassGain("grow", 20, 0.5, 0.5),
-]
+GAINS = [ClassGain("slide left", 20, 0.9, 0.5), ClassGain("red star", 20, 0.25, 0.75), ClassGain("grow", 20, 0.5, 0.5)]
 KINDS = {"slide left": "motion", "grow": "motion", "red star": "appearance"}
 
 

@@ -138,10 +138,7 @@ def test_curves_of_several_runs_name_them():
 
 
 def test_nine_runs_can_be_told_apart_and_their_names_cover_no_curve():
-    runs = {
-        f"run {n}": [{"step": step, "loss": 9.0 if step < 10 else n} for step in range(1, 101)]
-        for n in range(9)
-    }
+    runs = {f"run {n}": [{"step": step, "loss": 9.0 if step < 10 else n} for step in range(1, 101)] for n in range(9)}
     figure = training_curves(runs, keys=("loss",), after=0.1)
     (panel,) = figure.axes
     assert len({(line.get_color(), line.get_linestyle()) for line in panel.lines}) == 9
@@ -175,9 +172,7 @@ def test_names_of_twenty_classes_do_not_overlap():
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("count", [1, 2, 8])
 def test_a_few_classes_with_long_names_have_room(count):
-    confusion_matrix(
-        np.eye(count), [f"{n} pushing something from left to right" for n in range(count)]
-    ).canvas.draw()
+    confusion_matrix(np.eye(count), [f"{n} pushing something from left to right" for n in range(count)]).canvas.draw()
 
 
 def test_a_matrix_that_does_not_fit_its_names_is_refused():

@@ -11,11 +11,7 @@ from ivcore.show.leaderboard import equal_budgets, measures, most_seeds, side_by
 
 
 def row(encoder, top1, seed=0, data="moving shapes", **params):
-    values = {
-        "masked_encoder": "" if encoder == "scratch" else "10/tiny",
-        "seed": seed,
-        "steps": 300,
-    } | params
+    values = {"masked_encoder": "" if encoder == "scratch" else "10/tiny", "seed": seed, "steps": 300} | params
     metrics = {"encoder": encoder, "top1": top1, "probe_top1": top1 / 2, "frames": "ordered"}
     return Row(Path("outputs/30_action_recognition/x"), values, metrics, data, {})
 
@@ -41,12 +37,7 @@ def test_sides_hold_one_value_a_run():
 
 
 def test_a_setting_that_was_only_tried_out_is_no_seed():
-    rows = [
-        row("scratch", 0.1, lr=1.0),
-        row("scratch", 0.4),
-        row("scratch", 0.5, seed=1),
-        row("pretrained", 0.8),
-    ]
+    rows = [row("scratch", 0.1, lr=1.0), row("scratch", 0.4), row("scratch", 0.5, seed=1), row("pretrained", 0.8)]
     (budget,) = equal_budgets([*rows[1:], row("scratch", 0.1)])
     assert len(budget) == 4
     assert sides(most_seeds(rows, "encoder"), "encoder") == {"pretrained": [0.8], "scratch": [0.4, 0.5]}

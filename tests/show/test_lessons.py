@@ -26,9 +26,7 @@ def closed():
 
 
 def test_samplers_are_drawn_in_seconds_one_line_a_clip():
-    axes = samplers(100, 25, {"dense": np.array([0, 25, 50]), "views": [np.array([0]), np.array([99])]}).axes[
-        0
-    ]
+    axes = samplers(100, 25, {"dense": np.array([0, 25, 50]), "views": [np.array([0]), np.array([99])]}).axes[0]
     assert [line.get_xdata().tolist() for line in axes.lines] == [[0, 1, 2], [0], [99 / 25]]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["dense", "views", ""]
 
@@ -54,9 +52,7 @@ def test_every_notebook_that_trains_or_measures_has_a_box_on_the_map():
     assert chain.STAGES[-1].state == "paper"
     drawn = [text.get_text() for text in chain.chain().axes[0].texts]
     for stage in chain.STAGES[:-1]:
-        assert sum(text.startswith("notebook") and all(n in text for n in stage.numbers) for text in drawn), (
-            stage
-        )
+        assert sum(text.startswith("notebook") and all(n in text for n in stage.numbers) for text in drawn), stage
 
 
 def test_the_map_fills_a_box_only_for_a_notebook_that_is_there():

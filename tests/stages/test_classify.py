@@ -16,9 +16,7 @@ def test_frames_come_in_the_order_asked_for(order, frames):
     if order == "ordered":
         assert shown[0].tolist() == frames
     elif order == "shuffled":
-        assert all(
-            sorted(clip.tolist()) == list(range(8)) and clip.tolist() != list(range(8)) for clip in shown
-        )
+        assert all(sorted(clip.tolist()) == list(range(8)) and clip.tolist() != list(range(8)) for clip in shown)
     else:
         assert all(len(clip.unique()) == 1 for clip in shown)
 

@@ -26,15 +26,7 @@ def source():
     rng = np.random.default_rng(0)
     videos = rng.integers(0, 256, (6, 12, 24, 24, 3), dtype=np.uint8)
     records = [DecodedVideo(path, *clip) for path, *clip in zip("abcdef", videos, [0, 1, 2, 3, 4, 0])]
-    return training_clips(
-        records,
-        num_frames=8,
-        stride=1,
-        size=24,
-        seed=0,
-        scales=[1.0],
-        sampler=FRAMES,
-    )
+    return training_clips(records, num_frames=8, stride=1, size=24, seed=0, scales=[1.0], sampler=FRAMES)
 
 
 def whole(source):
@@ -117,7 +109,7 @@ def test_with_shut_gates_it_does_not_matter_who_speaks(source):
             torch.testing.assert_close(one, other)
 
 
-def test_with_open_gates_each_branch_hears_the_stranger_and_answers_for_its_own_clip(source):
+def test_with_open_gates_each_branch_reads_the_mismatched_clip_and_answers_for_its_own_clip(source):
     model, (batch, heard) = coordinated(0.5).eval(), with_mismatched(source)
     dense, sparse = cross_model.prepared(model, batch["video"])
     with torch.no_grad():
@@ -128,9 +120,7 @@ def test_with_open_gates_each_branch_hears_the_stranger_and_answers_for_its_own_
     torch.testing.assert_close(control.masked, masked)
     torch.testing.assert_close(control.multimodal, multimodal)
     torch.testing.assert_close(control.fused, model.fusion(masked, multimodal))
-    assert not torch.allclose(control.masked, own.masked) and not torch.allclose(
-        control.multimodal, own.multimodal
-    )
+    assert not torch.allclose(control.masked, own.masked) and not torch.allclose(control.multimodal, own.multimodal)
 
 
 def test_what_was_observed_gives_the_control_of_the_clips(source):

@@ -36,6 +36,4 @@ def test_texts_are_embedded_in_pieces():
     tokenizer = Tokenizer.for_texts(["a red square", "a blue ring"], 8)
     model = video_text_model(video_text_size("tiny", vocabulary=tokenizer.vocabulary, context=8))
     texts = ["a red square", "a blue ring", "a red ring"]
-    assert torch.allclose(
-        embed_texts(model, texts, tokenizer, 2), embed_texts(model, texts, tokenizer), atol=1e-5
-    )
+    assert torch.allclose(embed_texts(model, texts, tokenizer, 2), embed_texts(model, texts, tokenizer), atol=1e-5)

@@ -10,14 +10,7 @@ from ivcore.stages import few_labels
 
 
 def row(name, branch="masked", num_clips=1920, epochs=16.0, seed=0):
-    params = {
-        "label_sets": "",
-        "num_clips": num_clips,
-        "epochs": epochs,
-        "seed": seed,
-        "encoder": branch,
-        "lr": 0.008,
-    }
+    params = {"label_sets": "", "num_clips": num_clips, "epochs": epochs, "seed": seed, "encoder": branch, "lr": 0.008}
     return board.Row(Path("12_x") / name, params, {"branch": branch, "top1": 0.5}, "d", {})
 
 

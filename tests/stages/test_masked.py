@@ -10,15 +10,7 @@ from ivcore.stages import masked as masked_stage
 from ivcore.train import Batches
 from ivcore.train.recipe import Recipe
 
-SIZE = {
-    "width": 32,
-    "depth": 1,
-    "heads": 1,
-    "decoder_width": 16,
-    "decoder_depth": 1,
-    "frames": 4,
-    "image": 16,
-}
+SIZE = {"width": 32, "depth": 1, "heads": 1, "decoder_width": 16, "decoder_depth": 1, "frames": 4, "image": 16}
 
 
 def cell(folder, steps=3):
@@ -30,9 +22,7 @@ def cell(folder, steps=3):
         drawn.append((count, grid))
         return masking.tube(count, grid, 0.5, generator)
 
-    noise = torch.randint(
-        256, (8, 4, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    noise = torch.randint(256, (8, 4, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     records = [DecodedVideo("", video) for video in noise.numpy()]
     source = training_clips(records, num_frames=4, stride=1, size=16, seed=0, scales=[1.0])
     history = masked_stage.pretrain(

@@ -38,9 +38,7 @@ def loss(model, batch, generator):
 def attempt(folder, seconds):
     torch.manual_seed(os.getpid() if glob.glob(f"{folder}/checkpoints/step-*.json") else 0)
     model = nn.Sequential(nn.Linear(8, 64), nn.Dropout(0.1), nn.GELU(), nn.Linear(64, 8))
-    recipe = Recipe(
-        batch_size=5, lr=1e-2, steps=STEPS, warmup_steps=20, log_every=7, checkpoint_seconds=seconds
-    )
+    recipe = Recipe(batch_size=5, lr=1e-2, steps=STEPS, warmup_steps=20, log_every=7, checkpoint_seconds=seconds)
     train(model, loss, Batches(Clips(), 5, seed=1), recipe, folder)
     save_weights(model, f"{folder}/model.safetensors")
 

@@ -37,12 +37,7 @@ def test_layer_decay_of_the_huge_encoder():
         got = assigned(VideoClassifier("huge", 400), 0.05, 0.8)
     scales = {
         name: got[name][0]
-        for name in (
-            "patch_embed.proj.weight",
-            "blocks.0.attn.qkv.weight",
-            "blocks.31.mlp.fc1.weight",
-            "head.weight",
-        )
+        for name in ("patch_embed.proj.weight", "blocks.0.attn.qkv.weight", "blocks.31.mlp.fc1.weight", "head.weight")
     }
     assert list(scales.values()) == pytest.approx([6.338e-4, 7.923e-4, 0.8, 1.0], rel=1e-3)
     assert got["fc_norm.weight"] == (1.0, 0.0)
@@ -73,11 +68,7 @@ def test_names_listed_by_the_model_are_spared():
         def no_weight_decay(self):
             return {"table", "sc*"}
 
-    assert {n: d for n, (_, d) in assigned(Model(), 0.1, None).items()} == {
-        "table": 0.0,
-        "scale": 0.0,
-        "weight": 0.1,
-    }
+    assert {n: d for n, (_, d) in assigned(Model(), 0.1, None).items()} == {"table": 0.0, "scale": 0.0, "weight": 0.1}
 
 
 def test_what_cannot_be_optimised_is_refused():
@@ -91,19 +82,14 @@ def test_layer_scales_reach_the_optimiser():
     optimizer = adamw(VideoClassifier("tiny", 10), Recipe(batch_size=8, lr=1.0, steps=1, layer_decay=0.5))
     set_lr(optimizer, 0.2)
     assert {g["lr"] for g in optimizer.param_groups} == {0.2 * g["lr_scale"] for g in optimizer.param_groups}
-    assert min(g["lr"] for g in optimizer.param_groups) == pytest.approx(
-        0.2 * 0.5 ** (SIZES["tiny"].depth + 1)
-    )
+    assert min(g["lr"] for g in optimizer.param_groups) == pytest.approx(0.2 * 0.5 ** (SIZES["tiny"].depth + 1))
 
 
 def test_schedule_of_the_huge_pretraining():
     """lr 1e-3 x 384 / 256, minimum 5e-5 x 384 / 256, 301 epochs with 15 of warm-up."""
     peak, floor, epoch = linear_lr(1e-3, 384), linear_lr(5e-5, 384), 3490
     total, warmup = 301 * epoch, 15 * epoch
-    rates = [
-        lr_at(s, total, peak, floor, warmup)
-        for s in (0, 1, warmup - 1, warmup, (warmup + total) // 2, total - 1)
-    ]
+    rates = [lr_at(s, total, peak, floor, warmup) for s in (0, 1, warmup - 1, warmup, (warmup + total) // 2, total - 1)]
     assert rates[0] == 0.0
     assert rates[1] == pytest.approx(peak / (warmup - 1))
     assert rates[2] == rates[3] == pytest.approx(1.5e-3, abs=1e-12)

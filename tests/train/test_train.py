@@ -43,15 +43,11 @@ def calm(model, batch, generator):
 
 
 def recipe(**changes):
-    return Recipe(
-        **{"batch_size": BATCH, "lr": 1e-2, "steps": 23, "warmup_steps": 4, "log_every": 1, **changes}
-    )
+    return Recipe(**{"batch_size": BATCH, "lr": 1e-2, "steps": 23, "warmup_steps": 4, "log_every": 1, **changes})
 
 
 def same_weights(one, other):
-    return all(
-        torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
-    )
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
 def lines(folder):
@@ -116,9 +112,7 @@ def test_accumulating_equals_the_big_batch(tmp_path, pieces):
     for name, accumulate in (("whole", 1), ("pieces", pieces)):
         torch.manual_seed(0)
         models.append(nn.Sequential(nn.Linear(6, 12), nn.GELU(), nn.Linear(12, 6)))
-        history = train(
-            models[-1], calm, data(), recipe(grad_accum_steps=accumulate, clip_grad=0.5), tmp_path / name
-        )
+        history = train(models[-1], calm, data(), recipe(grad_accum_steps=accumulate, clip_grad=0.5), tmp_path / name)
         models.append(history.series("loss")[1])
     for a, b in zip(models[0].parameters(), models[2].parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
@@ -226,12 +220,7 @@ def test_plain_lines_in_a_log(tmp_path, capsys, monkeypatch):
 @pytest.mark.filterwarnings("ignore:.*passed over")
 @pytest.mark.parametrize(
     "options",
-    [
-        {},
-        {"ema_decay": 0.9, "log_every": 4},
-        {"grad_accum_steps": 3, "clip_grad": 0.1},
-        {"precision": "bf16"},
-    ],
+    [{}, {"ema_decay": 0.9, "log_every": 4}, {"grad_accum_steps": 3, "clip_grad": 0.1}, {"precision": "bf16"}],
 )
 def test_a_crashed_run_continues_bit_for_bit(tmp_path, options):
     def run(name, model, loss, chosen):

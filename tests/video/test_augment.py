@@ -40,9 +40,7 @@ def test_multi_scale_boxes_lie_inside(height, width, size, seed):
 def test_multi_scale_boxes_have_neighbouring_scales_and_fixed_places():
     boxes = augment.multi_scale_boxes(256, 340, 224, _rng(), count=4000)
     sides = {256: 0, 224: 1, 192: 2, 168: 3}
-    assert {(h, w) for _, _, h, w in boxes} == {
-        (h, w) for h in sides for w in sides if abs(sides[h] - sides[w]) <= 1
-    }
+    assert {(h, w) for _, _, h, w in boxes} == {(h, w) for h in sides for w in sides if abs(sides[h] - sides[w]) <= 1}
     places = {(top, left) for top, left, h, w in boxes if (h, w) == (224, 224)}
     assert len(places) == 13
     assert {(0, 0), (0, 116), (32, 0), (32, 116), (16, 58), (8, 29), (24, 87)} <= places
@@ -182,13 +180,7 @@ def test_only_the_given_generator_counts_and_globals_stay(name):
         random.seed(globally), np.random.seed(globally), torch.manual_seed(globally)
         before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
         results.append([function(video, _rng(seed)) for seed in range(5)])
-        assert before == (
-            random.getstate(),
-            np.random.get_state()[1].tolist(),
-            torch.get_rng_state().tolist(),
-        )
+        assert before == (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
     assert all(np.array_equal(a, b) for a, b in zip(*results))
     assert any(not np.array_equal(results[0][0], other) for other in results[0][1:])
-    assert np.array_equal(video, _video()), (
-        "the decoded frames are shared by several views and must not change"
-    )
+    assert np.array_equal(video, _video()), "the decoded frames are shared by several views and must not change"

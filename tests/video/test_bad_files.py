@@ -19,9 +19,7 @@ def good(tmp_path_factory):
     folder = tmp_path_factory.mktemp("good")
     return {
         "plain": zoo.write(folder / "plain.mp4", size=(96, 128)),
-        "bframes": zoo.write(
-            folder / "b.mp4", size=(96, 128), options={"preset": "veryfast", "bf": "3", "g": "12"}
-        ),
+        "bframes": zoo.write(folder / "b.mp4", size=(96, 128), options={"preset": "veryfast", "bf": "3", "g": "12"}),
         "faststart": zoo.remux(
             zoo.write(folder / "x.mp4", size=(96, 128)), folder / "fast.mp4", {"movflags": "faststart"}
         ),
@@ -60,10 +58,7 @@ BAD = {
     "text": (lambda g, p: _write(p, b"not a video\n" * 100), "not a video"),
     "one byte": (lambda g, p: _write(p, b"\0"), "not a video"),
     "garbage": (lambda g, p: _write(p, np.random.default_rng(0).bytes(50_000)), ""),
-    "garbage with an mp4 head": (
-        lambda g, p: _write(p, g["plain"].read_bytes()[:36] + bytes(5000)),
-        "no moov box",
-    ),
+    "garbage with an mp4 head": (lambda g, p: _write(p, g["plain"].read_bytes()[:36] + bytes(5000)), "no moov box"),
     "garbage after the mp4 index": (
         lambda g, p: _write(p, g["faststart"].read_bytes()[:1800] + np.random.default_rng(1).bytes(9000)),
         "",
@@ -74,10 +69,7 @@ BAD = {
     "truncated in the index": (lambda g, p: zoo.truncate(g["faststart"], p, 0.05), ""),
     "truncated webm": (lambda g, p: zoo.truncate(g["webm"], p.with_suffix(".webm"), 0.5), "cut short"),
     "truncated avi": (lambda g, p: zoo.truncate(g["avi"], p.with_suffix(".avi"), 0.5), "cut short"),
-    "matroska cut within its head": (
-        lambda g, p: _write(p, g["webm"].read_bytes()[:4]),
-        "cut short within its head",
-    ),
+    "matroska cut within its head": (lambda g, p: _write(p, g["webm"].read_bytes()[:4]), "cut short within its head"),
     "no wider than a hair": (
         lambda g, p: _patched(g["plain"], p, b"stsd", 40, 65535 << 16 | 1),
         "claims 65535 x 1 pixels",
@@ -86,10 +78,7 @@ BAD = {
         lambda g, p: _patched(g["plain"], p, b"stsd", 40, 65535 << 16 | 65535),
         "claims 65535 x 65535 pixels",
     ),
-    "HLS playlist of a good file": (
-        lambda g, p: _write(p.with_suffix(".m3u8"), _playlist(g["stream"])),
-        "not a video",
-    ),
+    "HLS playlist of a good file": (lambda g, p: _write(p.with_suffix(".m3u8"), _playlist(g["stream"])), "not a video"),
     "ffconcat of a good file": (
         lambda g, p: _write(p, b"ffconcat version 1.0\nfile '%s'\n" % bytes(g["plain"])),
         "not a video",
@@ -191,9 +180,7 @@ print("alive")
         for name, source in good.items()
         for seed in range(15)
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, files)], capture_output=True, text=True, timeout=50
-    )
+    done = subprocess.run([sys.executable, "-c", code, *map(str, files)], capture_output=True, text=True, timeout=50)
     assert (done.returncode, done.stdout, done.stderr) == (0, "alive\n", "")
 
 

@@ -49,9 +49,7 @@ def test_h264_in_every_container(kind, options, suffix, tmp_path):
     truth = zoo.numbers(zoo.sequential(path))
     for indices in ([20, 21], [39], [13, 14, 30], [5], range(40)):
         with VideoReader(path) as video:
-            assert len(video) == len(truth) and zoo.numbers(video.read(indices)) == [
-                truth[i] for i in indices
-            ]
+            assert len(video) == len(truth) and zoo.numbers(video.read(indices)) == [truth[i] for i in indices]
 
 
 def test_time_stamps_that_lie_in_part_are_noticed(tmp_path):
@@ -75,9 +73,7 @@ def test_time_stamps_that_lie_in_part_are_noticed(tmp_path):
             assert zoo.numbers(video.read([index])) == [index]
 
 
-@pytest.mark.parametrize(
-    "codec, suffix, index", [("mpeg4", "avi", b"idx1"), ("libx264", "mkv", b"\x1c\x53\xbb\x6b")]
-)
+@pytest.mark.parametrize("codec, suffix, index", [("mpeg4", "avi", b"idx1"), ("libx264", "mkv", b"\x1c\x53\xbb\x6b")])
 def test_a_file_without_an_index_for_seeking(codec, suffix, index, tmp_path):
     path = zoo.write(tmp_path / f"clip.{suffix}", codec, frames=40, options={"bf": "0", "g": "12"})
     path.write_bytes(path.read_bytes().replace(index, b"JUNK" if suffix == "avi" else b"\xec\x40\0\0"))

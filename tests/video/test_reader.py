@@ -18,9 +18,7 @@ from ivcore.video.resize import orient
 BFRAMES = {"preset": "veryfast", "bf": "3", "g": "12"}
 TICKS = np.cumsum(np.random.default_rng(3).integers(10, 200, 40))
 TICKS -= TICKS[0]
-needs_decord = pytest.mark.skipif(
-    not decord_frames.available(), reason="decord has no wheel for this machine"
-)
+needs_decord = pytest.mark.skipif(not decord_frames.available(), reason="decord has no wheel for this machine")
 
 # name: (who must decode it, how many frames, how it is written)
 CLIPS = {
@@ -43,38 +41,20 @@ CLIPS = {
     "five.mp4": ("decord", 5, lambda p: zoo.write(p, frames=5, options=BFRAMES)),
     "vfr.mp4": ("decord", 40, lambda p: zoo.write(p, frames=40, ticks=TICKS, options=BFRAMES)),
     "vfr.mkv": ("pyav", 40, lambda p: zoo.write(p, frames=40, ticks=TICKS + 500)),
-    "ten_minutes.mp4": (
-        "decord",
-        3000,
-        lambda p: zoo.write(p, frames=3000, fps=5, options=BFRAMES | {"g": "250"}),
-    ),
+    "ten_minutes.mp4": ("decord", 3000, lambda p: zoo.write(p, frames=3000, fps=5, options=BFRAMES | {"g": "250"})),
     "open_gop.mp4": ("pyav", 60, lambda p: zoo.open_gop(p)),
     "open_gop_hevc.mp4": ("pyav", 60, lambda p: zoo.open_gop(p, "libx265")),
     "refresh.mp4": (  # no keyframes but the first: pictures are renewed bit by bit
         "pyav",
         60,
-        lambda p: zoo.write(
-            p, frames=60, options=BFRAMES | {"g": "20", "bf": "2", "x264-params": "intra-refresh=1"}
-        ),
+        lambda p: zoo.write(p, frames=60, options=BFRAMES | {"g": "20", "bf": "2", "x264-params": "intra-refresh=1"}),
     ),
     "cut.mp4": ("pyav", 13, lambda p: zoo.cut(zoo.write(p.with_name("whole.mp4")), p, 17)),
-    "cut_b.mp4": (
-        "pyav",
-        43,
-        lambda p: zoo.cut(zoo.write(p.with_name("b.mp4"), frames=60, options=BFRAMES), p, 17),
-    ),
-    "stream.ts": (
-        "pyav",
-        60,
-        lambda p: zoo.remux(zoo.write(p.with_name("b.mp4"), frames=60, options=BFRAMES), p),
-    ),
+    "cut_b.mp4": ("pyav", 43, lambda p: zoo.cut(zoo.write(p.with_name("b.mp4"), frames=60, options=BFRAMES), p, 17)),
+    "stream.ts": ("pyav", 60, lambda p: zoo.remux(zoo.write(p.with_name("b.mp4"), frames=60, options=BFRAMES), p)),
     "open_gop.ts": ("pyav", 60, lambda p: zoo.remux(zoo.open_gop(p.with_name("o.mp4")), p)),
     "open_gop.mkv": ("pyav", 60, lambda p: zoo.remux(zoo.open_gop(p.with_name("o.mp4")), p)),
-    "h264.mkv": (
-        "pyav",
-        60,
-        lambda p: zoo.remux(zoo.write(p.with_name("b.mp4"), frames=60, options=BFRAMES), p),
-    ),
+    "h264.mkv": ("pyav", 60, lambda p: zoo.remux(zoo.write(p.with_name("b.mp4"), frames=60, options=BFRAMES), p)),
     "fragments.mp4": (
         "pyav",
         30,
@@ -130,9 +110,7 @@ def test_pixels_are_those_of_sequential_decoding(clip, name):
 
 
 @needs_decord
-@pytest.mark.parametrize(
-    "name", ["h264.mp4", "h264_b.mp4", "vp9.webm", "ten_minutes.mp4", "vfr.mp4", "odd444.mp4"]
-)
+@pytest.mark.parametrize("name", ["h264.mp4", "h264_b.mp4", "vp9.webm", "ten_minutes.mp4", "vfr.mp4", "odd444.mp4"])
 def test_both_backends_agree(clip, name):
     """Same numbering at every size; pixels equal, or nearly so where a decoder does the resizing."""
     indices = np.random.default_rng(1).integers(0, CLIPS[name][1], 9)
@@ -197,9 +175,7 @@ def test_display_matrix_of_every_right_angle():
         assert np.array_equal(orient(frames, matrix), np.rot90(frames, turns, (1, 2)))
 
 
-@pytest.mark.parametrize(
-    "size, shape", [(None, (49, 65)), (24, (24, 32)), (98, (98, 130)), ((20, 31), (20, 31))]
-)
+@pytest.mark.parametrize("size, shape", [(None, (49, 65)), (24, (24, 32)), (98, (98, 130)), ((20, 31), (20, 31))])
 def test_sizes(clip, size, shape):
     """An int is the short side; the long one is rounded to the nearest pixel (24 * 65 / 49 = 31.8)."""
     with VideoReader(clip("odd444.mp4"), size) as video:
@@ -307,9 +283,7 @@ def test_camera_files(path):
     rng = np.random.default_rng(0)
     indices = np.concatenate([rng.integers(0, count, 6), [count - 1, 0]])
     with av.open(str(path)) as container:
-        truth = {
-            i: f.to_ndarray(format="rgb24") for i, f in enumerate(container.decode(video=0)) if i in indices
-        }
+        truth = {i: f.to_ndarray(format="rgb24") for i, f in enumerate(container.decode(video=0)) if i in indices}
         rate = float(container.streams.video[0].average_rate)
     for backend in (None, "pyav"):
         with VideoReader(path, backend=backend) as video:

@@ -96,11 +96,7 @@ def test_exact_values():
     assert sampling.segment(10, 4).tolist() == [0, 3, 5, 8]
     assert sampling.segment(3, 6).tolist() == [0, 0, 1, 1, 2, 2]
     assert sampling.linspace(100, 8).tolist() == [0, 14, 28, 42, 56, 70, 84, 99]
-    assert [view.tolist() for view in sampling.views(20, 4, 2, 3)] == [
-        [0, 2, 4, 6],
-        [6, 8, 10, 12],
-        [13, 15, 17, 19],
-    ]
+    assert [view.tolist() for view in sampling.views(20, 4, 2, 3)] == [[0, 2, 4, 6], [6, 8, 10, 12], [13, 15, 17, 19]]
     assert sampling.views(20, 4, 2, 1)[0].tolist() == sampling.dense(20, 4, 2).tolist()
     assert [view.tolist() for view in sampling.segment_views(20, 4, 2)] == [[1, 6, 11, 16], [3, 8, 13, 18]]
     assert sampling.segment_views(21, 4, 1)[0].tolist() == sampling.segment(21, 4).tolist()
@@ -115,8 +111,7 @@ def test_random_starts_reach_both_ends_and_no_further():
 
 
 @pytest.mark.parametrize(
-    "call",
-    [lambda: sampling.dense(0, 4, 1), lambda: sampling.segment(5, 0), lambda: sampling.views(5, 2, 1.5, 1)],
+    "call", [lambda: sampling.dense(0, 4, 1), lambda: sampling.segment(5, 0), lambda: sampling.views(5, 2, 1.5, 1)]
 )
 def test_nonsense_is_refused_by_name(call):
     with pytest.raises(ParameterError, match="at least 1"):
@@ -126,9 +121,7 @@ def test_nonsense_is_refused_by_name(call):
 @given(st.integers(1, 200), st.integers(1, 40), st.integers(0, 99))
 def test_even_frames_stand_at_the_same_place_of_every_segment(length, frames, seed):
     chosen = sampling.segment_shared(length, frames, np.random.default_rng(seed))
-    assert (
-        chosen.shape == (frames,) and (np.diff(chosen) >= 0).all() and chosen[0] >= 0 and chosen[-1] < length
-    )
+    assert chosen.shape == (frames,) and (np.diff(chosen) >= 0).all() and chosen[0] >= 0 and chosen[-1] < length
     if length % frames == 0:
         assert len(set(np.diff(chosen))) <= 1
     assert np.array_equal(sampling.segment_shared(length, frames), sampling.segment(length, frames))

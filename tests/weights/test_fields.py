@@ -48,12 +48,7 @@ HONOURED = [
     {"qv_bias": False},
     {"intermediate_size": 192},
     {"hidden_act": "gelu"},
-    {
-        "hidden_dropout_prob": 0.3,
-        "attention_probs_dropout_prob": 0.2,
-        "initializer_range": 0.5,
-        "norm_pix_loss": False,
-    },
+    {"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.2, "initializer_range": 0.5, "norm_pix_loss": False},
 ]
 
 
@@ -98,9 +93,7 @@ def test_what_the_file_is_not_is_refused_by_name(tmp_path, name):
     reference.save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {name: REFUSED[name]}))
-    with pytest.raises(
-        WeightsError, match="heads 3" if "heads" in name else f"{name}: {REFUSED[name]!r}, must be"
-    ):
+    with pytest.raises(WeightsError, match="heads 3" if "heads" in name else f"{name}: {REFUSED[name]!r}, must be"):
         weights.load(tmp_path)
 
 
@@ -187,16 +180,11 @@ def test_open_clips_activation_goes_along_into_the_video_model(close, tmp_path):
     """A CLIP with GELU begins a video-text model that has GELU too, and keeps it in its file."""
     for quick in (True, False):
         state = published(small_clip(quick))
-        clip = weights.from_official(
-            state, {"model_cfg": {"quick_gelu": True} if quick else {"vision_cfg": {}}}
-        )
+        clip = weights.from_official(state, {"model_cfg": {"quick_gelu": True} if quick else {"vision_cfg": {}}})
         model = video_text_model(size_of(clip, global_layers=1), clip).eval()
         save_weights(model, tmp_path / "model.safetensors", model.config)
         image, ids = torch.randn(1, 3, 16, 16), torch.tensor([[58, 3, 59, 0, 0, 0, 0, 0, 0, 0]])
-        for one in (
-            model,
-            weights.load(tmp_path / "model.safetensors", {"vision_heads": 1, "transformer_heads": 1}),
-        ):
+        for one in (model, weights.load(tmp_path / "model.safetensors", {"vision_heads": 1, "transformer_heads": 1})):
             with torch.no_grad():
                 close(one.encode_text(ids), clip.encode_text(ids))
                 # half of the class token's time mean, before the norm that follows: the norm forgets the half
@@ -223,9 +211,11 @@ def test_other_clips_than_the_file_says_are_met_by_interpolation(tmp_path, kind)
 
 def test_a_file_that_says_nothing_is_taken_at_the_callers_word():
     state = MaskedAutoencoder("tiny", depth=1).encoder.state_dict()
-    assert weights.from_official(
-        state, {"num_frames": 4, "img_size": 16, "num_heads": 4}
-    ).pos_embed.shape == (1, 8, 128)
+    assert weights.from_official(state, {"num_frames": 4, "img_size": 16, "num_heads": 4}).pos_embed.shape == (
+        1,
+        8,
+        128,
+    )
 
 
 # --- nonsense ----------------------------------------------------------------------------------------------------------

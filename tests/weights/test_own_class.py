@@ -67,7 +67,7 @@ def test_every_class_comes_back_as_itself(tmp_path, name):
 
 def test_files_saved_before_and_classes_of_a_users_own_are_known_by_their_keys(tmp_path):
     model = VideoClassifier("tiny", 5, depth=2)
-    for metadata in ({}, {"class": "MyClassifier"}):
+    for metadata in ({}, {"config": '{"class": "MyClassifier"}'}):
         saved = {"config": json.dumps(model.config)} | metadata
         save_file(model.state_dict(), tmp_path / "model.safetensors", saved)
         assert type(weights.load(tmp_path / "model.safetensors")) is VideoClassifier
@@ -77,6 +77,6 @@ def test_a_class_that_does_not_fit_its_tensors_is_refused(tmp_path):
     file = save_weights(VideoClassifier("tiny", 5, depth=2), tmp_path / "model.safetensors")
     with safe_open(str(file), framework="pt") as content:
         state = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118
-    save_file(state, file, {"class": "UniFormerV2"})
+    save_file(state, file, {"config": '{"class": "UniFormerV2"}'})
     with pytest.raises(weights.WeightsError, match=r"model\.safetensors: .*missing: conv1\.weight"):
         weights.load(file)

@@ -13,12 +13,7 @@ from ivcore.weights import WeightsError
 from ivcore.weights.videomae import to_transformers
 
 SHAPE = {"image_size": 32, "patch_size": 8, "num_frames": 8, "hidden_size": 64, "num_hidden_layers": 2}
-SHAPE |= {
-    "num_attention_heads": 2,
-    "intermediate_size": 256,
-    "decoder_hidden_size": 32,
-    "decoder_num_hidden_layers": 2,
-}
+SHAPE |= {"num_attention_heads": 2, "intermediate_size": 256, "decoder_hidden_size": 32, "decoder_num_hidden_layers": 2}
 SHAPE |= {"decoder_num_attention_heads": 2, "decoder_intermediate_size": 128, "layer_norm_eps": 1e-6}
 
 
@@ -51,11 +46,7 @@ def test_pretraining_equals_transformers(clip, close, dtype, tolerance, final_no
         expected = reference.to(dtype)(video.transpose(1, 2), bool_masked_pos=mask)
         predictions = ours(video, mask)
         close(predictions.float(), expected.logits.float(), tolerance)
-        close(
-            reconstruction(predictions, targets(video, masking.split(mask)[1], 8)),
-            expected.loss.float(),
-            tolerance,
-        )
+        close(reconstruction(predictions, targets(video, masking.split(mask)[1], 8)), expected.loss.float(), tolerance)
 
 
 @pytest.mark.parametrize("dtype, tolerance", PRECISIONS)
@@ -82,9 +73,7 @@ def test_attention_equals_transformers(clip, close):
 def test_bias_names_of_older_files(clip):
     state = theirs("VideoMAEForVideoClassification", num_labels=5).state_dict()
     old = {k.replace("query.bias", "q_bias").replace("value.bias", "v_bias"): v for k, v in state.items()}
-    assert torch.equal(
-        weights.from_official(old, SHAPE)(clip[0]), weights.from_official(state, SHAPE)(clip[0])
-    )
+    assert torch.equal(weights.from_official(old, SHAPE)(clip[0]), weights.from_official(state, SHAPE)(clip[0]))
 
 
 def test_a_missing_projection_is_named():
@@ -105,16 +94,12 @@ def test_exported_folder_loads_in_transformers_and_here(clip, close, tmp_path, k
     import transformers
 
     mean_pool = (
-        {}
-        if kind == "pretraining"
-        else {"num_classes": 5, "mean_pool": kind == "classifier", "init_scale": 1.0}
+        {} if kind == "pretraining" else {"num_classes": 5, "mean_pool": kind == "classifier", "init_scale": 1.0}
     )
     ours = small(MaskedAutoencoder if kind == "pretraining" else VideoClassifier, **mean_pool)
     state, config = to_transformers(ours)
     save_file(
-        {key: value.contiguous() for key, value in state.items()},
-        tmp_path / "model.safetensors",
-        {"format": "pt"},
+        {key: value.contiguous() for key, value in state.items()}, tmp_path / "model.safetensors", {"format": "pt"}
     )
     (tmp_path / "config.json").write_text(json.dumps(config))
     reference, report = getattr(transformers, config["architectures"][0]).from_pretrained(
@@ -132,9 +117,7 @@ def test_exported_folder_loads_in_transformers_and_here(clip, close, tmp_path, k
             assert torch.equal(back(clip[0]), ours(clip[0]))
 
 
-def test_a_classifier_that_transformers_saved_loads_whatever_its_config_says_of_a_decoder(
-    clip, close, tmp_path
-):
+def test_a_classifier_that_transformers_saved_loads_whatever_its_config_says_of_a_decoder(clip, close, tmp_path):
     """config.json of a published classifier names the heads of a decoder that the file does not have."""
     reference = theirs("VideoMAEForVideoClassification", num_labels=5)
     reference.config.decoder_hidden_size, reference.config.decoder_num_attention_heads = 384, 6

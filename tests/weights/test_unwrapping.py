@@ -87,9 +87,7 @@ def test_mmaction2s_vision_transformer_with_its_saved_table_and_preprocessor(sta
     pixels = {"data_preprocessor.mean": torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1, 1),
               "data_preprocessor.std": torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1, 1)}  # fmt: skip
     assert same(load({"state_dict": theirs | pixels, "meta": {"epoch": 3}}, tmp_path), state)
-    with pytest.warns(
-        UserWarning, match=r"pixels' mean is .*, but prepare\(\) takes \[0\.485, 0\.456, 0\.406\]"
-    ):
+    with pytest.warns(UserWarning, match=r"pixels' mean is .*, but prepare\(\) takes \[0\.485, 0\.456, 0\.406\]"):
         load({"state_dict": theirs | pixels | {"data_preprocessor.mean": torch.full((3,), 127.5)}}, tmp_path)
     with pytest.raises(WeightsError, match=r"the file is for other clips; give num_frames and img_size"):
         load({"state_dict": theirs}, tmp_path, CLIP | {"num_frames": 16})
@@ -112,13 +110,7 @@ def test_lightnings_extras(state, tmp_path):
         "epoch": 3,
         "pytorch-lightning_version": "2.5",
         "state_dict": {f"model.{k}": v for k, v in state.items()} | {"criterion.weight": torch.ones(5)},
-        "hyper_parameters": {
-            "num_frames": 8,
-            "img_size": 32,
-            "num_heads": 2,
-            "lr": 1e-3,
-            "extra": [1, {"a": None}],
-        },
+        "hyper_parameters": {"num_frames": 8, "img_size": 32, "num_heads": 2, "lr": 1e-3, "extra": [1, {"a": None}]},
         "callbacks": {"ModelCheckpoint": {"best_model_score": torch.tensor(0.5), "dirpath": "/x"}},
         "optimizer_states": [{"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 1e-3}]}],
     }
@@ -144,15 +136,9 @@ def test_of_several_sets_of_weights_one_is_chosen_by_name(state, tmp_path):
     other = {key: value + 1 for key, value in state.items()}
     for content in (
         {"teacher": other, "student": state},
-        {
-            f"{role}.backbone.{key}": v
-            for role, s in (("teacher", other), ("student", state))
-            for key, v in s.items()
-        },
+        {f"{role}.backbone.{key}": v for role, s in (("teacher", other), ("student", state)) for key, v in s.items()},
     ):
-        with pytest.raises(
-            WeightsError, match=r"several sets of weights: teacher, student; choose one"
-        ) as error:
+        with pytest.raises(WeightsError, match=r"several sets of weights: teacher, student; choose one") as error:
             load(content, tmp_path)
         assert "\n" not in str(error.value) and "entry='teacher'" in str(error.value)
         assert same(load(content, tmp_path, entry="student"), state)
@@ -170,9 +156,7 @@ def test_a_bare_model_of_transformers(tmp_path):
     shape = {"image_size": 32, "patch_size": 8, "num_frames": 8, "hidden_size": 64, "num_hidden_layers": 2}
     shape |= {"num_attention_heads": 2, "intermediate_size": 256}
     for mean_pool in (True, False):
-        theirs = transformers.VideoMAEModel(
-            transformers.VideoMAEConfig(**shape, use_mean_pooling=mean_pool)
-        ).eval()
+        theirs = transformers.VideoMAEModel(transformers.VideoMAEConfig(**shape, use_mean_pooling=mean_pool)).eval()
         theirs.save_pretrained(tmp_path)
         video = torch.randn(1, 3, 8, 32, 32)
         with torch.no_grad():
@@ -229,9 +213,7 @@ def test_nothing_else_is(state, tmp_path, place):
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 344931234\n"
 
 
-@pytest.mark.parametrize(
-    "name", ["pytorch_model.bin", "model.safetensors", "a.pth", "model.safetensors.index.json"]
-)
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.safetensors", "a.pth", "model.safetensors.index.json"])
 def test_a_git_lfs_pointer_is_called_one(tmp_path, name):
     (tmp_path / name).write_text(POINTER)
     for source in (tmp_path, tmp_path / name):
@@ -321,9 +303,7 @@ def test_layers_beside_a_model_are_named_and_not_left_out(state, tmp_path):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(
-    "content", [{1: torch.ones(1), "a": torch.ones(1)}, {"model": {(1, 2): torch.ones(1)}}]
-)
+@pytest.mark.parametrize("content", [{1: torch.ones(1), "a": torch.ones(1)}, {"model": {(1, 2): torch.ones(1)}}])
 def test_keys_that_are_not_names_are_one_line(tmp_path, content):
     with pytest.raises(WeightsError, match="these are not: "):
         load(content, tmp_path)

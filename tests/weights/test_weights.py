@@ -60,16 +60,11 @@ def test_every_published_size_loads_from_shapes_alone_with_its_parameter_count(g
 
 
 def test_heads_and_layers_of_published_sizes_are_inferred(golden):
-    for name, heads, layers in [
-        ("b16_k400_f8x224", 12, (8, 9, 10, 11)),
-        ("l14_ssv2_f16x224", 16, tuple(range(8, 24))),
-    ]:
+    for name, heads, layers in [("b16_k400_f8x224", 12, (8, 9, 10, 11)), ("l14_ssv2_f16x224", 16, tuple(range(8, 24)))]:
         entry = golden("checkpoints.json")[f"uniformerv2_{name}"]
         state = {key: torch.empty(shape, device="meta") for key, shape in checkpoint_keys(entry).items()}
         model = weights.from_official(state)
-        assert (
-            model.transformer.resblocks[0].attn.heads == heads and model.transformer.global_layers == layers
-        )
+        assert model.transformer.resblocks[0].attn.heads == heads and model.transformer.global_layers == layers
         assert model.conv1.stride[0] == (2 if "ssv2" in name else 1)
 
 
@@ -113,9 +108,7 @@ def test_a_file_comes_back_as_the_same_model(models, tmp_path, name, ending):
     save_file(state, path) if ending == ".safetensors" else torch.save(state, path)
     loaded = weights.load(path, CLIP_SIZE)
     assert type(loaded) is type(models[name]) and not loaded.training
-    assert all(
-        torch.equal(value, models[name].state_dict()[key]) for key, value in loaded.state_dict().items()
-    )
+    assert all(torch.equal(value, models[name].state_dict()[key]) for key, value in loaded.state_dict().items())
     assert loaded.state_dict().keys() == models[name].state_dict().keys()
 
 
@@ -131,9 +124,7 @@ def test_wrappers_and_prefixes_are_seen_through(models, tmp_path, wrapper, prefi
 
 def test_an_encoder_alone_is_an_encoder(models):
     state = {
-        key: value
-        for key, value in models["masked autoencoder"].state_dict().items()
-        if key.startswith("encoder.")
+        key: value for key, value in models["masked autoencoder"].state_dict().items() if key.startswith("encoder.")
     }
     state.pop("encoder_to_decoder.weight", None)
     assert isinstance(weights.from_official(state), MaskedVideoEncoder)
@@ -188,9 +179,7 @@ def test_every_single_missing_tensor_is_noticed(models, name):
 
 
 def test_unknown_layouts_are_refused_with_their_keys():
-    with pytest.raises(
-        WeightsError, match=r"not a layout that is known; its keys are conv1\.weight, fc\.bias"
-    ):
+    with pytest.raises(WeightsError, match=r"not a layout that is known; its keys are conv1\.weight, fc\.bias"):
         weights.from_official({"conv1.weight": torch.zeros(1), "fc.bias": torch.zeros(1)})
     with pytest.raises(WeightsError, match="holds no state dict, but dict"):
         weights.from_official({})
@@ -208,10 +197,7 @@ class Payload:
 def test_a_pickle_with_a_payload_is_refused_and_does_not_run(models, tmp_path, ending):
     target = tmp_path / "ran"
     content = {"model": published(models["classifier"]), "surprise": Payload(target)}
-    for name, write in {
-        "new": torch.save,
-        "old": lambda c, p: p.write_bytes(pickle.dumps(c, protocol=2)),
-    }.items():
+    for name, write in {"new": torch.save, "old": lambda c, p: p.write_bytes(pickle.dumps(c, protocol=2))}.items():
         path = tmp_path / f"{name}{ending}"
         write(content, path)
         with pytest.raises(WeightsError) as error:

@@ -35,9 +35,7 @@ class ClipSpec:
 
     def __post_init__(self):
         if self.frame_sampling not in SAMPLERS:
-            raise ParameterError(
-                f"frame_sampling={self.frame_sampling!r}: must be one of {', '.join(SAMPLERS)}"
-            )
+            raise ParameterError(f"frame_sampling={self.frame_sampling!r}: must be one of {', '.join(SAMPLERS)}")
         object.__setattr__(self, "scales", tuple(self.scales) if self.random else WHOLE)
         object.__setattr__(self, "area", self.area if self.random else 1.0)
         for name in ("num_frames", "size"):

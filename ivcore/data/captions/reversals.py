@@ -23,9 +23,7 @@ class WithReversals:
     a rank's part of one, of an odd number of clips.
     """
 
-    def __init__(
-        self, source: CaptionedClips, backwards: Sequence[tuple[str, ...]], share: float, seed: int = 0
-    ):
+    def __init__(self, source: CaptionedClips, backwards: Sequence[tuple[str, ...]], share: float, seed: int = 0):
         if not 0 <= share <= 0.5:
             raise ParameterError(f"share={share}: must be in [0, 0.5]")
         self.source, self.share, self.seed, self.counts = source, share, seed, source.counts

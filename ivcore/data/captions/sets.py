@@ -67,9 +67,7 @@ def captioned_set(
         named = Path(captions).name
     else:
         generated = "" if source == "shapes" else source
-        folder = embedded.build(
-            generated, **({} if generated else {"parts": ("clips", "captions")}), **fields
-        )
+        folder = embedded.build(generated, **({} if generated else {"parts": ("clips", "captions")}), **fields)
         named, captions, root = embedded.NAMES[generated], str(folder / "msrvtt.json"), str(folder / "videos")
         split_csv = str(folder / f"msrvtt_{split}.csv")
         reversed_captions = str(folder / "msrvtt_reversed.json")
@@ -115,10 +113,7 @@ def captioned_splits(
     options = {"together": together, "max_bad": max_bad, "run_dir": run_dir}
     parted = splits.part(records, label=lambda record: None, **options)
     print("".join(f"{line}\n" for line in parted.notes), end="")
-    return [
-        _only(own.get(split, own[train]), kept, parted.missing[split])
-        for split, kept in parted.records.items()
-    ]
+    return [_only(own.get(split, own[train]), kept, parted.missing[split]) for split, kept in parted.records.items()]
 
 
 def _only(videos: CaptionedSet, records: list, missing: int) -> CaptionedSet:
@@ -150,9 +145,6 @@ def held_out_clips(
     """
     decoded = load(videos.records, size, num_frames, max_bad=1.0, run_dir=run_dir, strict=strict)
     videos = videos.only(decoded.index)
-    spec, queries = (
-        ClipSpec(num_frames, size, "mirrored", random=False),
-        [(query,) for query in videos.queries],
-    )
+    spec, queries = (ClipSpec(num_frames, size, "mirrored", random=False), [(query,) for query in videos.queries])
     source = CaptionedClips(decoded.readable(), tokenizer, spec, captions=queries)
     return source, videos.only(source.captions.kept)

@@ -114,9 +114,7 @@ class Captions:
         """A token takes at least a byte, so that short captions, nearly all, need no tokenizer here."""
         times = Counter(text for texts in self.texts for text in texts)
         room = self.tokenizer.context - 2
-        return sum(
-            n for text, n in times.items() if len(text.encode()) > room and tokens(text, self.tokenizer)[1]
-        )
+        return sum(n for text, n in times.items() if len(text.encode()) > room and tokens(text, self.tokenizer)[1])
 
     def ids(self, text: str):
         """int64 (L,): the tokens of a caption; those of the captions of a small set are kept."""

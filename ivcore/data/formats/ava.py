@@ -113,9 +113,7 @@ def read_ava_actions(path) -> list[AvaAction]:
         end = match.end()
     _only_blank(path, text, end, len(text))
     if not actions:
-        raise FormatError(
-            path, None, 'expected blocks like `label { name: "stand" label_id: 12 }`, found none'
-        )
+        raise FormatError(path, None, 'expected blocks like `label { name: "stand" label_id: 12 }`, found none')
     return actions
 
 

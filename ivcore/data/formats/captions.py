@@ -55,9 +55,7 @@ def read_msrvtt_json(path, root=None, suffix: str = ".mp4") -> list[CaptionedVid
         captions[name].append(node.get("caption").text())
 
     parse_rows(path, sentence, tree.get("sentences").entries())
-    return [
-        CaptionedVideo(n, f"{base}/{n}{suffix}", tuple(captions[n]), split) for n, split in splits.items()
-    ]
+    return [CaptionedVideo(n, f"{base}/{n}{suffix}", tuple(captions[n]), split) for n, split in splits.items()]
 
 
 def write_msrvtt_json(path, videos) -> None:

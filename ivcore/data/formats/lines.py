@@ -38,18 +38,14 @@ class LineFormat:
     def read(self, path, root=None) -> list:
         """All records. `root`: where relative media paths start, or else the file's own folder."""
         base = base_folder(path, root)
-        return parse_rows(
-            path, lambda number, line: self.parse(path, base, number, line), numbered_lines(path)
-        )
+        return parse_rows(path, lambda number, line: self.parse(path, base, number, line), numbered_lines(path))
 
     def write(self, path, records: Iterable, as_line: Callable[[Any], str], root=None) -> None:
         base = base_folder(path, root)
         write_lines(path, records, as_line, lambda number, line: self.parse(path, base, number, line))
 
 
-def write_lines(
-    path, records: Iterable, as_line: Callable[[Any], str], parse: Callable[[int, str], Any]
-) -> None:
+def write_lines(path, records: Iterable, as_line: Callable[[Any], str], parse: Callable[[int, str], Any]) -> None:
     """One record a line. A record that would not read back equal (a path with a line break, say) is refused."""
     lines = []
     for number, record in enumerate(records, 1):

@@ -62,9 +62,7 @@ def read_ucf_split(path, classes, root=None) -> list[LabelledVideo]:
 
 _HMDB_MARK = {"0": None, "1": "train", "2": "test"}
 HMDB = LineFormat(
-    "`name.avi 0`, 1 (train) or 2 (test)",
-    lambda base, name, mark: (name, _HMDB_MARK[mark]),
-    r"(.*\S)\s*\s([012])",
+    "`name.avi 0`, 1 (train) or 2 (test)", lambda base, name, mark: (name, _HMDB_MARK[mark]), r"(.*\S)\s*\s([012])"
 )
 
 

@@ -31,9 +31,7 @@ class UntrimmedVideo:
     segments: tuple[Segment, ...]
 
 
-def read_activitynet_json(
-    path, root=None, suffix: str = ".mp4", subset: str | None = None
-) -> list[UntrimmedVideo]:
+def read_activitynet_json(path, root=None, suffix: str = ".mp4", subset: str | None = None) -> list[UntrimmedVideo]:
     """All videos in the order of the file, or those of one subset (compared without case, as the published code does).
 
     A video is `<root or the file's folder>/<id><suffix>`. Segments need 0 <= start <= end; an end past the duration is kept as it
@@ -59,9 +57,7 @@ def _video(name: str, node: Node, base: str, suffix: str) -> UntrimmedVideo:
         subset=node.get("subset").text(),
         duration=node.get("duration").number("a duration in seconds"),
         fps=None if fps.value is None else fps.number("frames per second above 0", minimum=1e-6),
-        segments=tuple(
-            parse_rows(node.document.path, _segment, node.get("annotations", []).entries(), minimum=0)
-        ),
+        segments=tuple(parse_rows(node.document.path, _segment, node.get("annotations", []).entries(), minimum=0)),
     )
 
 
@@ -82,9 +78,7 @@ def segment_labels(videos) -> dict[str, int]:
         return {name: index for index, name in enumerate(names)}
     numbers = dict(pairs)
     if len(pairs) != len(names) or None in numbers.values() or len(set(numbers.values())) != len(names):
-        raise FormatError(
-            "annotations", None, "expected one label_id for each label and one label for each label_id"
-        )
+        raise FormatError("annotations", None, "expected one label_id for each label and one label for each label_id")
     return dict(sorted(numbers.items(), key=lambda pair: pair[1]))
 
 
@@ -95,12 +89,7 @@ def write_activitynet_json(path, videos, version: str = "1.0") -> None:
 
     def video(v: UntrimmedVideo) -> dict:
         rate = {} if v.fps is None else {"fps": v.fps}
-        return {
-            "subset": v.subset,
-            "duration": v.duration,
-            **rate,
-            "annotations": [segment(s) for s in v.segments],
-        }
+        return {"subset": v.subset, "duration": v.duration, **rate, "annotations": [segment(s) for s in v.segments]}
 
     content = {"version": version, "database": {v.id: video(v) for v in videos}}
     write_json(path, content)

@@ -10,10 +10,7 @@ from ivcore.files import write_text
 
 
 def read_table(
-    path,
-    required: Callable[[list[str]], str | None],
-    parse: Callable[[int, dict], Record],
-    errors: str = "strict",
+    path, required: Callable[[list[str]], str | None], parse: Callable[[int, dict], Record], errors: str = "strict"
 ) -> list[Record]:
     """parse(line, {column: cell}) of every row that is not blank.
 

@@ -34,9 +34,7 @@ def read_text(path, errors: str = "strict") -> str:
         text = data.decode("utf-8-sig", errors)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise FormatError(
-            path, line, f"expected UTF-8 text, found the byte 0x{data[error.start]:02x}"
-        ) from None
+        raise FormatError(path, line, f"expected UTF-8 text, found the byte 0x{data[error.start]:02x}") from None
     return re.sub("\r\n?", "\n", text) if "\r" in text else text
 
 

@@ -103,9 +103,7 @@ def _parse(document: Document) -> Node:
         value = json.loads(document.text, object_pairs_hook=_unique, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         line = error.lineno + document.first_line - 1
-        raise FormatError(
-            document.path, line, f"expected JSON: {error.msg.lower()}, column {error.colno}"
-        ) from None
+        raise FormatError(document.path, line, f"expected JSON: {error.msg.lower()}, column {error.colno}") from None
     except (ValueError, RecursionError) as error:
         line = document.first_line if "\n" not in document.text else None
         raise FormatError(document.path, line, f"expected JSON: {error}") from None

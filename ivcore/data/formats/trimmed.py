@@ -127,9 +127,7 @@ FRAMES = LineFormat(
 )
 # UniFormerV2's ActivityNet lists, blanks or commas between the columns.
 TIMED = LineFormat(
-    "`path duration start end label` in seconds with start < end",
-    _timed,
-    _PATH + (_GAP + _NUMBER) * 3 + _GAP + _LABEL,
+    "`path duration start end label` in seconds with start < end", _timed, _PATH + (_GAP + _NUMBER) * 3 + _GAP + _LABEL
 )
 read_kinetics_csv, read_pretrain_list = KINETICS.read, PRETRAIN.read
 read_ssv2_list, read_timed_list = FRAMES.read, TIMED.read

@@ -24,6 +24,4 @@ RENAMED = {
     "tying tie": "tying necktie",
 }
 
-CLASSES = tuple(
-    resources.files(__package__).joinpath("kinetics710.txt").read_text(encoding="utf-8").splitlines()
-)
+CLASSES = tuple(resources.files(__package__).joinpath("kinetics710.txt").read_text(encoding="utf-8").splitlines())

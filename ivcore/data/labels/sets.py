@@ -1,6 +1,6 @@
 """What supervised post-pretraining learns from: a folder of label sets, united, or those of a generated set (paper 3.2).
 
-    <folder>/<set>/train.csv, val.csv, and where there are any test.csv, classes.txt      as `label_union.read_set` takes them
+    <folder>/<set>/train.csv, val.csv, and where there are any test.csv, classes.txt      as `labels.union.read_set` takes them
     <folder>/motion_classes.txt                                                            names of the classes that are movements, one a line
     <folder>/groups.csv                                                                    which videos belong together, see `data.groups`
 
@@ -87,8 +87,7 @@ def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | No
     lists = {"train": union.train} | {split: lists[split] or None for split in ("val", "test")}
     parted = splits.part(lists, together=together, further=copies, max_bad=1.0)
     parts = [
-        VideoSet(records, union.classes, source, together, missing[split])
-        for split, records in parted.records.items()
+        VideoSet(records, union.classes, source, together, missing[split]) for split, records in parted.records.items()
     ]
     union = replace(union, **{split: parted.records[split] for split in ("train", "val")})
     absent = [f"{split}: {number} files are not there and left out" for split, number in missing.items() if number]  # fmt: skip

@@ -90,9 +90,7 @@ def unite(
         raise ParameterError("sets: expected one or more, each with a name of its own")
     names, maps = _classes(sets, classes, renamed or {})
     held_out = {
-        video_id(clip if isinstance(clip, str) else clip.path)
-        for one in sets
-        for clip in (*one.val, *one.test)
+        video_id(clip if isinstance(clip, str) else clip.path) for one in sets for clip in (*one.val, *one.test)
     }
     train, val = _Kept(video_id, present, held_out), _Kept(video_id, present, frozenset())
     counts, known = {}, set()
@@ -120,9 +118,7 @@ class _Kept:
         count = dict.fromkeys(("read", "leaked", "repeated", "relabelled", "missing", "kept"), 0)
         for clip in clips:
             if not 0 <= clip.label < len(rows):
-                raise ParameterError(
-                    f"{what}: label {clip.label} of {clip.path} does not fit {len(rows)} classes"
-                )
+                raise ParameterError(f"{what}: label {clip.label} of {clip.path} does not fit {len(rows)} classes")
             video, label = self.video_id(clip.path), rows[clip.label]
             if video in self.held_out:
                 fate = "leaked"
@@ -153,27 +149,17 @@ def _classes(sets, classes, renamed) -> tuple[list[str], dict[str, list[int]]]:
             row = rows.setdefault(normalise(name), len(names))
             if row == len(names):
                 if classes is not None:
-                    raise ParameterError(
-                        f"{one.name}: class {name!r} is not among the {len(names)} given in classes"
-                    )
+                    raise ParameterError(f"{one.name}: class {name!r} is not among the {len(names)} given in classes")
                 names.append(name)
             if label_of.setdefault(row, label) != label:
                 first, second = one.class_names[label_of[row]], one.class_names[label]
-                raise ParameterError(
-                    f"{one.name}: classes {first!r} and {second!r} have one name in the union"
-                )
+                raise ParameterError(f"{one.name}: classes {first!r} and {second!r} have one name in the union")
         maps[one.name] = list(label_of)
     return names, maps
 
 
 def read_set(
-    name: str,
-    train,
-    val=None,
-    test=None,
-    class_names=None,
-    root: str | PathLike | None = None,
-    layout: str = LAYOUT,
+    name: str, train, val=None, test=None, class_names=None, root: str | PathLike | None = None, layout: str = LAYOUT
 ) -> LabelSet:
     """A set from its annotation files, each as released (`label,youtube_id,time_start,time_end,split`) or a list `path label`.
 

@@ -3,12 +3,4 @@
 
 from ivcore.data.metaworld import label_sets
 from ivcore.data.metaworld.builder import build
-from ivcore.data.metaworld.config import (
-    ATTEMPTS,
-    SPLITS,
-    Episode,
-    MetaWorld,
-    episodes,
-    summary,
-    with_training,
-)
+from ivcore.data.metaworld.config import ATTEMPTS, SPLITS, Episode, MetaWorld, episodes, summary, with_training

@@ -95,9 +95,7 @@ def _segments(config: MetaWorld, folder: Path, solved: list) -> None:
     videos = []
     for episode, record in solved:
         segments = tuple(
-            formats.Segment(
-                name, round(start / config.fps, 3), round(stop / config.fps, 3), PHASES.index(name)
-            )
+            formats.Segment(name, round(start / config.fps, 3), round(stop / config.fps, 3), PHASES.index(name))
             for name, start, stop in record["phases"]
         )
         path, subset = str(folder / episode.video), _SUBSETS[episode.split]
@@ -123,6 +121,4 @@ def _keyframes(config: MetaWorld, episode: Episode, record: dict) -> Iterator[fo
             action = doing if which == 0 else "is moved" if doing == "move" else "rest"
             if boxes[frame]:
                 number = _ACTIONS.index(action) + 1
-                yield formats.AvaBox(
-                    episode.id, float(frame // config.fps), tuple(boxes[frame]), number, which
-                )
+                yield formats.AvaBox(episode.id, float(frame // config.fps), tuple(boxes[frame]), number, which)

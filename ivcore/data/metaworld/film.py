@@ -85,9 +85,7 @@ class Film:
             self._pose(pose)
             self._hide_unseen(look)
             self.renderer.update_scene(self.data, camera, self.options)
-            self.renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = (
-                0  # costs as much as everything else
-            )
+            self.renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0  # costs as much as everything else
             frame[:] = _halved(self.renderer.render())
         return frames
 

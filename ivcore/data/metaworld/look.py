@@ -54,9 +54,7 @@ def draw(seed: tuple[int, ...], middle=_TABLE) -> Look:
 def project(look: Look, points: np.ndarray) -> np.ndarray:
     """Points (..., 3) in the world -> (..., 2), x to the right and y down, in shares of a square picture; NaN behind the camera."""
     azimuth, elevation = np.radians([look.azimuth, look.elevation])
-    forward = np.array(
-        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
-    )
+    forward = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
     right = np.array([np.sin(azimuth), -np.cos(azimuth), 0.0])
     axes = np.stack([right, np.cross(forward, right), forward])  # right, down, forward
     x, y, depth = np.moveaxis((points - (np.array(look.target) - look.distance * forward)) @ axes.T, -1, 0)

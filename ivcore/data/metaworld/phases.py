@@ -31,9 +31,7 @@ def _first(true: np.ndarray, otherwise: int) -> int:
     return int(np.argmax(true)) if true.any() else otherwise
 
 
-def segments(
-    gap: np.ndarray, opening: np.ndarray, moves: tuple[int, int] | None
-) -> list[tuple[str, int, int]]:
+def segments(gap: np.ndarray, opening: np.ndarray, moves: tuple[int, int] | None) -> list[tuple[str, int, int]]:
     """(phase, start, stop) in frames, in order and without overlap; a phase that takes no time is left out.
 
     gap (T,): metres from the fingers to the thing. opening (T,): of the gripper, 0 to 1. moves: what `motion` says. Reaching lasts until

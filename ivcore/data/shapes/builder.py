@@ -37,9 +37,7 @@ def _missing_parts(folder: Path, config: Shapes) -> tuple[str, ...]:
     """Parts without a mark, or with annotations of another version."""
     marks = {part: folder / f"{part}.complete" for part in config.parts}
     return tuple(
-        part
-        for part, mark in marks.items()
-        if not mark.exists() or mark.read_text() != annotations.ANNOTATOR_VERSION
+        part for part, mark in marks.items() if not mark.exists() or mark.read_text() != annotations.ANNOTATOR_VERSION
     )
 
 

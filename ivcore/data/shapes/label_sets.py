@@ -109,9 +109,7 @@ def _chosen(clips, number: int, config: Shapes) -> list[tuple]:
     return [(video, label) for video, label in clips if number in _holders(video.id, label, config)]
 
 
-def _write_set(
-    name: str, root: Path, folder: Path, classes: list[str], clips: dict[str, list[tuple]]
-) -> None:
+def _write_set(name: str, root: Path, folder: Path, classes: list[str], clips: dict[str, list[tuple]]) -> None:
     spelling = _SETS[name][1]
     formats.write_class_names(folder / "classes.txt", [spelling(label) for label in classes])
     for split, chosen in clips.items():

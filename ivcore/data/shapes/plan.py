@@ -111,9 +111,7 @@ def unknown_clips(config: Shapes) -> list[Video]:
 def _clip(config: Shapes, name: str, split: str, n: int, actions: tuple[str, ...]) -> Video:
     turn, which = divmod(n, len(actions))
     action = actions[which]
-    own = turn * len(scenes.ACTIONS) + list(scenes.ACTIONS).index(
-        action if split == "train" else forward(action)
-    )
+    own = turn * len(scenes.ACTIONS) + list(scenes.ACTIONS).index(action if split == "train" else forward(action))
     shot = _shot(config, split, own, action, config.frames, 0, config.frames)
     return Video(f"videos/{name}.mp4", split, (shot,))
 
@@ -144,16 +142,10 @@ def _timed_shot(config: Shapes, rng, n: int) -> Shot:
     before, after = rng.integers(1, config.frames, 2)
     length = int(rng.integers(round(0.75 * config.frames), round(1.5 * config.frames) + 1))
     action = "rest" if rng.random() < 1 / 6 else str(rng.choice(config.actions))
-    return _shot(
-        config, "untrimmed", n, action, int(before + length + after), int(before), int(before + length)
-    )
+    return _shot(config, "untrimmed", n, action, int(before + length + after), int(before), int(before + length))
 
 
-_VIDEOS = {
-    "further_test": (further_clips,),
-    "zero_shot": (held_out_clips,),
-    "open_set": (clips, unknown_clips),
-}
+_VIDEOS = {"further_test": (further_clips,), "zero_shot": (held_out_clips,), "open_set": (clips, unknown_clips)}
 _VIDEOS |= dict.fromkeys(("clips", "captions", "qa", "choice"), (clips,))
 _VIDEOS |= dict.fromkeys(("untrimmed", "ava"), (untrimmed_videos,))
 

@@ -24,9 +24,7 @@ def write_qa(config: Shapes, folder: Path) -> None:
         looks = _about_looks(scene)
         chosen = _rng(video, _QA_STREAM).choice(len(looks), min(2, len(looks)), replace=False)
         for question, answer in [_about_action(scene), *(looks[i] for i in chosen)]:
-            questions[video.split].append(
-                formats.Question(video.id, str(folder / video.file), question, answer)
-            )
+            questions[video.split].append(formats.Question(video.id, str(folder / video.file), question, answer))
     for split, listed in questions.items():
         formats.write_qa(folder / f"qa_{split}.jsonl", listed)
     answers = sorted({question.answer for question in questions["train"]})

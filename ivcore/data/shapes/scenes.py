@@ -84,9 +84,7 @@ class Scene:
     def boxes(self) -> np.ndarray:
         """Boxes (T, objects, 4) as x1, y1, x2, y2 in [0, 1], clipped to the frame."""
         tracks = [thing.track for thing in self.objects]
-        corners = [
-            np.stack([t.x - t.radius, t.y - t.radius, t.x + t.radius, t.y + t.radius], -1) for t in tracks
-        ]
+        corners = [np.stack([t.x - t.radius, t.y - t.radius, t.x + t.radius, t.y + t.radius], -1) for t in tracks]
         return np.clip(np.stack(corners, 1), 0, 1).astype(np.float32)
 
     def caption(self, style: int = 0) -> str:
@@ -102,9 +100,7 @@ class Scene:
 
 
 def _track(progress, x, y, radius, angle=0.0) -> Track:
-    return Track(
-        *(np.broadcast_to(np.asarray(v, np.float32), progress.shape).copy() for v in (x, y, radius, angle))
-    )
+    return Track(*(np.broadcast_to(np.asarray(v, np.float32), progress.shape).copy() for v in (x, y, radius, angle)))
 
 
 def _tilt(rng) -> float:
@@ -139,9 +135,7 @@ def _apart(rng, p):
     cx, cy = rng.uniform(0.46, 0.54, 2)
     ux, uy = np.cos(heading), np.sin(heading)
     radius = rng.uniform(0.13, 0.17, 2)
-    return [
-        _track(p, cx + s * reach * ux, cy + s * reach * uy, r, _tilt(rng)) for s, r in zip((-1, 1), radius)
-    ]
+    return [_track(p, cx + s * reach * ux, cy + s * reach * uy, r, _tilt(rng)) for s, r in zip((-1, 1), radius)]
 
 
 def _cover(rng, p):
@@ -150,9 +144,7 @@ def _cover(rng, p):
     x, y = rng.uniform(0.4, 0.6, 2)
     away = (1 - p) * distance
     below = _track(p, x, y, rng.uniform(0.14, 0.18), _tilt(rng))
-    above = _track(
-        p, x + away * np.cos(heading), y + away * np.sin(heading), rng.uniform(0.22, 0.28), _tilt(rng)
-    )
+    above = _track(p, x + away * np.cos(heading), y + away * np.sin(heading), rng.uniform(0.22, 0.28), _tilt(rng))
     return [below, above]
 
 
@@ -161,9 +153,7 @@ def _orbit(rng, p):
     cx, cy, reach = *rng.uniform(0.46, 0.54, 2), rng.uniform(0.3, 0.36)
     angle = begin + sweep * p
     centre = _track(p, cx, cy, rng.uniform(0.14, 0.18), _tilt(rng))
-    moon = _track(
-        p, cx + reach * np.cos(angle), cy + reach * np.sin(angle), rng.uniform(0.09, 0.13), _tilt(rng)
-    )
+    moon = _track(p, cx + reach * np.cos(angle), cy + reach * np.sin(angle), rng.uniform(0.09, 0.13), _tilt(rng))
     return [moon, centre]
 
 
@@ -183,11 +173,7 @@ def _push(rng, p):
 def _shake(rng, p):
     x, y, heading = *rng.uniform(0.4, 0.6, 2), _tilt(rng)
     swing = rng.uniform(0.08, 0.12) * np.sin(2 * np.pi * rng.integers(2, 4) * p)
-    return [
-        _track(
-            p, x + swing * np.cos(heading), y + swing * np.sin(heading), rng.uniform(0.2, 0.27), _tilt(rng)
-        )
-    ]
+    return [_track(p, x + swing * np.cos(heading), y + swing * np.sin(heading), rng.uniform(0.2, 0.27), _tilt(rng))]
 
 
 def _jump(rng, p):
@@ -223,13 +209,7 @@ ACTIONS: dict[str, Action] = {
     for action in [
         *_pair("slide right", "{} slides to the right", "slide left", "{} slides to the left", _slide(1, 0)),
         *_pair("fall", "{} falls", "rise", "{} rises", _slide(0, 1)),
-        *_pair(
-            "turn clockwise",
-            "{} turns clockwise",
-            "turn counter-clockwise",
-            "{} turns counter-clockwise",
-            _turn,
-        ),
+        *_pair("turn clockwise", "{} turns clockwise", "turn counter-clockwise", "{} turns counter-clockwise", _turn),
         *_pair("grow", "{} grows", "shrink", "{} shrinks", _grow),
         *_pair("move apart", "{} and {} move apart", "approach", "{} and {} approach each other", _apart),
         *_pair("cover", "{0} is covered by {1}", "uncover", "{0} is uncovered by {1}", _cover),
@@ -357,12 +337,10 @@ def _paint(image: np.ndarray, thing: Thing, grid: np.ndarray) -> None:
     track, size = thing.track, len(grid)
     reach = track.radius.max() * 1.05 + 1 / size
     x0, x1 = (
-        int(np.clip(np.floor(b * size), 0, size))
-        for b in (track.x.min() - reach, track.x.max() + reach + 1 / size)
+        int(np.clip(np.floor(b * size), 0, size)) for b in (track.x.min() - reach, track.x.max() + reach + 1 / size)
     )
     y0, y1 = (
-        int(np.clip(np.floor(b * size), 0, size))
-        for b in (track.y.min() - reach, track.y.max() + reach + 1 / size)
+        int(np.clip(np.floor(b * size), 0, size)) for b in (track.y.min() - reach, track.y.max() + reach + 1 / size)
     )
     x, y, radius, angle = (a[:, None, None] for a in (track.x, track.y, track.radius, track.angle))
     dx, dy = (grid[x0:x1][None, None, :] - x) / radius, (grid[y0:y1][None, :, None] - y) / radius

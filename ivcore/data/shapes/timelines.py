@@ -31,10 +31,7 @@ def _untrimmed(config: Shapes, folder: Path, video: plan.Video) -> formats.Untri
 
     segments = tuple(
         formats.Segment(
-            shot.action,
-            seconds(first + shot.start),
-            seconds(first + shot.stop),
-            config.actions.index(shot.action),
+            shot.action, seconds(first + shot.start), seconds(first + shot.stop), config.actions.index(shot.action)
         )
         for first, shot in _placed(video)
         if shot.action in config.actions

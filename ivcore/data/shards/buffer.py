@@ -27,8 +27,4 @@ def _draw(buffer: list, rng: random.Random):
 
 
 def _bytes(sample) -> int:
-    return (
-        sum(len(data) for data in sample.values() if isinstance(data, bytes))
-        if isinstance(sample, dict)
-        else 0
-    )
+    return sum(len(data) for data in sample.values() if isinstance(data, bytes)) if isinstance(sample, dict) else 0

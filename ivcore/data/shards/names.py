@@ -41,9 +41,7 @@ def expand(urls) -> list[str]:
     shards = [shard for name in named for shard in _files(name)]
     here = [shard for shard in shards if not scheme(shard)]
     if not shards or (len(here) == len(shards) and not any(os.path.isfile(shard) for shard in here)):
-        raise UserError(
-            f"shards {_shown(urls)}: no such file" + (f", e.g. {_shown(here[0])}" if here else "")
-        )
+        raise UserError(f"shards {_shown(urls)}: no such file" + (f", e.g. {_shown(here[0])}" if here else ""))
     return shards
 
 

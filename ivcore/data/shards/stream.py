@@ -77,9 +77,7 @@ class Shards:
         self.num_workers, self.timeout = num_workers, timeout
         steps = epoch_samples // max(batch_size * world, 1)
         decoder = Decoder(tokenizer, spec)
-        self._read(
-            ShardReader(expand(urls), split, decoder, batch_size, steps, seed, shuffle_buffer, max_bad)
-        )
+        self._read(ShardReader(expand(urls), split, decoder, batch_size, steps, seed, shuffle_buffer, max_bad))
 
     def _read(self, reader: "ShardReader") -> None:
         self.reader, self.batch_size = reader, reader.batch_size
@@ -284,9 +282,7 @@ class ShardReader:
         samples = itertools.chain.from_iterable(map(read_shard, shards))
         if not self.buffer:
             return samples
-        return shuffled(
-            samples, self.buffer, random.Random(f"{self.seed} {number} {self.split.rank} {stream}")
-        )
+        return shuffled(samples, self.buffer, random.Random(f"{self.seed} {number} {self.split.rank} {stream}"))
 
     def _judge(self, bad: int, good: int, last: Skipped | None, at_end: bool = False) -> None:
         """UserError for too large a share of bad samples, judged once there are enough of them, and at the end of a pass."""

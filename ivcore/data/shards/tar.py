@@ -166,9 +166,7 @@ class _Groups:
             cause = f"{media[0]} is not named as {', '.join(captions[:3])} up to the last dot"
             return Skipped(self.url, key, "ambiguous", cause)
         if captions and not media:
-            return Skipped(
-                self.url, key, "stray", f"{', '.join(_names(sample))}: not named as any video here"
-            )
+            return Skipped(self.url, key, "stray", f"{', '.join(_names(sample))}: not named as any video here")
         return sample  # what it lacks is told when it is decoded
 
     def _companion(self, key: str) -> bool:
