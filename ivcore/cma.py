@@ -179,8 +179,8 @@ class Scores(NamedTuple):
 class Coordinated(nn.Module):
     """Two classifiers joined by CMA: `m(m.prepare(clips))` gives Scores, `m.features(...)` both features side by side.
 
-    The model takes `masked` and `multimodal` over and freezes them, but for what is trained: parameters without gradient, eval mode
-    whatever train() says. At first both predictions equal the single models' exactly.
+    The model freezes `masked` and `multimodal`, except their heads and the query token: no gradients, and eval mode whatever
+    train() says. At first both predictions equal the single models' exactly.
     placement: pairs of blocks whose outputs meet, or None for `even_placement` with `stages`. reverse: with the last, reversed
     module. heads: None takes each module's from its query side. head_drop: None leaves the encoders' own.
     fusion, fuse, per_class: kind, of and per_class of `ScoreFusion`. frames: how many the multimodal branch takes of a shared clip.

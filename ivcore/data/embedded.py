@@ -19,9 +19,9 @@ def build(name: str, /, **fields) -> Path:
 
 
 def split_files(name: str, splits: list[str], /, **fields) -> dict[str, list[Path]]:
-    """split -> the CSVs of its videos. Of the moving shapes val is the clips of both val and test, and test the further ones, as in their
-    label sets: no notebook makes choices on clips that another one with labels tests on. Captions have splits of their own, whose test
-    clips are among the validation clips here.
+    """split -> the CSVs of its videos. Of the moving shapes, validation uses the clips of both val and test, and testing the further
+    ones, as in their label sets. So no notebook makes choices on clips that another one with labels tests on. Captions have splits of
+    their own, whose test clips are among the validation clips here.
     """
     if name == METAWORLD:
         folder = build(name, **fields)

@@ -1,7 +1,7 @@
 """Which videos are trained on, which choices are made on, which are tested on: no video is in two of these.
 
-Lists that a user gives are kept as they are, with two exceptions that are counted and told: files that are not there, and videos
-that a later list has as well. A list that is not given is held out of the training list, video by video. It holds the same videos in every
+Lists that a user gives are kept as they are. Two kinds of videos are left out, counted and reported: those whose file is missing, and
+those that a later list has as well. A list that is not given is held out of the training list, video by video. It holds the same videos in every
 notebook, so that none tests on what another has trained on. Where no test list is given, all notebooks leave the test's part alone.
 """
 

@@ -279,7 +279,7 @@ def _follow(job: Job, folder: Path, force: bool, timeout: float | None, wait: bo
 
 
 def _tell(failure: Failure, folder: Path, seconds: float) -> None:
-    """A rank's word on its failure; for rank 0, where that is dead. `follows`: another one failed before it."""
+    """Write this rank's error file, and rank 0's where rank 0 is dead. `follows`: another rank failed before it."""
     follows = _follows(failure) and (bool(failure.exception) or failure.kind not in STOPPED)
     content = failure.as_json(seconds) | {"rank": distributed.rank(), "follows": follows}
     files.write_json(folder / f"error{launch.suffix()}.json", content)

@@ -37,7 +37,7 @@ def announce(folder: Path) -> str:
 
 @contextmanager
 def retracted(folder: Path) -> Iterator[None]:
-    """In the end what was announced counts no more."""
+    """Delete the announcement on exit."""
     try:
         yield
     finally:

@@ -148,7 +148,7 @@ def _forget_states(folder: Path) -> None:
 
 
 def _compared(row: dict, stored: dict) -> str:
-    """What a run that was shown gives, beside what it gave."""
+    """Compare the metrics of a run that is shown again with the stored ones."""
     named = [*row, *(name for name in stored if name not in row and name not in RESERVED)]
     other = [f"{k} {_short(stored.get(k))} → {_short(row.get(k))}" for k in named if stored.get(k) != row.get(k)]
     if not other:

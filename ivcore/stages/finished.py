@@ -1,4 +1,4 @@
-"""A run beside the finished runs of its notebook that it may be compared with."""
+"""A run compared with finished runs of the same notebook."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from ivcore.show.leaderboard import equal_budgets
 
 
 def over_seeds(run: Run, metrics: dict) -> dict[str, list]:
-    """The metrics of this run beside those of finished runs that differ, with all that led to them, in nothing but seeds: name -> a value a run, this one's first."""
+    """The metrics of this run and of finished runs that differ only in seeds, also in the runs before them.
+
+    -> name: one value a run, this run's first."""
     alike = board.apart_from_seeds(run.params)
     others = [
         row.metrics

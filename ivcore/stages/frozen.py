@@ -35,27 +35,29 @@ def mean_tokens(encoder: nn.Module, views: Views, num_workers: int = 0, precisio
 
 
 def what_features_tell(
-    encoder: nn.Module, known: Views, asked: Views, num_workers: int = 0, precision: str = "fp32"
+    encoder: nn.Module, train_views: Views, test_views: Views, num_workers: int = 0, precision: str = "fp32"
 ) -> dict:
-    """knn_top1 and probe_top1 of the clips `asked`, by a vote of the 20 nearest of the labelled clips `known` and by a linear layer.
+    """knn_top1 and probe_top1 of the test clips, by a vote of the 20 nearest training clips and by a linear layer trained on them.
 
-    {} where the labels of `known` are all the same.
+    {} where the training labels are all the same.
     """
-    known, asked = (mean_tokens(encoder, views, num_workers, precision) for views in (known, asked))
-    return probed(*known, *asked)
+    train, test = (mean_tokens(encoder, views, num_workers, precision) for views in (train_views, test_views))
+    return probed(*train, *test)
 
 
-def frozen_scores(encoder: nn.Module, known: Views, asked: Views, pairs: Sequence[tuple[int, int]] = ()) -> dict:
-    """What the encoder's mean token tells of the clips `asked`, given the labels of `known`.
+def frozen_scores(
+    encoder: nn.Module, train_views: Views, test_views: Views, pairs: Sequence[tuple[int, int]] = ()
+) -> dict:
+    """What the encoder's mean token tells of the test clips, given the labels of the training clips.
 
     -> knn and probe (top-1 of a 20-nearest-neighbour vote and of a linear layer), and with `pairs` of classes order: how often the probe
-    scores the right one of two partners higher. UserError where the labels of `known` are all the same.
+    scores the right one of two partners higher. UserError where the training labels are all the same.
     """
-    (train_x, train_y), (test_x, test_y) = (mean_tokens(encoder, views) for views in (known, asked))
-    told = probed(train_x, train_y, test_x, test_y)
-    if not told:
+    (train_x, train_y), (test_x, test_y) = (mean_tokens(encoder, views) for views in (train_views, test_views))
+    measures = probed(train_x, train_y, test_x, test_y)
+    if not measures:
         raise UserError("train_csv: labels measure here, and the training videos have fewer than two classes")
-    scores = {name.removesuffix("_top1"): value for name, value in told.items()}
+    scores = {name.removesuffix("_top1"): value for name, value in measures.items()}
     if pairs := occurring_pairs(list(pairs), test_y):
         classes = int(max(train_y.max(), test_y.max())) + 1
         logits = linear_probe(train_x, train_y, test_x, num_classes=classes)
