@@ -11,7 +11,7 @@ from collections import Counter
 import ivcore
 from ivcore import distributed, paths
 from ivcore.errors import ParameterError, UserError
-from ivcore.run import contents, failure, notebook, provenance, terminal
+from ivcore.run import contents, environment, failure, notebook, provenance, terminal
 from ivcore.run import execute as run
 from ivcore.run import folder as run_folder
 from ivcore.run.spec import Spec, resolving_once
@@ -42,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("ivcore"):
             raise
-        print(f"iv: {error.name} is not installed: pip install 'ivcore[run]'", file=sys.stderr)
+        package = (error.name or "").split(".")[0]
+        print(f"iv: {package} is not installed: pip install '{environment.package_with(package)}'", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("iv: interrupted", file=sys.stderr)

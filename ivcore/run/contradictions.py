@@ -39,11 +39,21 @@ def _asked(rule) -> dict[str, inspect.Parameter]:
 
 
 def override(values: dict, layer: dict) -> dict:
-    """Values with those of a later layer (a preset, a user) in their place. Of steps and epochs the one that is named later counts."""
+    """Values with those of a later layer (a preset, a user) in their place.
+
+    Of steps and epochs, and of their two warm-ups, the one that is named later counts. A warm-up that is not named keeps its share of the
+    length where the other kind of length takes over.
+    """
     merged = values | layer
-    for length, other in (("steps", "epochs"), ("epochs", "steps")):
-        if layer.get(length) and other in values and other not in layer:
-            merged[other] = type(values[other])(0)
+    for kind, other in (("steps", "epochs"), ("epochs", "steps")):
+        for name, rival in ((kind, other), (f"warmup_{kind}", f"warmup_{other}")):
+            if layer.get(name) and rival in values and rival not in layer:
+                merged[rival] = type(values[rival])(0)
+        warm_ups = {f"warmup_{kind}", f"warmup_{other}"}
+        if layer.get(kind) and values.get(other) and warm_ups <= values.keys() - layer.keys():
+            share = values[f"warmup_{other}"] / values[other]
+            merged[f"warmup_{kind}"] = round(share * layer[kind]) if kind == "steps" else share * layer[kind]
+            merged[f"warmup_{other}"] = type(values[f"warmup_{other}"])(0)
     return merged
 
 
@@ -52,6 +62,14 @@ def one_length(steps, epochs):
     if bool(steps) == bool(epochs):
         which = "give one of them, and 0 for the other"
         return f"steps = {steps} and epochs = {epochs}: {which}"
+
+
+def warm_up_as_the_length(steps, epochs, warmup_steps, warmup_epochs):
+    """Where a notebook has all four, the warm-up is counted as the length is."""
+    if steps and warmup_epochs:
+        return f"warmup_epochs = {warmup_epochs:g}: the length is in steps = {steps}, so give warmup_steps"
+    if epochs and warmup_steps:
+        return f"warmup_steps = {warmup_steps}: the length is in epochs = {epochs:g}, so give warmup_epochs"
 
 
 def warm_up_of_epochs(warmup_epochs, epochs):
@@ -174,6 +192,7 @@ RULES = (
     lists_of_their_own,
     label_sets_that_read,
     one_length,
+    warm_up_as_the_length,
     warm_up_of_epochs,
     warm_up_of_steps,
     ends_below_peak,

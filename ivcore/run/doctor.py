@@ -65,8 +65,10 @@ def _disk() -> tuple:
 
 
 def _device() -> tuple:
-    import torch
-
+    try:
+        import torch
+    except ImportError:
+        return "GPU", False, "torch does not load", "pip install --force-reinstall torch"
     if torch.cuda.is_available():
         count, name = torch.cuda.device_count(), torch.cuda.get_device_name(0)
         memory = torch.cuda.get_device_properties(0).total_memory / 2**30

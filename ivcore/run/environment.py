@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import socket
 import subprocess
 from importlib import metadata
@@ -22,6 +23,19 @@ def version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return ""
+
+
+def package_with(module: str) -> str:
+    """What to install for a module that is missing: "ivcore", or "ivcore[extra]" with the first extra that names its package."""
+    package = {"yaml": "pyyaml", "PIL": "pillow", "IPython": "ipykernel", "jupyter_client": "ipykernel"}.get(
+        module, module
+    )
+    for line in metadata.requires("ivcore") or [] if version("ivcore") else []:
+        name, _, condition = line.partition(";")
+        if re.match(r"[\w.-]+", name)[0].lower().replace("_", "-") == package.lower().replace("_", "-"):
+            extra = re.search(r"extra == ['\"](\w+)", condition)
+            return f"ivcore[{extra[1]}]" if extra else "ivcore"
+    return "ivcore[run]"
 
 
 def commit() -> str:

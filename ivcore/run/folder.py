@@ -53,7 +53,7 @@ def read_metrics(folder: Path) -> dict | None:
     notebook and preset, as `finish` writes it."""
     try:
         text = (folder / "metrics.json").read_text(encoding="utf-8")
-        found = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        found = json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
     except (OSError, ValueError, RecursionError):
         return None
     named = isinstance(found, dict) and all(isinstance(found.get(key), str) for key in ("notebook", "preset"))
@@ -66,6 +66,12 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(text)
     return number
+
+
+def _whole(text: str) -> int:
+    """ValueError for a number that is no float any more: nothing could draw or compare it."""
+    _finite(text)
+    return int(text)
 
 
 def read_error(folder: Path) -> dict:

@@ -11,10 +11,37 @@ from pathlib import Path
 from ivcore import paths
 from ivcore.errors import ParameterError, shown
 
+# What parameters were called before, or are called elsewhere -> what they are called here, the likeliest first.
+_ELSEWHERE = {
+    name: here.split()
+    for here, names in {
+        "lr": "base_lr learning_rate peak_lr",
+        "grad_accum_steps": "accumulate accum_iter update_freq gradient_accumulation_steps",
+        "activation_checkpointing": "recompute checkpoint_activations gradient_checkpointing use_checkpoint",
+        "warmup_epochs warmup_steps": "warmup warmup_ratio warmup_share",
+        "frame_sampling": "frames sampler sampling",
+        "cached_views": "takes",
+        "clip_weights": "clip",
+        "clip_grad": "max_norm max_grad_norm",
+        "context_length": "context",
+        "similarity_chunk": "chunk",
+        "baseline_share": "compare",
+        "data_sizes": "amounts",
+        "mask_kinds mask_kind": "kinds",
+        "mask_ratios mask_ratio": "ratios",
+        "data": "source dataset",
+        "encoder masked_encoder": "checkpoint pretrained finetune",
+        "steps epochs": "max_steps num_steps epochs",
+    }.items()
+    for name in names.split()
+}
+
 
 def nearest(word: str, names, list_all: bool = True) -> str:
-    """The end of an error message: "; did you mean x?" where a name is near, else all names."""
+    """The end of an error message: "; did you mean x?" where a name is near, or is what others call it; else all names."""
     names = [str(name) for name in names]
+    if here := [name for name in _ELSEWHERE.get(str(word), ()) if name in names]:
+        return f"; did you mean {here[0]}?"
     if near := difflib.get_close_matches(str(word), names, n=1, cutoff=0.6):
         return f"; did you mean {near[0]}?"
     if not list_all:

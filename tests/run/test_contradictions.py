@@ -103,6 +103,20 @@ def test_the_presets_word_about_the_length_counts_over_the_cells(tmp_path):
     assert Spec.of("30").resolve(str(tmp_path / "own.yaml"), {"steps": 40})["epochs"] == 0
 
 
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ({"epochs": 3.0}, {"steps": 0, "epochs": 3.0, "warmup_steps": 0, "warmup_epochs": pytest.approx(0.3)}),
+        ({"epochs": 3.0, "warmup_epochs": 1.0}, {"steps": 0, "warmup_steps": 0, "warmup_epochs": 1.0}),
+        ({"steps": 600}, {"steps": 600, "epochs": 0, "warmup_steps": 30, "warmup_epochs": 0}),
+        ({"steps": 600, "warmup_steps": 7}, {"warmup_steps": 7, "warmup_epochs": 0}),
+    ],
+)
+def test_a_warm_up_follows_the_kind_of_the_length(given, left):
+    values = Spec.of("30").resolve("tiny", {"masked_encoder": "scratch"} | given)
+    assert {name: values[name] for name in left} == left
+
+
 @given(
     kind=st.sampled_from(["tube", "random", "frame"]),
     ratio=st.floats(0, 1, exclude_min=True, exclude_max=True),

@@ -58,3 +58,16 @@ def test_a_notebook_is_found_from_the_working_folder_too(tmp_path, monkeypatch):
     assert notebook.find("mine.ipynb") == tmp_path / "mine.ipynb"
     with pytest.raises(ParameterError, match="no path"):
         notebook.find("x" * 5000 + ".ipynb")
+
+
+@pytest.mark.parametrize(
+    ("word", "names", "meant"),
+    [
+        ("base_lr", ["lr", "scale_lr"], "lr"),
+        ("accumulate", ["grad_accum_steps", "batch_size"], "grad_accum_steps"),
+        ("warmup", ["warmup_steps", "steps"], "warmup_steps"),
+        ("recompute", ["activation_checkpointing", "repeats"], "activation_checkpointing"),
+    ],
+)
+def test_a_name_of_before_or_of_elsewhere_leads_to_the_one_of_here(word, names, meant):
+    assert notebook.nearest(word, names) == f"; did you mean {meant}?"
