@@ -100,7 +100,7 @@ class Run:
         words.unlink(missing_ok=True)
         if caption or alt:
             files.write_json(words, {"caption": caption, "alt": alt})
-        style.show(style.save(fig, words.with_suffix(".png")), alt)
+        style.show(style.save(fig, words.with_suffix(".png")), alt, live=not self.headless)
 
     def list_bad_rows(self, errors: list) -> None:
         """Rows of lists that are left out: printed as a number, each listed in bad_rows.jsonl, and counted in metrics.json."""

@@ -1,5 +1,7 @@
 """How figures look, and how they are saved: readable at 150 dpi, with colours that everybody can tell apart."""
 
+import base64
+import html
 from pathlib import Path
 
 DPI = 150
@@ -37,14 +39,21 @@ def save(fig, path: Path) -> Path:
     return path
 
 
-def show(path: Path, alt: str = "") -> None:
+def show(path: Path, alt: str = "", live: bool = False) -> None:
     """Shows a saved figure in the notebook at its size on paper, in full resolution, `alt` in its place for who cannot see it.
 
-    Nothing outside a notebook.
+    live: as HTML, since JupyterLab leaves the alt text of a PNG out. Executed notebooks keep the PNG, which needs no trust to be shown
+    again. Nothing outside a notebook.
     """
     from IPython import get_ipython
-    from IPython.display import Image, display
+    from IPython.display import HTML, Image, display
 
-    if get_ipython() is not None:
-        width = int.from_bytes(path.read_bytes()[16:20], "big")  # a PNG begins with its size
-        display(Image(filename=str(path), width=round(width * 96 / DPI), alt=alt or None))
+    if get_ipython() is None:
+        return
+    content = path.read_bytes()
+    width = round(int.from_bytes(content[16:20], "big") * 96 / DPI)  # a PNG begins with its size
+    if live:
+        source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+        display(HTML(f'<img src="{source}" width="{width}" alt="{html.escape(alt)}">'))
+    else:
+        display(Image(data=content, width=width, alt=alt or None))

@@ -225,3 +225,19 @@ def test_widgets_only_where_somebody_may_move_them(environment, live, monkeypatc
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert explore._live() is live
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_what_stands_for_a_figure_reaches_the_page(live, tmp_path, monkeypatch):
+    import IPython
+    import IPython.display
+
+    shown = []
+    monkeypatch.setattr(IPython, "get_ipython", lambda: object())
+    monkeypatch.setattr(IPython.display, "display", shown.append)
+    style.show(style.save(plt.figure(), tmp_path / "a.png"), 'A "line" & more', live=live)
+    ((data, metadata),) = [each._repr_mimebundle_() if not live else ({"text/html": each.data}, {}) for each in shown]
+    if live:
+        assert 'alt="A &quot;line&quot; &amp; more"' in data["text/html"]
+    else:
+        assert data["image/png"] and metadata["image/png"]["alt"] == 'A "line" & more'
