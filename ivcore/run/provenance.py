@@ -2,7 +2,8 @@
 
 The same parameters lead to the same folder, also where an encoder has been made anew in between, or a list edited. What was begun from the
 old one must then not go on from its checkpoints, and a result of the old one is not the result any more. So a run keeps a digest of each:
-encoders.json, and inputs.json for lists of videos, class names, label sets and weights. The videos themselves are not looked at.
+encoders.json, and inputs.json for the lists of videos that it reads, class
+names, label sets and weights. Neither the videos themselves are looked at nor lists that merely lie beside them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 from pathlib import Path
 
 from ivcore import files, paths
+from ivcore.data.labels.union import SET_FILES, set_folders
 from ivcore.errors import UserError
 from ivcore.run import folder as run_folder
 from ivcore.run.spec import Reference, Spec, brief
@@ -20,16 +22,24 @@ ENCODERS, INPUTS = "encoders.json", "inputs.json"
 _WHOLE = 64 * 2**20  # bytes; of a larger file its size and pieces from all over it count
 _PIECES, _PIECE = 64, 2**20
 _LISTS = (".csv", ".tsv", ".txt", ".json", ".jsonl")
-_IN_FOLDER = ("motion_classes.txt", "groups.csv", "*/train.csv", "*/val.csv", "*/test.csv", "*/classes.txt",
-              "train.csv", "val.csv", "test.csv", "classes.txt",
-              "*.safetensors", "*.bin", "*.pt", "*.pth")  # fmt: skip
+_BESIDE = {
+    "kinetics_csv": ("classes.txt", "groups.csv"),
+    "video_list": ("classes.txt", "groups.csv"),
+    "captions": ("groups.csv",),
+}
+_OF_SETS = ("motion_classes.txt", "groups.csv")
+_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
+_ROOT = "video_root"  # only what relative paths start from: no list is read because it lies there
 
 
 def record(folder: Path, spec: Spec, values: dict) -> None:
     """Writes encoders.json and inputs.json, each where there is something to say. `values` as `Spec.pin` gives them."""
     if encoders := results(spec.encoders(values)):
         files.write_json(folder / ENCODERS, encoders)
-    if inputs := {place: _digests(paths.resolve(place)) for place in _places(spec, values)}:
+    places = _places(spec, values)
+    if inputs := {
+        place: {"kind": kind, "files": _digests(paths.resolve(place), kind)} for place, kind in places.items()
+    }:
         files.write_json(folder / INPUTS, inputs)
 
 
@@ -89,24 +99,37 @@ def _other_files(folder: Path) -> list[str]:
         return []
 
 
-def _places(spec: Spec, values: dict) -> list[str]:
-    """What the parameters name of files and folders here, but for runs, whose results encoders.json follows."""
-    names = [name for name, each in spec.parameters.items() if each.names_file or each.kind == "encoder"]
-    given = [values[name] for name in names if values.get(name) and not Reference.of(values[name])]
-    places = [paths.resolve(value) for value in given]
-    return [paths.short(place) for place in places if place.exists() and not run_folder.is_one(place)]
+def _places(spec: Spec, values: dict) -> dict[str, str]:
+    """Place -> how it is read, of the files and folders here that the parameters name; of runs encoders.json follows the results.
+
+    A kind is the reader of a file (see `constraints`), "folder" for label sets, or "encoder".
+    """
+    places = {}
+    for name, parameter in spec.parameters.items():
+        follows = (parameter.names_file or parameter.kind == "encoder") and name != _ROOT
+        if not follows or not values.get(name) or Reference.of(values[name]):
+            continue
+        place = paths.resolve(values[name])
+        if place.exists() and not run_folder.is_one(place):
+            kind = parameter.constraint.detail[0] if parameter.kind == "file" else parameter.kind
+            places[paths.short(place)] = kind
+    return places
 
 
-def _files(place: Path) -> list[Path]:
-    """A file with the class names and groups beside it; of a folder its label sets or weights."""
-    if place.is_dir():
-        return [file for pattern in _IN_FOLDER for file in sorted(place.glob(pattern)) if file.is_file()]
-    beside = [place.with_name(name) for name in ("classes.txt", "groups.csv")] if place.suffix == ".csv" else []
-    return [place, *(file for file in beside if file.is_file() and file != place)]
+def _files(place: Path, kind: str) -> list[Path]:
+    """What is read of a place: a file with the class names and groups beside it; of a folder its label sets or weights."""
+    if kind == "folder":
+        of_each = [folder / name for folder in set_folders(place) for name in SET_FILES]
+        files_of_place = [*(place / name for name in _OF_SETS), *of_each]
+    elif place.is_dir():
+        files_of_place = [file for pattern in _WEIGHTS for file in sorted(place.glob(pattern))]
+    else:
+        files_of_place = [place, *(place.with_name(name) for name in _BESIDE.get(kind, ()))]
+    return [file for file in files_of_place if file.is_file()]
 
 
-def _digests(place: Path) -> dict[str, dict]:
-    return {paths.short(file): _digest(file) for file in _files(place)}
+def _digests(place: Path, kind: str) -> dict[str, dict]:
+    return {paths.short(file): _digest(file) for file in _files(place, kind)}
 
 
 def _digest(file: Path) -> dict:
@@ -129,10 +152,10 @@ def _starts(size: int) -> list[int]:
     return [(size - _PIECE) * i // (_PIECES - 1) for i in range(_PIECES)]
 
 
-def _differences(place: Path, then: dict) -> list[str]:
+def _differences(place: Path, before: dict) -> list[str]:
     if not place.exists():
         return []
-    now = _digests(place)
+    now, then = _digests(place, before["kind"]), before["files"]
     gone = [f"{file} is gone" for file in then if file not in now]
     new = [f"{file} is new" for file in now if file not in then]
     changed = [_told(file, then[file], now[file]) for file in now if file in then and then[file] != now[file]]

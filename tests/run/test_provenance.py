@@ -87,6 +87,7 @@ def test_the_runner_begins_afresh(tmp_path, monkeypatch, capfd):
 LISTS = """\
 train_csv: str = ""  # training clips; file kinetics_csv or metaworld
 label_sets: str = ""  # sets; folder or metaworld
+captions: str = ""  # sentences; file captions
 video_root: str = ""  # where videos lie; folder
 weights: str = ""  # what to start from; encoder
 """
@@ -148,6 +149,37 @@ def test_all_lists_of_label_sets_count_and_videos_do_not(book):
     ]  # fmt: skip
 
 
+def test_a_list_that_merely_lies_beside_the_videos_is_no_input(book):
+    for file in ("videos/train.csv", "videos/jump/train.csv", "videos/groups.csv", "videos/classes.txt"):
+        (book.root / file).parent.mkdir(parents=True, exist_ok=True)
+        (book.root / file).write_text("x.mp4 0\n")
+    folder = recorded(book, label_sets="sets", video_root="videos")
+    for file in (
+        "videos/train.csv",
+        "videos/jump/train.csv",
+        "videos/groups.csv",
+        "sets/train.txt",
+        "sets/a/notes.csv",
+    ):
+        with open(book.root / file, "a") as opened:
+            opened.write("y.mp4 1\n")
+    (book.root / "videos/val.csv").write_text("z.mp4 0\n")
+    (book.root / "sets/val.csv").write_text("z.mp4 0\n")  # of no set
+    assert provenance.changes(folder) == []
+    (book.root / "sets/a/train.csv").write_text("x.mp4 0\n")
+    assert provenance.changes(folder) == ["sets/a/train.csv has changed (2 → 1 lines)"]
+
+
+def test_of_what_lies_beside_a_list_only_what_is_read_with_it_counts(book):
+    made = book.root / "mine"
+    (made / "sentences.json").write_text("[]")
+    folder = recorded(book, captions="mine/sentences.json")
+    (made / "classes.txt").write_text("jump\n")  # of train.csv
+    assert provenance.changes(folder) == []
+    (made / "groups.csv").write_text("x.mp4 0\n")
+    assert provenance.changes(folder) == ["mine/groups.csv is new"]
+
+
 def test_weights_are_inputs_and_large_files_are_sampled(book, monkeypatch):
     monkeypatch.setattr(provenance, "_WHOLE", 1000)
     monkeypatch.setattr(provenance, "_PIECE", 10)
@@ -162,6 +194,6 @@ def test_what_is_not_here_or_does_not_read_tells_nothing(book):
     folder = recorded(book, train_csv="mine/train.csv")
     (book.root / "mine").rename(book.root / "elsewhere")  # a result that was copied to a machine without the data
     assert provenance.changes(folder) == []
-    for text in ("", "[1]", '{"mine/train.csv": 3}'):
+    for text in ("", "[1]", '{"mine/train.csv": 3}', '{"mine/train.csv": {"kind": "folder"}}'):
         (folder / provenance.INPUTS).write_text(text)
         assert provenance.changes(folder) == []

@@ -28,6 +28,12 @@ from ivcore.errors import FormatError, ParameterError, UserError
 from ivcore.files import write_text
 
 LAYOUT = "{label}/{id}_{start:06d}_{end:06d}.mp4"  # where most downloaders of Kinetics put a clip
+SET_FILES = (
+    "train.csv",
+    "val.csv",
+    "test.csv",
+    "classes.txt",
+)  # of a set's folder; all but the first where there are any
 _QUOTES = dict.fromkeys(map(ord, "'\"`´‘’“”"))
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 
@@ -180,18 +186,23 @@ def read_set(
     return LabelSet(name, *splits, names)
 
 
-def read_sets(folder, root: str | PathLike | None = None) -> tuple[list[Path], list[LabelSet]]:
-    """The folders of the sets in a folder, or itself where it is one, by name, and the sets. UserError where there is none, and as `read_set`."""
+def set_folders(folder) -> list[Path]:
+    """The folders of the label sets in a folder, by name; itself where it is one; [] where there is none."""
     folder = Path(folder)
     places = [folder] if (folder / "train.csv").is_file() else sorted(folder.iterdir())
-    places = [place for place in places if (place / "train.csv").is_file()]
+    return [place for place in places if (place / "train.csv").is_file()]
+
+
+def read_sets(folder, root: str | PathLike | None = None) -> tuple[list[Path], list[LabelSet]]:
+    """The folders of the sets, see `set_folders`, and the sets. UserError where there is none, and as `read_set`."""
+    places = set_folders(folder)
     if not places:
         raise UserError(f"{folder}: there is no <set>/train.csv in it")
     sets = []
     for place in places:
-        files = [place / name for name in ("val.csv", "test.csv", "classes.txt")]
-        given = (file if file.is_file() else None for file in files)
-        sets.append(read_set(place.name, place / "train.csv", *given, root=root or None))
+        train, *others = (place / name for name in SET_FILES)
+        given = (file if file.is_file() else None for file in others)
+        sets.append(read_set(place.name, train, *given, root=root or None))
     return places, sets
 
 
