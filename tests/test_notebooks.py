@@ -22,7 +22,6 @@ from ivcore.run.spec import Spec
 
 NOTEBOOKS = notebook.every()
 NOT_YET = {  # what still keeps a notebook from being a lesson; this list only shrinks
-    "04_published_weights": {"median", "prose", "result", "shadowed"},
     "05_alignment": {"median", "prose", "result", "shadowed"},
     "22_uniblocks": {"median", "prose", "result"},
     "24_complementarity": {"median", "prose", "result"},

@@ -9,9 +9,12 @@ end keep the published 1e-6 (transformers has 1e-5 there, whatever its config sa
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from ivcore.encoders.positions import sine_cosine
@@ -281,6 +284,15 @@ def to_transformers(model: MaskedAutoencoder | VideoClassifier) -> tuple[State, 
         else:
             state[key] = value
     return state, _transformers_config(model, state)
+
+
+def save_for_transformers(model: MaskedAutoencoder | VideoClassifier, folder: Path) -> Path:
+    """Write model.safetensors and config.json as `save_pretrained` does. -> the folder"""
+    state, config = to_transformers(model)
+    folder.mkdir(exist_ok=True)
+    save_file(state, folder / "model.safetensors", {"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
 
 
 def _transformers_config(model: MaskedAutoencoder | VideoClassifier, state: State) -> dict:
