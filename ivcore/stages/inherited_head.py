@@ -29,11 +29,19 @@ def inherited_head(pretrained: nn.Module, source: str | PathLike, classes: Seque
     return slicing.head(slicing.cut(pretrained, rows))
 
 
-def _row_names(source: Path, rows: int) -> list[str]:
+def names_beside(source: str | PathLike, rows: int) -> list[str] | None:
+    """The names of so many rows of a head, which the run of notebook 12 has kept that `source` is of; None where there is none."""
+    source = Path(source)
     for folder in (source, *source.parents[:2]):  # a run folder, or a file of its checkpoints/
         file = folder / "union" / "classes.txt"
         if file.is_file() and len(names := read_class_names(file)) == rows:
             return list(names)
+    return None
+
+
+def _row_names(source: Path, rows: int) -> list[str]:
+    if names := names_beside(source, rows):
+        return names
     if rows == len(kinetics710.CLASSES):
         return list(kinetics710.CLASSES)
     raise ParameterError(

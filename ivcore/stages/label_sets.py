@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from ivcore import weights
 from ivcore.cma import branches
 from ivcore.data.labels import kinetics710, union
 from ivcore.data.labels.sets import UnitedSets, united_sets
-from ivcore.errors import ParameterError
+from ivcore.errors import ParameterError, shown
 from ivcore.metrics.overlap import accuracy_of, occurring
 from ivcore.metrics.recognition import top_k
+from ivcore.run.spec import brief
+from ivcore.stages.inherited_head import names_beside
 
 PAIR = ("masked_encoder", "multimodal_encoder")
 
@@ -50,12 +55,36 @@ def top1_by_kind(data: UnitedSets, scores: Tensor, labels: Tensor, name: str = "
     return {name: top_k(scores, labels)} | parts
 
 
-def load_pair(run, frames: tuple[int, int], image: int) -> tuple[nn.Module, nn.Module]:
+def load_pair(run, frames: tuple[int, int], image: int, classes: Sequence[str]) -> tuple[nn.Module, nn.Module]:
     """The classifiers that the parameters masked_encoder and multimodal_encoder of `run` name, for clips of so many frames and pixels.
 
-    ParameterError where one is not given, or is of the other kind.
+    ParameterError where one is not given, is of the other kind, or was taught other classes than these.
     """
     places = [run.upstream(name) for name in PAIR]
     if not all(places):
         raise ParameterError(f"{', '.join(PAIR)}: give the two classifiers of notebook 12")
-    return branches(*map(weights.load, places), frames=frames, image=image)
+    pair = branches(*map(weights.load, places), frames=frames, image=image)
+    require_taught(run, pair, classes)
+    return pair
+
+
+def require_taught(run, pair: Sequence[nn.Module], classes: Sequence[str]) -> None:
+    """ParameterError where one of the two classifiers that the parameters of `run` name was taught other classes than these.
+
+    Their number is compared, and their names in their order where the run that it comes from tells them.
+    """
+    expected = [union.normalise(name) for name in classes]
+    for name, preset, model in zip(PAIR, ("tiny", "tiny_multimodal"), pair):
+        rows = model.num_classes
+        taught = [union.normalise(each) for each in names_beside(run.upstream(name), rows) or ()]
+        if rows == len(expected) and taught in ([], expected):
+            continue
+        same = sorted(taught) == sorted(expected)
+        what = (
+            "these classes in another order" if same else f"{rows} other classes than the {len(expected)} of label_sets"
+        )
+        names = ("label_sets", "video_root", "class_order")
+        given = [f"{key}={run.params[key]}" for key in names if run.params.get(key) not in (None, "", "found")]
+        command = shlex.join(["iv", "run", "12", preset, *(word for text in given for word in ("-p", text))])
+        value = shown(brief(run.params[name]))
+        raise ParameterError(f"{name} = {value}: was taught {what}; run `{command}` first and give its folder")

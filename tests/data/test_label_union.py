@@ -197,7 +197,7 @@ class TestFiles:
 
     def test_malformed_input_is_one_line(self, tmp_path):
         self.released(tmp_path)
-        with pytest.raises(ParameterError, match="k600: class_names is needed"):
+        with pytest.raises(ParameterError, match=r"list\.csv has numbers for labels; expected their names"):
             read_set("k600", tmp_path / "list.csv")
         with pytest.raises(FormatError, match="one of the set's classes as label, found 'yoga'"):
             (tmp_path / "few.txt").write_text("abseiling\n")

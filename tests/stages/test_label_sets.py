@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from ivcore.data import formats
 from ivcore.errors import ParameterError
 from ivcore.stages import label_sets
 
@@ -29,4 +30,36 @@ def test_names_are_written_one_way():
 def test_a_pair_needs_both():
     run = SimpleNamespace(upstream=lambda name: None if name == "multimodal_encoder" else "a file")
     with pytest.raises(ParameterError, match="two classifiers of notebook 12"):
-        label_sets.load_pair(run, (8, 4), 32)
+        label_sets.load_pair(run, (8, 4), 32, DATA.union.classes)
+
+
+def pair_of(tmp_path, rows, names, **params):
+    """A run whose masked encoder has so many rows, called so, and a pair of which the other one fits DATA."""
+    folders = {name: tmp_path / name for name in label_sets.PAIR}
+    for folder in folders.values():
+        (folder / "union").mkdir(parents=True)
+    if names:
+        formats.write_class_names(folders["masked_encoder"] / "union/classes.txt", names)
+    values = {"masked_encoder": "12/tiny", "multimodal_encoder": "12/tiny_multimodal", **params}
+    return SimpleNamespace(upstream=folders.get, params=values), [SimpleNamespace(num_classes=n) for n in (rows, 3)]
+
+
+@pytest.mark.parametrize("rows, names", [(3, ["grow", "Red-thing", "orbit"]), (3, None)])
+def test_a_pair_that_was_taught_these_classes_is_taken(tmp_path, rows, names):
+    label_sets.require_taught(*pair_of(tmp_path, rows, names), DATA.union.classes)
+
+
+@pytest.mark.parametrize(
+    "rows, names, what",
+    [
+        (19, None, "was taught 19 other classes than the 3 of label_sets"),
+        (3, ["grow", "red thing", "jump"], "was taught 3 other classes than the 3 of label_sets"),
+        (3, ["red thing", "grow", "orbit"], "was taught these classes in another order"),
+    ],
+)
+def test_a_pair_that_was_taught_others_is_refused_in_one_line_that_says_what_to_run(tmp_path, rows, names, what):
+    run, pair = pair_of(tmp_path, rows, names, label_sets="my sets", video_root="mine", class_order="found")
+    with pytest.raises(ParameterError) as caught:
+        label_sets.require_taught(run, pair, DATA.union.classes)
+    command = "iv run 12 tiny -p 'label_sets=my sets' -p video_root=mine"
+    assert str(caught.value) == f"masked_encoder = '12/tiny': {what}; run `{command}` first and give its folder"

@@ -177,7 +177,9 @@ def read_set(
     if formats.is_kinetics_release(train):
         names = names or sorted({clip.label for clip in formats.read_kinetics_release(train) if clip.label})
     if names is None:
-        raise ParameterError(f"{name}: class_names is needed, {train} has numbers for labels")
+        raise ParameterError(
+            f"{name}: {train} has numbers for labels; expected their names beside it in classes.txt, one a line"
+        )
     label_of = {normalise(name): label for label, name in enumerate(names)}
     splits = [
         [] if file is None else _read_split(file, known, root, layout)
@@ -197,7 +199,9 @@ def read_sets(folder, root: str | PathLike | None = None) -> tuple[list[Path], l
     """The folders of the sets, see `set_folders`, and the sets. UserError where there is none, and as `read_set`."""
     places = set_folders(folder)
     if not places:
-        raise UserError(f"{folder}: there is no <set>/train.csv in it")
+        raise UserError(
+            f"{folder}: there is no <set>/train.csv in it; expected a folder for each set, with train.csv, val.csv and classes.txt"
+        )
     sets = []
     for place in places:
         train, *others = (place / name for name in SET_FILES)
