@@ -25,7 +25,6 @@ NOT_YET = {  # what still keeps a notebook from being a lesson; this list only s
     "05_alignment": {"median", "prose", "result", "shadowed"},
     "22_uniblocks": {"median", "prose", "result"},
     "24_complementarity": {"median", "prose", "result"},
-    "30_action_recognition": {"median", "prose", "result"},
 }
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 
