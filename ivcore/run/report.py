@@ -90,10 +90,13 @@ def story() -> list[tuple[str, str, str]]:
 
 
 def _story(rows: list[Row]) -> list[dict]:
-    """The sentences of those presets that have been run as they are, with the mean of each metric over the seeds."""
+    """The sentences of those presets that have been run as they are, with the mean of each metric over the seeds.
+
+    The groups are the leaderboard's: a sweep that repeats a preset over seeds counts with it.
+    """
     groups = {}
-    for group in board.grouped(row for row in rows if not row.changed):
-        for row in group:
+    for group in board.grouped(rows):
+        for row in (row for row in group if not row.changed):
             label = (row.notebook.split("_")[0], run_folder.label_of(row.folder).rstrip("+"))
             groups.setdefault(label, group)
     sentences = []

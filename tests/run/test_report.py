@@ -10,9 +10,9 @@ from PIL import Image, PngImagePlugin
 from workbook import Workbook
 
 from ivcore import files
+from ivcore.run import board, notebook, report
 from ivcore.run import execute as run
 from ivcore.run import folder as run_folder
-from ivcore.run import notebook, report
 from ivcore.run.spec import Spec
 
 TASK = """\
@@ -205,6 +205,25 @@ def test_it_begins_with_what_came_out(book):
     story = text.split('<ul class="story">')[1].split("</ul>")[0]
     assert "from 25.0% to 60.0% (guessing: 12.5%)" in story and "mean of 2 seeds" in story
     assert story.count("<li>") == 1 and text.index("</ul>") < text.index("Leaderboard</h2>")
+
+
+def test_the_story_has_the_leaderboards_groups(book):
+    """A sweep that repeats a preset with other seeds, also of its encoders, is of its group on the board: so it is in the story."""
+    book.notebook("13_joined", parameters=TASK)
+    names = ("top1_coordinated", "top1_ensemble", "top1_masked", "top1_multimodal")
+    for seed, top1 in ((0, 0.875), (1, 0.885)):
+        up = finished("10", {"probe_top1_before": 0.25, "probe_top1": 0.5, "chance": 0.125}, seed=seed)
+        finished("13", dict.fromkeys(names, top1), masked_encoder=str(up), seed=seed)
+    (group,) = board.grouped(board.rows("13"))
+    story = page(book).text.split('<ul class="story">')[1].split("</ul>")[0]
+    assert len(group) == 2 and "88.0%" in story and "87.5%" not in story and story.count("mean of 2 seeds") == 2
+
+
+def test_the_story_says_where_there_is_one_seed(book):
+    finished("10", {"probe_top1_before": 0.25, "probe_top1": 0.5, "chance": 0.125})
+    finished("30", {"top1": 0.5, "order_accuracy": 0.5}, lr=0.3)  # no preset as it is: of it nothing is said
+    story = page(book).text.split('<ul class="story">')[1].split("</ul>")[0]
+    assert "10 tiny</a>, one seed</li>" in story and story.count("<li>") == 1
 
 
 def test_the_story_tells_of_metrics_and_presets_that_there_are():
