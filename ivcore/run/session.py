@@ -6,12 +6,14 @@ Of several ranks that run a notebook together rank 0 alone writes; on the others
 """
 
 import ast
+import copy
 import functools
 import json
 import math
 import numbers
 import os
 import random
+import re
 import shlex
 import subprocess
 import sys
@@ -32,6 +34,7 @@ from ivcore.run.folder import is_done, read_metrics
 from ivcore.run.spec import Spec, resolving_once
 
 RESERVED = ("notebook", "preset", "wall_seconds", "headline")  # what `finish` adds to the metrics
+_LAST = "_last_start"  # in an open notebook: what `start` put into the namespace, and in the place of what
 
 
 @dataclass
@@ -186,10 +189,11 @@ def start(name: str, namespace: dict, fresh: bool = False, preset: str = "") -> 
 
     `run = start("10_masked_video_modeling", globals(), preset="quick")` puts the values of a preset in the place of those in the
     parameters cell, in an open notebook alone: where papermill or `iv run` has chosen the values, it counts for nothing.
+    Each call begins with the cell's values again, whatever preset the one before it had.
     """
     spec = Spec.of(name)
-    if copy := os.environ.get("IVCORE_NOTEBOOK"):  # the runner's: the source may have been edited since
-        spec = replace(spec, parameters=Spec.of(copy).parameters)
+    if runners := os.environ.get("IVCORE_NOTEBOOK"):  # its copy: the source may have been edited since
+        spec = replace(spec, parameters=Spec.of(runners).parameters)
     given = _values(spec, namespace, preset)
     values = spec.pin(given)
     folder = _folder(spec, values, namespace.get("run_dir"), fresh)
@@ -215,14 +219,32 @@ def _values(spec: Spec, namespace: dict, preset: str) -> dict:
         spec.require(name)
     if missing := [name for name in spec.parameters if name not in namespace]:
         raise ParameterError(f"{missing[0]} is not set: run the parameters cell of {spec.stem} first")
-    given = {name: namespace[name] for name in spec.parameters}
+    defaults = {name: each.default for name, each in spec.parameters.items()} | _take_back(namespace)
+    given = own = {name: namespace[name] for name in spec.parameters}
     if preset and injected is None and not _given_by_runner():
-        given = spec.check(contradictions.override(given, _of_preset(spec, preset)))
-        namespace.update(given)
+        given = spec.check(contradictions.override(own, _of_preset(spec, preset)))
+        edited = [name for name in own if own[name] not in (defaults[name], given[name])]
+        if edited:
+            print(f"preset {preset} replaces " + ", ".join(f"{name} = {own[name]!r}" for name in edited), flush=True)
     values = spec.check({name: each.placed(given[name], typed=True) for name, each in spec.parameters.items()})
     if Path.cwd() != paths.ROOT:  # JupyterLab, plain papermill: the cells below open what the parameters name
-        namespace.update({name: str(paths.resolve(place)) for name, place in spec.files(values).items()})
+        given = given | {name: str(paths.resolve(place)) for name, place in spec.files(values).items()}
+    namespace.update(given)
+    namespace[_LAST] = copy.deepcopy((given, own, defaults, len(namespace.get("In", ()))))
     return values
+
+
+def _take_back(namespace: dict) -> dict:
+    """Put the user's values in the place of what the last `start` left in this kernel, but where a cell has assigned others since.
+
+    -> the defaults that the parameters cell had at the first `start`; {} where this is the first.
+    """
+    given, own, defaults, cells = namespace.pop(_LAST, ({}, {}, {}, 0))
+    run_since = "\n".join(namespace.get("In", ())[cells:])
+    assigned = {*re.findall(r"^(\w+)\s*(?::[^=\n]*)?=(?!=)", run_since, re.M)}
+    kept = [name for name in given if name not in assigned and namespace.get(name) == given[name]]
+    namespace.update({name: own[name] for name in kept})
+    return defaults
 
 
 def _of_preset(spec: Spec, preset: str) -> dict:

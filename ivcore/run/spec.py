@@ -5,8 +5,9 @@ ivcore.run.parameters), `params/<notebook>/<preset>.yaml` holds only what differ
 (a list) is a sweep. A run is named by a hash of its parameters.
 
 The value of a parameter whose constraint is `encoder` is another run: "10/tiny" is notebook 10 at preset tiny, "10/tiny:seed=1,epochs=4"
-the same with other parameters (`iv run 10 tiny -p seed=1 -p epochs=4`), whether it has run yet or not. Or it is a finished run's folder, a
-checkpoint file or folder, a published name ("OpenGVLab/…", at most one slash), and "scratch" or "" for random weights.
+the same with other parameters (`iv run 10 tiny -p seed=1 -p epochs=4`), whether it has run yet or not. Brackets hold together what belongs
+to an encoder's own encoder: "12/tiny:encoder=(10/tiny:seed=1,epochs=4),seed=2". Or it is a finished run's folder, a checkpoint file or
+folder, a published name ("OpenGVLab/…", owner and name), and "scratch" or "" for random weights.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ SWEEP_KEYS = ("grid", "runs")
 MOST_RUNS = 10_000  # of a sweep: who asks for more has mistyped
 _ORDER = ("quick", "tiny", "one_gpu", "paper")  # of presets, the others follow by name
 _REFERENCE = re.compile(r"(\d\w*)/([\w-]+)(:.*)?")
+_NEARLY = re.compile(r"(\d\w*)(?:\s*/\s*([\w-]+)|[\s:]+([\w-]+)(?![\w-]|\s*=))?\W*(.*)", re.DOTALL)  # see `_meant`
+_PUBLISHED = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+_NEXT = re.compile(r",(?=\s*\w+\s*=)")  # a comma separates where a name and = follow
 _FILES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 _CHAIN: ContextVar[tuple[str, ...]] = ContextVar("chain", default=())  # runs whose encoders are being checked
 _RESOLVED: ContextVar[dict | None] = ContextVar("resolved", default=None)  # see `resolving_once`
@@ -283,7 +287,7 @@ class Reference:
 
     def __str__(self) -> str:
         """ "10/tiny:seed=1" """
-        changed = ",".join(f"{name}={value}" for name, value in self.overrides.items())
+        changed = _written(self.overrides)
         return f"{self.spec.number}/{self.preset}" + (f":{changed}" if changed else "")
 
     @property
@@ -337,11 +341,54 @@ class Reference:
 
 
 def _overrides(text: str | None) -> dict[str, str]:
-    """ ":seed=1,sizes=[8, 16]" -> {"seed": "1", "sizes": "[8, 16]"}: a comma separates where a name and = follow."""
-    pairs = [pair.partition("=") for pair in re.split(r",(?=\s*\w+\s*=)", text[1:])] if text else []
-    if wrong := [name for name, equals, _ in pairs if not (equals and name.strip())]:
-        raise ParameterError(f"{shown(wrong[0])}: expected NAME=VALUE after the colon, as in 12/tiny:seed=1")
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    """ ":seed=1,sizes=[8, 16]" -> {"seed": "1", "sizes": "[8, 16]"}; brackets around a whole value go.
+
+    ParameterError where a name comes twice, and where it does not show to which run a parameter belongs.
+    """
+    overrides, rest = {}, text and text[1:]
+    while rest is not None:
+        name, equals, value = (part.strip() for part in rest.partition("="))
+        if not (equals and name):
+            raise ParameterError(f"{shown(name)}: expected NAME=VALUE after the colon, as in 12/tiny:seed=1")
+        if name in overrides:
+            raise ParameterError(f"{name} is given twice")
+        if end := _closing(value):
+            overrides[name], rest = value[1:end].strip(), value[end + 1 :].lstrip()
+            if rest and not _NEXT.match(rest):
+                raise ParameterError(f"{shown(rest)}: expected a comma and NAME=VALUE after a bracket")
+            rest = rest[1:] or None
+            continue
+        if value.startswith("("):
+            raise ParameterError(f"{name} = {shown(value)}: the bracket is not closed")
+        value, *more = _NEXT.split(value, maxsplit=1)
+        overrides[name], rest = value.strip(), more[0] if more else None
+        if more and _changes(value):
+            raise ParameterError(
+                f"{shown(more[0])}: of which run? Put the inner one in brackets, as in {name}=({value})"
+            )
+    return overrides
+
+
+def _written(overrides: dict[str, str]) -> str:
+    """{"encoder": "10/tiny:seed=1", "lr": "0.1"} -> "encoder=(10/tiny:seed=1),lr=0.1", what `_overrides` reads."""
+    together = {name: _changes(value) or _NEXT.search(value) or _closing(value) for name, value in overrides.items()}
+    return ",".join(f"{name}=({value})" if together[name] else f"{name}={value}" for name, value in overrides.items())
+
+
+def _changes(value: str) -> bool:
+    """Whether it names a run with other parameters."""
+    match = _REFERENCE.fullmatch(value)
+    return bool(match and match[3])
+
+
+def _closing(value: str) -> int:
+    """Where the bracket with which a value begins is closed; 0 where it begins with none, or none closes it."""
+    depth = 0
+    for place, character in enumerate(value if value.startswith("(") else ""):
+        depth += (character == "(") - (character == ")")
+        if not depth:
+            return place
+    return 0
 
 
 def _identity(value: str) -> str:
@@ -387,10 +434,36 @@ def _leads_to(value: str | None) -> tuple[Reference | None, Path | None]:
     path = paths.resolve(value)
     if not path.exists() and _looks_like_path(value):
         looked = " or ".join(map(str, paths.candidates(value)))
-        raise ParameterError(f"there is no such file or folder, looked for {looked}")
+        raise ParameterError(f"there is no such file or folder, looked for {looked}{_meant(value)}")
+    if not path.exists() and not _is_published(value):
+        meant = _meant(value) or "; a run is written as in 12/tiny:seed=1"
+        raise ParameterError(f"no run, no file or folder here, and no published name (owner/name){meant}")
     if run_folder.is_one(path) and not run_folder.is_done(path):
         raise ParameterError("that run is not finished (no metrics.json in it)")
     return None, path if path.exists() else None
+
+
+def _is_published(value: str) -> bool:
+    """Whether it may be a name on the hub, and does not begin with one of the notebooks here."""
+    owner, _, _ = value.partition("/")
+    own = owner in {name for path in notebook.every() for name in (path.stem, notebook.number(path))}
+    return bool(_PUBLISHED.fullmatch(value)) and not own
+
+
+def _meant(value: str) -> str:
+    """ "; did you mean 12/quick:seed=1?" for "12/quick seed=1"; "" where no run is near."""
+    text = value.strip(" \t\r\n/;,:=")
+    text = text[1:-1] if 0 < _closing(text) == len(text) - 1 else text
+    if not (match := _NEARLY.fullmatch(text)):
+        return ""
+    number, preset, changed = match[1], match[2] or match[3] or "tiny", match[4]
+    changed = re.sub(r"[\s;,:]+(?=\w+\s*=)", ",", changed) if "=" in changed else ""
+    near = f"{number}/{preset}:{changed}" if changed else f"{number}/{preset}"
+    try:
+        reference = Reference.of(near)
+        return f"; did you mean {reference}?" if reference and reference.values else ""
+    except UserError:
+        return ""
 
 
 def _looks_like_path(value: str) -> bool:
@@ -409,12 +482,16 @@ def brief(value) -> str:
 
 
 def _changed(path: Path) -> str:
-    """ ":seed=1,lr=0.1", in what a run with a "+" in its folder's name differs from its preset; "+" where that is not known."""
+    """ ":seed=1,lr=0.1", in what a run with a "+" in its folder's name differs from its preset; "+" where that is not known, or does
+    not read back: text with half a pair of brackets."""
     place = paths.resolve(path)
     try:
         values = of_result(run_folder.read_params(place))
         preset = Spec.of(place.parent.name).base(run_folder.label_of(place).rstrip("+"))
+        changed = {name: value for name, value in values.items() if preset.get(name, value) != value}
+        runs = {name for name, value in changed.items() if run_folder.digest_of(Path(str(value)))}
+        texts = {name: brief(value) if name in runs else str(value) for name, value in changed.items()}
+        text = ":" + _written(texts)
+        return text if _overrides(text) == texts else "+"
     except UserError:
         return "+"
-    changed = [f"{name}={brief(value)}" for name, value in values.items() if preset.get(name, value) != value]
-    return ":" + ",".join(changed) if changed else "+"

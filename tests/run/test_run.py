@@ -495,6 +495,46 @@ def test_a_preset_is_chosen_in_an_open_notebook(book, monkeypatch):
     assert start("10_stage", namespace(lr=0.25), preset="paper").params["lr"] == 0.25, "iv run has chosen"
 
 
+def test_a_cell_s_values_are_there_again_for_the_next_preset(book, capfd):
+    """One kernel, its parameters cell run once, the setup cell again and again."""
+    book.notebook("10_stage")
+    book.preset("10_stage", "quick", "lr: 0.5\nmask_ratio: 0.75\nsizes: [4]\n")
+    book.preset("10_stage", "other", "seed: 5\nmask_ratio: 0.25\n")
+    cells = namespace()
+
+    def values(preset=""):
+        begun = start("10_stage", cells, preset=preset)
+        assert {name: cells[name] for name in begun.params} == begun.params
+        changed = {name: value for name, value in begun.params.items() if value != namespace()[name]}
+        return begun.label, changed
+
+    quick = ("quick", {"lr": 0.5, "mask_ratio": 0.75, "sizes": [4]})
+    other = ("other", {"seed": 5, "mask_ratio": 0.25})
+    for preset, expected in (("quick", quick), ("", ("tiny", {})), ("quick", quick), ("tiny", ("tiny", {})), ("quick", quick), ("other", other), ("quick", quick), ("quick", quick)):  # fmt: skip
+        assert values(preset) == expected
+    assert "replaces" not in capfd.readouterr().out, "nothing was edited"
+
+    cells |= {"lr": 0.3, "seed": 9}  # edited after a preset: what the preset left elsewhere goes, the edits stay
+    cells["sizes"].append(16)
+    assert values() == ("custom", {"lr": 0.3, "seed": 9, "sizes": [4, 16]})
+    assert values("quick") == ("custom", quick[1] | {"seed": 9})
+    said = capfd.readouterr().out
+    assert "preset quick replaces lr = 0.3, sizes = [4, 16]\n" in said and "seed = 9" not in said
+    with pytest.raises(ParameterError, match="has no preset"):
+        start("10_stage", cells, preset="nope")
+    assert values() == ("custom", {"lr": 0.3, "seed": 9, "sizes": [4, 16]})
+
+
+def test_a_cell_that_sets_what_the_preset_had_is_believed(book):
+    book.notebook("10_stage")
+    book.preset("10_stage", "quick", "lr: 0.5\nseed: 3\n")
+    cells = namespace(In=["", "lr: float = 0.001", "run = start(…)"])
+    start("10_stage", cells, preset="quick")
+    cells["In"] += ["lr: float = 0.5  # peak", "seed == 3"]
+    params = start("10_stage", cells).params
+    assert (params["lr"], params["seed"]) == (0.5, 0)
+
+
 def test_a_figure_keeps_its_words(book):
     import matplotlib.pyplot as plt
 
@@ -539,6 +579,7 @@ def test_start_finds_a_file_beside_the_notebook_and_the_cells_open_the_same(book
         monkeypatch.chdir(book.root)
         assert Spec.of("10").folder(Spec.of("10").resolve("tiny", {"annotations": kept})) == begun.dir
         monkeypatch.chdir(book.root / "notebooks")
+        assert start("10_stage", cells).dir == begun.dir, "the same run where the setup cell is run again"
         lock.release(begun.dir)
 
 

@@ -2,7 +2,9 @@
 
 import textwrap
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 from workbook import PARAMETERS, Workbook
 
 from ivcore import files, paths
@@ -10,7 +12,7 @@ from ivcore.errors import ParameterError
 from ivcore.run import folder as run_folder
 from ivcore.run import parameters
 from ivcore.run.parameters import of_result
-from ivcore.run.spec import Spec, brief
+from ivcore.run.spec import Reference, Spec, brief
 
 
 @pytest.fixture
@@ -333,7 +335,7 @@ def test_the_hash_of_a_downstream_run_follows_the_upstream_parameters(book):
     assert Spec.of("30").digest(Spec.of("30").resolve()) != before
 
 
-@pytest.mark.parametrize("value", ["", "scratch", "OpenGVLab/VideoMAE2", "videomae_base_k400"])
+@pytest.mark.parametrize("value", ["", "scratch", "OpenGVLab/VideoMAE2", "01-ai/video.v1"])
 def test_other_encoders_stay_as_written(book, value):
     book.notebook("30_task", parameters=DOWNSTREAM)
     assert Spec.of("30").resolve("tiny", {"encoder": value})["encoder"] == value
@@ -346,6 +348,26 @@ def test_other_encoders_stay_as_written(book, value):
         ("77/tiny", "there is no notebook '77'"),
         ("outputs/10_stage/tiny-00000000", "there is no such file or folder"),
         ("weights.pth", "there is no such file or folder"),
+        ("videomae_base_k400", "no published name (owner/name); a run is written as in 12/tiny:seed=1"),
+        ("tiny", "no published name (owner/name); a run"),
+        ("::", "no published name (owner/name); a run"),
+        ("a:b", "no published name (owner/name); a run"),
+        ("9999", "no published name (owner/name); a run"),
+        ("10", "; did you mean 10/tiny?"),
+        ("10/", "; did you mean 10/tiny?"),
+        ("10/tiny/", "; did you mean 10/tiny?"),
+        ("10/tiny.x", "; did you mean 10/tiny?"),
+        ("10/ tiny", "; did you mean 10/tiny?"),
+        ("10 /tiny", "; did you mean 10/tiny?"),
+        ("10 tiny", "; did you mean 10/tiny?"),
+        ("10/tiny=1", "; did you mean 10/tiny?"),
+        ("10:seed=1", "; did you mean 10/tiny:seed=1?"),
+        ("10/tiny seed=1", "; did you mean 10/tiny:seed=1?"),
+        ("10/tiny;seed=1", "; did you mean 10/tiny:seed=1?"),
+        ("10/tiny,seed=1", "; did you mean 10/tiny:seed=1?"),
+        ("10/tiny :seed=1", "; did you mean 10/tiny:seed=1?"),
+        ("10/tiny seed=1 lr=0.5", "; did you mean 10/tiny:seed=1,lr=0.5?"),
+        ("(10/tiny:seed=1)", "; did you mean 10/tiny:seed=1?"),
     ],
 )
 def test_an_encoder_that_leads_nowhere_is_refused(book, value, says):
@@ -378,11 +400,68 @@ def test_an_encoder_may_be_a_preset_with_other_parameters(book):
         ("10/tiny:seed", "'seed': expected NAME=VALUE after the colon, as in 12/tiny:seed=1"),
         ("10/tiny:", "'': expected NAME=VALUE"),
         ("10/tinny:seed=1", "10_stage has no preset 'tinny'; did you mean tiny?"),
+        ("10/tiny:seed=1,lr=0.1,seed=2", "seed is given twice"),
+        ("30/tiny:encoder=10/tiny:seed=1,lr=0.2", "of which run? Put the inner one in brackets, as in encoder=(10/"),
+        ("30/tiny:encoder=(10/tiny:seed=1,lr=0.2", "the bracket is not closed"),
+        ("30/tiny:encoder=(10/tiny:seed=1)lr=0.2", "'lr=0.2': expected a comma and NAME=VALUE after a bracket"),
     ],
 )
 def test_what_a_reference_may_change_is_checked(book, value, says):
     book.notebook("30_task", parameters=DOWNSTREAM)
     assert says in error(book, "30", "tiny", {"encoder": value})
+
+
+RUNS_OF_10 = st.fixed_dictionaries(
+    {},
+    optional={
+        "seed": st.integers(0, 9).map(str),
+        "lr": st.sampled_from(["0.5", "1e-4"]),
+        "sizes": st.sampled_from(["[4]", "[4, 8]"]),
+        "note": st.sampled_from(["", "(a) b", "(a)(b)", "a, seed=1", "12/x: y", "none", "/data/mine/a.csv"]),
+    },
+)
+
+
+@st.composite
+def references(draw, depth=2):
+    """A run of 30 that starts from one of 30, and so on down to one of 10, with any of their parameters changed."""
+    if not depth:
+        return Reference(Spec.of("10"), "tiny", draw(RUNS_OF_10))
+    changed = draw(st.dictionaries(st.just("lr"), st.sampled_from(["0.2", "0.3"])))
+    changed["encoder"] = str(draw(references(draw(st.integers(0, depth - 1)))))
+    names = draw(st.permutations(list(changed)))
+    return Reference(Spec.of("30"), "tiny", {name: changed[name] for name in names})
+
+
+@hypothesis.given(data=st.data())
+@hypothesis.settings(
+    max_examples=15,
+    deadline=None,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+def test_what_is_written_of_a_run_reads_as_that_run(book, data):
+    book.notebook("10_stage", parameters=PARAMETERS + 'note: str = "x"  # any text\n')
+    book.notebook("30_task", parameters=DOWNSTREAM)
+    reference = data.draw(references())
+    assert Reference.of(str(reference)) == reference
+
+    run = reference
+    while run:  # the folders of all, as a report finds them
+        run_folder.write_params(run.folder, run.spec.pin(run.values))
+        files.write_json(run.folder / "metrics.json", {"loss": 1.0, "notebook": run.spec.stem, "preset": run.label})
+        run = next(iter(run.spec.references(run.values).values()), None)
+    assert Reference.of(brief(paths.short(reference.folder))).folder == reference.folder
+
+
+def test_what_would_read_as_another_run_is_not_written(book):
+    book.notebook("11_text", parameters='note: str = ""  # any text\nmore: str = ""  # too')
+    folders = []
+    for note in ("a) b", "(a", "a),more=b"):
+        values = Spec.of("11").resolve("tiny", {"note": note})
+        folders.append(Spec.of("11").folder(values, "tiny+"))
+        run_folder.write_params(folders[-1], values)
+    assert [brief(str(folder)) for folder in folders] == ["11/tiny:note=a) b", "11/tiny+", "11/tiny+"]
 
 
 def test_a_notebook_is_read_once(book, monkeypatch, capsys):
