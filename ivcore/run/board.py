@@ -29,8 +29,9 @@ _NOT_METRICS = (*RESERVED, "data")
 _NAMED = 4  # parameters in the name of a run
 _LATEST = 5  # runs without a result that are listed on a terminal
 _COLUMN = 36  # characters of a run's column with --all, before its name is broken
-_SHORT = 40  # characters of a run's name that go before a further metric
-_SHORTEST = 24  # and that are left of it, however narrow the terminal
+_SHORT = 30  # characters of a run's name, or of where its data is from, that go before a further metric
+_NARROW, _NARROWEST = 20, 12  # and that are left of both where there is little room, and however little there is
+_ALWAYS = 2  # metrics that are there, however narrow the terminal
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ def _summary(values: list) -> str:
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return ", ".join(dict.fromkeys(map(str, values)))
     mean = statistics.mean(values)
-    return f"{mean:.4g} ± {statistics.stdev(values):.2g}" if len(values) > 1 else f"{mean:.4g}"
+    return f"{mean:.4g} ± {statistics.stdev(values):.2g}" if len({*values}) > 1 else f"{mean:.4g}"
 
 
 def _time(seconds: float) -> str:
@@ -320,32 +321,39 @@ def _by_notebook(runs: list[Row]) -> list[list[Row]]:
 
 
 def _fitted(runs: list[Row], width: int) -> str:
-    """A line a group. What is the same in all lines stands above them, once."""
+    """A line a group. What is the same in all lines stands above them, once.
+
+    Where a name would take the room of a metric it is cut, and where that does not do, further metrics go, then the time.
+    """
     lines, names, first = aggregate(runs), metric_names(runs), headline(runs)
     data = {line["data"] for line in lines}
-    sources = _shortened([line["data"] for line in lines], _SHORT)
-    lines = [line | {"data": source} for line, source in zip(lines, sources)]
-    rest = ["data"] * (len(data) > 1) + ["seeds"] * any(line["seeds"] > 1 for line in lines) + ["time"]
+    rest = ["data"] * (len(data) > 1) + ["seeds"] * any(line["seeds"] > 1 for line in lines)
     longest = max(len(line["run"]) for line in lines)
-    for count in range(len(first) or len(names) or 1, 0, -1):
-        columns = ["run", *names[:count], *rest]
-        room = width - _width(_table([line | {"run": "run"} for line in lines], columns)) + len("run")
-        if room >= min(longest, _SHORT):
+    most = len(first) or len(names)
+    least = min(most, _ALWAYS)
+    tried = [(count, _SHORT, ["time"]) for count in range(most, least - 1, -1)]
+    tried += [(least, _NARROW, ["time"]), (least, _NARROW, []), (least, _NARROWEST, [])]
+    for count, short, last in tried:
+        columns = ["run", *names[:count], *rest, *last]
+        sources = _shortened([line["data"] for line in lines], short)
+        cut = [line | {"data": source, "run": "run"} for line, source in zip(lines, sources)]
+        room = width - _width(_table(cut, columns)) + len("run")
+        if room >= min(longest, short):
             break
-    labels = _shortened([line["run"] for line in lines], max(room, _SHORTEST))
-    table = _table([line | {"run": label} for line, label in zip(lines, labels)], columns)
+    labels = _shortened([line["run"] for line in lines], max(room, _NARROWEST))
+    table = _table([line | {"run": label} for line, label in zip(cut, labels)], columns)
     heading = " · ".join([runs[0].notebook, *(data if len(data) == 1 else [])])
     left = f"\n… and {len(names) - count} more metrics: iv board {heading.split('_')[0]} --all"
     return f"{heading}\n{table}" + (left if len(names) > count else "")
 
 
 def _shortened(labels: list[str], length: int) -> list[str]:
-    """Cut at the end; where two would become the same, what all begin with goes instead."""
-    cut = [_cut(label, length) for label in labels]
-    if len(set(cut)) == len(set(labels)):
-        return cut
+    """Cut at the end; where two would become the same, what all begin with goes instead, and then the middle."""
     common = len(os.path.commonprefix(labels))  # noqa: RUF071  of text, not of paths
-    return [_cut(f"…{label[common:]}", length) for label in labels]
+    endings = [f"…{label[common:]}" if common else label for label in labels]
+    ways = ([how(label, length) for label in some] for some in (labels, endings) for how in (_cut, _cut_middle))
+    cut = next((way for way in ways if len(set(way)) == len(set(labels))), None)
+    return cut or [_cut_middle(label, length) for label in endings]
 
 
 def _upright(runs: list[Row], width: int) -> str:
@@ -377,6 +385,11 @@ def _width(table: str) -> int:
 
 def _cut(line: str, length: int) -> str:
     return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+def _cut_middle(line: str, length: int) -> str:
+    kept = length - 1
+    return line if len(line) <= length else f"{line[: kept - kept // 2]}…{line[-(kept // 2) :]}"
 
 
 def write(runs: list[Row] | None = None) -> tuple[Path, Path]:

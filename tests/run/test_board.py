@@ -105,6 +105,37 @@ def test_an_upstream_encoder_is_named_by_its_run(book):
     assert line["run"] == "tiny, encoder=10/tiny"
 
 
+def test_where_nothing_varies_there_is_no_spread(book):
+    for seed, top1 in ((0, 0.5), (1, 0.6), (2, 0.7)):
+        finished("30", {"top1": top1, "chance": 1 / 19}, seed=seed)
+    (line,) = board.aggregate(board.rows("30"))
+    assert line["chance"] == "0.05263" and line["top1"] == "0.6 ± 0.1"
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_long_name_leaves_room_for_two_metrics_of_the_headline(book, seeds):
+    headline = ["top1_coordinated", "top1_ensemble", "top1_masked", "top1_multimodal"]
+    metrics = dict.fromkeys(headline, 0.87654) | {"headline": headline, "loss": 1.0}
+    for seed in range(seeds):
+        mine = {"train": "k400.csv", "encoder": "OpenGVLab/an_encoder_with_a_rather_long_name"}
+        for values in ({}, mine, mine | {"lr": 0.123456}):
+            finished(
+                "30", metrics | {"top1_coordinated": 0.5 + seed / 7, "top1_ensemble": seed / 7}, seed=seed, **values
+            )
+    text = board.text(board.rows("30"), "30", width=80)
+    _, head, _, *lines = text.splitlines()
+    assert head.split()[1:3] == headline[:2] and max(map(len, text.splitlines())) <= 80
+    names = {line.split("  ")[0] for line in lines[:3]}
+    assert len(names) == 3 and max(map(len, names)) <= 30
+
+
+def test_names_are_cut_so_that_they_stay_apart():
+    assert board._shortened(["tiny", "tiny, lr=0.1, and more"], 12) == ["tiny", "tiny, lr=0.…"]
+    assert board._shortened(["tiny, lr=0.1, a=1", "tiny, lr=0.1, a=2"], 12) == ["tiny, …, a=1", "tiny, …, a=2"]
+    long = ["tiny, lr=0.1, one of them, and more", "tiny, lr=0.1, two of them, and more"]
+    assert board._shortened(long, 12) == ["…one of the…", "…two of the…"]
+
+
 def test_unfinished_runs_have_a_table_of_their_own(book, capsys):
     finished("30", {"top1": 0.5})
     job = run.jobs("30", "tiny", {"lr": "0.7"})[0]
