@@ -59,9 +59,11 @@ report: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST)
 
-# Rooted at the project, so that links from the notebooks to ivcore/, docs/ and outputs/ open. ARGS go to JupyterLab: --no-browser --port 8899.
+# Rooted at the project, so that links from the notebooks to ivcore/, docs/ and outputs/ open. JupyterLab's question about news, which
+# covers a corner also where there is no news_url, is an extension that .jupyterlab/page_config.json turns off. ARGS go to JupyterLab: --no-browser --port 8899.
 lab: $(READY)
-	$(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' --LabApp.default_url=/lab/tree/notebooks/00_map.ipynb --LabApp.news_url=None \
+	$(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' --LabApp.default_url=/lab/tree/notebooks/00_map.ipynb \
+	  --LabApp.app_settings_dir='$(CURDIR)/.jupyterlab' --LabApp.news_url=None \
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 # The simulator draws without a screen through OSMesa, a system library: installed where we may, named where we may not.

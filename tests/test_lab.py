@@ -29,6 +29,7 @@ def test_it_opens_the_map_at_the_projects_root():
     given = dict(word.partition("=")[::2] for word in settings)
     assert Path(given["--ServerApp.root_dir"]) == ROOT and given["--LabApp.news_url"] == "None"
     assert (ROOT / given["--LabApp.default_url"].removeprefix("/lab/tree/")).is_file()
+    assert (Path(given["--LabApp.app_settings_dir"]) / "page_config.json").is_file()
     assert "--no-browser" in settings and not any("token" in word for word in settings)  # Jupyter makes one
     assert ("--allow-root" in settings) == (os.getuid() == 0)
 
@@ -64,7 +65,12 @@ def test_links_to_source_and_text_open_with_the_token_alone(tmp_path):
         assert {"README.md", "docs", "ivcore", "notebooks"} <= names
         for file in ("ivcore/cma.py", "docs/notes.md", "README.md"):
             assert get(f"files/{file}") == (ROOT / file).read_text()
-        assert '"news": {"disabled": true}' in get("lab/tree/notebooks/00_map.ipynb")
+        page = get("lab/tree/notebooks/00_map.ipynb")
+        shown = json.loads(page.split('id="jupyter-config-data"')[1].split(">", 1)[1].split("</script>")[0])
+        assert shown["news"] == {"disabled": True}
+        assert shown["disabledExtensions"] == [
+            "@jupyterlab/apputils-extension:announcements"
+        ]  # it asks whether to show news
         with pytest.raises(urllib.error.HTTPError, match="403"):
             get("api/contents", token="another")
     finally:
