@@ -22,8 +22,7 @@ from ivcore.run.spec import Spec
 
 NOTEBOOKS = notebook.every()
 NOT_YET = {  # what still keeps a notebook from being a lesson; this list only shrinks
-    "05_alignment": {"median", "prose", "result", "shadowed"},
-    "24_complementarity": {"median", "prose", "result"},
+    "24_complementarity": {"median", "prose", "result"}
 }
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 
