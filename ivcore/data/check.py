@@ -118,8 +118,16 @@ def write_list(path, result: Check, root=None) -> None:
 
 def _read(path, root) -> tuple[list, list[FormatError]]:
     """(records, the errors of rows that do not read)"""
+    if Path(path).is_dir():
+        lists = [
+            *Path(path).glob("train.csv"),
+            *sorted(Path(path).glob("*/train.csv")),
+            *sorted(Path(path).glob("*.csv")),
+        ]
+        example = f"give its list, {lists[0]}" if lists else "give a list of its videos, with `path label` on each line"
+        raise UserError(f"{path}: is a folder; {example}")
     if not Path(path).is_file():
-        raise UserError(f"{path}: {'is a folder' if Path(path).is_dir() else 'there is no such list'}")
+        raise UserError(f"{path}: there is no such list")
     with formats.without_bad_rows() as bad:
         if Path(path).suffix in (".json", ".jsonl"):
             return formats.read_captions(path, root), bad

@@ -13,6 +13,7 @@ encoder            a run ("10/tiny", "10/tiny:seed=1"), a run folder, a checkpoi
 encoder of A, B    one that holds one of these kinds, see ivcore.run.encoder_kinds
 """
 
+import difflib
 import os
 import re
 from dataclasses import dataclass
@@ -152,7 +153,8 @@ def _existing(name, value, right, what: str, words) -> str:
     if os.path.exists(path):
         kind = "folder" if os.path.isdir(path) else "file" if os.path.isfile(path) else "device or pipe"
         raise ParameterError(f"{name} = {shown(value)}: {path} is a {kind}, must be a {what}")
-    also = f"; or write {words[0]} for the generated set" if words else ""
+    meant = difflib.get_close_matches(value, words, n=1)
+    also = f"; or write {meant[0]} for the generated set" if meant else ""
     raise ParameterError(f"{name} = {shown(value)}: there is no such {what}, looked for {looked}{also}")
 
 

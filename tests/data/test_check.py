@@ -147,6 +147,23 @@ def test_a_list_that_does_not_read_is_one_line(tmp_path, capsys, name, content, 
     assert told in said and said.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "files, told",
+    [
+        (["train.csv", "a.csv"], "is a folder; give its list, {}/train.csv"),
+        (["a/train.csv", "b/train.csv"], "is a folder; give its list, {}/a/train.csv"),
+        (["mine.csv"], "is a folder; give its list, {}/mine.csv"),
+        (["a.mp4"], "is a folder; give a list of its videos, with `path label` on each line"),
+    ],
+)
+def test_of_a_folder_it_asks_for_the_list(tmp_path, capsys, files, told):
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    assert cli.main(["check", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"iv: {tmp_path}: {told.format(tmp_path)}\n"
+
+
 def test_ctrl_c_ends_all_processes_and_keeps_what_was_found(folder, tmp_path):
     names = ["none.mp4", *(f"{number}.mp4" for number in range(20_000))]  # far from done when the first is found
     for name in names[1:]:

@@ -169,6 +169,8 @@ def test_a_generated_set_may_be_named_instead_of_a_place(book, constraint):
     assert Spec.of("11").resolve("tiny", {"videos": "metaworld"})["videos"] == "metaworld"
     message = error(book, "11", "tiny", {"videos": "metawrold"})
     assert "there is no such" in message and "or write metaworld" in message
+    message = error(book, "11", "tiny", {"videos": "my/trian.csv"})
+    assert message.endswith("trian.csv") and "metaworld" not in message  # nothing like it
 
 
 def test_a_preset_overrides_defaults_and_the_user_overrides_both(book):
