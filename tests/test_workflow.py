@@ -186,6 +186,7 @@ def test_real_notebooks_at_preset_quick(tmp_path, monkeypatch):
     """Shapes, pretraining, fine-tuning, the leaderboard and the report, as `make graph GRAPH=quick` runs them."""
     outputs = tmp_path / "outputs"
     monkeypatch.setenv("IVCORE_OUTPUTS", str(outputs))
+    monkeypatch.delenv("IVCORE_CACHE", raising=False)
     command = ["-s", "workflow/Snakefile", "--workflow-profile", "workflow/profiles/local", "-d", str(outputs)]
     command = [sys.executable, "-m", "snakemake", *command, "--cores", "2", "--config", "graph=quick"]
     done = subprocess.run(command, cwd=WORKFLOW.parent, capture_output=True, text=True, timeout=590)
