@@ -20,6 +20,39 @@ def test_every_notebook_has_the_presets_quick_and_tiny():
 
 
 @pytest.mark.parametrize("path", notebook.every(), ids=lambda path: path.stem)
+def test_tiny_is_what_the_parameters_cell_says(path):
+    """So Run All in JupyterLab is `iv run NUMBER tiny`: the file has a head and nothing else."""
+    assert Spec.of(path).load("tiny") == {}
+    assert (
+        (paths.presets() / path.stem / "tiny.yaml").read_text().startswith(f"# iv run {notebook.number(path)} tiny\n")
+    )
+
+
+GROUPS = ["change these first", "data", "model", "optimisation", "run"]
+
+
+@pytest.mark.parametrize("path", notebook.every(), ids=lambda path: path.stem)
+def test_parameters_stand_under_headings(path):
+    groups = [each.group for each in Spec.of(path).parameters.values()]
+    assert sorted(groups, key=GROUPS.index) == groups and groups[-1] == "run"
+    assert 1 <= groups.count("change these first") <= 6
+
+
+OF_BEFORE = (
+    "base_lr accumulate recompute takes warmup frames clip chunk compare context source amounts kinds ratios".split()
+)
+
+
+def test_one_concept_has_one_spelling_and_one_type():
+    types = {}
+    for path in notebook.every():
+        for name, each in Spec.of(path).parameters.items():
+            types.setdefault(name, set()).add(each.type)
+    assert not types.keys() & set(OF_BEFORE)
+    assert {name: found for name, found in types.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("path", notebook.every(), ids=lambda path: path.stem)
 def test_every_number_has_a_range_and_every_device_is_checked(path):
     for name, each in Spec.of(path).parameters.items():
         kind = each.constraint and each.constraint.kind
