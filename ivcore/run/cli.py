@@ -182,6 +182,9 @@ def _overrides(given: list[str]) -> dict[str, str]:
     for name, equals, value in pairs:
         if not equals or not name.strip():
             raise ParameterError(f"-p {name}{equals}{value}: expected NAME=VALUE")
+    for name, count in Counter(name.strip() for name, _, _ in pairs).items():
+        if count > 1:
+            raise ParameterError(f"-p {name}: given {count} times, give one value")
     return {name.strip(): value for name, _, value in pairs}
 
 

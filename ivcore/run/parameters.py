@@ -96,8 +96,13 @@ def parse(text: str, where: str) -> dict[str, Parameter]:
     comments = {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
     lines = enumerate(text.splitlines(), 1)
     headings = {number: line.removeprefix(_HEADING) for number, line in lines if line.startswith(_HEADING)}
-    parameters = [_parameter(node, comments, headings, where) for node in body]
-    return {parameter.name: parameter for parameter in parameters}
+    parameters: dict[str, Parameter] = {}
+    for node in body:
+        parameter = _parameter(node, comments, headings, where)
+        if parameter.name in parameters:
+            raise ParameterError(f"{where}, line {node.lineno}: {parameter.name} stands there twice")
+        parameters[parameter.name] = parameter
+    return parameters
 
 
 def _parameter(node: ast.stmt, comments: dict[int, str], headings: dict[int, str], where: str) -> Parameter:

@@ -45,6 +45,8 @@ def test_a_mistake_costs_one_line_and_no_kernel(book, given, names):
 def test_a_mistake_in_the_commands_form(book, capsys):
     assert book.iv("run", "10", "-p", "lr") == 2
     assert "-p lr: expected NAME=VALUE" in capsys.readouterr().err
+    assert book.iv("run", "10", "-p", "seed=1", "-p", "seed=2") == 2
+    assert "-p seed: given 2 times, give one value" in capsys.readouterr().err
     assert book.iv("run", "10", "papre") == 2
     assert "did you mean paper?" in capsys.readouterr().err
     with pytest.raises(SystemExit) as left:

@@ -61,6 +61,7 @@ def test_an_unknown_notebook_names_the_nearest(book):
     [
         ("a = 1  # no annotation", "line 1: expected `name: type = literal"),
         ("import os", "line 1: expected `name: type = literal"),
+        ("a: int = 1\na: int = 2", "line 2: a stands there twice"),
         ("a: int = 2 * 3  # an expression", "a = 2 * 3 is not a literal"),
         ("a: float = 'x'  # text", "a = 'x' is not float"),
         ("a: int = 1.5  # cut off", "a = 1.5 is not int"),
@@ -470,8 +471,9 @@ def test_a_notebook_is_read_once(book, monkeypatch, capsys):
     read, parse = [], parameters.parse
     monkeypatch.setattr(parameters, "parse", lambda text, where: read.append(where) or parse(text, where))
     book.notebook("12_task", parameters=DOWNSTREAM)
+    (second,) = [line for line in DOWNSTREAM.splitlines(keepends=True) if line.startswith("encoder:")]
     book.notebook(
-        "13_pair", parameters=DOWNSTREAM.replace("10/tiny", "12/tiny") + DOWNSTREAM.replace("encoder:", "other:")
+        "13_pair", parameters=DOWNSTREAM.replace("10/tiny", "12/tiny") + second.replace("encoder:", "other:", 1)
     )
     assert book.iv("run", "13", "tiny", "-p", "lr=0.2", "-p", "other=12/tiny:lr=0.3", "--dry") == 0
     assert sorted(read) == ["10_stage.ipynb", "12_task.ipynb", "13_pair.ipynb"]
