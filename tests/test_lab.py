@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[1]
 def command(*settings: str) -> list[str]:
     """What `make lab` runs in this environment."""
     make = ["make", "-n", "lab", f"BIN={Path(sys.executable).parent}", "READY=", *settings]
-    shown = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True)
+    # Below `make test` a make of its own, which names no folders.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    shown = subprocess.run(make, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     return shlex.split(shown.stdout.replace("\\\n", ""))
 
 
