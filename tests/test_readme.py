@@ -15,7 +15,7 @@ from ivcore.video.writer import write_video
 
 LEAST = {  # what makes the runs short, put behind each command
     "10": "-p epochs=1.0 -p warmup_epochs=0.0",
-    "12": "-p epochs=1.0",
+    "12": "-p epochs=1.0 -p warmup_epochs=0.0",
     "13": "-p epochs=1.0 -p warmup_epochs=0.0 -p cached_views=1",
     "30": "-p steps=2 -p warmup_steps=0",
 }
