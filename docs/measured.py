@@ -126,6 +126,8 @@ def measured(name: str) -> list[dict]:
         found = json.loads(file.read_text(encoding="utf-8"))
         metrics = {key: round(value, 5) for key, value in found.items() if isinstance(value, int | float)}
         commit = json.loads((file.parent / "env.json").read_text(encoding="utf-8"))["commit"]
+        if not commit or commit.endswith("+"):
+            raise Missing(f"{file.parent.name}: made with edited files, or outside a checkout; run it at a commit")
         runs.append({"commit": commit, "params": values, "metrics": metrics})
     return runs
 
