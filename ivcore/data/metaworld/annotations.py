@@ -4,12 +4,12 @@ Written from the episodes' records alone: neither the simulator nor the videos a
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from ivcore.data import formats
+from ivcore.data import annotations, formats
+from ivcore.data.annotations import Clip
 from ivcore.data.metaworld.config import Episode, MetaWorld, records
 from ivcore.data.metaworld.phases import PHASES
 from ivcore.data.metaworld.tasks import PARTNERS, TASKS, captions, reversed_captions
@@ -34,14 +34,12 @@ def _of(split: str, solved: list) -> list:
 
 
 def _labels(config: MetaWorld, folder: Path, solved: list) -> None:
-    formats.write_class_names(folder / "classes.txt", [TASKS[task].label for task in config.tasks])
-    for split in _SPLITS:
-        videos = [
-            formats.LabelledVideo(str(folder / episode.video), config.tasks.index(episode.task))
-            for episode, _ in _of(split, solved)
-        ]
-        if videos:
-            formats.write_kinetics_csv(folder / f"{split}.csv", videos)
+    clips = [_clip(episode, ()) for episode, _ in solved]
+    annotations.write_labels(folder, clips, [TASKS[task].label for task in config.tasks])
+
+
+def _clip(episode: Episode, sentences: tuple[str, ...]) -> Clip:
+    return Clip(episode.id, episode.split, TASKS[episode.task].label, sentences, episode.id)
 
 
 def _sentences(record: dict) -> tuple[str, ...]:
@@ -49,27 +47,10 @@ def _sentences(record: dict) -> tuple[str, ...]:
 
 
 def _captions(config: MetaWorld, folder: Path, solved: list) -> None:
-    """Five sentences an episode. A test split has every sentence once, or a query would have several right answers."""
-    videos = [
-        formats.CaptionedVideo(
-            episode.id,
-            str(folder / episode.video),
-            _sentences(record),
-            "validate" if episode.split == "val" else episode.split,
-        )
-        for episode, record in solved
-    ]
-    formats.write_msrvtt_json(folder / "msrvtt.json", videos)
-    turned = {episode.id: _reversed(record) for episode, record in solved if episode.task in PARTNERS}
-    undone = [replace(video, captions=turned[video.id]) for video in videos if video.id in turned]
-    formats.write_msrvtt_json(folder / "msrvtt_reversed.json", undone)
-    train = [formats.SplitRow(episode.id) for episode, _ in _of("train", solved)]
-    formats.write_msrvtt_csv(folder / "msrvtt_train.csv", train)
-    for split in _SPLITS[1:]:
-        rows: dict[str, formats.SplitRow] = {}
-        for episode, record in _of(split, solved):
-            rows.setdefault(_sentences(record)[0], formats.SplitRow(episode.id, _sentences(record)[0]))
-        formats.write_msrvtt_csv(folder / f"msrvtt_{split}.csv", rows.values())
+    """Five sentences an episode. A test split has every first one once, or a query would have several right answers."""
+    annotations.write_captions(folder, [_clip(episode, _sentences(record)) for episode, record in solved])
+    undone = [_clip(episode, _reversed(record)) for episode, record in solved if episode.task in PARTNERS]
+    formats.write_msrvtt_json(folder / "msrvtt_reversed.json", [annotations.captioned(folder, c) for c in undone])
 
 
 def _order(config: MetaWorld, folder: Path, solved: list) -> None:

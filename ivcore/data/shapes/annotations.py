@@ -6,8 +6,8 @@ Everything about a clip is taken from its scene, which is made again from its se
 from dataclasses import replace
 from pathlib import Path
 
-from ivcore.data import formats
-from ivcore.data.groups import FILE as GROUPS
+from ivcore.data import annotations, formats
+from ivcore.data.annotations import Clip
 from ivcore.data.shapes import plan, questions, scenes, timelines
 from ivcore.data.shapes.config import Shapes
 
@@ -27,22 +27,20 @@ def labelled(folder: Path, video: plan.Video, classes) -> formats.LabelledVideo:
 
 def write_groups(config: Shapes, folder: Path, root: Path) -> None:
     """Which clips of the dataset in `root` show the same scene, beside lists of them in `folder`."""
-    of_scenes = [formats.LabelledVideo(str(root / v.file), scene) for v, scene in plan.groups(config)]
-    if of_scenes:
-        formats.write_kinetics_csv(folder / GROUPS, of_scenes, root)
+    annotations.write_groups(folder, [(video.file, scene) for video, scene in plan.groups(config)], root)
+
+
+def _clip(video: plan.Video, captions: tuple[str, ...] = ()) -> Clip:
+    return Clip(video.id, video.split, video.action, captions, "")
 
 
 def _clips(config: Shapes, folder: Path) -> None:
     write_groups(config, folder, folder)
-    formats.write_class_names(folder / "classes.txt", config.actions)
+    annotations.write_labels(folder, [_clip(video) for video in plan.clips(config)], config.actions)
     templates = [formats.plain_template(_template(action)) for action in config.actions]
     formats.write_ssv2_labels(folder / "ssv2-labels.json", templates)
     for split, released in (("train", "train"), ("val", "validation"), ("test", "test")):
-        chosen = plan.clips(config, split)
-        if chosen:
-            videos = [labelled(folder, video, config.actions) for video in chosen]
-            formats.write_kinetics_csv(folder / f"{split}.csv", videos)
-        something = [_something(config, folder, video) for video in chosen]
+        something = [_something(config, folder, video) for video in plan.clips(config, split)]
         formats.write_ssv2_json(folder / f"ssv2-{released}.json", something)
 
 
@@ -91,24 +89,15 @@ def _captions(config: Shapes, folder: Path) -> None:
     msrvtt_reversed.json lists the same clips with sentences about what they show when played backwards; clips of actions that are
     their own reversal are not in it.
     """
-    videos, backwards, rows = [], [], {"train": [], "val": {}, "test": {}}
+    clips, backwards = [], []
     for video in plan.clips(config):
         scene = video.shots[0].scene(config)
-        split = "validate" if video.split == "val" else video.split
-        captioned = formats.CaptionedVideo(video.id, str(folder / video.file), _sentences(scene), split)
-        videos.append(captioned)
+        clips.append(_clip(video, _sentences(scene)))
         if scene.reversed().action != scene.action:
-            backwards.append(replace(captioned, captions=_sentences(scene.reversed())))
-        if video.split == "train":
-            rows["train"].append(formats.SplitRow(video.id))
-        else:
-            query = captioned.captions[0]
-            rows[video.split].setdefault(query, formats.SplitRow(video.id, query))
-    formats.write_msrvtt_json(folder / "msrvtt.json", videos)
+            turned = _clip(video, _sentences(scene.reversed()))
+            backwards.append(annotations.captioned(folder, turned))
+    annotations.write_captions(folder, clips)
     formats.write_msrvtt_json(folder / "msrvtt_reversed.json", backwards)
-    formats.write_msrvtt_csv(folder / "msrvtt_train.csv", rows["train"])
-    for split in ("val", "test"):
-        formats.write_msrvtt_csv(folder / f"msrvtt_{split}.csv", rows[split].values())
 
 
 def _sentences(scene: scenes.Scene) -> tuple[str, ...]:

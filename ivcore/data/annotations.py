@@ -1,0 +1,70 @@
+"""The lists of a generated set, in the formats of real ones: Kinetics' labels, MSR-VTT's captions, and which clips belong together.
+
+train.csv, val.csv, test.csv, classes.txt             Kinetics
+msrvtt.json, msrvtt_train.csv, …_val.csv, …_test.csv  MSR-VTT
+groups.csv                                            clips of one scene, see `data.groups`
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivcore.data import formats
+from ivcore.data.groups import FILE as GROUPS
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One generated clip: videos/<name>.mp4.
+
+    split: of SPLITS. label: the name of its class. captions: sentences about what is seen, the fullest first. scene: clips of one scene
+    (the same actor, look and place, or the same film) have the same text, and are in one split.
+    """
+
+    name: str
+    split: str
+    label: str
+    captions: tuple[str, ...]
+    scene: str
+
+    @property
+    def file(self) -> str:
+        return f"videos/{self.name}.mp4"
+
+
+def write_labels(folder: Path, clips: Sequence[Clip], classes: Sequence[str]) -> None:
+    """classes.txt, and the list of each split that has clips."""
+    formats.write_class_names(folder / "classes.txt", classes)
+    label_of = {name: label for label, name in enumerate(classes)}
+    for split in SPLITS:
+        videos = [formats.LabelledVideo(str(folder / c.file), label_of[c.label]) for c in clips if c.split == split]
+        if videos:
+            formats.write_kinetics_csv(folder / f"{split}.csv", videos)
+
+
+def write_captions(folder: Path, clips: Sequence[Clip]) -> None:
+    """msrvtt.json and a list of each split. A held-out split has every first caption once, or a query would have several right answers."""
+    formats.write_msrvtt_json(folder / "msrvtt.json", [captioned(folder, clip) for clip in clips])
+    train = [formats.SplitRow(clip.name) for clip in clips if clip.split == "train"]
+    formats.write_msrvtt_csv(folder / "msrvtt_train.csv", train)
+    for split in SPLITS[1:]:
+        rows: dict[str, formats.SplitRow] = {}
+        for clip in clips:
+            if clip.split == split:
+                rows.setdefault(clip.captions[0], formats.SplitRow(clip.name, clip.captions[0]))
+        formats.write_msrvtt_csv(folder / f"msrvtt_{split}.csv", rows.values())
+
+
+def captioned(folder: Path, clip: Clip) -> formats.CaptionedVideo:
+    split = "validate" if clip.split == "val" else clip.split
+    return formats.CaptionedVideo(clip.name, str(folder / clip.file), clip.captions, split)
+
+
+def write_groups(folder: Path, scenes: Iterable[tuple[str, object]], root: Path) -> None:
+    """groups.csv in `folder`: (file below `root`, scene) of each clip; clips of equal scenes get one number. Nothing for no clip."""
+    number: dict = {}
+    grouped = [formats.LabelledVideo(str(root / file), number.setdefault(scene, len(number))) for file, scene in scenes]
+    if grouped:
+        formats.write_kinetics_csv(folder / GROUPS, grouped, root)

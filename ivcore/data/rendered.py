@@ -1,0 +1,113 @@
+"""What sources of rendered clips share: the folder in the cache, and how its videos and lists are made.
+
+A source is a module or package of `ivcore.data` with
+
+    RENDERER_VERSION      text; another one whenever pixels change
+    CLASSES               names of the classes, lower-case words
+    a config              frozen dataclass with train, val, test (numbers of clips), size (pixels, even), frames, fps, seed
+    clips(config)         -> list[Clip], known without rendering: train first, then val, then test
+    film(config, clips)   -> iterator of uint8 (frames, size, size, 3), one of each of these clips; what a clip shows depends on it and the config alone
+    require_simulator()   only where it needs one: UserError that says what to install, unless it is there; imports nothing large
+
+Its folder is <cache>/<source>-<hash of the config and of RENDERER_VERSION>, with videos/<name>.mp4 and the lists of `data.annotations`.
+"""
+
+import hashlib
+import importlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ivcore import lock, paths
+from ivcore.data import annotations, generated
+from ivcore.data.annotations import Clip
+from ivcore.files import write_text
+from ivcore.video.writer import write_video
+
+MINIMUMS = {
+    "train": 0,
+    "val": 0,
+    "test": 0,
+    "size": 16,
+    "frames": 2,
+    "fps": 1,
+    "seed": 0,
+}  # for `generated.require_whole`
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a worker process is told."""
+
+    source: str
+    kind: str
+    config: Any
+
+
+def name_of(source: ModuleType) -> str:
+    return source.__name__.rpartition(".")[2]
+
+
+def folder_of(source: ModuleType, config) -> Path:
+    """Where the set of this config lies, once it is made."""
+    text = json.dumps(asdict(config), sort_keys=True) + source.RENDERER_VERSION
+    return paths.cache() / f"{name_of(source)}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def build(source: ModuleType, config, *, workers: int | None = None) -> Path:
+    """The set's folder, after making what is missing.
+
+    `workers` processes make it (default: one for each core). They can be killed at any time: a file appears whole or not at all, the
+    next call makes the missing ones, and the mark `complete` is written last. If several processes ask for the same folder at once,
+    one makes it and the others wait. UserError where the source needs a simulator that is not installed.
+    """
+    folder, clips = folder_of(source, config), source.clips(config)
+    mark, version = folder / "complete", _version(clips, source.CLASSES)
+    if not _is(mark, version):
+        folder.mkdir(parents=True, exist_ok=True)
+        with lock.held(folder, wait=True):
+            if not _is(mark, version):
+                _render(source, config, folder, clips, workers)
+                _write(source, folder, clips)
+                write_text(mark, version)
+    return folder
+
+
+def _version(clips: Sequence[Clip], classes: Sequence[str]) -> str:
+    """Of all that the lists are written from: where that changes, they are written again."""
+    return hashlib.sha256(repr((clips, tuple(classes))).encode()).hexdigest()
+
+
+def _is(mark: Path, version: str) -> bool:
+    return mark.exists() and mark.read_text() == version
+
+
+def _render(source: ModuleType, config, folder: Path, clips: Sequence[Clip], workers: int | None) -> None:
+    todo = generated.missing(folder, [clip.file for clip in clips])
+    if not todo:
+        return
+    if hasattr(source, "require_simulator"):
+        source.require_simulator()
+    job = _Job(source.__name__, type(config).__name__, config)
+    workers = min(workers or generated.cores(), len(todo) // 8)
+    generated.make_in_processes(__name__, job, folder, todo, workers, len(clips), f"{name_of(source)} clip")
+
+
+def make(job: dict, folder: Path, todo: list[int]) -> Iterator[None]:
+    """In a worker process, see `generated`: renders the clips with these numbers, one after another."""
+    source = importlib.import_module(job["source"])
+    config = getattr(source, job["kind"])(**job["config"])
+    every = source.clips(config)
+    chosen = [every[number] for number in todo]
+    for clip, frames in zip(chosen, source.film(config, chosen), strict=True):
+        write_video(folder / clip.file, frames, config.fps)
+        yield
+
+
+def _write(source: ModuleType, folder: Path, clips: Sequence[Clip]) -> None:
+    annotations.write_labels(folder, clips, source.CLASSES)
+    annotations.write_captions(folder, clips)
+    annotations.write_groups(folder, [(clip.file, clip.scene) for clip in clips], folder)
