@@ -131,7 +131,7 @@ def star(rng) -> Body:
     body.add(-1, 0, 0.01, thick * rng.uniform(1, 2))
     for k in range(arms):
         body.limb(-1, [begin + 360 * k / arms] * 2, (length, length), thick, thick * rng.uniform(0.3, 1))
-    body.bend, body.chain, body.spread = body.limbs[0], body.limbs[0], list(range(arms))
+    body.chain, body.spread = body.limbs[0], list(range(arms))
     return body
 
 
@@ -146,7 +146,7 @@ def tongs(rng) -> Body:
         else:
             body.limb(-1, (side * gap, -side * gap * 0.3), (blade * 0.6, blade * 0.5), thick, thick)
     body.add(-1, 0, 0.005, thick * 1.3, part="head")
-    body.bend, body.chain, body.spread = body.limbs[0], body.limbs[0], [0, 1]
+    body.chain, body.spread = body.limbs[0], [0, 1]
     return body
 
 
@@ -205,7 +205,7 @@ def wheel(rng) -> Body:
         spoke = body.limb(-1, (angle,), (length,), thick)
         body.add(spoke[0], angle + 90 + 180 / spokes, 2 * length * np.sin(np.pi / spokes), thick * 1.3, part="rim")
     body.add(-1, 0, 0.0, thick * rng.uniform(1.5, 4), part="head")
-    body.spread, body.chain, body.bend = list(range(spokes)), body.limbs[0], body.limbs[0]
+    body.spread, body.chain = list(range(spokes)), body.limbs[0]
     return body
 
 
@@ -226,7 +226,7 @@ def balls(rng) -> Body:
         angle, reach = 360 * k / count + rng.uniform(-15, 15), rng.uniform(0.15, 0.45)
         bone = body.add(-1, angle, reach, rng.uniform(0.03, 0.09), part=("limb", "head", "leaf")[k % 3], draw="ball")
         body.limbs.append([bone])
-    body.spread, body.chain, body.bend = list(range(count)), body.limbs[0], body.limbs[0]
+    body.spread, body.chain = list(range(count)), body.limbs[0]
     return body
 
 
@@ -243,7 +243,7 @@ def crab(rng) -> Body:
         claw = body.limb(trunk, (-90 + side * 50, -90 - side * 5), rng.uniform(0.12, 0.2, 2), thick * 1.3)
         body.add(claw[-1], -90 - side * 45, 0.1, thick * 2, thick, part="hand")
         body.add(claw[-1], -90 + side * 15, 0.1, thick * 2, thick, part="hand")
-    body.spread, body.chain, body.bend = [6, 7], body.limbs[6], body.limbs[6][:1]
+    body.spread, body.chain = [6, 7], body.limbs[6]
     return body
 
 

@@ -16,7 +16,7 @@ from ivcore.data.creatures.captions import captions
 from ivcore.data.rendered import MINIMUMS
 
 # By hand: another text whenever pixels change, and only then.
-RENDERER_VERSION = "1"
+RENDERER_VERSION = "2"
 
 
 @dataclass(frozen=True)

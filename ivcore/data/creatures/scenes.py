@@ -62,7 +62,7 @@ def render(scene: Scene, action: str, frames: int, size: int) -> np.ndarray:
         _passer_by(rng, scene, image, shift, zoom)
     layer = painting.Layer.empty(frames, size)
     body = scene.body
-    extent = rng.uniform(0.32, 0.85) if scene.count == 1 else rng.uniform(0.22, 0.42)
+    extent = rng.uniform(0.4, 1.0) if scene.count == 1 else rng.uniform(0.25, 0.45)
     mirrored = -1 if rng.random() < 0.5 else 1
     for _ in range(scene.count):
         _creature(rng, layer, body, scene.look, action, extent, mirrored, shift, zoom)

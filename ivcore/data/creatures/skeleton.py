@@ -24,7 +24,7 @@ class Body:
     """Bones in an order in which parents come first, and which of them do what.
 
     limbs: chains of bone numbers, from the trunk outwards; legs: the limbs that carry; spread: the limbs that open and close; head: the
-    bones that nod; bend: the bones that bow; chain: the longest run of bones, through which a wave goes.
+    bones that nod; bend: the bones that bow, the whole body where there are none; chain: the longest run of bones, through which a wave goes.
     """
 
     name: str
