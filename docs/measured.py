@@ -5,7 +5,8 @@
 
 `make numbers` does both. A table is a Jinja template: `{{ of("30/tiny", "top1") }}` is one run's metric, `{{ over("13/sweep_seeds", "top1_ensemble") }}` mean ± standard
 deviation over the runs of a sweep, or of several names. `masked_encoder="12/*"` behind the metric keeps the runs whose parameter fits.
-A number whose run has other parameters today than when it was measured is stale: tests/test_measured.py refuses it.
+A number whose run has other parameters today than when it was measured is stale: tests/test_measured.py refuses it. `{{ box() }}` is the card of the models in
+ivcore/box, as `iv box` prints it.
 """
 
 import json
@@ -21,7 +22,7 @@ import jinja2
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results.json"
 TABLES = ROOT / "docs/numbers"
-TEXTS = ("README.md", "docs/notes.md")
+TEXTS = ("README.md", "docs/notes.md", "docs/box.md")
 BLOCK = re.compile(r"(<!-- numbers: (\w+) -->\n).*?(<!-- /numbers -->)", re.S)
 
 
@@ -86,13 +87,21 @@ class Results:
 def fill(text: str, results: Results) -> str:
     """The text with every block written anew."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
-    environment.globals |= {"of": results.of, "over": results.over, "commit": results.commit}
+    environment.globals |= {"of": results.of, "over": results.over, "commit": results.commit, "box": box}
 
     def block(match: re.Match) -> str:
         template = environment.from_string((TABLES / f"{match[2]}.md").read_text(encoding="utf-8"))
         return f"{match[1]}{template.render()}{match[3]}"
 
     return BLOCK.sub(block, text)
+
+
+def box() -> str:
+    """The card of the models in this checkout's box."""
+    from ivcore.weights.box import text
+
+    card = ROOT / "ivcore/box/card.json"
+    return text(json.loads(card.read_text(encoding="utf-8"))) if card.is_file() else "This checkout carries no weights."
 
 
 def read() -> Results:

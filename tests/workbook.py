@@ -34,6 +34,7 @@ class Workbook:
         (root / "notebooks").mkdir()
         for name in ("IVCORE_OUTPUTS", "IVCORE_CACHE", "IVCORE_HEADLESS", "IVCORE_RUN_DIR"):
             monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("IVCORE_BOX", str(root / "box"))  # empty: nothing stands in for a run that is not there
         monkeypatch.setattr(paths, "ROOT", root)
 
     def notebook(self, name: str, *body: str, parameters: str = PARAMETERS) -> Path:

@@ -25,6 +25,7 @@ ENVIRONMENT = """\
 environment:
   IVCORE_OUTPUTS        where runs are kept (outputs/ in the workbook)
   IVCORE_CACHE          where rendered and decoded videos are kept (cache/ in the outputs)
+  IVCORE_BOX            where the models are that come with ivcore (ivcore/box in the package)
   IVCORE_ROOT           the workbook, for an ivcore that is installed elsewhere and called from elsewhere
   IVCORE_ALLOW_PIPE=1   lets the address of shards be a shell command
   OMP_NUM_THREADS       threads of each process"""
@@ -99,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     models = _add(commands, "models", _models, "every published size: parameters, tokens, operations, memory",
                   "iv models", "iv models videomae")  # fmt: skip
     models.add_argument("name", nargs="?", help="only models whose name contains this")
+    _add(commands, "box", _box, "the trained models that come with ivcore: how they were made, and what they score",
+         "iv box", "iv run 30 tiny -p masked_encoder=ivcore/small-masked")  # fmt: skip
     _add_data(commands)
     _add_check(commands)
     _add(commands, "doctor", _doctor, "what is installed and usable here, and what to type for the rest",
@@ -133,6 +136,11 @@ def _add_run(commands) -> None:
     parser.add_argument("preset", nargs="?", default="tiny", help="a preset's name or a .yaml file (tiny)")
     parser.add_argument(
         "-p", action="append", default=[], metavar="NAME=VALUE", help="a parameter, repeatable: see iv params"
+    )
+    parser.add_argument(
+        "--box",
+        action="store_true",
+        help="start from the models in the box where an encoder's run is not there: see iv box",
     )
     parser.add_argument("--force", action="store_true", help="begin afresh, also where the run is done")
     parser.add_argument("--dry", action="store_true", help="show what would run, and run nothing")
@@ -200,7 +208,9 @@ def _seconds(text: str | None) -> float | None:
 
 def _run(options) -> int:
     options.timeout = _seconds(options.timeout)
-    jobs = run.jobs(options.notebook, options.preset, _overrides(options.p))
+    if options.box:
+        _require_box()
+    jobs = run.jobs(options.notebook, options.preset, _overrides(options.p), options.box)
     if options.only:
         jobs = [job for job in jobs if job.digest == options.only]
     if not jobs:
@@ -326,6 +336,19 @@ def _models(options) -> None:
         print("\n".join(costs.names()), flush=True)
         raise UserError(f"no model has {options.name!r} in its name; the names are listed above")
     print(costs.table(list(costs.cards(chosen))))
+
+
+def _box(options) -> None:
+    from ivcore.weights import box
+
+    print(box.text(box.card()))
+
+
+def _require_box() -> None:
+    from ivcore.weights import box
+
+    if not box.names():
+        raise ParameterError(f"--box: {box.NONE}, {box.folder()} is empty")
 
 
 def _data_metaworld(options) -> None:

@@ -24,6 +24,7 @@ from ivcore.run import folder as run_folder
 from ivcore.run import launch, provenance
 from ivcore.run.failure import STOPPED, Failure
 from ivcore.run.spec import Reference, Spec, resolving_once
+from ivcore.run.stand_in import stand_in, told
 from ivcore.signals import stop_requests
 
 _FOLLOWS = re.compile(r"gloo|nccl|connection (closed|reset)|DistBackend|DistNetwork", re.IGNORECASE)
@@ -85,10 +86,19 @@ class Job:
 
 
 @resolving_once()
-def jobs(reference, preset: str = "tiny", overrides: dict | None = None) -> list[Job]:
-    """The runs that a preset with overrides stands for, in order: one, or those of a sweep. ParameterError."""
-    spec = Spec.of(reference)
-    return [Job(spec, spec.label(preset, v, overrides), v) for v in spec.expand(preset, overrides)]
+def jobs(reference, preset: str = "tiny", overrides: dict | None = None, box: bool = False) -> list[Job]:
+    """The runs that a preset with overrides stands for, in order: one, or those of a sweep. ParameterError.
+
+    box: models of the box stand in for encoders' runs that are not there, see `stand_in`.
+    """
+    spec, jobs = Spec.of(reference), []
+    for values in spec.expand(preset, overrides):
+        models = stand_in(spec, values) if box else {}
+        if models and not distributed.rank():
+            print(told(spec, values, models), flush=True)
+        values = spec.check(values | models)
+        jobs.append(Job(spec, spec.label(preset, values, overrides or models), values))
+    return jobs
 
 
 def named_job(reference: Reference) -> Job:

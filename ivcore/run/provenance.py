@@ -16,7 +16,7 @@ from ivcore import files, paths
 from ivcore.data.labels.union import SET_FILES, set_folders
 from ivcore.errors import UserError
 from ivcore.run import folder as run_folder
-from ivcore.run.spec import Reference, Spec, brief
+from ivcore.run.spec import Reference, Spec, brief, place_of
 
 ENCODERS, INPUTS = "encoders.json", "inputs.json"
 _WHOLE = 64 * 2**20  # bytes; of a larger file its size and pieces from all over it count
@@ -109,7 +109,7 @@ def _places(spec: Spec, values: dict) -> dict[str, str]:
         follows = (parameter.names_file or parameter.kind == "encoder") and name != _ROOT
         if not follows or not values.get(name) or Reference.of(values[name]):
             continue
-        place = paths.resolve(values[name])
+        place = place_of(values[name]) if parameter.kind == "encoder" else paths.resolve(values[name])
         if place.exists() and not run_folder.is_one(place):
             kind = parameter.constraint.detail[0] if parameter.kind == "file" else parameter.kind
             places[paths.short(place)] = kind

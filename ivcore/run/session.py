@@ -31,7 +31,8 @@ from ivcore.errors import ParameterError, UserError
 from ivcore.run import contradictions, environment, provenance
 from ivcore.run import folder as run_folder
 from ivcore.run.folder import is_done, read_metrics
-from ivcore.run.spec import Spec, resolving_once
+from ivcore.run.spec import OWNER, Spec, resolving_once
+from ivcore.run.stand_in import stand_in, told
 
 RESERVED = ("notebook", "preset", "wall_seconds", "headline")  # what `finish` adds to the metrics
 _LAST = "_last_start"  # in an open notebook: what `start` put into the namespace, and in the place of what
@@ -81,6 +82,12 @@ class Run:
         path = paths.resolve(value)
         return path if path.exists() else value
 
+    @property
+    def from_box(self) -> list[str]:
+        """The models of the box that the parameters name as encoders: what a run started from that has no upstream run."""
+        named = (value for value in self.params.values() if isinstance(value, str) and value.startswith(OWNER))
+        return list(dict.fromkeys(named))
+
     def write_json(self, name: str, value) -> Path:
         path = self.out / (name if name.endswith(".json") else f"{name}.json")
         if self.rank == 0:
@@ -119,12 +126,13 @@ class Run:
         """Writes metrics.json, which marks the run as done: a flat dict of finite numbers, text and booleans.
 
         `headline` names the metrics that the notebook is about: they come first on the leaderboard and in the report.
-        Adds the notebook, the preset's name and the wall seconds of this attempt. ValueError naming the metric that
+        Adds the notebook, the preset's name, the wall seconds of this attempt, and the models of the box that it started from ("box"). ValueError naming the metric that
         is not finite, not flat, or has a name that is taken. Ranks that trained together wait here for each other: a run is done
         when all of them are. Where the run is only shown, it says what has come out otherwise than in metrics.json, which stays.
         """
         row = {name: _plain(name, value) for name, value in metrics.items()}
         row |= {"bad_rows": len(self.bad_rows)} if self.bad_rows else {}
+        row |= {"box": ", ".join(self.from_box)} if self.from_box else {}
         if self.shown:
             return print(_compared(row, read_metrics(self.dir) or {}))
         distributed.barrier()
@@ -182,7 +190,8 @@ def start(name: str, namespace: dict, fresh: bool = False, preset: str = "") -> 
     """Begins the run of a notebook: `run = start("10_masked_video_modeling", globals())` in its setup cell.
 
     Takes the parameters from the namespace and checks them as `iv run` does, so that JupyterLab and plain papermill are
-    held to the same; runs an encoder's notebook first where that run is not there yet; makes the run folder (the same
+    held to the same; where the run that an encoder comes from is not there, lets a model of the box stand in, or runs it first where the box
+    has none or it has parameters of its own; makes the run folder (the same
     one for the same parameters) and resumes what an earlier attempt left in it; seeds every generator; sets the look of figures;
     prints where it is and on what. A run that is done is shown: `train` reads what it left, and nothing in its folder changes.
     With `fresh` it is run anew, and what was there is kept in `previous/`. ParameterError, UserError: one line.
@@ -194,9 +203,12 @@ def start(name: str, namespace: dict, fresh: bool = False, preset: str = "") -> 
     spec = Spec.of(name)
     if runners := os.environ.get("IVCORE_NOTEBOOK"):  # its copy: the source may have been edited since
         spec = replace(spec, parameters=Spec.of(runners).parameters)
-    given = _values(spec, namespace, preset)
+    asked, models = _values(spec, namespace, preset)
+    given = spec.check(asked | models)
     values = spec.pin(given)
-    folder = _folder(spec, values, namespace.get("run_dir"), fresh)
+    folder = _folder(spec, values, namespace.get("run_dir"), fresh, asked)
+    if models:
+        print(told(spec, asked, models), flush=True)
     if fresh or not is_done(folder):
         _run_upstream(spec, given)
     device = environment.pick_device(values["device"]) if "device" in values else "cpu"
@@ -213,7 +225,8 @@ def start(name: str, namespace: dict, fresh: bool = False, preset: str = "") -> 
     return run
 
 
-def _values(spec: Spec, namespace: dict, preset: str) -> dict:
+def _values(spec: Spec, namespace: dict, preset: str) -> tuple[dict, dict[str, str]]:
+    """What is asked for, and the models of the box that stand in for runs which are not there; the namespace gets both."""
     injected = _injected(namespace)
     for name in injected or ():
         spec.require(name)
@@ -229,9 +242,11 @@ def _values(spec: Spec, namespace: dict, preset: str) -> dict:
     values = spec.check({name: each.placed(given[name], typed=True) for name, each in spec.parameters.items()})
     if Path.cwd() != paths.ROOT:  # JupyterLab, plain papermill: the cells below open what the parameters name
         given = given | {name: str(paths.resolve(place)) for name, place in spec.files(values).items()}
+    models = {} if _given_by_runner() else stand_in(spec, values)
+    given = given | models
     namespace.update(given)
     namespace[_LAST] = copy.deepcopy((given, own, defaults, len(namespace.get("In", ()))))
-    return values
+    return values, models
 
 
 def _take_back(namespace: dict) -> dict:
@@ -282,12 +297,13 @@ def _run_upstream(spec: Spec, values: dict) -> None:
             raise ParameterError(f"{name} = {values[name]!r}: that run did not finish{told}")
 
 
-def _folder(spec: Spec, values: dict, run_dir: str | None, fresh: bool) -> Path:
-    """The run's folder, a chosen one only where it is free or holds this very run."""
+def _folder(spec: Spec, values: dict, run_dir: str | None, fresh: bool, asked: dict) -> Path:
+    """The run's folder, a chosen one only where it is free or holds this very run. asked: the values before anything stood in."""
     if given := _given_by_runner():
         return given
     if not run_dir:
-        return spec.folder(values, _matching_preset(spec, values))
+        preset = _matching_preset(spec, asked)
+        return spec.folder(values, preset if spec.digest(asked) == spec.digest(values) else f"{preset}+")
     folder = paths.resolve(run_dir)
     refused = f"run_dir = {run_dir!r}"
     if folder.exists() and not folder.is_dir():

@@ -42,6 +42,7 @@ _REFERENCE = re.compile(r"(\d\w*)/([\w-]+)(:.*)?")
 _NEARLY = re.compile(r"(\d\w*)(?:\s*/\s*([\w-]+)|[\s:]+([\w-]+)(?![\w-]|\s*=))?\W*(.*)", re.DOTALL)  # see `_meant`
 _PUBLISHED = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _NEXT = re.compile(r",(?=\s*\w+\s*=)")  # a comma separates where a name and = follow
+OWNER = "ivcore/"  # of the models in the box; what else `weights.box` knows is imported with torch
 _FILES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 _CHAIN: ContextVar[tuple[str, ...]] = ContextVar("chain", default=())  # runs whose encoders are being checked
 _RESOLVED: ContextVar[dict | None] = ContextVar("resolved", default=None)  # see `resolving_once`
@@ -431,7 +432,7 @@ def _leads_to(value: str | None) -> tuple[Reference | None, Path | None]:
         return None, None
     if reference := Reference.of(value):
         return reference if reference.values else None, None
-    path = paths.resolve(value)
+    path = place_of(value)
     if not path.exists() and _looks_like_path(value):
         looked = " or ".join(map(str, paths.candidates(value)))
         raise ParameterError(f"there is no such file or folder, looked for {looked}{_meant(value)}")
@@ -441,6 +442,16 @@ def _leads_to(value: str | None) -> tuple[Reference | None, Path | None]:
     if run_folder.is_one(path) and not run_folder.is_done(path):
         raise ParameterError("that run is not finished (no metrics.json in it)")
     return None, path if path.exists() else None
+
+
+def place_of(value: str) -> Path:
+    """The path that an encoder's value means: of a model of the box its file. UserError where the box has none of this name."""
+    path = paths.resolve(value)
+    if not value.startswith(OWNER) or path.exists():
+        return path
+    from ivcore.weights import box
+
+    return box.place(value) if box.is_name(value) else path
 
 
 def _is_published(value: str) -> bool:

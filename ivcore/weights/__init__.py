@@ -2,6 +2,7 @@
 
     from ivcore import weights
     model = weights.load("pytorch_model.bin")            # a file, a folder, or a name such as "OpenGVLab/..."
+    model = weights.load("ivcore/small-masked")          # comes with this library, see weights.box and `iv box`
     model = weights.from_official(state_dict, config)    # a dict under published names
 
 A file of this library's own runs names its class, and that class is built. The layout of others is recognised from key names and shapes;
@@ -58,7 +59,7 @@ LAYOUTS = (
 
 
 def load(source: str | PathLike, config: dict | None = None, *, entry: str | None = None) -> nn.Module:
-    """A file, a folder, or a name on the Hugging Face hub -> a module in eval mode, float32, on the CPU.
+    """A file, a folder, a model of the box, or a name on the Hugging Face hub -> a module in eval mode, float32, on the CPU.
 
     config: what neither shapes nor the file itself tell, see the layouts' modules. Where the file says for which clips it was trained
     and `config` names others (num_frames, img_size), the model is built as the file says and its positions are interpolated.

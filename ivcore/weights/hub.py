@@ -1,21 +1,24 @@
-"""From what a user writes to a path: a local file or folder, or a name on the Hugging Face hub, fetched once and cached."""
+"""From what a user writes to a path: a local file or folder, a model of the box, or a name on the Hugging Face hub, fetched once and cached."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from ivcore.weights import box
 from ivcore.weights.accounting import WeightsError
 
 WANTED = ["*.json", "*.safetensors", "*.bin", "*.pth", "*.pyth", "*.ckpt", "*.pt"]
 
 
 def locate(source: str) -> Path:
-    """A path that exists; of a run folder its final weights. `owner/name` (a whole repository) or `owner/name/file` (one file of it) is looked up on the hub."""
+    """A path that exists; of a run folder its final weights. `ivcore/name` is in the box (see `weights.box`), any other `owner/name` (a whole repository) or `owner/name/file` (one file of it) is looked up on the hub."""
     path = Path(source).expanduser()
     if path.exists():
         of_a_run = path / "checkpoints" / "model.safetensors"
         return of_a_run if of_a_run.exists() else path
+    if box.is_name(source):
+        return box.place(source)
     match = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:/(.+))?", source)
     if source.startswith(("/", ".", "~")) or match is None:
         raise WeightsError(f"{source}: no such file or folder")

@@ -21,6 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from ivcore import git_lfs
+from ivcore.weights import box
 from ivcore.weights.accounting import State, WeightsError, listed, require_numbers
 from ivcore.weights.torchscript import is_torchscript, read_torchscript
 from ivcore.weights.unwrapping import unwrap
@@ -67,7 +68,8 @@ def _whole(path: Path, config: dict, entry: str | None) -> tuple[State, dict]:
     if path.suffix != ".safetensors":
         return state, config | beside
     with safe_open(str(path), framework="pt") as file:
-        return state, config | beside | saved_config(file.metadata(), path)
+        config |= beside | saved_config(file.metadata(), path)
+    return box.complete(state, config, path), config
 
 
 def saved_config(metadata: dict | None, path: Path) -> dict:

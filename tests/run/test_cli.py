@@ -62,7 +62,7 @@ def test_a_time_out_is_above_zero(book, capsys, seconds):
     assert not book.folders("10_stage")
 
 
-COMMANDS = ("run", "list", "params", "graph", "board", "report", "models", "data", "data metaworld", "data shapes", "check", "doctor")  # fmt: skip
+COMMANDS = ("run", "list", "params", "graph", "board", "report", "models", "box", "data", "data metaworld", "data shapes", "check", "doctor")  # fmt: skip
 
 
 def help_of(capsys, *words) -> str:
@@ -85,7 +85,7 @@ def test_help_names_all_commands_the_environment_and_the_exit_status(capsys):
     shown = help_of(capsys)
     listed = re.findall(r"^    (\w+) ", shown.split("first steps")[0], re.MULTILINE)
     assert listed == list(dict.fromkeys(command.split()[0] for command in COMMANDS))
-    assert {"IVCORE_OUTPUTS", "IVCORE_CACHE", "IVCORE_ROOT"} <= set(shown.split())
+    assert {"IVCORE_OUTPUTS", "IVCORE_CACHE", "IVCORE_BOX", "IVCORE_ROOT"} <= set(shown.split())
     for status in ("0 done", "124 --timeout", "130 Ctrl-C", "143 SIGTERM", "137 the kernel was killed"):
         assert status in shown and status in help_of(capsys, "run")
 

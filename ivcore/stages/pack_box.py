@@ -1,0 +1,228 @@
+"""Puts the trained chain into the box (see `ivcore.weights.box`):
+
+    python -m ivcore.stages.pack_box                    the run 13/small, and the four runs that its encoders come from
+    python -m ivcore.stages.pack_box 13/tiny            another one
+    python -m ivcore.stages.pack_box RUN RUN …          all five, in any order, by name or folder
+
+Each must be finished, and with the inputs there are now. Weights are rounded to half precision, what two files have in common is stored
+once, and card.json is written last: commands, data, steps, hardware and scores of the runs, and those of `stages.box_scores`, measured on
+the rounded weights. `make box` also renders the card into docs/box.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ivcore import files, paths
+from ivcore.data.formats import read_class_names
+from ivcore.errors import UserError
+from ivcore.run import encoder_kinds, provenance
+from ivcore.run import folder as run_folder
+from ivcore.run.parameters import of_result
+from ivcore.run.spec import Reference, Spec, brief
+from ivcore.stages import box_scores
+from ivcore.weights import box
+
+CLIP = ("num_frames", "masked_frames", "multimodal_frames", "sampling_rate", "image_size", "frame_sampling")
+_HALF = torch.finfo(torch.float16)
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        card = pack([_folder(run) for run in arguments or ["13/small"]])
+    except UserError as error:
+        print(f"pack_box: {error}", file=sys.stderr)
+        return 2
+    print(box.text(card))
+    return 0
+
+
+def pack(runs: list[Path]) -> dict:
+    """Writes the models of these runs, and of those that their encoders come from, to `box.folder()`. -> the card.
+
+    UserError where a run is not finished or stale, a kind of model is missing or there twice, a number does not fit half precision, or
+    the files are too large together.
+    """
+    chosen = _by_model(_with_encoders(runs))
+    scratch = box.folder() / ".packing"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        states: dict[str, dict[str, Tensor]] = {}
+        for name, run in chosen.items():
+            _write(scratch, name, run, states)
+        size = sum(file.stat().st_size for file in scratch.iterdir())
+        if size > box.MOST_BYTES:
+            raise UserError(
+                f"the box would take {size / 1e6:.1f} MB, at most {box.MOST_BYTES / 1e6:.0f} MB are allowed"
+            )
+        (box.folder() / box.CARD).unlink(missing_ok=True)
+        for name in chosen:
+            os.replace(scratch / f"{name}.safetensors", box.folder() / f"{name}.safetensors")
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    card = {"bytes": size, "models": {f"{box.OWNER}{name}": _facts(name, run) for name, run in chosen.items()}}
+    card["scores"] = {"data": _data_of_scores(), "tolerance": box_scores.TOLERANCE, "of": _scores(chosen)}
+    files.write_json(box.folder() / box.CARD, card)
+    return card
+
+
+# ---- which runs
+
+
+def _folder(run: str) -> Path:
+    reference = Reference.of(run)
+    folder = reference.folder if reference else paths.resolve(run)
+    if not run_folder.is_done(folder):
+        raise UserError(f"{run}: that run is not finished (no metrics.json in {paths.short(folder)})")
+    return folder
+
+
+def _with_encoders(runs: list[Path]) -> list[Path]:
+    """The runs, and those that their encoders name, and so on."""
+    every = list(dict.fromkeys(run.resolve() for run in runs))
+    for run in every:  # grows meanwhile
+        if not run_folder.is_done(run):
+            raise UserError(f"{paths.short(run)}: that run is not finished")
+        if changed := provenance.changes(run):
+            raise UserError(f"{paths.short(run)} is stale: {'; '.join(changed)}")
+        encoders = [paths.resolve(value) for value in _spec(run).encoders(run_folder.read_params(run)).values()]
+        every += [each.resolve() for each in encoders if run_folder.is_one(each) and each.resolve() not in every]
+    return every
+
+
+def _by_model(runs: list[Path]) -> dict[str, Path]:
+    """Name in the box -> run, in the box's order, with what others share tensors with first."""
+    found: dict[str, Path] = {}
+    for run in runs:
+        held = encoder_kinds.of_place(run)
+        name = box.MODELS.get(held.kind if held else "")
+        if name is None:
+            raise UserError(f"{paths.short(run)}: holds no model of the box ({', '.join(box.MODELS)})")
+        if name in found:
+            raise UserError(
+                f"{name}: {paths.short(found[name])} and {paths.short(run)} both hold one; give the other runs alone"
+            )
+        found[name] = run
+    if missing := [name for name in box.MODELS.values() if name not in found]:
+        raise UserError(f"no run given for {', '.join(missing)}: give a run of 13, or all five")
+    return {name: found[name] for name in box.MODELS.values()}
+
+
+def _spec(run: Path) -> Spec:
+    return Spec.of(run_folder.read_metrics(run)["notebook"])
+
+
+# ---- files
+
+
+def _write(folder: Path, name: str, run: Path, states: dict[str, dict[str, Tensor]]) -> None:
+    """The file of one model; tensors that one of `states`, the models before it, has are left to that one's file."""
+    source = run / "checkpoints" / "model.safetensors"
+    state = {key: _half(value, f"{paths.short(source)}: {key}") for key, value in load_file(source).items()}
+    with safe_open(str(source), framework="pt") as opened:
+        config = json.loads(opened.metadata()["config"])
+    shared = []
+    for under, other in _PARTS.get(name, {}).items():
+        same = [key for key, value in states[other].items() if _equal(state.get(f"{under}{key}"), value)]
+        if same:
+            file = folder / f"{other}.safetensors"
+            shared.append({"file": other, "under": under, "sha256": box.digest(file), "names": same})
+    taken = {f"{each['under']}{key}" for each in shared for key in each["names"]}
+    config[box.BOX] = _travels_with(run) | ({"shared": shared} if shared else {})
+    # One entry alone, as `save_weights` has it: equal models are to be equal files.
+    kept = {key: value for key, value in state.items() if key not in taken}
+    metadata = {"config": json.dumps(config)}
+    files.write_atomic(folder / f"{name}.safetensors", lambda scratch: save_file(kept, scratch, metadata))
+    states[name] = state
+
+
+_PARTS = {"small-coordinated": {"masked.": "small-masked-classifier", "multimodal.": "small-multimodal-classifier"}}
+
+
+def _half(value: Tensor, what: str) -> Tensor:
+    if not value.is_floating_point():
+        return value
+    if value.abs().max() > _HALF.max:
+        raise UserError(f"{what} holds {value.abs().max():.3g}, more than half precision can ({_HALF.max:.0f})")
+    return value.half()
+
+
+def _equal(one: Tensor | None, other: Tensor) -> bool:
+    return one is not None and one.dtype == other.dtype and torch.equal(one, other)
+
+
+def _travels_with(run: Path) -> dict:
+    params = run_folder.read_params(run)
+    carried: dict = {"clip": {name: params[name] for name in CLIP if name in params}}
+    for place in (run, *(paths.resolve(value) for value in _spec(run).encoders(params).values())):
+        if (classes := place / "union" / "classes.txt").is_file():  # of 13 its encoders say
+            carried["classes"] = list(read_class_names(classes))
+            break
+    if (run / "tokenizer.json").is_file():
+        carried["tokenizer"] = json.loads((run / "tokenizer.json").read_text(encoding="utf-8"))
+    return carried
+
+
+# ---- card
+
+
+def _facts(name: str, run: Path) -> dict:
+    """What the card says of one model, all from the run's own files."""
+    params, metrics = run_folder.read_params(run), run_folder.read_metrics(run)
+    env = json.loads((run / "env.json").read_text(encoding="utf-8"))
+    last = json.loads((run / "train.jsonl").read_text(encoding="utf-8").strip().splitlines()[-1])
+    file = box.folder() / f"{name}.safetensors"
+    shown = ("device", "commit", "began", "ranks")
+    return {
+        "command": _command(run, env),
+        **{key: env[key] for key in shown},
+        "steps": last["step"],
+        "hours": round(last["seconds"] / 3600, 3),
+        "data": _data(run, params, metrics),
+        "scores": {key: metrics[key] for key in metrics.get("headline", ()) if not isinstance(metrics[key], str)},
+        "params": of_result(params),
+        "bytes": file.stat().st_size,
+        "sha256": box.digest(file),
+    }
+
+
+def _command(run: Path, env: dict) -> str:
+    """What makes this very run."""
+    reference = Reference.of(brief(str(run)))
+    return shlex.join(["iv", "run", *reference.arguments]) if reference else env["command"]
+
+
+def _data(run: Path, params: dict, metrics: dict) -> dict:
+    """Source, and of each list its lines and the beginning of its hash; of a generated set how many training clips."""
+    data = {"source": metrics.get("data", params.get("data", ""))}
+    try:
+        inputs = json.loads((run / provenance.INPUTS).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        inputs = {}
+    lists = {Path(file).name if len(each["files"]) == 1 else file: {"lines": facts["lines"], "sha256": facts["sha256"][:16]}
+             for each in inputs.values() for file, facts in each["files"].items()}  # fmt: skip
+    return data | ({"lists": lists} if lists else {"training_clips": params.get("num_clips")})
+
+
+def _data_of_scores() -> dict:
+    return {"source": "moving shapes", **box_scores.CLIPS, "seed": box_scores.SEED}
+
+
+def _scores(chosen: dict[str, Path]) -> dict[str, dict[str, float]]:
+    names = [f"{box.OWNER}{name}" for name in chosen]
+    return {name: scores for name in names if (scores := box_scores.measure(name))}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

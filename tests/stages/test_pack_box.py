@@ -1,0 +1,112 @@
+"""Five finished runs become a box, or one line says why not."""
+
+import json
+import shutil
+
+import boxed
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ivcore import weights
+from ivcore.encoders.tokenizer import Tokenizer
+from ivcore.errors import UserError
+from ivcore.stages import box_scores, pack_box
+from ivcore.train import save_weights
+from ivcore.weights import box
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("IVCORE_BOX", str(tmp_path / "box"))
+    monkeypatch.setattr(box_scores, "measure", lambda name: {"top1": 0.5})
+    return boxed.runs(monkeypatch, tmp_path / "outputs")
+
+
+def test_a_run_of_13_brings_the_four_that_it_comes_from(runs):
+    card = pack_box.pack([runs["13/quick"]])
+    assert [*card["models"]] == box.names() and len(box.names()) == 5
+    assert card == box.card()
+
+
+def test_models_come_back_but_for_the_rounding(runs):
+    pack_box.pack(list(runs.values()))
+    for name, run in zip(box.names(), runs.values()):
+        loaded, saved = weights.load(name), weights.load(run)
+        assert type(loaded) is type(saved) and loaded.config == saved.config
+        for key, value in saved.state_dict().items():
+            assert torch.equal(loaded.state_dict()[key], value.half().float()), key
+
+
+def test_frozen_encoders_are_stored_once(runs):
+    pack_box.pack([runs["13/quick"]])
+    kept = load_file(box.place("ivcore/small-coordinated"))
+    assert not [key for key in kept if ".blocks." in key or ".resblocks." in key]
+    assert any(key.startswith("cma.") for key in kept)
+
+
+def test_classes_vocabulary_and_sampling_travel_along(runs):
+    pack_box.pack([runs["13/quick"]])
+    for name in ("small-masked-classifier", "small-multimodal-classifier", "small-coordinated"):
+        assert box.carried(f"ivcore/{name}")["classes"] == boxed.CLASSES
+    tokenizer = Tokenizer(**box.carried("ivcore/small-multimodal")["tokenizer"])
+    assert tokenizer.caption(tokenizer(boxed.SENTENCES[0])[0]) == boxed.SENTENCES[0]
+    assert box.carried("ivcore/small-multimodal-classifier")["clip"]["frame_sampling"] == "segment"
+    assert box.carried("ivcore/small-coordinated")["clip"]["multimodal_frames"] == 4
+
+
+def test_the_card_tells_how_each_was_made(runs):
+    of = pack_box.pack([runs["13/quick"]])["models"]["ivcore/small-multimodal-classifier"]
+    assert of["command"] == "iv run 12_supervised_post_pretraining quick_multimodal"
+    assert (of["steps"], of["hours"], of["commit"], of["device"]) == (7, 0.01, "0123456789ab", "cpu (2 cores)")
+    assert of["data"] == {"source": "moving shapes", "training_clips": 60} and of["scores"] == {"top1": 0.25}
+    assert of["sha256"] == box.digest(box.place("ivcore/small-multimodal-classifier"))
+
+
+@pytest.mark.parametrize("unfinished", [True, False])
+def test_an_unfinished_or_stale_run_is_refused(runs, unfinished):
+    metrics = runs["10/quick"] / "metrics.json"
+    if unfinished:
+        metrics.unlink()
+    else:
+        metrics.write_text(json.dumps(json.loads(metrics.read_text()) | {"top1": 0.3}))
+    with pytest.raises(
+        UserError, match="not finished" if unfinished else "is stale: its encoder 10/quick has been made anew"
+    ):
+        pack_box.pack([runs["13/quick"]])
+    assert box.names() == []
+
+
+def test_a_missing_and_a_second_model_are_named(runs, tmp_path):
+    with pytest.raises(
+        UserError, match="no run given for small-masked-classifier, small-multimodal-classifier, small-coordinated"
+    ):
+        pack_box.pack([runs["10/quick"], runs["11/quick"]])
+    again = runs["10/quick"].with_name("quick-00000000")
+    shutil.copytree(runs["10/quick"], again)
+    with pytest.raises(UserError, match=r"small-masked: .* both hold one"):
+        pack_box.pack([again, runs["13/quick"]])
+
+
+def test_what_half_precision_cannot_hold_is_refused(runs):
+    model = weights.load(runs["10/quick"])
+    with torch.no_grad():
+        model.mask_token.fill_(1e6)
+    save_weights(model, runs["10/quick"] / "checkpoints" / "model.safetensors", model.config)
+    with pytest.raises(UserError, match=r"mask_token holds 1e\+06, more than half precision can"):
+        pack_box.pack([runs["13/quick"]])
+
+
+def test_a_box_that_is_too_large_leaves_the_old_one(runs, monkeypatch):
+    before = pack_box.pack([runs["13/quick"]])
+    monkeypatch.setattr(box, "MOST_BYTES", 1000)
+    with pytest.raises(UserError, match="MB, at most 0 MB are allowed"):
+        pack_box.pack([runs["13/quick"]])
+    assert box.card() == before and not list(box.folder().glob(".packing*"))
+
+
+def test_the_command_says_what_is_wrong_in_one_line(runs, capsys):
+    assert pack_box.main(["13/nothing"]) == 2
+    assert capsys.readouterr().err.startswith("pack_box: 13_cross_model_interaction has no preset 'nothing'")
+    assert pack_box.main([str(runs["13/quick"])]) == 0
+    assert "5 models in half precision" in capsys.readouterr().out

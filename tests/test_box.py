@@ -1,0 +1,40 @@
+"""The models that this checkout ships: their size, their card, and that its scores come out again."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ivcore.weights import box
+
+SHIPPED = Path(__file__).parents[1] / "ivcore" / "box"
+CARD = SHIPPED / box.CARD
+
+pytestmark = pytest.mark.skipif(not CARD.is_file(), reason=box.NONE)
+
+
+@pytest.fixture(autouse=True)
+def shipped(monkeypatch):
+    monkeypatch.setenv("IVCORE_BOX", os.environ.get("IVCORE_BOX", str(SHIPPED)))
+
+
+def scored() -> list[str]:
+    return list(box.card()["scores"]["of"]) if CARD.is_file() else []
+
+
+def test_the_box_is_whole_and_small():
+    card = box.card()
+    assert box.names() == list(card["models"]) == [f"{box.OWNER}{name}" for name in box.MODELS.values()]
+    for name, of in card["models"].items():
+        assert box.digest(box.place(name)) == of["sha256"], "pack the box anew: make box"
+    assert sum(file.stat().st_size for file in box.folder().iterdir()) <= box.MOST_BYTES + 10**6
+
+
+@pytest.mark.parametrize("name", scored())
+def test_the_scores_on_the_card_come_out_again(name):
+    from ivcore.stages import box_scores
+
+    card = box.card()["scores"]
+    now = box_scores.measure(name)
+    assert now.keys() == card["of"][name].keys()
+    assert now == pytest.approx(card["of"][name], abs=card["tolerance"])
