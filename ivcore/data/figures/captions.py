@@ -36,7 +36,7 @@ _SKIES = {
     "grey": "under a grey sky",
     "orange": "at sunset",
     "dark": "at night",
-    "white": "in front of a white wall of light",
+    "white": "under a white sky",
 }
 _CAMERAS = {
     "still": "the camera stands still",
@@ -55,11 +55,13 @@ def captions(plan: Plan) -> tuple[str, ...]:
     shirt = _a(f"{'striped ' if person.stripes else ''}{person.shirt} shirt")
     legs = f"{person.trousers} {'trousers' if person.long_trousers else 'shorts'}"
     ground = _a(_GROUNDS[plan.place.ground].format(plan.place.ground_colour))
-    seen, where = _seen(plan), _SKIES[plan.place.sky]
+    seen = _seen(plan)
+    has_sky = view.height < 0.4 * view.field  # or the camera looks down so much that the picture ends below the horizon
+    where = f"{_SKIES[plan.place.sky]} " if has_sky else ""
     return (
         f"a person in {shirt} and {legs} {does}{_way(plan)} on {ground}, {seen}",
         f"someone with {person.hair} hair, {shirt} and {legs} {or_does}",
-        f"{where} a person in {person.shirt} and {person.trousers} {or_does} on {ground}",
+        f"{where}a person in {person.shirt} and {person.trousers} {or_does} on {ground}",
         f"{_CAMERAS[view.camera]} while a person in {_a(f'{person.shirt} shirt')} {does}, {seen}",
     )
 

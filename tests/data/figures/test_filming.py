@@ -31,6 +31,14 @@ def drawn(rods, **changes):
     return draw(AHEAD, rods, place(**changes), 64)[0].astype(int)
 
 
+# Of the last frames of four clips: the mean of each quarter.
+VERSION = "1"
+QUARTERS = [
+    [191.5, 190.0, 154.0, 148.6],
+    [69.3, 70.6, 44.5, 44.2],
+    [88.0, 87.9, 69.9, 70.4],
+    [207.1, 189.5, 126.5, 112.6],
+]
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
 
@@ -131,3 +139,10 @@ class TestFilm:
         film = next(figures.film(CONFIG, clips[:1])).astype(int)
         changed = (np.abs(np.diff(film, axis=0)).max(axis=-1) > 8).any(axis=0)
         assert 0.01 < changed.mean() < 0.6
+
+    def test_pixels_are_those_of_the_version(self, recording):
+        films = figures.film(CONFIG, figures.clips(CONFIG)[:4])
+        quarters = [film[-1].reshape(2, 16, 2, 16, 3).mean(axis=(1, 3, 4)).ravel() for film in films]
+        assert figures.RENDERER_VERSION == VERSION and np.abs(np.array(quarters) - QUARTERS).max() < 0.5, (
+            "another picture: set figures.RENDERER_VERSION to another text, and these numbers"
+        )

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,12 +83,17 @@ def test_captions_name_colours_and_say_different_things():
     ("kick", 90, ""),
 ])  # fmt: skip
 def test_captions_say_which_way_somebody_goes(label, degrees, way):
-    from dataclasses import replace
-
     plan = draw(0, "train", 0, label)
     plan = replace(plan, view=replace(plan.view, side=math.radians(degrees)))
     sentence = captions(plan)[0]
     assert (way in sentence) if way else (" to the right" not in sentence and " to the left" not in sentence)
+
+
+def test_captions_name_the_sky_where_it_is_in_the_picture():
+    plan = draw(0, "train", 0, "walk")
+    plan = replace(plan, place=replace(plan.place, sky="orange"), view=replace(plan.view, field=1.0))
+    level, down = (captions(replace(plan, view=replace(plan.view, height=height)))[2] for height in (0.0, 0.6))
+    assert level == f"at sunset {down}"
 
 
 def test_sizes_that_no_video_can_have_are_refused():
