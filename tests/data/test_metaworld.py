@@ -21,6 +21,7 @@ from ivcore.data import formats, metaworld
 from ivcore.data.labels.sets import united_sets
 from ivcore.data.metaworld import builder, phases
 from ivcore.data.metaworld import look as metaworld_look
+from ivcore.data.metaworld.config import records
 from ivcore.data.metaworld.play import require_simulator
 from ivcore.data.metaworld.tasks import APPEARANCE, COLOURS, MOTION, PARTNERS, TASKS, captions, reversed_captions
 from ivcore.data.videos import video_set
@@ -442,7 +443,7 @@ def filmed(tmp_path_factory):
 @pytest.mark.slow
 class TestSimulator:
     def test_videos_show_something_move_and_the_thing_in_its_box(self, filmed):
-        for episode, record in metaworld.records(FILMED, filmed):
+        for episode, record in records(FILMED, filmed):
             with VideoReader(filmed / episode.video) as reader:
                 frames = reader.read(np.arange(len(reader))).astype(float)
             assert frames.shape == (8, 32, 32, 3) and np.abs(np.diff(frames, axis=0)).mean() > 1

@@ -10,6 +10,7 @@ import numpy as np
 
 from ivcore.data.metaworld.look import Look, project
 from ivcore.data.metaworld.tasks import COLOURS, TASKS
+from ivcore.data.offscreen import halved
 
 ROBOT = "base"
 GRIPPER = "right_hand"  # the body from the wrist on
@@ -86,7 +87,7 @@ class Film:
             self._hide_unseen(look)
             self.renderer.update_scene(self.data, camera, self.options)
             self.renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0  # costs as much as everything else
-            frame[:] = _halved(self.renderer.render())
+            frame[:] = halved(self.renderer.render())
         return frames
 
     def _pose(self, pose: np.ndarray) -> None:
@@ -119,13 +120,6 @@ class Film:
         local = middle[:, None] + signs * half[:, None]
         world = np.einsum("gij,gkj->gki", turned, local) + self.data.geom_xpos[numbers][:, None]
         return world.reshape(-1, 3)
-
-
-def _halved(picture: np.ndarray) -> np.ndarray:
-    """uint8 (2 H, 2 W, 3) -> (H, W, 3), the rounded mean of every four pixels."""
-    height, width, _ = picture.shape
-    quarters = picture.reshape(height // 2, 2, width // 2, 2, 3).astype(np.uint16)
-    return ((quarters.sum((1, 3)) + 2) // 4).astype(np.uint8)
 
 
 def gap(hand: np.ndarray, outlines: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,15 +1,12 @@
 """A scripted expert solves a task in the simulator; what is kept is the state at every step, to be filmed later."""
 
-import ctypes.util
-import importlib.util
-import os
 import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ivcore.errors import UserError
+from ivcore.data import offscreen
 
 LONGEST = 250  # steps, of the 500 that the simulator allows; longer plays mostly hover
 _BEFORE = 20  # steps in which the robot waits until things that the reset dropped lie still; not filmed
@@ -19,15 +16,7 @@ _AFTER = 12  # steps filmed after the task is solved
 
 def require_simulator() -> None:
     """UserError with what to install, unless Meta-World and a GL library that draws without a screen are installed."""
-    if importlib.util.find_spec("metaworld") is None:
-        raise UserError(
-            "Meta-World is not installed: `make sim`, or `pip install 'ivcore[sim]'` (and Debian's libosmesa6)"
-        )
-    library = os.environ.setdefault("MUJOCO_GL", "osmesa")
-    if library == "osmesa" and not ctypes.util.find_library("OSMesa"):
-        raise UserError(
-            "libOSMesa is not installed: `make sim`, or `apt-get install libosmesa6`; with a GPU, MUJOCO_GL=egl works too"
-        )
+    offscreen.require("metaworld", "Meta-World")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,7 @@
+"""Bodies: thin articulated things that move in parts, a source (see `data.rendered`) that is only confirmed on, see `config`."""
+# ruff: noqa: F401  (this file lists what the folder offers)
+
+from ivcore.data.bodies.config import RENDERER_VERSION, Bodies
+from ivcore.data.bodies.motions import CLASSES
+from ivcore.data.bodies.plan import clips
+from ivcore.data.bodies.stage import film, require_simulator
