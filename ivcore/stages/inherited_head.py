@@ -10,33 +10,37 @@ from torch import nn
 
 from ivcore.data.formats import read_class_names
 from ivcore.data.labels import kinetics710
-from ivcore.data.labels.union import LabelSet, unite
+from ivcore.data.labels.union import LabelSet, normalise, unite
 from ivcore.errors import ParameterError
 from ivcore.heads import slicing
+from ivcore.weights import usage
 
 
 def inherited_head(pretrained: nn.Module, source: str | PathLike, classes: Sequence[str]) -> nn.Linear:
     """The layer (D -> len(classes)) with the weights that `pretrained`, loaded from `source`, has for these classes. Its own head is cut
     to them.
 
-    The run of notebook 12 that it comes from names the rows of its head (union/classes.txt); 710 rows from elsewhere are in the published
-    order of Kinetics-710. ParameterError where the names are not known, or a class is not among them.
+    The run of notebook 12 that it comes from names the rows of its head (union/classes.txt), or its file does; 710 rows from elsewhere are
+    in the published order of Kinetics-710. ParameterError where the names are not known, or a class is not among them.
     """
     names = _row_names(Path(source), slicing.head(pretrained).out_features)
-    renamed = kinetics710.RENAMED if names == list(kinetics710.CLASSES) else {}
+    published = [normalise(name) for name in names] == [normalise(name) for name in kinetics710.CLASSES]
+    renamed = kinetics710.RENAMED if published else {}
     target = LabelSet("encoder", (), class_names=classes)
     rows = unite([target], classes=names, renamed=renamed).maps[target.name]
     return slicing.head(slicing.cut(pretrained, rows))
 
 
 def names_beside(source: str | PathLike, rows: int) -> list[str] | None:
-    """The names of so many rows of a head, which the run of notebook 12 has kept that `source` is of; None where there is none."""
+    """The names of so many rows of a head, as the run of notebook 12 has kept them that `source` is of, or its file has; None where there
+    are none."""
     source = Path(source)
     for folder in (source, *source.parents[:2]):  # a run folder, or a file of its checkpoints/
         file = folder / "union" / "classes.txt"
         if file.is_file() and len(names := read_class_names(file)) == rows:
             return list(names)
-    return None
+    names = usage.classes_of(source)
+    return list(names) if len(names) == rows else None
 
 
 def _row_names(source: Path, rows: int) -> list[str]:

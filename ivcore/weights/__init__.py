@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from ivcore.encoders.videomae import MaskedVideoEncoder
 from ivcore.errors import UserError
-from ivcore.weights import clip, coordinated, uniformerv2, video_text, videomae
+from ivcore.weights import clip, coordinated, uniformerv2, usage, video_text, videomae
 from ivcore.weights.accounting import WeightsError, listed, require_numbers
 from ivcore.weights.fields import Fields
 from ivcore.weights.hub import locate
@@ -99,7 +99,7 @@ def _build(state: dict[str, Tensor], config: dict, what: str) -> nn.Module:
     try:
         fields = Fields(config, what)
         model = build(state, fields)
-        fields.get("preprocessor", "preprocess_cfg", "image_mean", "image_std", *ARGUMENTS)
+        fields.get("preprocessor", "preprocess_cfg", "image_mean", "image_std", usage.USAGE, *ARGUMENTS)
         _warn_of_other_statistics(model, config, what)
     except UserError as error:
         raise WeightsError(str(error) if str(error).startswith(what) else f"{what}: {error}") from None
@@ -118,11 +118,7 @@ def _warn_of_other_statistics(model: nn.Module, config: dict, what: str) -> None
     theirs = [given.get(f"image_{name}") or given.get(name) for name in ("mean", "std")]
     if not any(theirs) or isinstance(model, coordinated.Coordinated) or not hasattr(model, "prepare"):
         return
-    black, white = (
-        model.prepare(torch.full((1, 1, 1, 1, 3), value, dtype=torch.uint8)).flatten().float() for value in (0, 255)
-    )
-    std = 1 / (white - black)
-    for name, ours, stated in zip(("mean", "std"), (-black * std, std), theirs):
+    for name, ours, stated in zip(("mean", "std"), map(torch.tensor, usage.normalisation(model).values()), theirs):
         numbers = torch.tensor(stated or ours).float().flatten()
         numbers = numbers / 255 if numbers.max() > 1 else numbers
         if numbers.shape != ours.shape or (numbers - ours).abs().max() > 5e-3:

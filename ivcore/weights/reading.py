@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from ivcore import git_lfs
@@ -70,6 +70,19 @@ def _whole(path: Path, config: dict, entry: str | None) -> tuple[State, dict]:
     with safe_open(str(path), framework="pt") as file:
         config |= beside | saved_config(file.metadata(), path)
     return box.complete(state, config, path), config
+
+
+def read_config(path: Path) -> dict:
+    """What the config of a checkpoint file or folder says, without reading its tensors; {} where that would need them."""
+    file = find(path) if path.is_dir() else path
+    config = {} if file == path else _read_configs(file.parent)
+    if file.suffix != ".safetensors":
+        return config
+    try:
+        with safe_open(str(file), framework="pt") as opened:
+            return config | saved_config(opened.metadata(), file)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{file}: not a checkpoint that can be read ({error})") from None
 
 
 def saved_config(metadata: dict | None, path: Path) -> dict:
@@ -138,13 +151,19 @@ def _reason(error: Exception) -> str:
 
 
 def _read_folder(path: Path, entry: str | None) -> tuple[State, dict]:
-    file, config = find(path), {}
-    for name in ("config.json", "open_clip_config.json"):
-        if (file.parent / name).is_file():
-            config |= _read_json(file.parent / name)
-    if (file.parent / "preprocessor_config.json").is_file():
-        config["preprocessor"] = _read_json(file.parent / "preprocessor_config.json")
+    file = find(path)
+    config = _read_configs(file.parent)
     return (_read_shards(file), config) if file.suffix == ".json" else _whole(file, config, entry)
+
+
+def _read_configs(folder: Path) -> dict:
+    config = {}
+    for name in ("config.json", "open_clip_config.json"):
+        if (folder / name).is_file():
+            config |= _read_json(folder / name)
+    if (folder / "preprocessor_config.json").is_file():
+        config["preprocessor"] = _read_json(folder / "preprocessor_config.json")
+    return config
 
 
 def find(folder: Path) -> Path:

@@ -8,6 +8,8 @@ from ivcore.data.labels import kinetics710
 from ivcore.encoders.videomae import VideoClassifier
 from ivcore.errors import ParameterError
 from ivcore.stages.inherited_head import inherited_head
+from ivcore.train import save_weights
+from ivcore.weights.usage import Usage
 
 
 def model(classes):
@@ -31,6 +33,14 @@ def test_rows_are_picked_by_the_names_of_the_run(tmp_path, part):
     assert torch.equal(layer.weight, whole[[2, 0]]) and layer.bias.shape == (2,)
     with pytest.raises(ParameterError, match="class 'shrink' is not among the 3"):
         inherited_head(model(3), folder, ["shrink"])
+
+
+def test_a_file_alone_names_its_rows(tmp_path):
+    pretrained = model(2)
+    whole = pretrained.head.weight.detach().clone()
+    used = Usage(32, 8, classes=("grow", "slide left")).saved(pretrained)
+    file = save_weights(pretrained, tmp_path / "elsewhere.safetensors", pretrained.config | used)
+    assert torch.equal(inherited_head(pretrained, file, ["Slide_Left"]).weight, whole[[1]])
 
 
 def test_a_file_with_710_rows_has_the_classes_of_kinetics_in_the_published_order(tmp_path):
