@@ -1,4 +1,4 @@
-"""The README's commands for a user's own videos and label sets, as they are written, on folders such as it shows."""
+"""The documented commands for a user's own videos and label sets, as they are written, on folders such as are shown there."""
 
 import json
 import os
@@ -22,9 +22,13 @@ LEAST = {  # what makes the runs short, put behind each command
 ACTIONS = ("jump", "wave")
 
 
-def commands(section: str) -> list[str]:
-    """The `iv run` lines of the code blocks in a section of the README, continued lines joined and comments cut off."""
-    text = (paths.ROOT / "README.md").read_text()
+def commands() -> list[str]:
+    return [*commands_of("README.md", "Your own videos"), *commands_of("docs/data.md", "Several label sets")]
+
+
+def commands_of(page: str, section: str) -> list[str]:
+    """The `iv run` lines of the code blocks in a section of a page, continued lines joined and comments cut off."""
+    text = (paths.ROOT / page).read_text()
     (body,) = re.findall(rf"^## {section}\n(.*?)(?=^## )", text, re.M | re.S)
     blocks = re.findall(r"^```\n(.*?)^```", body, re.M | re.S)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
@@ -64,7 +68,7 @@ def write_lists(folder, splits):
 
 
 def test_the_commands_are_found():
-    numbers = [command.split()[2] for command in commands("Your own videos")]
+    numbers = [command.split()[2] for command in commands()]
     assert numbers == ["10", "30", "12", "12", "13"]
 
 
@@ -81,7 +85,7 @@ def test_the_commands_run_as_they_are_written(root):
         assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
         return re.findall(r"→ (outputs/\S+)", done.stdout)[-1]
 
-    first, second, *labelled, last = commands("Your own videos")
+    first, second, *labelled, last = commands()
     masked = run(f"{first} {LEAST['10']}")
     multimodal = run("iv run 11 quick")
     assert "outputs/10_masked_video_modeling/RUN" in second

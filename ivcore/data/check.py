@@ -8,7 +8,7 @@ file that ends the process that reads it.
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -83,21 +83,27 @@ def check(
     for finding in [*rows, *_repeated(result.records), *_labels(Path(path), result.records)]:
         note(finding)
     files = list(dict.fromkeys(record.path for record in result.records))
+    for file, probed in probed_files(files, workers, strict):
+        result.probes[file] = probed
+        if probed.kind:
+            note(Finding(probed.kind, file, probed.cause))
+    for finding in _spans(result):
+        note(finding)
+    places = {file: place for place, file in enumerate(files)}
+    result.findings.sort(key=lambda finding: places.get(finding.path, -1))  # in the order of the list
+    return result
+
+
+def probed_files(files: Sequence[str], workers: int | None = None, strict: bool = False) -> Iterator[tuple[str, Probe]]:
+    """(file, Probe) as they are read, in any order, in several processes; shows the progress."""
     workers = workers or len(os.sched_getaffinity(0))
     with Progress(len(files), "check", unit="file") as bar:
         done = surviving.each(partial(probe, strict=strict), files, workers)
         for count, (index, probed) in enumerate(done, 1):
             if isinstance(probed, surviving.Died):
                 probed = Probe("fatal", f"the process that reads it is {probed}")
-            result.probes[files[index]] = probed
-            if probed.kind:
-                note(Finding(probed.kind, files[index], probed.cause))
+            yield files[index], probed
             bar.update(count)
-    for finding in _spans(result):
-        note(finding)
-    places = {file: place for place, file in enumerate(files)}
-    result.findings.sort(key=lambda finding: places.get(finding.path, -1))  # in the order of the list
-    return result
 
 
 def write_finding(file, finding: Finding) -> None:

@@ -116,7 +116,7 @@ def assign(records: Sequence, label: Callable, keys: dict[str, str], further: Se
     own, number = {keys[record.path] for record in records}, {}
     for record in (*records, *further):
         if (key := keys[record.path]) in own:  # of videos that belong together the lowest number counts
-            number[key] = min(_number(record.path), number.get(key, 1.0))
+            number[key] = min(number_by_name(record.path), number.get(key, 1.0))
     ordered = sorted(number, key=number.get)
     few = len(ordered) < FEW
     share = min(SHARE, MOST / max(len(ordered), 1))
@@ -153,7 +153,7 @@ def _fill(split_of: dict[str, str], ordered: list[str]) -> None:
                 split_of[spare[-1 if split == "train" else 0]] = split
 
 
-def _number(path: str) -> float:
+def number_by_name(path: str) -> float:
     """In [0, 1), by the names of the file and of the folder it is in: the same wherever these lie."""
     named = "/".join(os.path.normpath(path).split(os.sep)[-2:])
     digest = hashlib.sha256(named.encode(errors="surrogateescape")).digest()

@@ -18,14 +18,16 @@ def standardise(train: Tensor, *others: Tensor) -> list[Tensor]:
 
 
 def nearest_neighbours(
-    train: Tensor, labels: Tensor, queries: Tensor, k: int = 20, temperature: float = 0.1, chunk: int = 4096
-) -> Tensor:
-    """Scores (Q, K): the k most similar training clips vote for their class with weight exp(cosine / temperature).
+    train: Tensor, labels: Tensor, queries: Tensor, k: int = 20, temperature: float = 0.1, chunk: int = 4096,
+    num_classes: int | None = None,
+) -> Tensor:  # fmt: skip
+    """Scores (Q, K): the k most similar training clips vote for their class with weight exp(cosine / temperature). K is num_classes, or up to
+    the last label.
 
     `chunk` queries are compared at a time: all at once would take Q x N numbers.
     """
     train, queries = (F.normalize(x, dim=1) for x in standardise(train, queries))
-    scores = torch.zeros(len(queries), int(labels.max()) + 1)
+    scores = torch.zeros(len(queries), num_classes or int(labels.max()) + 1)
     for batch, votes in zip(queries.split(chunk), scores.split(chunk)):
         similarity, nearest = (batch @ train.T).topk(min(k, len(train)), dim=1)
         votes.scatter_add_(1, labels[nearest], (similarity / temperature).exp())

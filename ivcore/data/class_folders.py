@@ -1,0 +1,194 @@
+"""Labelled videos as people have them: a folder for each class, or a list with a label in each line. Nothing is opened but lists.
+
+    my_videos/jump/a.mp4  my_videos/jump/more/b.mov  my_videos/wave/c.mp4      the class is the folder below my_videos
+    my_videos.csv                                                              `path,label` a line, the label a name or a number
+
+Links are followed. Hidden files count for nothing. Class names that differ in case, blanks, underscores or hyphens alone are one class,
+as wherever label sets are united.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ivcore.data import formats
+from ivcore.data.formats.named import NamedVideo, read_named_list
+from ivcore.data.groups import FILE as GROUPS
+from ivcore.data.groups import read_groups
+from ivcore.data.labels.union import normalise
+from ivcore.errors import UserError, shown
+
+VIDEOS = ("mp4", "m4v", "mov", "avi", "mkv", "webm", "mpg", "mpeg", "wmv", "flv", "3gp", "ts", "mts", "ogv")
+_PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+_BESIDE = {GROUPS, "classes.txt"}
+_SHOWN = 3
+
+
+@dataclass
+class Labelled:
+    """videos: path -> class name. together: path -> number of its group, see `data.groups`. notes: what was left out or changed, a line each."""
+
+    videos: dict[str, str]
+    together: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def classes(self) -> list[str]:
+        """Names in alphabetical order: the order of labels."""
+        return sorted(set(self.videos.values()), key=lambda name: (normalise(name), name))
+
+
+def read(place: str | os.PathLike) -> Labelled:
+    """The videos of a folder of classes, or of a list. UserError for what is neither, and where there are fewer than two classes."""
+    place = Path(os.path.abspath(place))
+    if place.is_dir():
+        found, notes = _folder(place)
+        together = read_groups(place)
+    elif place.is_file():
+        found, notes = _list(place)
+        together = read_groups(place.parent)
+    else:
+        raise UserError(f"{place}: there is no such folder or list")
+    found = [(path, _tidy(name)) for path, name in found]
+    spelt = _spelling(name for _, name in found)
+    merged = {one: sorted({name for _, name in found if spelt[name] == one}) for one in set(spelt.values())}
+    notes += [
+        f"classes {' and '.join(map(shown, names))} are one: {shown(one)}"
+        for one, names in sorted(merged.items())
+        if len(names) > 1
+    ]
+    videos: dict[str, str] = {}
+    for path, name in found:
+        if videos.setdefault(os.path.normpath(path), spelt[name]) != spelt[name]:
+            raise UserError(f"{path}: is listed as {shown(videos[os.path.normpath(path)])} and as {shown(spelt[name])}")
+    labelled = Labelled(videos, together, notes + _left_out_by_name(videos))
+    if len(labelled.classes) < 2:
+        raise UserError(_too_few_classes(place, labelled.classes))
+    return labelled
+
+
+def _tidy(name: str) -> str:
+    """One spelling for what looks the same: composed characters, single blanks."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
+
+
+def _spelling(names) -> dict[str, str]:
+    """name -> how its class is spelt: as most often, the first by alphabet of several."""
+    counts = Counter(names)
+    best: dict[str, str] = {}
+    for name in sorted(counts, key=lambda name: (-counts[name], name)):
+        best.setdefault(normalise(name), name)
+    return {name: best[normalise(name)] for name in counts}
+
+
+def _left_out_by_name(videos: dict[str, str]) -> list[str]:
+    """Removes paths that no list can hold; -> notes."""
+    bad = [path for path in videos if not path.isprintable() or path != path.strip()]
+    for path in bad:
+        del videos[path]
+    return [f"{len(bad)} files left out whose names no list can hold, such as {shown(bad[0])}"] if bad else []
+
+
+# ---- a folder
+
+
+def _folder(place: Path) -> tuple[list[tuple[str, str]], list[str]]:
+    folders = sorted(child for child in place.iterdir() if child.is_dir() and not child.name.startswith((".", "__")))
+    if folders and {child.name.lower() for child in folders} <= _PARTS:
+        raise UserError(
+            f"{place}: its folders are called {', '.join(child.name for child in folders)}, which are parts and not classes; "
+            f"give {folders[0]} alone, or a list with `path,label` lines"
+        )
+    found, others, empty = [], Counter(), []
+    for child in folders:
+        files = [file for file in _files(child)]
+        videos = [file for file in files if _ending(file) in VIDEOS]
+        others.update(f".{_ending(file)}" if _ending(file) else "none" for file in files if _ending(file) not in VIDEOS)
+        found += [(file, child.name) for file in videos]
+        empty += [] if videos else [child.name]
+    beside = [file.name for file in sorted(place.iterdir()) if file.is_file() and not file.name.startswith(".")]
+    loose = [name for name in beside if _ending(name) in VIDEOS]
+    if not found:
+        raise UserError(_no_video(place, beside, loose))
+    notes = []
+    if others:
+        kinds = ", ".join(
+            f"{count} {ending}" for ending, count in sorted(others.items(), key=lambda each: (-each[1], each[0]))[:5]
+        )
+        notes.append(f"{others.total()} files left out that are no videos by their ending: {kinds}")
+    if empty:
+        notes.append(f"{len(empty)} folders have no video and are no classes, such as {shown(empty[0])}")
+    if loose:
+        notes.append(f"{len(loose)} videos left out that lie in no class's folder, such as {shown(loose[0])}")
+    return found, notes
+
+
+def _no_video(place: Path, beside: list[str], loose: list[str]) -> str:
+    if lists := [name for name in beside if name.endswith((".csv", ".tsv", ".txt")) and name not in _BESIDE]:
+        return f"{place}: no folder in it has a video; give its list: {place / lists[0]}"
+    if loose:
+        return f"{place}: its {len(loose)} videos lie in no folder; put each in a folder named after its class, or give a list with `path,label` lines"
+    return f"{place}: no folder in it has a video ({', '.join(VIDEOS)})"
+
+
+def _too_few_classes(place: Path, classes: list[str]) -> str:
+    there = f"one class only, {shown(classes[0])}" if classes else "no class"
+    below = place / classes[0] if classes else place
+    hint = ""
+    if place.is_dir() and classes and below.is_dir() and sum(child.is_dir() for child in below.iterdir()) > 1:
+        hint = f"; if its classes are the folders in that one, give {below}"
+    return f"{place}: {there}, and learning to tell classes apart takes two or more{hint}"
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Every file below, through links, each folder once; by name."""
+    seen = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield os.path.join(parent, name)
+
+
+def _ending(file: str) -> str:
+    return os.path.splitext(file)[1][1:].lower()
+
+
+# ---- a list
+
+
+def _list(place: Path) -> tuple[list[tuple[str, str]], list[str]]:
+    rows: list[NamedVideo] = read_named_list(place)
+    if all(row.name.isdecimal() for row in rows):
+        rows = _numbers_as_names(place, rows)
+    there = [row for row in rows if os.path.exists(row.path)]
+    if not there:
+        raise UserError(
+            f"{place}: none of its {len(rows)} videos exists, e.g. {rows[0].path} (relative paths start from the list's own folder)"
+        )
+    gone = [row.path for row in rows if not os.path.exists(row.path)]
+    notes = [f"{len(gone)} files of the list are not there and left out, such as {gone[0]}"] if gone else []
+    if beside := [file for file in ("train.csv", "val.csv", "test.csv") if place.with_name(file).is_file() and file != place.name]:  # fmt: skip
+        notes.append(f"{' and '.join(beside)} beside it are not read: the parts are made of this list alone")
+    return [(row.path, row.name) for row in there], notes
+
+
+def _numbers_as_names(place: Path, rows: list[NamedVideo]) -> list[NamedVideo]:
+    """Labels that are numbers get their names from the classes.txt beside the list, or stay."""
+    listed = place.with_name("classes.txt")
+    if not listed.is_file():
+        return rows
+    names = formats.read_class_names(listed)
+    if beyond := [row for row in rows if int(row.name) >= len(names)]:
+        raise UserError(f"{listed}: {len(names)} names, but {beyond[0].path} has the label {beyond[0].name}")
+    return [NamedVideo(row.path, names[int(row.name)]) for row in rows]

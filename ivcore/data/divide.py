@@ -1,0 +1,128 @@
+"""From labelled videos to lists of three parts that stages read: what cannot be used is left out and said, the rest is divided."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ivcore.data import formats, groups
+from ivcore.data.class_folders import Labelled
+from ivcore.data.formats import LabelledVideo
+from ivcore.data.identity import video_keys
+from ivcore.data.splits import number_by_name
+from ivcore.data.stratify import PARTS, stratify
+from ivcore.errors import UserError, shown
+from ivcore.video.probe import Probe
+
+_FEW = 5  # videos to train on, below which a class gets a word
+
+
+@dataclass
+class Divided:
+    """parts: "train", "val", "test" -> videos. together: path -> number, of videos that are in one part because they belong together."""
+
+    classes: list[str]
+    parts: dict[str, list[LabelledVideo]]
+    together: dict[str, int]
+    notes: list[str] = field(default_factory=list)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """class -> part -> how many videos."""
+        numbers = {part: Counter(video.label for video in videos) for part, videos in self.parts.items()}
+        return {name: {part: numbers[part][label] for part in PARTS} for label, name in enumerate(self.classes)}
+
+    def warnings(self) -> list[str]:
+        """What the counts mean for the result, a line each."""
+        counts = self.counts()
+        untested = [name for name, of in counts.items() if not of["test"]]
+        few = [name for name, of in counts.items() if of["train"] < _FEW]
+        lines = []
+        if untested:
+            lines.append(f"{len(untested)} classes have too few videos to be tested, such as {shown(untested[0])}")
+        if few:
+            lines.append(f"{len(few)} classes have fewer than {_FEW} videos to train on, such as {shown(few[0])}")
+        return lines
+
+
+def divide(labelled: Labelled, probes: Mapping[str, Probe]) -> Divided:
+    """probes: of the files that have been read; the others count as good. Copies are kept once, a video that is in two classes never.
+
+    UserError where too little is left.
+    """
+    notes, videos = [], dict(sorted(labelled.videos.items()))
+    bad = {path: probes[path].cause for path in videos if path in probes and probes[path].kind}
+    if bad:
+        path, cause = next(iter(bad.items()))
+        notes.append(f"{len(bad)} files left out that cannot be read, such as {path}: {cause}")
+    videos = {path: name for path, name in videos.items() if path not in bad}
+    keys = video_keys(videos)
+    kept, left_out = _each_once(videos, keys)
+    notes += left_out
+    if gone := [name for name in labelled.classes if name not in kept.values()]:
+        notes.append(f"{len(gone)} classes have no video left, such as {shown(gone[0])}")
+    classes = [name for name in labelled.classes if name not in gone]
+    if len(classes) < 2:
+        raise UserError(f"{len(classes)} classes are left, and two are the least ({'; '.join(notes) or 'no videos'})")
+    units = _units(videos, keys, labelled.together)
+    numbers = [number_by_name(path) for path in kept]
+    of_each = stratify(list(kept.values()), [units[path] for path in kept], numbers)
+    parts = {part: [] for part in PARTS}
+    for (path, name), part in zip(kept.items(), of_each):
+        parts[part].append(LabelledVideo(path, classes.index(name)))
+    return Divided(classes, parts, _together(kept, units), notes)
+
+
+def _each_once(videos: dict[str, str], keys: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Of files of one content the first; none where they are in several classes. -> (path -> class, notes)"""
+    copies = defaultdict(list)
+    for path in videos:
+        copies[keys[path]].append(path)
+    torn = [paths for paths in copies.values() if len({videos[path] for path in paths}) > 1]
+    again = [path for paths in copies.values() if paths not in torn for path in paths[1:]]
+    gone = {*again, *(path for paths in torn for path in paths)}
+    notes = []
+    if again:
+        notes.append(f"{len(again)} copies of videos left out, such as {again[0]}")
+    if torn:
+        first, second = (next(p for p in torn[0] if videos[p] == name) for name in sorted({videos[p] for p in torn[0]})[:2])  # fmt: skip
+        notes.append(f"{sum(map(len, torn))} files left out that show one video in two classes, such as {first} and {second}")  # fmt: skip
+    return {path: name for path, name in videos.items() if path not in gone}, notes
+
+
+def _units(videos: dict[str, str], keys: dict[str, str], together: Mapping[str, int]) -> dict[str, str]:
+    """path -> the first of all paths that it belongs together with: by a group, by content, or through others."""
+    first: dict[str, str] = {path: path for path in videos}
+
+    def root(path: str) -> str:
+        while first[path] != path:
+            first[path] = path = first[first[path]]
+        return path
+
+    seen: dict = {}
+    for path in videos:
+        for mark in (keys[path], together.get(os.path.normpath(path))):
+            if mark is not None:
+                a, b = root(path), root(seen.setdefault(mark, path))
+                first[max(a, b)] = min(a, b)
+    return {path: root(path) for path in videos}
+
+
+def _together(kept: dict[str, str], units: dict[str, str]) -> dict[str, int]:
+    sizes = Counter(units[path] for path in kept)
+    several = {unit: number for number, unit in enumerate(unit for unit, size in sizes.items() if size > 1)}
+    return {path: several[units[path]] for path in kept if units[path] in several}
+
+
+def write(divided: Divided, folder: Path) -> None:
+    """train.csv, val.csv, test.csv, classes.txt and, where videos belong together, groups.csv: a label set, see `labels.sets`."""
+    for part, videos in divided.parts.items():
+        formats.write_kinetics_csv(folder / f"{part}.csv", videos)
+    formats.write_class_names(folder / "classes.txt", divided.classes)
+    listed = folder / groups.FILE
+    if divided.together:
+        formats.write_kinetics_csv(listed, [LabelledVideo(*each) for each in divided.together.items()])
+    else:
+        listed.unlink(missing_ok=True)

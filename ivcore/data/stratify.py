@@ -1,0 +1,91 @@
+"""Parts of a labelled set for training, for choices and for the test, with every class in each part as far as it goes.
+
+`ivcore.data.splits` holds videos out by their names alone, the same ones for every notebook and whatever their labels. Of a small set that
+leaves classes out of the test. Here each class gives its fifth to the test and its fifth to choices. Which ones is again decided by names:
+a video that is added later moves few others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
+
+from ivcore.data.splits import MOST, SHARE
+from ivcore.errors import UserError
+
+PARTS = ("train", "val", "test")
+
+
+def stratify(labels: Sequence[Hashable], units: Sequence[Hashable], numbers: Sequence[float]) -> list[str]:
+    """The part of each video: "train", "val" or "test".
+
+    units: videos of one unit stay in one part (clips of one film, say). numbers: in [0, 1), of each video, by its name; of a unit the lowest
+    counts, and low ones are tested on. Every class has a video to train on. A class of one unit is only trained on, one of two is
+    trained on and tested; from three on it is in all parts, where its units are of no other class. UserError where a part would be empty.
+    """
+    members: dict[Hashable, Counter] = defaultdict(Counter)
+    number: dict[Hashable, float] = {}
+    for label, unit, each in zip(labels, units, numbers, strict=True):
+        members[unit][label] += 1
+        number[unit] = min(each, number.get(unit, 1.0))
+    ordered = sorted(members, key=lambda unit: (number[unit], str(unit)))
+    of_label = {label: [unit for unit in ordered if label in members[unit]] for label in dict.fromkeys(labels)}
+    share = min(SHARE, MOST / max(len(labels), 1))
+    part: dict[Hashable, str] = {}
+    rarest_first = sorted(of_label, key=lambda label: (len(of_label[label]), str(label)))
+    for label in rarest_first:
+        _deal(label, of_label[label], members, share, part)
+    _teach_every_class(of_label, part)
+    _fill(ordered, of_label, part)
+    return [part[unit] for unit in units]
+
+
+def _deal(label, units: list, members: dict, share: float, part: dict) -> None:
+    """Gives the units of one class that have no part yet to the test, to choices, and the rest to training."""
+    size = {unit: members[unit][label] for unit in units}
+    free = [unit for unit in units if unit not in part]
+    kept = 0 if any(part.get(unit) == "train" for unit in units) else 1
+    for name, least in (("test", 2), ("val", 3)):
+        if len(units) < least:
+            continue
+        goal = max(1, round(share * sum(size.values())))
+        taken = sum(size[unit] for unit in units if part.get(unit) == name)
+        while taken < goal and len(free) > kept:
+            chosen = next((unit for unit in free if taken + size[unit] / 2 <= goal), None)
+            if chosen is None:
+                if taken:
+                    break
+                chosen = min(free, key=size.get)  # of units that are all too large the smallest
+            part[chosen] = name
+            taken += size[chosen]
+            free.remove(chosen)
+    part.update(dict.fromkeys(free, "train"))
+
+
+def _teach_every_class(of_label: dict, part: dict) -> None:
+    """A class none of whose units is trained on takes its last one back."""
+    for units in of_label.values():
+        if all(part[unit] != "train" for unit in units):
+            part[units[-1]] = "train"
+
+
+def _fill(ordered: list, of_label: dict, part: dict) -> None:
+    """A part that is empty takes a unit from training, none that a class needs there, or one from the other held-out part."""
+    for name in ("test", "val"):
+        if name in part.values():
+            continue
+        needed = {taught[0] for units in of_label.values() if len(taught := _of(part, "train", units)) == 1}
+        other = _of(part, "val" if name == "test" else "test", ordered)
+        spare = [unit for unit in _of(part, "train", ordered) if unit not in needed] or (
+            other if len(other) > 1 else []
+        )
+        if not spare:
+            raise UserError(
+                f"{len(ordered)} videos of {len(of_label)} classes are too few: beside one to train on for each class, there must be one for "
+                "choices and one for the test"
+            )
+        part[spare[0]] = name
+
+
+def _of(part: dict, name: str, units: list) -> list:
+    return [unit for unit in units if part[unit] == name]

@@ -1,0 +1,58 @@
+"""A run's output cut down to its progress, for commands that make several runs: everything is in the run's log all the same."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from collections.abc import Iterator
+
+_PROGRESS = re.compile(r"\w[\w ]*: \w+ \d+(/\d+)?.*(left|took) ")
+
+
+class _Brief:
+    """Passes on lines of progress, on a terminal in place of each other."""
+
+    def __init__(self, stream):
+        self.stream, self.rest, self.width = stream, "", 0
+        self.live = stream.isatty()
+
+    def write(self, text: str) -> int:
+        *lines, self.rest = (self.rest + text).split("\n")
+        for line in lines:
+            if _PROGRESS.match(line):
+                self._show(line.strip())
+        return len(text)
+
+    def _show(self, line: str) -> None:
+        if self.live:
+            self.stream.write("\r" + line.ljust(self.width))
+            self.width = len(line)
+        else:
+            self.stream.write(f"    {line}\n")
+        self.stream.flush()
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+    def isatty(self) -> bool:
+        return self.live
+
+    def close_line(self) -> None:
+        if self.live and self.width:
+            self.stream.write("\r" + " " * self.width + "\r")
+            self.stream.flush()
+
+
+@contextlib.contextmanager
+def brief_output(verbose: bool = False) -> Iterator[None]:
+    """What is printed meanwhile is left out, but for lines of progress; with `verbose` nothing is."""
+    if verbose:
+        yield
+        return
+    brief = _Brief(sys.stdout)
+    with contextlib.redirect_stdout(brief):
+        try:
+            yield
+        finally:
+            brief.close_line()

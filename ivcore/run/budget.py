@@ -1,0 +1,107 @@
+"""How many epochs of fine-tuning fit into some minutes, on this machine and with these encoders: a step of each is timed.
+
+Four trainings share the time, see `ivcore.run.finetune`: the masked encoder and the same from scratch, the multimodal encoder, and the
+coordinated model. What is decided is kept in the plan of the fine-tuning and not measured again.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from ivcore.heads.classifier import classifier
+from ivcore.precision import autocast
+from ivcore.run.environment import pick_device
+
+BATCH = 16
+SEEN = 12_000  # clips: as many as a small set is shown in all, each as often as that takes
+FEWEST, MOST = 4, 200  # epochs
+_START = 10.0  # seconds of a run before its first step and after its last
+_OVERHEAD = 1.2  # of a step, for frames, crops and the optimiser
+_JOINED = (
+    0.8  # a step of the coordinated model, as a share of those of both encoders: their first layers are computed once
+)
+_VIEWS = 8  # of a training clip that the coordinated model keeps, at most
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds for one clip: of a training step, and forwards alone."""
+
+    step: float
+    forward: float
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """epochs of either encoder, those of the coordinated model and its cached views, and the seconds that all should take (None: not timed)."""
+
+    epochs: float
+    joint_epochs: float
+    cached_views: int
+    seconds: float | None = None
+
+
+def cost(pretrained: nn.Module, frames: int, image: int, precision: str = "fp32") -> Cost:
+    """Of the encoder in `pretrained` on clips of this size, with a head; the best of three steps."""
+    device = pick_device()
+    model = classifier(pretrained, 10, frames=frames, image=image).to(device).train()
+    clips = model.prepare(torch.zeros(BATCH, frames, image, image, 3, dtype=torch.uint8, device=device))
+
+    def scores():
+        with autocast(clips.device, precision):
+            return model(clips)
+
+    def step():
+        scores().float().logsumexp(-1).sum().backward()
+
+    def forward():
+        with torch.no_grad():
+            scores()
+
+    return Cost(_best(step, device) * _OVERHEAD / BATCH, _best(forward, device) * _OVERHEAD / BATCH)
+
+
+def _best(act, device: str) -> float:
+    seconds = []
+    for _ in range(3):
+        began = time.monotonic()
+        act()
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+        seconds.append(time.monotonic() - began)
+    return min(seconds)
+
+
+def most_epochs(train: int) -> int:
+    """How often a set of so many clips is shown where time is plenty: few clips more often."""
+    return max(FEWEST, min(MOST, SEEN // max(train, 1)), min(20, MOST))
+
+
+def lengths(epochs: float) -> Lengths:
+    """What `epochs` of the encoders mean for the coordinated model."""
+    joint = max(1.0, min(epochs, max(4.0, float(round(epochs / 2)))))
+    return Lengths(epochs, joint, max(1, min(_VIEWS, round(joint))))
+
+
+def seconds(each: Lengths, masked: Cost, multimodal: Cost, train: int, held_out: int) -> float:
+    """About how long all four trainings take, with `train` clips and `held_out` ones for choices and the test."""
+    both_steps, both_forwards = masked.step + multimodal.step, masked.forward + multimodal.forward
+    alone = (2 * masked.step + multimodal.step) * train + (2 * masked.forward + multimodal.forward) * held_out / 2
+    joint = _JOINED * (both_steps * train + both_forwards * held_out / 2)
+    cached = each.cached_views * train + held_out
+    measured = train + 4 * held_out  # neighbours, linear probe, views of the test
+    return 4 * _START + each.epochs * alone + each.joint_epochs * joint + (cached + measured) * both_forwards
+
+
+def fitting(minutes: float, masked: Cost, multimodal: Cost, train: int, held_out: int) -> Lengths:
+    """The most epochs whose trainings fit, FEWEST where none do."""
+    for epochs in range(most_epochs(train), FEWEST - 1, -1):
+        each = lengths(float(epochs))
+        needed = seconds(each, masked, multimodal, train, held_out)
+        if needed <= 60 * minutes:
+            break
+    return Lengths(each.epochs, each.joint_epochs, each.cached_views, round(needed, 1))

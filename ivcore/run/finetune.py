@@ -1,0 +1,430 @@
+"""Fine-tuning on videos of one's own in one command: everything around four ordinary runs of notebooks 12 and 13.
+
+The videos are read and divided (`data.class_folders`, `divide`), the lists are written to a folder, and the runs follow: either encoder learns
+the labels, cross-model attention joins both, and the masked encoder learns once more from random weights. What comes out is a table, and the model
+that was best on the videos for choices.
+
+    outputs/finetune/<name>/    train.csv val.csv test.csv classes.txt groups.csv    plan.json    untrained-<seed>.safetensors
+                                table.md table.json    model.safetensors
+
+Whatever is there already is not done again: plan.json keeps what was decided, runs are done or go on from their checkpoints.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ivcore import files, lock, paths
+from ivcore.data import check, class_folders, divide
+from ivcore.data.stratify import PARTS
+from ivcore.errors import ParameterError, UserError, shown
+from ivcore.progress import clock
+from ivcore.run import encoder_kinds, provenance
+from ivcore.run import execute as run
+from ivcore.run import folder as run_folder
+from ivcore.run.brief import brief_output
+from ivcore.run.spec import Reference, Spec, held
+from ivcore.video.probe import Probe
+
+MINUTES = 8.0
+_SECONDS = 3.0  # of a video that a clip of dense frames spans, where the video is so long
+_CLEARLY = 0.85  # of the time in fp32
+_IN_MEMORY = 2 * 2**30  # bytes of decoded videos
+_SIDED = re.compile(r"left|right|clockwise|east|west|links|rechts|gauche|droite", re.IGNORECASE)
+RUNS = {  # what is trained, in this order -> notebook, preset
+    "masked": ("12", "finetune"),
+    "multimodal": ("12", "finetune_multimodal"),
+    "coordinated": ("13", "finetune"),
+    "scratch": ("12", "finetune_scratch"),
+}
+BOX = {"masked": "ivcore/small-masked", "multimodal": "ivcore/small-multimodal"}  # started from, where they are there
+MODELS = ("coordinated", "multimodal", "masked")  # that may be left; of equals the first
+
+
+@dataclass(frozen=True)
+class Asked:
+    """place: a folder or a list. masked, multimodal: encoders as parameters name them, "" for those of the presets. minutes and epochs: one of
+    them, or neither. out: "" for a folder in the outputs."""
+
+    place: str
+    masked: str = ""
+    multimodal: str = ""
+    minutes: float | None = None
+    epochs: float | None = None
+    seed: int = 0
+    out: str = ""
+    verbose: bool = False
+
+    @property
+    def settings(self) -> dict:
+        """What a plan depends on beside the videos."""
+        return {name: getattr(self, name) for name in ("masked", "multimodal", "minutes", "epochs")}
+
+
+# ---- the command
+
+
+def finetune(asked: Asked) -> int:
+    """-> exit status. UserError for what cannot be learned from."""
+    began = time.monotonic()
+    labelled = class_folders.read(asked.place)
+    folder = _folder(asked)
+    folder.mkdir(parents=True, exist_ok=True)
+    with lock.held(folder):
+        plan = _kept_plan(asked, folder, labelled) or _new_plan(asked, folder, labelled)
+        print(counts_table(plan["counts"]), *plan["notes"], sep="\n", flush=True)
+        print(_told(plan), flush=True)
+        done, status = _run_all(asked, folder, plan)
+        if status:
+            print("iv: the same command goes on from here", flush=True)
+            return status
+        _finish(folder, plan, done, asked, time.monotonic() - began)
+    return 0
+
+
+def dry(asked: Asked) -> None:
+    """Prints how the videos would be divided and what would run. Opens no video and writes nothing."""
+    labelled = class_folders.read(asked.place)
+    divided = divide.divide(labelled, {})
+    print(counts_table(divided.counts()), *labelled.notes, *divided.notes, *divided.warnings(), sep="\n")
+    length = (
+        f"{asked.epochs:g} epochs"
+        if asked.epochs
+        else f"as many epochs as fit into {asked.minutes or MINUTES:g} minutes"
+    )
+    print(f"would be trained, {length}: " + ", ".join(f"{what} (iv run {n} {p})" for what, (n, p) in RUNS.items()))
+    print(f"results would lie in {paths.short(_folder(asked))}")
+
+
+def _folder(asked: Asked) -> Path:
+    if asked.out:
+        return Path(os.path.abspath(os.path.expanduser(asked.out)))
+    name = re.sub(r"[^\w.-]+", "_", Path(os.path.abspath(asked.place)).stem).strip("._") or "videos"
+    return paths.outputs() / "finetune" / name
+
+
+# ---- the plan
+
+
+def _signature(labelled: class_folders.Labelled, settings: dict) -> str:
+    """Changes whenever a video, its class or its group does, or what was asked for."""
+    hasher = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for path, name in sorted(labelled.videos.items()):
+        status = os.stat(path)
+        row = [path, name, labelled.together.get(path), status.st_size, status.st_mtime_ns]
+        hasher.update(json.dumps(row).encode())
+    return hasher.hexdigest()[:16]
+
+
+def _kept_plan(asked: Asked, folder: Path, labelled) -> dict | None:
+    """The plan of an earlier call for the same videos; None where there is none, or something is otherwise. UserError where the folder is another's."""
+    file = folder / "plan.json"
+    if not file.exists():
+        if others := [path.name for path in folder.iterdir() if path.name != ".lock"]:
+            raise UserError(
+                f"{paths.short(folder)}: holds something else ({others[0]}); give another folder with --out"
+            )
+        return None
+    try:
+        plan = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    if plan["source"] != os.path.abspath(asked.place):
+        raise UserError(
+            f"{paths.short(folder)}: holds the fine-tuning of {plan['source']}; give another folder with --out"
+        )
+    return plan if plan["signature"] == _signature(labelled, asked.settings) else None
+
+
+def _new_plan(asked: Asked, folder: Path, labelled) -> dict:
+    from ivcore.run import budget
+
+    for name in BOX:
+        _value(asked, name)  # before any video is opened
+    probes = dict(check.probed_files(list(labelled.videos)))
+    divided = divide.divide(labelled, probes)
+    divide.write(divided, folder)
+    encoders = {name: _encoder(asked, name) for name in ("masked", "multimodal")}
+    sizes = {part: len(videos) for part, videos in divided.parts.items()}
+    held_out = sizes["val"] + sizes["test"]
+    image = max(each.image for each in encoders.values())
+    print("timing a step of either encoder", flush=True)
+    loaded = {name: each.load() for name, each in encoders.items()}
+    precision, costs = _faster({p: [budget.cost(loaded[n], each.frames, image, p) for n, each in encoders.items()] for p in ("fp32", "bf16")})  # fmt: skip
+    if asked.epochs:
+        lengths = budget.lengths(asked.epochs)
+        lengths = replace(lengths, seconds=budget.seconds(lengths, *costs, sizes["train"], held_out))
+    else:
+        lengths = budget.fitting(asked.minutes or MINUTES, *costs, sizes["train"], held_out)
+    plan = {
+        "source": os.path.abspath(asked.place),
+        "signature": _signature(labelled, asked.settings),
+        "notes": [*labelled.notes, *divided.notes, *divided.warnings()],
+        "counts": divided.counts(),
+        "encoders": {name: each.value for name, each in encoders.items()},
+        "seconds": lengths.seconds,
+        "runs": _parameters(folder, divided, probes, encoders, lengths, image, precision),
+    }
+    files.write_json(folder / "plan.json", plan)
+    return plan
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """value: as a parameter has it. frames and image: of the clips that it is to see. depth in layers."""
+
+    value: str
+    place: str | Path
+    frames: int
+    image: int
+    depth: int
+
+    def load(self):
+        from ivcore import weights
+
+        return weights.load(self.place)
+
+
+def _value(asked: Asked, name: str) -> str:
+    """The encoder that was asked for, else the box's, else the preset's. ParameterError where it leads nowhere or is of the other kind."""
+    from ivcore.weights import box
+
+    if given := getattr(asked, name):
+        value = paths.placed(given, typed=True)
+        try:
+            found = held(value)
+        except UserError as error:
+            raise ParameterError(f"--{name} {given}: {error}") from None
+        encoder_kinds.check(f"--{name}", value, (name,), found)
+        return value
+    notebook, preset = RUNS[name]
+    return BOX[name] if BOX[name] in box.names() else Spec.of(notebook).load(preset)["encoder"]
+
+
+def _encoder(asked: Asked, name: str) -> _Encoder:
+    """Runs the notebook that it comes from where that is not done yet."""
+    from ivcore import weights
+
+    place = value = _value(asked, name)
+    if reference := Reference.of(value):
+        job = run.named_job(reference)
+        if not provenance.is_current(job.folder):
+            print(f"{reference} is not there yet: running it first", flush=True)
+        with brief_output(asked.verbose):
+            place = run.execute(job, quiet=True)
+    elif paths.resolve(value).exists():
+        place = paths.resolve(value)
+    model = weights.load(place)
+    if name == "masked":
+        encoder = getattr(model, "encoder", model)
+        frames, image, _ = encoder.clip
+        return _Encoder(value, place, frames, image, encoder.size.depth)
+    tower = getattr(model, "visual", model)
+    frames = Spec.of(RUNS[name][0]).load(RUNS[name][1])["num_frames"]
+    return _Encoder(value, place, frames, tower.image, len(tower.transformer.resblocks))
+
+
+def _faster(costs: Mapping[str, list]) -> tuple[str, list]:
+    """The precision in which steps take clearly less time, and what they cost: bf16 where the processor has it."""
+    steps = {precision: sum(cost.step for cost in both) for precision, both in costs.items()}
+    precision = "bf16" if steps["bf16"] < _CLEARLY * steps["fp32"] else "fp32"
+    return precision, costs[precision]
+
+
+def _parameters(folder: Path, divided: divide.Divided, probes: Mapping[str, Probe], encoders, lengths, image: int, precision: str) -> dict:  # fmt: skip
+    """Of each run what differs from its preset."""
+    videos = [probes[video.path] for some in divided.parts.values() for video in some]
+    masked, multimodal = encoders["masked"], encoders["multimodal"]
+    common = {
+        "label_sets": paths.short(folder),
+        "image_size": image,
+        "sampling_rate": sampling_rate(videos, masked.frames),
+    }
+    if any(_SIDED.search(name) for name in divided.classes):
+        common["flip"] = 0.0
+    if _bytes(videos, image) > _IN_MEMORY:
+        common |= {"in_memory": False, "num_workers": min(8, len(os.sched_getaffinity(0)))}
+    epochs = {"epochs": lengths.epochs, "warmup_epochs": lengths.epochs / 10}
+    joint = {"epochs": lengths.joint_epochs, "warmup_epochs": lengths.joint_epochs / 10}
+    frames = {"masked_frames": masked.frames, "multimodal_frames": multimodal.frames}
+    return {
+        "masked": common | epochs | {"encoder": masked.value, "num_frames": masked.frames},
+        "multimodal": common | epochs | {"encoder": multimodal.value, "num_frames": multimodal.frames},
+        "coordinated": common | joint | frames | {"stages": min(3, masked.depth, multimodal.depth), "cached_views": lengths.cached_views},
+        "scratch": common | epochs | {"encoder": paths.short(folder / "untrained.safetensors"), "num_frames": masked.frames},
+    }  # fmt: skip
+
+
+def sampling_rate(videos: list[Probe], frames: int) -> int:
+    """Frames of a video from one of a clip to the next, so that a clip spans most of a short video, and _SECONDS of a long one.
+
+    By the median video. In [1, 64].
+    """
+    spans = [min(video.frames, _SECONDS * video.frames / video.seconds if video.seconds else 1) for video in videos]
+    return int(np.clip(np.median(spans) // frames, 1, 64))
+
+
+def _bytes(videos: list[Probe], image: int) -> float:
+    """About how large the videos are, decoded for clips of `image` pixels with room for crops."""
+    side = image / 0.875
+    ratios = [max(v.height, v.width) / max(min(v.height, v.width), 1) for v in videos]
+    return sum(3 * video.frames * side * side * ratio for video, ratio in zip(videos, ratios))
+
+
+def _untrained(asked: Asked, folder: Path) -> str:
+    """The masked encoder as a file with random weights: the same shape, so that nothing but pretraining is the difference."""
+    from ivcore import rng
+    from ivcore.encoders.videomae import MaskedVideoEncoder
+    from ivcore.heads.classifier import masked_encoder
+    from ivcore.train.checkpoints import save_weights
+
+    file = folder / f"untrained-{asked.seed}.safetensors"
+    if not file.exists():
+        pretrained = masked_encoder(_encoder(asked, "masked").load())
+        rng.seed_all(asked.seed)
+        fresh = MaskedVideoEncoder(pretrained.size, **pretrained.options)
+        save_weights(fresh, file, fresh.config)
+    return paths.short(file)
+
+
+# ---- the runs
+
+
+def _run_all(asked: Asked, folder: Path, plan: dict) -> tuple[dict[str, run.Job], int]:
+    """(what -> its run, exit status): 0 where all are done, else that of the run that did not finish."""
+    done: dict[str, run.Job] = {}
+    for number, what in enumerate(RUNS, 1):
+        job = _job(what, asked, folder, plan, done)
+        if provenance.is_current(job.folder):
+            said = "is done"
+        else:
+            said = (
+                f"{clock(plan['seconds'] * (len(RUNS) - len(done)) / len(RUNS))} left in all" if plan["seconds"] else ""
+            )
+        print(f"[{number}/{len(RUNS)}] {what} {said}".rstrip(), flush=True)
+        try:
+            with brief_output(asked.verbose):
+                run.execute(job, quiet=True)
+        except run.StoppedWhenDone as stop:
+            return done, stop.failure.status
+        except run.RunFailed as error:
+            print(*error.lines(), sep="\n", flush=True)
+            return done, error.failure.status
+        done[what] = job
+    return done, 0
+
+
+def _job(what: str, asked: Asked, folder: Path, plan: dict, done: Mapping[str, run.Job]) -> run.Job:
+    notebook, preset = RUNS[what]
+    changes = plan["runs"][what] | {"seed": asked.seed}
+    if what == "scratch":
+        changes["encoder"] = _untrained(asked, folder)
+    if what == "coordinated":
+        changes |= {f"{name}_encoder": paths.short(done[name].folder) for name in ("masked", "multimodal")}
+    return run.jobs(notebook, preset, changes)[0]
+
+
+# ---- what came out
+
+
+def rows(metrics: Mapping[str, dict]) -> list[dict]:
+    """The table: name, validation and test top-1, its standard error and the seconds of training and testing; None for what there is not."""
+    masked, multimodal, joined = metrics["masked"], metrics["multimodal"], metrics["coordinated"]
+    made = [
+        _row("nearest neighbours, masked features", masked, "knn_val_top1", "knn_top1"),
+        _row("nearest neighbours, multimodal features", multimodal, "knn_val_top1", "knn_top1"),
+        _row("masked encoder from scratch", metrics["scratch"], "val_top1", "top1", timed=True),
+        _row("masked", masked, "val_top1", "top1", timed=True),
+        _row("multimodal", multimodal, "val_top1", "top1", timed=True),
+        _row("both, scores averaged", joined, "val_top1_ensemble", "top1_ensemble"),
+        _row("coordinated", joined, "val_top1", "top1_coordinated", timed=True),
+    ]
+    return made
+
+
+def _row(name: str, metrics: dict, val: str, test: str, timed: bool = False) -> dict:
+    seconds = metrics.get("wall_seconds") if timed else None
+    return {"name": name, "val": metrics.get(val), "test": metrics.get(test), "error": metrics.get(f"{test}_error"), "seconds": seconds}  # fmt: skip
+
+
+def best(table: list[dict]) -> str:
+    """The model that was best on the videos for choices."""
+    scores = {row["name"]: row["val"] for row in table}
+    return max(MODELS, key=lambda name: scores[name] or 0.0)
+
+
+def as_text(table: list[dict], tablefmt: str) -> str:
+    from tabulate import tabulate
+
+    def number(value, digits: int = 3) -> str:
+        return "" if value is None else f"{value:.{digits}f}"
+
+    lines = [
+        (row["name"], number(row["val"]), number(row["test"]) + (f" ± {row['error']:.3f}" if row["error"] is not None else ""), number(row["seconds"], 0))
+        for row in table
+    ]  # fmt: skip
+    return tabulate(lines, ("", "validation", "test top-1", "seconds"), tablefmt=tablefmt, disable_numparse=True)
+
+
+def counts_table(counts: Mapping[str, Mapping[str, int]], most: int = 40) -> str:
+    """How many videos each class has in each part, the first `most` classes of many."""
+    from tabulate import tabulate
+
+    lines = [(name, *(of[part] for part in PARTS)) for name, of in counts.items()]
+    cut = [(f"… and {len(lines) - most} more", "", "", "")] if len(lines) > most else []
+    total = ("all", *(sum(of[part] for of in counts.values()) for part in PARTS))
+    return tabulate([*lines[:most], *cut, total], ("class", *PARTS), disable_numparse=True)
+
+
+def _told(plan: dict) -> str:
+    one = plan["runs"]["masked"]
+    took = f", about {clock(plan['seconds'])} in all" if plan["seconds"] else ""
+    flip = "" if one.get("flip", 1) else "; not mirrored, since names of classes tell sides apart"
+    return (
+        f"from {plan['encoders']['masked']} and {plan['encoders']['multimodal']}: {one['epochs']:g} epochs{took}; clips of "
+        f"{one['num_frames']} frames, every {one['sampling_rate']}, {one['image_size']} pixels{flip}"
+    )
+
+
+def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: Asked, seconds: float) -> None:
+    metrics = {what: run_folder.read_metrics(job.folder) for what, job in done.items()}
+    table = rows(metrics)
+    chosen = best(table)
+    model = done[chosen].folder / "checkpoints" / "model.safetensors"
+    files.write_atomic(folder / "model.safetensors", lambda scratch: shutil.copyfile(model, scratch))
+    chance = metrics["masked"]["chance"]
+    tested = sum(of["test"] for of in plan["counts"].values())
+    about = f"{len(plan['counts'])} classes, chance {chance:.3f}; {tested} test videos, none of which any choice has seen; seed {asked.seed}"
+    kept = f"model.safetensors is the {chosen} one, the best on the validation videos"
+    content = {
+        "table": table,
+        "model": chosen,
+        "chance": chance,
+        "seed": asked.seed,
+        "seconds": round(seconds, 1),
+        **plan,
+    }
+    content["folders"] = {what: paths.short(job.folder) for what, job in done.items()}
+    files.write_json(folder / "table.json", content)
+    text = [f"# {Path(plan['source']).name}", "", as_text(table, "github"), "", about, "", kept, "", *(f"- {note}" for note in plan["notes"])]  # fmt: skip
+    files.write_text(folder / "table.md", "\n".join(text).rstrip() + "\n")
+    print(f"\n{as_text(table, 'simple')}\n{about}\n{kept}")
+    place = paths.short(folder)
+    print(
+        f"{place}/table.md; {clock(seconds)} in all. Then: iv classify VIDEO --model {shown_path(folder / 'model.safetensors')}"
+    )
+
+
+def shown_path(path: Path) -> str:
+    text = paths.short(path)
+    return shown(text) if re.search(r"\s", text) else text

@@ -1,0 +1,182 @@
+"""Folders and lists as people have them."""
+
+import os
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ivcore.data import class_folders, divide
+from ivcore.data.formats.named import read_named_list
+from ivcore.data.labels.sets import united_sets
+from ivcore.errors import FormatError, UserError
+from ivcore.video.probe import Probe
+
+
+def make(folder, *files):
+    for number, file in enumerate(files):
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"{file} {number}".encode())
+    return folder
+
+
+def names_of(place):
+    return {os.path.basename(path): name for path, name in class_folders.read(place).videos.items()}
+
+
+def test_the_class_is_the_folder_below_however_deep_the_file_lies(tmp_path):
+    make(tmp_path, "Jump High/a.mp4", "Jump High/more/deep/b.MOV", "wave/c.avi", "wave/.hidden.mp4", "wave/._c.avi")
+    assert names_of(tmp_path) == {"a.mp4": "Jump High", "b.MOV": "Jump High", "c.avi": "wave"}
+
+
+def test_what_is_no_video_is_counted_by_its_ending(tmp_path):
+    make(tmp_path, "a/1.mp4", "b/2.mp4", "a/notes.txt", "b/x.jpg", "b/y.jpg", "b/README", "c/empty.txt", "loose.mp4")
+    notes = class_folders.read(tmp_path).notes
+    assert "5 files left out that are no videos by their ending: 2 .jpg, 2 .txt, 1 none" in notes
+    assert "1 folders have no video and are no classes, such as 'c'" in notes
+    assert "1 videos left out that lie in no class's folder, such as 'loose.mp4'" in notes
+
+
+def test_links_are_followed_and_a_circle_of_them_ends(tmp_path):
+    make(tmp_path / "elsewhere", "far.mp4")
+    make(tmp_path / "set", "a/1.mp4", "b/2.mp4")
+    (tmp_path / "set/a/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set/a/round").symlink_to(tmp_path / "set/a")
+    (tmp_path / "set/c").symlink_to(tmp_path / "set/b")
+    assert names_of(tmp_path / "set")["far.mp4"] == "a"
+    assert {"1.mp4", "2.mp4", "far.mp4"} == names_of(tmp_path / "set").keys()
+
+
+def test_names_that_differ_in_case_blanks_or_composition_alone_are_one_class(tmp_path):
+    composed, apart = (unicodedata.normalize(form, "Café") for form in ("NFC", "NFD"))
+    make(tmp_path, "Jump_High/a.mp4", "jump high/b.mp4", "jump high/c.mp4", f"{composed}/d.mp4", f"{apart}/e.mp4")
+    labelled = class_folders.read(tmp_path)
+    assert labelled.classes == [composed, "jump high"]
+    assert "classes 'Jump_High' and 'jump high' are one: 'jump high'" in labelled.notes
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (["only/a/1.mp4", "only/b/2.mp4"], r"one class only, 'only'.*give .*only"),
+        (["train/a/1.mp4", "test/a/2.mp4"], "parts and not classes"),
+        (["1.mp4", "2.mp4"], "lie in no folder"),
+        (["train.csv", "videos.zip"], r"give its list: .*train.csv"),
+        (["a/1.txt"], "no folder in it has a video"),
+        ([], "no folder in it has a video"),
+    ],
+)
+def test_a_folder_that_is_none_of_classes_costs_one_line(tmp_path, files, words):
+    with pytest.raises(UserError, match=words):
+        class_folders.read(make(tmp_path, *files))
+
+
+def test_no_such_place(tmp_path):
+    with pytest.raises(UserError, match="no such folder or list"):
+        class_folders.read(tmp_path / "nowhere")
+
+
+# ---- lists
+
+
+def test_lists_with_names_numbers_headers_quotes_and_blanks(tmp_path):
+    make(tmp_path, "a b.mp4", "c,d.mp4", "e.mp4", "f.mp4")
+    rows = ["path,label", "a b.mp4,jump high", '"c,d.mp4","wave, twice"', "e.mp4 wave", "f.mp4\tjump high"]
+    (tmp_path / "mine.csv").write_text("\n".join(rows))
+    read = [(os.path.basename(row.path), row.name) for row in read_named_list(tmp_path / "mine.csv")]
+    assert read == [("a b.mp4", "jump high"), ("c,d.mp4", "wave, twice"), ("e.mp4", "wave"), ("f.mp4", "jump high")]
+
+
+def test_numbers_are_named_by_the_file_beside_the_list(tmp_path):
+    make(tmp_path, "a b.mp4", "c.mp4")
+    (tmp_path / "mine.csv").write_text("a b.mp4 1\nc.mp4,0\n")
+    assert names_of(tmp_path / "mine.csv") == {"a b.mp4": "1", "c.mp4": "0"}
+    (tmp_path / "classes.txt").write_text("wave\njump\n")
+    assert names_of(tmp_path / "mine.csv") == {"a b.mp4": "jump", "c.mp4": "wave"}
+    (tmp_path / "classes.txt").write_text("wave\n")
+    with pytest.raises(UserError, match=r"1 names, but .* has the label 1"):
+        class_folders.read(tmp_path / "mine.csv")
+
+
+def test_a_row_that_does_not_read_names_its_line(tmp_path):
+    (tmp_path / "mine.csv").write_text("path,label\na.mp4,jump\nb.mp4,jump,extra\n")
+    with pytest.raises(FormatError, match=r"mine.csv:3: expected `path,label`"):
+        class_folders.read(tmp_path / "mine.csv")
+
+
+def test_lists_of_other_parts_beside_it_are_not_read_and_that_is_said(tmp_path):
+    make(tmp_path, "a.mp4", "b.mp4", "val.csv")
+    (tmp_path / "train.csv").write_text("a.mp4,jump\nb.mp4,wave\n")
+    assert class_folders.read(tmp_path / "train.csv").notes == [
+        "val.csv beside it are not read: the parts are made of this list alone"
+    ]
+
+
+def test_missing_files_and_two_labels_for_one(tmp_path):
+    make(tmp_path, "a.mp4", "b.mp4")
+    (tmp_path / "mine.csv").write_text("a.mp4,jump\nb.mp4,wave\nnone.mp4,wave\n")
+    assert "1 files of the list are not there" in class_folders.read(tmp_path / "mine.csv").notes[0]
+    (tmp_path / "mine.csv").write_text("a.mp4,jump\nb.mp4,wave\na.mp4,wave\n")
+    with pytest.raises(UserError, match="is listed as 'jump' and as 'wave'"):
+        class_folders.read(tmp_path / "mine.csv")
+
+
+# ---- from there to lists that notebooks read
+
+
+def test_copies_are_kept_once_and_what_is_in_two_classes_never(tmp_path):
+    make(tmp_path, *(f"{name}/{i}.mp4" for name in ("a", "b") for i in range(6)))
+    (tmp_path / "a/again.mp4").write_bytes((tmp_path / "a/0.mp4").read_bytes())
+    (tmp_path / "a/link.mp4").symlink_to(tmp_path / "a/1.mp4")
+    (tmp_path / "b/torn.mp4").write_bytes((tmp_path / "a/2.mp4").read_bytes())
+    labelled = class_folders.read(tmp_path)
+    divided = divide.divide(labelled, {str(tmp_path / "b/5.mp4"): Probe("unreadable", "no video in it")})
+    kept = [os.path.relpath(video.path, tmp_path) for some in divided.parts.values() for video in some]
+    assert sorted(kept) == ["a/0.mp4", "a/1.mp4", "a/3.mp4", "a/4.mp4", "a/5.mp4", *(f"b/{i}.mp4" for i in range(5))]
+    assert divided.notes[0].endswith("b/5.mp4: no video in it") and "1 files left out" in divided.notes[0]
+    assert divided.notes[1].startswith("2 copies of videos left out")
+    assert divided.notes[2].startswith("2 files left out that show one video in two classes")
+
+
+def test_a_class_that_loses_all_its_videos_is_no_class(tmp_path):
+    make(tmp_path, *(f"{name}/{i}.mp4" for name in ("a", "b") for i in range(4)), "gone/1.mp4")
+    divided = divide.divide(class_folders.read(tmp_path), {str(tmp_path / "gone/1.mp4"): Probe("unreadable", "empty")})
+    assert divided.classes == ["a", "b"] and "1 classes have no video left, such as 'gone'" in divided.notes
+    with pytest.raises(UserError, match="1 classes are left"):
+        bad = {str(tmp_path / f"{name}/{i}.mp4"): Probe("unreadable") for name in ("b", "gone") for i in range(4)}
+        divide.divide(class_folders.read(tmp_path), bad | {str(tmp_path / "gone/1.mp4"): Probe("unreadable")})
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(codec="utf-8", exclude_characters="/\0\\"), min_size=1, max_size=12).filter(
+            lambda name: name.strip(".") and not name.startswith((".", "__"))
+        ),
+        st.integers(3, 5),
+        min_size=2,
+        max_size=4,
+    ),
+    st.booleans(),
+)
+@settings(deadline=None, max_examples=15)
+def test_whatever_classes_are_called_the_label_sets_read_back(tmp_path_factory, classes, grouped):
+    place, out = tmp_path_factory.mktemp("videos"), tmp_path_factory.mktemp("lists")
+    if {name.lower() for name in classes} <= {"train", "val", "test", "valid", "validation", "training", "testing"}:
+        return
+    for name, count in classes.items():
+        make(place, *(f"{name}/clip {i}.mp4" for i in range(count)))
+    if grouped:
+        first = sorted(classes)[0]
+        (place / "groups.csv").write_text(f"{first}/clip 0.mp4 7\n{first}/clip 1.mp4 7\n") if first.isprintable() else 0
+    try:
+        labelled = class_folders.read(place)
+        divided = divide.divide(labelled, {})
+    except UserError:
+        return
+    divide.write(divided, out)
+    sets = united_sets(str(out))
+    assert sets.union.classes == divided.classes
+    for part in ("train", "val", "test"):
+        assert sorted(r.path for r in getattr(sets, part).records) == sorted(v.path for v in divided.parts[part])

@@ -1,0 +1,164 @@
+"""`iv finetune`: what it decides by the videos, what it says of mistakes, and one whole pass at the smallest size."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ivcore.run import budget, cli, finetune
+from ivcore.run.brief import brief_output
+from ivcore.run.budget import Cost
+from ivcore.video.probe import Probe
+from ivcore.video.writer import write_video
+
+
+@pytest.fixture
+def outputs(tmp_path, monkeypatch):
+    monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
+    monkeypatch.setenv("IVCORE_BOX", str(tmp_path / "box"))
+    return tmp_path / "outputs"
+
+
+def folder_of(tmp_path, classes, count):
+    for name in classes:
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for i in range(count):
+            (tmp_path / "mine" / name / f"{i}.mp4").write_bytes(f"{name}{i}".encode())
+    return tmp_path / "mine"
+
+
+# ---- the budget
+
+
+costs = st.builds(Cost, st.floats(1e-4, 1.0), st.floats(1e-4, 0.3))
+
+
+@given(costs, costs, st.integers(1, 5000), st.integers(2, 2000), st.floats(0.1, 600))
+def test_what_is_chosen_fits_or_is_the_least_and_one_epoch_more_would_not(masked, multimodal, train, held_out, minutes):
+    chosen = budget.fitting(minutes, masked, multimodal, train, held_out)
+    needed = [budget.seconds(budget.lengths(chosen.epochs + k), masked, multimodal, train, held_out) for k in (0, 1)]
+    assert budget.FEWEST <= chosen.epochs <= budget.most_epochs(train)
+    assert needed[0] <= 60 * minutes or chosen.epochs == budget.FEWEST
+    assert needed[1] > 60 * minutes or chosen.epochs == budget.most_epochs(train)
+
+
+def test_few_clips_are_shown_more_often():
+    assert budget.most_epochs(20) == 200 and budget.most_epochs(180) == 66 and budget.most_epochs(10**6) == 20
+
+
+# ---- what is decided by the videos
+
+
+@pytest.mark.parametrize(
+    ("frames", "seconds", "rate"), [(16, 2.0, 2), (300, 10.0, 11), (5, 0.2, 1), (10**6, 10.0, 64), (1, 0.0, 1)]
+)
+def test_a_clip_spans_a_short_video_or_three_seconds(frames, seconds, rate):
+    assert finetune.sampling_rate([Probe(frames=frames, seconds=seconds)] * 3, 8) == rate
+
+
+def test_the_model_that_is_left_is_the_best_on_validation_and_of_equals_the_coordinated():
+    table = [{"name": name, "val": val} for name, val in {"masked": 0.5, "multimodal": 0.5, "coordinated": 0.5}.items()]
+    assert finetune.best(table) == "coordinated"
+    table[0]["val"] = 0.6
+    assert finetune.best([*table, {"name": "masked encoder from scratch", "val": 0.9}]) == "masked"
+
+
+# ---- what it says
+
+
+def test_dry_shows_the_parts_and_writes_nothing(tmp_path, outputs, capsys):
+    assert cli.main(["finetune", str(folder_of(tmp_path, ("jump", "wave"), 10)), "--dry"]) == 0
+    said = capsys.readouterr().out
+    assert "jump     6        2      2" in said and "all      12       4      4" in said
+    assert "as many epochs as fit into 8 minutes" in said and not outputs.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["--minutes", "0"], "--minutes 0: must be a number above 0"),
+        (["--minutes", "1", "--epochs", "1"], "give one of them"),
+        (["--seed", "-1"], "--seed -1: must be a whole number from 0"),
+        (["--masked", "11/quick"], "holds a video-text model, must be a masked encoder"),
+        (["--multimodal", "nowhere.safetensors"], "--multimodal nowhere.safetensors: there is no such file"),
+    ],
+)
+def test_a_mistake_costs_one_line(tmp_path, outputs, capsys, words, names):
+    assert cli.main(["finetune", str(folder_of(tmp_path, ("jump", "wave"), 3)), *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("iv: ") and names in line
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path, outputs, capsys):
+    place = folder_of(tmp_path, ("jump", "wave"), 3)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/train.csv").write_text("mine")
+    assert cli.main(["finetune", str(place), "--out", str(tmp_path / "thesis")]) == 2
+    assert "holds something else (train.csv)" in capsys.readouterr().err
+    (tmp_path / "thesis/plan.json").write_text(json.dumps({"source": "/other"}))
+    assert cli.main(["finetune", str(place), "--out", str(tmp_path / "thesis")]) == 2
+    assert "holds the fine-tuning of /other; give another folder with --out" in capsys.readouterr().err
+    assert (tmp_path / "thesis/train.csv").read_text() == "mine"
+
+
+def test_of_a_runs_output_progress_is_shown(capsys):
+    with brief_output():
+        print("── Training\npeak lr 1.0\ntrain: step 3/6 (50%)  loss 2.3  lr 1.0e-4  left 0:04\ndone in 3 s: top1 0.5")
+    assert capsys.readouterr().out == "    train: step 3/6 (50%)  loss 2.3  lr 1.0e-4  left 0:04\n"
+    with brief_output(verbose=True):
+        print("── Training")
+    assert capsys.readouterr().out == "── Training\n"
+
+
+# ---- the whole
+
+
+def films(place, classes, count):
+    random = np.random.default_rng(0)
+    for label, name in enumerate(classes):
+        for i in range(count):
+            frames = random.integers(0, 90, (8, 32, 32, 3), dtype=np.uint8)
+            frames[..., label] += 120
+            (place / name).mkdir(parents=True, exist_ok=True)
+            write_video(place / name / f"{i}.mp4", frames, 8)
+
+
+@pytest.mark.slow
+def test_from_a_raw_folder_to_a_table_and_a_model_and_nothing_is_done_twice(tmp_path, outputs, monkeypatch, capsys):
+    """Classes are colours; untrained encoders of one layer stand for pretrained ones."""
+    import torch
+    from small_video_text import model as small_model
+
+    from ivcore import weights
+    from ivcore.encoders.videomae import MaskedVideoEncoder
+    from ivcore.train import save_weights
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    torch.manual_seed(0)
+    masked = MaskedVideoEncoder("tiny", depth=2, image=16, frames=4)
+    video_text = small_model(dtype=torch.float32)
+    given = []
+    for name, encoder in (("masked", masked), ("multimodal", video_text)):
+        given += [f"--{name}", str(save_weights(encoder, tmp_path / f"{name}.safetensors", encoder.config))]
+    films(tmp_path / "my videos", ("deep red", "grün"), 5)
+    (tmp_path / "my videos/grün/broken.mp4").write_bytes(b"no video")
+    command = ["finetune", str(tmp_path / "my videos"), "--epochs", "1", *given]
+    assert cli.main(command) == 0
+    said = capsys.readouterr().out
+    place = outputs / "finetune/my_videos"
+    assert "1 files left out that cannot be read" in said and "[4/4] scratch" in said
+    table = json.loads((place / "table.json").read_text())
+    assert table["counts"] == {name: {"train": 3, "val": 1, "test": 1} for name in ("deep red", "grün")}
+    rows = {row["name"]: row for row in table["table"]}
+    assert len(rows) == 7 and all(0 <= row[part] <= 1 for row in rows.values() for part in ("val", "test"))
+    assert "| coordinated" in (place / "table.md").read_text()
+    model = weights.load(place / "model.safetensors")
+    assert getattr(model, "masked", model).num_classes == 2
+
+    stamps = {file: file.stat().st_mtime_ns for file in outputs.glob("1*/*/metrics.json")}
+    assert len(stamps) == 4 and cli.main(command) == 0
+    assert stamps == {file: file.stat().st_mtime_ns for file in outputs.glob("1*/*/metrics.json")}
+    again = capsys.readouterr().out
+    assert again.count("is done") == 4 and "check: " not in again and "timing" not in again
