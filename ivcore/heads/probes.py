@@ -34,12 +34,31 @@ def nearest_neighbours(
     return scores
 
 
-def linear_probe(train: Tensor, labels: Tensor, queries: Tensor, *, steps: int = 500, lr: float = 1e-2,
-                 weight_decay: float = 0.05, batch_size: int = 1024, seed: int = 0, num_classes: int | None = None) -> Tensor:  # fmt: skip
-    """Logits (Q, K) of a linear layer trained on frozen features with AdamW and a cosine schedule. K is num_classes, or up to the last label."""
+def linear_probe(train: Tensor, labels: Tensor, queries: Tensor, *, num_classes: int | None = None, **how) -> Tensor:
+    """Logits (Q, K) of a linear layer trained on frozen features, see `trained_layer`. K is num_classes, or up to the last label."""
     train, queries = standardise(train, queries)
+    layer = trained_layer(train, labels, num_classes or int(labels.max()) + 1, **how)
+    with torch.no_grad():
+        return layer(queries)
+
+
+def linear_layer(train: Tensor, labels: Tensor, *, num_classes: int, **how) -> nn.Linear:
+    """The layer of `linear_probe` as one that takes features as they are."""
+    standardised, zero = standardise(train, torch.zeros_like(train[:1]))
+    (one,) = standardise(train, torch.ones_like(train[:1]))[1:]
+    layer = trained_layer(standardised, labels, num_classes, **how)
+    with torch.no_grad():  # x -> (one - zero) * x + zero in every dimension
+        layer.bias.copy_(layer(zero)[0])
+        layer.weight.mul_(one - zero)
+    return layer
+
+
+@torch.enable_grad()
+def trained_layer(train: Tensor, labels: Tensor, num_classes: int, *, steps: int = 500, lr: float = 1e-2,
+                  weight_decay: float = 0.05, batch_size: int = 1024, seed: int = 0) -> nn.Linear:  # fmt: skip
+    """A linear layer trained on features (N, D) with AdamW and a cosine schedule, also where gradients are switched off outside."""
     generator = torch.Generator().manual_seed(seed)
-    layer = nn.Linear(train.shape[1], num_classes or int(labels.max()) + 1)
+    layer = nn.Linear(train.shape[1], num_classes)
     nn.init.zeros_(layer.weight), nn.init.zeros_(layer.bias)
     optimiser = torch.optim.AdamW(layer.parameters(), lr, weight_decay=weight_decay)
     for step in range(steps):
@@ -49,8 +68,7 @@ def linear_probe(train: Tensor, labels: Tensor, queries: Tensor, *, steps: int =
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    with torch.no_grad():
-        return layer(queries)
+    return layer
 
 
 def probed(train: Tensor, labels: Tensor, queries: Tensor, truth: Tensor) -> dict[str, float]:

@@ -32,17 +32,22 @@ def cut(model: nn.Module, rows: Sequence[int]) -> nn.Module:
 
     Device, dtype and whether the head is trained stay. ParameterError where there is no head or a row does not fit.
     """
-    (owner, name), whole = _place(model), head(model)
+    whole = head(model)
     _check(rows, whole.out_features)
     part = nn.Linear(whole.in_features, len(rows), whole.bias is not None, "meta", whole.weight.dtype)
     for key, value in whole.named_parameters():
         setattr(part, key, nn.Parameter(_pick(value.detach(), rows), value.requires_grad))
-    part.train(whole.training)
+    return replace(model, part.train(whole.training))
+
+
+def replace(model: nn.Module, layer: nn.Linear) -> nn.Module:
+    """Puts another layer in the place of the head of a VideoClassifier or UniFormerV2; returns the model. ParameterError as from `head`."""
+    owner, name = _place(model)
     if isinstance(name, str):
-        setattr(owner, name, part)
+        setattr(owner, name, layer)
     else:
-        owner[name] = part
-    model.num_classes = len(rows)
+        owner[name] = layer
+    model.num_classes = layer.out_features
     return model
 
 

@@ -22,9 +22,11 @@ def over_seeds(run: Run, metrics: dict) -> dict[str, list]:
 
 def comparable(run: Run, metrics: dict, *free: str) -> list[board.Row]:
     """Leaderboard rows of this run, first, and of the finished runs equal to it in data and in every parameter but `free` and the seed.
+    Runs that start from the box are compared with their like alone.
 
     metrics: those of this run, with "data", as `run.finish` will be given them.
     """
     own = board.Row(run.dir, run.params, metrics, metrics["data"], {})
-    rows = [own] + [row for row in board.rows(run.notebook) if row.folder != run.dir]
+    others = [row for row in board.rows(run.notebook) if ("box" in row.metrics) == bool(run.from_box)]
+    rows = [own] + [row for row in others if row.folder != run.dir]
     return next(group for group in equal_budgets(rows, *free, "run_dir") if own in group)

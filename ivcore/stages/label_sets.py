@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -11,11 +12,14 @@ from ivcore import weights
 from ivcore.cma import branches
 from ivcore.data.labels import kinetics710, union
 from ivcore.data.labels.sets import UnitedSets, united_sets
+from ivcore.data.views import over_views
 from ivcore.errors import ParameterError, shown
 from ivcore.metrics.overlap import accuracy_of, occurring
 from ivcore.metrics.recognition import top_k
 from ivcore.run.spec import brief
+from ivcore.stages import pair_clips
 from ivcore.stages.inherited_head import names_beside
+from ivcore.stages.other_classes import MOST, answer_for, read_by_head
 
 PAIR = ("masked_encoder", "multimodal_encoder")
 
@@ -55,17 +59,29 @@ def top1_by_kind(data: UnitedSets, scores: Tensor, labels: Tensor, name: str = "
     return {name: top_k(scores, labels)} | parts
 
 
-def load_pair(run, frames: tuple[int, int], image: int, classes: Sequence[str]) -> tuple[nn.Module, nn.Module]:
+def load_pair(run, frames: tuple[int, int], image: int, data: UnitedSets) -> tuple[nn.Module, nn.Module]:
     """The classifiers that the parameters masked_encoder and multimodal_encoder of `run` name, for clips of so many frames and pixels.
 
-    ParameterError where one is not given, is of the other kind, or was taught other classes than these.
+    One of the box is made to answer for the classes of `data` (see `other_classes`), and it is printed how. ParameterError where one is not
+    given, is of the other kind, or comes from elsewhere and was taught other classes than these.
     """
     places = [run.upstream(name) for name in PAIR]
     if not all(places):
         raise ParameterError(f"{', '.join(PAIR)}: give the two classifiers of notebook 12")
     pair = branches(*map(weights.load, places), frames=frames, image=image)
-    require_taught(run, pair, classes)
+    for place, model, own in zip(places, pair, (slice(None, frames[0]), slice(frames[0], None))):
+        if place in run.from_box:
+            features = partial(_features, run, data, model, own)
+            print(answer_for(model, place, data.union.classes, features) or f"{place} was taught these classes")
+    require_taught(run, pair, data.union.classes)
     return pair
+
+
+def _features(run, data: UnitedSets, model: nn.Module, own: slice) -> tuple[Tensor, Tensor]:
+    """What the classification layer of a model reads of its `own` frames of training clips."""
+    views = pair_clips.views(data.train.sample(MOST), run.params, run.dir)
+    features, labels = over_views(lambda video: read_by_head(model, video[:, :, own]), model, views)
+    return features[:, 0], labels
 
 
 def require_taught(run, pair: Sequence[nn.Module], classes: Sequence[str]) -> None:

@@ -23,17 +23,17 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ivcore import files, paths
+from ivcore import files, paths, weights
 from ivcore.data.formats import read_class_names
+from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.errors import UserError
 from ivcore.run import encoder_kinds, provenance
 from ivcore.run import folder as run_folder
 from ivcore.run.parameters import of_result
 from ivcore.run.spec import Reference, Spec, brief
 from ivcore.stages import box_scores
-from ivcore.weights import box
+from ivcore.weights import box, usage
 
-CLIP = ("num_frames", "masked_frames", "multimodal_frames", "sampling_rate", "image_size", "frame_sampling")
 _HALF = torch.finfo(torch.float16)
 
 
@@ -139,7 +139,10 @@ def _write(folder: Path, name: str, run: Path, states: dict[str, dict[str, Tenso
             file = folder / f"{other}.safetensors"
             shared.append({"file": other, "under": under, "sha256": box.digest(file), "names": same})
     taken = {f"{each['under']}{key}" for each in shared for key in each["names"]}
-    config[box.BOX] = _travels_with(run) | ({"shared": shared} if shared else {})
+    if usage.USAGE not in config:
+        config |= _usage(run, source)
+    if shared:
+        config[box.BOX] = shared
     # One entry alone, as `save_weights` has it: equal models are to be equal files.
     kept = {key: value for key, value in state.items() if key not in taken}
     metadata = {"config": json.dumps(config)}
@@ -162,16 +165,15 @@ def _equal(one: Tensor | None, other: Tensor) -> bool:
     return one is not None and one.dtype == other.dtype and torch.equal(one, other)
 
 
-def _travels_with(run: Path) -> dict:
-    params = run_folder.read_params(run)
-    carried: dict = {"clip": {name: params[name] for name in CLIP if name in params}}
-    for place in (run, *(paths.resolve(value) for value in _spec(run).encoders(params).values())):
-        if (classes := place / "union" / "classes.txt").is_file():  # of 13 its encoders say
-            carried["classes"] = list(read_class_names(classes))
-            break
-    if (run / "tokenizer.json").is_file():
-        carried["tokenizer"] = json.loads((run / "tokenizer.json").read_text(encoding="utf-8"))
-    return carried
+def _usage(run: Path, source: Path) -> dict:
+    """What the run's file does not say itself, where it was saved before files did."""
+    params, model = run_folder.read_params(run), weights.load(source)
+    places = (run, *(paths.resolve(value) for value in _spec(run).encoders(params).values()))  # of 13 its encoders say
+    names = [place / "union" / "classes.txt" for place in places if (place / "union" / "classes.txt").is_file()]
+    classes = read_class_names(names[0]) if names else ()
+    spelling = run / "tokenizer.json"
+    tokenizer = Tokenizer(**json.loads(spelling.read_text(encoding="utf-8"))) if spelling.is_file() else None
+    return usage.of_run(params, model, classes, tokenizer).saved(model)
 
 
 # ---- card

@@ -1,8 +1,8 @@
 """The box: small trained models that come with this library, under names such as ivcore/small-masked.
 
-A file holds its model in half precision. Its config says under BOX what else travels with the model: `classes` (their names, in the order
-of the head), `tokenizer` (what `Tokenizer(**…)` takes), `clip` (how its clips are sampled), and `shared`: tensors that another file of the
-box has bit for bit the same, and which are stored there alone. card.json tells how each model was made and what it scores.
+A file holds its model in half precision; what else the model needs is in its config (see `weights.usage`). Tensors that another file of
+the box has bit for bit the same are stored there alone: the config lists them under BOX. card.json tells how each model was made and what
+it scores.
 
 $IVCORE_BOX moves the box to another folder.
 """
@@ -14,12 +14,11 @@ import json
 import os
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from ivcore.weights.accounting import State, WeightsError, listed
 
-OWNER, BOX, CARD = "ivcore/", "box", "card.json"
+OWNER, BOX, CARD = "ivcore/", "shared_in_box", "card.json"
 MODELS = {  # kind, as ivcore.run.encoder_kinds has them -> the model of the box
     "autoencoder": "small-masked",
     "video_text": "small-multimodal",
@@ -67,21 +66,9 @@ def card() -> dict:
         raise WeightsError(f"{folder() / CARD}: cannot be read ({error})") from None
 
 
-def carried(source) -> dict:
-    """What travels with a model of the box, given by name or file; {} for any other place."""
-    file = place(source) if is_name(source) else Path(source)
-    if file.suffix != ".safetensors" or not file.is_file():
-        return {}
-    try:
-        with safe_open(str(file), framework="pt") as opened:
-            return json.loads((opened.metadata() or {}).get("config", "{}")).get(BOX, {})
-    except (SafetensorError, OSError, ValueError, AttributeError):
-        return {}
-
-
 def complete(state: State, config: dict, file: Path) -> State:
     """The tensors of a file of the box with those that it shares; `config` loses what is the box's. Of other files nothing changes."""
-    for shared in config.pop(BOX, {}).get("shared", ()):
+    for shared in config.pop(BOX, ()):
         other = file.with_name(f"{shared['file']}.safetensors")
         if not other.is_file() or digest(other) != shared["sha256"]:
             raise WeightsError(

@@ -21,11 +21,13 @@ def test_only_the_seed_may_differ(monkeypatch):
 
 
 def test_this_run_is_first_among_those_it_may_be_compared_with(monkeypatch):
-    def row(folder, **params):
-        return board.Row(Path(folder), params, {"data": "d"}, "d", {})
+    def row(folder, steps=9, **metrics):
+        return board.Row(Path(folder), {"local": folder == "b", "steps": steps}, {"data": "d"} | metrics, "d", {})
 
-    others = [row("b", local=True, steps=9), row("c", local=False, steps=8), row("a", local=False, steps=9)]
+    others = [row("b"), row("c", steps=8), row("a"), row("d", box="ivcore/small-masked")]
     monkeypatch.setattr(finished.board, "rows", lambda reference: others)
-    run = SimpleNamespace(notebook="22_x", dir=Path("a"), params={"local": False, "steps": 9})
+    run = SimpleNamespace(notebook="22_x", dir=Path("a"), params={"local": False, "steps": 9}, from_box=[])
     rows = finished.comparable(run, {"top1": 1.0, "data": "d"}, "local")
     assert [each.folder.name for each in rows] == ["a", "b"] and rows[0].metrics["top1"] == 1.0
+    run.from_box = ["ivcore/small-masked"]  # stands in for a run: compared with its like
+    assert [each.folder.name for each in finished.comparable(run, {"data": "d"}, "local")] == ["a", "d"]

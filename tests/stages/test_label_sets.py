@@ -30,7 +30,7 @@ def test_names_are_written_one_way():
 def test_a_pair_needs_both():
     run = SimpleNamespace(upstream=lambda name: None if name == "multimodal_encoder" else "a file")
     with pytest.raises(ParameterError, match="two classifiers of notebook 12"):
-        label_sets.load_pair(run, (8, 4), 32, DATA.union.classes)
+        label_sets.load_pair(run, (8, 4), 32, DATA)
 
 
 def pair_of(tmp_path, rows, names, **params):

@@ -13,7 +13,7 @@ from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.errors import UserError
 from ivcore.stages import box_scores, pack_box
 from ivcore.train import save_weights
-from ivcore.weights import box
+from ivcore.weights import box, usage
 
 
 @pytest.fixture
@@ -47,12 +47,21 @@ def test_frozen_encoders_are_stored_once(runs):
 
 def test_classes_vocabulary_and_sampling_travel_along(runs):
     pack_box.pack([runs["13/quick"]])
-    for name in ("small-masked-classifier", "small-multimodal-classifier", "small-coordinated"):
-        assert box.carried(f"ivcore/{name}")["classes"] == boxed.CLASSES
-    tokenizer = Tokenizer(**box.carried("ivcore/small-multimodal")["tokenizer"])
+    of = {name.removeprefix("ivcore/small-"): usage.of(name, weights.load(name)) for name in box.names()}
+    for name in ("masked-classifier", "multimodal-classifier", "coordinated"):
+        assert list(of[name].classes) == boxed.CLASSES
+    tokenizer = Tokenizer(**of["multimodal"].tokenizer)
     assert tokenizer.caption(tokenizer(boxed.SENTENCES[0])[0]) == boxed.SENTENCES[0]
-    assert box.carried("ivcore/small-multimodal-classifier")["clip"]["frame_sampling"] == "segment"
-    assert box.carried("ivcore/small-coordinated")["clip"]["multimodal_frames"] == 4
+    assert of["multimodal-classifier"].frame_sampling == "segment" and of["coordinated"].multimodal_frames == 4
+
+
+def test_what_the_runs_file_says_itself_is_kept(runs):
+    file = runs["12/quick"] / "checkpoints" / "model.safetensors"
+    model = weights.load(file)
+    said = {usage.USAGE: {"image_size": 48, "num_frames": 8, "classes": [*"abcde"]}}
+    save_weights(model, file, model.config | said)
+    pack_box.pack([runs["13/quick"]])
+    assert usage.of("ivcore/small-masked-classifier", model).image_size == 48
 
 
 def test_the_card_tells_how_each_was_made(runs):
