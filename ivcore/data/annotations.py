@@ -5,14 +5,16 @@ msrvtt.json, msrvtt_train.csv, …_val.csv, …_test.csv  MSR-VTT
 groups.csv                                            clips of one scene, see `data.groups`
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ivcore.data import formats
 from ivcore.data.groups import FILE as GROUPS
 
+VERSION = "1"  # of what is written here: another text whenever that changes
 SPLITS = ("train", "val", "test")
+LABEL_SETS = "label_sets"  # a folder
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,26 @@ class Clip:
         return f"videos/{self.name}.mp4"
 
 
-def write_labels(folder: Path, clips: Sequence[Clip], classes: Sequence[str]) -> None:
-    """classes.txt, and the list of each split that has clips."""
+def write_labels(folder: Path, clips: Sequence[Clip], classes: Sequence[str], root: Path | None = None) -> None:
+    """classes.txt, and the list of each split that has clips; the clips lie in `root`, and their paths start there (default: `folder`)."""
+    root = root or folder
     formats.write_class_names(folder / "classes.txt", classes)
     label_of = {name: label for label, name in enumerate(classes)}
     for split in SPLITS:
-        videos = [formats.LabelledVideo(str(folder / c.file), label_of[c.label]) for c in clips if c.split == split]
+        videos = [formats.LabelledVideo(str(root / c.file), label_of[c.label]) for c in clips if c.split == split]
         if videos:
-            formats.write_kinetics_csv(folder / f"{split}.csv", videos)
+            formats.write_kinetics_csv(folder / f"{split}.csv", videos, root)
+
+
+def write_label_sets(
+    folder: Path, sets: Mapping[str, tuple[Sequence[Clip], Sequence[str]]], motion: Sequence[str]
+) -> None:
+    """label_sets/ in `folder`: name of a set -> its clips and classes. motion: names of the classes that are movements."""
+    for name, (clips, classes) in sets.items():
+        write_labels(folder / LABEL_SETS / name, clips, classes, folder)
+    scenes = [(clip.file, clip.scene) for clips, _ in sets.values() for clip in clips]
+    write_groups(folder / LABEL_SETS, scenes, folder)
+    formats.write_class_names(folder / LABEL_SETS / "motion_classes.txt", dict.fromkeys(motion))
 
 
 def write_captions(folder: Path, clips: Sequence[Clip]) -> None:

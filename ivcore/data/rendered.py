@@ -4,9 +4,10 @@ A source is a module or package of `ivcore.data` with
 
     RENDERER_VERSION      text; another one whenever pixels change
     CLASSES               names of the classes, lower-case words
-    a config              frozen dataclass with train, val, test (numbers of clips), size (pixels, even), frames, fps, seed
+    <Source>              config, of the module's own name: a frozen dataclass with train, val, test (numbers of clips), size (pixels, even), frames, fps, seed
     clips(config)         -> list[Clip], known without rendering: train first, then val, then test
     film(config, clips)   -> iterator of uint8 (frames, size, size, 3), one of each of these clips; what a clip shows depends on it and the config alone
+    MOTION_CLASSES        those of CLASSES that are movements, where not all are
     require_simulator()   only where it needs one: UserError that says what to install, unless it is there; imports nothing large
 
 Its folder is <cache>/<source>-<hash of the config and of RENDERER_VERSION>, with videos/<name>.mp4 and the lists of `data.annotations`.
@@ -43,12 +44,16 @@ class _Job:
     """What a worker process is told."""
 
     source: str
-    kind: str
-    config: Any
+    fields: Any
 
 
 def name_of(source: ModuleType) -> str:
     return source.__name__.rpartition(".")[2]
+
+
+def configure(source: ModuleType, **fields):
+    """The source's config, a class of its own name: `creatures.Creatures(**fields)`."""
+    return getattr(source, name_of(source).capitalize())(**fields)
 
 
 def folder_of(source: ModuleType, config) -> Path:
@@ -64,21 +69,29 @@ def build(source: ModuleType, config, *, workers: int | None = None) -> Path:
     next call makes the missing ones, and the mark `complete` is written last. If several processes ask for the same folder at once,
     one makes it and the others wait. UserError where the source needs a simulator that is not installed.
     """
-    folder, clips = folder_of(source, config), source.clips(config)
-    mark, version = folder / "complete", _version(clips, source.CLASSES)
+    folder = folder_of(source, config)
+    mark, version = folder / "complete", _version(source)
     if not _is(mark, version):
         folder.mkdir(parents=True, exist_ok=True)
         with lock.held(folder, wait=True):
             if not _is(mark, version):
+                clips = source.clips(config)
                 _render(source, config, folder, clips, workers)
                 _write(source, folder, clips)
                 write_text(mark, version)
     return folder
 
 
-def _version(clips: Sequence[Clip], classes: Sequence[str]) -> str:
-    """Of all that the lists are written from: where that changes, they are written again."""
-    return hashlib.sha256(repr((clips, tuple(classes))).encode()).hexdigest()
+def _version(source: ModuleType) -> str:
+    """Of all that the lists are written from, the source's own files among it: where that changes, they are written again."""
+    file = Path(source.__file__)
+    files = sorted(file.parent.glob("*.*")) if file.name == "__init__.py" else [file]
+    known = annotations.VERSION, tuple(source.CLASSES), _motion(source), [each.read_bytes() for each in files]
+    return hashlib.sha256(repr(known).encode()).hexdigest()
+
+
+def _motion(source: ModuleType) -> tuple[str, ...]:
+    return tuple(getattr(source, "MOTION_CLASSES", source.CLASSES))
 
 
 def _is(mark: Path, version: str) -> bool:
@@ -91,7 +104,7 @@ def _render(source: ModuleType, config, folder: Path, clips: Sequence[Clip], wor
         return
     if hasattr(source, "require_simulator"):
         source.require_simulator()
-    job = _Job(source.__name__, type(config).__name__, config)
+    job = _Job(source.__name__, config)
     workers = min(workers or generated.cores(), len(todo) // 8)
     generated.make_in_processes(__name__, job, folder, todo, workers, len(clips), f"{name_of(source)} clip")
 
@@ -99,11 +112,11 @@ def _render(source: ModuleType, config, folder: Path, clips: Sequence[Clip], wor
 def make(job: dict, folder: Path, todo: list[int]) -> Iterator[None]:
     """In a worker process, see `generated`: renders the clips with these numbers, one after another."""
     source = importlib.import_module(job["source"])
-    config = getattr(source, job["kind"])(**job["config"])
-    every = source.clips(config)
+    own = configure(source, **job["fields"])
+    every = source.clips(own)
     chosen = [every[number] for number in todo]
-    for clip, frames in zip(chosen, source.film(config, chosen), strict=True):
-        write_video(folder / clip.file, frames, config.fps)
+    for clip, frames in zip(chosen, source.film(own, chosen), strict=True):
+        write_video(folder / clip.file, frames, own.fps)
         yield
 
 
@@ -111,3 +124,4 @@ def _write(source: ModuleType, folder: Path, clips: Sequence[Clip]) -> None:
     annotations.write_labels(folder, clips, source.CLASSES)
     annotations.write_captions(folder, clips)
     annotations.write_groups(folder, [(clip.file, clip.scene) for clip in clips], folder)
+    annotations.write_label_sets(folder, {name_of(source): (clips, source.CLASSES)}, _motion(source))

@@ -55,18 +55,18 @@ def video_splits(
     """The videos of each split, in the order of `lists`: {"train": train_csv, "val": val_csv, "test": test_csv}, or some of these.
 
     Each is a CSV of `path label`, relative paths taken from `root` or its own folder; where the first is given, an empty one is held out of
-    it (see `splits.part`), and what was done is printed. Where the first is empty or "metaworld" all are those of that generated set, whose
+    it (see `splits.part`), and what was done is printed. Where the first is empty or the name of a generated set all are those of that set, whose
     fields `generated` are: see `embedded`. Class names come from a classes.txt beside the first CSV, one a line, and what belongs together from
     a groups.csv.
     FormatError for a malformed CSV, UserError where no video exists or lists contradict each other.
     """
     first, csv = next(iter(lists.items()))
-    if csv in embedded.NAMES:
+    if embedded.is_generated(csv):
         if other := [file for file in lists.values() if file not in ("", csv)]:
             raise UserError(f"{other[0]}: a list of its own needs a list for {first} too, which has none")
         files = embedded.split_files(csv, list(lists), **generated)
         records = {split: [r for file in some for r in read_records(file)] for split, some in files.items()}
-        listed, source = files[first][0], embedded.NAMES[csv]
+        listed, source = files[first][0], embedded.title(csv)
         missing, together = dict.fromkeys(lists, 0), read_groups(listed.parent)
         classes = _class_names(listed, records.values())
     else:

@@ -10,6 +10,7 @@ from collections import Counter
 
 import ivcore
 from ivcore import distributed, paths
+from ivcore.data import set_names
 from ivcore.errors import ParameterError, UserError
 from ivcore.run import contents, environment, failure, finetune_command, notebook, provenance, terminal
 from ivcore.run import execute as run
@@ -151,8 +152,9 @@ def _add_run(commands) -> None:
 
 
 def _add_data(commands) -> None:
-    examples = "iv data shapes", "iv data metaworld --tasks door-open,door-close --episodes 2"
-    parser = _add(commands, "data", None, "make a dataset: Meta-World rendered, or the moving shapes", *examples)
+    examples = ("iv data shapes", "iv data metaworld --tasks door-open,door-close --episodes 2",
+                "iv data hybrid --sources shapes,metaworld --clips shapes=600")  # fmt: skip
+    parser = _add(commands, "data", None, "make a dataset: the hybrid of all sources, or one of them", *examples)
     sets = parser.add_subparsers(title="datasets", required=True, metavar="NAME", help="which one")
     metaworld = _add(sets, "metaworld", _data_metaworld,
                      "50 robot tasks; needs `make sim`; goes on where it was stopped", examples[1])  # fmt: skip
@@ -165,8 +167,21 @@ def _add_data(commands) -> None:
     shapes = _add(sets, "shapes", _data_shapes, "the moving shapes of preset tiny", examples[0])
     shapes.add_argument("--size", type=int, default=64, metavar="PIXELS", help="width and height (64)")
     shapes.add_argument("--parts", default="clips", metavar="A,B", help="such as clips,captions,qa (clips)")
-    for dataset in (metaworld, shapes):
+    hybrid = _add(sets, "hybrid", _data_hybrid, "clips of unlike sources, joined; some need `make sim`; goes on where "
+                  "it was stopped", examples[2])  # fmt: skip
+    hybrid.add_argument("--sources", metavar="A,B", help=f"only these of {', '.join(set_names.OF_HYBRID)}")
+    hybrid.add_argument("--clips", metavar="A=N,B=N", help="training clips of these sources, else as many as usual")
+    hybrid.add_argument("--size", type=int, default=80, metavar="PIXELS", help="width and height (80)")
+    rendered = [_add_rendered(sets, name) for name in set_names.RENDERED]
+    for dataset in (metaworld, shapes, hybrid, *rendered):
         dataset.add_argument("--workers", type=int, metavar="N", help="processes (one for each core)")
+
+
+def _add_rendered(sets, name: str):
+    dataset = _add(sets, name, _data_rendered, f"the source {name} alone; goes on where it was stopped", f"iv data {name}")  # fmt: skip
+    dataset.set_defaults(source=name)
+    dataset.add_argument("--size", type=int, default=80, metavar="PIXELS", help="width and height (80)")
+    return dataset
 
 
 def _add_check(commands) -> None:
@@ -369,6 +384,33 @@ def _data_shapes(options) -> None:
 
     parts = tuple(name.strip() for name in options.parts.split(","))
     folder = shapes.build(shapes.Shapes(size=options.size, parts=parts), workers=options.workers)
+    print(paths.short(folder))
+
+
+def _data_hybrid(options) -> None:
+    from ivcore.data import hybrid
+
+    sources = [name.strip() for name in (options.sources or "").split(",") if name.strip()]
+    config = hybrid.Hybrid(sources, _numbers("--clips", options.clips), size=options.size)
+    folder = hybrid.build(config, workers=options.workers)
+    headers = "source", "train", "val", "test", "classes", "needs"
+    print(_table(hybrid.table(hybrid.parts(config)), *headers))
+    print(paths.short(folder))
+
+
+def _numbers(option: str, text: str | None) -> dict[str, int]:
+    """ "shapes=600,creatures=900" -> the number of each."""
+    pairs = [pair.partition("=") for pair in (text or "").split(",") if pair.strip()]
+    if wrong := ["".join(pair) for pair in pairs if not pair[2].strip().isdecimal()]:
+        raise ParameterError(f"{option} {wrong[0]}: expected NAME=NUMBER")
+    return {name.strip(): int(number) for name, _, number in pairs}
+
+
+def _data_rendered(options) -> None:
+    from ivcore.data import embedded, rendered
+
+    source = embedded.source(options.source)
+    folder = rendered.build(source, rendered.configure(source, size=options.size), workers=options.workers)
     print(paths.short(folder))
 
 

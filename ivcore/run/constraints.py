@@ -8,7 +8,8 @@ device             auto, cpu, or an accelerator that torch can use here
 file KIND          an annotation file that the reader KIND of ivcore.data.formats accepts; "" for none
 shards             tar shards as ivcore.data.shards.names reads them; "" for none
 folder             a folder that exists; "" for none
-… or WORD          after `file KIND` or `folder`: the word itself too, as the name of a generated set
+generated set      the name of one, see ivcore.data.set_names
+… or generated set after `file KIND` or `folder`: such a name too
 encoder            a run ("10/tiny", "10/tiny:seed=1"), a run folder, a checkpoint, a published name, "scratch" or ""
 encoder of A, B    one that holds one of these kinds, see ivcore.run.encoder_kinds
 """
@@ -19,7 +20,7 @@ import re
 from dataclasses import dataclass
 
 from ivcore import paths
-from ivcore.data import formats
+from ivcore.data import formats, set_names
 from ivcore.data.shards import names as shard_names
 from ivcore.errors import ParameterError, UserError, shown
 from ivcore.run import encoder_kinds, environment
@@ -27,18 +28,23 @@ from ivcore.run.notebook import nearest
 
 _INTERVAL = re.compile(r"in ([\[(])\s*(\S+)\s*,\s*(\S+?)\s*([\])])(?:, a multiple of ([1-9][0-9]*))?")
 _BEGINNINGS = ("in [", "in (", "one of ", "one or more ", "file ", "folder or ")
-_PLACE = re.compile(r"(?:file (\w+)|folder)(?: or (\w+))?")
+_SET = "generated set"
+_PLACE = re.compile(rf"(?:file (\w+)|folder)(?: or ({_SET}))?")
 _DEVICE = re.compile(r"(auto|cpu|((cuda|xpu)(:[0-9]{1,3})?|mps))?")
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """`kind` is interval, choice, file, folder, device, shards or encoder; `detail` its bounds, choices, reader or words; `text` as written."""
+    """`kind` is interval, choice, file, folder, device, shards, encoder or generated set; `detail` its bounds, choices or reader; `text` as written."""
 
     kind: str
     detail: tuple
     text: str
     nonempty: bool = False  # of a list
+
+    def names_set(self, value) -> bool:
+        """Whether the value is a generated set's name, and may be. ParameterError for a hybrid of sources that there are not."""
+        return self.text.endswith(_SET) and isinstance(value, str) and set_names.names_set(value)
 
 
 def parse(comment: str) -> tuple[str, Constraint | None]:
@@ -47,7 +53,7 @@ def parse(comment: str) -> tuple[str, Constraint | None]:
     text = last.strip()
     if text.startswith("encoder of "):
         return description.strip(), Constraint("encoder", _kinds(text), text)
-    if text in ("folder", "encoder", "device", "shards"):
+    if text in ("folder", "encoder", "device", "shards", _SET):
         return description.strip(), Constraint(text, (), text)
     if not text.startswith(_BEGINNINGS):
         return comment.strip(), None
@@ -65,9 +71,9 @@ def _parse_worded(text: str) -> Constraint:
         choices = tuple(word.strip() for word in each.removeprefix("one of ").split(","))
         return Constraint("choice", choices, text, nonempty)
     if match := _PLACE.fullmatch(text):
-        return Constraint(text.split()[0], tuple(filter(None, match.groups())), text)
+        return Constraint(text.split()[0], tuple(filter(None, match.groups()[:1])), text)
     raise ValueError(
-        f"has constraint {text!r}: expected in [LOW, HIGH], one of A, B, one or more …, file KIND, folder, shards, device or encoder"
+        f"has constraint {text!r}: expected in [LOW, HIGH], one of A, B, one or more …, file KIND, folder, generated set, shards, device or encoder"
     )
 
 
@@ -124,12 +130,11 @@ def _check_device(name, value, constraint):
 
 
 def _check_file(name, value, constraint):
-    kind, *words = constraint.detail
-    if not value or value in words:
+    if not value or _is_set(name, value, constraint):
         return
-    path = _existing(name, value, os.path.isfile, "file", words)
+    path = _existing(name, value, os.path.isfile, "file", constraint)
     try:
-        formats.check(kind, path)
+        formats.check(constraint.detail[0], path)
     except UserError as error:
         raise ParameterError(f"{name}: {error}") from None
     except OSError as error:
@@ -137,11 +142,23 @@ def _check_file(name, value, constraint):
 
 
 def _check_folder(name, value, constraint):
-    if value and value not in constraint.detail:
-        _existing(name, value, os.path.isdir, "folder", constraint.detail)
+    if value and not _is_set(name, value, constraint):
+        _existing(name, value, os.path.isdir, "folder", constraint)
 
 
-def _existing(name, value, right, what: str, words) -> str:
+def _is_set(name, value, constraint) -> bool:
+    try:
+        return constraint.names_set(value)
+    except ParameterError as error:
+        raise ParameterError(f"{name} = {error}") from None
+
+
+def _check_set(name, value, constraint):
+    if value != set_names.SHAPES and not _is_set(name, value, constraint):
+        raise ParameterError(f"{name} = {shown(value)}: must be {set_names.SHAPES}, {set_names.ALLOWED}")
+
+
+def _existing(name, value, right, what: str, constraint) -> str:
     """The place that the value names; ParameterError, with where it was looked for, where there is none or something else."""
     try:
         path = paths.resolve(value)
@@ -153,6 +170,7 @@ def _existing(name, value, right, what: str, words) -> str:
     if os.path.exists(path):
         kind = "folder" if os.path.isdir(path) else "file" if os.path.isfile(path) else "device or pipe"
         raise ParameterError(f"{name} = {shown(value)}: {path} is a {kind}, must be a {what}")
+    words = (*set_names.ALONE, set_names.HYBRID) if constraint.text.endswith(_SET) else ()
     meant = difflib.get_close_matches(value, words, n=1)
     also = f"; or write {meant[0]} for the generated set" if meant else ""
     raise ParameterError(f"{name} = {shown(value)}: there is no such {what}, looked for {looked}{also}")
@@ -172,4 +190,5 @@ _CHECKS = {
     "file": _check_file,
     "folder": _check_folder,
     "shards": _check_shards,
+    _SET: _check_set,
 }

@@ -12,6 +12,7 @@ from functools import cache
 
 from ivcore import paths
 from ivcore.data.labels.union import read_sets, unite
+from ivcore.data.set_names import names_set
 from ivcore.encoders.sizes import video_text_size
 from ivcore.errors import ParameterError, UserError
 
@@ -161,7 +162,7 @@ def one_source_of_images(image_shards, image_captions, images):
 
 
 def names_of_kinetics(class_order, label_sets):
-    if class_order == "kinetics710" and label_sets in ("", "metaworld"):
+    if class_order == "kinetics710" and (not label_sets or names_set(label_sets)):
         return f"class_order = {class_order!r}: for label sets of Kinetics, and label_sets = {label_sets!r} is a generated set"
 
 
@@ -172,14 +173,14 @@ def something_to_learn(contrastive_weight, captioning_weight, caption_decoder):
 
 def lists_of_their_own(train_csv, val_csv="", test_csv=""):
     lists = {"train_csv": train_csv, "val_csv": val_csv, "test_csv": test_csv}
-    own = {name: paths.resolve(value) for name, value in lists.items() if value not in ("", "metaworld")}
+    own = {name: paths.resolve(value) for name, value in lists.items() if value and not names_set(value)}
     for (one, first), (other, second) in itertools.combinations(own.items(), 2):
         if {*first.read_bytes().split()} == {*second.read_bytes().split()}:
             return f"{other} = {lists[other]!r}: the list of {one} too; training, validation and test need videos of their own"
 
 
 def label_sets_that_read(label_sets, video_root=""):
-    if label_sets in ("", "metaworld"):
+    if not label_sets or names_set(label_sets):
         return None
     try:
         _, sets = read_sets(paths.resolve(label_sets), paths.resolve(video_root) if video_root else None)

@@ -73,9 +73,9 @@ class Parameter:
         """The value; of a file, a folder or an encoder the place that is meant, see `paths.placed`."""
         if not (self.names_file or self.kind == "encoder") or not isinstance(value, str):
             return value
-        if value in ("", *self.constraint.detail):
-            return value
         try:
+            if not value or self.constraint.names_set(value):
+                return value
             return paths.placed(value, typed)
         except ParameterError as error:
             raise ParameterError(f"{self.name} = {error}") from None

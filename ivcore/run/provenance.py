@@ -3,7 +3,7 @@
 The same parameters lead to the same folder, also where an encoder has been made anew in between, or a list edited. What was begun from the
 old one must then not go on from its checkpoints, and a result of the old one is not the result any more. So a run keeps a digest of each:
 encoders.json, and inputs.json for the lists of videos that it reads, class
-names, label sets and weights. Neither the videos themselves are looked at nor lists that merely lie beside them.
+names, label sets and weights, and of which sources a generated set was. Neither the videos themselves are looked at nor lists that merely lie beside them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 
 from ivcore import files, paths
+from ivcore.data.embedded import parts
 from ivcore.data.labels.union import SET_FILES, set_folders
 from ivcore.errors import UserError
 from ivcore.run import folder as run_folder
@@ -29,6 +30,7 @@ _BESIDE = {
 }
 _OF_SETS = ("motion_classes.txt", "groups.csv")
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
+_SET = "generated set"
 _ROOT = "video_root"  # only what relative paths start from: no list is read because it lies there
 
 
@@ -37,9 +39,9 @@ def record(folder: Path, spec: Spec, values: dict) -> None:
     if encoders := results(spec.encoders(values)):
         files.write_json(folder / ENCODERS, encoders)
     places = _places(spec, values)
-    if inputs := {
-        place: {"kind": kind, "files": _digests(paths.resolve(place), kind)} for place, kind in places.items()
-    }:
+    inputs = {place: {"kind": kind, "files": _digests(paths.resolve(place), kind)} for place, kind in places.items()}
+    inputs |= {name: {"kind": _SET, "sources": sources} for name in _sets(spec, values) if (sources := parts(name))}
+    if inputs:
         files.write_json(folder / INPUTS, inputs)
 
 
@@ -94,7 +96,7 @@ def _other_encoders(folder: Path) -> list[str]:
 def _other_files(folder: Path) -> list[str]:
     try:
         before = json.loads((folder / INPUTS).read_text(encoding="utf-8"))
-        return [told for place, then in before.items() for told in _differences(paths.resolve(place), then)]
+        return [told for place, then in before.items() for told in _differences(place, then)]
     except (OSError, ValueError, AttributeError, KeyError, TypeError):
         return []
 
@@ -104,16 +106,22 @@ def _places(spec: Spec, values: dict) -> dict[str, str]:
 
     A kind is the reader of a file (see `constraints`), "folder" for label sets, or "encoder".
     """
-    places = {}
+    places, sets = {}, _sets(spec, values)
     for name, parameter in spec.parameters.items():
         follows = (parameter.names_file or parameter.kind == "encoder") and name != _ROOT
-        if not follows or not values.get(name) or Reference.of(values[name]):
+        if not follows or not values.get(name) or values[name] in sets or Reference.of(values[name]):
             continue
         place = place_of(values[name]) if parameter.kind == "encoder" else paths.resolve(values[name])
         if place.exists() and not run_folder.is_one(place):
             kind = parameter.constraint.detail[0] if parameter.kind == "file" else parameter.kind
             places[paths.short(place)] = kind
     return places
+
+
+def _sets(spec: Spec, values: dict) -> list[str]:
+    """The generated sets that the parameters name."""
+    constraints = {name: each.constraint for name, each in spec.parameters.items() if each.constraint}
+    return [values[name] for name, each in constraints.items() if values.get(name) and each.names_set(values[name])]
 
 
 def _files(place: Path, kind: str) -> list[Path]:
@@ -152,7 +160,11 @@ def _starts(size: int) -> list[int]:
     return [(size - _PIECE) * i // (_PIECES - 1) for i in range(_PIECES)]
 
 
-def _differences(place: Path, before: dict) -> list[str]:
+def _differences(place: str, before: dict) -> list[str]:
+    if before["kind"] == _SET:
+        new = [source for source, folder in parts(place).items() if before["sources"].get(source) != folder]
+        return [f"{place} has other videos of {', '.join(new)}"] if new else []
+    place = paths.resolve(place)
     if not place.exists():
         return []
     now, then = _digests(place, before["kind"]), before["files"]

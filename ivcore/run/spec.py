@@ -187,8 +187,8 @@ class Spec:
 
     def files(self, values: dict) -> dict[str, str]:
         """The values that name a file or folder of the user's."""
-        words = {name: each.constraint.detail for name, each in self.parameters.items() if each.names_file}
-        return {n: values[n] for n, others in words.items() if values.get(n) not in (None, "", *others)}
+        places = {name: each.constraint for name, each in self.parameters.items() if each.names_file}
+        return {n: values[n] for n, each in places.items() if values.get(n) and not each.names_set(values[n])}
 
     # ---- the names of runs
 

@@ -21,7 +21,7 @@ def runs_by_labels(run: Run, metrics: dict, train_videos: int) -> dict[int, list
     They may differ from this run in the encoder, its frames, the number of labelled videos and the seed (FREE), and have seen equally many
     clips in all: fewer videos, more often. metrics: as of `finished.comparable`, with "branch". train_videos: those of this run's lists.
     """
-    generated = run.params["label_sets"] in embedded.NAMES
+    generated = run.params["label_sets"] in embedded.SIZED
 
     def labelled(row: Row) -> int:
         return row.params["num_clips"] if generated else train_videos

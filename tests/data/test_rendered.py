@@ -1,66 +1,24 @@
 """Rendered sources, on a tiny one: what lies in its folder, kills, several processes, a missing simulator."""
 
-import importlib
-import os
 import subprocess
 import sys
-import textwrap
 import time
 
 import pytest
+import tiny_source
 
 from ivcore.data import formats, rendered
 from ivcore.data.groups import read_groups
 from ivcore.errors import UserError
 from ivcore.video.reader import VideoReader
 
-SOURCE = """
-import time
-from dataclasses import dataclass
-
-import numpy as np
-
-from ivcore.data.rendered import Clip
-
-RENDERER_VERSION = "1"
-CLASSES = ("brightens", "darkens")
-
-@dataclass(frozen=True)
-class Blinks:
-    train: int = 12
-    val: int = 4
-    test: int = 4
-    size: int = 16
-    frames: int = 4
-    fps: int = 2
-    seed: int = 0
-
-def clips(config):
-    return [
-        Clip(f"{split}-{n}", split, CLASSES[n % 2], (f"it {CLASSES[n % 2]}", "the light changes"), f"{split} {n // 2}")
-        for split in ("train", "val", "test")
-        for n in range(getattr(config, split))
-    ]
-
-def film(config, todo):
-    for clip in todo:
-        time.sleep(0.05)
-        light = np.linspace(40, 200, config.frames).astype(np.uint8)[:, None, None, None]
-        turn = -1 if clip.label == "darkens" else 1
-        yield np.broadcast_to(light[::turn], (config.frames, config.size, config.size, 3))
-"""
 BUILD = "import blinks; from ivcore.data import rendered; print(rendered.build(blinks, blinks.Blinks(), workers=2))"
 
 
 @pytest.fixture
 def blinks(tmp_path, monkeypatch):
-    (tmp_path / "source").mkdir()
-    (tmp_path / "source/blinks.py").write_text(textwrap.dedent(SOURCE))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "source"), prepend=os.pathsep)
     monkeypatch.setenv("IVCORE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.syspath_prepend(tmp_path / "source")
-    yield importlib.import_module("blinks")
-    del sys.modules["blinks"]
+    return tiny_source.write(tmp_path / "source", "blinks", monkeypatch)
 
 
 def contents(folder) -> dict[str, bytes]:

@@ -85,8 +85,8 @@ def test_the_runner_begins_afresh(tmp_path, monkeypatch, capfd):
 
 
 LISTS = """\
-train_csv: str = ""  # training clips; file kinetics_csv or metaworld
-label_sets: str = ""  # sets; folder or metaworld
+train_csv: str = ""  # training clips; file kinetics_csv or generated set
+label_sets: str = ""  # sets; folder or generated set
 captions: str = ""  # sentences; file captions
 video_root: str = ""  # where videos lie; folder
 weights: str = ""  # what to start from; encoder

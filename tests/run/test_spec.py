@@ -163,7 +163,7 @@ def test_a_broken_line_of_an_annotation_file_is_named(book):
     assert message.startswith("annotations: ") and "bad.csv:2" in message
 
 
-@pytest.mark.parametrize("constraint", ["folder or metaworld", "file kinetics_csv or metaworld"])
+@pytest.mark.parametrize("constraint", ["folder or generated set", "file kinetics_csv or generated set"])
 def test_a_generated_set_may_be_named_instead_of_a_place(book, constraint):
     book.notebook("11_named", parameters=f"videos: str = ''  # of the user, or a name; {constraint}")
     assert Spec.of("11").parameters["videos"].constraint.text == constraint

@@ -20,6 +20,7 @@ from ivcore.video.reader import VideoReader
 
 CLASSES = tuple(dict.fromkeys(shot.label for shot in SHOTS))
 RENDERER_VERSION = "1"
+_NO_FILM = f"no film of a camera is installed: {INSTALL}"
 _STEP = 0.5  # seconds between the starts of neighbouring windows, at most
 _OVERLAP = 0.5  # of neighbouring squares, at least
 _SPEEDS = (1, 2)  # frames are taken in real time, or twice as densely: slow motion
@@ -56,6 +57,12 @@ class _Cut:
     top: int
 
 
+def require_simulator() -> None:
+    """UserError that says what to install, if no film is there. This source needs films and no simulator."""
+    if not installed():
+        raise UserError(_NO_FILM)
+
+
 def clips(config: Camera) -> list[Clip]:
     """Shots give clips in turn, each its own in a drawn order. UserError without a film, ParameterError if the films hold too few clips."""
     return [clip for clip, _ in _chosen(config)]
@@ -83,7 +90,7 @@ def _read(config: Camera, cut: _Cut) -> np.ndarray:
 
 def _chosen(config: Camera) -> list[tuple[Clip, _Cut]]:
     if not config.films:
-        raise UserError(f"no film of a camera is installed: {INSTALL}")
+        raise UserError(_NO_FILM)
     return [pair for split in SPLITS for pair in _of(config, split)]
 
 

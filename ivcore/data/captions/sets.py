@@ -58,7 +58,7 @@ def captioned_set(
     **fields,
 ) -> CaptionedSet:
     """Videos of `captions` (any file of `formats.read_captions`), those of `split_csv` (MSR-VTT) only where it is given, or else of the embedded
-    `split` (train, val or test) of `source`, shapes or metaworld. reversed_captions: a file like `captions`. `fields` are those of the
+    `split` (train, val or test) of `source`, shapes or another generated set. reversed_captions: a file like `captions`. `fields` are those of the
     generated set, see `data.embedded`.
 
     Raises FormatError for a malformed file, UserError where no video is left.
@@ -68,9 +68,10 @@ def captioned_set(
     else:
         generated = "" if source == "shapes" else source
         folder = embedded.build(generated, **({} if generated else {"parts": ("clips", "captions")}), **fields)
-        named, captions, root = embedded.NAMES[generated], str(folder / "msrvtt.json"), str(folder / "videos")
+        named, captions, root = embedded.title(generated), str(folder / "msrvtt.json"), str(folder / "videos")
         split_csv = str(folder / f"msrvtt_{split}.csv")
-        reversed_captions = str(folder / "msrvtt_reversed.json")
+        backwards_file = folder / "msrvtt_reversed.json"
+        reversed_captions = str(backwards_file) if backwards_file.is_file() else ""
     videos = {video.id: video for video in formats.read_captions(captions, root or None)}
     rows = formats.read_msrvtt_csv(split_csv) if split_csv else [formats.SplitRow(name) for name in videos]
     formats.in_split(list(videos.values()), rows, split_csv)  # refuses a row without a video

@@ -56,12 +56,13 @@ def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | No
                 **generated) -> UnitedSets:  # fmt: skip
     """The sets of `folder`, or the one that it is itself, their relative paths taken from `root`; `classes` and `renamed` as `unite` takes them.
 
-    Where `folder` is empty or "metaworld" those of a generated set, whose fields `generated` are: see `embedded`. Files that are not there
+    Where `folder` is empty or the name of a generated set those of that, whose fields `generated` are: see `embedded`. Files that are not there
     are left out and counted (`missing` of the union's counts), see `BadVideos` for max_bad and run_dir. FormatError for a malformed
     file, UserError where no set or no video is found.
     """
-    source = embedded.NAMES.get(folder, Path(folder).name)
-    if folder in embedded.NAMES:
+    source = Path(folder).name
+    if embedded.is_generated(folder):
+        source = embedded.title(folder)
         folder = str(embedded.label_sets(folder, **generated))
         root = str(Path(folder).parent)
     places, sets = read_sets(folder, root)

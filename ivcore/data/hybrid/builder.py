@@ -1,0 +1,101 @@
+"""Makes the hybrid: each source's own set, then one folder of links and lists that joins them."""
+
+import hashlib
+import os
+import random
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ivcore import lock
+from ivcore.data import annotations, formats
+from ivcore.data.annotations import Clip
+from ivcore.data.formats.table import write_table
+from ivcore.data.groups import read_groups
+from ivcore.data.hybrid.config import VERSION, Hybrid, Part, folder_of, left_out, parts
+from ivcore.files import write_atomic, write_text
+
+_LISTS = ("train.csv", "val.csv", "test.csv", "classes.txt", "groups.csv", "msrvtt.json")
+
+
+def build(config: Hybrid | None = None, *, workers: int | None = None) -> Path:
+    """The joined set's folder, after making what is missing of it and of its sources, each of which can be stopped and goes on.
+
+    Prints which sources are left out. UserError where a source that the config names needs a simulator that is not installed.
+    """
+    config = config or Hybrid()
+    chosen = parts(config)
+    for name, why in left_out(config).items():
+        print(f"hybrid without {name}: {why}", flush=True)
+    folder = folder_of(chosen)
+    roots = {part.name: part.build(workers) for part in chosen}
+    mark, version = folder / "complete", _version(roots)
+    if not (mark.exists() and mark.read_text() == version):
+        folder.mkdir(parents=True, exist_ok=True)
+        with lock.held(folder, wait=True):
+            _join(folder, chosen, roots)
+            write_text(mark, version)
+    return folder
+
+
+def table(chosen: list[Part]) -> list[tuple]:
+    """(source, its training, validation and test clips, its classes, what it needs) of each part, all of which are made."""
+    rows = []
+    for part in chosen:
+        clips, classes = _read(part.name, part.folder)
+        count = Counter(clip.split for clip in clips)
+        needs = "make sim" if part.needs_simulator else ""
+        rows.append((part.name, *(count[split] for split in annotations.SPLITS), len(classes), needs))
+    return rows
+
+
+def _version(roots: Mapping[str, Path]) -> str:
+    """Of the sources' lists: where those change, the joined ones are written again."""
+    files = [root / name for root in roots.values() for name in _LISTS]
+    return hashlib.sha256(VERSION.encode() + b"".join(f.read_bytes() for f in files if f.exists())).hexdigest()
+
+
+def _join(folder: Path, chosen: list[Part], roots: Mapping[str, Path]) -> None:
+    own = {part.name: _read(part.name, roots[part.name]) for part in chosen}
+    times = Counter(name for _, classes in own.values() for name in classes)
+
+    def called(source: str, name: str) -> str:
+        return name if times[name] == 1 else f"{source}: {name}"
+
+    clips = [replace(c, label=called(source, c.label)) for source, (some, _) in own.items() for c in some]
+    for source, (some, _) in own.items():
+        _link(folder, source, roots[source], some)
+    random.Random(0).shuffle(clips)  # so that the first ones of a list are of every source
+    annotations.write_labels(folder, clips, [called(source, n) for source, (_, names) in own.items() for n in names])
+    annotations.write_captions(folder, clips)
+    annotations.write_groups(folder, [(clip.file, clip.scene) for clip in clips], folder)
+    source_of = {clip.file: source for source, (some, _) in own.items() for clip in some}
+    write_table(folder / "sources.csv", [["video", "source"], *([clip.file, source_of[clip.file]] for clip in clips)])
+    motion = [name for part in chosen for name in getattr(part.module, "MOTION_CLASSES", own[part.name][1])]
+    annotations.write_label_sets(folder, own, motion)
+
+
+def _read(source: str, root: Path) -> tuple[list[Clip], list[str]]:
+    """The clips of a source's folder, named as the hybrid names them, and its classes."""
+    classes, together = formats.read_class_names(root / "classes.txt"), read_groups(root)
+    captions = {video.id: video.captions for video in formats.read_msrvtt_json(root / "msrvtt.json")}
+    clips = []
+    for split in annotations.SPLITS:
+        file = root / f"{split}.csv"
+        for video in formats.read_kinetics_csv(file) if file.exists() else []:
+            name, scene = Path(video.path).stem, together.get(os.path.normpath(video.path), video.path)
+            clips.append(Clip(f"{source}-{name}", split, classes[video.label], captions[name], f"{source} {scene}"))
+    return clips, classes
+
+
+def _link(folder: Path, source: str, root: Path, clips: list[Clip]) -> None:
+    (folder / "videos").mkdir(exist_ok=True)
+    for clip in clips:
+        video, link = root / "videos" / f"{clip.name.removeprefix(f'{source}-')}.mp4", folder / clip.file
+        if not link.exists():
+            try:
+                os.link(video, link)
+            except OSError:  # a file system without links
+                write_atomic(link, lambda scratch, video=video: shutil.copyfile(video, scratch))

@@ -1,0 +1,37 @@
+"""The names by which a parameter asks for a generated set in place of the user's files.
+
+    metaworld, creatures, …    one source, see `rendered` and `metaworld`
+    hybrid                     all sources that can be had here, joined: see `hybrid`
+    hybrid:shapes+creatures    these sources, joined
+
+Only the standard library is imported, since parameters are checked before a kernel starts.
+"""
+
+from ivcore.errors import ParameterError
+
+HYBRID, METAWORLD, SHAPES = "hybrid", "metaworld", "shapes"
+OF_HYBRID = (SHAPES, "creatures", "camera", METAWORLD, "figures")  # its sources, in this order
+RENDERED = (
+    "creatures",
+    "camera",
+    "figures",
+    "bodies",
+)  # the sources that `rendered` makes; nothing is trained on bodies
+ALONE = (METAWORLD, *RENDERED)  # the moving shapes alone are what an empty value or, of captions, "shapes" stands for
+ALLOWED = f"{', '.join(ALONE)}, {HYBRID} or {HYBRID}:{'+'.join(OF_HYBRID[:2])}"
+
+
+def names_set(value: str) -> bool:
+    """Whether the value names a generated set. ParameterError for a hybrid of sources that there are not."""
+    if value.startswith(f"{HYBRID}:"):
+        sources_in(value)
+    return value in (*ALONE, HYBRID) or value.startswith(f"{HYBRID}:")
+
+
+def sources_in(value: str) -> tuple[str, ...]:
+    """ "hybrid:shapes+creatures" -> its sources in their order; () for "hybrid", which names none. ParameterError for others."""
+    named = value.removeprefix(HYBRID).removeprefix(":")
+    asked = [name.strip() for name in named.split("+")] if named else []
+    if wrong := [name for name in asked if name not in OF_HYBRID]:
+        raise ParameterError(f"{value!r}: {wrong[0]!r} must be one of {', '.join(OF_HYBRID)}, joined by +")
+    return tuple(name for name in OF_HYBRID if name in asked)
