@@ -180,7 +180,9 @@ def _add_data(commands) -> None:
 def _add_rendered(sets, name: str):
     dataset = _add(sets, name, _data_rendered, f"the source {name} alone; goes on where it was stopped", f"iv data {name}")  # fmt: skip
     dataset.set_defaults(source=name)
-    dataset.add_argument("--size", type=int, default=80, metavar="PIXELS", help="width and height (80)")
+    dataset.add_argument(
+        "--size", type=int, metavar="PIXELS", help="width and height (as a run asks for the set by name)"
+    )
     return dataset
 
 
@@ -410,7 +412,8 @@ def _data_rendered(options) -> None:
     from ivcore.data import embedded, rendered
 
     source = embedded.source(options.source)
-    folder = rendered.build(source, rendered.configure(source, size=options.size), workers=options.workers)
+    fields = {} if options.size is None else {"size": options.size}
+    folder = rendered.build(source, rendered.configure(source, **fields), workers=options.workers)
     print(paths.short(folder))
 
 

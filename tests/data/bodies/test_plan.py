@@ -4,10 +4,11 @@ from collections import Counter
 
 import pytest
 
-from ivcore.data import bodies
+from ivcore.data import bodies, rendered
 from ivcore.data.bodies.models import BODIES
 from ivcore.data.bodies.plan import body_of, scene_look
 from ivcore.errors import ParameterError
+from ivcore.run import cli
 
 CONFIG = bodies.Bodies()
 CLIPS = bodies.clips(CONFIG)
@@ -51,6 +52,13 @@ def test_captions_name_what_is_seen():
     assert clip.captions[0] == f"a {look.colour} four-legged creature swings in step"
     assert all(clip.label in sentence for clip in CLIPS for sentence in clip.captions)
     assert all(len(set(clip.captions)) == 3 for clip in CLIPS)
+
+
+def test_the_command_makes_the_set_that_a_run_asks_for(monkeypatch, tmp_path, capsys):
+    asked = []
+    monkeypatch.setattr(rendered, "build", lambda source, config, workers: asked.append(config) or tmp_path)
+    assert cli.main(["data", "bodies"]) == cli.main(["data", "bodies", "--size", "32"]) == 0
+    assert asked == [rendered.configure(bodies), bodies.Bodies(size=32)] and asked[0].size == 96
 
 
 def test_wrong_sizes_are_refused():
