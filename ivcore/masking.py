@@ -70,6 +70,15 @@ def split(mask: Tensor) -> tuple[Tensor, Tensor]:
     return order[:, : mask.shape[1] - hidden], order[:, mask.shape[1] - hidden :]
 
 
+def some_of(hidden: Tensor, share: float, generator: torch.Generator | None = None) -> Tensor:
+    """A random share of each clip's hidden tokens, at least one: indices (B, M) -> (B, max(1, floor(share*M))), in token order."""
+    if not 0 < share <= 1:
+        raise ParameterError(f"share: {share} is not in (0, 1]")
+    noise = torch.rand(hidden.shape, generator=generator, device=_device(generator))
+    kept = noise.argsort(dim=1)[:, : max(1, int(share * hidden.shape[1]))]
+    return hidden.gather(1, kept.sort(dim=1).values)
+
+
 def _hide_random(batch: int, places: int, hidden: int, generator: torch.Generator | None) -> Tensor:
     noise = torch.rand(batch, places, generator=generator, device=_device(generator))
     mask = torch.zeros(batch, places, dtype=torch.bool, device=noise.device)

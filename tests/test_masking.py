@@ -91,3 +91,16 @@ def test_a_ratio_outside_its_range_is_named(ratio):
 def test_uneven_rows_are_refused():
     with pytest.raises(ParameterError, match=r"same number of tokens, not \[1, 2\]"):
         masking.split(torch.tensor([[True, False, False], [True, True, False]]))
+
+
+def test_some_of_the_hidden_tokens_are_hidden_ones_in_order_and_another_choice_each_time():
+    generator = torch.Generator().manual_seed(0)
+    hidden = masking.split(masking.tube(3, (4, 8, 8), 0.75, generator))[1]
+    first, second = (masking.some_of(hidden, 0.5, generator) for _ in range(2))
+    assert first.shape == (3, hidden.shape[1] // 2)
+    for row, every in zip(first, hidden):
+        assert set(row.tolist()) < set(every.tolist()) and row.tolist() == sorted(row.tolist())
+    assert not torch.equal(first, second)
+    assert torch.equal(masking.some_of(hidden, 1.0, generator), hidden)
+    with pytest.raises(ParameterError, match="share: 0 is not in"):
+        masking.some_of(hidden, 0)

@@ -2,8 +2,8 @@
 
 Masked video encoder: base, large and huge are the published ones (paper 4.2.2 and the released InternVideo code: the huge decoder is 512
 wide there, where the paper says half of 1280; pass decoder_width=640 for the VideoMAE release). giant is VideoMAE v2's (arXiv
-2303.16727). Multimodal model: base and large are CLIP's B/16 and L/14 with global blocks in the last four layers (paper 3.2). tiny is
-this workbook's: it learns on a CPU in minutes.
+2303.16727). Multimodal model: base and large are CLIP's B/16 and L/14 with global blocks in the last four layers (paper 3.2). tiny and
+mini are this workbook's: they learn on a CPU, tiny in minutes and mini, the size of the weights in the box, in an hour.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Size:
 
 SIZES = {
     "tiny": Size(128, 4, 4, 64, 2, 2, patch=8, frames=8, image=32),
+    "mini": Size(128, 6, 4, 96, 2, 3, patch=8, frames=8, image=64),
     "small": Size(384, 12, 6, 192, 4, 3),
     "base": Size(768, 12, 12, 384, 4, 6),
     "large": Size(1024, 24, 16, 512, 12, 8),
@@ -101,6 +102,7 @@ class VideoTextSize:
 
 VIDEO_TEXT_SIZES = {
     "tiny": VideoTextSize(96, 3, 3, 8, 32, 96, 2, 3, 96, context=24, global_layers=3),
+    "mini": VideoTextSize(128, 5, 4, 8, 64, 128, 3, 4, 128, context=32),
     "base": VideoTextSize(768, 12, 12, 16, 224, 512, 12, 8, 512),
     "large": VideoTextSize(1024, 24, 16, 14, 224, 768, 12, 12, 768),
 }

@@ -9,24 +9,29 @@ import torch
 from torch import Tensor, nn
 
 from ivcore.losses.reconstruction import blank, picture, reconstruction, targets
-from ivcore.masking import split
+from ivcore.masking import some_of, split
 from ivcore.train import Batches, History, train
 from ivcore.train.recipe import Recipe
 
 DrawMask = Callable[[int, tuple, torch.Generator], Tensor]  # (clips, grid, generator) -> bool (clips, N), True = hidden
 
 
-def masked_loss(draw_mask: DrawMask, normalise: bool = True) -> Callable:
+def masked_loss(draw_mask: DrawMask, normalise: bool = True, predicted: float = 1.0) -> Callable:
     """loss(model, batch, generator) for `train`: the mean squared error on the hidden tubelets of a MaskedAutoencoder.
 
     Masks come from the run's own generator, so a resumed run draws the same. normalise: predict pixels normalised in each tubelet.
-    With repeated sampling every crop gets a mask of its own.
+    predicted: share of the hidden tubelets that the decoder predicts, drawn anew for each clip; below 1 it is VideoMAE v2's decoder
+    masking with random cells (arXiv 2303.16727), which saves most of the decoder's time. With repeated sampling every crop gets a
+    mask of its own.
     """
 
     def loss(model, batch, generator):
         video = model.prepare(batch["video"].reshape(-1, *batch["video"].shape[-4:]))
         mask = draw_mask(len(video), model.encoder.grid, generator)
-        visible, hidden = (tokens.to(video.device) for tokens in split(mask))
+        visible, hidden = split(mask)
+        if predicted < 1:
+            hidden = some_of(hidden, predicted, generator)
+        visible, hidden = visible.to(video.device), hidden.to(video.device)
         target = targets(video, hidden, model.size.patch, normalise=normalise)
         return reconstruction(model.predict(video, visible, hidden), target), {}
 

@@ -193,7 +193,7 @@ def test_layer_groups_for_layer_decay():
 
 def test_size_errors_name_the_field():
     for wrong, message in [
-        (lambda: sizes.size("tinny"), "'tinny' is not one of tiny, small, base, large, huge, giant"),
+        (lambda: sizes.size("tinny"), "'tinny' is not one of tiny, mini, small, base, large, huge, giant"),
         (lambda: sizes.size("tiny", wdth=3), "no field 'wdth'"),
         (lambda: sizes.size("tiny", image=30), "image 30 is not a positive multiple of patch 8"),
     ]:
