@@ -2,19 +2,21 @@
 
 train.csv, val.csv, test.csv, classes.txt             Kinetics
 msrvtt.json, msrvtt_train.csv, …_val.csv, …_test.csv  MSR-VTT
+msrvtt_reversed.json                                  MSR-VTT, of clips that have other captions when played backwards
 groups.csv                                            clips of one scene, see `data.groups`
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ivcore.data import formats
 from ivcore.data.groups import FILE as GROUPS
 
-VERSION = "1"  # of what is written here: another text whenever that changes
+VERSION = "2"  # of what is written here: another text whenever that changes
 SPLITS = ("train", "val", "test")
 LABEL_SETS = "label_sets"  # a folder
+REVERSED = "msrvtt_reversed.json"
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Clip:
     """One generated clip: videos/<name>.mp4.
 
     split: of SPLITS. label: the name of its class. captions: sentences about what is seen, the fullest first. scene: clips of one scene
-    (the same actor, look and place, or the same film) have the same text, and are in one split.
+    (the same actor, look and place, or the same film) have the same text, and are in one split. backwards: sentences about the clip played
+    backwards, where they are other ones.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Clip:
     label: str
     captions: tuple[str, ...]
     scene: str
+    backwards: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -61,6 +65,9 @@ def write_label_sets(
 def write_captions(folder: Path, clips: Sequence[Clip]) -> None:
     """msrvtt.json and a list of each split. A held-out split has every first caption once, or a query would have several right answers."""
     formats.write_msrvtt_json(folder / "msrvtt.json", [captioned(folder, clip) for clip in clips])
+    turned = [captioned(folder, replace(clip, captions=clip.backwards)) for clip in clips if clip.backwards]
+    if turned:
+        formats.write_msrvtt_json(folder / REVERSED, turned)
     train = [formats.SplitRow(clip.name) for clip in clips if clip.split == "train"]
     formats.write_msrvtt_csv(folder / "msrvtt_train.csv", train)
     for split in SPLITS[1:]:

@@ -53,7 +53,9 @@ def film(config: Creatures, todo: list[Clip]) -> Iterator[np.ndarray]:
 def _clip(seed: int, split: str, number: int) -> Clip:
     place = number // 2
     scene, action = _scene(seed, split, place), _doings(seed, split, place)[number % 2]
-    return Clip(f"{split}-{number:06d}", split, action, captions(scene, action), f"{split}-{place:06d}")
+    partner = actions.ACTIONS[action].partner
+    backwards = captions(scene, partner) if partner else ()
+    return Clip(f"{split}-{number:06d}", split, action, captions(scene, action), f"{split}-{place:06d}", backwards)
 
 
 def _scene(seed: int, split: str, place: int) -> scenes.Scene:

@@ -17,7 +17,7 @@ from ivcore.data.groups import read_groups
 from ivcore.data.hybrid.config import VERSION, Hybrid, Part, folder_of, left_out, parts
 from ivcore.files import write_atomic, write_text
 
-_LISTS = ("train.csv", "val.csv", "test.csv", "classes.txt", "groups.csv", "msrvtt.json")
+_LISTS = ("train.csv", "val.csv", "test.csv", "classes.txt", "groups.csv", "msrvtt.json", annotations.REVERSED)
 
 
 def build(config: Hybrid | None = None, *, workers: int | None = None) -> Path:
@@ -80,14 +80,19 @@ def _join(folder: Path, chosen: list[Part], roots: Mapping[str, Path]) -> None:
 def _read(source: str, root: Path) -> tuple[list[Clip], list[str]]:
     """The clips of a source's folder, named as the hybrid names them, and its classes."""
     classes, together = formats.read_class_names(root / "classes.txt"), read_groups(root)
-    captions = {video.id: video.captions for video in formats.read_msrvtt_json(root / "msrvtt.json")}
+    captions, backwards = (_captions(root / name) for name in ("msrvtt.json", annotations.REVERSED))
     clips = []
     for split in annotations.SPLITS:
         file = root / f"{split}.csv"
         for video in formats.read_kinetics_csv(file) if file.exists() else []:
             name, scene = Path(video.path).stem, together.get(os.path.normpath(video.path), video.path)
-            clips.append(Clip(f"{source}-{name}", split, classes[video.label], captions[name], f"{source} {scene}"))
+            words = {"captions": captions[name], "backwards": backwards.get(name, ())}
+            clips.append(Clip(f"{source}-{name}", split, classes[video.label], scene=f"{source} {scene}", **words))
     return clips, classes
+
+
+def _captions(file: Path) -> dict[str, tuple[str, ...]]:
+    return {video.id: video.captions for video in formats.read_msrvtt_json(file)} if file.exists() else {}
 
 
 def _link(folder: Path, source: str, root: Path, clips: list[Clip]) -> None:
