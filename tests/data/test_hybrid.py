@@ -3,6 +3,7 @@
 import csv
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,16 @@ def test_stages_read_it_by_name(sources):
     assert (len(united.train), len(united.val), len(united.test)) == (24, 8, 8)
     captioned = captioned_set("test", source="hybrid")
     assert sorted(captioned.queries) == ["it brightens", "it darkens", "it fades"] and captioned.backwards[0] == ()
+
+
+def test_what_a_source_says_of_its_clips_backwards_is_joined_too(sources, monkeypatch):
+    module, clips = sources[0].module, sources[0].module.clips
+    turned = lambda config: [replace(clip, backwards=(f"backwards {clip.label}",)) for clip in clips(config)]  # noqa: E731
+    monkeypatch.setattr(module, "clips", turned)
+    hybrid.build()
+    found = captioned_set("train", source="hybrid")
+    said = {Path(record.path).stem.split("-")[0]: said for record, said in zip(found.records, found.backwards)}
+    assert said["winks"] == () and said["blinks"][0] in ("backwards brightens", "backwards darkens")
 
 
 def test_other_lists_of_a_source_are_joined_again(sources, monkeypatch):
