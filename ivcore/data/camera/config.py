@@ -19,6 +19,7 @@ from ivcore.errors import ParameterError, UserError
 from ivcore.video.reader import VideoReader
 
 CLASSES = tuple(dict.fromkeys(shot.label for shot in SHOTS))
+MOTION_CLASSES = ()  # what is seen tells them apart
 RENDERER_VERSION = "1"
 _NO_FILM = f"no film of a camera is installed: {INSTALL}"
 _STEP = 0.5  # seconds between the starts of neighbouring windows, at most

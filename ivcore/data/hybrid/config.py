@@ -32,7 +32,7 @@ from ivcore.data.set_names import METAWORLD, OF_HYBRID, RENDERED
 from ivcore.data.shapes import Shapes
 from ivcore.errors import ParameterError, UserError
 
-VERSION = "1"  # of the joined lists: another text writes them again
+VERSION = "2"  # of the joined lists: another text writes them again
 _CLIPS = {"shapes": 2100, METAWORLD: 800}  # training clips of sources whose own default is another
 
 
