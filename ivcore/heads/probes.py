@@ -42,17 +42,6 @@ def linear_probe(train: Tensor, labels: Tensor, queries: Tensor, *, num_classes:
         return layer(queries)
 
 
-def linear_layer(train: Tensor, labels: Tensor, *, num_classes: int, **how) -> nn.Linear:
-    """The layer of `linear_probe` as one that takes features as they are."""
-    standardised, zero = standardise(train, torch.zeros_like(train[:1]))
-    (one,) = standardise(train, torch.ones_like(train[:1]))[1:]
-    layer = trained_layer(standardised, labels, num_classes, **how)
-    with torch.no_grad():  # x -> (one - zero) * x + zero in every dimension
-        layer.bias.copy_(layer(zero)[0])
-        layer.weight.mul_(one - zero)
-    return layer
-
-
 @torch.enable_grad()
 def trained_layer(train: Tensor, labels: Tensor, num_classes: int, *, steps: int = 500, lr: float = 1e-2,
                   weight_decay: float = 0.05, batch_size: int = 1024, seed: int = 0) -> nn.Linear:  # fmt: skip

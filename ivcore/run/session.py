@@ -393,3 +393,5 @@ def _record(run: Run, spec: Spec) -> None:
     print(f"{run.notebook} · {run.label} · {paths.short(run.dir)}")
     shown = ["python " + facts["python"], *(f"{k} {facts['versions'][k]}" for k in ("torch", "timm", "numpy"))]
     print(" · ".join([facts["device"], f"commit {facts['commit'] or 'unknown'}", *shown]), flush=True)
+    if run.from_box:
+        print(f"starts from the box: {', '.join(run.from_box)}", flush=True)

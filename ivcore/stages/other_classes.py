@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ivcore.data.labels.union import normalise
 from ivcore.heads import slicing
-from ivcore.heads.probes import linear_layer
+from ivcore.heads.probes import trained_layer
 from ivcore.weights import usage
 
 MOST = 1000  # clips that a layer is fitted on
@@ -29,7 +29,8 @@ def answer_for(
         slicing.cut(model, [taught.index(each) for each in wanted])
         return f"{name} was taught {len(taught)} classes: its layer is cut to these {len(wanted)}"
     known, labels = features()
-    slicing.replace(model, linear_layer(known, labels, num_classes=len(wanted)))
+    # Features as the norm before the layer gives them: on standardised ones weights would grow that dropout then turns into noise.
+    slicing.replace(model, trained_layer(known, labels, len(wanted)))
     return f"{name} was taught other classes: a linear layer for these {len(wanted)} was fitted to {len(known)} training clips"
 
 

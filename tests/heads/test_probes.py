@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ivcore.heads.probes import linear_layer, linear_probe, nearest_neighbours, probed, standardise
+from ivcore.heads.probes import linear_probe, nearest_neighbours, probed, standardise
 from ivcore.metrics.recognition import top_k
 
 
@@ -65,11 +65,3 @@ def test_neighbours_in_chunks_are_the_same():
     labels = torch.arange(50) % 4
     whole, cut = (nearest_neighbours(train, labels, queries, chunk=chunk) for chunk in (4096, 7))
     torch.testing.assert_close(whole, cut)
-
-
-def test_a_layer_for_features_as_they_are_answers_as_the_probe_does():
-    generator = torch.Generator().manual_seed(0)
-    train, queries = (100 * torch.randn(n, 5, generator=generator) + 7 for n in (30, 4))
-    labels = torch.arange(30) % 3
-    logits = linear_probe(train, labels, queries, num_classes=4)
-    torch.testing.assert_close(linear_layer(train, labels, num_classes=4)(queries), logits)

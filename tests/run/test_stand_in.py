@@ -72,7 +72,8 @@ def namespace(number, **changed):
 def test_an_open_notebook_begins_with_the_box_and_says_so_first(empty, capsys, monkeypatch):
     shown = namespace("30", masked_encoder="10/quick", num_clips=60)
     run = session.start("30_action_recognition", shown)
-    first, *_ = capsys.readouterr().out.splitlines()
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert last == "starts from the box: ivcore/small-masked"
     assert first == "10/quick has not run: ivcore/small-masked from the box stands in; `iv run 10 quick` makes it"
     assert run.upstream("masked_encoder") == shown["masked_encoder"] == "ivcore/small-masked"
     assert yaml.safe_load((run.dir / "params.yaml").read_text())["masked_encoder"] == "ivcore/small-masked"
