@@ -1,0 +1,5 @@
+"""Walks: what somebody sees who moves through the rooms and yards of MiniWorld: `Walks`, `clips`, `film` as in `rendered`, see `config`."""
+# ruff: noqa: F401  (this file lists what the folder offers)
+
+from ivcore.data.walks.config import CLASSES, RENDERER_VERSION, Walks, clips, film
+from ivcore.data.walks.world import require_simulator
