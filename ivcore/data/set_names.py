@@ -10,8 +10,8 @@ Only the standard library is imported, since parameters are checked before a ker
 from ivcore.errors import ParameterError
 
 HYBRID, METAWORLD, SHAPES = "hybrid", "metaworld", "shapes"
-OF_HYBRID = (SHAPES, "creatures", "camera", METAWORLD, "figures")  # its sources, in this order
-RENDERED = ("creatures", "camera", "figures", "bodies")  # that `rendered` makes; nothing is trained on bodies
+OF_HYBRID = (SHAPES, "creatures", "camera", METAWORLD, "figures", "walks")  # its sources, in this order
+RENDERED = ("creatures", "camera", "figures", "walks", "bodies")  # that `rendered` makes; nothing is trained on bodies
 ALONE = (METAWORLD, *RENDERED)  # the moving shapes alone are what an empty value or, of captions, "shapes" stands for
 ALLOWED = f"{', '.join(ALONE)}, {HYBRID} or {HYBRID}:{'+'.join(OF_HYBRID[:2])}"
 

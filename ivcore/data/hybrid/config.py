@@ -7,6 +7,7 @@ The paper pretrains on videos from the web, of instructions, of actions, of hand
     camera      windows of the real films that installed packages carry
     metaworld   a robot arm at 50 tasks; needs a simulator
     figures     people of simple shapes who move by motion capture; needs the recordings that pybullet carries
+    walks       what somebody sees who walks through the rooms and yards of MiniWorld; needs a simulator
 
 Each source is a set of its own in the cache. The hybrid's folder is <cache>/hybrid-<hash of its sources' folders>:
 
