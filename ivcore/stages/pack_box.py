@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ivcore import files, paths, weights
+from ivcore.data import embedded, set_names
 from ivcore.data.formats import read_class_names
 from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.errors import UserError
@@ -202,19 +203,32 @@ def _facts(name: str, run: Path) -> dict:
 def _command(run: Path, env: dict) -> str:
     """What makes this very run."""
     reference = Reference.of(brief(str(run)))
-    return shlex.join(["iv", "run", *reference.arguments]) if reference else env["command"]
+    if reference is None:
+        return env["command"]
+    return shlex.join(["iv", "run", reference.spec.number, *reference.arguments[1:]])
 
 
 def _data(run: Path, params: dict, metrics: dict) -> dict:
-    """Source, and of each list its lines and the beginning of its hash; of a generated set how many training clips."""
-    data = {"source": metrics.get("data", params.get("data", ""))}
+    """Source; of the user's lists their lines and the beginnings of their hashes, of each generated set its folder in the cache, whose name is
+    a hash of all that it is made of, and how many training clips it has."""
+    named = (params.get(name, "") for name in ("train_csv", "label_sets", "captions", "data"))
+    value = next((value for value in named if set_names.names_set(value)), "")
+    source = metrics.get("data") or (embedded.title(value) if value else params.get("data", ""))
+    if value.startswith(set_names.HYBRID):
+        value = source  # which names the sources that there were
+    if sets := embedded.parts(value) if value else {}:
+        return {"source": source, "sets": {name: _clips(folder) for name, folder in sets.items()}}
     try:
         inputs = json.loads((run / provenance.INPUTS).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        inputs = {}
-    lists = {Path(file).name if len(each["files"]) == 1 else file: {"lines": facts["lines"], "sha256": facts["sha256"][:16]}
-             for each in inputs.values() for file, facts in each["files"].items()}  # fmt: skip
-    return data | ({"lists": lists} if lists else {"training_clips": params.get("num_clips")})
+        return {"source": source, "training_clips": params.get("num_clips")}
+    files = [(file, facts) for each in inputs.values() for file, facts in each["files"].items()]
+    return {"source": source, "lists": {file: {"lines": f["lines"], "sha256": f["sha256"][:16]} for file, f in files}}
+
+
+def _clips(folder: str) -> dict:
+    listed = paths.cache() / folder / "train.csv"
+    return {"set": folder, "training_clips": len(listed.read_text().splitlines()) if listed.is_file() else None}
 
 
 def _data_of_scores() -> dict:

@@ -116,6 +116,9 @@ def text(card: dict) -> str:
 
 
 def _data_in_words(data: dict) -> str:
+    if "sets" in data:
+        sets = [f"{of['training_clips']} of {name} ({of['set']})" for name, of in data["sets"].items()]
+        return f"{data['source']}, training clips: {', '.join(sets)}"
     if "lists" not in data:
         return f"{data['source']}, {data['training_clips']} training clips"
     listed = [f"{name} ({facts['lines']} lines, {facts['sha256']})" for name, facts in data["lists"].items()]

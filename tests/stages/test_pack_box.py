@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ivcore import weights
+from ivcore import files, weights
+from ivcore.data import embedded
 from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.errors import UserError
 from ivcore.stages import box_scores, pack_box
@@ -66,7 +67,7 @@ def test_what_the_runs_file_says_itself_is_kept(runs):
 
 def test_the_card_tells_how_each_was_made(runs):
     of = pack_box.pack([runs["13/quick"]])["models"]["ivcore/small-multimodal-classifier"]
-    assert of["command"] == "iv run 12_supervised_post_pretraining quick_multimodal"
+    assert of["command"] == "iv run 12 quick_multimodal"
     assert (of["steps"], of["hours"], of["commit"], of["device"]) == (7, 0.01, "0123456789ab", "cpu (2 cores)")
     assert of["data"] == {"source": "moving shapes", "training_clips": 60} and of["scores"] == {"top1": 0.25}
     assert of["sha256"] == box.digest(box.place("ivcore/small-multimodal-classifier"))
@@ -119,3 +120,21 @@ def test_the_command_says_what_is_wrong_in_one_line(runs, capsys):
     assert capsys.readouterr().err.startswith("pack_box: 13_cross_model_interaction has no preset 'nothing'")
     assert pack_box.main([str(runs["13/quick"])]) == 0
     assert "5 models in half precision" in capsys.readouterr().out
+
+
+def test_generated_sets_are_named_with_their_clips(runs, tmp_path, monkeypatch):
+    monkeypatch.setenv("IVCORE_CACHE", str(tmp_path))
+    (listed,) = (tmp_path / folder for folder in embedded.parts("creatures").values())
+    listed.mkdir()
+    (listed / "train.csv").write_text("a 0\nb 1\n")
+    data = pack_box._data(tmp_path, {"train_csv": "creatures"}, {"data": "creatures"})
+    assert data == {"source": "creatures", "sets": {"creatures": {"set": listed.name, "training_clips": 2}}}
+    data = pack_box._data(tmp_path, {"label_sets": "hybrid"}, {"data": "hybrid:shapes+creatures"})
+    assert [*data["sets"]] == ["shapes", "creatures"] and data["sets"]["shapes"]["training_clips"] is None
+
+
+def test_the_users_lists_are_named_with_their_lines(runs, tmp_path):
+    facts = {"lines": 12, "bytes": 99, "sha256": "f00d" * 16}
+    files.write_json(tmp_path / "inputs.json", {"mine": {"kind": "folder", "files": {"mine/a/train.csv": facts}}})
+    data = pack_box._data(tmp_path, {"label_sets": "mine"}, {"data": "mine"})
+    assert data == {"source": "mine", "lists": {"mine/a/train.csv": {"lines": 12, "sha256": "f00d" * 4}}}
