@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from ivcore.encoders.videomae import MaskedVideoEncoder
 from ivcore.errors import UserError
-from ivcore.weights import clip, coordinated, uniformerv2, usage, video_text, videomae
+from ivcore.weights import actionformer, clip, coordinated, uniformerv2, usage, video_text, videomae
 from ivcore.weights.accounting import WeightsError, listed, require_numbers
 from ivcore.weights.fields import Fields
 from ivcore.weights.hub import locate
@@ -35,6 +35,7 @@ __all__ = ["WeightsError", "from_official", "load"]
 
 # the class that a file of ours names -> what builds it
 CLASSES = {
+    "ActionFormer": actionformer.actionformer,
     "Coordinated": coordinated.coordinated,
     "VideoTextModel": video_text.video_text,
     "AnswerModel": video_text.answer_model,
@@ -48,6 +49,7 @@ CLASSES = {
 }
 # (recognises the keys, builds the module) for all other files; the first that recognises a checkpoint builds it
 LAYOUTS = (
+    (actionformer.is_actionformer, actionformer.actionformer),
     (coordinated.is_coordinated, coordinated.coordinated),
     (video_text.is_video_text, video_text.video_text),
     (video_text.is_caption_decoder, video_text.caption_decoder),

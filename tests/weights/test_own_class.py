@@ -14,6 +14,7 @@ from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.encoders.videomae import MaskedAutoencoder, MaskedVideoEncoder, VideoClassifier
+from ivcore.heads.actionformer import ActionFormer
 from ivcore.heads.answer import AnswerModel
 from ivcore.train import save_weights
 from ivcore.weights.sketch import sketch
@@ -48,6 +49,8 @@ MODELS = {
     "answers": answering,
     "published decoder": lambda: CaptionDecoder(64, 64, 1, 2, 30, 3),
     "plain decoder": lambda: PlainCaptionDecoder(32, 64, 64, 1, 4, 30),
+    "actionformer": lambda: ActionFormer(6, 3, backbone_arch=(1, 1, 1), embd_dim=8, n_head=2, n_mha_win_size=[5, -1],
+                                         regression_range=[[0, 4], [4, 100]], max_seq_len=16, use_abs_pe=True),
     "coordinated": lambda: Coordinated(VideoClassifier("tiny", 5, depth=2), tower(5), stages=2),
 }  # fmt: skip
 
