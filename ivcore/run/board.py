@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivcore import files, paths
+from ivcore.data.set_names import names_set
 from ivcore.errors import ParameterError, UserError
 from ivcore.run import folder as run_folder
 from ivcore.run import notebook, provenance
@@ -108,9 +109,10 @@ def _data(folder: Path, values: dict, metrics: dict) -> str:
     """Where the data came from: the first list or folder of the user's, else what the notebook says, else its `data`."""
     spec = _spec(folder)
     sources = [name for name, each in spec.parameters.items() if each.names_file] if spec else []
-    if given := [values[name] for name in sources if values.get(name)]:
-        return str(given[0])
-    source = metrics.get("data") or values.get("data") or values.get("dataset")
+    given = [str(values[name]) for name in sources if values.get(name)]
+    if given and not names_set(given[0]):
+        return given[0]
+    source = metrics.get("data") or (given and given[0]) or values.get("data") or values.get("dataset")
     return SHAPES if source in ("shapes", "moving shapes") or (sources and not source) else str(source or "")
 
 

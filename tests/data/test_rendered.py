@@ -7,12 +7,29 @@ import time
 import pytest
 import tiny_source
 
-from ivcore.data import formats, rendered
+from ivcore.data import embedded, formats, rendered, set_names
 from ivcore.data.groups import read_groups
 from ivcore.errors import UserError
 from ivcore.video.reader import VideoReader
 
 BUILD = "import blinks; from ivcore.data import rendered; print(rendered.build(blinks, blinks.Blinks(), workers=2))"
+
+
+@pytest.mark.parametrize("name", set_names.RENDERED)
+def test_sources_keep_what_is_agreed(name):
+    source = embedded.source(name)
+    if name == "camera" and not source.installed():
+        pytest.skip("no film of a camera is installed")
+    config = rendered.configure(source, train=24, val=12, test=12)
+    clips = source.clips(config)
+    assert [clip.split for clip in clips] == ["train"] * 24 + ["val"] * 12 + ["test"] * 12
+    assert len({clip.name for clip in clips}) == len(clips)
+    assert {clip.label for clip in clips} <= set(source.CLASSES)
+    splits = {clip.scene: {other.split for other in clips if other.scene == clip.scene} for clip in clips}
+    assert all(len(of_scene) == 1 for of_scene in splits.values())
+    assert all(2 <= len(clip.captions) <= 5 for clip in clips)
+    assert (config.frames, config.fps) == (16, 8)
+    assert rendered.folder_of(source, config) != rendered.folder_of(source, rendered.configure(source))
 
 
 @pytest.fixture

@@ -86,8 +86,14 @@ def test_the_data_source_is_named(book):
     finished("30", {"top1": 0.5})
     finished("30", {"top1": 0.8}, train="k400.csv")
     finished("30", {"top1": 0.6, "data": "Meta-World"}, lr=0.3)
+    finished("30", {"top1": 0.7, "data": "hybrid:shapes+camera"}, train="hybrid")
     found = {line["top1"]: line["data"] for line in board.aggregate(board.rows("30"))}
-    assert found == {"0.5": "moving shapes (generated)", "0.8": "k400.csv", "0.6": "Meta-World"}
+    assert found == {
+        "0.5": "moving shapes (generated)",
+        "0.8": "k400.csv",
+        "0.6": "Meta-World",
+        "0.7": "hybrid:shapes+camera",
+    }
 
 
 def test_two_folders_are_two_sources(book):

@@ -1,5 +1,7 @@
 """What a run was made from, encoders and files of the user's: where it is another by now, the run begins afresh."""
 
+import json
+
 import pytest
 from workbook import Workbook, read
 
@@ -113,6 +115,17 @@ def recorded(book, **values):
 def test_generated_data_and_published_names_are_no_files(book):
     folder = recorded(book, train_csv="", label_sets="metaworld", weights="hub/model", video_root="")
     assert not (folder / provenance.INPUTS).exists() and provenance.changes(folder) == []
+
+
+def test_a_run_on_the_hybrid_knows_its_sources(book, monkeypatch):
+    monkeypatch.setattr(provenance, "parts", lambda name: {"shapes": "shapes-1", "camera": "camera-1"})
+    folder = recorded(book, train_csv="hybrid", label_sets="hybrid:shapes+camera")
+    assert json.loads((folder / provenance.INPUTS).read_text())["hybrid"]["sources"]["camera"] == "camera-1"
+    assert provenance.changes(folder) == []
+    monkeypatch.setattr(provenance, "parts", lambda name: {"shapes": "shapes-1"})
+    assert provenance.changes(folder) == []  # what cannot be had here tells nothing
+    monkeypatch.setattr(provenance, "parts", lambda name: {"shapes": "shapes-2", "figures": "figures-1"})
+    assert provenance.changes(folder)[0] == "hybrid has other videos of shapes, figures"
 
 
 @pytest.mark.parametrize(
