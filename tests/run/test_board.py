@@ -15,7 +15,7 @@ from ivcore.run.spec import Spec
 TASK = """\
 seed: int = 0  # of every generator
 lr: float = 0.1  # peak
-train: str = ""  # training clips; file kinetics_csv
+train: str = ""  # training clips; file kinetics_csv or generated set
 encoder: str = ""  # what to start from; encoder
 """
 
