@@ -45,7 +45,7 @@ def test_importing_the_package_costs_under_half_a_second():
         "run.doctor",
         "data.formats",
         "data.shapes",
-        "data.metaworld",
+        "data.embedded",
         "errors",
         "paths",
     ],

@@ -32,12 +32,17 @@ def build(config: Hybrid | None = None, *, workers: int | None = None) -> Path:
     folder = folder_of(chosen)
     roots = {part.name: part.build(workers) for part in chosen}
     mark, version = folder / "complete", _version(roots)
-    if not (mark.exists() and mark.read_text() == version):
+    if not _is(mark, version):
         folder.mkdir(parents=True, exist_ok=True)
         with lock.held(folder, wait=True):
-            _join(folder, chosen, roots)
-            write_text(mark, version)
+            if not _is(mark, version):
+                _join(folder, chosen, roots)
+                write_text(mark, version)
     return folder
+
+
+def _is(mark: Path, version: str) -> bool:
+    return mark.exists() and mark.read_text() == version
 
 
 def table(chosen: list[Part]) -> list[tuple]:
