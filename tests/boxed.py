@@ -71,5 +71,5 @@ def packed(monkeypatch, place: Path, outputs: Path) -> dict:
     from ivcore.stages import box_scores, pack_box
 
     monkeypatch.setenv("IVCORE_BOX", str(place))
-    monkeypatch.setattr(box_scores, "measure", lambda name: {"top1": 0.5, "chance": 0.25})
+    monkeypatch.setattr(box_scores, "measure", lambda name, clips: {"top1": 0.5, "chance": 0.25})
     return pack_box.pack([runs(monkeypatch, outputs)["13/quick"]])

@@ -1,6 +1,6 @@
 """Scores of the models in the box that are quick to measure again: card.json lists them with the clips that they were measured on.
 
-The clips are a small generated set of its own, which no model was trained on.
+The clips are small generated sets of their own, which no model was trained on; of bodies nothing was.
 """
 
 from __future__ import annotations
@@ -13,36 +13,57 @@ from torch import Tensor, nn
 
 from ivcore import weights
 from ivcore.cma import Coordinated
-from ivcore.data import shapes
+from ivcore.data import embedded, rendered, shapes
 from ivcore.data.captions.sets import captioned_set, held_out_clips
 from ivcore.data.labels.union import normalise
 from ivcore.data.videos import VideoSet, video_splits
 from ivcore.data.views import Views, over_views, views_of
 from ivcore.encoders.tokenizer import Tokenizer
+from ivcore.errors import UserError
 from ivcore.metrics import retrieval
 from ivcore.stages import cross_model, frozen, video_text
 from ivcore.weights import usage
 from ivcore.weights.usage import Usage
 
 TOLERANCE = 0.03  # of a score: another processor turns some of the clips' answers
-CLIPS = {"train": 150, "test": 150}
+SHAPES = "moving shapes"
+SETS = {SHAPES: (150, 150), "creatures": (150, 150), "bodies": (100, 100)}  # set -> its training and test clips
 SEED = 2212_03191  # not one that a preset trains on
 
 
-def folder() -> Path:
-    """The moving shapes that are scored, rendered where they are not there yet."""
-    parts = ("clips", "captions")
-    return shapes.build(shapes.Shapes(name="box", seed=SEED, val=0, parts=parts, **CLIPS))
+def lacking(clips: str) -> str:
+    """Why these clips cannot be had here, and what to do; "" where they are there or can be rendered."""
+    if clips == SHAPES or (rendered.folder_of(*_source(clips)) / "complete").exists():
+        return ""
+    try:
+        getattr(_source(clips)[0], "require_simulator", lambda: None)()
+    except UserError as error:
+        return str(error)
+    return ""
 
 
-def measure(name: str) -> dict[str, float]:
-    """The scores of a model of the box by its name, with what a guess would score under "chance"; {} where these clips tell nothing of it."""
+def measure(name: str, clips: str) -> dict[str, float]:
+    """The scores of a model of the box on one of SETS, with what a guess would score under "chance"; {} where these clips tell nothing of it.
+
+    They are rendered where they are not there yet: UserError where that needs a simulator that is not installed.
+    """
     model = weights.load(name)
-    return _MEASURES[type(model).__name__](model, usage.of(name, model))
+    return _MEASURES[type(model).__name__](model, usage.of(name, model), _folder(clips))
 
 
-def _splits() -> tuple[VideoSet, VideoSet]:
-    place = folder()
+def _folder(clips: str) -> Path:
+    if clips != SHAPES:
+        return rendered.build(*_source(clips))
+    train, test = SETS[clips]
+    return shapes.build(shapes.Shapes("box", SEED, train, 0, test, parts=("clips", "captions")))
+
+
+def _source(clips: str) -> tuple:
+    module, (train, test) = embedded.source(clips), SETS[clips]
+    return module, rendered.configure(module, train=train, val=0, test=test, seed=SEED)
+
+
+def _splits(place: Path) -> tuple[VideoSet, VideoSet]:
     return tuple(video_splits({split: str(place / f"{split}.csv") for split in ("train", "test")}))
 
 
@@ -50,24 +71,23 @@ def _views(videos: VideoSet, used: Usage) -> Views:
     return views_of(videos, in_memory=False, **used.views() | {"num_clips": 1, "num_crops": 1})
 
 
-def _probe(model: nn.Module, used: Usage) -> dict[str, float]:
-    train, test = _splits()
+def _probe(model: nn.Module, used: Usage, place: Path) -> dict[str, float]:
+    train, test = _splits(place)
     found = frozen.what_features_tell(model.encoder, _views(train, used), _views(test, used))
     return found | {"chance": test.chance}
 
 
-def _retrieval(model: nn.Module, used: Usage) -> dict[str, float]:
-    tokenizer, place = Tokenizer(**used.tokenizer), folder()
-    lists = [str(place / name) for name in ("msrvtt.json", "msrvtt_test.csv", "msrvtt_reversed.json")]
-    videos = captioned_set("test", *lists, str(place / "videos"))
+def _retrieval(model: nn.Module, used: Usage, place: Path) -> dict[str, float]:
+    tokenizer, lists = Tokenizer(**used.tokenizer), [str(place / name) for name in ("msrvtt.json", "msrvtt_test.csv")]
+    videos = captioned_set("test", *lists, root=str(place / "videos"))
     clips, videos = held_out_clips(videos, tokenizer, num_frames=used.num_frames, size=used.image_size)
     found = retrieval.retrieval(video_text.similarities(model, clips, videos, tokenizer))
     return {"t2v_r1": found["t2v_r1"], "v2t_r1": found["v2t_r1"], "chance": 1 / len(videos)}
 
 
-def _top1(model: nn.Module, used: Usage) -> dict[str, float]:
+def _top1(model: nn.Module, used: Usage, place: Path) -> dict[str, float]:
     """Top-1 of the clips whose class the model was taught, among those classes."""
-    taught, test = [normalise(name) for name in used.classes], _splits()[1]
+    taught, test = [normalise(name) for name in used.classes], _splits(place)[1]
     names = {label: normalise(name) for label, name in enumerate(test.classes)}
     rows = {label: taught.index(name) for label, name in names.items() if name in taught}
     if len(rows) < 2:

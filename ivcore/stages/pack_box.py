@@ -73,7 +73,7 @@ def pack(runs: list[Path]) -> dict:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     card = {"bytes": size, "models": {f"{box.OWNER}{name}": _facts(name, run) for name, run in chosen.items()}}
-    card["scores"] = {"data": _data_of_scores(), "tolerance": box_scores.TOLERANCE, "of": _scores(chosen)}
+    card["scores"] = {"seed": box_scores.SEED, "tolerance": box_scores.TOLERANCE} | _scores([*card["models"]])
     files.write_json(box.folder() / box.CARD, card)
     return card
 
@@ -231,13 +231,15 @@ def _clips(folder: str) -> dict:
     return {"set": folder, "training_clips": len(listed.read_text().splitlines()) if listed.is_file() else None}
 
 
-def _data_of_scores() -> dict:
-    return {"source": "moving shapes", **box_scores.CLIPS, "seed": box_scores.SEED}
-
-
-def _scores(chosen: dict[str, Path]) -> dict[str, dict[str, float]]:
-    names = [f"{box.OWNER}{name}" for name in chosen]
-    return {name: scores for name in names if (scores := box_scores.measure(name))}
+def _scores(names: list[str]) -> dict:
+    """The sets that can be had here, with their training and test clips, and the scores of each model on each set."""
+    lacking = {clips: box_scores.lacking(clips) for clips in box_scores.SETS}
+    for clips, why in lacking.items():
+        if why:
+            print(f"not measured on {clips}: {why}", flush=True)
+    sets = {clips: counts for clips, counts in box_scores.SETS.items() if not lacking[clips]}
+    of = {name: {clips: scores for clips in sets if (scores := box_scores.measure(name, clips))} for name in names}
+    return {"sets": {clips: dict(zip(("train", "test"), counts)) for clips, counts in sets.items()}, "of": of}
 
 
 if __name__ == "__main__":

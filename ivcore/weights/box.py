@@ -101,16 +101,16 @@ def text(card: dict) -> str:
     models = _table(("model", "made by", "steps", "hours", "on", "commit", "MB"), rows)
     scores = [(f"`{name}`", _data_in_words(of["data"]), _numbers(of["scores"])) for name, of in card["models"].items()]
     again = card["scores"]
-    clips = f"{again['data']['test']} {again['data']['source']} that no model has seen"
-    quick = [(f"`{name}`", _numbers(of)) for name, of in again["of"].items()]
+    clips = ", ".join(f"{of['test']} {name} ({of['train']} to learn from)" for name, of in again["sets"].items())
+    quick = [(f"`{name}`", which, _numbers(some)) for name, of in again["of"].items() for which, some in of.items()]
     return "\n\n".join(
         (
             f"{len(rows)} models in half precision, {card['bytes'] / 1e6:.1f} MB together.",
             models,
             "What the runs scored, on the data that they name:",
             _table(("model", "data", "scores"), scores),
-            f"Measured on the packed files, on {clips}; tests measure them again, to within {again['tolerance']}:",
-            _table(("model", "scores"), quick),
+            f"Measured on the packed files, on clips that no model was trained on: {clips}. Tests measure them again, to within {again['tolerance']}.",
+            _table(("model", "clips", "scores"), quick),
         )
     )
 

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import boxed
 import pytest
 import torch
 
@@ -31,6 +32,22 @@ def test_a_pair_needs_both():
     run = SimpleNamespace(upstream=lambda name: None if name == "multimodal_encoder" else "a file")
     with pytest.raises(ParameterError, match="two classifiers of notebook 12"):
         label_sets.load_pair(run, (8, 4), 32, DATA)
+
+
+def test_a_pair_of_the_box_answers_for_the_classes_of_the_sets(tmp_path, monkeypatch, capsys):
+    boxed.packed(monkeypatch, tmp_path / "box", tmp_path / "outputs")
+    names = {
+        "masked_encoder": "ivcore/small-masked-classifier",
+        "multimodal_encoder": "ivcore/small-multimodal-classifier",
+    }
+    run = SimpleNamespace(upstream=names.get, params=names, from_box=[*names.values()], dir=tmp_path)
+    data = SimpleNamespace(union=SimpleNamespace(classes=["Grow", "large red thing", "shrink"]))
+    pair = label_sets.load_pair(run, (4, 2), 32, data)
+    assert [model.num_classes for model in pair] == [3, 3] and pair[0].clip == (4, 32, 32)
+    assert "ivcore/small-masked-classifier was taught 5 classes: its layer is cut to these 3" in capsys.readouterr().out
+    data.union.classes = boxed.CLASSES
+    assert label_sets.load_pair(run, (4, 2), 32, data)[1].num_classes == 5
+    assert "ivcore/small-multimodal-classifier was taught these classes" in capsys.readouterr().out
 
 
 def pair_of(tmp_path, rows, names, **params):

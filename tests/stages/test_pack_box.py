@@ -20,7 +20,7 @@ from ivcore.weights import box, usage
 @pytest.fixture
 def runs(tmp_path, monkeypatch):
     monkeypatch.setenv("IVCORE_BOX", str(tmp_path / "box"))
-    monkeypatch.setattr(box_scores, "measure", lambda name: {"top1": 0.5})
+    monkeypatch.setattr(box_scores, "measure", lambda name, clips: {} if clips == "creatures" else {"top1": 0.5})
     return boxed.runs(monkeypatch, tmp_path / "outputs")
 
 
@@ -71,6 +71,14 @@ def test_the_card_tells_how_each_was_made(runs):
     assert (of["steps"], of["hours"], of["commit"], of["device"]) == (7, 0.01, "0123456789ab", "cpu (2 cores)")
     assert of["data"] == {"source": "moving shapes", "training_clips": 60} and of["scores"] == {"top1": 0.25}
     assert of["sha256"] == box.digest(box.place("ivcore/small-multimodal-classifier"))
+
+
+def test_scores_are_those_of_the_sets_that_can_be_had(runs, monkeypatch, capsys):
+    monkeypatch.setattr(box_scores, "lacking", lambda clips: "make sim" if clips == "bodies" else "")
+    scores = pack_box.pack([runs["13/quick"]])["scores"]
+    assert scores["sets"] == {"moving shapes": {"train": 150, "test": 150}, "creatures": {"train": 150, "test": 150}}
+    assert scores["of"]["ivcore/small-masked"] == {"moving shapes": {"top1": 0.5}}
+    assert "not measured on bodies: make sim" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("unfinished", [True, False])

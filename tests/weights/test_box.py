@@ -115,10 +115,18 @@ def test_the_card_in_words_has_its_numbers():
         "ivcore/c": model
         | {"data": {"source": "hybrid:x", "sets": {"x": {"set": "x-01", "training_clips": 9}}}, "scores": {}},
     }
-    scores = {"data": {"source": "moving shapes", "test": 150}, "tolerance": 0.03, "of": {"ivcore/a": {"top1": 0.5}}}
+    scores = {
+        "sets": {"creatures": {"train": 90, "test": 150}},
+        "tolerance": 0.03,
+        "of": {"ivcore/a": {"creatures": {"top1": 0.5}}},
+    }
     text = box.text({"bytes": 3_000_000, "models": models, "scores": scores})
     assert "| `ivcore/a` | `iv run 10 small` | 7 | 0.5 | cpu (2 cores) | abc | 1.5 |" in text
     assert "| `ivcore/a` | train.csv: train.csv (12 lines, f00d) | top1 0.250 |" in text
     assert "| `ivcore/b` | moving shapes, 60 training clips |" in text
     assert "| `ivcore/c` | hybrid:x, training clips: 9 of x (x-01) |" in text
-    assert "150 moving shapes" in text and "| `ivcore/a` | top1 0.500 |" in text and "3.0 MB" in text
+    assert (
+        "150 creatures (90 to learn from)" in text
+        and "| `ivcore/a` | creatures | top1 0.500 |" in text
+        and "3.0 MB" in text
+    )
