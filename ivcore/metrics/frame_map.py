@@ -1,0 +1,116 @@
+"""Spatiotemporal localization: frame-mAP, the average precision of boxes with actions on keyframes (paper 4.3.1, AVA's protocol).
+
+A predicted box is right where the true box of its keyframe and class with the largest IoU reaches the threshold and no better prediction
+took it; another true box never takes its place. The mean is over the scored classes that occur: of AVA's 80 classes 60 are scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ivcore.errors import ParameterError
+from ivcore.metrics.detection import average_precision
+
+SCORED = 0.5  # IoU of AVA
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Boxes on keyframes: frame (N,) names, box (N, 4) as x1, y1, x2, y2 in shares of the picture, label int (N,), score (N,); truth has no scores."""
+
+    frame: np.ndarray
+    box: np.ndarray
+    label: np.ndarray
+    score: np.ndarray | None = None
+
+    def __post_init__(self):
+        kinds = {"frame": str, "box": np.float64, "label": np.int64, "score": np.float64}
+        for name, kind in kinds.items():
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, np.asarray(getattr(self, name), kind))
+        object.__setattr__(self, "box", self.box.reshape(-1, 4))
+        lengths = {name: len(getattr(self, name)) for name in kinds if getattr(self, name) is not None}
+        if len(set(lengths.values())) > 1:
+            raise ParameterError(f"boxes: expected one length, got {lengths}")
+        for name in ("box", "score"):
+            if getattr(self, name) is not None and not np.isfinite(getattr(self, name)).all():
+                raise ParameterError(f"boxes: {name} holds numbers that are not finite")
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def take(self, rows) -> Boxes:
+        score = None if self.score is None else self.score[rows]
+        return Boxes(self.frame[rows], self.box[rows], self.label[rows], score)
+
+    def without(self, frames: Collection[str]) -> Boxes:
+        """All but those on some keyframes, such as the ones that an evaluation leaves out."""
+        return self.take(~np.isin(self.frame, list(frames)))
+
+
+def together(parts: Sequence[Boxes]) -> Boxes:
+    """The boxes of several sets as one, for an evaluation over all of them. Keyframes of equal names count as one keyframe."""
+    columns = [[getattr(part, name) for part in parts] for name in ("frame", "box", "label", "score")]
+    return Boxes(*(None if column[0] is None else np.concatenate(column) for column in columns))
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """ap: class -> its average precision, nan for a scored class without a true box; threshold: of IoU."""
+
+    ap: dict[int, float]
+    threshold: float
+
+    @property
+    def frame_map(self) -> float:
+        return float(np.nanmean(list(self.ap.values())))
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """IoU of boxes (..., 4) and (..., 4), pair by pair -> (...); 0 where both are empty."""
+    sides = (np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])).clip(0)
+    shared = sides.prod(-1)
+    union = (a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1) - shared
+    return np.divide(shared, union, out=np.zeros_like(union), where=union > 0)
+
+
+def frame_scores(truth: Boxes, found: Boxes, scored: Collection[int], threshold: float = SCORED) -> FrameScores:
+    """Average precision of every `scored` class; others, their predictions too, do not count.
+
+    An IoU of exactly the threshold is enough. A class without predictions has AP 0. Equal scores rank in the order given. Predicted boxes without
+    an area do not count. ParameterError where no scored class has a true box.
+    """
+    found = found.take((found.box[:, 2:] > found.box[:, :2]).all(1))
+    ap = {}
+    for label in sorted(scored):
+        wanted, given = (boxes.take(boxes.label == label) for boxes in (truth, found))
+        ap[label] = _average_precision(wanted, given, threshold) if len(wanted) else float("nan")
+    if np.isnan(list(ap.values())).all():
+        raise ParameterError("truth: expected at least one box of a scored class")
+    return FrameScores(ap, threshold)
+
+
+def _average_precision(truth: Boxes, found: Boxes, threshold: float) -> float:
+    """Of one class."""
+    found = found.take(np.argsort(-found.score, kind="stable"))
+    nearest, overlap = _nearest(truth, found)
+    right = np.zeros(len(found), bool)
+    candidates = np.flatnonzero(overlap >= threshold)
+    right[candidates[np.unique(nearest[candidates], return_index=True)[1]]] = True  # the best prediction of each
+    return float(average_precision(right[None], len(truth))[0])
+
+
+def _nearest(truth: Boxes, found: Boxes) -> tuple[np.ndarray, np.ndarray]:
+    """Of every predicted box the true one on its keyframe with the largest IoU, the first of equal ones, and that IoU, -1 without any."""
+    order = np.argsort(truth.frame, kind="stable")
+    first, stop = (np.searchsorted(truth.frame[order], found.frame, side) for side in ("left", "right"))
+    nearest, overlap = np.full(len(found), -1), np.full(len(found), -1.0)
+    for place in range(int((stop - first).max(initial=0))):
+        rows = np.flatnonzero(first + place < stop)
+        other = order[first[rows] + place]
+        better = (shared := iou(found.box[rows], truth.box[other])) > overlap[rows]
+        nearest[rows[better]], overlap[rows[better]] = other[better], shared[better]
+    return nearest, overlap
