@@ -9,7 +9,7 @@ import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -104,6 +104,41 @@ def probed_files(files: Sequence[str], workers: int | None = None, strict: bool 
                 probed = Probe("fatal", f"the process that reads it is {probed}")
             yield files[index], probed
             bar.update(count)
+
+
+def probed_once(files: Sequence[str], kept: Path) -> dict[str, Probe]:
+    """file -> Probe. What is read is kept in the file `kept` at once, so that a call that is stopped goes on, and no file that stays as it is
+    is read twice."""
+    states = {file: _state(file) for file in files}
+    probes = {file: probed for file, (state, probed) in _kept_probes(kept).items() if states.get(file) == state}
+    if left := [file for file in files if file not in probes]:
+        with open(kept, "a", encoding="utf-8") as rows:
+            rows.write("\n")  # behind a line that a kill has cut off
+            for file, probed in probed_files(left):
+                probes[file] = probed
+                rows.write(json.dumps([file, states[file], asdict(probed)]) + "\n")
+                rows.flush()
+    return probes
+
+
+def _state(file: str) -> list[int]:
+    try:
+        status = os.stat(file)
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _kept_probes(kept: Path) -> dict[str, tuple[list[int], Probe]]:
+    """A line cut off by a kill is passed over, the last one of a file counts."""
+    found = {}
+    for line in kept.read_text(encoding="utf-8").splitlines() if kept.is_file() else ():
+        try:
+            file, state, fields = json.loads(line)
+            found[file] = state, Probe(**fields)
+        except (ValueError, TypeError):
+            continue
+    return found
 
 
 def write_finding(file, finding: Finding) -> None:

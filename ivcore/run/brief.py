@@ -7,7 +7,10 @@ import re
 import sys
 from collections.abc import Iterator
 
-_PROGRESS = re.compile(r"\w[\w ]*: \w+ \d+(/\d+)?.*(left|took) ")
+_PROGRESS = re.compile(
+    r"(\w[\w ]*: \w+ \d+(?:/\d+ \(\d+%\))?).*?((?:left|took) [\d:]+)$"
+)  # as `ivcore.progress` writes it
+_NUMBERS = ("loss", "val_top1")  # of those on a line
 
 
 class _Brief:
@@ -20,8 +23,9 @@ class _Brief:
     def write(self, text: str) -> int:
         *lines, self.rest = (self.rest + text).split("\n")
         for line in lines:
-            if _PROGRESS.match(line):
-                self._show(line.strip())
+            if match := _PROGRESS.match(line):
+                found = (re.search(rf"\b{name} \S+", line) for name in _NUMBERS)
+                self._show("  ".join([match[1], *(each[0] for each in found if each), match[2]]))
         return len(text)
 
     def _show(self, line: str) -> None:

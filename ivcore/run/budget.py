@@ -37,12 +37,12 @@ class Cost:
 
 @dataclass(frozen=True)
 class Lengths:
-    """epochs of either encoder, those of the coordinated model and its cached views, and the seconds that all should take (None: not timed)."""
+    """epochs of either encoder, those of the coordinated model and its cached views, and the seconds that all should take (0 where they were not timed)."""
 
     epochs: float
     joint_epochs: float
     cached_views: int
-    seconds: float | None = None
+    seconds: float = 0.0
 
 
 def cost(pretrained: nn.Module, frames: int, image: int, precision: str = "fp32") -> Cost:

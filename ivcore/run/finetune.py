@@ -4,7 +4,7 @@ The videos are read and divided (`data.class_folders`, `divide`), the lists are 
 the labels, cross-model attention joins both, and the masked encoder learns once more from random weights. What comes out is a table, and the model
 that was best on the videos for choices.
 
-    outputs/finetune/<name>/    train.csv val.csv test.csv classes.txt groups.csv    plan.json    untrained-<seed>.safetensors
+    outputs/finetune/<name>/    train.csv val.csv test.csv classes.txt groups.csv    read.jsonl plan.json    untrained-<seed>.safetensors
                                 table.md table.json    model.safetensors
 
 Whatever is there already is not done again: plan.json keeps what was decided, runs are done or go on from their checkpoints.
@@ -17,6 +17,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -40,7 +41,7 @@ MINUTES = 8.0
 _SECONDS = 3.0  # of a video that a clip of dense frames spans, where the video is so long
 _CLEARLY = 0.85  # of the time in fp32
 _IN_MEMORY = 2 * 2**30  # bytes of decoded videos
-_SIDED = re.compile(r"left|right|clockwise|east|west|links|rechts|gauche|droite", re.IGNORECASE)
+_SIDED = re.compile(r"(?<![a-z])(left|right)(wards?)?(?![a-z])|clockwise", re.IGNORECASE)  # in names of classes
 RUNS = {  # what is trained, in this order -> notebook, preset
     "masked": ("12", "finetune"),
     "multimodal": ("12", "finetune_multimodal"),
@@ -81,13 +82,15 @@ def finetune(asked: Asked) -> int:
     folder = _folder(asked)
     folder.mkdir(parents=True, exist_ok=True)
     with lock.held(folder):
-        plan = _kept_plan(asked, folder, labelled) or _new_plan(asked, folder, labelled)
-        print(counts_table(plan["counts"]), *plan["notes"], sep="\n", flush=True)
-        print(_told(plan), flush=True)
-        done, status = _run_all(asked, folder, plan)
-        if status:
-            print("iv: the same command goes on from here", flush=True)
-            return status
+        try:
+            plan = _kept_plan(asked, folder, labelled) or _new_plan(asked, folder, labelled)
+            print(counts_table(plan["counts"]), *plan["notes"], sep="\n", flush=True)
+            print(_told(plan), flush=True)
+            done = _run_all(asked, folder, plan)
+        except (run.RunFailed, run.StoppedWhenDone) as error:
+            lines = error.lines() if isinstance(error, run.RunFailed) else []
+            print(*lines, "iv: the same command goes on from here", sep="\n", file=sys.stderr)
+            return error.failure.status
         _finish(folder, plan, done, asked, time.monotonic() - began)
     return 0
 
@@ -143,7 +146,8 @@ def _kept_plan(asked: Asked, folder: Path, labelled) -> dict | None:
         raise UserError(
             f"{paths.short(folder)}: holds the fine-tuning of {plan['source']}; give another folder with --out"
         )
-    return plan if plan["signature"] == _signature(labelled, asked.settings) else None
+    whole = all((folder / f"{part}.csv").is_file() for part in PARTS)
+    return plan if whole and plan["signature"] == _signature(labelled, asked.settings) else None
 
 
 def _new_plan(asked: Asked, folder: Path, labelled) -> dict:
@@ -151,7 +155,7 @@ def _new_plan(asked: Asked, folder: Path, labelled) -> dict:
 
     for name in BOX:
         _value(asked, name)  # before any video is opened
-    probes = dict(check.probed_files(list(labelled.videos)))
+    probes = check.probed_once(list(labelled.videos), folder / "read.jsonl")
     divided = divide.divide(labelled, probes)
     divide.write(divided, folder)
     encoders = {name: _encoder(asked, name) for name in ("masked", "multimodal")}
@@ -245,11 +249,8 @@ def _parameters(folder: Path, divided: divide.Divided, probes: Mapping[str, Prob
     """Of each run what differs from its preset."""
     videos = [probes[video.path] for some in divided.parts.values() for video in some]
     masked, multimodal = encoders["masked"], encoders["multimodal"]
-    common = {
-        "label_sets": paths.short(folder),
-        "image_size": image,
-        "sampling_rate": sampling_rate(videos, masked.frames),
-    }
+    rate = sampling_rate(videos, masked.frames)
+    common = {"label_sets": paths.short(folder), "image_size": image, "sampling_rate": rate, "precision": precision}
     if any(_SIDED.search(name) for name in divided.classes):
         common["flip"] = 0.0
     if _bytes(videos, image) > _IN_MEMORY:
@@ -261,7 +262,7 @@ def _parameters(folder: Path, divided: divide.Divided, probes: Mapping[str, Prob
         "masked": common | epochs | {"encoder": masked.value, "num_frames": masked.frames},
         "multimodal": common | epochs | {"encoder": multimodal.value, "num_frames": multimodal.frames},
         "coordinated": common | joint | frames | {"stages": min(3, masked.depth, multimodal.depth), "cached_views": lengths.cached_views},
-        "scratch": common | epochs | {"encoder": paths.short(folder / "untrained.safetensors"), "num_frames": masked.frames},
+        "scratch": common | epochs | {"num_frames": masked.frames},
     }  # fmt: skip
 
 
@@ -300,28 +301,18 @@ def _untrained(asked: Asked, folder: Path) -> str:
 # ---- the runs
 
 
-def _run_all(asked: Asked, folder: Path, plan: dict) -> tuple[dict[str, run.Job], int]:
-    """(what -> its run, exit status): 0 where all are done, else that of the run that did not finish."""
+def _run_all(asked: Asked, folder: Path, plan: dict) -> dict[str, run.Job]:
+    """What is trained -> its run. RunFailed and StoppedWhenDone as `execute`."""
     done: dict[str, run.Job] = {}
     for number, what in enumerate(RUNS, 1):
         job = _job(what, asked, folder, plan, done)
-        if provenance.is_current(job.folder):
-            said = "is done"
-        else:
-            said = (
-                f"{clock(plan['seconds'] * (len(RUNS) - len(done)) / len(RUNS))} left in all" if plan["seconds"] else ""
-            )
-        print(f"[{number}/{len(RUNS)}] {what} {said}".rstrip(), flush=True)
-        try:
-            with brief_output(asked.verbose):
-                run.execute(job, quiet=True)
-        except run.StoppedWhenDone as stop:
-            return done, stop.failure.status
-        except run.RunFailed as error:
-            print(*error.lines(), sep="\n", flush=True)
-            return done, error.failure.status
+        left = clock(plan["seconds"] * (len(RUNS) - len(done)) / len(RUNS))
+        said = "is done" if provenance.is_current(job.folder) else f"(about {left} left in all)"
+        print(f"[{number}/{len(RUNS)}] {what} {said}", flush=True)
+        with brief_output(asked.verbose):
+            run.execute(job, quiet=True)
         done[what] = job
-    return done, 0
+    return done
 
 
 def _job(what: str, asked: Asked, folder: Path, plan: dict, done: Mapping[str, run.Job]) -> run.Job:
@@ -388,7 +379,7 @@ def counts_table(counts: Mapping[str, Mapping[str, int]], most: int = 40) -> str
 
 def _told(plan: dict) -> str:
     one = plan["runs"]["masked"]
-    took = f", about {clock(plan['seconds'])} in all" if plan["seconds"] else ""
+    took = f", about {clock(plan['seconds'])} in all"
     flip = "" if one.get("flip", 1) else "; not mirrored, since names of classes tell sides apart"
     return (
         f"from {plan['encoders']['masked']} and {plan['encoders']['multimodal']}: {one['epochs']:g} epochs{took}; clips of "

@@ -6,14 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import clip_zoo as zoo
 import pytest
 from PIL import Image
 
+from ivcore.data import check
 from ivcore.run import cli
 from ivcore.video import decord_frames
-from ivcore.video.probe import probe
+from ivcore.video.probe import Probe, probe
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +186,23 @@ def test_ctrl_c_ends_all_processes_and_keeps_what_was_found(folder, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate()
     assert process.returncode == 130 and "Traceback" not in said
+
+
+def test_what_has_been_read_is_not_read_again_unless_the_file_has_changed(tmp_path, monkeypatch):
+    files, read = [str(tmp_path / f"{name}.mp4") for name in "abc"], []
+
+    def probed_files(left):
+        for file in left:
+            read.append(os.path.basename(file))
+            yield file, Probe(frames=3, seconds=1.0)
+
+    monkeypatch.setattr(check, "probed_files", probed_files)
+    for file in files:
+        Path(file).write_bytes(b"1")
+    kept = tmp_path / "read.jsonl"
+    assert check.probed_once(files[:2], kept) == dict.fromkeys(files[:2], Probe(frames=3, seconds=1.0))
+    kept.write_text(kept.read_text()[:-9])  # a kill in the middle of a line
+    Path(files[0]).write_bytes(b"22")
+    assert set(check.probed_once(files, kept)) == set(files)
+    assert set(check.probed_once(files, kept)) == set(files)
+    assert read == ["a.mp4", "b.mp4", "a.mp4", "b.mp4", "c.mp4"]

@@ -58,6 +58,14 @@ def test_a_clip_spans_a_short_video_or_three_seconds(frames, seconds, rate):
     assert finetune.sampling_rate([Probe(frames=frames, seconds=seconds)] * 3, 8) == rate
 
 
+@pytest.mark.parametrize(
+    ("name", "sided"),
+    [("turn left", True), ("Turn_Right", True), ("spin counter-clockwise", True), ("upright", False), ("cleft", False)],
+)
+def test_clips_are_not_mirrored_where_a_name_tells_sides_apart(name, sided):
+    assert bool(finetune._SIDED.search(name)) == sided
+
+
 def test_the_model_that_is_left_is_the_best_on_validation_and_of_equals_the_coordinated():
     table = [{"name": name, "val": val} for name, val in {"masked": 0.5, "multimodal": 0.5, "coordinated": 0.5}.items()]
     assert finetune.best(table) == "coordinated"
@@ -106,7 +114,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, outputs, capsys):
 def test_of_a_runs_output_progress_is_shown(capsys):
     with brief_output():
         print("── Training\npeak lr 1.0\ntrain: step 3/6 (50%)  loss 2.3  lr 1.0e-4  left 0:04\ndone in 3 s: top1 0.5")
-    assert capsys.readouterr().out == "    train: step 3/6 (50%)  loss 2.3  lr 1.0e-4  left 0:04\n"
+    assert capsys.readouterr().out == "    train: step 3/6 (50%)  loss 2.3  left 0:04\n"
     with brief_output(verbose=True):
         print("── Training")
     assert capsys.readouterr().out == "── Training\n"
