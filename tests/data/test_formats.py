@@ -160,6 +160,43 @@ class TestSomething:
         assert "Juggling" in path.read_text().splitlines()[caught.value.line - 1]
 
 
+class TestThumos14:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        (tmp_path / "Billiards_val.txt").write_text(
+            "video_validation_0000051  67.5 75.9\nvideo_validation_0000060 1 2\n"
+        )
+        (tmp_path / "Diving_val.txt").write_text("video_validation_0000051 3.0  4.5\n")
+        (tmp_path / "Ambiguous_val.txt").write_text("video_validation_0000051 5 6\n")
+        (tmp_path / "Diving_test.txt").write_text("video_test_0000004 0.2 1.1\n")
+        return tmp_path
+
+    def test_as_released(self, folder):
+        first, second = formats.read_segments(folder / "Diving_val.txt", "/thumos", subset="validation")
+        assert (first.path, first.duration) == ("/thumos/video_validation_0000051.mp4", None)
+        assert first.segments == (formats.Segment("Billiards", 67.5, 75.9), formats.Segment("Diving", 3.0, 4.5))
+        assert second.id == "video_validation_0000060"
+        (tested,) = formats.read_segments(folder / "Diving_test.txt", labels=["Diving"])
+        assert (tested.id, tested.subset) == ("video_test_0000004", "test")
+        with pytest.raises(
+            FormatError, match=r"Diving_test\.txt:1: expected one of the 1 known labels, found 'Diving'"
+        ):
+            formats.read_segments(folder / "Diving_test.txt", labels=["Billiards"])
+
+    @pytest.mark.parametrize("line", ["v 3", "v 3 2", "v a b", "v 1 2 3", "v -1 2", "v 1 nan"])
+    def test_a_bad_line_is_named_or_left_out(self, folder, line):
+        (folder / "Diving_val.txt").write_text(f"v 1 2\n{line}\n")
+        with pytest.raises(FormatError, match=r"Diving_val\.txt:2: expected `video start end`"):
+            formats.read_segments(folder / "Billiards_val.txt")
+        with formats.without_bad_rows() as left:
+            assert len(formats.read_segments(folder / "Billiards_val.txt")) == 3
+        assert [error.line for error in left] == [2]
+
+    def test_a_wrong_split_is_refused(self, folder):
+        with pytest.raises(FormatError, match="'training'; subsets present: validation"):
+            formats.read_segments(folder / "Diving_val.txt", subset="training")
+
+
 class TestActivityNet:
     def test_as_released(self, file):
         database = {"video_test_0000004": THUMOS | {"annotations": [BOWLING]}, "v_x": {"subset": "x", "duration": 1}}
@@ -183,6 +220,8 @@ class TestActivityNet:
             ({"segment": [-1, 2]}, "expected seconds from 0"),
             ({"label": 3}, "expected text, found 3"),
             ({"label_id": True}, "expected a whole number from 0"),
+            ({"segment": [34, 40]}, "before the end of the video at 33.67 s"),
+            ({"label": "Bowling"}, "one of the 1 known labels, found 'Bowling'"),
         ],
     )
     def test_a_bad_segment_is_named_with_its_line(self, file, change, message):
@@ -192,9 +231,18 @@ class TestActivityNet:
         }
         path = file(json.dumps({"database": database}, indent=2))
         with pytest.raises(FormatError, match=message) as caught:
-            formats.read_activitynet_json(path)
+            formats.read_activitynet_json(path, labels=["CricketBowling"])
         assert "database.b.annotations[1]" in str(caught.value)
         assert caught.value.line > path.read_text().splitlines().index('    "b": {')
+
+    def test_videos_are_found_as_the_releases_call_them(self, file, tmp_path):
+        names = ["x.webm", "v_y.mkv", "v_00000001.mp4"]
+        for name in names:
+            (tmp_path / name).touch()
+        entry = {"subset": "x", "duration": 1}
+        database = {"x": entry, "y": entry, "gone": entry, "z": entry | {"filename": "v_00000001.mp4"}}
+        videos = formats.read_activitynet_json(file(json.dumps({"database": database})), tmp_path)
+        assert [video.path for video in videos] == [f"{tmp_path}/{n}" for n in [*names[:2], "gone.mp4", names[2]]]
 
     def test_numbers_of_labels(self):
         def labels(*pairs):
@@ -321,6 +369,7 @@ MALFORMED = [  # kind, content, line, part of the message
     ("ssv2_labels", '{"a": "0",\n "b": "x"}', 2, "a label number"),
     ("ssv2_labels", '{"a": "0", "b": "2"}', 1, "without gaps"),
     ("activitynet_json", "{}", 1, "expected the key 'database'"),
+    ("segments", '{"database":\n{"a": 3}}', 2, "database.a"),
     ("activitynet_json", '{"database":\n{"a": {"subset": "x",\n "duration": null}}}', 3, "database.a.duration"),
     ("activitynet_json", '{"database":\n{"a": {"subset": "x", "duration": NaN}}}', None, "NaN is not a number"),
     ("activitynet_json", '{"database":\n{"a": {}, "a": {}}}', None, "'a' occurs twice"),

@@ -110,7 +110,9 @@ segment = st.builds(
 )
 def test_activitynet(videos):
     records = [
-        formats.UntrimmedVideo(i, f"{BASE}/{i}.mp4", subset, duration, fps, tuple(segments))
+        formats.UntrimmedVideo(
+            i, f"{BASE}/{i}.mp4", subset, max([duration, *(s.start for s in segments)]), fps, tuple(segments)
+        )
         for i, (subset, duration, fps, segments) in videos.items()
     ]
     there_and_back(formats.write_activitynet_json, formats.read_activitynet_json, records, root=BASE)

@@ -28,7 +28,8 @@ from ivcore.data.formats.questions import (
     write_choice_jsonl, write_qa,
 )
 from ivcore.data.formats.segments import (
-    Segment, UntrimmedVideo, read_activitynet_json, segment_labels, write_activitynet_json,
+    Segment, UntrimmedVideo, read_activitynet_json, read_segments, read_thumos14, segment_labels,
+    write_activitynet_json,
 )
 from ivcore.data.formats.something import (
     SomethingVideo, plain_template, read_ssv2_json, read_ssv2_labels, write_ssv2_json, write_ssv2_labels,
@@ -53,6 +54,7 @@ READERS = {
     "ssv2_json": read_ssv2_json,
     "ssv2_labels": read_ssv2_labels,
     "activitynet_json": read_activitynet_json,
+    "segments": read_segments,
     "ava_csv": read_ava_csv,
     "ava_predictions": read_ava_predictions,
     "ava_excluded": read_ava_excluded,

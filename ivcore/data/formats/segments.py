@@ -1,12 +1,17 @@
-"""Untrimmed videos with labelled segments in ActivityNet's JSON, which THUMOS14, HACS and FineAction are also released in.
+"""Untrimmed videos with labelled segments: ActivityNet's JSON, which HACS and FineAction are also released in, and THUMOS14's text files.
 
 {"database": {"video_1": {"subset": "Test", "duration": 33.67, "fps": 30.0,
   "annotations": [{"label": "CricketBowling", "segment": [0.2, 1.1], "label_id": 5}]}}}
+
+Released videos are called as the entry, as its `filename` (FineAction), or v_ and its name (ActivityNet), with any ending.
 """
 
+import os
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
-from ivcore.data.formats.text import base_folder, parse_rows
+from ivcore.data.formats.text import base_folder, numbered_lines, parse_rows
 from ivcore.data.formats.tree import Node, read_json, write_json
 from ivcore.errors import FormatError, shown
 
@@ -23,51 +28,121 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class UntrimmedVideo:
+    """duration: in seconds; None in files that do not say it."""
+
     id: str
     path: str
     subset: str
-    duration: float
+    duration: float | None
     fps: float | None
     segments: tuple[Segment, ...]
 
 
-def read_activitynet_json(path, root=None, suffix: str = ".mp4", subset: str | None = None) -> list[UntrimmedVideo]:
+def read_segments(
+    path, root=None, subset: str | None = None, labels: Collection[str] | None = None
+) -> list[UntrimmedVideo]:
+    """The JSON, or for a file called `<Class>_val.txt` or `<Class>_test.txt` all such files of its folder; see the readers of the two."""
+    read = read_thumos14 if str(path).endswith(("_val.txt", "_test.txt")) else read_activitynet_json
+    return read(path, root, subset=subset, labels=labels)
+
+
+def read_activitynet_json(
+    path, root=None, suffix: str = ".mp4", subset: str | None = None, labels: Collection[str] | None = None
+) -> list[UntrimmedVideo]:
     """All videos in the order of the file, or those of one subset (compared without case, as the published code does).
 
-    A video is `<root or the file's folder>/<id><suffix>`. Segments need 0 <= start <= end; an end past the duration is kept as it
-    is, since released files have such ends.
+    A video is found in `root` or the file's folder, see above; one that is not there is said to be <id><suffix>. Segments need 0 <= start <=
+    end, a start within the video, and where `labels` are given one of these; an end past the duration is kept as it is, since
+    released files have such ends.
     """
     base = base_folder(path, root)
+    there = _files_by_stem(base)
     listed = read_json(path).get("database").items()
-    videos = parse_rows(path, lambda name, node: _video(name, node, base, suffix), listed)
-    if subset is None:
-        return videos
-    chosen = [video for video in videos if video.subset.lower() == subset.lower()]
-    if not chosen:
+    videos = parse_rows(path, lambda name, node: _video(name, node, base, suffix, there, labels), listed)
+    return _of_subset(path, videos, subset)
+
+
+def _of_subset(path, videos: list[UntrimmedVideo], subset: str | None) -> list[UntrimmedVideo]:
+    chosen = [video for video in videos if subset is None or video.subset.lower() == subset.lower()]
+    if not chosen and subset is not None:
         present = ", ".join(sorted({video.subset for video in videos}))
         raise FormatError(path, None, f"expected videos of the subset {subset!r}; subsets present: {present}")
     return chosen
 
 
-def _video(name: str, node: Node, base: str, suffix: str) -> UntrimmedVideo:
-    fps = node.get("fps", None)
+def _files_by_stem(folder: str) -> dict[str, str]:
+    """The files of a folder by their names without ending; {} where it is not there."""
+    try:
+        names = sorted(os.listdir(folder or "."))
+    except OSError:
+        return {}
+    return {os.path.splitext(name)[0]: name for name in names}
+
+
+def _video(name: str, node: Node, base: str, suffix: str, there: dict, labels) -> UntrimmedVideo:
+    fps, named = node.get("fps", None), node.get("filename", None)
+    duration = node.get("duration").number("a duration in seconds")
+    file = named.text() if named.value is not None else there.get(name) or there.get(f"v_{name}") or f"{name}{suffix}"
+    entries = ((entry, duration, labels) for entry in node.get("annotations", []).entries())
     return UntrimmedVideo(
         id=name,
-        path=f"{base}/{name}{suffix}",
+        path=f"{base}/{file}",
         subset=node.get("subset").text(),
-        duration=node.get("duration").number("a duration in seconds"),
+        duration=duration,
         fps=None if fps.value is None else fps.number("frames per second above 0", minimum=1e-6),
-        segments=tuple(parse_rows(node.document.path, _segment, node.get("annotations", []).entries(), minimum=0)),
+        segments=tuple(parse_rows(node.document.path, _segment, entries, minimum=0)),
     )
 
 
-def _segment(node: Node) -> Segment:
-    span = node.get("segment")
+def _segment(node: Node, duration: float, labels) -> Segment:
+    span, name = node.get("segment"), node.get("label")
     ends = [end.number("seconds from 0") for end in span.entries()]
     if len(ends) != 2 or ends[0] > ends[1]:
         span.fail(f"expected [start, end] in seconds with start <= end, found {shown(span.value)}")
+    if ends[0] > duration:
+        span.fail(f"expected a start before the end of the video at {duration:g} s, found {shown(span.value)}")
+    if labels is not None and name.text() not in labels:
+        name.fail(f"expected one of the {len(labels)} known labels, found {shown(name.value)}")
     number = node.get("label_id", None)
-    return Segment(node.get("label").text(), *ends, None if number.value is None else number.whole())
+    return Segment(name.text(), *ends, None if number.value is None else number.whole())
+
+
+def read_thumos14(
+    path, root=None, subset: str | None = None, labels: Collection[str] | None = None
+) -> list[UntrimmedVideo]:
+    """THUMOS14 as it was released: a file for each class, of lines `video_validation_0000051 67.5 75.9`; durations are not in it.
+
+    path: one of the files; all of its folder with its ending count, but for Ambiguous_*. The subset is validation or test, by the ending.
+    """
+    path = Path(path)
+    ending = path.stem.rpartition("_")[2]
+    base, there = base_folder(path, root), _files_by_stem(base_folder(path, root))
+    found: dict[str, list[Segment]] = {}
+    for file in sorted(path.parent.glob(f"*_{ending}.txt")):
+        label = file.stem.rpartition("_")[0]
+        if label != "Ambiguous":
+            rows = ((file, number, line, label, labels) for number, line in numbered_lines(file))
+            for name, segment in parse_rows(file, _line, rows, minimum=0):
+                found.setdefault(name, []).append(segment)
+    which = "validation" if ending == "val" else "test"
+    videos = [
+        UntrimmedVideo(name, f"{base}/{there.get(name, f'{name}.mp4')}", which, None, None, tuple(segments))
+        for name, segments in sorted(found.items())
+    ]
+    return _of_subset(path, videos, subset)
+
+
+def _line(path, number: int, line: str, label: str, labels) -> tuple[str, Segment]:
+    if labels is not None and label not in labels:
+        raise FormatError(path, number, f"expected one of the {len(labels)} known labels, found {shown(label)}")
+    words = line.split()
+    try:
+        name, start, end = words[0], *map(float, words[1:])
+    except ValueError:
+        start, end = 1.0, 0.0
+    if len(words) != 3 or not 0 <= start <= end < float("inf"):
+        raise FormatError(path, number, f"expected `video start end` in seconds with start <= end, found {shown(line)}")
+    return name, Segment(label, start, end)
 
 
 def segment_labels(videos) -> dict[str, int]:
