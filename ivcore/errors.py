@@ -19,7 +19,7 @@ def shown(value) -> str:
         return f"a whole number of {value.bit_length()} bits"
 
 
-def _one_line(text) -> str:
+def one_line(text) -> str:
     """Blanks and line ends become single blanks; what a terminal would obey and not show is written as its code."""
     text = " ".join(str(text).split())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -29,7 +29,7 @@ class UserError(Exception):
     """Base of every error caused by input rather than by the program. Its text is one line that can be printed."""
 
     def __str__(self) -> str:
-        return _one_line(super().__str__())
+        return one_line(super().__str__())
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows in a cell in place of a traceback; also the mark by which `iv run` knows such an error."""
@@ -44,7 +44,7 @@ class FormatError(UserError):
     """An annotation file that does not read. `line` counts from 1; None where the whole file is meant."""
 
     def __init__(self, path, line, expected):
-        self.path, self.line, self.expected = str(path), line, _one_line(expected)
+        self.path, self.line, self.expected = str(path), line, one_line(expected)
         where = f"{self.path}:{line}" if line is not None else self.path
         super().__init__(f"{where}: {self.expected}")
 
@@ -56,7 +56,7 @@ class VideoError(UserError):
     """A file that cannot be read as video, or not the frames that were asked for."""
 
     def __init__(self, path, cause):
-        self.path, self.cause = str(path), _one_line(cause)
+        self.path, self.cause = str(path), one_line(cause)
         super().__init__(f"{self.path}: {self.cause}")
 
     def __reduce__(self):

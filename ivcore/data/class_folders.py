@@ -21,9 +21,9 @@ from ivcore.data.formats.named import NamedVideo, read_named_list
 from ivcore.data.groups import FILE as GROUPS
 from ivcore.data.groups import read_groups
 from ivcore.data.labels.union import normalise
+from ivcore.data.video_files import ENDINGS
 from ivcore.errors import UserError, shown
 
-VIDEOS = ("mp4", "m4v", "mov", "avi", "mkv", "webm", "mpg", "mpeg", "wmv", "flv", "3gp", "ts", "mts", "ogv")
 _PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 _BESIDE = {GROUPS, "classes.txt"}
 _SHOWN = 3
@@ -107,12 +107,14 @@ def _folder(place: Path) -> tuple[list[tuple[str, str]], list[str]]:
     found, others, empty = [], Counter(), []
     for child in folders:
         files = [file for file in _files(child)]
-        videos = [file for file in files if _ending(file) in VIDEOS]
-        others.update(f".{_ending(file)}" if _ending(file) else "none" for file in files if _ending(file) not in VIDEOS)
+        videos = [file for file in files if _ending(file) in ENDINGS]
+        others.update(
+            f".{_ending(file)}" if _ending(file) else "none" for file in files if _ending(file) not in ENDINGS
+        )
         found += [(file, child.name) for file in videos]
         empty += [] if videos else [child.name]
     beside = [file.name for file in sorted(place.iterdir()) if file.is_file() and not file.name.startswith(".")]
-    loose = [name for name in beside if _ending(name) in VIDEOS]
+    loose = [name for name in beside if _ending(name) in ENDINGS]
     if not found:
         raise UserError(_no_video(place, beside, loose))
     notes = []
@@ -133,7 +135,7 @@ def _no_video(place: Path, beside: list[str], loose: list[str]) -> str:
         return f"{place}: no folder in it has a video; give its list: {place / lists[0]}"
     if loose:
         return f"{place}: its {len(loose)} videos lie in no folder; put each in a folder named after its class, or give a list with `path,label` lines"
-    return f"{place}: no folder in it has a video ({', '.join(VIDEOS)})"
+    return f"{place}: no folder in it has a video ({', '.join(ENDINGS)})"
 
 
 def _too_few_classes(place: Path, classes: list[str]) -> str:

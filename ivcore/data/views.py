@@ -61,15 +61,20 @@ class Views:
         record = self.videos[index]
         try:
             with frames_of(record, self.size, self.strict) as (length, read):
-                clips = self._frames(length, getattr(record, "stride", None) or self.stride)
-                needed = np.unique(np.concatenate(clips))  # each frame is decoded once
-                frames = read(needed)
+                views = self.of_frames(length, read, getattr(record, "stride", None))
         except VideoError as error:
             return error
+        return {"views": views, "label": record.label, "path": record.path}
+
+    def of_frames(self, length: int, read: Callable, stride: int | None = None) -> np.ndarray:
+        """The views of `length` frames that read(indices) gives. -> uint8 (num_clips * num_crops, T, size, size, 3)"""
+        clips = self._frames(length, stride or self.stride)
+        needed = np.unique(np.concatenate(clips))  # each frame is decoded once
+        frames = read(needed)
         crops = [
             augment.spatial_crops(frames[np.searchsorted(needed, clip)], self.size, self.num_crops) for clip in clips
         ]
-        return {"views": np.concatenate(crops), "label": record.label, "path": record.path}
+        return np.concatenate(crops)
 
     def _frames(self, length: int, stride: int) -> list[np.ndarray]:
         if self.segment:

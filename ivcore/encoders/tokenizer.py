@@ -73,6 +73,14 @@ class Tokenizer:
             piece, end = piece.removesuffix(_WORD_END), _WORD_END
         return [self._bpe.encoder[letter] for letter in piece[:-1]] + [self._bpe.encoder[piece[-1] + end]]
 
+    def unknown(self, text: str) -> list[str]:
+        """The words of a text that are not in a smaller vocabulary, and so are spelled byte by byte."""
+        return (
+            [word for word in text.split() if not all(i in self._new for i in self._bpe.encode(word))]
+            if self._new
+            else []
+        )
+
     def decode(self, ids) -> str:
         """The text of ids (a list or a tensor of one text); words come out followed by a space, as CLIP's decoder does it."""
         ids = [int(i) if self.kept is None else self.kept[int(i)] for i in ids]

@@ -12,7 +12,17 @@ import ivcore
 from ivcore import distributed, paths
 from ivcore.data import set_names
 from ivcore.errors import ParameterError, UserError
-from ivcore.run import contents, environment, failure, finetune_command, notebook, provenance, terminal
+from ivcore.run import (
+    classify_command,
+    contents,
+    environment,
+    failure,
+    features_command,
+    finetune_command,
+    notebook,
+    provenance,
+    terminal,
+)
 from ivcore.run import execute as run
 from ivcore.run import folder as run_folder
 from ivcore.run.spec import Spec, resolving_once
@@ -103,7 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("name", nargs="?", help="only models whose name contains this")
     _add(commands, "box", _box, "the trained models that come with ivcore: how they were made, and what they score",
          "iv box", "iv run 30 tiny -p masked_encoder=ivcore/small-masked")  # fmt: skip
-    finetune_command.add(functools.partial(_add, commands))
+    for each in (features_command, classify_command, finetune_command):
+        each.add(functools.partial(_add, commands))
     _add_data(commands)
     _add_check(commands)
     _add(commands, "doctor", _doctor, "what is installed and usable here, and what to type for the rest",

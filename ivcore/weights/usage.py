@@ -21,6 +21,7 @@ from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.encoders.videomae import MaskedVideoEncoder
 from ivcore.weights.accounting import WeightsError
+from ivcore.weights.box import BOX
 from ivcore.weights.fields import Fields
 from ivcore.weights.hub import locate
 from ivcore.weights.reading import read_config
@@ -90,10 +91,11 @@ def of(source: str | PathLike, model: nn.Module) -> Usage:
     """The usage of a model that `weights.load(source)` gave. Errors: WeightsError naming the field that is not as it must be, or the model
     that takes no videos."""
     config = read_config(locate(str(source)))
-    fields = Fields(config, str(source))
+    if config.get(USAGE) is None and isinstance(config.get(BOX), dict):
+        config[USAGE] = _of_box(config[BOX], model)
     if config.get(USAGE) is None:
         return _published(model, config, str(source))
-    return _read(fields.part(USAGE), model)
+    return _read(Fields(config, str(source)).part(USAGE), model)
 
 
 def classes_of(source: str | PathLike) -> list[str]:
@@ -134,6 +136,15 @@ def _read(fields: Fields, model: nn.Module) -> Usage:
             fields.refuse(name, None, "given")
     fields.get("normalisation")  # for those who read the file with other programs
     return Usage(**{name: value for name, value in given.items() if value is not None})
+
+
+def _of_box(carried: dict, model: nn.Module) -> dict:
+    """The same from what travels with a model of the box."""
+    clip = dict(carried.get("clip") or {})
+    clip["num_frames"] = clip.get("num_frames") or clip.pop("masked_frames", None)
+    clip["image_size"] = clip.get("image_size") or getattr(getattr(model, "visual", model), "image", None)
+    rest = {name: carried[name] for name in ("classes", "tokenizer") if name in carried}
+    return clip | (rest if getattr(model, "num_classes", 0) or _rows(model) or "tokenizer" in rest else {})
 
 
 COUNTS = {

@@ -1,0 +1,210 @@
+"""Any model that `weights.load` knows, asked about any videos: features, or probabilities of classes. Clips are taken by the model's own sampling.
+
+model = VideoModel.load("30/…/model.safetensors")
+for answer in answers(model.features, model, [Piece("a.mp4"), Piece("b.mov")]):  # one VideoError or tensor a piece
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from ivcore import weights
+from ivcore.cma import Coordinated
+from ivcore.data.labels import kinetics710
+from ivcore.data.windows import Decoded, Piece, Window, each_decoded
+from ivcore.encoders.clip import Clip
+from ivcore.encoders.tokenizer import Tokenizer
+from ivcore.encoders.uniformerv2 import UniFormerV2
+from ivcore.encoders.video_text import VideoTextModel
+from ivcore.encoders.videomae import VideoClassifier
+from ivcore.errors import ParameterError, VideoError
+from ivcore.heads.zero_shot import ZeroShotClassifier
+from ivcore.metrics.recognition import merge_views
+from ivcore.weights import usage
+from ivcore.weights.usage import Usage
+
+AT_ONCE, BYTES = 64, 64 << 20  # clips of a batch, and their pixels
+
+
+@dataclass(frozen=True)
+class VideoModel:
+    """A model on its device, in eval mode, and how it is used."""
+
+    model: nn.Module
+    usage: Usage
+    name: str
+
+    @classmethod
+    def load(cls, source: str, device: str = "cpu", name: str = "") -> VideoModel:
+        """What `weights.load` takes; messages call it `name`. UserError for what does not load, and for a model that takes no videos."""
+        model = weights.load(source)
+        return cls(model.to(device), usage.of(source, model), name or str(source))
+
+    @property
+    def digest(self) -> str:
+        """Of the weights' bytes: the same model under another name has the same."""
+        total = hashlib.blake2b(digest_size=16)
+        for name, value in sorted(self.model.state_dict().items()):
+            total.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            total.update(
+                value.contiguous().cpu().view(torch.uint8).numpy() if value.dim() else repr(value.item()).encode()
+            )
+        return total.hexdigest()
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes; numbers where nothing names them, [] where the model has no head."""
+        rows = (
+            self.model.masked.num_classes
+            if isinstance(self.model, Coordinated)
+            else getattr(self.model, "num_classes", 0)
+        )
+        if rows == len(kinetics710.CLASSES) and not self.usage.classes:
+            return list(kinetics710.CLASSES)
+        return list(self.usage.classes) or [f"class {row}" for row in range(rows)]
+
+    def features(self, clips: Tensor) -> Tensor:
+        """uint8 (B, T, size, size, 3) -> (B, D): the mean token of a masked encoder, what the head of a classifier reads, the embedding of a
+        video-text model."""
+        model = self.model
+        if isinstance(model, Coordinated):
+            return model.features(self._pair(clips))
+        video = model.prepare(clips)
+        if isinstance(model, VideoTextModel | Clip):
+            return model.encode_video(video)
+        if isinstance(model, VideoClassifier | UniFormerV2):
+            return model.features(video)
+        return getattr(model, "encoder", model)(video).mean(1)
+
+    def logits(self, clips: Tensor) -> Tensor:
+        """uint8 (B, T, size, size, 3) -> (B, K), of a classifier."""
+        if isinstance(self.model, Coordinated):
+            return self.model(self._pair(clips)).fused
+        return self.model(self.model.prepare(clips))
+
+    def _pair(self, clips: Tensor):
+        frames = self.usage.multimodal_frames
+        return self.model.prepare(clips[:, :-frames], clips[:, -frames:])
+
+    def classifier(self) -> tuple[Callable, list[str]]:
+        """(logits of clips, names of the classes). ParameterError for a model without a head."""
+        if not self.classes:
+            raise ParameterError(f"{self.name}: a {type(self.model).__name__} has no classes of its own; {self._can()}")
+        return self.logits, self.classes
+
+    def zero_shot(
+        self, labels: Sequence[str], templates: Sequence[str] = ("{}",)
+    ) -> tuple[Callable, list[str], list[str]]:
+        """(logits of clips, the labels, notes: which words are not known and which labels are cut). ParameterError for a model that reads no text."""
+        if not isinstance(self.model, VideoTextModel | Clip):
+            raise ParameterError(f"{self.name}: a {type(self.model).__name__} reads no labels; {self._can()}")
+        if self.usage.tokenizer is None:
+            raise ParameterError(
+                f"{self.name}: the file does not say which words its vocabulary has, so it reads no labels"
+            )
+        tokenizer = Tokenizer(**self.usage.tokenizer)
+        head = ZeroShotClassifier(self.model, labels, tokenizer, templates)
+        return lambda clips: head(head.prepare(clips)), list(labels), _notes(tokenizer, labels)
+
+    def notes(self) -> list[str]:
+        """What should be said before it is used."""
+        used, notes = self.usage, []
+        if not used.known:
+            every = (
+                f"{used.num_frames} frames, every {used.sampling_rate}th"
+                if used.frame_sampling == "dense"
+                else f"{used.num_frames} frames over the whole"
+            )
+            notes.append(f"{self.name}: the file does not say how it samples videos; it is shown {every}, as published")
+        if used.frame_order != "ordered":
+            notes.append(f"{self.name}: was taught with {used.frame_order} frames, and is shown them in order")
+        return notes
+
+    def _can(self) -> str:
+        if isinstance(self.model, VideoTextModel | Clip):
+            return 'give it --labels "a dog jumps" "a cat sleeps"'
+        if self.classes:
+            return "it has classes of its own; for labels give a model of notebook 11"
+        return (
+            "give a classifier (of notebook 12, 13 or 30), or labels and a model of notebook 11; iv features takes it"
+        )
+
+
+def _notes(tokenizer: Tokenizer, labels: Sequence[str]) -> list[str]:
+    notes = []
+    if unknown := list(dict.fromkeys(word for label in labels for word in tokenizer.unknown(label))):
+        words = ", ".join(unknown[:8]) + (f" and {len(unknown) - 8} more" if len(unknown) > 8 else "")
+        notes.append(f"not in the model's vocabulary, and so of little use to it: {words}")
+    if cut := [label for label in labels if len(tokenizer.encode(label)) + 2 > tokenizer.context]:
+        notes.append(f"cut to the {tokenizer.context} tokens that the model reads: {', '.join(map(repr, cut[:3]))}")
+    return notes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """values (W, V, D): of each view of each window of a piece."""
+
+    values: Tensor
+    windows: tuple[Window, ...]
+
+
+def answers(
+    function: Callable[[Tensor], Tensor], of: VideoModel, todo: Sequence[Piece], workers: int = 0
+) -> Iterator[tuple[int, Answer | VideoError]]:
+    """(index of a piece, `function` of its clips, on the CPU), a batch at a time, clips of several videos together; in any order.
+
+    function(uint8 (B, T, size, size, 3)) -> (B, D). workers: processes that decode, see `data.windows.each_decoded`.
+    """
+    device, used = next(of.model.parameters()).device, of.usage
+    size = used.image_size**2 * 3 * (used.num_frames + used.multimodal_frames)
+    most, waiting, held = max(1, min(AT_ONCE, BYTES // size)), [], 0
+    for index, result in each_decoded(todo, used.views(), workers):
+        if isinstance(result, VideoError):
+            yield index, result
+            continue
+        waiting.append((index, result))
+        held += result.clips.shape[0] * result.clips.shape[1]
+        if held >= most:
+            yield from _answered(function, waiting, most, device)
+            waiting, held = [], 0
+    yield from _answered(function, waiting, most, device)
+
+
+def in_order(
+    function, of: VideoModel, todo: Sequence[Piece], workers: int = 0
+) -> Iterator[tuple[str, Answer | VideoError]]:
+    """(path, answer) as `answers` gives them, in the order of `todo`."""
+    ready, shown = {}, 0
+    for index, answer in answers(function, of, todo, workers):
+        ready[index] = answer
+        while shown in ready:
+            yield todo[shown].path, ready.pop(shown)
+            shown += 1
+
+
+@torch.inference_mode()
+def _answered(function, waiting: list[tuple[int, Decoded]], most: int, device) -> list[tuple[int, Answer]]:
+    if not waiting:
+        return []
+    views = [torch.from_numpy(decoded.clips).flatten(0, 1) for _, decoded in waiting]
+    values = torch.cat([function(part.to(device)).float().cpu() for part in torch.cat(views).split(most)]).clone()
+    parts = values.split([len(each) for each in views])
+    return [
+        (index, Answer(part.unflatten(0, decoded.clips.shape[:2]), decoded.windows))
+        for (index, decoded), part in zip(waiting, parts)
+    ]
+
+
+def probabilities(answer: Answer) -> Tensor:
+    """Logits of a video's views -> (K,), merged as in testing."""
+    return merge_views(answer.values)[0]
+
+
+def one_clip(model: VideoModel) -> VideoModel:
+    """The same model with one clip in place of several test clips: for windows, which are short."""
+    return replace(model, usage=replace(model.usage, test_clips=1))

@@ -1,0 +1,87 @@
+"""Videos as people have them: a file, a folder of them at any depth, a folder of frames, or a list. Nothing is opened but lists."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ivcore.data import formats
+from ivcore.errors import FormatError, UserError, shown
+
+ENDINGS = "mp4 m4v mov avi mkv webm mpg mpeg wmv flv 3gp ts mts ogv m2v f4v 3g2 m2ts vob ogm mjpeg mjpg divx asf rm y4m gif".split()
+LISTS = (".csv", ".tsv", ".txt", ".json", ".jsonl")
+_FRAME = re.compile(r"(?:.*\D)?0*[01]\.(?:jpg|jpeg|png)", re.IGNORECASE)  # the first of numbered frames
+
+
+def find(place: str | os.PathLike, besides: Path | None = None) -> list[str]:
+    """The videos that a path means, each once, in the order of their names or of the list.
+
+    A file is a video whatever it is called, but for a list. Of a folder all files count whose ending is one of ENDINGS, and folders of numbered
+    frames; what is hidden does not, nor what lies in `besides`. Links are followed, each folder once. UserError where there is none.
+    """
+    place = os.path.abspath(place)
+    if os.path.isdir(place):
+        found = [place] if _has_frames(place) else list(_below(place, besides))
+        if not found:
+            raise UserError(f"{shown(place)}: no video in it, by their endings ({', '.join(ENDINGS)})")
+        return found
+    if not os.path.exists(place):
+        raise UserError(f"{shown(place)}: there is no such file or folder")
+    return _listed(place) if place.lower().endswith(LISTS) else [place]
+
+
+def _below(place: str, besides: Path | None) -> Iterator[str]:
+    seen = {os.path.realpath(besides)} if besides else set()
+    for parent, folders, names in os.walk(place, followlinks=True, onerror=_refuse):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        if parent != place and _has_frames(parent):
+            folders.clear()
+            yield parent
+            continue
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        for name in sorted(names):
+            if not name.startswith(".") and os.path.splitext(name)[1][1:].lower() in ENDINGS:
+                yield os.path.join(parent, name)
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(f"{error.filename}: cannot be read: {error.strerror}") from None
+
+
+def _has_frames(folder: str) -> bool:
+    """Whether it holds numbered frames from the first on, and no video."""
+    try:
+        names = [entry.name for entry in os.scandir(folder)]
+    except OSError as error:
+        _refuse(error)
+    videos = any(os.path.splitext(name)[1][1:].lower() in ENDINGS for name in names)
+    return not videos and any(map(_FRAME.fullmatch, names))
+
+
+def _listed(place: str) -> list[str]:
+    """The paths of any list that is known here, or of one path a line."""
+    try:
+        return _once(video.path for video in formats.read_captions(place))
+    except FormatError:
+        pass
+    try:
+        return _once(video.path for video in formats.read_video_list(place))
+    except FormatError as error:
+        base = os.path.dirname(place)
+        with open(place, encoding="utf-8-sig", errors="surrogateescape") as file:
+            lines = [line.strip().strip('"') for line in file if line.strip()]
+        paths = [os.path.join(base, line) for line in lines]
+        there = [path for path in paths if os.path.exists(path)]
+        if len(there) < len(paths) - 1 or not there:  # the first may be a header
+            raise error from None
+        return _once(there)
+
+
+def _once(paths) -> list[str]:
+    return list(dict.fromkeys(map(os.path.abspath, paths)))

@@ -1,0 +1,308 @@
+"""`iv features`: the features of many videos in one folder.
+
+features.npy          float32 (N, D), or features.safetensors with the tensor `features`
+index.csv             of each row: row, video, first and stop (frames), start and end (seconds, where there are windows)
+bad_videos.jsonl      what could not be read, and why
+videos/…              a file for each video, whole or not at all; what is there is not computed again
+done.jsonl            which of them belong to which file, as it was
+settings.json         model and sampling; others are refused here
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import threading
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ivcore import files, lock, paths, signals
+from ivcore.data import video_answers, video_files
+from ivcore.data.video_answers import Answer, VideoModel
+from ivcore.data.windows import Length, Piece, Window, each_laid_out, pieces
+from ivcore.errors import ParameterError, UserError, VideoError, shown
+from ivcore.progress import Progress
+from ivcore.run import environment, finished_model
+from ivcore.run.spec import brief
+
+_LONGEST = 200  # bytes of a file's name, which gets endings
+_SHOWN = 3  # bad videos on the terminal
+
+
+def features(
+    place: str,
+    *,
+    model: str | None = None,
+    out: str | None = None,
+    per_window: str | None = None,
+    format: str = "npy",
+    workers: int | None = None,
+    device: str = "auto",
+) -> int:
+    """Writes the features of the videos at `place`; -> exit status. Arguments as of the command."""
+    length = None if per_window is None else Length.of(per_window)
+    chosen = None if out is None else paths.candidates(out)[0]
+    if chosen is not None and chosen.exists() and not chosen.is_dir():
+        raise ParameterError(f"out = {shown(out)}: is not a folder")
+    videos = video_files.find(place, chosen)
+    asked = model or finished_model.CLASSES
+    loaded = VideoModel.load(finished_model.find(asked), environment.pick_device(device), asked)
+    for note in loaded.notes():
+        print(note)
+    loaded = loaded if length is None else video_answers.one_clip(loaded)
+    settings = _settings(loaded, length, format)
+    folder = chosen or _default(place, asked, settings)
+    _make(folder)
+    with lock.held(folder):
+        store = Store(folder, Path(os.path.abspath(place)), format)
+        store.claim(settings | {"model": brief(asked)}, out)
+        return _fill(store, videos, loaded, length, environment.cores() if workers is None else workers)
+
+
+def _settings(model: VideoModel, length: Length | None, format: str) -> dict:
+    """What makes features comparable: of other settings they lie elsewhere."""
+    used = {name: value for name, value in asdict(model.usage).items() if name not in ("classes", "tokenizer", "known")}
+    return {"weights": model.digest, "per_window": length and str(length), "format": format, **used}
+
+
+def _default(place: str, model: str, settings: dict) -> Path:
+    whole = json.dumps([os.path.abspath(place), settings], sort_keys=True)
+    digest = hashlib.sha256(whole.encode(errors="surrogateescape")).hexdigest()[:8]
+    name = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(os.path.abspath(place)).stem) or "videos"
+    return (
+        paths.outputs() / "features" / f"{name[:80]}-{brief(model).replace('/', '-').replace(':', '-')[:60]}-{digest}"
+    )
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made: {error.strerror}") from None
+
+
+@dataclass(frozen=True)
+class Done:
+    """A video as it was (bytes, time of its last change in ns), the file of its features, and the windows of its rows."""
+
+    video: str
+    size: int
+    changed: int
+    file: str
+    windows: tuple[Window, ...]
+
+
+class Store:
+    """The folder. Several threads may `put` at once."""
+
+    def __init__(self, folder: Path, place: Path, format: str):
+        self.folder, self.format = folder, format
+        self.base = place if place.is_dir() else place.parent
+        self.lock, self.done = threading.Lock(), {}
+
+    def claim(self, settings: dict, out: str | None) -> None:
+        """UserError where the folder holds features made otherwise, or something else."""
+        file = self.folder / "settings.json"
+        if file.exists():
+            try:
+                there = json.loads(file.read_text(encoding="utf-8"))
+            except ValueError:
+                there = {}
+            names = [name for name in settings if name != "model" and there.get(name) != settings[name]]
+            if names:
+                name = names[0]
+                what = (
+                    f"of another model, {there.get('model')}"
+                    if name == "weights"
+                    else f"with {name} = {there.get(name)}, not {settings[name]}"
+                )
+                raise UserError(f"{self.folder}: holds features {what}; give another --out, or none")
+        elif out is not None and any(each.name != ".lock" for each in self.folder.iterdir()):
+            raise UserError(f"{self.folder}: holds files of something else; give an empty or a new folder as --out")
+        else:
+            files.write_json(file, settings)
+        for scratch in self.folder.rglob(".*.tmp"):  # of a process that was killed: the folder is ours alone
+            scratch.unlink(missing_ok=True)
+        self._read()
+
+    def _read(self) -> None:
+        try:
+            lines = (self.folder / "done.jsonl").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        except FileNotFoundError:
+            return
+        for line in lines:
+            try:  # one that a kill has cut off
+                row = json.loads(line)
+                row["windows"] = tuple(Window(*each) for each in row["windows"])
+                self.done[row["video"]] = Done(**row)
+            except (ValueError, TypeError, KeyError):
+                continue
+
+    def has(self, video: str) -> bool:
+        """Whether the features of this file as it is now are there."""
+        done = self.done.get(video)
+        return done is not None and (done.size, done.changed) == _print(video) and (self.folder / done.file).is_file()
+
+    def put(self, video: str, as_it_was: tuple[int, int], values: np.ndarray, windows: tuple[Window, ...]) -> None:
+        done = Done(video, *as_it_was, self._file_of(video), windows)
+        self._write(self.folder / done.file, values)
+        row = asdict(done) | {"windows": [list(asdict(window).values()) for window in windows]}
+        with self.lock, open(self.folder / "done.jsonl", "a+b") as file:
+            file.seek(0, os.SEEK_END)
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                cut = file.read() != b"\n"
+            else:
+                cut = False
+            file.write(b"\n" * cut + json.dumps(row).encode() + b"\n")
+            self.done[video] = done
+
+    def _file_of(self, video: str) -> str:
+        """Named like the video; where that is not below the folder or its name is too long, by a digest."""
+        try:
+            relative = Path(video).relative_to(self.base)
+        except ValueError:
+            relative = None
+        if relative in (None, Path()) or any(len(os.fsencode(part)) > _LONGEST for part in relative.parts):
+            relative = Path(hashlib.sha256(os.fsencode(video)).hexdigest()[:24])
+        return os.path.join("videos", f"{relative}.{self.format}")
+
+    def _write(self, path: Path, values: np.ndarray) -> None:
+        def write(scratch: Path) -> None:
+            if self.format == "npy":
+                with open(scratch, "wb") as file:
+                    np.save(file, values)
+            else:
+                from safetensors.numpy import save_file
+
+                save_file({"features": np.ascontiguousarray(values)}, scratch)
+
+        files.write_atomic(path, write)
+
+    def _load(self, path: Path) -> np.ndarray:
+        if self.format == "npy":
+            return np.load(path)
+        from safetensors.numpy import load_file
+
+        return load_file(path)["features"]
+
+    def join(self, videos: list[str]) -> tuple[int, int]:
+        """features.npy and index.csv of these videos, in their order; -> (N, D)"""
+        whole, index = self.folder / f"features.{self.format}", self.folder / "index.csv"
+        index.unlink(missing_ok=True)  # never an index of other features
+        parts = [self._load(self.folder / self.done[video].file) for video in videos]
+        values = np.concatenate(parts)
+        self._write(whole, values)
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(["row", "video", "first", "stop", "start", "end"])
+        rows = ((video, window) for video in videos for window in self.done[video].windows)
+        for row, (video, w) in enumerate(rows):
+            seconds = [f"{w.start:.3f}", f"{w.end:.3f}"] if w.end else ["", ""]
+            table.writerow([row, os.path.relpath(video, self.base), w.first, w.stop, *seconds])
+        data = text.getvalue().encode(errors="surrogateescape")
+        files.write_atomic(index, lambda scratch: scratch.write_bytes(data))
+        return values.shape
+
+    def note_bad(self, errors: list[VideoError]) -> None:
+        text = "".join(f"{json.dumps({'path': error.path, 'cause': error.cause})}\n" for error in errors)
+        files.write_text(self.folder / "bad_videos.jsonl", text)
+
+
+def _print(video: str) -> tuple[int, int]:
+    try:
+        found = os.stat(video)
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def _fill(store: Store, videos: list[str], model: VideoModel, length: Length | None, workers: int) -> int:
+    todo = [video for video in videos if not store.has(video)]
+    workers = min(workers, len(todo)) if len(todo) > 1 else 0
+    as_it_was = {video: _print(video) for video in todo}
+    bad: dict[str, VideoError] = {}
+    label = f"features, {len(videos) - len(todo)} there" if len(todo) < len(videos) else "features"
+    with (
+        signals.stop_requests() as stopped,
+        Progress(len(videos), label, start=len(videos) - len(todo), unit="video") as bar,
+        ThreadPoolExecutor(4) as writers,
+    ):
+        laid = _laid_out(model, todo, length, workers, bad, stopped)
+        left = {video: len(some) for video, some in laid.items()}
+        work = [piece for some in laid.values() for piece in some]
+        got, writes, ready = defaultdict(dict), [], len(videos) - len(todo) + len(bad)
+        for index, result in video_answers.answers(model.features, model, work, workers) if work else ():
+            path = work[index].path
+            left[path] -= 1
+            if isinstance(result, VideoError):
+                bad.setdefault(path, result)
+            else:
+                got[path][index] = result
+            if not left[path]:
+                ready += 1
+                parts = got.pop(path, {})
+                if path not in bad:
+                    writes.append(writers.submit(store.put, path, as_it_was[path], *_joined(parts)))
+                bar.update(ready, **({"bad": len(bad)} if bad else {}))
+                writes = _checked(writes)
+            if stopped:
+                break
+        for write in writes:
+            write.result()
+    store.note_bad(list(bad.values()))
+    if stopped:
+        print(f"{stopped[0]}: {len(store.done)} of {len(videos)} videos are there; the same command goes on")
+        return 130 if stopped[0] == "interrupted" else 143
+    return _report(store, [video for video in videos if video not in bad], list(bad.values()))
+
+
+def _checked(writes: list) -> list:
+    """Those that are still being written; an error of one that is through is raised."""
+    for write in writes:
+        if write.done():
+            write.result()
+    return [write for write in writes if not write.done()]
+
+
+def _laid_out(model, todo, length, workers, bad, stopped) -> dict[str, list[Piece]]:
+    """Video -> what is decoded of it, piece by piece."""
+    if length is None:
+        return {video: [Piece(video)] for video in todo}
+    used, laid = model.usage, {}
+    clip = used.image_size**2 * 3 * (used.num_frames + used.multimodal_frames) * used.test_crops
+    for index, windows in each_laid_out(todo, length, workers):
+        if isinstance(windows, VideoError):
+            bad[todo[index]] = windows
+        else:
+            laid[todo[index]] = pieces(todo[index], windows, clip)
+        if stopped:
+            return {}
+    return {video: laid[video] for video in todo if video in laid}
+
+
+def _joined(parts: dict[int, Answer]) -> tuple[np.ndarray, tuple[Window, ...]]:
+    """(features (W, D), averaged over views, the windows) of a video from its pieces."""
+    ordered = [parts[index] for index in sorted(parts)]
+    values = np.concatenate([part.values.mean(1).numpy() for part in ordered])
+    return values, tuple(window for part in ordered for window in part.windows)
+
+
+def _report(store: Store, videos: list[str], bad: list[VideoError]) -> int:
+    for error in bad[:_SHOWN]:
+        print(f"not read: {error}")
+    if len(bad) > _SHOWN:
+        print(f"… and {len(bad) - _SHOWN} more, all in {paths.short(store.folder / 'bad_videos.jsonl')}")
+    if not videos:
+        raise UserError(f"none of the {len(bad)} videos can be read")
+    rows, width = store.join(videos)
+    print(f"{rows} rows of {width} numbers from {len(videos)} videos, {len(bad)} could not be read")
+    print(paths.short(store.folder))
+    return 0

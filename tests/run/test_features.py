@@ -1,0 +1,161 @@
+"""`iv features`: whole files, nothing twice, nothing mixed, and nothing that one bad video could end."""
+
+import csv
+import json
+import os
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import video_models as zoo
+from safetensors.numpy import load_file
+
+from ivcore.data.video_answers import VideoModel, in_order
+from ivcore.data.windows import Piece
+from ivcore.run import cli
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
+    monkeypatch.setenv("IVCORE_HEADLESS", "1")
+    folder = tmp_path / "my videos"
+    for i, name in enumerate(("a.mp4", "sub/größe 走る.mp4", "sub/b.mp4")):
+        zoo.video(folder / name, frames=(20, 1, 33)[i], seed=i)
+    (folder / "empty.mp4").touch()
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path):
+    return zoo.saved(tmp_path / "model", "classifier")
+
+
+def iv(*arguments) -> int:
+    return cli.main(["features", "--workers", "0", *map(str, arguments)])
+
+
+def index(folder) -> list[dict]:
+    with open(folder / "index.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def stamps(folder) -> dict:
+    return {path.name: path.stat().st_mtime_ns for path in (folder / "videos").rglob("*.*")}
+
+
+def test_a_row_for_each_video_in_order(place, model, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert iv(place, "--model", model, "--out", out) == 0
+    told = capsys.readouterr().out
+    assert "3 rows of 16 numbers from 3 videos, 1 could not be read" in told and "empty.mp4: empty file" in told
+    rows, values = index(out), np.load(out / "features.npy")
+    assert [row["video"] for row in rows] == ["a.mp4", "sub/b.mp4", "sub/größe 走る.mp4"]
+    assert [int(row["stop"]) for row in rows] == [20, 33, 1] and values.dtype == np.float32
+    loaded = VideoModel.load(model)
+    pieces = [Piece(str(place / row["video"])) for row in rows]
+    for row, (_, answer) in zip(values, in_order(loaded.features, loaded, pieces), strict=True):
+        assert np.allclose(row, answer.values.mean(1)[0].numpy(), atol=1e-5)
+    bad = [json.loads(line) for line in (out / "bad_videos.jsonl").read_text().splitlines()]
+    assert [each["path"] for each in bad] == [str(place / "empty.mp4")]
+
+
+def test_a_row_for_each_window(place, model, tmp_path):
+    out = tmp_path / "out"
+    assert iv(place, "--model", model, "--out", out, "--per-window", "1s", "--format", "safetensors") == 0
+    rows = [(row["video"], row["first"], row["stop"], row["start"], row["end"]) for row in index(out)]
+    assert rows[:3] == [("a.mp4", "0", "8", "0.000", "1.000"), ("a.mp4", "8", "16", "1.000", "2.000"), ("a.mp4", "16", "20", "2.000", "2.500")]  # fmt: skip
+    values = load_file(out / "features.safetensors")["features"]
+    assert values.shape == (len(rows), 16) and len(rows) == 3 + 4 + 1
+    assert len(load_file(out / "videos" / "a.mp4.safetensors")["features"]) == 3
+
+
+def test_what_is_there_and_unchanged_is_not_computed_again(place, model, tmp_path, capsys):
+    out = tmp_path / "out"
+    iv(place, "--model", model, "--out", out)
+    before, values = stamps(out), np.load(out / "features.npy")
+    zoo.video(place / "a.mp4", frames=25, seed=9)  # another one
+    os.utime(place / "a.mp4", ns=(1, 1))
+    shutil.copy(place / "sub" / "b.mp4", place / "c.mp4")
+    capsys.readouterr()
+    assert iv(place, "--model", model, "--out", out) == 0
+    after, again = stamps(out), np.load(out / "features.npy")
+    assert {name for name in before if after[name] == before[name]} == {"b.mp4.npy", "größe 走る.mp4.npy"}
+    assert [row["video"] for row in index(out)][:2] == ["a.mp4", "c.mp4"] and len(again) == 4
+    assert not np.array_equal(again[0], values[0]) and np.array_equal(again[1], again[2]) and np.array_equal(again[2], values[1])  # fmt: skip
+
+
+def test_it_goes_on_behind_a_kill(place, model, tmp_path):
+    out = tmp_path / "out"
+    iv(place, "--model", model, "--out", out)
+    whole = np.load(out / "features.npy")
+    lines = (out / "done.jsonl").read_text().splitlines()
+    (out / "done.jsonl").write_text(lines[0] + "\n" + lines[1][:30])  # cut in the middle of a line
+    (out / "videos" / ".a.mp4.npy.123.tmp").touch()
+    (out / "index.csv").unlink(), (out / "features.npy").unlink()
+    before = stamps(out)
+    assert iv(place, "--model", model, "--out", out) == 0
+    assert np.allclose(np.load(out / "features.npy"), whole, atol=1e-6) and not list(out.rglob("*.tmp"))
+    assert sum(stamps(out)[name] == before[name] for name in stamps(out)) == 1
+    assert iv(place, "--model", model, "--out", out) == 0 and len(index(out)) == 3
+
+
+def test_other_settings_are_refused_there_and_lie_elsewhere_without_out(place, model, tmp_path, capsys):
+    out, other = tmp_path / "out", zoo.saved(tmp_path / "other", "masked")
+    iv(place, "--model", model, "--out", out)
+    for changed, said in (
+        (("--model", other), "holds features of another model, model/classifier.safetensors"),
+        (("--model", model, "--per-window", "1s"), "with per_window = None, not 1s"),
+        (("--model", model, "--format", "safetensors"), "with format = npy, not safetensors"),
+    ):
+        capsys.readouterr()
+        assert iv(place, "--out", out, *changed) == 2
+        assert said in capsys.readouterr().err
+    (tmp_path / "full").mkdir(), (tmp_path / "full" / "thesis.doc").touch()
+    assert iv(place, "--model", model, "--out", tmp_path / "full") == 2
+    assert "holds files of something else" in capsys.readouterr().err
+    assert iv(place, "--model", model) == iv(place, "--model", other) == iv(place, "--model", model) == 0
+    assert len(list((tmp_path / "outputs" / "features").iterdir())) == 2
+
+
+def test_ctrl_c_ends_at_a_whole_video_and_the_same_command_goes_on(place, model, tmp_path, capsys, monkeypatch):
+    import signal
+
+    from ivcore.data import video_answers
+
+    real = video_answers.answers
+
+    def interrupted(*arguments, **how):
+        for each in real(*arguments, **how):
+            yield each
+            signal.raise_signal(signal.SIGINT)
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(video_answers, "answers", interrupted)
+        assert iv(place, "--model", model, "--out", out) == 130
+    assert "the same command goes on" in capsys.readouterr().out and not (out / "index.csv").exists()
+    assert iv(place, "--model", model, "--out", out) == 0 and len(index(out)) == 3
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--per-window", "x"), ("--workers", "-1"), ("--model", "nosuch"), ("--model", "30/nosuch")]
+)
+def test_mistakes_cost_one_line(place, arguments, capsys):
+    assert iv(place, *arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert repr(arguments[1].split("/")[-1]) in line or " ".join(arguments) in line
+
+
+def test_nothing_readable_is_one_line(tmp_path, model, place, capsys):
+    shutil.rmtree(place / "sub"), (place / "a.mp4").unlink()
+    assert iv(place, "--model", model, "--out", tmp_path / "out") == 2
+    assert capsys.readouterr().err == "iv: none of the 1 videos can be read\n"
+
+
+@pytest.mark.skipif(os.geteuid() == 0 or sys.platform != "linux", reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written(place, model, tmp_path, capsys):
+    (tmp_path / "shut").mkdir(mode=0o500)
+    assert iv(place, "--model", model, "--out", tmp_path / "shut" / "out") == 2
+    assert "cannot be made" in capsys.readouterr().err
