@@ -256,6 +256,11 @@ class TestActivityNet:
                 labels(*bad)
 
 
+AVA_JSON = """{"images": [{"id": 3, "movie": "m", "timestamp": 902, "width": 200, "height": 100}],
+"annotations": [{"image_id": 3,
+"bbox": [20, 20, 80, 70], "action_ids": [12, 80]}]}"""
+
+
 class TestAva:
     def test_as_released(self, file):
         text = "-5KQ66BBWC4,0902,0.077,0.151,0.283,0.811,80,1\nx,0903,,,,,,\nx,0904,0,0,1,1,12\n"
@@ -272,6 +277,50 @@ class TestAva:
         found = formats.read_ava_actions(file(both))
         assert found[0] == formats.AvaAction(1, "bend/bow (at the waist)", "PERSON_MOVEMENT")
         assert found[1] == formats.AvaAction(2, "crawl {slowly}", None)
+
+    def test_as_alphaction_writes_it(self, file, tmp_path):
+        """Two actions of one box are one annotation; pixels become shares."""
+        images = {3: formats.AvaImage("m", 902.0, 200, 100)}
+        boxes = [formats.AvaBox("m", 902.0, (0.1, 0.2, 0.5, 0.9), action, 0) for action in (12, 80)]
+        formats.write_ava_json(tmp_path / "a.json", images, boxes)
+        assert formats.read_ava_images(tmp_path / "a.json") == images
+        assert '"action_ids": [\n    12' in (tmp_path / "a.json").read_text()
+        assert formats.read_ava_truth(tmp_path / "a.json") == boxes
+        assert formats.read_ava_truth(file("m,0902,0.1,0.2,0.5,0.9,12,0\n")) == boxes[:1]
+
+    def test_boxes_of_a_detector(self, file, tmp_path):
+        """In JSON by the number of the picture and in pixels, or in CSV with or without an action; what sticks out is cut."""
+        images = {3: formats.AvaImage("m", 902.0, 200, 100)}
+        people = [formats.PersonBox("m", 902.0, (0.1, 0.2, 0.5, 0.9), 0.75)]
+        formats.write_ava_detections(tmp_path / "d.json", images, people)
+        assert formats.read_ava_detections(tmp_path / "d.json", images) == people
+        assert formats.check("ava_detections", tmp_path / "d.json") == 1
+        for action in ("", "12"):
+            assert formats.read_ava_detections(file(f"m,0902,0.1,0.2,0.5,0.9,{action},0.75\n")) == people
+        (cut,) = formats.read_ava_detections(file('[{"image_id": 3, "bbox": [-10, 0, 60, 120], "score": 1}]'), images)
+        assert cut.box == (0, 0, 0.25, 1)
+
+    def test_an_action_that_the_list_does_not_have(self, file):
+        with pytest.raises(FormatError, match=r":2: expected an action_id of the list of actions, which has no 81"):
+            formats.read_ava_truth(file("x,0902,0,0,1,1,80,1\nx,0902,0,0,1,1,81,1\n"), {80})
+        with pytest.raises(FormatError, match=r"action_ids\[0\]: expected an action of the list .* no 81"):
+            formats.read_ava_truth(file(AVA_JSON.replace("12", "81")), {12, 80})
+
+    @pytest.mark.parametrize("bad, says", [
+        ("[10, 20, -5, 70]", "not two corners"), ("[0.1, 0.2, 0.4, 0.7]", "found shares"),
+        ("[300, 20, 40, 70]", "in the picture of 200 x 100"), ("[10, 20]", "x, y, width, height"),
+    ])  # fmt: skip
+    def test_boxes_that_are_none(self, file, bad, says):
+        with pytest.raises(FormatError, match=says) as caught:
+            formats.read_ava_truth(file(AVA_JSON.replace("[20, 20, 80, 70]", bad)))
+        assert caught.value.line == 3
+        with formats.without_bad_rows() as left_out, pytest.raises(FormatError, match="none of its rows"):
+            formats.read_ava_truth(file(AVA_JSON.replace("[20, 20, 80, 70]", bad)))
+        assert left_out == []
+
+    def test_a_picture_that_is_not_listed(self, file):
+        with pytest.raises(FormatError, match="expected the id of one of the 1 images, found 4"):
+            formats.read_ava_truth(file(AVA_JSON.replace('"image_id": 3', '"image_id": 4')))
 
     def test_no_excluded_timestamps(self, file):
         assert formats.read_ava_excluded(file("")) == []
@@ -374,8 +423,11 @@ MALFORMED = [  # kind, content, line, part of the message
     ("activitynet_json", '{"database":\n{"a": {"subset": "x", "duration": NaN}}}', None, "NaN is not a number"),
     ("activitynet_json", '{"database":\n{"a": {}, "a": {}}}', None, "'a' occurs twice"),
     ("ava_csv", "x,0902,0.1,0.1,0.2,0.2,80,1\nx,0902,0.1,0.1,0.2\n", 2, "action_id,person_id"),
-    ("ava_csv", "x,0902,10,10,200,200,80,1\n", 1, "0 <= x1 <= x2 <= 1"),
-    ("ava_csv", "x,0902,0.3,0.1,0.2,0.2,80,1\n", 1, "0 <= x1 <= x2 <= 1"),
+    ("ava_csv", "x,0902,10,10,200,200,80,1\n", 1, "this box is in pixels"),
+    ("ava_csv", "x,0902,0.3,0.1,0.2,0.2,80,1\n", 1, "0 <= x1 <= x2 <= 1.* with its corners swapped"),
+    ("ava_truth", '{"images": [],\n"annotations": {}}', 2, "annotations: expected a list"),
+    ("ava_images", '{"images": [{"id": 1,\n"movie": "m", "timestamp": 9, "width": 0}]}', 2, "width"),
+    ("ava_detections", "x,0902,0.1,0.1,0.2,0.2,80\n", 1, "leaves action_id empty"),
     ("ava_csv", "x,0902,0.1,0.1,0.2,0.2,0,1\n", 1, "action_id from 1"),
     ("ava_csv", "video_id,timestamp,x1,y1,x2,y2,action_id,person_id\n", 1, "expected"),
     ("ava_predictions", "x,0902,0.1,0.1,0.2,0.2,80\n", 1, "action_id,score"),

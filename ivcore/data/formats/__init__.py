@@ -9,8 +9,11 @@ are checked before a kernel starts.
 # fmt: off
 
 from ivcore.data.formats.ava import (
-    AvaAction, AvaBox, read_ava_actions, read_ava_csv, read_ava_excluded, read_ava_predictions,
+    AvaAction, AvaBox, PersonBox, read_ava_actions, read_ava_csv, read_ava_excluded, read_ava_predictions,
     write_ava_actions, write_ava_csv, write_ava_excluded,
+)
+from ivcore.data.formats.ava_json import (
+    AvaImage, read_ava_detections, read_ava_images, read_ava_truth, write_ava_detections, write_ava_json,
 )
 from ivcore.data.formats.caption_tables import (
     CaptionedSegment, in_split, read_caption_csv, read_caption_json, read_captions,
@@ -59,6 +62,9 @@ READERS = {
     "ava_predictions": read_ava_predictions,
     "ava_excluded": read_ava_excluded,
     "ava_actions": read_ava_actions,
+    "ava_truth": read_ava_truth,
+    "ava_images": read_ava_images,
+    "ava_detections": read_ava_detections,
     "msrvtt_json": read_msrvtt_json,
     "msrvtt_csv": read_msrvtt_csv,
     "caption_csv": read_caption_csv,

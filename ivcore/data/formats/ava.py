@@ -4,7 +4,9 @@
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
 from ivcore.data.formats.lines import LineFormat
 from ivcore.data.formats.text import read_text
@@ -34,6 +36,16 @@ class AvaAction:
     kind: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PersonBox:
+    """What a detector says of a keyframe: a box in shares of the frame and how sure it is that a person is in it."""
+
+    video_id: str
+    timestamp: float
+    box: tuple[float, float, float, float]
+    score: float
+
+
 _SEP, _NUMBER = r"\s*,\s*", r"([0-9]+\.?[0-9]*(?:[eE][-+]?[0-9]+)?|\.[0-9]+(?:[eE][-+]?[0-9]+)?)"
 _VIDEO = r"([^,]*[^,\s])"
 _STAMP = r"([0-9]+(?:\.[0-9]+)?)"
@@ -41,33 +53,56 @@ _COMMON = _VIDEO + _SEP + _STAMP + (_SEP + _NUMBER) * 4 + _SEP + r"([1-9][0-9]*)
 
 
 def _box(video: str, timestamp: str, *numbers: str, **last) -> AvaBox:
-    *corners, action = numbers
-    x1, y1, x2, y2 = map(float, corners)
+    action = numbers[-1]
+    return AvaBox(video, float(timestamp), _corners(numbers[:-1]), int(action), **last)
+
+
+def _corners(cells) -> tuple[float, float, float, float]:
+    x1, y1, x2, y2 = map(float, cells)
     if not (0 <= x1 <= x2 <= 1 and 0 <= y1 <= y2 <= 1):
-        raise ValueError("0 <= x1 <= x2 <= 1 and 0 <= y1 <= y2 <= 1")
-    return AvaBox(video, float(timestamp), (x1, y1, x2, y2), int(action), **last)
+        mistake = "in pixels" if max(x1, y1, x2, y2) > 1 else "with its corners swapped"
+        raise ValueError(f"0 <= x1 <= x2 <= 1 and 0 <= y1 <= y2 <= 1, shares of the picture (this box is {mistake})")
+    return x1, y1, x2, y2
 
 
-def _box_of_person(base: str, *cells: str) -> AvaBox | None:
+def _box_of_person(base: str, *cells: str, known: Collection[int] | None = None) -> AvaBox | None:
     """None for a keyframe that is listed without a person."""
-    return _box(*cells[:-1], person=None if cells[-1] is None else int(cells[-1])) if cells else None
+    if not cells:
+        return None
+    box = _box(*cells[:-1], person=None if cells[-1] is None else int(cells[-1]))
+    if known is not None and box.action not in known:
+        raise ValueError(f"an action_id of the list of actions, which has no {box.action}")
+    return box
+
+
+def _person(base: str, video: str, timestamp: str, *cells: str) -> PersonBox:
+    return PersonBox(video, float(timestamp), _corners(cells[:4]), float(cells[4]))
 
 
 def _box_with_score(base: str, *cells: str) -> AvaBox:
     return _box(*cells[:-1], score=float(cells[-1]))
 
 
-BOXES = LineFormat(
-    "`video_id,timestamp,x1,y1,x2,y2,action_id,person_id` with action_id from 1",
-    _box_of_person,
-    _COMMON + f"(?:{_SEP}([0-9]+))?",
-    r"[^,]*[^,\s],[^,]+(?:,\s*){5,6}",
-)
+def _boxes(known: Collection[int] | None = None) -> LineFormat:
+    return LineFormat(
+        "`video_id,timestamp,x1,y1,x2,y2,action_id,person_id` with action_id from 1",
+        partial(_box_of_person, known=known),
+        _COMMON + f"(?:{_SEP}([0-9]+))?",
+        r"[^,]*[^,\s],[^,]+(?:,\s*){5,6}",
+    )
+
+
+BOXES = _boxes()
 # What detectors write and the official evaluation reads.
 PREDICTIONS = LineFormat(
     "`video_id,timestamp,x1,y1,x2,y2,action_id,score` with action_id from 1",
     _box_with_score,
     _COMMON + _SEP + f"(-?(?:{_NUMBER[1:-1]}))",
+)
+PEOPLE = LineFormat(
+    "`video_id,timestamp,x1,y1,x2,y2,action_id,score`, where a detector of people leaves action_id empty",
+    _person,
+    _VIDEO + _SEP + _STAMP + (_SEP + _NUMBER) * 4 + rf"{_SEP}[0-9]*{_SEP}{_NUMBER}",
 )
 EXCLUDED = LineFormat(
     "`video_id,timestamp`", lambda base, video, timestamp: (video, float(timestamp)), _VIDEO + _SEP + _STAMP
@@ -75,9 +110,12 @@ EXCLUDED = LineFormat(
 read_ava_predictions = PREDICTIONS.read
 
 
-def read_ava_csv(path) -> list[AvaBox]:
-    """`video_id,timestamp,x1,y1,x2,y2,action_id,person_id`; keyframes listed without a person (empty columns) give no box."""
-    return [box for box in BOXES.read(path) if box is not None]
+def read_ava_csv(path, known: Collection[int] | None = None) -> list[AvaBox]:
+    """`video_id,timestamp,x1,y1,x2,y2,action_id,person_id`; keyframes listed without a person (empty columns) give no box.
+
+    known: the action_ids that there are; a line with another one is malformed. AVA-Kinetics comes as such a CSV, too.
+    """
+    return [box for box in _boxes(known).read(path) if box is not None]
 
 
 def write_ava_csv(path, boxes) -> None:
