@@ -87,21 +87,26 @@ def lengths(epochs: float) -> Lengths:
     return Lengths(epochs, joint, max(1, min(_VIEWS, round(joint))))
 
 
-def seconds(each: Lengths, masked: Cost, multimodal: Cost, train: int, held_out: int) -> float:
-    """About how long all four trainings take, with `train` clips and `held_out` ones for choices and the test."""
+def seconds(each: Lengths, masked: Cost, multimodal: Cost, train: int, held_out: int, reading: float = 0.0, in_memory: bool = True) -> float:  # fmt: skip
+    """About how long all four trainings take, with `train` clips and `held_out` ones for choices and the test.
+
+    reading: seconds to read all videos once. Kept in memory, those for training are decoded twice, in the sizes of crops and of whole clips.
+    """
     both_steps, both_forwards = masked.step + multimodal.step, masked.forward + multimodal.forward
     alone = (2 * masked.step + multimodal.step) * train + (2 * masked.forward + multimodal.forward) * held_out / 2
     joint = _JOINED * (both_steps * train + both_forwards * held_out / 2)
     cached = each.cached_views * train + held_out
     measured = train + 4 * held_out  # neighbours, linear probe, views of the test
-    return 4 * _START + each.epochs * alone + each.joint_epochs * joint + (cached + measured) * both_forwards
+    passes = 2 if in_memory else 3 * each.epochs + each.cached_views + 6
+    computing = each.epochs * alone + each.joint_epochs * joint + (cached + measured) * both_forwards
+    return 4 * _START + computing + passes * reading
 
 
-def fitting(minutes: float, masked: Cost, multimodal: Cost, train: int, held_out: int) -> Lengths:
-    """The most epochs whose trainings fit, FEWEST where none do."""
+def fitting(minutes: float, masked: Cost, multimodal: Cost, train: int, held_out: int, *reading) -> Lengths:
+    """The most epochs whose trainings fit, FEWEST where none do. reading: as `seconds`."""
     for epochs in range(most_epochs(train), FEWEST - 1, -1):
         each = lengths(float(epochs))
-        needed = seconds(each, masked, multimodal, train, held_out)
+        needed = seconds(each, masked, multimodal, train, held_out, *reading)
         if needed <= 60 * minutes:
             break
     return Lengths(each.epochs, each.joint_epochs, each.cached_views, round(needed, 1))

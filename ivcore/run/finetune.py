@@ -19,14 +19,14 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ivcore import files, lock, paths
-from ivcore.data import check, class_folders, divide
+from ivcore.data import check, class_folders, divide, memory
 from ivcore.data.stratify import PARTS
 from ivcore.errors import ParameterError, UserError, shown
 from ivcore.progress import clock
@@ -40,7 +40,6 @@ from ivcore.video.probe import Probe
 MINUTES = 8.0
 _SECONDS = 3.0  # of a video that a clip of dense frames spans, where the video is so long
 _CLEARLY = 0.85  # of the time in fp32
-_IN_MEMORY = 2 * 2**30  # bytes of decoded videos
 _SIDED = re.compile(r"(?<![a-z])(left|right)(wards?)?(?![a-z])|clockwise", re.IGNORECASE)  # in names of classes
 RUNS = {  # what is trained, in this order -> notebook, preset
     "masked": ("12", "finetune"),
@@ -155,7 +154,9 @@ def _new_plan(asked: Asked, folder: Path, labelled) -> dict:
 
     for name in BOX:
         _value(asked, name)  # before any video is opened
+    began = time.monotonic()
     probes = check.probed_once(list(labelled.videos), folder / "read.jsonl")
+    took = time.monotonic() - began
     divided = divide.divide(labelled, probes)
     divide.write(divided, folder)
     encoders = {name: _encoder(asked, name) for name in ("masked", "multimodal")}
@@ -165,11 +166,13 @@ def _new_plan(asked: Asked, folder: Path, labelled) -> dict:
     print("timing a step of either encoder", flush=True)
     loaded = {name: each.load() for name, each in encoders.items()}
     precision, costs = _faster({p: [budget.cost(loaded[n], each.frames, image, p) for n, each in encoders.items()] for p in ("fp32", "bf16")})  # fmt: skip
+    in_memory = _bytes(probes.values(), image) < _memory()
+    work = (*costs, sizes["train"], held_out, took, in_memory)
     if asked.epochs:
         lengths = budget.lengths(asked.epochs)
-        lengths = replace(lengths, seconds=budget.seconds(lengths, *costs, sizes["train"], held_out))
+        lengths = replace(lengths, seconds=budget.seconds(lengths, *work))
     else:
-        lengths = budget.fitting(asked.minutes or MINUTES, *costs, sizes["train"], held_out)
+        lengths = budget.fitting(asked.minutes or MINUTES, *work)
     plan = {
         "source": os.path.abspath(asked.place),
         "signature": _signature(labelled, asked.settings),
@@ -177,7 +180,7 @@ def _new_plan(asked: Asked, folder: Path, labelled) -> dict:
         "counts": divided.counts(),
         "encoders": {name: each.value for name, each in encoders.items()},
         "seconds": lengths.seconds,
-        "runs": _parameters(folder, divided, probes, encoders, lengths, image, precision),
+        "runs": _parameters(folder, divided, probes, encoders, lengths, image, precision, in_memory),
     }
     files.write_json(folder / "plan.json", plan)
     return plan
@@ -245,7 +248,7 @@ def _faster(costs: Mapping[str, list]) -> tuple[str, list]:
     return precision, costs[precision]
 
 
-def _parameters(folder: Path, divided: divide.Divided, probes: Mapping[str, Probe], encoders, lengths, image: int, precision: str) -> dict:  # fmt: skip
+def _parameters(folder: Path, divided: divide.Divided, probes: Mapping[str, Probe], encoders, lengths, image: int, precision: str, in_memory: bool) -> dict:  # fmt: skip
     """Of each run what differs from its preset."""
     videos = [probes[video.path] for some in divided.parts.values() for video in some]
     masked, multimodal = encoders["masked"], encoders["multimodal"]
@@ -253,7 +256,7 @@ def _parameters(folder: Path, divided: divide.Divided, probes: Mapping[str, Prob
     common = {"label_sets": paths.short(folder), "image_size": image, "sampling_rate": rate, "precision": precision}
     if any(_SIDED.search(name) for name in divided.classes):
         common["flip"] = 0.0
-    if _bytes(videos, image) > _IN_MEMORY:
+    if not in_memory:
         common |= {"in_memory": False, "num_workers": min(8, len(os.sched_getaffinity(0)))}
     epochs = {"epochs": lengths.epochs, "warmup_epochs": lengths.epochs / 10}
     joint = {"epochs": lengths.joint_epochs, "warmup_epochs": lengths.joint_epochs / 10}
@@ -275,11 +278,18 @@ def sampling_rate(videos: list[Probe], frames: int) -> int:
     return int(np.clip(np.median(spans) // frames, 1, 64))
 
 
-def _bytes(videos: list[Probe], image: int) -> float:
-    """About how large the videos are, decoded for clips of `image` pixels with room for crops."""
+def _bytes(videos: Iterable[Probe], image: int) -> float:
+    """About how large the videos are, decoded for clips of `image` pixels and once more with room for crops."""
     side = image / 0.875
-    ratios = [max(v.height, v.width) / max(min(v.height, v.width), 1) for v in videos]
-    return sum(3 * video.frames * side * side * ratio for video, ratio in zip(videos, ratios))
+    ratios = [(max(v.height, v.width) / max(min(v.height, v.width), 1), v.frames) for v in videos]
+    return sum(2 * 3 * frames * side * side * ratio for ratio, frames in ratios)
+
+
+def _memory() -> float:
+    """Bytes that decoded videos may fill."""
+    import psutil
+
+    return min(memory.LARGEST, psutil.virtual_memory().available / 2)
 
 
 def _untrained(asked: Asked, folder: Path) -> str:

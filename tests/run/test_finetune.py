@@ -44,6 +44,12 @@ def test_what_is_chosen_fits_or_is_the_least_and_one_epoch_more_would_not(masked
     assert needed[1] > 60 * minutes or chosen.epochs == budget.most_epochs(train)
 
 
+def test_videos_that_memory_does_not_hold_are_read_in_every_epoch_and_leave_time_for_fewer():
+    costs = Cost(0.02, 0.005), Cost(0.02, 0.005)
+    kept, read = (budget.fitting(8, *costs, 180, 120, 20.0, in_memory) for in_memory in (True, False))
+    assert budget.FEWEST <= read.epochs < kept.epochs
+
+
 def test_few_clips_are_shown_more_often():
     assert budget.most_epochs(20) == 200 and budget.most_epochs(180) == 66 and budget.most_epochs(10**6) == 20
 
