@@ -121,7 +121,12 @@ def _places(spec: Spec, values: dict) -> dict[str, str]:
 def _sets(spec: Spec, values: dict) -> list[str]:
     """The generated sets that the parameters name."""
     constraints = {name: each.constraint for name, each in spec.parameters.items() if each.constraint}
-    return [values[name] for name, each in constraints.items() if values.get(name) and each.names_set(values[name])]
+    named = [(each, value) for name, each in constraints.items() for value in _each(values.get(name))]
+    return [value for each, value in named if value and each.names_set(value)]
+
+
+def _each(value) -> list:
+    return value if isinstance(value, list) else [value]
 
 
 def _files(place: Path, kind: str) -> list[Path]:

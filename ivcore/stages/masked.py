@@ -51,9 +51,11 @@ def reconstruct(model: nn.Module, clips: Tensor, mask: Tensor, normalised: bool 
     return tuple(row.permute(0, 2, 3, 4, 1).mul(255).byte().cpu() for row in rows)
 
 
-def pretrain(model: nn.Module, draw_mask: DrawMask, batches: Batches, recipe: Recipe, folder: Path) -> History:
-    """Trains a MaskedAutoencoder in place with `masked_loss`, or reads back what `folder` holds.
+def pretrain(
+    model: nn.Module, draw_mask: DrawMask, batches: Batches, recipe: Recipe, folder: Path, predicted: float = 1.0
+) -> History:
+    """Trains a MaskedAutoencoder in place with `masked_loss`, or reads back what `folder` holds. predicted: as there.
 
     A study has one folder a cell: a stopped study goes on with the cell it was stopped in. Errors are those of `train`.
     """
-    return train(model, masked_loss(draw_mask), batches, recipe, folder, label=folder.name)
+    return train(model, masked_loss(draw_mask, predicted=predicted), batches, recipe, folder, label=folder.name)

@@ -54,6 +54,7 @@ REFUSED = {
         ("data_sizes=[61]", "data_sizes = [61]: more than num_clips = 60"),
         ("widths=[32,63]", "widths = 63: must be in [32, 4096], a multiple of 32"),
         ("mask_ratio=0.05", "mask_ratio = 0.05"),
+        ("mixtures=[shapes,birds]", "mixtures = 'birds': must be shapes, metaworld"),
     ],
     "02 quick": [("mask_ratio=0.1", "hides none of the 8 slots"), ("mask_ratios=[0.1]", "mask_ratios = [0.1]")],
     "03 quick": [("mask_ratio=0.01", "mask_ratio"), ("image_size=60", "image_size = 60")],

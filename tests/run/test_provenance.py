@@ -92,6 +92,7 @@ label_sets: str = ""  # sets; folder or generated set
 captions: str = ""  # sentences; file captions
 video_root: str = ""  # where videos lie; folder
 weights: str = ""  # what to start from; encoder
+mixtures: list[str] = []  # to compare; generated set
 """
 
 
@@ -119,8 +120,9 @@ def test_generated_data_and_published_names_are_no_files(book):
 
 def test_a_run_on_the_hybrid_knows_its_sources(book, monkeypatch):
     monkeypatch.setattr(provenance, "parts", lambda name: {"shapes": "shapes-1", "camera": "camera-1"})
-    folder = recorded(book, train_csv="hybrid", label_sets="hybrid:shapes+camera")
-    assert json.loads((folder / provenance.INPUTS).read_text())["hybrid"]["sources"]["camera"] == "camera-1"
+    folder = recorded(book, train_csv="hybrid", mixtures=["shapes", "hybrid:shapes+camera"])
+    read = json.loads((folder / provenance.INPUTS).read_text())
+    assert [read[name]["sources"]["camera"] for name in ("hybrid", "hybrid:shapes+camera")] == ["camera-1"] * 2
     assert provenance.changes(folder) == []
     monkeypatch.setattr(provenance, "parts", lambda name: {"shapes": "shapes-1"})
     assert provenance.changes(folder) == []  # what cannot be had here tells nothing

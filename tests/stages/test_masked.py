@@ -13,7 +13,7 @@ from ivcore.train.recipe import Recipe
 SIZE = {"width": 32, "depth": 1, "heads": 1, "decoder_width": 16, "decoder_depth": 1, "frames": 4, "image": 16}
 
 
-def cell(folder, steps=3):
+def cell(folder, steps=3, **how):
     rng.seed_all(0)
     model = MaskedAutoencoder("tiny", **SIZE)
     drawn = []
@@ -26,7 +26,7 @@ def cell(folder, steps=3):
     records = [DecodedVideo("", video) for video in noise.numpy()]
     source = training_clips(records, num_frames=4, stride=1, size=16, seed=0, scales=[1.0])
     history = masked_stage.pretrain(
-        model, draw, Batches(source, 4, 0), Recipe(batch_size=4, lr=1e-2, steps=steps), folder
+        model, draw, Batches(source, 4, 0), Recipe(batch_size=4, lr=1e-2, steps=steps), folder, **how
     )
     return model, history, drawn
 
@@ -38,6 +38,16 @@ def test_a_finished_cell_is_read_back(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values()))
     fresh = MaskedAutoencoder("tiny", **SIZE)
     assert not torch.equal(fresh.encoder.blocks[0].mlp.fc1.weight, model.encoder.blocks[0].mlp.fc1.weight)
+
+
+def test_a_cell_may_predict_a_share_of_what_is_hidden(tmp_path, monkeypatch):
+    shares = []
+    draw = masked_stage.some_of
+    monkeypatch.setattr(
+        masked_stage, "some_of", lambda hidden, share, g: shares.append(share) or draw(hidden, share, g)
+    )
+    whole, part = (cell(tmp_path / f"{share}", predicted=share)[1] for share in (1.0, 0.5))
+    assert shares == [0.5] * 3 and whole.records[-1]["loss"] != part.records[-1]["loss"]
 
 
 def test_a_crop_of_a_repeated_sample_has_a_mask_of_its_own():
