@@ -19,12 +19,13 @@ import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ivcore import files, lock, paths, signals
-from ivcore.data import video_answers, video_files
+from ivcore.data import sliding, video_answers, video_files
 from ivcore.data.video_answers import Answer, VideoModel
 from ivcore.data.windows import Length, Piece, Window, each_laid_out, pieces
 from ivcore.errors import ParameterError, UserError, VideoError, shown
@@ -42,12 +43,15 @@ def features(
     model: str | None = None,
     out: str | None = None,
     per_window: str | None = None,
+    every: int | None = None,
     format: str = "npy",
     workers: int | None = None,
     device: str = "auto",
 ) -> int:
     """Writes the features of the videos at `place`; -> exit status. Arguments as of the command."""
     length = None if per_window is None else Length.of(per_window)
+    if every is not None and (length or every < 1):
+        raise ParameterError(f"every = {every}: must be 1 frame or more, and not beside per-window")
     chosen = None if out is None else paths.candidates(out)[0]
     if chosen is not None and chosen.exists() and not chosen.is_dir():
         raise ParameterError(f"out = {shown(out)}: is not a folder")
@@ -56,14 +60,15 @@ def features(
     loaded = VideoModel.load(finished_model.find(asked), environment.pick_device(device), asked)
     for note in loaded.notes():
         print(note)
-    loaded = loaded if length is None else video_answers.one_clip(loaded)
-    settings = _settings(loaded, length, format)
+    loaded = video_answers.one_clip(loaded) if length or every else loaded
+    settings = _settings(loaded, length, format) | ({"every": every} if every else {})
+    moving = every and sliding.of_usage(loaded, every)
     folder = chosen or _default(place, asked, settings)
     _make(folder)
     with lock.held(folder):
         store = Store(folder, Path(os.path.abspath(place)), format)
         store.claim(settings | {"model": brief(asked)}, out)
-        return _fill(store, videos, loaded, length, environment.cores() if workers is None else workers)
+        return _fill(store, videos, loaded, length, environment.cores() if workers is None else workers, moving)
 
 
 def _settings(model: VideoModel, length: Length | None, format: str) -> dict:
@@ -224,7 +229,7 @@ def _print(video: str) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _fill(store: Store, videos: list[str], model: VideoModel, length: Length | None, workers: int) -> int:
+def _fill(store: Store, videos: list[str], model: VideoModel, length: Length | None, workers: int, moving: sliding.Sliding | None = None) -> int:  # fmt: skip
     todo = [video for video in videos if not store.has(video)]
     workers = min(workers, len(todo)) if len(todo) > 1 else 0
     as_it_was = {video: _print(video) for video in todo}
@@ -239,7 +244,8 @@ def _fill(store: Store, videos: list[str], model: VideoModel, length: Length | N
         left = {video: len(some) for video, some in laid.items()}
         work = [piece for some in laid.values() for piece in some]
         got, writes, ready = defaultdict(dict), [], len(videos) - len(todo) + len(bad)
-        for index, result in video_answers.answers(model.features, model, work, workers) if work else ():
+        how = partial(sliding.answers, sliding=moving) if moving else partial(video_answers.answers, workers=workers)
+        for index, result in how(model.features, model, todo=work) if work else ():
             path = work[index].path
             left[path] -= 1
             if isinstance(result, VideoError):

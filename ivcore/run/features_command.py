@@ -9,6 +9,7 @@ from ivcore.errors import ParameterError
 EXAMPLES = (
     "iv features my_videos",
     "iv features my_videos --model 11/tiny --per-window 2s",
+    "iv features untrimmed --every 4",
     "iv features my_videos.csv --out my_features --format safetensors",
 )
 STATUS = "0 done, now or already; 2 a mistake in what was asked for; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
@@ -26,6 +27,12 @@ def add(add_command: Callable) -> None:
     parser.add_argument(
         "--per-window", metavar="LENGTH", help="a vector for every 2.5s or 48f (frames); without it one for each video"
     )
+    parser.add_argument(
+        "--every",
+        type=int,
+        metavar="N",
+        help="a vector every N frames, each of a clip as the model sees it: (T, C), as heads for localization read",
+    )
     parser.add_argument("--format", choices=("npy", "safetensors"), default="npy", help="of the files (npy)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that decode (one for each core)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, … (auto: the GPU where there is one)")
@@ -41,6 +48,7 @@ def _features(options) -> int:
         model=options.model,
         out=options.out,
         per_window=options.per_window,
+        every=options.every,
         format=options.format,
         workers=options.workers,
         device=options.device,

@@ -159,3 +159,18 @@ def test_a_folder_that_cannot_be_written(place, model, tmp_path, capsys):
     (tmp_path / "shut").mkdir(mode=0o500)
     assert iv(place, "--model", model, "--out", tmp_path / "shut" / "out") == 2
     assert "cannot be made" in capsys.readouterr().err
+
+
+def test_every_few_frames_there_is_a_vector_in_the_layout_of_localization(place, model, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert iv(place, "--model", model, "--every", 2, "--out", out) == 0
+    arrays = {path.stem: np.load(path) for path in (out / "videos").rglob("*.npy")}
+    assert {array.ndim for array in arrays.values()} == {2}
+    assert [len(arrays[name]) for name in ("a.mp4", "b.mp4", "größe 走る.mp4")] == [7, 13, 1]  # clips of 8 frames
+    assert [(row["first"], row["stop"]) for row in index(out)[:2]] == [("0", "8"), ("2", "10")]
+    before = {path: path.stat().st_mtime_ns for path in (out / "videos").rglob("*.npy")}
+    assert iv(place, "--model", model, "--every", 2, "--out", out) == 0
+    assert before == {path: path.stat().st_mtime_ns for path in (out / "videos").rglob("*.npy")}
+    assert iv(place, "--model", model, "--every", 4, "--out", out) == 2
+    assert iv(place, "--model", model, "--every", 2, "--per-window", "2s") == 2
+    assert "not beside per-window" in capsys.readouterr().err
