@@ -32,6 +32,7 @@ EXIT_OF_RUN = """\
 0 done, now or already; 1 a cell failed, the notebook did not finish, or a disk cannot be written;
 2 a mistake in what was asked for; 124 --timeout; 130 Ctrl-C; 143 SIGTERM;
 137 the kernel was killed (128 and the signal's number)"""
+MINI = ("iv data mini --list", "iv data mini k400 my_k400")
 ENVIRONMENT = """\
 environment:
   IVCORE_OUTPUTS        where runs are kept (outputs/ in the workbook)
@@ -183,6 +184,10 @@ def _add_data(commands) -> None:
     hybrid.add_argument("--sources", metavar="A,B", help=f"only these of {', '.join(set_names.OF_HYBRID)}")
     hybrid.add_argument("--clips", metavar="A=N,B=N", help="training clips of these sources, else as many as usual")
     hybrid.add_argument("--size", type=int, default=80, metavar="PIXELS", help="width and height (80)")
+    mini = _add(sets, "mini", _data_mini, "a dataset of the paper in miniature, laid out as its release", *MINI)
+    mini.add_argument("dataset", nargs="?", metavar="NAME", help="such as k400: see --list")
+    mini.add_argument("folder", nargs="?", metavar="FOLDER", help="where to, an empty folder or a new one")
+    mini.add_argument("--list", action="store_true", help="the names, with task and files")
     rendered = [_add_rendered(sets, name) for name in set_names.RENDERED]
     for dataset in (metaworld, shapes, hybrid, *rendered):
         dataset.add_argument("--workers", type=int, metavar="N", help="processes (one for each core)")
@@ -409,6 +414,17 @@ def _data_hybrid(options) -> None:
     headers = "source", "train", "val", "test", "classes", "needs"
     print(_table(hybrid.table(hybrid.parts(config)), *headers))
     print(paths.short(folder))
+
+
+def _data_mini(options) -> None:
+    from ivcore.data import mini
+
+    if options.list:
+        print(_table(mini.listing(), "name", "task", "files"))
+        return
+    if not options.dataset or not options.folder:
+        raise ParameterError("iv data mini: expected NAME and FOLDER, or --list")
+    print(paths.short(mini.write(options.dataset, options.folder)))
 
 
 def _numbers(option: str, text: str | None) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Frames to an H.264 .mp4 whose pixels do not depend on the order of the frames.
+"""Frames to an H.264 .mp4 (or .avi) whose pixels do not depend on the order of the frames.
 
 Every frame is coded by itself (GOP of 1) at one constant quantiser. With predicted frames or rate control the coding error
 would grow or shrink along the clip, and a single frame would tell its place in time; for order-sensitive actions that is half of
@@ -18,13 +18,14 @@ _X264 = {"preset": "veryfast", "qp": "18", "g": "1", "threads": "1"}  # one thre
 
 def write_video(path, frames: np.ndarray, fps: float) -> None:
     """Writes uint8 (T, H, W, 3), H and W even, as yuv420p; the whole file appears at once, or not at all."""
-    write_atomic(path, lambda scratch: _encode(scratch, frames, Fraction(fps).limit_denominator(1001)))
+    kind = "avi" if Path(path).suffix == ".avi" else "mp4"
+    write_atomic(path, lambda scratch: _encode(scratch, kind, frames, Fraction(fps).limit_denominator(1001)))
 
 
-def _encode(path: Path, frames: np.ndarray, rate: Fraction) -> None:
+def _encode(path: Path, kind: str, frames: np.ndarray, rate: Fraction) -> None:
     import av
 
-    with av.open(str(path), "w", format="mp4") as container:
+    with av.open(str(path), "w", format=kind) as container:
         stream = container.add_stream("libx264", rate=rate, options=_X264)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"

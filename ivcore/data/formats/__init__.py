@@ -41,7 +41,7 @@ from ivcore.data.formats.text import leave_out_bad_rows, without_bad_rows
 from ivcore.data.formats.trimmed import (
     FrameFolder, LabelledVideo, PretrainVideo, TimedVideo, is_pretrain_list, read_class_names,
     read_kinetics_csv, read_pretrain_list, read_ssv2_list, read_timed_list, read_video_list,
-    require_class_names, write_class_names, write_kinetics_csv,
+    require_class_names, write_class_names, write_kinetics_csv, write_ssv2_list, write_timed_list,
 )
 from ivcore.errors import ParameterError
 # fmt: on

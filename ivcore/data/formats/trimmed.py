@@ -142,6 +142,21 @@ def write_kinetics_csv(path, videos, root=None, separator: str = " ") -> None:
     KINETICS.write(path, videos, as_line, root)
 
 
+def write_ssv2_list(path, videos, root=None) -> None:
+    base = base_folder(path, root)
+    FRAMES.write(path, videos, lambda v: f"{_quoted(written_path(v.path, base))} {v.frames} {v.label}", root)
+
+
+def write_timed_list(path, videos, root=None, separator: str = " ") -> None:
+    base = base_folder(path, root)
+
+    def as_line(video: TimedVideo) -> str:
+        seconds = map(float, (video.duration, video.start, video.end))
+        return separator.join([_quoted(written_path(video.path, base)), *map(str, seconds), str(video.label)])
+
+    TIMED.write(path, videos, as_line, root)
+
+
 PIECE = 300  # frames, into which AVA's videos of fifteen minutes are cut
 
 

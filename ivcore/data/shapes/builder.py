@@ -55,6 +55,10 @@ def make(fields: dict, folder: Path, todo: list[int]) -> Iterator[None]:
     videos = plan.videos(config)
     for number in todo:
         if not (folder / videos[number].file).exists():
-            frames = [scenes.render(shot.scene(config), config.size) for shot in videos[number].shots]
-            write_video(folder / videos[number].file, np.concatenate(frames), config.fps)
+            write_video(folder / videos[number].file, film(config, videos[number]), config.fps)
         yield
+
+
+def film(config: Shapes, video: plan.Video) -> np.ndarray:
+    """The frames of a video, uint8 (T, size, size, 3)."""
+    return np.concatenate([scenes.render(shot.scene(config), config.size) for shot in video.shots])

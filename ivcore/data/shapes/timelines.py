@@ -21,11 +21,13 @@ def _placed(video: plan.Video) -> Iterator[tuple[int, plan.Shot]]:
 
 
 def write_segments(config: Shapes, folder: Path) -> None:
-    videos = [_untrimmed(config, folder, video) for video in plan.untrimmed_videos(config)]
+    videos = [untrimmed(config, folder, video) for video in plan.untrimmed_videos(config)]
     formats.write_activitynet_json(folder / "activitynet.json", videos)
 
 
-def _untrimmed(config: Shapes, folder: Path, video: plan.Video) -> formats.UntrimmedVideo:
+def untrimmed(config: Shapes, folder: Path, video: plan.Video) -> formats.UntrimmedVideo:
+    """A video with its actions as segments, at its place in `folder`."""
+
     def seconds(frame: int) -> float:
         return round(frame / config.fps, 3)
 
@@ -48,14 +50,14 @@ def write_ava(config: Shapes, folder: Path) -> None:
     formats.write_ava_actions(folder / "ava_actions.pbtxt", actions)
     for subset, short in (("training", "train"), ("validation", "val")):
         chosen = [video for video in plan.untrimmed_videos(config) if video.split == subset]
-        boxes = [box for video in chosen for box in _boxes(config, video, names)]
+        found = [box for video in chosen for box in boxes(config, video, names)]
         excluded = [
             (video.id, float(second))
             for video in chosen
             for second, _, shot, frame in _keyframes(config, video)
             if not _NEAR_CUT <= frame < shot.frames - _NEAR_CUT
         ]
-        formats.write_ava_csv(folder / f"ava_{short}.csv", boxes)
+        formats.write_ava_csv(folder / f"ava_{short}.csv", found)
         formats.write_ava_excluded(folder / f"ava_{short}_excluded_timestamps.csv", excluded)
 
 
@@ -66,7 +68,8 @@ def _keyframes(config: Shapes, video: plan.Video) -> Iterator[tuple[int, int, pl
         yield from ((second, number, shot, second * config.fps - first) for second in seconds)
 
 
-def _boxes(config: Shapes, video: plan.Video, names: list[str]) -> Iterator[formats.AvaBox]:
+def boxes(config: Shapes, video: plan.Video, names: list[str]) -> Iterator[formats.AvaBox]:
+    """Everything on each keyframe, with what it does; an action's id is its place in `names`, from 1."""
     stages = [shot.scene(config) for shot in video.shots]
     for second, number, shot, frame in _keyframes(config, video):
         scene = stages[number]

@@ -1,0 +1,65 @@
+"""Which datasets there are in miniature: the table that `iv data mini --list` prints. A further one is a writer and a line here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ivcore.data.mini import trimmed, untrimmed
+from ivcore.data.mini.trimmed import HMDB, MIT, activitynet_trimmed, hacs, hmdb51, kinetics, open_set
+from ivcore.data.mini.untrimmed import ava, segments
+
+KNOWN, SEGMENTS = "open-set recognition", "temporal localization"
+SPORTS = ("Applying sunscreen", "Archery", "Arm wrestling", "Assembling bicycle")
+HOUSE = ("apply_eye_cream", "apply_eyebrow", "apply_eyeliner", "apply_lipstick")
+
+
+@dataclass(frozen=True)
+class Mini:
+    """files: annotation files and videos, from the folder on; write(folder) makes them."""
+
+    title: str
+    task: str
+    files: str
+    write: Callable[[Path], None]
+
+
+_VIDEOMAE = "train.csv val.csv test.csv CLASS/ID.mp4"
+_AVA = "ava_{train,val}_v2.2.csv ava_{train,val}_v2.2_min.json ava_{train,val}_det_person_bbox.json " \
+       "ava_{train,val}_excluded_timestamps_v2.2.csv ava_action_list_v2.2_for_activitynet_2019.pbtxt videos/ID.mp4"  # fmt: skip
+_UCF = "ucf101/ucf101_{train,val}_split_1_videos.txt ucf101/classInd.txt ucf101/videos/"
+
+DATASETS: dict[str, Mini] = {
+    "k400": Mini("Kinetics-400", "recognition", _VIDEOMAE, partial(kinetics, rows=(0, 1, 2, 3))),
+    "k600": Mini("Kinetics-600", "recognition", _VIDEOMAE, partial(kinetics, rows=(0, 1, 405, 450))),
+    "k700": Mini("Kinetics-700", "recognition", _VIDEOMAE, partial(kinetics, rows=(0, 2, 505, 709))),
+    "ssv1": Mini("Something-Something V1", "recognition",
+                 "somesomev1_rgb_{train,val}_split.txt something-something-v1-{labels,train,validation}.csv frames/ID/00001.jpg", trimmed.something_v1),
+    "ssv2": Mini("Something-Something V2", "recognition",
+                 "train.csv val.csv test.csv labels/{labels,train,validation}.json frames/ID/img_00001.jpg", trimmed.something_v2),
+    "activitynet": Mini("ActivityNet", "recognition", "train.csv val.csv videos/v_ID.mp4", activitynet_trimmed),
+    "hacs": Mini("HACS", "recognition", "train.csv val.csv videos/v_ID.mp4", hacs),
+    "hmdb51": Mini("HMDB51", "recognition", "testTrainMulti_7030_splits/CLASS_test_split{1,2,3}.txt CLASS/NAME.avi", hmdb51),
+    "thumos14": Mini("THUMOS14", SEGMENTS, "annotations/thumos14.json annotations/CLASS_{val,test}.txt videos/ID.mp4", untrimmed.thumos14),
+    "activitynet13": Mini("ActivityNet-1.3", SEGMENTS, "annotations/activity_net.v1-3.min.json annotations/uniformerv2_anet_16x10x3.json videos/v_ID.mp4",
+                          partial(segments, file="annotations/activity_net.v1-3.min.json", names=SPORTS, numbered=False,
+                                  scores="annotations/uniformerv2_anet_16x10x3.json")),
+    "hacs_segments": Mini("HACS Segments", SEGMENTS,
+                          "annotations/HACS_segments_v1.1.1_af.json annotations/uniformerv2_hacs_16x10x3.json videos/v_ID.mp4",
+                          partial(segments, file="annotations/HACS_segments_v1.1.1_af.json", names=SPORTS,
+                                  scores="annotations/uniformerv2_hacs_16x10x3.json")),
+    "fineaction": Mini("FineAction", SEGMENTS,
+                       "annotations/annotations_gt_af.json annotations/uniformerv2_fineaction.json videos/v_ID.mp4",
+                       partial(segments, file="annotations/annotations_gt_af.json", names=HOUSE,
+                               scores="annotations/uniformerv2_fineaction.json")),
+    "ava": Mini("AVA 2.2", "spatiotemporal localization", _AVA, ava),
+    "ava_kinetics": Mini("AVA-Kinetics", "spatiotemporal localization",
+                         f"{_AVA} kinetics_{{train,val}}_v1.0.{{json,csv}} kinetics_{{train,val}}_det_person_bbox.json ak_val_gt.csv "
+                         "video_path_k700.npy movie_size.npy kinetics/ID_000010_000020.mp4", partial(ava, kinetics=True)),
+    "ucf101_hmdb51": Mini("UCF101 + HMDB51", KNOWN, f"{_UCF} hmdb51/hmdb51_val_split_1_videos.txt hmdb51/videos/",
+                          partial(open_set, unknown="hmdb51", classes=HMDB)),
+    "ucf101_mit": Mini("UCF101 + MiT-v2", KNOWN, f"{_UCF} mit/mit_val_split_1_videos.txt mit/videos/",
+                       partial(open_set, unknown="mit", classes=MIT)),
+    "k400_zero_shot": Mini("Kinetics-400, zero-shot", "zero-shot recognition",
+                           "k400_test_tsm.list kinetics_label_map.txt CLASS/ID.mp4", trimmed.kinetics_zero_shot),
+}  # fmt: skip
