@@ -2,8 +2,8 @@
 
 Such a wheel's compiled operators cannot load, and `import torchvision` then fails ("operator torchvision::nms does not exist") where it
 describes operators that nobody defined. It is enough to define those two schemas first: everything that torchvision, timm and open_clip
-write in Python then works (models, transforms, roi_align). `nms` itself stays unavailable. Where the compiled operators load, nothing is
-done. The work waits for the first import of torchvision, so that `import ivcore` stays light.
+write in Python then works (models, transforms, roi_align), and after `allow_nms` their detectors do, too. Where the compiled operators load,
+nothing is done. The work waits for the first import of torchvision, so that `import ivcore` stays light.
 """
 
 import importlib.util
@@ -38,7 +38,25 @@ def _define_schemas():
     library = torch.library.Library("torchvision", "FRAGMENT")
     for schema in SCHEMAS:
         library.define(schema)
+    library.impl("nms", _nms, "CompositeExplicitAutograd")
     return library
+
+
+def _nms(boxes, scores, iou_threshold: float):
+    """Which boxes (N, 4) remain, the best first, after each has removed those that overlap it by more than the threshold."""
+    import torch
+
+    order = scores.argsort(descending=True, stable=True)
+    boxes, kept = boxes[order], []
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    free = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
+    for place in range(len(boxes)):
+        if free[place]:
+            kept.append(place)
+            sides = torch.minimum(boxes[place, 2:], boxes[:, 2:]) - torch.maximum(boxes[place, :2], boxes[:, :2])
+            shared = sides.clamp(min=0).prod(1)
+            free &= ~(shared > iou_threshold * (area + area[place] - shared))
+    return order[torch.tensor(kept, dtype=torch.long, device=boxes.device)]
 
 
 def _compiled_ops_load(folder: Path) -> bool:
@@ -51,6 +69,14 @@ def _compiled_ops_load(folder: Path) -> bool:
         except OSError:
             pass
     return False
+
+
+def allow_nms() -> None:
+    """Lets torchvision's `nms`, which its detectors call, run where its compiled operators cannot load: by the function here."""
+    from torchvision.ops import boxes
+
+    if _BeforeTorchvision.library is not None:
+        boxes._assert_has_ops = lambda: None
 
 
 def install() -> None:

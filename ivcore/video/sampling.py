@@ -48,6 +48,16 @@ def views(num_video_frames: int, num_frames: int, stride: int, num_clips: int) -
     return [_clip_at(start, num_video_frames, num_frames, stride) for start in starts]
 
 
+def around(num_video_frames: int, centre: int, num_frames: int, stride: int) -> np.ndarray:
+    """`num_frames` frames, every `stride`-th, with the frame `centre` in the middle, first of the second half (AVA: 16 x 4 about a keyframe).
+
+    Past either end of the video its first or last frame is repeated. -> (num_frames,)
+    """
+    _check(num_video_frames=num_video_frames, num_frames=num_frames, stride=stride)
+    places = centre + (np.arange(num_frames, dtype=np.int64) - num_frames // 2) * stride
+    return np.clip(places, 0, num_video_frames - 1)
+
+
 def mirrored(num_video_frames: int, num_frames: int) -> np.ndarray:
     """`num_frames` evenly spaced frames from the first to the last, mirrored about the middle.
 

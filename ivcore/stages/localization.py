@@ -1,0 +1,327 @@
+"""Who does what where: AVA's and AVA-Kinetics' lists as one task, boxes to test on, and its scores (paper 4.3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from ivcore import paths
+from ivcore.data import formats, keyframes, shapes
+from ivcore.data.bad_videos import BadVideos
+from ivcore.data.keyframes import BoxSet, Keyframe, KeyframeClips
+from ivcore.errors import ParameterError, VideoError
+from ivcore.heads.person_detector import PersonDetector
+from ivcore.metrics.frame_map import Boxes, FrameScores, frame_scores, together
+from ivcore.precision import autocast
+from ivcore.video import sampling
+
+FILES = ("train_csv", "test_csv", "video_root", "actions", "scored_actions", "test_excluded", "kinetics_train_csv", "kinetics_test_csv", "kinetics_root")  # fmt: skip
+CLASSES = 80  # of AVA, where no list says which
+
+
+@dataclass(frozen=True)
+class Lists:
+    """test: one set for each source of test keyframes, "ava" and maybe "kinetics"; names: action_id -> what it is called; scored: those that count.
+
+    shared: training videos that are left out since they are tested on.
+    """
+
+    train: BoxSet
+    val: BoxSet
+    test: dict[str, BoxSet]
+    names: dict[int, str]
+    scored: list[int]
+    source: str
+    shared: int = 0
+
+    @property
+    def coverage(self) -> dict[str, int]:
+        """For metrics.json: keyframes of each part, and those whose video is not there."""
+        counts = {"train_keyframes": len(self.train), "val_keyframes": len(self.val)}
+        counts["test_keyframes"] = sum(len(part) + part.missing for part in self.test.values())
+        counts["train_missing"] = self.train.missing
+        counts["test_missing"] = sum(part.missing for part in self.test.values())
+        return counts | {"shared_videos": self.shared}
+
+
+def box_lists(params: Mapping, run_dir=None) -> Lists:
+    """The lists that the parameters of notebook 32 name; without train_csv the moving shapes' `ava` part.
+
+    Keyframes of one training video in `1 / val_share` are for choices. ParameterError for a training list without a test list, or the other
+    way round.
+    """
+    given = {name: params[name] and str(paths.resolve(params[name])) for name in FILES}
+    source = Path(given["train_csv"]).name
+    if not given["train_csv"]:
+        folder = shapes.build(shapes.Shapes(parts=("ava",), untrimmed=params["num_videos"]))
+        files = {"train_csv": "ava_train.csv", "test_csv": "ava_val.csv", "video_root": "untrimmed", "actions": "ava_actions.pbtxt"}  # fmt: skip
+        given |= {name: str(folder / file) for name, file in files.items()}
+        given["test_excluded"], source = str(folder / "ava_val_excluded_timestamps.csv"), "moving shapes"
+    elif not given["test_csv"] or not given["video_root"]:
+        raise ParameterError("test_csv, video_root: a train_csv of your own needs both")
+    names, scored = _classes(given["actions"], given["scored_actions"])
+    how = {name: params[name] for name in ("first_second", "whole_seconds", "max_bad")} | {"run_dir": run_dir}
+    train = [keyframes.read_box_set(given["train_csv"], given["video_root"], names, **how)]
+    test = {
+        "ava": keyframes.read_box_set(
+            given["test_csv"], given["video_root"], names, excluded=given["test_excluded"], **how
+        )
+    }
+    if given["kinetics_train_csv"]:
+        train.append(keyframes.read_box_set(given["kinetics_train_csv"], given["kinetics_root"], names, **how))
+    if given["kinetics_test_csv"]:
+        test["kinetics"] = keyframes.read_box_set(given["kinetics_test_csv"], given["kinetics_root"], names, **how)
+    return _parted(_joined(train), test, params["val_share"], names, scored, source)
+
+
+def _classes(actions: str, scored: str) -> tuple[dict[int, str], list[int]]:
+    every = {each.id: each.name for each in formats.read_ava_actions(actions)} if actions else {}
+    names = every or {number: str(number) for number in range(1, CLASSES + 1)}
+    counted = {each.id: each.name for each in formats.read_ava_actions(scored)} if scored else names
+    if unknown := sorted(counted.keys() - names.keys()):
+        raise ParameterError(f"scored_actions: the list of actions has no {unknown[0]}")
+    return names | {number: name for number, name in counted.items() if not every}, sorted(counted)
+
+
+def _joined(sets: list[BoxSet]) -> BoxSet:
+    every = [keyframe for part in sets for keyframe in part.keyframes]
+    videos = frozenset().union(*(part.videos for part in sets))
+    missing = sum(part.missing for part in sets)
+    return replace(sets[0], keyframes=every, truth=together([part.truth for part in sets]), videos=videos, missing=missing)  # fmt: skip
+
+
+def _parted(train: BoxSet, test: dict[str, BoxSet], share: float, names, scored, source: str) -> Lists:
+    tested = {keyframe.path for part in test.values() for keyframe in part.keyframes}
+    paths = sorted({keyframe.path for keyframe in train.keyframes})
+    own = [path for path in paths if path not in tested]
+    held_out = set(own[:: max(2, round(1 / share))])
+    parts = [train.of_videos(chosen) for chosen in (lambda p: p in set(own) - held_out, held_out.__contains__)]
+    if not all(map(len, parts)):
+        raise ParameterError(f"train_csv: {len(own)} videos that are not tested on; two are needed, one for choices")
+    return Lists(*parts, test, names, scored, source, len(paths) - len(own))
+
+
+@dataclass(frozen=True)
+class Showing:
+    """How keyframes are shown to the model: their clips, in pixels and frames, and where decoded clips are kept."""
+
+    num_frames: int
+    stride: int
+    height: int
+    width: int
+    in_memory: bool = False
+    strict: bool = False
+    max_bad: float | None = None
+    run_dir: Path | None = None
+
+    def training(self, boxes: BoxSet, seed: int, *, smallest_crop: float, flip: float, jitter: float) -> KeyframeClips:
+        short_side = round(min(self.height, self.width) / smallest_crop)
+        view = partial(keyframes.training_view, height=self.height, width=self.width,
+                       smallest_crop=smallest_crop, flip=flip, jitter=jitter)  # fmt: skip
+        return self._clips([k for k in boxes.keyframes if len(k.boxes)], view, short_side, seed=seed)
+
+    def testing(self, boxes: BoxSet, extended: bool) -> KeyframeClips:
+        """Without randomness. extended: boxes are a detector's, and reach a little farther."""
+        view = partial(keyframes.whole_view, height=self.height, width=self.width, extended=extended)
+        return self._clips(boxes.keyframes, view, min(self.height, self.width), random=False)
+
+    def _clips(self, every: list[Keyframe], view: Callable, short_side: int, **how) -> KeyframeClips:
+        sampler = partial(sampling.around, num_frames=self.num_frames, stride=self.stride)
+        if self.in_memory:
+            bad = BadVideos([keyframe.path for keyframe in every], 1.0, self.run_dir)
+            every = keyframes.decoded(every, sampler, short_side, bad, self.strict)
+        reading = {"max_bad": self.max_bad, "run_dir": self.run_dir, "strict": self.strict}
+        return KeyframeClips(every, sampler, view, short_side, **reading, **how)
+
+
+class _Readable:
+    """The clips as a map-style dataset, a VideoError in place of one that cannot be read."""
+
+    def __init__(self, clips: KeyframeClips):
+        self.clips = clips
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> dict | VideoError:
+        try:
+            return self.clips.item(index)
+        except VideoError as error:
+            return error
+
+
+@torch.inference_mode()
+def found_by(
+    model,
+    clips: KeyframeClips,
+    *,
+    transform: Callable | None = None,
+    batch_size: int = 32,
+    num_workers: int = 0,
+    precision: str = "fp32",
+) -> tuple[Boxes, set[str]]:
+    """Every action in every box of the keyframes, with a score in (0, 1), and the names of the keyframes that cannot be read.
+
+    Boxes are reported as they were given, not as they were widened. transform: of the prepared clips.
+    """
+    model.eval()
+    device, columns, unread = next(model.parameters()).device, [], set()
+    loader = DataLoader(_Readable(clips), batch_size, collate_fn=list, num_workers=num_workers)
+    for start, items in zip(range(0, len(clips), batch_size), loader):
+        rows = range(start, start + len(items))
+        unread |= {clips.records[row].name for row, item in zip(rows, items) if isinstance(item, VideoError)}
+        for item in items:
+            if isinstance(item, VideoError):
+                clips.bad.note(item)
+        good = [(clips.records[row], item) for row, item in zip(rows, items)
+                if not isinstance(item, VideoError) and len(item["boxes"])]  # fmt: skip
+        if good:
+            batch = keyframes.collate([item for _, item in good])
+            video = model.prepare(batch["video"].to(device))
+            with autocast(device, precision):
+                logits = model(
+                    video if transform is None else transform(video), batch["boxes"].to(device), batch["there"]
+                )
+            scores = logits.float().sigmoid().cpu().numpy()
+            columns.append(
+                ([k.name for k, _ in good for _ in k.boxes], np.concatenate([k.boxes for k, _ in good]), scores)
+            )
+    return _every_action(columns), unread
+
+
+def _every_action(columns: list[tuple]) -> Boxes:
+    """Of (names, boxes, scores (n, K)) of each batch."""
+    if not columns:
+        return Boxes([], [], [], [])
+    names, boxes, scores = (np.concatenate(column) for column in zip(*columns))
+    count = scores.shape[1]
+    labels = np.tile(np.arange(1, count + 1), len(names))
+    return Boxes(names.repeat(count), boxes.repeat(count, 0), labels, scores.reshape(-1))
+
+
+def scored(parts: Mapping[str, tuple[Boxes, Boxes]], actions: list[int]) -> dict[str, FrameScores]:
+    """name -> (truth, found) of each source -> its scores; of several sources also "all", over the keyframes of all together."""
+    parts = dict(parts) | ({"all": tuple(together(each) for each in zip(*parts.values()))} if len(parts) > 1 else {})
+    return {name: frame_scores(*pair, actions) for name, pair in parts.items()}
+
+
+def stand_in_detector(
+    boxes: BoxSet, folder: Path, *, misplaced: float, missed: float, seed: int = 0
+) -> list[formats.PersonBox]:
+    """A detector's file for videos without one, written to `folder` and read back: the true boxes, misplaced and sometimes missed, and wrong ones.
+
+    misplaced: the spread of each side, as a share of the box; missed: share of the true boxes, and as many wrong ones come along.
+    """
+    rng, people = np.random.default_rng(seed), []
+    images = {row: formats.AvaImage(*_second(k.name), 1000, 1000) for row, k in enumerate(boxes.keyframes)}
+    for keyframe, image in zip(boxes.keyframes, images.values()):
+        sides = np.tile(keyframe.boxes[:, 2:] - keyframe.boxes[:, :2], 2)
+        moved = keyframe.boxes + misplaced * sides * rng.standard_normal(keyframe.boxes.shape)
+        moved = moved[rng.random(len(moved)) >= missed]
+        wrong = np.sort(rng.random((int(rng.random() < missed), 2, 2)), 1).reshape(-1, 4)
+        for box, score in (*((b, 0.99) for b in moved), *((b, 0.85) for b in wrong)):
+            x1, y1, x2, y2 = box.clip(0, 1)
+            if x2 - x1 > 0.01 and y2 - y1 > 0.01:
+                people.append(formats.PersonBox(image.movie, image.timestamp, (x1, y1, x2, y2), score))
+    file = folder / "detector.json"
+    formats.write_ava_detections(file, images, people)
+    return formats.read_ava_detections(file, images)
+
+
+def boxes_to_test(lists: Lists, params: Mapping, folder: Path) -> tuple[dict[str, BoxSet], int]:
+    """The test sets with the boxes of the parameter `detector`, and how many boxes of its file are of videos that are not tested on.
+
+    truth: the true boxes; stand_in: see `stand_in_detector`; file: test_boxes and kinetics_boxes; torchvision: see `heads.person_detector`.
+    ParameterError where a file is missing.
+    """
+    if params["detector"] == "truth":
+        return lists.test, 0
+    tested, others = {}, 0
+    detector = PersonDetector(params["detector_weights"]) if params["detector"] == "torchvision" else None
+    for name, boxes in lists.test.items():
+        if detector is not None:
+            people = detected(detector, boxes)
+        elif params["detector"] == "stand_in":
+            people = stand_in_detector(boxes, folder, misplaced=params["misplaced"], missed=params["missed"])
+        else:
+            people = _people("test" if name == "ava" else name, params)
+        tested[name], more = keyframes.with_detections(
+            boxes, people, params["least_score"], whole_seconds=params["whole_seconds"]
+        )
+        others += more
+    return tested, others
+
+
+def _people(name: str, params: Mapping) -> list[formats.PersonBox]:
+    file, images = params[f"{name}_boxes"], params[f"{name}_images"]
+    if not file:
+        raise ParameterError(f"{name}_boxes: detector = file needs a detector's file")
+    listed = formats.read_ava_images(paths.resolve(images)) if images else None
+    people = formats.read_ava_detections(paths.resolve(file), listed)
+    if not any(person.video_id for person in people):
+        raise ParameterError(f"{name}_images: {file} numbers its pictures, and a JSON that lists them must be given")
+    return people
+
+
+def found_and_true(model, clips: Mapping[str, KeyframeClips], lists: Lists, **how) -> dict[str, tuple[Boxes, Boxes]]:
+    """name -> (truth, found) of every test set, on the keyframes that can be read; how: as of `found_by`."""
+    parts = {}
+    for name, each in clips.items():
+        found, unread = found_by(model, each, **how)
+        parts[name] = lists.test[name].truth.without(unread), found
+    return parts
+
+
+def captions(boxes: Boxes, frame: str, names: Mapping[int, str], most: int = 4) -> list[tuple]:
+    """(box, what is done in it) of one keyframe, for a figure: all actions of a true box, the likeliest one of a box that was found."""
+    mine = boxes.take(boxes.frame == frame)
+    corners, row = np.unique(mine.box, axis=0, return_inverse=True)
+    items = []
+    for place, box in enumerate(corners):
+        here = mine.take(row.reshape(-1) == place)
+        best = None if here.score is None else int(here.score.argmax())
+        likeliest = "" if best is None else f"{names.get(int(here.label[best]), '?')} {here.score[best]:.2f}"
+        items.append((box, likeliest or ", ".join(names[label] for label in here.label)))
+    return items[:most]
+
+
+def true_actions(batch: dict, row: int, names: Mapping[int, str]) -> list[tuple]:
+    """(box, its actions in words) of one clip of a batch, for a figure."""
+    there = batch["there"][row]
+    pairs = zip(batch["boxes"][row][there].tolist(), batch["labels"][row][there])
+    return [(box, ", ".join(names[place + 1] for place in actions.nonzero()[:, 0].tolist())) for box, actions in pairs]
+
+
+def samples(clips: KeyframeClips, truth: Boxes, found: Boxes, names: Mapping[int, str], count: int = 8) -> tuple:
+    """Pictures, true and found boxes with their captions of `count` keyframes from all over the clips, for `show.boxes`."""
+    readable = [k for k in clips.records if np.isin(k.name, truth.frame) and len(k.boxes)]
+    chosen = [readable[i] for i in np.unique(np.linspace(0, len(readable) - 1, count).astype(int))] if readable else []
+    pictures = []
+    for keyframe in chosen:
+        frames = keyframes.frames_around(keyframe, clips.sampler, clips.size, clips.strict)
+        pictures.append(frames[len(frames) // 2])
+    return pictures, *([captions(boxes, keyframe.name, names) for keyframe in chosen] for boxes in (truth, found))
+
+
+def _second(name: str) -> tuple[str, float]:
+    video, _, timestamp = name.rpartition(",")
+    return video, float(timestamp)
+
+
+def detected(detector, boxes: BoxSet) -> list[formats.PersonBox]:
+    """The people that `detector` (see `heads.person_detector`) finds on the keyframes of videos that can be read."""
+    people = []
+    for keyframe in boxes.keyframes:
+        try:
+            frame = keyframes.frames_around(keyframe, lambda length, centre: [centre])[0]
+        except VideoError:
+            continue
+        corners, scores = detector.people(frame)
+        people += [formats.PersonBox(*_second(keyframe.name), tuple(box), float(s)) for box, s in zip(corners, scores)]
+    return people
