@@ -67,7 +67,7 @@ def test_names_types_and_constraints_fit(file, tmp_path):
     known, loaded = Spec.of(file.parent.name).parameters, Spec.of(file.parent.name).load(file.stem)
     kinds = {n: p.constraint.kind for n, p in known.items() if p.constraint}
     paths_of_users = {n: "" for n, kind in kinds.items() if kind in ("file", "shards")}
-    paths_of_users |= {n: "owner/published" for n, kind in kinds.items() if kind == "encoder" and n in loaded}
+    paths_of_users |= {n: "owner/published" for n, kind in kinds.items() if kind == "encoder" and loaded.get(n)}
     paths_of_users |= {n: str(tmp_path) for n in loaded if kinds.get(n) == "folder"}
     (tmp_path / "train.csv").write_text("a.mp4 0\n")  # where label sets are looked for
     (tmp_path / "classes.txt").write_text("run\n")

@@ -18,7 +18,7 @@ from ivcore.train.optim import adamw, lr_at
 from ivcore.train.recipe import Recipe, linear_lr
 
 TABLE = yaml.safe_load((Path(__file__).parent / "published_recipes.yaml").read_text())
-KINDS = ("paper", "k710_*", "k400_*")
+KINDS = ("paper", "k710_*", "k[467]00*", "ssv?", "activitynet", "hacs", "hmdb51", "internvideo_?")
 BLOCKS = ("derived", "unpublished")
 by_preset = pytest.mark.parametrize("preset", TABLE)
 
@@ -34,12 +34,12 @@ def resolved(preset: str) -> dict:
     given, known = Spec.of(number).load(name), Spec.of(number).parameters
     kinds = {n: p.constraint.kind for n, p in known.items() if p.constraint}
     here = {n: "" for n, kind in kinds.items() if kind in ("file", "shards")}
-    here |= {n: "owner/published" for n, kind in kinds.items() if kind == "encoder" and n in given}
+    here |= {n: "owner/published" for n, kind in kinds.items() if kind == "encoder" and given.get(n)}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "train.csv").write_text("a.mp4 0\n")  # where label sets are looked for
         Path(folder, "classes.txt").write_text("run\n")
         here |= {n: folder for n in given if kinds.get(n) == "folder"}
-        (values,) = Spec.of(number).expand(name, here)
+        values, *_ = Spec.of(number).expand(name, here)  # of a sweep the first run
     return values | {n: given[n] for n in here if n in given}
 
 
@@ -64,7 +64,7 @@ def model_of(preset: str, values: dict):
             kind, width, layers = (values[f"caption_{name}"] for name in ("decoder", "width", "layers"))
             decoder = build.caption_decoder(kind, size, width, layers)
             return build.video_text_model(size, None, decoder)
-        if preset.endswith("multimodal"):
+        if preset.endswith("multimodal") or values.get("multimodal_encoder"):
             return UniFormerV2(1024, 24, 16, 14, num_classes=710)
         return None if preset.startswith("13") else VideoClassifier("huge", 710)
 

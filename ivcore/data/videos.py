@@ -11,6 +11,7 @@ from torch import Tensor
 from ivcore.data import embedded, formats, shapes, splits
 from ivcore.data.groups import group_numbers, read_groups
 from ivcore.data.records import read_records
+from ivcore.data.releases import read_release
 from ivcore.errors import UserError
 
 
@@ -50,18 +51,33 @@ class VideoSet:
 
 
 def video_splits(
-    lists: dict[str, str], root: str = "", *, max_bad: int | float | None = None, run_dir=None, **generated
+    lists: dict[str, str],
+    root: str = "",
+    *,
+    data: str = "",
+    release: str = "kinetics",
+    split: int = 1,
+    max_bad: int | float | None = None,
+    run_dir=None,
+    **generated,
 ) -> list[VideoSet]:
     """The videos of each split, in the order of `lists`: {"train": train_csv, "val": val_csv, "test": test_csv}, or some of these.
 
     Each is a CSV of `path label`, relative paths taken from `root` or its own folder; where the first is given, an empty one is held out of
     it (see `splits.part`), and what was done is printed. Where the first is empty or the name of a generated set all are those of that set, whose
     fields `generated` are: see `embedded`. Class names come from a classes.txt beside the first CSV, one a line, and what belongs together from
-    a groups.csv.
+    a groups.csv. Where `data` is given, it is the folder of a dataset as released, in the layout `release` and of HMDB51 the `split`; see
+    `data.releases`.
     FormatError for a malformed CSV, UserError where no video exists or lists contradict each other.
     """
     first, csv = next(iter(lists.items()))
-    if embedded.is_generated(csv):
+    if data:
+        given, names = read_release(data, release, split)
+        classes = _names([some for some in given.values() if some], names, Path(data), Path(data).name)
+        together = read_groups(Path(data))
+        records, missing = _part(given, classes, first, together, max_bad, run_dir)
+        source = f"{Path(data).name}, split {split}" if release == "hmdb51" else Path(data).name
+    elif embedded.is_generated(csv):
         if other := [file for file in lists.values() if file not in ("", csv)]:
             raise UserError(f"{other[0]}: a list of its own needs a list for {first} too, which has none")
         files = embedded.split_files(csv, list(lists), **generated)
@@ -73,11 +89,16 @@ def video_splits(
         given = {split: read_records(file, root or None) if file else None for split, file in lists.items()}
         classes = _class_names(Path(csv), [some for some in given.values() if some])
         together, source = read_groups(Path(csv).parent, root or None), Path(csv).name
-        parted = splits.part(given, together=together, max_bad=max_bad, run_dir=run_dir)
-        records, missing = parted.records, parted.missing
-        notes = [*parted.notes, *_notes_on_labels(records, first, classes)]
-        print("".join(f"{line}\n" for line in notes), end="")
+        records, missing = _part(given, classes, first, together, max_bad, run_dir)
     return [VideoSet(some, classes, source, together, missing[split]) for split, some in records.items()]
+
+
+def _part(given: dict, classes: list[str], first: str, together: Mapping, max_bad, run_dir) -> tuple:
+    """(records, missing) after `splits.part`, which says what it did."""
+    parted = splits.part(given, together=together, max_bad=max_bad, run_dir=run_dir)
+    notes = [*parted.notes, *_notes_on_labels(parted.records, first, classes)]
+    print("".join(f"{line}\n" for line in notes), end="")
+    return parted.records, parted.missing
 
 
 def _notes_on_labels(records: dict[str, list], first: str, classes: list[str]) -> list[str]:
@@ -98,11 +119,15 @@ def video_set(split: str, csv: str = "", root: str = "", **generated) -> VideoSe
 
 
 def _class_names(csv: Path, records) -> list[str]:
-    count = max((record.label for some in records for record in some), default=-1) + 1
     listed = csv.with_name("classes.txt")
-    names = formats.read_class_names(listed) if listed.exists() else []
+    return _names(records, formats.read_class_names(listed) if listed.exists() else [], listed, csv.name)
+
+
+def _names(records, names: list[str], listed: Path, lists: str) -> list[str]:
+    """The names, or numbers where there are none; UserError where they are fewer than the labels. listed, lists: what errors call them."""
+    count = max((record.label for some in records for record in some), default=-1) + 1
     if names and len(names) < count:
-        raise UserError(f"{listed}: {len(names)} names, but {csv.name} has labels up to {count - 1}")
+        raise UserError(f"{listed}: {len(names)} names, but {lists} has labels up to {count - 1}")
     return names or [str(label) for label in range(count)]
 
 

@@ -26,6 +26,7 @@ from ivcore.run.session import RESERVED
 from ivcore.run.spec import Spec, brief, resolving_once
 
 SHAPES = "moving shapes (generated)"
+SEEDS = ("seed", "split")  # what runs of one group may differ in: HMDB51 is reported as the mean of its three splits
 _NOT_METRICS = (*RESERVED, "data")
 _NAMED = 4  # parameters in the name of a run
 _LATEST = 5  # runs without a result that are listed on a terminal
@@ -117,12 +118,12 @@ def _data(folder: Path, values: dict, metrics: dict) -> str:
 
 
 def _changed(folder: Path, values: dict) -> dict:
-    """Parameters that differ from the run's preset, seed apart; {} where the notebook has gone."""
+    """Parameters that differ from the run's preset, SEEDS apart; {} where the notebook has gone."""
     try:
         preset = Spec.of(folder.parent.name).base(_preset(folder))
     except ParameterError:
         return {}
-    names = [name for name in of_result(values) if name != "seed" and name in preset]
+    names = [name for name in of_result(values) if name not in SEEDS and name in preset]
     return {name: values[name] for name in names if identity(values[name]) != identity(preset[name])}
 
 
@@ -138,11 +139,11 @@ def _preset(folder: Path) -> str:
 
 
 def apart_from_seeds(values: dict) -> dict:
-    """Parameters of a run without its seed and folder, and with the runs that it starts from described in the same way.
+    """Parameters of a run without its SEEDS and folder, and with the runs that it starts from described in the same way.
 
     So two runs have the same of it where they, and all that led to them, differ in nothing but seeds.
     """
-    return {name: _origin(value) for name, value in of_result(values).items() if name != "seed"}
+    return {name: _origin(value) for name, value in of_result(values).items() if name not in SEEDS}
 
 
 def _origin(value):
@@ -270,7 +271,7 @@ def _names(groups: list[list[Row]]) -> list[str]:
 
 def _varying(runs: list[Row]) -> list[str]:
     """Parameters that have several values among the rows."""
-    names = dict.fromkeys(name for row in runs for name in row.settings if name != "seed")
+    names = dict.fromkeys(name for row in runs for name in row.settings if name not in SEEDS)
     return [name for name in names if len({repr(row.params.get(name)) for row in runs}) > 1]
 
 

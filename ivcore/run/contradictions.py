@@ -179,6 +179,23 @@ def lists_of_their_own(train_csv, val_csv="", test_csv=""):
             return f"{other} = {lists[other]!r}: the list of {one} too; training, validation and test need videos of their own"
 
 
+def a_release_or_lists(data, release, train_csv="", val_csv="", test_csv=""):
+    if data and (train_csv or val_csv or test_csv):
+        return (
+            f"data = {data!r}: a dataset as released has lists of its own; leave train_csv, val_csv and test_csv empty"
+        )
+
+
+def one_encoder_to_tune(masked_encoder, multimodal_encoder, second_model):
+    if masked_encoder not in SCRATCH and multimodal_encoder not in SCRATCH:
+        return f"multimodal_encoder = {multimodal_encoder!r}: fine-tuned in the place of masked_encoder, so leave that empty"
+
+
+def a_head_to_keep(keep_head, masked_encoder, multimodal_encoder, second_model):
+    if keep_head and masked_encoder in SCRATCH and multimodal_encoder in SCRATCH:
+        return "keep_head = True: an encoder from scratch has no head to keep"
+
+
 def label_sets_that_read(label_sets, video_root=""):
     if not label_sets or names_set(label_sets):
         return None
@@ -191,6 +208,9 @@ def label_sets_that_read(label_sets, video_root=""):
 
 RULES = (
     lists_of_their_own,
+    a_release_or_lists,
+    one_encoder_to_tune,
+    a_head_to_keep,
     label_sets_that_read,
     one_length,
     warm_up_as_the_length,

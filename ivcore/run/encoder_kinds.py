@@ -8,6 +8,7 @@ what is in it. Nothing is fetched: a published name holds what it holds.
     masked_classifier        12 (from 10), 30
     multimodal               a video-text model, its video tower, or a classifier made of it: 11, 12 (from 11)
     multimodal_classifier    12 (from 11)
+    coordinated              both, joined: 13
     clip                     CLIP, as published
     scratch                  random weights, "" or the word itself
     any                      one of these
@@ -31,6 +32,7 @@ KINDS = {
     "masked_classifier": ("masked_classifier",),
     "multimodal": ("video_text", "multimodal_classifier"),
     "multimodal_classifier": ("multimodal_classifier",),
+    "coordinated": ("coordinated",),
     "clip": ("clip",),
 }
 SPOKEN = {
@@ -46,7 +48,7 @@ SPOKEN = {
     "any": "an encoder",
     "": "no model that others start from",
 }
-KINDS["any"] = tuple({kind for kinds in KINDS.values() for kind in kinds} | {"coordinated"})
+KINDS["any"] = tuple({kind for kinds in KINDS.values() for kind in kinds})
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def check_sizes(values: dict, held: dict[str, Held | None]) -> None:
     Their own length and size may be others: positions are interpolated.
     """
     for name, each in held.items():
-        if each is None or "clip_weights" in values:  # notebook 03 shows encoders clips of their own size
+        # Notebook 03 shows encoders clips of their own size, and finished models beside a run's own see theirs.
+        if each is None or "clip_weights" in values or name.endswith("_model"):
             continue
         frames = next((f for f in (f"{name.removesuffix('_encoder')}_frames", "num_frames") if f in values), None)
         for parameter, step in (("image_size", each.patch), (frames, each.tubelet)):
@@ -113,14 +116,14 @@ def of_run(number: str, values: dict, start: Held | None) -> Held | None:
         case "11" | "12" | "30" | "13":
             masked = start and start.kind in KINDS["masked"]
             classifier = "masked_classifier" if masked else "multimodal_classifier"
-            kinds = {"11": "video_text", "12": classifier, "30": "masked_classifier", "13": "coordinated"}
+            kinds = {"11": "video_text", "12": classifier, "30": classifier, "13": "coordinated"}
             return start and replace(start, kind=kinds[number])
     return Held("")
 
 
 def start_of(values: dict) -> str | None:
     """The value of the encoder parameter that a run begins with; None where it begins from scratch."""
-    names = ("encoder", "masked_encoder", "clip_weights")
+    names = ("encoder", "masked_encoder", "clip_weights", "multimodal_encoder")
     return next((values[name] for name in names if values.get(name) not in SCRATCH), None)
 
 

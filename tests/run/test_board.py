@@ -53,6 +53,14 @@ def test_seeds_are_one_line_with_their_spread(book):
     }
 
 
+def test_splits_of_a_dataset_are_averaged_as_seeds_are(book):
+    book.notebook("31_splits", parameters=TASK + "split: int = 1  # of three; in [1, 3]\n")
+    for split, top1 in ((1, 0.5), (2, 0.6), (3, 0.7)):
+        finished("31", {"top1": top1}, split=split)
+    (line,) = board.aggregate(board.rows("31"))
+    assert (line["run"], line["top1"]) == ("tiny", "0.6 ± 0.1")
+
+
 def test_runs_that_differ_in_more_than_the_seed_are_told_apart(book):
     finished("30", {"top1": 0.5})
     finished("30", {"top1": 0.7}, lr=0.3)

@@ -21,6 +21,10 @@ REFUSED = {
         ("cutmix=1 batch_size=17", "batch_size = 17"),
         ("grad_accum_steps=17", "grad_accum_steps = 17"),
         ("num_frames=7", "num_frames = 7: must be in [2, 128], a multiple of 2"),
+        ("multimodal_encoder=11/quick", "multimodal_encoder = '11/quick': fine-tuned in the place of masked_encoder"),
+        ("masked_encoder=scratch keep_head=true", "keep_head = True: an encoder from scratch has no head to keep"),
+        ("data=docs train_csv=metaworld", "data = 'docs': a dataset as released has lists of its own"),
+        ("second_model=10/quick", "second_model = '10/quick': holds a masked autoencoder"),
     ],
     "10 quick": [
         ("warmup_epochs=3", "warmup_epochs = 3: longer than the whole training, epochs = 2"),

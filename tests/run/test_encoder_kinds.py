@@ -60,6 +60,7 @@ def test_of_a_large_file_the_header_is_enough(saved, monkeypatch):
 
 TAKEN = {
     ("30", "masked_encoder"): {"autoencoder", "encoder", "masked_classifier"},
+    ("30", "second_model"): {"masked_classifier", "multimodal_classifier"},
     ("12", "encoder"): {"autoencoder", "encoder", "masked_classifier", "video_text", "multimodal_classifier"},
     ("13", "masked_encoder"): {"masked_classifier"},
     ("24", "multimodal_encoder"): {"multimodal_classifier"},

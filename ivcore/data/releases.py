@@ -1,0 +1,83 @@
+"""A labelled dataset in the folder of its release: which files list it, and what its classes are called. `data.mini` writes an example of each.
+
+The published validation list is what is tested on; what choices are made on is held out of the training list.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ivcore.data import formats
+from ivcore.errors import ParameterError
+
+SPLITS = "testTrainMulti_7030_splits"  # of HMDB51
+
+
+def read_release(folder, layout: str, split: int = 1) -> tuple[dict[str, list | None], list[str]]:
+    """({"train": records, "val": None, "test": records}, class names by label) of a dataset in one of LAYOUTS. split: of HMDB51, from 1.
+
+    UserError that names the file for one that is not there or not as it must be.
+    """
+    train, test, names = LAYOUTS[layout](Path(folder), split)
+    return {"train": train, "val": None, "test": test}, names
+
+
+def _kinetics(folder: Path, _) -> tuple[list, list, list[str]]:
+    """VideoMAE's and UniFormerV2's lists of Kinetics and HACS. A class is called as the folder of its videos where classes.txt does not say."""
+    train, test = (_read(folder, formats.read_kinetics_csv, f"{part}.csv") for part in ("train", "val"))
+    return train, test, _listed(folder) or _by_folder([*train, *test])
+
+
+def _something(folder: Path, _) -> tuple[list, list, list[str]]:
+    """Frames in folders, and their numbers in three columns."""
+    patterns = "{}.csv", "{}.txt", "somesomev1_rgb_{}_split.txt"
+    train, test = (
+        _read(folder, formats.read_ssv2_list, *(p.format(part) for p in patterns)) for part in ("train", "val")
+    )
+    released, plain = folder / "labels/labels.json", folder / "something-something-v1-labels.csv"
+    if released.exists():
+        return train, test, formats.read_ssv2_labels(released)
+    return train, test, formats.read_class_names(plain) if plain.exists() else _listed(folder)
+
+
+def _activitynet(folder: Path, _) -> tuple[list, list, list[str]]:
+    """UniFormerV2's lists of labelled stretches of longer videos."""
+    train, test = (_read(folder, formats.read_timed_list, f"{part}.csv") for part in ("train", "val"))
+    return train, test, _listed(folder)
+
+
+def _hmdb51(folder: Path, split: int) -> tuple[list, list, list[str]]:
+    train, test = (formats.read_hmdb_splits(folder / SPLITS, split, part, folder) for part in ("train", "test"))
+    return train, test, _by_folder([*train, *test])
+
+
+LAYOUTS: dict[str, Callable[[Path, int], tuple[list, list, list[str]]]] = {
+    "kinetics": _kinetics,
+    "something": _something,
+    "activitynet": _activitynet,
+    "hmdb51": _hmdb51,
+}
+
+
+def _read(folder: Path, read: Callable, *names: str) -> list:
+    """The records of the first of these files that is there."""
+    found = next((folder / name for name in names if (folder / name).exists()), None)
+    if found is None:
+        raise ParameterError(
+            f"data = {str(folder)!r}: has no {' or '.join(names)}; `iv data mini --list` shows layouts"
+        )
+    return read(found)
+
+
+def _listed(folder: Path) -> list[str]:
+    file = folder / "classes.txt"
+    return formats.read_class_names(file) if file.exists() else []
+
+
+def _by_folder(videos: list) -> list[str]:
+    """The folder that all videos of a class are in; [] where a class has several, or two classes have the same."""
+    folders: dict[int, set[str]] = {}
+    for video in videos:
+        folders.setdefault(video.label, set()).add(Path(video.path).parent.name)
+    names = [" ".join(sorted(folders[label])) for label in sorted(folders)]
+    clear = all(len(each) == 1 for each in folders.values()) and len({*names}) == len(names) == max(folders) + 1
+    return [name.replace("_", " ") for name in names] if clear else []

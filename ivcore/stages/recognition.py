@@ -1,0 +1,87 @@
+"""Recognition as a stage: the encoder that fine-tuning starts from, of either kind, and finished models whose scores join its own (paper 4.3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ivcore import weights
+from ivcore.data.video_answers import VideoModel
+from ivcore.data.videos import VideoSet
+from ivcore.data.views import Views, over_views, views_of
+from ivcore.encoders.uniformerv2 import UniFormerV2
+from ivcore.errors import ParameterError, UserError
+from ivcore.heads.classifier import classifier, masked_encoder
+from ivcore.metrics.recognition import merge_views
+from ivcore.run import Run
+from ivcore.stages.classify import load_classifier
+
+BESIDE = {"second_model": "second", "third_model": "third"}  # parameter -> what its scores are called
+
+
+def encoder_at(place) -> nn.Module:
+    """The masked encoder, or the multimodal one's video tower, of what lies there."""
+    loaded = weights.load(place)
+    tower = getattr(loaded, "visual", loaded)
+    return tower if isinstance(tower, UniFormerV2) else masked_encoder(loaded)
+
+
+def classifier_of(encoder: nn.Module, place, classes: Sequence[str], keep_head: bool, **shape) -> nn.Module:
+    """A classifier from the encoder at `place` (None: scratch), which stays as it is; keep_head and shape as in `classify.load_classifier`."""
+    if isinstance(encoder, UniFormerV2) or keep_head:
+        return load_classifier(place, classes, keep_head=keep_head, **shape)
+    return classifier(encoder, len(classes), **shape)
+
+
+def mean_feature(encoder: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Prepared clips (B, 3, T, H, W) -> (B, D): a masked encoder's mean token, or what the head of a multimodal one would read."""
+    return encoder.features if isinstance(encoder, UniFormerV2) else lambda video: encoder.encode(video).mean(1)
+
+
+def taught(encoder: nn.Module, place) -> str:
+    """What an encoder has been through, in a word."""
+    if place is None:
+        return "scratch"
+    return "post-pretrained" if getattr(encoder, "num_classes", 0) else "pretrained"
+
+
+def scores_beside(
+    run: Run,
+    classes: Sequence[str],
+    videos: VideoSet,
+    own: Views,
+    *,
+    num_workers: int = 0,
+    precision: str = "fp32",
+    **reading,
+) -> dict[str, Tensor]:
+    """Name -> probabilities (n, K) of the finished models that the run names beside its own, for the videos that `own` has scored.
+
+    Each sees the videos by its own sampling and views, and its classes are put into the order of `classes`. reading: in_memory, strict and run_dir
+    as in `views_of`. ParameterError for a model of other classes, UserError where it cannot read the same videos.
+    """
+    found = {}
+    for parameter, name in BESIDE.items():
+        if not (place := run.upstream(parameter)):
+            continue
+        model = VideoModel.load(str(place), run.device, parameter)
+        rows = _rows(parameter, model.classes, classes)
+        views = views_of(videos, **model.usage.views(), **reading)
+        logits, _ = over_views(
+            model.logits, model.model, views, 64, num_workers, precision, prepare=lambda clips: clips
+        )
+        if views.scored != own.scored:
+            raise UserError(f"{parameter}: reads {len(views.scored)} of the videos, of which the own model reads {len(own.scored)}")  # fmt: skip
+        found[name] = merge_views(logits)[:, rows]
+    return found
+
+
+def _rows(parameter: str, of_model: Sequence[str], classes: Sequence[str]) -> Tensor:
+    place = {name: row for row, name in enumerate(of_model)}
+    if missing := [name for name in classes if name not in place]:
+        raise ParameterError(f"{parameter}: knows {len(of_model)} classes, and {missing[0]!r} is not among them")
+    if len(place) > len(classes):
+        raise ParameterError(f"{parameter}: knows {len(of_model)} classes, and the videos have {len(classes)}")
+    return torch.tensor([place[name] for name in classes])

@@ -1,0 +1,136 @@
+"""Recognition on datasets in miniature, from the files of their releases to a score, and the scores of several models together."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from ivcore.data import mini
+from ivcore.data.labels import kinetics710
+from ivcore.data.videos import video_splits
+from ivcore.data.views import merged_scores, views_of
+from ivcore.encoders.uniformerv2 import UniFormerV2
+from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
+from ivcore.errors import ParameterError
+from ivcore.run import execute as run
+from ivcore.stages import recognition
+from ivcore.train import save_weights
+from ivcore.weights.usage import Usage
+
+K400 = ["abseiling", "air drumming", "answering questions", "applauding"]
+LISTS = {"train": "", "val": "", "test": ""}
+LAYOUT = {"ssv1": "something", "ssv2": "something", "activitynet": "activitynet", "hmdb51": "hmdb51"}
+SMALL = {"image_size": "32", "num_frames": "8", "steps": "2", "batch_size": "4", "grad_accum_steps": "1"}
+SMALL |= {"in_memory": "true", "num_workers": "0", "precision": "fp32"}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """name -> the folder of that dataset in miniature, written once."""
+    root, made = tmp_path_factory.mktemp("released"), {}
+
+    def write(name: str) -> Path:
+        if name not in made:
+            made[name] = mini.write(name, root / name)
+        return made[name]
+
+    return write
+
+
+def saved(folder: Path, model, frames: int = 8, classes=K400, **how) -> str:
+    path = folder / f"{type(model).__name__}-{len(classes)}-{frames}.safetensors"
+    save_weights(model, path, model.config | Usage(32, frames, classes=tuple(classes), **how).saved(model))
+    return str(path)
+
+
+def multimodal(classes: int) -> UniFormerV2:
+    return UniFormerV2(32, 2, 1, 8, 32, classes, (1,))
+
+
+@pytest.mark.parametrize("name", ["k700", "hacs", "ssv1", "ssv2", "hmdb51"])
+def test_a_release_is_parted_and_named(written, name, capsys):
+    train, val, test = video_splits(LISTS, data=str(written(name)), release=LAYOUT.get(name, "kinetics"), split=3)
+    paths = [{record.path for record in part.records} for part in (train, val, test)]
+    assert all(paths) and not paths[0] & paths[1] and not (paths[0] | paths[1]) & paths[2]
+    assert {record.label for record in train.records} == {record.label for record in test.records} == {0, 1, 2, 3}
+    first = {"k700": "abseiling", "hacs": "0", "hmdb51": "brush hair"}.get(
+        name, "Approaching something with your camera"
+    )
+    assert train.classes[0] == first and len(train.classes) == 4
+    assert "training videos are held out" in capsys.readouterr().out
+
+
+def test_what_is_missing_of_a_release_is_named(written, tmp_path):
+    (tmp_path / "train.csv").write_text("a.mp4 0\n")
+    with pytest.raises(ParameterError, match=r"has no val\.csv"):
+        video_splits(LISTS, data=str(tmp_path))
+    with pytest.raises(ParameterError, match=r"has no train.csv or train.txt or somesomev1_rgb_train_split.txt"):
+        video_splits(LISTS, data=str(written("hmdb51")), release="something")
+
+
+def test_either_encoder_becomes_a_classifier_and_stays_as_it_is(tmp_path):
+    torch.manual_seed(0)
+    for model in (MaskedAutoencoder("tiny", depth=2), VideoClassifier("tiny", 4, depth=2), multimodal(4)):
+        named = () if isinstance(model, MaskedAutoencoder) else K400
+        place = saved(tmp_path, model, classes=named)
+        encoder = recognition.encoder_at(place)
+        before = {name: value.clone() for name, value in encoder.state_dict().items()}
+        made = recognition.classifier_of(encoder, place, ["a", "b"], False, frames=8, image=32)
+        clips = torch.zeros(1, 3, 8, 32, 32)
+        encoder.resize_positions(8, 32)
+        assert made(clips).shape == (1, 2) and recognition.mean_feature(encoder)(clips).dim() == 2
+        assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items() if name in before)
+        assert recognition.taught(encoder, place) == ("post-pretrained" if named else "pretrained")
+
+
+def test_a_head_for_all_of_kinetics_is_cut_to_a_release(tmp_path):
+    whole = VideoClassifier("tiny", 710, depth=2)
+    place = saved(tmp_path, whole, classes=kinetics710.CLASSES)
+    classes = [kinetics710.CLASSES[row] for row in (0, 2, 505)]
+    part = recognition.classifier_of(recognition.encoder_at(place), place, classes, True, frames=8, image=32)
+    assert torch.equal(part.head.weight, whole.head.weight[[0, 2, 505]])
+
+
+def test_models_beside_the_own_see_videos_their_own_way(written, tmp_path):
+    torch.manual_seed(0)
+    *_, test = video_splits(LISTS, data=str(written("k400")))
+    reading = {"in_memory": False, "strict": False}
+    own = views_of(test, num_frames=8, stride=1, size=32, **reading)
+    model = VideoClassifier("tiny", 4, depth=2)
+    merged_scores(model, model.resize_positions(8, 32), own)
+    other = multimodal(4).eval()
+    turned = saved(tmp_path, other, 4, K400[::-1], frame_sampling="segment", test_clips=2)
+    places = {"second_model": turned, "third_model": None}
+    named = SimpleNamespace(upstream=places.get, device="cpu")
+    found = recognition.scores_beside(named, K400, test, own, **reading)
+    views = views_of(test, num_frames=4, size=32, segment=True, num_clips=2, **reading)
+    expected, _ = merged_scores(other, other.resize_positions(4, 32), views)
+    assert list(found) == ["second"]
+    assert torch.allclose(found["second"], expected.flip(1), atol=1e-5)
+    places["second_model"] = saved(tmp_path, multimodal(3), 4, K400[:3], frame_sampling="segment")
+    with pytest.raises(ParameterError, match="second_model: knows 3 classes, and 'applauding' is not among them"):
+        recognition.scores_beside(named, K400, test, own, **reading)
+
+
+PRESETS = ["k400", "k600", "k700", "ssv1", "ssv2", "activitynet", "hacs", "hmdb51", "internvideo_t"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_preset_of_a_dataset_goes_from_its_files_to_a_score(preset, written, tmp_path, monkeypatch):
+    monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path))
+    torch.manual_seed(0)
+    two = preset in ("activitynet", "hacs")
+    encoder = multimodal(710) if two else VideoClassifier("tiny", 710, depth=2)
+    place = saved(tmp_path, encoder, classes=kinetics710.CLASSES)
+    given = {"data": str(written("k400" if preset == "internvideo_t" else preset))}
+    given["multimodal_encoder" if two else "masked_encoder"] = place
+    if preset == "internvideo_t":
+        given |= {"second_model": saved(tmp_path, multimodal(4), 4), "third_model": saved(tmp_path, multimodal(4))}
+    job = run.jobs("30", preset, SMALL | given)[-1]
+    metrics = json.loads((run.execute(job, timeout=300) / "metrics.json").read_text())
+    assert metrics["test_scored"] == metrics["test_videos"] > 0
+    assert 0 <= metrics["top1"] <= 1 and metrics["chance"] == 0.25
+    assert ("top1_ensemble" in metrics) == (preset == "internvideo_t")
