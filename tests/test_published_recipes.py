@@ -18,7 +18,7 @@ from ivcore.train.optim import adamw, lr_at
 from ivcore.train.recipe import Recipe, linear_lr
 
 TABLE = yaml.safe_load((Path(__file__).parent / "published_recipes.yaml").read_text())
-KINDS = ("paper", "k710_*", "k[467]00*", "ssv?", "activitynet", "hacs", "hmdb51", "internvideo_?")
+KINDS = ("paper", "k710_*", "k[467]00*", "ssv?", "activitynet", "hacs", "hmdb51", "internvideo_?", "ava*")
 BLOCKS = ("derived", "unpublished")
 by_preset = pytest.mark.parametrize("preset", TABLE)
 

@@ -47,9 +47,10 @@ STAGES = (
     Stage("supervised: multimodal encoder", "3.2", 2, 2, ("12",), "ivcore.heads.classifier"),
     Stage("cross-model attention", "3.3", 3, 1, ("13", "23", "24"), "ivcore.cma"),
     Stage("recognition, with the masked encoder", "4.3.1", 4, 0, ("30",), "ivcore.heads.classifier"),
-    Stage("nine more families of tasks", "4.3", 4, 2),
+    Stage("who does what where, in boxes", "4.3.1", 4, 1, ("32",), "ivcore.heads.boxes"),
+    Stage("eight more families of tasks", "4.3", 4, 2),
 )
-ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (5, 7))
+ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (5, 8))
 
 
 def chain(stages=STAGES, arrows=ARROWS):
