@@ -1,0 +1,82 @@
+"""How unknown a clip looks to an ordinary classifier: the baselines beside evidence (`losses.evidential`; paper 4.3.3).
+
+    unsure(logits)                                   # 1 - the largest probability
+    OpenMax(logits, labels)(others)                  # Bendale and Boult 2016: probability of "none of these"
+    entropy(passes), information(passes)             # Monte Carlo dropout: scores of several passes with dropout on
+
+All give float (N,), higher for less known. Logits are (N, K), passes (N, K, T) are probabilities.
+"""
+
+import torch
+from torch import Tensor
+
+from ivcore.errors import ParameterError
+
+
+def unsure(logits: Tensor) -> Tensor:
+    """1 minus the largest probability of logits (N, K)."""
+    return 1 - logits.softmax(-1).amax(-1)
+
+
+def entropy(passes: Tensor) -> Tensor:
+    """Entropy in nats of the mean over T passes (N, K, T)."""
+    return _entropy(passes.mean(-1))
+
+
+def information(passes: Tensor) -> Tensor:
+    """What the passes (N, K, T) disagree about (BALD): the entropy of their mean less the mean of their entropies."""
+    return entropy(passes) - _entropy(passes).mean(-1)
+
+
+class OpenMax:
+    """Distances of training logits (N, K) to their class's mean have a Weibull tail; a clip beyond it is of none of the classes.
+
+    Only clips that are told right count, the `tail` farthest of each class make the tail, and the `top` best classes of a clip lose score.
+    ParameterError for a class with fewer than two right clips.
+    """
+
+    def __init__(self, logits: Tensor, labels: Tensor, *, tail: int = 20, top: int = 10):
+        logits, self.top = logits.double(), min(top, logits.shape[1])
+        means, shifts, tails = [], [], []
+        for label in range(logits.shape[1]):
+            own = logits[(labels == label) & (logits.argmax(1) == label)]
+            if len(own) < 2:
+                raise ParameterError(
+                    f"class {label}: {len(own)} training clips are told right, OpenMax needs two or more"
+                )
+            means.append(own.mean(0))
+            far = (own - means[-1]).norm(dim=1).topk(min(tail, len(own))).values
+            shifts.append(far.min())
+            tails.append(weibull(far - far.min() + 1))
+        self.means, self.shifts, self.tails = torch.stack(means), torch.stack(shifts), torch.tensor(tails)
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """Probability (N,) that a clip of logits (N, K) is of none of the classes."""
+        logits = logits.double()
+        beyond = (torch.cdist(logits, self.means) - self.shifts + 1).clamp_min(0)
+        shape, scale = self.tails.double().T
+        outside = 1 - torch.exp(-((beyond / scale) ** shape))
+        rank = logits.argsort(1, descending=True).argsort(1)
+        lost = outside * (1 - rank / self.top).clamp_min(0)
+        revised = torch.cat([logits * (1 - lost), (logits * lost).sum(1, keepdim=True)], dim=1)
+        return revised.softmax(1)[:, -1]
+
+
+def weibull(values: Tensor, steps: int = 50) -> tuple[float, float]:
+    """Shape and scale of the likeliest Weibull distribution of positive values (N,), by bisection of the shape between 0.01 and 1000."""
+    logs = values.double().log()
+    low, high = 0.01, 1000.0
+    for _ in range(steps):
+        shape = (low * high) ** 0.5
+        weights = (shape * logs).softmax(0)
+        if (weights * logs).sum() - 1 / shape - logs.mean() > 0:
+            high = shape
+        else:
+            low = shape
+    scale = ((torch.logsumexp(shape * logs, 0) - torch.tensor(float(len(logs))).log()) / shape).exp()
+    return shape, scale.item()
+
+
+def _entropy(probabilities: Tensor) -> Tensor:
+    """Of (N, K) or (N, K, T), over the classes."""
+    return torch.special.entr(probabilities).sum(1)
