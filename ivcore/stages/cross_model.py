@@ -42,7 +42,8 @@ def cache_features(model: Coordinated, source, precision: str = "fp32", num_work
         with autocast(_device(model), precision):
             frozen = model.encode_frozen(prepared(model, video))
         parts.append({name: value.cpu().half() for name, value in frozen.items()} | {"label": batch["label"]})
-    return InMemory(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
+    # Each column lets its parts go, or all features would be there twice.
+    return InMemory(**{name: torch.cat([part.pop(name) for part in parts]) for name in list(parts[0])})
 
 
 def scores(model: Coordinated, batch: dict) -> Scores:
