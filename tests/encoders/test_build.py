@@ -52,7 +52,7 @@ def test_caption_decoders_by_kind(kind, count):
 
 
 def test_wrong_sizes_are_named():
-    with pytest.raises(ParameterError, match="model size: 'huge' is not one of tiny, base, large"):
+    with pytest.raises(ParameterError, match="model size: 'huge' is not one of tiny, mini, base, large"):
         video_text_size("huge")
     with pytest.raises(ParameterError, match=r"global_layers=4: must be in \[0, 3\]"):
         video_text_model(video_text_size("tiny", global_layers=4))
