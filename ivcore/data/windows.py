@@ -21,6 +21,7 @@ from ivcore.video.frame_folder import open_video
 from ivcore.video.images import is_image
 
 PIECE = 32 << 20  # bytes of clips that one process hands over at a time
+SHORTEST = 0.01  # seconds of a window: a shorter one holds no frame of its own
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(s|sec|seconds?|f|frames?|)", re.IGNORECASE)
 
 
@@ -50,8 +51,9 @@ class Length:
         match = _LENGTH.fullmatch(text.strip())
         seconds = match is not None and not match[2].lower().startswith("f")
         number = float(match[1]) if match else 0.0
-        if not 0 < number <= 1e6 or (not seconds and number != int(number)):
-            raise ParameterError(f"per-window = {text!r}: must be seconds such as 2.5s, or whole frames such as 48f")
+        if not SHORTEST <= number <= 1e6 or (not seconds and number != int(number)):
+            allowed = f"seconds such as 2.5s, from {SHORTEST:g} on, or whole frames such as 48f"
+            raise ParameterError(f"per-window = {text!r}: must be {allowed}")
         return cls(number, seconds)
 
     def windows(self, times: np.ndarray, fps: float) -> list[Window]:

@@ -190,7 +190,7 @@ def _add_data(commands) -> None:
     mini.add_argument("--list", action="store_true", help="the names, with task and files")
     rendered = [_add_rendered(sets, name) for name in set_names.RENDERED]
     for dataset in (metaworld, shapes, hybrid, *rendered):
-        dataset.add_argument("--workers", type=int, metavar="N", help="processes (one for each core)")
+        dataset.add_argument("--workers", type=_count, metavar="N", help="processes (one for each core)")
 
 
 def _add_rendered(sets, name: str):
@@ -210,10 +210,17 @@ def _add_check(commands) -> None:
     )  # fmt: skip
     parser.add_argument("list", help="a CSV of `path label`, or a table of captions")
     parser.add_argument("--root", metavar="FOLDER", help="where relative paths start (the list's own folder)")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (one for each core)")
+    parser.add_argument("--workers", type=_count, metavar="N", help="processes (one for each core)")
     parser.add_argument("--strict", action="store_true", help="also find damaged pictures that decord conceals")
     parser.add_argument("-o", "--output", metavar="FILE", help="all findings, one JSON object a line")
     parser.add_argument("--write", metavar="FILE", help="the list without what cannot be trained on")
+
+
+def _count(text: str) -> int:
+    """A whole number from 1 on. argparse says what it was given otherwise."""
+    if not text.strip().isdecimal() or len(text) > 9 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text[:20]}: must be a whole number from 1 on")
+    return int(text)
 
 
 # ---- iv run
@@ -447,8 +454,6 @@ def _data_rendered(options) -> None:
 def _check(options) -> int:
     from ivcore.data import check
 
-    if options.workers is not None and options.workers < 1:
-        raise ParameterError(f"--workers {options.workers}: must be at least 1")
     with open(options.output or os.devnull, "w", encoding="utf-8") as file:
         note = functools.partial(check.write_finding, file)
         result = check.check(options.list, options.root, found=note, workers=options.workers, strict=options.strict)

@@ -70,6 +70,10 @@ def test_the_id_of_a_video_comes_from_its_file_name(path, video):
     assert video_name(path) == video
 
 
+def test_numbers_keep_their_sign():
+    assert [normalise(name) for name in ("-1", " 1 ", "+2", "-0.5")] == ["-1", "1", "+2", "-0.5"]
+
+
 @pytest.mark.parametrize(
     "name", ["Playing_Ping-Pong", "playing  ping pong", '"playing ping pong"', " PLAYING ping_pong"]
 )

@@ -22,7 +22,7 @@ def test_lengths(text, said):
     assert str(Length.of(text)) == said
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "0f", "2.5f", "nan", "1e9", "inf", "2 hours"])
+@pytest.mark.parametrize("text", ["", "0", "-1", "0f", "2.5f", "nan", "1e9", "inf", "2 hours", "0.0000001s"])
 def test_no_lengths(text):
     with pytest.raises(ParameterError, match="per-window = "):
         Length.of(text)

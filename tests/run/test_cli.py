@@ -192,3 +192,11 @@ def test_models_lists_the_sizes_asked_for(capsys):
     said = capsys.readouterr()
     assert "no model has 'nonsense'" in said.err and said.err.count("\n") == 1
     assert said.out.splitlines() == costs.names()
+
+
+@pytest.mark.parametrize("command", ["data creatures", "data hybrid", "check list.csv"])
+@pytest.mark.parametrize("workers", ["0", "-3", "x", "9" * 5000])
+def test_workers_are_counted_from_one(command, workers, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*command.split(), f"--workers={workers}"])
+    assert stop.value.code == 2 and "must be a whole number from 1 on" in capsys.readouterr().err

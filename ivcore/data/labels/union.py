@@ -35,6 +35,7 @@ SET_FILES = (
     "classes.txt",
 )  # of a set's folder; all but the first where there are any
 _QUOTES = dict.fromkeys(map(ord, "'\"`´‘’“”"))
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 
 
@@ -66,7 +67,9 @@ class LabelUnion:
 
 @functools.lru_cache(4096)  # a file has hundreds of thousands of rows, and few spellings
 def normalise(name: str) -> str:
-    """ "Playing_Ping-Pong" and "playing ping pong" are one name."""
+    """ "Playing_Ping-Pong" and "playing ping pong" are one name; "-1" and "1" are two."""
+    if _NUMBER.fullmatch(name.strip()):
+        return name.strip()
     return _BETWEEN_WORDS.sub(" ", name.translate(_QUOTES).casefold()).strip()
 
 
