@@ -44,7 +44,7 @@ def test_nothing_is_allocated_for_the_largest(card):
 def test_the_table_has_a_line_a_model():
     found = [next(costs.cards(["VideoMAE tiny, 400 classes"]))]
     assert "893,712" in costs.table(found) and len(costs.table(found).splitlines()) == 3
-    assert len(costs.names()) == 19
+    assert len(costs.names()) == 21
 
 
 def test_a_coordinated_model_trains_little_and_says_what_it_adds(card):
