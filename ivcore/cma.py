@@ -305,8 +305,8 @@ class Coordinated(nn.Module):
     def fuse(self, frozen: dict[str, Tensor], return_intermediates: tuple[str, ...] = ()):
         """What `encode_frozen` gives -> Scores. Intermediates come in the modules' order, the reversed one last."""
         record = start_record(return_intermediates, self.intermediates)
-        if not torch.is_autocast_enabled(frozen["masked"].device.type):  # kept in half precision, they are float32 here
-            frozen = {name: value.to(self.fusion.weight.dtype) for name, value in frozen.items()}
+        # Kept in half precision, they are float32 here, as they are where they are not kept. Autocast does not mix its own bf16 with float16.
+        frozen = {name: value.to(self.fusion.weight.dtype) for name, value in frozen.items()}
         masked, multimodal = self._features(frozen, record)
         add_to(record, "masked_features", masked), add_to(record, "multimodal_features", multimodal)
         scores = self.masked.classify(masked), self.multimodal.classify(multimodal)

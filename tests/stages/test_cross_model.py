@@ -50,6 +50,13 @@ def test_what_was_observed_gives_the_scores_of_the_clips(source, options):
         torch.testing.assert_close(one, other, rtol=0, atol=2e-2)  # kept in half precision
 
 
+def test_what_was_observed_is_read_in_bf16_as_well(source):
+    model = coordinated(0.5).eval()
+    kept = cross_model.cache_features(model, source, "bf16")
+    for one, other in zip(cross_model.predictions(model, kept, precision="bf16"), cross_model.predictions(model, source), strict=True):  # fmt: skip
+        torch.testing.assert_close(one, other, rtol=0, atol=3e-2)
+
+
 def test_predictions_are_those_of_the_whole_set_in_order(source, monkeypatch):
     monkeypatch.setattr(cross_model, "AT_ONCE", 4)  # a last batch of two
     model = coordinated(0.5).eval()
