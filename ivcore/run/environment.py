@@ -8,7 +8,7 @@ import subprocess
 from importlib import metadata
 
 from ivcore import paths
-from ivcore.errors import ParameterError
+from ivcore.errors import ParameterError, shown
 
 PACKAGES = "torch torchvision timm numpy decord av papermill nbclient ipykernel safetensors".split()
 
@@ -70,10 +70,12 @@ def pick_device(wanted: str = "auto") -> str:
         local = os.environ.get("LOCAL_RANK")
         return "cuda" if local is None else f"cuda:{int(local) % torch.cuda.device_count()}"
     try:
-        torch.empty(1, device=wanted)
-    except (RuntimeError, AssertionError) as error:
-        reason = " ".join(str(error).split("\n")[0].split())
-        raise ParameterError(f"device = {wanted!r}: not usable here ({reason})") from None
+        torch.ones(1, device=wanted).sum().item()  # "meta" makes tensors, and has nothing in them
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = " ".join(str(error).split("\n")[0].split())[:120]
+        raise ParameterError(
+            f"device = {shown(wanted)}: not usable here ({reason}); must be auto, cpu, or an accelerator that torch can use"
+        ) from None
     return wanted
 
 

@@ -78,6 +78,7 @@ def test_bad_videos_are_named_and_the_others_answered(clip, tmp_path, capsys):
     ("classifier", ("--top", "0"), "must be at least 1"),
     ("classifier", ("--workers", "-2"), "must be at least 0"),
     ("classifier", ("--device", "abacus"), "not usable here"),
+    ("classifier", ("--device", "meta"), "device = 'meta': not usable here"),
 ])  # fmt: skip
 def test_what_a_model_cannot_do_costs_one_line(clip, tmp_path, capsys, kind, arguments, said):
     assert iv(clip, "--model", zoo.saved(tmp_path, kind), *arguments) == 2
