@@ -1,10 +1,11 @@
 """SIGTERM and Ctrl-C noted instead of obeyed: by a loop, to finish its step and write a checkpoint first; by `iv run`, to end its kernel
-and say what became of the run.
+and say what became of the run. Work whose results are whole at any time is left at once: `ending`.
 
 In a kernel of `iv run`, which kills it when it takes too long, one SIGINT is enough, and all later ones are ignored: nothing interrupts
 the last checkpoint. Elsewhere a second one interrupts at once, since nobody else would.
 """
 
+import contextlib
 import os
 import signal
 import threading
@@ -42,12 +43,38 @@ def caught_signals():
         yield caught
 
 
+class _Stopped(BaseException):
+    """A signal asked for an end."""
+
+
+def _names() -> dict[int, str]:
+    """Of the signals that ask for an end."""
+    names = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "terminated"}
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # nohup: the terminal may go
+        del names[signal.SIGHUP]
+    return names
+
+
 @contextmanager
 def stop_requests():
     """List of "interrupted" and "terminated", one for each signal that asks for an end, in place of dying from it."""
     received: list[str] = []
-    names = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "terminated"}
-    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # nohup: the terminal may go
-        del names[signal.SIGHUP]
+    names = _names()
     with _handled(dict.fromkeys(names, lambda number, _frame: received.append(names[number]))):
+        yield received
+
+
+@contextmanager
+def ending():
+    """The same list. The first such signal ends the block at once, by an exception that nobody outside sees; later ones do nothing, so that
+    what is open gets closed."""
+    received: list[str] = []
+    names = _names()
+
+    def stop(number, _frame):
+        received.append(names[number])
+        if len(received) == 1:
+            raise _Stopped
+
+    with _handled(dict.fromkeys(names, stop)), contextlib.suppress(_Stopped):
         yield received

@@ -15,22 +15,25 @@ class Died(Exception):
     """What came of an item whose process ended: the signal or the exit status."""
 
 
-def each(function: Callable, items: Sequence, workers: int) -> Iterator[tuple[int, object]]:
+def each(
+    function: Callable, items: Sequence, workers: int, left: Callable[[], bool] = lambda: False
+) -> Iterator[tuple[int, object]]:
     """(index of an item, function(item)) as they are done, in any order; in place of a result `Died`.
 
-    function and items must pickle. What the function raises ends its process, so it should raise nothing. Ctrl-C ends all processes.
+    function and items must pickle. What the function raises ends its process, so it should raise nothing. Ctrl-C ends all processes, and
+    so does `left()` once it is true, whatever they are at.
     """
     waiting = iter(enumerate(items))
     busy: dict[Connection, tuple] = {}  # a worker's pipe: its process and the index of its item
     try:
         for _ in range(min(workers, len(items))):
             _give(*_start(function), waiting, busy)
-        while busy:
-            for pipe in wait(list(busy)):
+        while busy and not left():
+            for pipe in wait(list(busy), timeout=0.2):
                 process, index = busy.pop(pipe)
                 try:
                     result = pipe.recv()
-                except EOFError:
+                except (EOFError, OSError):  # the latter where it ended before it took its item
                     process.join()
                     result = Died(_said(process.exitcode))
                     pipe, process = _start(function)

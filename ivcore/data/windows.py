@@ -149,13 +149,16 @@ def _each(function: Callable, items: Sequence, workers: int, path_of: Callable) 
     if workers < 1:
         yield from ((index, function(item)) for index, item in enumerate(items))
         return
-    for index, result in _ahead(lambda: surviving.each(function, items, workers), 1):
+    for index, result in _ahead(lambda left: surviving.each(function, items, workers, left), 1):
         died = isinstance(result, surviving.Died)
         yield index, VideoError(path_of(items[index]), f"the process that reads it is {result}") if died else result
 
 
-def _ahead(make: Callable[[], Iterator], most: int) -> Iterator:
-    """The items of an iterator that a thread runs ahead of the caller, by `most` items; it is closed when the caller leaves."""
+def _ahead(make: Callable[[Callable[[], bool]], Iterator], most: int) -> Iterator:
+    """The items of an iterator that a thread runs ahead of the caller, by `most` items; it is closed when the caller leaves.
+
+    make(left) -> the iterator; left() says whether he has.
+    """
     queue, left, end = Queue(most), Event(), object()
 
     def put(item) -> bool:
@@ -168,7 +171,7 @@ def _ahead(make: Callable[[], Iterator], most: int) -> Iterator:
         return False
 
     def work():
-        items = make()
+        items = make(left.is_set)
         try:
             for item in items:
                 if not put((item, None)):

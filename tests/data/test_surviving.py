@@ -1,5 +1,7 @@
 """Items in several processes: every one is answered for, whatever it does to its process."""
 
+import os
+
 import pytest
 
 from ivcore.data import surviving
@@ -21,6 +23,24 @@ def test_an_item_that_ends_its_process_is_named_and_the_others_are_done(workers)
 def test_ctrl_c_is_held_back_from_a_process_before_it_runs_anything():
     blocked = "2 in __import__('signal').pthread_sigmask(0, [])"
     assert run([blocked, blocked], 2) == {0: True, 1: True}
+
+
+class _Exits:
+    """Whoever unpickles it ends."""
+
+    def __reduce__(self):
+        return os._exit, (7,)
+
+
+def test_a_process_may_end_before_it_takes_its_item():
+    ((_, result),) = surviving.each(_Exits(), ["x" * 100], 1)
+    assert str(result) == "ended with status 7"
+
+
+def test_whoever_leaves_waits_for_no_item():
+    left = []
+    for _ in surviving.each(eval, ["1", "__import__('time').sleep(60)"], 1, lambda: bool(left)):
+        left.append(True)
 
 
 def test_nothing_to_do():

@@ -81,7 +81,7 @@ def test_what_cannot_be_read_is_an_error_and_ends_nothing(tmp_path):
 def test_whoever_leaves_early_ends_what_runs_ahead():
     seen, closed = [], []
 
-    def numbers():
+    def numbers(left):
         try:
             for number in range(10**6):
                 seen.append(number)
@@ -94,7 +94,7 @@ def test_whoever_leaves_early_ends_what_runs_ahead():
             break
     assert closed and len(seen) < 10
 
-    def fails():
+    def fails(left):
         yield 1
         raise OSError("full")
 
