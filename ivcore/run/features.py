@@ -110,16 +110,13 @@ class Store:
     def __init__(self, folder: Path, place: Path, format: str):
         self.folder, self.format = folder, format
         self.base = place if place.is_dir() else place.parent
-        self.lock, self.done = threading.Lock(), {}
+        self.lock, self.done, self.owner = threading.Lock(), {}, {}
 
     def claim(self, settings: dict, out: str | None) -> None:
         """UserError where the folder holds features made otherwise, or something else."""
         file = self.folder / "settings.json"
         if file.exists():
-            try:
-                there = json.loads(file.read_text(encoding="utf-8"))
-            except ValueError:
-                there = {}
+            there = _settings_in(file)
             names = [name for name in settings if name != "model" and there.get(name) != settings[name]]
             if names:
                 name = names[0]
@@ -143,17 +140,22 @@ class Store:
         except FileNotFoundError:
             return
         for line in lines:
-            try:  # one that a kill has cut off
+            try:
                 row = json.loads(line)
-                row["windows"] = tuple(Window(*each) for each in row["windows"])
-                self.done[row["video"]] = Done(**row)
-            except (ValueError, TypeError, KeyError):
+                self._note(Done(**row | {"windows": tuple(_window(*each) for each in row["windows"])}))
+            except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):  # one that a kill has cut off
                 continue
+
+    def _note(self, done: Done) -> None:
+        """Of videos of several places with one name the last has the file. Nothing outside videos/ counts, for what is damaged is removed."""
+        if os.path.normpath(done.file).startswith("videos/"):
+            self.done[done.video], self.owner[done.file] = done, done.video
 
     def has(self, video: str) -> bool:
         """Whether the features of this file as it is now are there."""
         done = self.done.get(video)
-        return done is not None and (done.size, done.changed) == _print(video) and (self.folder / done.file).is_file()
+        there = done is not None and self.owner[done.file] == video and (self.folder / done.file).is_file()
+        return there and (done.size, done.changed) == _print(video)
 
     def put(self, video: str, as_it_was: tuple[int, int], values: np.ndarray, windows: tuple[Window, ...]) -> None:
         done = Done(video, *as_it_was, self._file_of(video), windows)
@@ -167,7 +169,7 @@ class Store:
             else:
                 cut = False
             file.write(b"\n" * cut + json.dumps(row).encode() + b"\n")
-            self.done[video] = done
+            self._note(done)
 
     def _file_of(self, video: str) -> str:
         """Named like the video; where that is not below the folder or its name is too long, by a digest."""
@@ -191,18 +193,33 @@ class Store:
 
         files.write_atomic(path, write)
 
-    def _load(self, path: Path) -> np.ndarray:
-        if self.format == "npy":
-            return np.load(path)
-        from safetensors.numpy import load_file
+    def _load(self, done: Done) -> np.ndarray | None:
+        """None for a file that is damaged, which is removed."""
+        path = self.folder / done.file
+        try:
+            if self.format == "npy":
+                values = np.load(path, mmap_mode="r")  # one that is cut off, or claims to be huge, is an error at once
+            else:
+                from safetensors.numpy import load_file
 
-        return load_file(path)["features"]
+                values = load_file(path)["features"]
+            if values.dtype == np.float32 and values.ndim == 2 and len(values) == len(done.windows):
+                return np.array(values)
+        except OSError:
+            raise
+        except Exception:  # the readers raise many kinds at broken files
+            pass
+        path.unlink()
+        return None
 
-    def join(self, videos: list[str]) -> tuple[int, int]:
-        """features.npy and index.csv of these videos, in their order; -> (N, D)"""
+    def join(self, videos: list[str]) -> tuple[int, int] | None:
+        """features.npy and index.csv of these videos, in their order; -> (N, D). None where files were damaged, which are gone now."""
         whole, index = self.folder / f"features.{self.format}", self.folder / "index.csv"
         index.unlink(missing_ok=True)  # never an index of other features
-        parts = [self._load(self.folder / self.done[video].file) for video in videos]
+        parts = [self._load(self.done[video]) for video in videos]
+        if damaged := sum(part is None for part in parts):
+            print(f"{damaged} files of features were damaged and are made again", flush=True)
+            return None
         values = np.concatenate(parts)
         self._write(whole, values)
         text = io.StringIO()
@@ -221,6 +238,20 @@ class Store:
         files.write_text(self.folder / "bad_videos.jsonl", text)
 
 
+def _window(first, stop, start, end) -> Window:
+    return Window(int(first), int(stop), float(start), float(end))
+
+
+def _settings_in(file: Path) -> dict:
+    try:
+        there = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        there = None
+    if not isinstance(there, dict):
+        raise UserError(f"{file}: is damaged, so what the features there are of is not known; give another --out")
+    return there
+
+
 def _print(video: str) -> tuple[int, int]:
     try:
         found = os.stat(video)
@@ -236,7 +267,7 @@ def _fill(store: Store, videos: list[str], model: VideoModel, length: Length | N
     bad: dict[str, VideoError] = {}
     label = f"features, {len(videos) - len(todo)} there" if len(todo) < len(videos) else "features"
     with (
-        signals.stop_requests() as stopped,
+        signals.ending() as stopped,
         Progress(len(videos), label, start=len(videos) - len(todo), unit="video") as bar,
         ThreadPoolExecutor(4) as writers,
     ):
@@ -265,9 +296,12 @@ def _fill(store: Store, videos: list[str], model: VideoModel, length: Length | N
             write.result()
     store.note_bad(list(bad.values()))
     if stopped:
-        print(f"{stopped[0]}: {len(store.done)} of {len(videos)} videos are there; the same command goes on")
+        there = sum(map(store.has, videos))
+        print(f"{stopped[0]}: {there} of {len(videos)} videos are there; the same command goes on")
         return 130 if stopped[0] == "interrupted" else 143
-    return _report(store, [video for video in videos if video not in bad], list(bad.values()))
+    if _report(store, [video for video in videos if video not in bad], list(bad.values())):
+        return 0
+    return _fill(store, videos, model, length, workers, moving)
 
 
 def _checked(writes: list) -> list:
@@ -301,14 +335,17 @@ def _joined(parts: dict[int, Answer]) -> tuple[np.ndarray, tuple[Window, ...]]:
     return values, tuple(window for part in ordered for window in part.windows)
 
 
-def _report(store: Store, videos: list[str], bad: list[VideoError]) -> int:
+def _report(store: Store, videos: list[str], bad: list[VideoError]) -> bool:
+    """Joins what is there; whether nothing of it was damaged."""
     for error in bad[:_SHOWN]:
         print(f"not read: {error}")
     if len(bad) > _SHOWN:
         print(f"… and {len(bad) - _SHOWN} more, all in {paths.short(store.folder / 'bad_videos.jsonl')}")
     if not videos:
         raise UserError(f"none of the {len(bad)} videos can be read")
-    rows, width = store.join(videos)
+    if not (shape := store.join(videos)):
+        return False
+    rows, width = shape
     print(f"{rows} rows of {width} numbers from {len(videos)} videos, {len(bad)} could not be read")
     print(paths.short(store.folder))
-    return 0
+    return True

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 import sys
 
 import numpy as np
@@ -101,6 +102,55 @@ def test_it_goes_on_behind_a_kill(place, model, tmp_path):
     assert iv(place, "--model", model, "--out", out) == 0 and len(index(out)) == 3
 
 
+@pytest.mark.parametrize("format", ["npy", "safetensors"])
+def test_damaged_features_are_made_again(place, model, tmp_path, capsys, format):
+    out, how = tmp_path / "out", ("--format", format)
+    iv(place, "--model", model, "--out", out, *how)
+    whole = (out / f"features.{format}").read_bytes()
+    cut, empty, other = sorted((out / "videos").rglob(f"*.{format}"))
+    cut.write_bytes(cut.read_bytes()[:-3]), empty.write_bytes(b"")
+    np.save(tmp_path / "more.npy", np.zeros((7, 16), np.float32))
+    (tmp_path / "more.npy").rename(other)
+    capsys.readouterr()
+    assert iv(place, "--model", model, "--out", out, *how) == 0
+    assert "3 files of features were damaged and are made again" in capsys.readouterr().out
+    assert (out / f"features.{format}").read_bytes() == whole
+
+
+def test_what_was_done_names_no_file_outside(place, model, tmp_path):
+    out, theirs = tmp_path / "out", tmp_path / "theirs.npy"
+    iv(place, "--model", model, "--out", out)
+    theirs.write_bytes(b"not features")
+    rows = [json.loads(line) for line in (out / "done.jsonl").read_text().splitlines()]
+    strange = [
+        rows[0] | {"file": "videos/../../theirs.npy"},
+        rows[1] | {"file": str(theirs)},
+        rows[2] | {"file": 7},
+        [7],
+    ]
+    (out / "done.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in strange) + "[" * 10**5)
+    assert iv(place, "--model", model, "--out", out) == 0
+    assert theirs.read_bytes() == b"not features" and len(np.load(out / "features.npy")) == 3
+
+
+def test_places_whose_videos_have_equal_names_are_not_mixed(place, model, tmp_path):
+    out, others = tmp_path / "out", tmp_path / "others"
+    zoo.video(others / "a.mp4", frames=14, seed=5)
+    values = []
+    for folder in (place, others, place):
+        assert iv(folder, "--model", model, "--out", out) == 0
+        values.append(np.load(out / "features.npy"))
+    assert np.array_equal(values[0], values[2]) and not np.array_equal(values[0][0], values[1][0])
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b"[" * 10**5])
+def test_damaged_settings_cost_one_line(place, model, tmp_path, capsys, content):
+    (tmp_path / "out").mkdir(), (tmp_path / "out" / "settings.json").write_bytes(content)
+    assert iv(place, "--model", model, "--out", tmp_path / "out") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "settings.json: is damaged" in line
+
+
 def test_other_settings_are_refused_there_and_lie_elsewhere_without_out(place, model, tmp_path, capsys):
     out, other = tmp_path / "out", zoo.saved(tmp_path / "other", "masked")
     iv(place, "--model", model, "--out", out)
@@ -119,22 +169,25 @@ def test_other_settings_are_refused_there_and_lie_elsewhere_without_out(place, m
     assert len(list((tmp_path / "outputs" / "features").iterdir())) == 2
 
 
-def test_ctrl_c_ends_at_a_whole_video_and_the_same_command_goes_on(place, model, tmp_path, capsys, monkeypatch):
-    import signal
-
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_at_once_and_the_same_command_goes_on(
+    place, model, tmp_path, capsys, monkeypatch, number, status
+):
     from ivcore.data import video_answers
 
     real = video_answers.answers
 
     def interrupted(*arguments, **how):
-        for each in real(*arguments, **how):
-            yield each
-            signal.raise_signal(signal.SIGINT)
+        results = real(*arguments, **how)
+        yield next(results)
+        yield next(results)
+        signal.raise_signal(number)
+        pytest.fail("it went on")
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr(video_answers, "answers", interrupted)
-        assert iv(place, "--model", model, "--out", out) == 130
+        assert iv(place, "--model", model, "--out", out) == status
     assert "the same command goes on" in capsys.readouterr().out and not (out / "index.csv").exists()
     assert iv(place, "--model", model, "--out", out) == 0 and len(index(out)) == 3
 
