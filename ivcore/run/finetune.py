@@ -47,7 +47,10 @@ RUNS = {  # what is trained, in this order -> notebook, preset
     "coordinated": ("13", "finetune"),
     "scratch": ("12", "finetune_scratch"),
 }
-BOX = {"masked": "ivcore/small-masked", "multimodal": "ivcore/small-multimodal"}  # started from, where they are there
+BOX = {  # started from, where they are there: they have seen labels of motions, which carries over to classes they have not seen
+    "masked": "ivcore/small-masked-classifier",
+    "multimodal": "ivcore/small-multimodal-classifier",
+}
 MODELS = ("coordinated", "multimodal", "masked")  # that may be left; of equals the first
 
 
