@@ -5,15 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from ivcore.weights import box
+
 ROOT = Path(__file__).parents[1]
+MODELS = [f"{box.OWNER}{name}" for name in box.MODELS.values()]
 TEXTS = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
 
 
 def named(text: str, folder: Path) -> list[Path]:
-    """Local targets of links, and paths in backticks that begin with a folder of this repository."""
+    """Local targets of links, and paths in backticks that begin with a folder of this repository; models of the box are no paths."""
     links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text)
     quoted = re.findall(r"`((?:ivcore|notebooks|params|docs|tests|workflow|benchmarks)/[\w./-]+)`", text)
-    return [folder / link for link in links] + [ROOT / path for path in quoted]
+    return [folder / link for link in links] + [ROOT / path for path in quoted if path not in MODELS]
 
 
 @pytest.mark.parametrize("name", TEXTS)
