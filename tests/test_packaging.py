@@ -86,11 +86,13 @@ def test_python_and_the_named_packages():
 
 
 def test_a_wheel_holds_every_file_of_data():
-    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["*"]
+    data = PYPROJECT["tool"]["setuptools"]["package-data"]
     files = [path for path in (ROOT / "ivcore").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    anywhere, patterns = data["*"], data["*"] + [f"ivcore/{pattern}" for pattern in data["ivcore"]]
     assert files and not [file for file in files if not any(file.match(pattern) for pattern in patterns)]
     folders = {file.parent for file in (ROOT / "ivcore").rglob("*.py")}
-    assert all((folder / "__init__.py").is_file() for folder in folders | {file.parent for file in files})
+    named = {file.parent for file in files if any(file.match(pattern) for pattern in anywhere)}
+    assert all((folder / "__init__.py").is_file() for folder in folders | named)
 
 
 def test_what_is_imported_is_declared():
