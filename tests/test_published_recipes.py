@@ -14,11 +14,11 @@ from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
 from ivcore.run import notebook
 from ivcore.run.spec import Spec
-from ivcore.train.optim import adamw, lr_at
+from ivcore.train.optim import lr_at, optimizer_of
 from ivcore.train.recipe import Recipe, linear_lr
 
 TABLE = yaml.safe_load((Path(__file__).parent / "published_recipes.yaml").read_text())
-KINDS = ("paper", "k710_*", "k[467]00*", "ssv?", "activitynet", "hacs", "hmdb51", "internvideo_?", "ava*")
+KINDS = ("paper", "k710_*", "k[467]00*", "ssv?", "activitynet", "hacs", "hmdb51", "internvideo_?", "ava*", "ucf101_*")
 BLOCKS = ("derived", "unpublished")
 by_preset = pytest.mark.parametrize("preset", TABLE)
 
@@ -49,6 +49,10 @@ def schedule(preset: str, values: dict) -> dict:
     ends = {"peak_lr": lr, "last_lr": values.get("min_lr", 0.0), "first_lr": values.get("warmup_lr", 0.0)}
     if values.get("scale_lr"):
         ends = {name: linear_lr(rate, values["batch_size"]) for name, rate in ends.items()}
+    if drops := values.get("lr_drops"):
+        ends["last_lr"] = ends["peak_lr"] * 0.1 ** len(drops)
+    if not (values.get("warmup_steps") or values.get("warmup_epochs")):
+        ends["first_lr"] = ends["peak_lr"]
     length = values.get("epochs") or values["steps"]
     share = (values.get("warmup_epochs") or values.get("warmup_steps", 0)) / length
     return ends | {"warmup_share": share, "effective_epochs": length * values.get("repeats", 1)}
@@ -81,7 +85,7 @@ def fixed(preset: str, values: dict) -> dict:
             batch_size=1, lr=1.0, steps=1, weight_decay=0.1, layer_decay=layer_decay if layer_decay < 1 else None
         )
         names = {id(p): name for name, p in model.named_parameters()}
-        groups = adamw(model, recipe).param_groups
+        groups = optimizer_of(model, recipe).param_groups
         spared = [names[id(p)] for g in groups if not g["weight_decay"] for p in g["params"] if p.ndim > 1]
         found["undecayed_matrices"] = sorted(spared)
     if isinstance(model, UniFormerV2):
@@ -134,7 +138,8 @@ def test_the_learning_rate_of_every_step_lies_between_the_published_ends(preset)
     rows = {name: wanted(row) for name, row in TABLE[preset]["derived"].items()}
     first, peak, last = (rows[name] for name in ("first_lr", "peak_lr", "last_lr"))
     warmup = round(rows["warmup_share"] * 1000)
-    rates = [lr_at(step, 1000, peak, last, warmup, first) for step in range(1001)]
+    drops = wanted(TABLE[preset].get("lr_drops", {"value": []}))
+    rates = [lr_at(step, 1000, peak, 0.0 if drops else last, warmup, first, drops) for step in range(1001)]
     assert (rates[0], rates[warmup], rates[-1]) == pytest.approx((first, peak, last))
 
 

@@ -3,6 +3,8 @@
 The published validation list is what is tested on; what choices are made on is held out of the training list.
 """
 
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,11 +52,32 @@ def _hmdb51(folder: Path, split: int) -> tuple[list, list, list[str]]:
     return train, test, _by_folder([*train, *test])
 
 
+def _ucf101(folder: Path, _) -> tuple[list, list, list[str]]:
+    """The published flat lists of UCF101, in its folder beside those of unknown classes."""
+    place, videos = folder / "ucf101", folder / "ucf101/videos"
+    train, test = (_read(place, lambda file: formats.read_kinetics_csv(file, videos), f"ucf101_{part}_split_1_videos.txt")
+                   for part in ("train", "val"))  # fmt: skip
+    listed = place / "classInd.txt"
+    return train, test, formats.read_ucf_classes(listed) if listed.exists() else _listed(place)
+
+
+def films(layout: str, videos: list) -> dict[str, int]:
+    """path -> number of the film that it is cut from, where the names of a layout's videos say it: v_Archery_g08_c01.avi of UCF101."""
+    names = (
+        [re.match(r"v_.+_g[0-9]+(?=_c[0-9]+\.)", Path(video.path).name) for video in videos]
+        if layout == "ucf101"
+        else []
+    )
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(n[0] for n in names if n))}
+    return {os.path.normpath(video.path): numbers[name[0]] for video, name in zip(videos, names) if name}
+
+
 LAYOUTS: dict[str, Callable[[Path, int], tuple[list, list, list[str]]]] = {
     "kinetics": _kinetics,
     "something": _something,
     "activitynet": _activitynet,
     "hmdb51": _hmdb51,
+    "ucf101": _ucf101,
 }
 
 

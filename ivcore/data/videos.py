@@ -11,7 +11,7 @@ from torch import Tensor
 from ivcore.data import embedded, formats, shapes, splits
 from ivcore.data.groups import group_numbers, read_groups
 from ivcore.data.records import read_records
-from ivcore.data.releases import read_release
+from ivcore.data.releases import films, read_release
 from ivcore.errors import UserError
 
 
@@ -74,7 +74,7 @@ def video_splits(
     if data:
         given, names = read_release(data, release, split)
         classes = _names([some for some in given.values() if some], names, Path(data), Path(data).name)
-        together = read_groups(Path(data))
+        together = read_groups(Path(data)) or films(release, [r for some in given.values() for r in some or ()])
         records, missing = _part(given, classes, first, together, max_bad, run_dir)
         source = f"{Path(data).name}, split {split}" if release == "hmdb51" else Path(data).name
     elif embedded.is_generated(csv):

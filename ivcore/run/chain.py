@@ -46,11 +46,12 @@ STAGES = (
     Stage("supervised: masked encoder", "3.2", 2, 0, ("12",), "ivcore.heads.classifier"),
     Stage("supervised: multimodal encoder", "3.2", 2, 2, ("12",), "ivcore.heads.classifier"),
     Stage("cross-model attention", "3.3", 3, 1, ("13", "23", "24"), "ivcore.cma"),
-    Stage("recognition, with the masked encoder", "4.3.1", 4, 0, ("30",), "ivcore.heads.classifier"),
-    Stage("who does what where, in boxes", "4.3.1", 4, 1, ("32",), "ivcore.heads.boxes"),
-    Stage("eight more families of tasks", "4.3", 4, 2),
+    Stage("recognition, with the masked encoder", "4.3.1", 4, -0.3, ("30",), "ivcore.heads.classifier"),
+    Stage("who does what where, in boxes", "4.3.1", 4, 0.6, ("32",), "ivcore.heads.boxes"),
+    Stage("what is of no known class", "4.3.3", 4, 1.5, ("39",), "ivcore.losses.evidential"),
+    Stage("seven more families of tasks", "4.3", 4, 2.4),
 )
-ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (5, 8))
+ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (4, 8), (5, 9))
 
 
 def chain(stages=STAGES, arrows=ARROWS):
@@ -64,7 +65,7 @@ def chain(stages=STAGES, arrows=ARROWS):
         axes.annotate("", (b.x - 0.42, b.y), (a.x + 0.42, a.y), arrowprops=line)
     for stage in stages:
         _box(axes, stage)
-    axes.set(xlim=(-0.5, 4.5), ylim=(2.95, -0.5))
+    axes.set(xlim=(-0.5, 4.5), ylim=(2.95, -0.75))
     axes.set_axis_off()
     _legend(axes, {stage.state for stage in stages})
     return figure

@@ -8,19 +8,19 @@ from torch import nn
 
 from ivcore import distributed
 from ivcore.precision import autocast
-from ivcore.train.optim import adamw, set_lr
+from ivcore.train.optim import optimizer_of, set_lr
 from ivcore.train.recipe import Recipe
 
 
 class Engine:
-    """AdamW on the model's own parameters, gradient clipping by norm, updates that a non-finite gradient cannot reach.
+    """The recipe's optimiser on the model's own parameters, gradient clipping by norm, updates that a non-finite gradient cannot reach.
 
     On several ranks gradients are averaged before the update, once a step however many micro-batches it has; all then do the same update.
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe):
         self.max_norm, self.precision = recipe.clip_grad, recipe.precision
-        self.optimizer = adamw(model, recipe)
+        self.optimizer = optimizer_of(model, recipe)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.device = self.parameters[0].device
         self.bad = torch.zeros((), device=self.device)  # 1 from the first number on that is not finite

@@ -15,7 +15,7 @@ import signal
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -81,6 +81,7 @@ def train(
     on the device already.
     A loss is the mean over the clips of a batch, so that those of micro-batches (recipe.grad_accum_steps) can be averaged. One that is not has a
     method `accumulate(model, micro_batches, generator, engine) -> (loss, numbers)`, which calls engine.backward itself (see losses.video_text).
+    One that changes in the course of training has a method `at(share of the steps that are done)`, which is called before every step.
     on_epoch(epochs done, model) -> numbers to log, after each epoch and after the last step. It gets the averaged model where the
     recipe has ema_decay; in eval mode, without gradients. log(line) sees every line of train.jsonl.
     On several ranks: batches and recipe.batch_size are the joined ones, every rank calls on_epoch, and the numbers of rank 0 are kept.
@@ -202,11 +203,13 @@ class _Loop:
 
     def lr(self, step: int) -> float:
         recipe = self.recipe
-        return lr_at(step, self.total, recipe.lr, recipe.min_lr, self.warmup, recipe.warmup_lr)
+        return lr_at(step, self.total, recipe.lr, recipe.min_lr, self.warmup, recipe.warmup_lr, recipe.lr_drops)
 
     def backward(self, batch) -> dict:
         """Add up the gradients of a batch, in micro-batches. Returns its numbers."""
         row: dict = {}
+        if hasattr(self.loss, "at"):
+            self.loss.at(self.step / self.total)
         cut = list(micro_batches(batch, self.recipe.grad_accum_steps))
         if len(cut) > 1 and hasattr(self.loss, "accumulate"):
             cut = [micro_batch for micro_batch, _ in cut]
@@ -324,7 +327,10 @@ class _Loop:
         self.saved_at = time.monotonic()
 
     def load(self, state: dict) -> None:
-        self.same_run(state["recipe"], self.recipe.as_dict())
+        unknown_then = {
+            each.name: each.default for each in fields(Recipe)
+        }  # of fields that the recipe did not have yet
+        self.same_run(unknown_then | state["recipe"], self.recipe.as_dict())
         self.same_run(state["data"], self.share.identity(), "data ")
         self.checkpoints.weights_into(self.model, state["step"])
         self.step, self.seconds, self.window = state["step"], state["seconds"], state["window"]

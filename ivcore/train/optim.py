@@ -1,6 +1,7 @@
-"""AdamW, its parameter groups, and the learning rate of every step, as published (VideoMAE's and BEiT's optimiser set-up)."""
+"""AdamW and SGD, their parameter groups, and the learning rate of every step, as published (VideoMAE's and BEiT's optimiser set-up)."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -9,14 +10,17 @@ from ivcore.errors import ParameterError
 from ivcore.train.recipe import Recipe
 
 
-def lr_at(step: int, total: int, peak: float, floor: float = 0.0, warmup: int = 0, start: float = 0.0) -> float:
+def lr_at(step: int, total: int, peak: float, floor: float = 0.0, warmup: int = 0, start: float = 0.0,
+          drops: Sequence[float] = ()) -> float:  # fmt: skip
     """Learning rate of optimiser step `step` (from 0): linear from `start` to `peak` over `warmup` steps, then a cosine towards `floor`.
 
     As published, the last warm-up step and the first cosine step both sit at the peak, and the cosine would reach `floor`
-    one step after the end.
+    one step after the end. drops: shares of the steps; after each the rate is a tenth of what it was, and there is no cosine.
     """
     if step < warmup:
         return start + (peak - start) * step / max(1, warmup - 1)
+    if drops:
+        return max(floor, peak * 0.1 ** sum(step >= round(share * total) for share in drops))
     return floor + 0.5 * (peak - floor) * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
 
 
@@ -40,11 +44,13 @@ def parameter_groups(model: nn.Module, weight_decay: float, layer_decay: float |
     return param_groups_layer_decay(model, weight_decay, spared, layer_decay=layer_decay)
 
 
-def adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW over `parameter_groups`, fused. Errors: ParameterError where nothing is trainable."""
+def optimizer_of(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """What the recipe asks for over `parameter_groups`, fused. Errors: ParameterError where nothing is trainable."""
     groups = parameter_groups(model, recipe.weight_decay, recipe.layer_decay)
     if not groups:
         raise ParameterError(f"{type(model).__name__} has no trainable parameter")
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.betas[0], nesterov=True, fused=True)
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=tuple(recipe.betas), eps=recipe.eps, fused=True)
 
 

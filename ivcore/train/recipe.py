@@ -35,6 +35,8 @@ class Recipe:
     eps: float = 1e-8
     layer_decay: float | None = None  # learning rate of a layer as a share of the next one's
     clip_grad: float | None = None  # largest gradient norm
+    optimizer: str = "adamw"  # or "sgd": with Nesterov's momentum of betas[0]
+    lr_drops: tuple[float, ...] = ()  # shares of the steps after which lr falls to a tenth, in the place of the cosine
     grad_accum_steps: int = 1
     repeats: int = 1
     precision: str = "fp32"  # or "bf16": autocast, weights stay fp32
@@ -72,6 +74,8 @@ class Recipe:
         yield self.layer_decay is None or 0 < self.layer_decay <= 1, "layer_decay", "None (off) or in (0, 1]"
         yield self.clip_grad is None or self.clip_grad > 0, "clip_grad", "None (off) or above 0"
         yield self.ema_decay is None or 0 < self.ema_decay < 1, "ema_decay", "None (off) or in (0, 1)"
+        yield self.optimizer in ("adamw", "sgd"), "optimizer", "one of adamw, sgd"
+        yield all(0 < share < 1 for share in self.lr_drops), "lr_drops", "shares between 0 and 1"
         yield self.precision in ("fp32", "bf16"), "precision", "one of fp32, bf16"
 
     def total_steps(self, steps_per_epoch: int) -> int:

@@ -11,7 +11,7 @@ from ivcore.heads.boxes import BoxClassifier
 from ivcore.heads.classifier import classifier
 from ivcore.heads.person_detector import PersonDetector
 from ivcore.losses.boxes import box_loss
-from ivcore.train.optim import adamw
+from ivcore.train.optim import optimizer_of
 from ivcore.train.recipe import Recipe
 
 WHOLE, LEFT, RIGHT = [0.0, 0, 1, 1], [0.0, 0, 0.5, 1], [0.5, 0, 1.0, 1]
@@ -72,7 +72,7 @@ def test_the_loss_is_the_mean_over_the_clips_and_ignores_padding(model):
 
 def test_layers_learn_at_their_own_rates(model):
     recipe = Recipe(batch_size=1, lr=1.0, steps=1, weight_decay=0.1, layer_decay=0.5)
-    groups, names = adamw(model, recipe).param_groups, {id(p): name for name, p in model.named_parameters()}
+    groups, names = optimizer_of(model, recipe).param_groups, {id(p): name for name, p in model.named_parameters()}
     rates = {names[id(p)]: group.get("lr_scale", 1.0) for group in groups for p in group["params"]}
     assert len(set(rates.values())) == 4 and min(rates.values()) == 0.125
     last = [rate for name, rate in rates.items() if name.startswith(("encoder.head.", "encoder.transformer.proj."))]

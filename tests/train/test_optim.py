@@ -11,7 +11,8 @@ from torch import nn
 from ivcore.encoders.sizes import SIZES
 from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
 from ivcore.errors import ParameterError
-from ivcore.train.optim import adamw, lr_at, parameter_groups, set_lr
+from ivcore.train.engine import Engine
+from ivcore.train.optim import lr_at, optimizer_of, parameter_groups, set_lr
 from ivcore.train.recipe import Recipe, linear_lr
 
 
@@ -75,11 +76,11 @@ def test_what_cannot_be_optimised_is_refused():
     with pytest.raises(ParameterError, match=r"layer_decay=0\.5: Linear"):
         parameter_groups(nn.Linear(2, 2), 0.1, 0.5)
     with pytest.raises(ParameterError, match="trainable"):
-        adamw(nn.Linear(2, 2).requires_grad_(False), Recipe(batch_size=1, lr=1.0, steps=1))
+        optimizer_of(nn.Linear(2, 2).requires_grad_(False), Recipe(batch_size=1, lr=1.0, steps=1))
 
 
 def test_layer_scales_reach_the_optimiser():
-    optimizer = adamw(VideoClassifier("tiny", 10), Recipe(batch_size=8, lr=1.0, steps=1, layer_decay=0.5))
+    optimizer = optimizer_of(VideoClassifier("tiny", 10), Recipe(batch_size=8, lr=1.0, steps=1, layer_decay=0.5))
     set_lr(optimizer, 0.2)
     assert {g["lr"] for g in optimizer.param_groups} == {0.2 * g["lr_scale"] for g in optimizer.param_groups}
     assert min(g["lr"] for g in optimizer.param_groups) == pytest.approx(0.2 * 0.5 ** (SIZES["tiny"].depth + 1))
@@ -105,6 +106,30 @@ def test_schedule_of_the_published_uniformerv2():
     assert rates[-1] == pytest.approx(1e-6, rel=1e-5) and min(rates) == 1e-6
 
 
+def test_sgd_is_torchs_own_and_stops_where_a_number_is_not_finite():
+    torch.manual_seed(0)
+    ours, theirs = nn.Linear(3, 2, bias=False), nn.Linear(3, 2, bias=False)
+    theirs.load_state_dict(ours.state_dict())
+    engine = Engine(ours, Recipe(batch_size=1, lr=0.1, steps=1, optimizer="sgd", weight_decay=1e-2))
+    plain = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-2)
+    for x in torch.randn(4, 5, 3):
+        engine.backward(ours(x).square().mean())
+        engine.step(0.1)
+        theirs(x).square().mean().backward()
+        plain.step(), plain.zero_grad()
+        torch.testing.assert_close(ours.weight, theirs.weight)
+    engine.backward(ours(torch.full((1, 3), math.nan)).mean())
+    engine.step(0.1)
+    torch.testing.assert_close(ours.weight, theirs.weight)
+
+
+def test_the_rate_drops_to_a_tenth_after_each_share():
+    """DEAR: lr 1e-3, a tenth after 20 and after 40 of 50 epochs."""
+    rates = [lr_at(step, 500, 1e-3, drops=(0.4, 0.8)) for step in (0, 199, 200, 399, 400, 499)]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5])
+    assert lr_at(1, 500, 1e-3, warmup=11, drops=(0.4,)) == pytest.approx(1e-4)
+
+
 @pytest.mark.parametrize("total, warmup", [(1, 0), (1, 1), (7, 0), (7, 7), (50, 10)])
 def test_schedule_stays_between_its_bounds(total, warmup):
     rates = [lr_at(s, total, 2.0, 0.5, warmup) for s in range(total)]
@@ -124,7 +149,8 @@ def test_recipe_counts_steps_and_effective_epochs():
 @pytest.mark.parametrize(
     "field, value",
     [("lr", 0.0), ("precision", "fp16"), ("ema_decay", 1.0), ("layer_decay", 0.0), ("grad_accum_steps", 9), ("betas", (0.9, 1.0)),
-     ("clip_grad", 0.0), ("min_lr", 2.0), ("warmup_lr", 2.0), ("steps", None), ("epochs", 2), ("keep_checkpoints", 0), ("warmup_steps", -1)],
+     ("clip_grad", 0.0), ("min_lr", 2.0), ("warmup_lr", 2.0), ("steps", None), ("epochs", 2), ("keep_checkpoints", 0), ("warmup_steps", -1),
+     ("optimizer", "adam"), ("lr_drops", (1.0,))],
 )  # fmt: skip
 def test_recipe_names_the_field_it_refuses(field, value):
     named = "steps" if field == "epochs" else field

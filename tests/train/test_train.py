@@ -14,6 +14,7 @@ from ivcore.errors import UserError
 from ivcore.train import Batches, InMemory, Interrupted, Recipe, train
 from ivcore.train.checkpoints import forget_states
 from ivcore.train.engine import Engine
+from ivcore.train.loop import _Loop
 from ivcore.train.optim import lr_at
 
 SIZE, BATCH = 40, 8
@@ -40,6 +41,19 @@ def restless(model, batch, generator):
 
 def calm(model, batch, generator):
     return (model(batch["x"]) - batch["x"]).square().mean(), {}
+
+
+class Growing:
+    """A loss that is told how far training is."""
+
+    def __init__(self):
+        self.shares = []
+
+    def at(self, share):
+        self.shares.append(share)
+
+    def __call__(self, model, batch, generator):
+        return calm(model, batch, generator)
 
 
 def recipe(**changes):
@@ -472,3 +486,19 @@ def test_what_is_done_is_not_trained_again_because_its_checkpoint_has_gone(tmp_p
     with pytest.raises(UserError, match=r"is done, but its last checkpoint is not there.*--force"):
         train(network(), crashing_at(0), data(), recipe(), tmp_path)
     assert contents(tmp_path) == before
+
+
+def test_a_loss_that_changes_is_told_how_far_training_is(tmp_path):
+    loss = Growing()
+    train(network(), loss, data(), recipe(steps=4, warmup_steps=0), tmp_path)
+    assert loss.shares == [0.0, 0.25, 0.5, 0.75]
+
+
+def test_a_run_from_before_a_field_was_there_is_shown(tmp_path):
+    train(network(), calm, data(), recipe(steps=4, warmup_steps=0), tmp_path)
+    (file,) = (tmp_path / "checkpoints").glob("*.trainer.pt")
+    state = torch.load(file, weights_only=True)
+    assert state["recipe"].pop("optimizer") == "adamw" and state["recipe"].pop("lr_drops") == ()
+    loop = _Loop(network(), calm, data(), recipe(steps=4, warmup_steps=0), tmp_path, Engine, None, None, "train")
+    loop.load(state)
+    assert loop.step == 4

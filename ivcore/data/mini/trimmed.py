@@ -97,7 +97,7 @@ def hmdb51(folder: Path) -> None:
 def open_set(folder: Path, unknown: str, classes: tuple[str, ...]) -> None:
     """UCF101 as known, another set as unknown: flat lists, and the videos of each set in its folder `videos`."""
     known = folder / "ucf101"
-    lists = _lists(known, [f"videos/v_{name}_g01_{{}}.avi" for name in UCF])
+    lists = _lists(known, [f"videos/v_{name}_{{}}.avi" for name in UCF], name=lambda number: f"g{number + 1:02d}_c01")
     write_text(known / "classInd.txt", "".join(f"{number} {name}\n" for number, name in enumerate(UCF, 1)))
     for split, videos in lists.items():
         formats.write_kinetics_csv(known / f"ucf101_{split}_split_1_videos.txt", videos, known / "videos")
@@ -110,11 +110,11 @@ def open_set(folder: Path, unknown: str, classes: tuple[str, ...]) -> None:
     formats.write_kinetics_csv(folder / f"{unknown}_val_split_1_videos.txt", videos, folder / "videos")
 
 
-def _lists(folder: Path, patterns: list[str], **counts) -> dict[str, list[LabelledVideo]]:
-    """Films the clips; patterns: path of a clip of each class, with a place for its id."""
+def _lists(folder: Path, patterns: list[str], name=films.youtube_id, **counts) -> dict[str, list[LabelledVideo]]:
+    """Films the clips; patterns: path of a clip of each class, with a place for its id, name(number)."""
     lists: dict[str, list[LabelledVideo]] = {}
     for split, label, number, video in films.trimmed(**counts):
-        path = films.shoot(folder / patterns[label].format(films.youtube_id(number)), video)
+        path = films.shoot(folder / patterns[label].format(name(number)), video)
         lists.setdefault(split, []).append(LabelledVideo(path, label))
     return lists
 
