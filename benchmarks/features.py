@@ -1,10 +1,12 @@
-"""What `iv features` adds to decoding: 1,000 short clips from files to vectors, beside the decoder alone on the same frames of the same files.
+"""What `iv features` adds to decoding and encoding: 1,000 short clips from files to vectors, beside decoders alone and the encoder alone.
 
-The decoder alone is decord, one process, one thread: open, `get_batch` at the size that the model sees, nothing kept. `iv features` is the
-command as a user types it, in a process of its own: Python and torch start, the model is loaded, workers decode, vectors are written. Both read
-all files once before. Processor seconds count all processes.
+decord and PyAV alone, and our reader, each in one process and one thread: open, read the frames that the model sees, in its size, nothing kept. The
+encoder alone: uint8 clips that are in memory to vectors, one thread, in batches of `--batch`. `iv features` is the command as a user types it, in a
+process of its own: Python and torch start, the model is loaded, workers decode, vectors are written. All read files that were read before.
+Processor seconds count all processes, and are what to believe on a busy machine.
 
     python benchmarks/features.py --clips 1000 --workers 1
+    python benchmarks/features.py --place my_videos --model 10/small --clips 1000
 """
 
 from __future__ import annotations
@@ -20,12 +22,17 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+import av
 import clip_zoo as zoo
+import numpy as np
 import torch
 
+from ivcore.data.video_answers import VideoModel
+from ivcore.data.views import Views
+from ivcore.data.windows import Piece, decode
 from ivcore.encoders.videomae import MaskedAutoencoder
+from ivcore.run import finished_model
 from ivcore.train import save_weights
-from ivcore.video import sampling
 from ivcore.video.reader import VideoReader
 from ivcore.weights.usage import Usage
 
@@ -35,6 +42,11 @@ KINDS = 20  # different files; the others are copies under other names
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=1000)
+    parser.add_argument(
+        "--place", type=Path, help="a folder of video files in place of written ones; the first `--clips`"
+    )
+    parser.add_argument("--model", help="as of iv features, in place of --image and --encoder")
+    parser.add_argument("--batch", type=int, default=8, help="of the encoder alone")
     parser.add_argument("--frames", type=int, default=64, help="of each file")
     parser.add_argument("--height", type=int, default=240, help="of each file; 4:3")
     parser.add_argument("--image", type=int, default=64, help="what the model sees, 16 frames every 4th")
@@ -45,8 +57,14 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         place, model = Path(folder) / "clips", Path(folder) / "model.safetensors"
-        write_clips(place, options)
-        write_model(model, options)
+        if options.place:
+            link_clips(options.place, place, options.clips)
+        else:
+            write_clips(place, options)
+        if options.model:
+            model = finished_model.find(options.model)
+        else:
+            write_model(model, options)
         rows = [measure(place, model, Path(folder) / f"out{i}", options) for i in range(options.repeats)]
     show(rows, options)
     if options.out:
@@ -64,6 +82,12 @@ def write_clips(place: Path, options) -> None:
             file.write_bytes((place / f"{i % KINDS:05d}.mp4").read_bytes())
 
 
+def link_clips(of: Path, place: Path, clips: int) -> None:
+    place.mkdir()
+    for file in sorted(each for each in of.rglob("*") if each.suffix in (".mp4", ".mov", ".mkv", ".webm"))[:clips]:
+        (place / f"{len(os.listdir(place)):05d}{file.suffix}").symlink_to(file.resolve())
+
+
 def write_model(file: Path, options) -> None:
     torch.manual_seed(0)
     model = MaskedAutoencoder(options.encoder, frames=16, image=options.image, patch=8)
@@ -71,28 +95,61 @@ def write_model(file: Path, options) -> None:
 
 
 def measure(place: Path, model: Path, out: Path, options) -> dict:
-    """One row: seconds and processor seconds of both, in turn."""
-    began, used = time.perf_counter(), time.process_time()
-    decode_all(place, options.image)
-    row = {"decoder": time.perf_counter() - began, "decoder_cpu": time.process_time() - used}
+    """One row: seconds and processor seconds of each, in turn."""
+    torch.set_num_threads(1)
+    loaded, row = VideoModel.load(str(model)), {}
+    used, files = loaded.usage, [str(place / name) for name in sorted(os.listdir(place))]
+    wanted = [needed(file, used) for file in files]
+    clips = np.concatenate([decode(Piece(file), used.views()).clips[0] for file in files])
+    for name, work in (
+        ("decord", lambda: [by_decord(*each) for each in wanted]),
+        ("pyav", lambda: [by_pyav(*each) for each in wanted]),
+        ("ours", lambda: [decode(Piece(file), used.views()) for file in files]),
+        ("encoder", lambda: encode(loaded, clips, options.batch)),
+    ):
+        row |= timed(name, work, time.process_time)
     command = [sys.executable, "-m", "ivcore.run.cli", "features", place, "--model", model, "--out", out]
-    began, used = time.perf_counter(), children()
-    subprocess.run([*map(str, command), "--workers", str(options.workers)], check=True, stdout=subprocess.DEVNULL)
-    row |= {"features": time.perf_counter() - began, "features_cpu": children() - used}
-    began, used = time.perf_counter(), children()  # the same again: nothing is left to do but to start and to join
-    subprocess.run([*map(str, command), "--workers", str(options.workers)], check=True, stdout=subprocess.DEVNULL)
-    return row | {"nothing": time.perf_counter() - began, "nothing_cpu": children() - used}
+    command = [*map(str, command), "--workers", str(options.workers)]
+    for name in ("features", "nothing"):  # the same again: nothing is left to do but to start and to join
+        row |= timed(name, lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL), children)
+    return row
 
 
-def decode_all(place: Path, image: int) -> None:
+def timed(name: str, work, processor) -> dict:
+    began, used = time.perf_counter(), processor()
+    work()
+    return {name: time.perf_counter() - began, f"{name}_cpu": processor() - used}
+
+
+def needed(file: str, used: Usage) -> tuple[str, int, int, np.ndarray]:
+    """(file, height, width, numbers of the frames) that the model is shown."""
+    with VideoReader(file, used.image_size) as video:
+        frames = Views([], **used.views())._frames(len(video), used.sampling_rate)
+        return file, video.height, video.width, np.unique(np.concatenate(frames))
+
+
+def by_decord(file: str, height: int, width: int, numbers: np.ndarray) -> None:
     import decord
 
-    for file in sorted(os.listdir(place)):
-        path = place / file
-        with VideoReader(path, image) as video:
-            height, width, length = video.height, video.width, len(video)
-        indices = sampling.dense(length, 16, 4)
-        decord.VideoReader(str(path), width=width, height=height, num_threads=1).get_batch(indices).asnumpy()
+    decord.VideoReader(file, width=width, height=height, num_threads=1).get_batch(numbers).asnumpy()
+
+
+def by_pyav(file: str, height: int, width: int, numbers: np.ndarray) -> None:
+    wanted = set(numbers.tolist())
+    with av.open(file) as container:
+        container.streams.video[0].codec_context.thread_count = 1
+        for i, frame in enumerate(container.decode(video=0)):
+            if i in wanted:
+                frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+                wanted.remove(i)
+                if not wanted:
+                    break
+
+
+@torch.inference_mode()
+def encode(model: VideoModel, clips: np.ndarray, batch: int) -> None:
+    for part in torch.from_numpy(clips).split(batch):
+        model.features(part)
 
 
 def children() -> float:
@@ -102,22 +159,23 @@ def children() -> float:
 
 def show(rows: list[dict], options) -> None:
     middle = {name: sorted(row[name] for row in rows)[len(rows) // 2] for name in rows[0]}
-    print(
-        f"{options.clips} clips of {options.frames} frames, {options.height} lines; 16 frames of {options.image} pixels; medians of {len(rows)}"
-    )
+    print(f"{options.clips} clips, {options.workers} workers, medians of {len(rows)}")
     for name, said in (
-        ("decoder", "decoder alone"),
+        ("decord", "decord alone"),
+        ("pyav", "PyAV alone"),
+        ("ours", "our reader alone"),
+        ("encoder", f"encoder alone, batch {options.batch}"),
         ("features", "iv features"),
         ("nothing", "iv features, all there"),
     ):
         print(f"{said:24} {middle[name]:7.1f} s   {middle[f'{name}_cpu']:7.1f} processor seconds")
-    print(
-        f"decoder / features: {middle['decoder'] / middle['features']:.2f} in time, {middle['decoder_cpu'] / middle['features_cpu']:.2f} in processor time"
-    )
-    rest = {kind: middle[f"features{kind}"] - middle[f"nothing{kind}"] for kind in ("", "_cpu")}
-    print(
-        f"beyond starting and joining: {middle['decoder'] / rest['']:.2f} in time, {middle['decoder_cpu'] / rest['_cpu']:.2f} in processor time"
-    )
+    for kind, said in (("", "time"), ("_cpu", "processor time")):
+        rest = middle[f"features{kind}"] - middle[f"nothing{kind}"]  # beyond starting and joining
+        decoder, encoder = middle[f"decord{kind}"], middle[f"encoder{kind}"]
+        print(
+            f"{said}: decord / features {decoder / middle[f'features{kind}']:.2f}, beyond starting {decoder / rest:.2f}; "
+            f"(decord + encoder) / features {(decoder + encoder) / middle[f'features{kind}']:.2f}, beyond starting {(decoder + encoder) / rest:.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file, then put it in the place of `path`: readers see the old file or the whole new one."""
+def write_atomic(path: Path, write: Callable[[Path], object], sync: bool = True) -> None:
+    """Let `write` fill a temporary file, then put it in the place of `path`: readers see the old file or the whole new one.
+
+    Without `sync` a power cut may leave a damaged file, and a kill never does: for one of many whose readers find and mend that.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -16,11 +19,13 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         mode = scratch.stat().st_mode  # what the user's umask allows; safetensors would leave 0600
         write(scratch)
         scratch.chmod(mode)
-        _sync(scratch)
+        if sync:
+            _sync(scratch)
         os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)
-    _sync(path.parent)
+    if sync:
+        _sync(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:

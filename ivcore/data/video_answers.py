@@ -29,6 +29,7 @@ from ivcore.weights import usage
 from ivcore.weights.usage import Usage
 
 AT_ONCE, BYTES = 64, 64 << 20  # clips of a batch, and their pixels
+CPU_BYTES = 1 << 20  # there larger batches win nothing, and memory that is asked for anew each time costs up to a fifth
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,8 @@ def answers(
     """
     device, used = next(of.model.parameters()).device, of.usage
     size = used.image_size**2 * 3 * (used.num_frames + used.multimodal_frames)
-    most, waiting, held = max(1, min(AT_ONCE, BYTES // size)), [], 0
+    most = max(1, min(AT_ONCE, (CPU_BYTES if device.type == "cpu" else BYTES) // size))
+    waiting, held = [], 0
     for index, result in each_decoded(todo, used.views(), workers):
         if isinstance(result, VideoError):
             yield index, result

@@ -1,22 +1,24 @@
 """Multi-view testing: several clips of a video and several crops of each clip, all from one decode (paper 4.3.1: 5 x 3, 7 x 3).
 
-A video that cannot be read is left out of what is scored, and counted; another never takes its place.
+A video that cannot be read is left out of what is scored, and counted; another never takes its place. torch is imported where it is needed:
+processes that only decode start without it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, default_collate
 
 from ivcore.data.bad_videos import BadVideos
 from ivcore.data.memory import load
 from ivcore.data.records import frames_of
 from ivcore.errors import UserError, VideoError
-from ivcore.metrics.recognition import merge_views
-from ivcore.precision import autocast
 from ivcore.video import augment, sampling
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Views:
@@ -86,6 +88,8 @@ class Views:
 
     def batches(self, views_at_once: int = 64, num_workers: int = 0) -> Iterator[dict]:
         """The readable videos in order, collated: dict(views (B, V, T, size, size, 3), label (B,), path list). UserError where there is none."""
+        from torch.utils.data import DataLoader, default_collate
+
         per_batch = max(1, views_at_once // (self.num_clips * self.num_crops))
         waits = {"num_workers": num_workers, "timeout": 300 if num_workers else 0}
         self.scored = []
@@ -121,6 +125,8 @@ def merged_scores(
     function, model, views: Views, num_workers: int = 0, precision: str = "fp32"
 ) -> tuple[Tensor, Tensor]:
     """Probabilities (n, K), merged over the views (`metrics.recognition.merge_views`), and labels (n,); arguments as of `over_views`."""
+    from ivcore.metrics.recognition import merge_views
+
     logits, labels = over_views(function, model, views, 256, num_workers, precision)
     return merge_views(logits), labels
 
@@ -139,6 +145,10 @@ def over_views(
     n counts the readable videos, see `Views.coverage`. Runs in eval mode and without gradients, in bfloat16 where `precision` is bf16, as
     in training; `model` says on which device, and prepares the clips where `prepare` does not.
     """
+    import torch
+
+    from ivcore.precision import autocast
+
     model.eval()
     device, prepare = next(model.parameters()).device, prepare or model.prepare
     scores, labels = [], []

@@ -104,10 +104,8 @@ def decode(piece: Piece, how: dict) -> Decoded | VideoError:
 
 
 def _decode(piece: Piece, views: Views) -> Decoded:
-    if parent_process() is not None:  # one of several: each keeps to its core
-        import torch
-
-        torch.set_num_threads(1)
+    if parent_process() is not None:  # one of several: each keeps to its core, also where resizing imports torch
+        os.environ["OMP_NUM_THREADS"] = "1"
     with frames_of(piece, views.size) as (length, read):
         windows = piece.windows or (Window(0, length, 0.0, 0.0),)
         clips = [views.of_frames(w.stop - w.first, lambda indices, w=w: read(w.first + indices)) for w in windows]

@@ -159,7 +159,7 @@ class Store:
 
     def put(self, video: str, as_it_was: tuple[int, int], values: np.ndarray, windows: tuple[Window, ...]) -> None:
         done = Done(video, *as_it_was, self._file_of(video), windows)
-        self._write(self.folder / done.file, values)
+        self._write(self.folder / done.file, values, sync=False)  # a damaged one is found in `join`
         row = asdict(done) | {"windows": [list(asdict(window).values()) for window in windows]}
         with self.lock, open(self.folder / "done.jsonl", "a+b") as file:
             file.seek(0, os.SEEK_END)
@@ -181,7 +181,7 @@ class Store:
             relative = Path(hashlib.sha256(os.fsencode(video)).hexdigest()[:24])
         return os.path.join("videos", f"{relative}.{self.format}")
 
-    def _write(self, path: Path, values: np.ndarray) -> None:
+    def _write(self, path: Path, values: np.ndarray, sync: bool = True) -> None:
         def write(scratch: Path) -> None:
             if self.format == "npy":
                 with open(scratch, "wb") as file:
@@ -191,7 +191,7 @@ class Store:
 
                 save_file({"features": np.ascontiguousarray(values)}, scratch)
 
-        files.write_atomic(path, write)
+        files.write_atomic(path, write, sync)
 
     def _load(self, done: Done) -> np.ndarray | None:
         """None for a file that is damaged, which is removed."""

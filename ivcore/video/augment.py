@@ -12,7 +12,6 @@ import math
 import numpy as np
 
 from ivcore.errors import ParameterError
-from ivcore.rng import python_and_numpy_seeded
 from ivcore.video.resize import as_tensor, resize, target_size
 
 SCALES = (1.0, 0.875, 0.75, 0.66)
@@ -126,6 +125,8 @@ def repeat(video: np.ndarray, times: int, transform, rng) -> np.ndarray:
 def rand_augment(video: np.ndarray, rng, config: str = "rand-m7-n4-mstd0.5-inc1") -> np.ndarray:
     """timm's RandAugment with the same operations, magnitudes and signs on all frames. (T, H, W, 3) -> (T, H, W, 3)"""
     from PIL import Image
+
+    from ivcore.rng import python_and_numpy_seeded  # imports torch, which whoever only decodes does without
 
     operations = _rand_augment(config)
     seed = int(rng.integers(1 << 32))

@@ -1,5 +1,8 @@
 """Windows cover a video once, whatever its frame rate; pieces bound what is held; decoding is that of `data.views`."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import video_models as zoo
@@ -100,3 +103,13 @@ def test_whoever_leaves_early_ends_what_runs_ahead():
 
     with pytest.raises(OSError, match="full"):
         list(_ahead(fails, 1))
+
+
+def test_a_process_that_decodes_starts_without_torch(tmp_path):
+    path = zoo.video(tmp_path / "a.mp4", frames=19)
+    code = f"""
+import sys
+from ivcore.data.windows import Piece, decode
+assert decode(Piece({str(path)!r}), {HOW!r}).clips.size and "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
