@@ -1,7 +1,4 @@
-"""What the generated datasets have in common: checks of their fields, marks that all is there, and files that several processes make.
-
-A mark is a file in the set's folder: the version of what was written, and below it the length and the name of every file there is. So a
-file that somebody has removed, or a full disk has cut off, is noticed without reading any.
+"""What the generated datasets have in common: checks of their fields, a lock, and files that several processes make.
 
 The processes are started with `python -m` and are no multiprocessing pool. A pool that spawns would run a user's script a second
 time unless it has a `__main__` guard, and a pool that forks is unsafe beside torch and video decoders. When the process that waits
@@ -19,10 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ivcore.errors import ParameterError
-from ivcore.files import write_text
 from ivcore.progress import Progress
-
-MARK = "complete"
 
 
 def require_whole(config, minimums: Mapping[str, int]) -> None:
@@ -48,60 +42,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def write_mark(folder: Path, version: str, mark: str = MARK) -> None:
-    """Says that all is there, after everything else."""
-    every = ((Path(parent) / name) for parent, _, names in os.walk(folder) for name in names)
-    files = sorted(file for file in every if not file.name.startswith(".") and not file.name.endswith(MARK))
-    rows = [f"{file.stat().st_size} {file.relative_to(folder)}" for file in files]
-    write_text(folder / mark, "\n".join([version, *rows]) + "\n")
-
-
-def is_marked(folder: Path, version: str, mark: str = MARK) -> bool:
-    """Whether the mark is there, of this version, with all files that it lists as long as they were."""
-    there, files = _read_mark(folder / mark)
-    return there == version and bool(files) and not _damaged(folder, files)
-
-
-def is_there(folder: Path) -> bool:
-    """Whether all files of a set are there, of whatever version."""
-    there, files = _read_mark(folder / MARK)
-    return there is not None and not _damaged(folder, files)
-
-
-def remove_damaged(folder: Path, mark: str = MARK) -> None:
-    """Removes what is not as long as the mark says, so that it is made again; nothing outside the folder, whatever the mark says."""
-    for file in _damaged(folder, _read_mark(folder / mark)[1]):
-        place = Path(os.path.normpath(folder / file))
-        if place.is_relative_to(os.path.normpath(folder)):
-            place.unlink(missing_ok=True)
-
-
-def _read_mark(mark: Path) -> tuple[str | None, dict[str, str]]:
-    """(version, None without a mark; file -> its length)"""
-    try:
-        version, *rows = mark.read_text(encoding="utf-8").split("\n")
-    except (FileNotFoundError, UnicodeDecodeError):
-        return None, {}
-    return version, {file: size for size, _, file in (row.partition(" ") for row in rows) if file}
-
-
-def _damaged(folder: Path, files: Mapping[str, str]) -> list[str]:
-    return [file for file, size in files.items() if str(_size(folder / file)) != size]
-
-
-def _size(file: Path) -> int:
-    """0 where there is none."""
-    try:
-        return os.stat(file).st_size
-    except OSError:
-        return 0
-
-
 def missing(folder: Path, files: list[str]) -> list[int]:
-    """The numbers in `files` of those that `folder` lacks or that are empty there. Removes the half-written files of killed workers first."""
+    """The numbers in `files` of those that `folder` lacks. Removes the half-written files of killed workers first."""
     for leftover in folder.glob("*/.*.tmp"):
         leftover.unlink()
-    return [number for number, file in enumerate(files) if not _size(folder / file)]
+    return [number for number, file in enumerate(files) if not (folder / file).exists()]
 
 
 def make_in_processes(

@@ -15,7 +15,8 @@ SPLITS = "testTrainMulti_7030_splits"  # of HMDB51
 
 
 def read_release(folder, layout: str, split: int = 1) -> tuple[dict[str, list | None], list[str]]:
-    """({"train": records, "val": None, "test": records}, class names by label) of a dataset in one of LAYOUTS. split: of HMDB51, from 1.
+    """({"train": records, "val": None, "test": records}, class names by label) of a dataset in one of LAYOUTS. split: of HMDB51, from 1. What is
+    only tested on has no training records, None.
 
     UserError that names the file for one that is not there or not as it must be.
     """
@@ -72,12 +73,19 @@ def films(layout: str, videos: list) -> dict[str, int]:
     return {os.path.normpath(video.path): numbers[name[0]] for video, name in zip(videos, names) if name}
 
 
-LAYOUTS: dict[str, Callable[[Path, int], tuple[list, list, list[str]]]] = {
+def _zero_shot(folder: Path, _) -> tuple[None, list, list[str]]:
+    """Kinetics-400 as the published zero-shot code reads it: a list to test on, and what the classes are called."""
+    test = _read(folder, formats.read_kinetics_csv, "k400_test_tsm.list")
+    return None, test, _read(folder, formats.read_class_names, "kinetics_label_map.txt")
+
+
+LAYOUTS: dict[str, Callable[[Path, int], tuple[list | None, list, list[str]]]] = {
     "kinetics": _kinetics,
     "something": _something,
     "activitynet": _activitynet,
     "hmdb51": _hmdb51,
     "ucf101": _ucf101,
+    "zero_shot": _zero_shot,
 }
 
 

@@ -25,6 +25,7 @@ from typing import Any
 from ivcore import lock, paths
 from ivcore.data import annotations, generated
 from ivcore.data.annotations import Clip
+from ivcore.files import write_text
 from ivcore.video.writer import write_video
 
 MINIMUMS = {
@@ -65,20 +66,19 @@ def build(source: ModuleType, config, *, workers: int | None = None) -> Path:
     """The set's folder, after making what is missing.
 
     `workers` processes make it (default: one for each core). They can be killed at any time: a file appears whole or not at all, the
-    next call makes the missing ones and those that are not as long as they were, and the mark `complete` is written last. If several
-    processes ask for the same folder at once, one makes it and the others wait. UserError where the source needs a simulator that is not installed.
+    next call makes the missing ones, and the mark `complete` is written last. If several processes ask for the same folder at once,
+    one makes it and the others wait. UserError where the source needs a simulator that is not installed.
     """
     folder = folder_of(source, config)
-    version = _version(source)
-    if not generated.is_marked(folder, version):
+    mark, version = folder / "complete", _version(source)
+    if not _is(mark, version):
         folder.mkdir(parents=True, exist_ok=True)
         with lock.held(folder, wait=True):
-            if not generated.is_marked(folder, version):
-                generated.remove_damaged(folder)
+            if not _is(mark, version):
                 clips = source.clips(config)
                 _render(source, config, folder, clips, workers)
                 _write(source, folder, clips)
-                generated.write_mark(folder, version)
+                write_text(mark, version)
     return folder
 
 
@@ -92,6 +92,10 @@ def _version(source: ModuleType) -> str:
 
 def _motion(source: ModuleType) -> tuple[str, ...]:
     return tuple(getattr(source, "MOTION_CLASSES", source.CLASSES))
+
+
+def _is(mark: Path, version: str) -> bool:
+    return mark.exists() and mark.read_text() == version
 
 
 def _render(source: ModuleType, config, folder: Path, clips: Sequence[Clip], workers: int | None) -> None:

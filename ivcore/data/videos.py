@@ -73,6 +73,7 @@ def video_splits(
     first, csv = next(iter(lists.items()))
     if data:
         given, names = read_release(data, release, split)
+        given = {part: given[part] for part in lists}
         classes = _names([some for some in given.values() if some], names, Path(data), Path(data).name)
         together = read_groups(Path(data)) or films(release, [r for some in given.values() for r in some or ()])
         records, missing = _part(given, classes, first, together, max_bad, run_dir)

@@ -3,9 +3,9 @@
     classifier = ZeroShotClassifier(model, ["slide left", "slide right"], tokenizer)
     logits = classifier(model.prepare(clips))                                # (B, K), also through data.views.over_views
 
-Several templates a class are joined in one of two ways. "embeddings" is CLIP's (arXiv 2103.00020, 3.1.4): the mean of the normalised
-sentence embeddings, normalised again, costs nothing per clip. "probabilities" is that of the published zero-shot Kinetics code: softmax over the
-classes for each template, then the mean.
+A class may be said in several sentences, of several templates say. They are joined in one of two ways. "embeddings" is CLIP's (arXiv 2103.00020,
+3.1.4): the mean of the normalised sentence embeddings, normalised again, costs nothing per clip. "probabilities" is that of the published zero-shot
+Kinetics code: softmax over the classes for each template, then the mean.
 """
 
 from __future__ import annotations
@@ -19,15 +19,23 @@ from torch import Tensor, nn
 
 from ivcore.errors import ParameterError
 
-TEMPLATES = (
+TEMPLATES = (  # ActionCLIP's (arXiv 2109.08472), which the published zero-shot Kinetics code takes
+    "a photo of action {}",
+    "a picture of action {}",
+    "Human action of {}",
+    "{}, an action",
+    "{} this is an action",
+    "{}, a video of action",
+    "Playing action of {}",
     "{}",
-    "a video of {}",
-    "a short clip that shows {}",
-    "someone filmed {}",
-    "a recording of {}",
-    "an example of {}",
-    "footage of {}, from start to end",
-    "what happens here is {}",
+    "Playing a kind of action, {}",
+    "Doing a kind of action, {}",
+    "Look, the human is {}",
+    "Can you recognize the action of {}?",
+    "Video classification of {}",
+    "A video of {}",
+    "The man is {}",
+    "The woman is {}",
 )
 JOINS = ("embeddings", "probabilities")
 
@@ -48,13 +56,9 @@ class ZeroShotClassifier(nn.Module):
         join: str = "embeddings",
     ):
         super().__init__()
-        if join not in JOINS:
-            raise ParameterError(f"join: {join!r} is not one of {', '.join(JOINS)}")
         self.model = model
         embeddings = class_embeddings(model, class_names, tokenizer, templates)
-        if join == "embeddings":
-            embeddings = F.normalize(embeddings.mean(0, keepdim=True), dim=-1)
-        self.register_buffer("embeddings", embeddings, persistent=False)
+        self.register_buffer("embeddings", joined(embeddings, join), persistent=False)
 
     def prepare(self, clips: Tensor) -> Tensor:
         """uint8 (B, T, H, W, 3) -> what the model wants."""
@@ -62,10 +66,28 @@ class ZeroShotClassifier(nn.Module):
 
     def forward(self, video: Tensor) -> Tensor:
         features = F.normalize(self.model.encode_video(video), dim=-1)
-        logits = self.model.logit_scale.exp() * torch.einsum("be,pke->pbk", features, self.embeddings)
-        if len(logits) == 1:
-            return logits[0]
-        return logits.log_softmax(-1).logsumexp(0) - math.log(len(logits))
+        return class_logits(features, self.embeddings, self.model.logit_scale.exp())
+
+
+def joined(texts: Tensor, join: str) -> Tensor:
+    """Unit-length embeddings (P, K, E) of P sentences for each class, as `class_logits` takes them: (1, K, E) where the embeddings are averaged.
+
+    ParameterError for another join than JOINS.
+    """
+    if join not in JOINS:
+        raise ParameterError(f"join: {join!r} is not one of {', '.join(JOINS)}")
+    return F.normalize(texts.mean(0, keepdim=True), dim=-1) if join == "embeddings" else texts
+
+
+def class_logits(features: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
+    """Unit-length features of clips (B, E) and of P sentences for each class (P, K, E) -> logits (B, K), whose softmax is the mean of P softmaxes.
+
+    scale: what cosines are multiplied by.
+    """
+    logits = scale * torch.einsum("be,pke->pbk", features, texts)
+    if len(logits) == 1:
+        return logits[0]
+    return logits.log_softmax(-1).logsumexp(0) - math.log(len(logits))
 
 
 @torch.no_grad()
@@ -80,12 +102,27 @@ def class_embeddings(
 
     Errors: ParameterError for a template without one place {} for the name, and where there is no class or no template.
     """
-    _check(class_names, templates)
-    device = next(model.parameters()).device
-    sentences = [template.replace("{}", name) for template in templates for name in class_names]
-    batches = [sentences[i : i + batch_size] for i in range(0, len(sentences), batch_size)]
+    return sentence_embeddings(model, in_templates(class_names, templates), tokenizer, batch_size)
+
+
+@torch.no_grad()
+def sentence_embeddings(
+    model: nn.Module,
+    sentences: Sequence[Sequence[str]],
+    tokenizer: Callable[[list[str]], Tensor],
+    batch_size: int = 256,
+) -> Tensor:
+    """P lists of a sentence for each of K classes -> unit-length embeddings (P, K, E), on the model's device."""
+    device, flat = next(model.parameters()).device, [text for row in sentences for text in row]
+    batches = [flat[i : i + batch_size] for i in range(0, len(flat), batch_size)]
     features = torch.cat([model.encode_text(tokenizer(batch).to(device)) for batch in batches])
-    return F.normalize(features, dim=-1).unflatten(0, (len(templates), len(class_names)))
+    return F.normalize(features, dim=-1).unflatten(0, (len(sentences), -1))
+
+
+def in_templates(class_names: Sequence[str], templates: Sequence[str] = TEMPLATES) -> list[list[str]]:
+    """For each of P templates the sentences of all K classes. ParameterError as of `class_embeddings`."""
+    _check(class_names, templates)
+    return [[template.replace("{}", name) for name in class_names] for template in templates]
 
 
 def _check(class_names: Sequence[str], templates: Sequence[str]) -> None:

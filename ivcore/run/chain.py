@@ -49,23 +49,24 @@ STAGES = (
     Stage("recognition, with the masked encoder", "4.3.1", 4, -0.3, ("30",), "ivcore.heads.classifier"),
     Stage("who does what where, in boxes", "4.3.1", 4, 0.6, ("32",), "ivcore.heads.boxes"),
     Stage("what is of no known class", "4.3.3", 4, 1.5, ("39",), "ivcore.losses.evidential"),
-    Stage("seven more families of tasks", "4.3", 4, 2.4),
+    Stage("zero-shot recognition", "4.3.3", 2, 3, ("36",), "ivcore.heads.zero_shot"),
+    Stage("six more families of tasks", "4.3", 4, 2.4),
 )
-ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (4, 8), (5, 9))
+ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (4, 8), (2, 9), (5, 10))
 
 
 def chain(stages=STAGES, arrows=ARROWS):
     """-> Figure"""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(9, 3.3), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9, 4.3), layout="constrained")
     for begin, end in arrows:
         a, b = stages[begin], stages[end]
         line = {"arrowstyle": "-|>", "color": "0.4", "lw": 1.3, "shrinkA": 0, "shrinkB": 0}
         axes.annotate("", (b.x - 0.42, b.y), (a.x + 0.42, a.y), arrowprops=line)
     for stage in stages:
         _box(axes, stage)
-    axes.set(xlim=(-0.5, 4.5), ylim=(2.95, -0.75))
+    axes.set(xlim=(-0.5, 4.5), ylim=(3.95, -0.75))
     axes.set_axis_off()
     _legend(axes, {stage.state for stage in stages})
     return figure

@@ -14,6 +14,7 @@ EXAMPLES = (
     "iv classify my_videos --model 30/tiny --top 3 --json",
 )
 FEW = 16  # videos that are not worth starting processes for
+BAR = 24  # characters of a bar for a probability of 1
 STATUS = "0 every video is answered; 1 some could not be read; 2 a mistake in what was asked for"
 
 
@@ -72,7 +73,18 @@ def _classify(options) -> int:
 
 
 def _text(path: str, best: list, _cause: str) -> str:
-    return "\n".join([_shown(path), *(f"  {score:.3f}  {name}" for name, score in best)])
+    return "\n".join([_shown(path), *(f"  {score:.3f}  {_bar(score)}  {name}" for name, score in best)])
+
+
+def _bar(share: float) -> str:
+    """BAR characters, filled to an eighth of a character; a terminal without block characters gets number signs."""
+    whole, eighth = divmod(round(share * BAR * 8), 8)
+    bar = "█" * whole + " ▏▎▍▌▋▊▉"[eighth] * (eighth > 0)
+    try:
+        bar.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        bar = "#" * round(share * BAR)
+    return bar.ljust(BAR)
 
 
 def _json(path: str, best: list | None, cause: str) -> str:

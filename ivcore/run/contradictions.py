@@ -196,6 +196,29 @@ def a_head_to_keep(keep_head, masked_encoder, multimodal_encoder, second_model):
         return "keep_head = True: an encoder from scratch has no head to keep"
 
 
+def one_way_to_fine_tune(start_model, steps):
+    if start_model not in SCRATCH and steps:
+        return f"start_model = {start_model!r}: what multimodal_encoder was trained from, so there is nothing to train: give steps = 0"
+
+
+def videos_to_fine_tune_on(wordings, steps, data, release, train_csv, test_csv):
+    if steps and ((test_csv and not train_csv) or (data and release == "zero_shot")):
+        return f"steps = {steps}: there are only videos to test on; give steps = 0 or train_csv"
+
+
+def choices_on_validation(wordings, joins, alphas, start_model, data, release, train_csv, val_csv, test_csv):
+    only_tested = (data and release == "zero_shot") or (test_csv and not train_csv and not val_csv)
+    several = {"wordings": wordings, "joins": joins, "alphas": alphas if start_model not in SCRATCH else []}
+    for name, values in several.items() if only_tested else ():
+        if len(values) > 1:
+            return f"{name} = {values}: there are only videos to test on; give one value, or val_csv to choose on"
+
+
+def sentences_to_choose_from(sentences):
+    if sentences and (len({*sentences}) < max(2, len(sentences)) or not all(text.strip() for text in sentences)):
+        return f"sentences = {sentences}: must be two or more, all different and none empty"
+
+
 def label_sets_that_read(label_sets, video_root=""):
     if not label_sets or names_set(label_sets):
         return None
@@ -211,6 +234,10 @@ RULES = (
     a_release_or_lists,
     one_encoder_to_tune,
     a_head_to_keep,
+    one_way_to_fine_tune,
+    videos_to_fine_tune_on,
+    choices_on_validation,
+    sentences_to_choose_from,
     label_sets_that_read,
     one_length,
     warm_up_as_the_length,

@@ -8,6 +8,7 @@ what is in it. Nothing is fetched: a published name holds what it holds.
     masked_classifier        12 (from 10), 30
     multimodal               a video-text model, its video tower, or a classifier made of it: 11, 12 (from 11)
     multimodal_classifier    12 (from 11)
+    video_text               one that reads sentences: 11
     coordinated              both, joined: 13
     clip                     CLIP, as published
     scratch                  random weights, "" or the word itself
@@ -32,6 +33,7 @@ KINDS = {
     "masked_classifier": ("masked_classifier",),
     "multimodal": ("video_text", "multimodal_classifier"),
     "multimodal_classifier": ("multimodal_classifier",),
+    "video_text": ("video_text",),
     "coordinated": ("coordinated",),
     "clip": ("clip",),
 }
@@ -118,6 +120,8 @@ def of_run(number: str, values: dict, start: Held | None) -> Held | None:
             classifier = "masked_classifier" if masked else "multimodal_classifier"
             kinds = {"11": "video_text", "12": classifier, "30": classifier, "13": "coordinated"}
             return start and replace(start, kind=kinds[number])
+        case "36":
+            return start
     return Held("")
 
 

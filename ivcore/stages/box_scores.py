@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ivcore import weights
 from ivcore.cma import Coordinated
-from ivcore.data import embedded, generated, rendered, shapes
+from ivcore.data import embedded, rendered, shapes
 from ivcore.data.captions.sets import captioned_set, held_out_clips
 from ivcore.data.labels.union import normalise
 from ivcore.data.videos import VideoSet, video_splits
@@ -33,7 +33,7 @@ SEED = 2212_03191  # not one that a preset trains on
 
 def lacking(clips: str) -> str:
     """Why these clips cannot be had here, and what to do; "" where they are there or can be rendered."""
-    if clips == SHAPES or generated.is_there(rendered.folder_of(*_source(clips))):
+    if clips == SHAPES or (rendered.folder_of(*_source(clips)) / "complete").exists():
         return ""
     try:
         getattr(_source(clips)[0], "require_simulator", lambda: None)()

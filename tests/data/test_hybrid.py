@@ -67,12 +67,8 @@ def test_what_a_source_says_of_its_clips_backwards_is_joined_too(sources, monkey
     assert said["winks"] == () and said["blinks"][0] in ("backwards brightens", "backwards darkens")
 
 
-def test_lost_videos_and_other_lists_of_a_source_are_joined_again(sources, monkeypatch):
+def test_other_lists_of_a_source_are_joined_again(sources, monkeypatch):
     folder = hybrid.build()
-    gone, cut = (folder / f"videos/{source.name}-train-0.mp4" for source in sources)
-    whole = gone.read_bytes(), cut.read_bytes()
-    gone.unlink(), cut.write_bytes(b"")  # of the latter the source's own, too: it is the same file
-    assert hybrid.build() == folder and (gone.read_bytes(), cut.read_bytes()) == whole
     monkeypatch.setattr(sources[0].module, "CLASSES", ("rises", "falls"))
     assert hybrid.build() == folder and "rises" in formats.read_class_names(folder / "classes.txt")
 

@@ -34,14 +34,6 @@ def test_every_clip_is_in_the_union_once_under_its_own_class(small):
             assert names[labels[str(config.folder / video.file)]].replace("_", " ") == wanted
 
 
-def test_a_list_that_is_gone_is_written_again(small):
-    folder = shapes.label_sets.build(shapes.Shapes(**SMALL))
-    lost = folder / "shapes14/val.csv"
-    content = lost.read_bytes()
-    lost.unlink()
-    assert shapes.label_sets.build(shapes.Shapes(**SMALL)) == folder and lost.read_bytes() == content
-
-
 def test_sets_overlap_and_what_leaks_is_left_out_and_counted(small):
     assert [each.name for each in small.sets] == list(shapes.label_sets.SETS)
     sizes = [len(each.class_names) for each in small.sets]

@@ -332,16 +332,6 @@ class TestResuming:
         assert touched == {"reach-001.mp4"}
         assert (folder / "complete").exists()
 
-    def test_an_episode_without_its_video_is_made_again(self, folder):
-        whole = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
-        (folder / "videos/reach-001.mp4").unlink(), (folder / "videos/reach-002.mp4").write_bytes(b"")
-        (folder / "config.json").write_text("[]")
-        with pytest.raises(UserError, match="a damaged one"):
-            metaworld.build(SMALL, folder=folder)
-        (folder / "config.json").unlink()
-        metaworld.build(SMALL, folder=folder)
-        assert all(path.read_bytes() == content for path, content in whole.items())
-
     def test_a_complete_set_is_not_touched(self, folder):
         before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
         assert metaworld.build(SMALL, folder=folder) == folder

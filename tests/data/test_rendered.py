@@ -84,16 +84,6 @@ def test_killed_and_built_again_by_several_processes_gives_the_same_bytes(blinks
     assert contents(folder) == whole
 
 
-def test_what_is_gone_or_cut_off_is_made_again_and_nothing_else(blinks):
-    folder = rendered.build(blinks, blinks.Blinks())
-    whole, videos = contents(folder), sorted(folder.glob("videos/*"))
-    before = {path: path.stat().st_mtime_ns for path in videos}
-    gone, empty, cut = videos[:3]
-    gone.unlink(), empty.write_bytes(b""), cut.write_bytes(cut.read_bytes()[:-1]), (folder / "classes.txt").unlink()
-    assert rendered.build(blinks, blinks.Blinks()) == folder and contents(folder) == whole
-    assert {path for path in videos if path.stat().st_mtime_ns == before[path]} == {*videos[3:]}
-
-
 def test_other_captions_write_the_lists_again_and_render_nothing(blinks, monkeypatch):
     folder = rendered.build(blinks, blinks.Blinks())
     before = {path: path.stat().st_mtime_ns for path in folder.glob("videos/*")}

@@ -126,15 +126,6 @@ class TestBuilding:
         assert len(formats.read_kinetics_csv(made / "train.csv")) == 8
         assert (made / "videos/video0.mp4").stat().st_mtime_ns == video
 
-    def test_what_is_gone_or_cut_off_is_made_again(self, tmp_path, monkeypatch):
-        cache_at(tmp_path, monkeypatch)
-        few = dataclasses.replace(SMALL, train=8, val=1, test=1, parts=("clips",))
-        made = shapes.build(few, workers=1)
-        whole = contents(made)
-        gone, empty, *_ = sorted(made.glob("videos/*"))
-        gone.unlink(), empty.write_bytes(b""), (made / "classes.txt").unlink()
-        assert shapes.build(few, workers=1) == made and contents(made) == whole
-
     def test_a_failing_worker_is_an_error_and_leaves_no_mark(self, tmp_path, monkeypatch):
         cache_at(tmp_path, monkeypatch)
         few = dataclasses.replace(SMALL, train=8, val=0, test=0, parts=("clips",))

@@ -8,7 +8,7 @@ from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.errors import ParameterError
-from ivcore.heads.zero_shot import TEMPLATES, ZeroShotClassifier, class_embeddings
+from ivcore.heads.zero_shot import TEMPLATES, ZeroShotClassifier, class_embeddings, in_templates
 
 NAMES = ["slide left", "slide right", "grow"]
 END = 49
@@ -64,7 +64,7 @@ def test_joined_probabilities_are_the_mean_over_templates(model, clips):
 @torch.no_grad()
 def test_joined_embeddings_are_clips_mean_of_unit_vectors(model, clips):
     each = class_embeddings(model, NAMES, tokenizer)
-    assert each.shape == (len(TEMPLATES), 3, 16) and torch.allclose(each.norm(dim=-1), torch.ones(8, 3))
+    assert each.shape == (len(TEMPLATES), 3, 16) and torch.allclose(each.norm(dim=-1), torch.ones(16, 3))
     classifier = ZeroShotClassifier(model, NAMES, tokenizer)
     mean = each.mean(0)
     assert torch.allclose(classifier.embeddings[0], mean / mean.norm(dim=-1, keepdim=True), atol=1e-6)
@@ -78,6 +78,11 @@ def test_the_order_of_classes_only_orders_the_scores(model, clips):
     scores = zero_shot_scores(model, clips, NAMES, tokenizer)
     turned = zero_shot_scores(model, clips, NAMES[::-1], tokenizer)
     assert torch.allclose(turned.flip(1), scores, atol=1e-6)
+
+
+def test_the_published_templates():
+    assert len(TEMPLATES) == len({*TEMPLATES}) == 16 and "{}" in TEMPLATES
+    assert in_templates(["archery"])[0] == ["a photo of action archery"]
 
 
 def test_sentences_are_encoded_in_parts(model):

@@ -34,7 +34,19 @@ def test_the_names_are_those_in_the_file(clip, tmp_path, capsys, kind):
     assert scores == sorted(scores, reverse=True) and sum(scores) == pytest.approx(1, abs=1e-4)
     assert iv(clip, "--model", model, "--top", "1") == 0
     shown = capsys.readouterr().out.splitlines()
-    assert shown[0].endswith("clip.mp4") and shown[1] == f"  {scores[0]:.3f}  {answer['answers'][0]['class']}"
+    assert shown[0].endswith("clip.mp4") and len(shown) == 2
+    assert shown[1].startswith(f"  {scores[0]:.3f}  █") and shown[1].endswith(f" {answer['answers'][0]['class']}")
+
+
+def test_bars_are_as_long_as_probabilities(monkeypatch):
+    from io import BytesIO, TextIOWrapper
+
+    from ivcore.run.classify_command import BAR, _bar
+
+    monkeypatch.setattr("sys.stdout", TextIOWrapper(BytesIO(), "utf-8"))
+    assert [_bar(share).rstrip() for share in (0, 1, 0.5, 1.5 / BAR)] == ["", "█" * BAR, "█" * (BAR // 2), "█▌"]
+    monkeypatch.setattr("sys.stdout", TextIOWrapper(BytesIO(), "latin-1"))
+    assert _bar(0.25) == ("#" * (BAR // 4)).ljust(BAR)
 
 
 def test_the_answer_is_that_of_testing(clip, tmp_path, capsys):

@@ -60,6 +60,16 @@ REFUSED = {
         ("mask_ratio=0.05", "mask_ratio = 0.05"),
         ("mixtures=[shapes,birds]", "mixtures = 'birds': must be shapes, metaworld"),
     ],
+    "36 quick": [
+        ("start_model=11/quick", "start_model = '11/quick': what multimodal_encoder was trained from"),
+        ("data=docs release=zero_shot", "steps = 4: there are only videos to test on"),
+        (
+            "data=docs release=zero_shot steps=0 warmup_steps=0",
+            "wordings = ['names', 'published', 'captions']: there are only",
+        ),
+        ("sentences=[jump]", "sentences = ['jump']: must be two or more"),
+        ("multimodal_encoder=10/quick", "multimodal_encoder = '10/quick': holds a masked autoencoder"),
+    ],
     "02 quick": [("mask_ratio=0.1", "hides none of the 8 slots"), ("mask_ratios=[0.1]", "mask_ratios = [0.1]")],
     "03 quick": [("mask_ratio=0.01", "mask_ratio"), ("image_size=60", "image_size = 60")],
     "04 quick": [("image_size=30", "a multiple of 8"), ("num_frames=3", "a multiple of 2")],

@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from ivcore import lock
-from ivcore.data import annotations, formats, generated
+from ivcore.data import annotations, formats
 from ivcore.data.annotations import Clip
 from ivcore.data.formats.table import write_table
 from ivcore.data.groups import read_groups
 from ivcore.data.hybrid.config import VERSION, Hybrid, Part, folder_of, left_out, parts
-from ivcore.files import write_atomic
+from ivcore.files import write_atomic, write_text
 
 _LISTS = ("train.csv", "val.csv", "test.csv", "classes.txt", "groups.csv", "msrvtt.json", annotations.REVERSED)
 
@@ -31,15 +31,18 @@ def build(config: Hybrid | None = None, *, workers: int | None = None) -> Path:
         print(f"hybrid without {name}: {why}", flush=True)
     folder = folder_of(chosen)
     roots = {part.name: part.build(workers) for part in chosen}
-    version = _version(roots)
-    if not generated.is_marked(folder, version):
+    mark, version = folder / "complete", _version(roots)
+    if not _is(mark, version):
         folder.mkdir(parents=True, exist_ok=True)
         with lock.held(folder, wait=True):
-            if not generated.is_marked(folder, version):
-                generated.remove_damaged(folder)
+            if not _is(mark, version):
                 _join(folder, chosen, roots)
-                generated.write_mark(folder, version)
+                write_text(mark, version)
     return folder
+
+
+def _is(mark: Path, version: str) -> bool:
+    return mark.exists() and mark.read_text() == version
 
 
 def table(chosen: list[Part]) -> list[tuple]:
@@ -101,8 +104,7 @@ def _link(folder: Path, source: str, root: Path, clips: list[Clip]) -> None:
     (folder / "videos").mkdir(exist_ok=True)
     for clip in clips:
         video, link = root / "videos" / f"{clip.name.removeprefix(f'{source}-')}.mp4", folder / clip.file
-        if not link.exists() or link.stat().st_size != video.stat().st_size:
-            link.unlink(missing_ok=True)
+        if not link.exists():
             try:
                 os.link(video, link)
             except OSError:  # a file system without links

@@ -79,7 +79,7 @@ class Part:
 
     def lacking(self) -> str:
         """Why the set cannot be had here, and what to do; "" where it is there or can be made."""
-        if self.needs_simulator and not generated.is_there(self.folder):
+        if self.needs_simulator and not (self.folder / "complete").exists():
             try:
                 self.module.require_simulator()
             except UserError as error:

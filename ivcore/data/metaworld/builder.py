@@ -25,61 +25,35 @@ def build(config: MetaWorld | None = None, *, workers: int | None = None, folder
     """
     config = config or MetaWorld()
     folder = paths.resolve(folder) if folder else config.folder
-    version = f"{config.hash} {annotations.ANNOTATOR_VERSION}"
-    if not generated.is_marked(folder, version):
+    mark, version = folder / "complete", f"{config.hash} {annotations.ANNOTATOR_VERSION}"
+    if not mark.exists() or mark.read_text() != version:
         folder.mkdir(parents=True, exist_ok=True)
         with lock.held(folder, wait=True):
             _claim(folder, config)
-            _forget_damaged(folder, config)
             _share(folder, config)
             todo = generated.missing(folder, [e.record for e in episodes(config)])
             if todo:
                 require_simulator()
                 render(config, folder, todo, workers)
             annotations.write(config, folder)
-            generated.write_mark(folder, version)
+            mark.write_text(version)
     return folder
 
 
 def _claim(folder: Path, config: MetaWorld) -> None:
     """Refuses a folder that holds anything but this set, complete or not."""
     owner = folder / "config.json"
-    if owner.exists() and _field(owner, "hash") != config.hash:
-        raise UserError(
-            f"{paths.short(folder)}: holds a set with other settings, or a damaged one; name another folder"
-        )
+    if owner.exists() and json.loads(owner.read_text()).get("hash") != config.hash:
+        raise UserError(f"{paths.short(folder)}: holds a set with other settings; name another folder")
     write_text(owner, json.dumps({"hash": config.hash, "kin": config.kin, **asdict(config)}, indent=1) + "\n")
-
-
-def _forget_damaged(folder: Path, config: MetaWorld) -> None:
-    """Removes the records of episodes whose video is not there, or not whole: they are played again."""
-    generated.remove_damaged(folder)
-    for each in episodes(config):
-        if not _is_made(folder, each):
-            (folder / each.record).unlink(missing_ok=True)
-
-
-def _is_made(folder: Path, made: Episode) -> bool:
-    """Whether its record is there, and its video if the expert solved it."""
-    record, video = folder / made.record, folder / made.video
-    solved = _field(record, "solved") if record.exists() else None
-    return solved is False or (solved is True and video.exists() and video.stat().st_size > 0)
-
-
-def _field(file: Path, name: str):
-    """None where the file does not read."""
-    try:
-        return json.loads(file.read_text()).get(name)
-    except (ValueError, AttributeError, RecursionError):
-        return None
 
 
 def _share(folder: Path, config: MetaWorld) -> None:
     """Takes episodes that other sets of the same kin beside this one already have, as hard links."""
     for owner in folder.parent.glob("*/config.json"):
-        if owner.parent != folder and _field(owner, "kin") == config.kin:
+        if owner.parent != folder and json.loads(owner.read_text()).get("kin") == config.kin:
             for shared in episodes(config):
-                if not (folder / shared.record).exists() and _is_made(owner.parent, shared):
+                if (owner.parent / shared.record).exists() and not (folder / shared.record).exists():
                     _link(owner.parent, folder, shared)
 
 

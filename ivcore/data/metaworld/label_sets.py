@@ -8,11 +8,12 @@ The class is the task. Motion classes are the tasks that share a scene with anot
 
 from pathlib import Path
 
-from ivcore.data import formats, generated
+from ivcore.data import formats
 from ivcore.data.metaworld.builder import build as build_metaworld
 from ivcore.data.metaworld.config import SPLITS, MetaWorld
 from ivcore.data.metaworld.tasks import MOTION, TASKS
 
+MARK = "motion_classes.txt"
 SET = "metaworld"
 VERSION = "810cff58"  # of what is written here: another one whenever that changes
 
@@ -20,11 +21,11 @@ VERSION = "810cff58"  # of what is written here: another one whenever that chang
 def build(config: MetaWorld) -> Path:
     """The set's folder beside the episodes, which are rendered if they are missing.
 
-    Files are written whole, and last the mark that all are there. UserError as of `metaworld.build`.
+    Files are written whole, and motion_classes.txt last, as the mark that all are there. UserError as of `metaworld.build`.
     """
     root = build_metaworld(config)
     folder = root / f"label_sets-{VERSION}"
-    if generated.is_marked(folder, VERSION):
+    if (folder / MARK).is_file():
         return folder
     for split in dict.fromkeys(SPLITS):
         if (root / f"{split}.csv").is_file():
@@ -32,6 +33,5 @@ def build(config: MetaWorld) -> Path:
             formats.write_kinetics_csv(folder / SET / f"{split}.csv", videos, root)
     names = {task: TASKS[task].label for task in config.tasks}
     formats.write_class_names(folder / SET / "classes.txt", list(names.values()))
-    formats.write_class_names(folder / "motion_classes.txt", [names[task] for task in config.tasks if task in MOTION])
-    generated.write_mark(folder, VERSION)
+    formats.write_class_names(folder / MARK, [names[task] for task in config.tasks if task in MOTION])
     return folder

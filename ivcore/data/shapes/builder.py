@@ -26,23 +26,19 @@ def build(config: Shapes | None = None, *, workers: int | None = None) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with lock.held(folder, wait=True):
             config = dataclasses.replace(config, parts=_missing_parts(folder, config))
-            for part in config.parts:
-                generated.remove_damaged(folder, _mark(part))
             _render(config, folder, workers)
             for part in config.parts:
                 annotations.write(part, config, folder)
-                generated.write_mark(folder, annotations.ANNOTATOR_VERSION, _mark(part))
+                (folder / f"{part}.complete").write_text(annotations.ANNOTATOR_VERSION)
     return folder
 
 
 def _missing_parts(folder: Path, config: Shapes) -> tuple[str, ...]:
-    """Parts without a mark, with annotations of another version, or of which a file is not as it was."""
-    version = annotations.ANNOTATOR_VERSION
-    return tuple(part for part in config.parts if not generated.is_marked(folder, version, _mark(part)))
-
-
-def _mark(part: str) -> str:
-    return f"{part}.{generated.MARK}"
+    """Parts without a mark, or with annotations of another version."""
+    marks = {part: folder / f"{part}.complete" for part in config.parts}
+    return tuple(
+        part for part, mark in marks.items() if not mark.exists() or mark.read_text() != annotations.ANNOTATOR_VERSION
+    )
 
 
 def _render(config: Shapes, folder: Path, workers: int | None) -> None:
@@ -58,7 +54,8 @@ def make(fields: dict, folder: Path, todo: list[int]) -> Iterator[None]:
     config = Shapes(**fields)
     videos = plan.videos(config)
     for number in todo:
-        write_video(folder / videos[number].file, film(config, videos[number]), config.fps)
+        if not (folder / videos[number].file).exists():
+            write_video(folder / videos[number].file, film(config, videos[number]), config.fps)
         yield
 
 

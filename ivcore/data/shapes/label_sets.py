@@ -18,14 +18,14 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from ivcore.data import formats, generated
+from ivcore.data import formats
 from ivcore.data.formats import LabelledVideo
 from ivcore.data.shapes import annotations, plan, scenes
 from ivcore.data.shapes.builder import build as build_shapes
 from ivcore.data.shapes.config import Shapes
 
 PARTS = ("clips", "further_test")  # of the moving shapes, that the sets are made of
-MOTION = "motion_classes.txt"
+MARK = "motion_classes.txt"
 VERSION = "b575babe"  # of what is written here: another one whenever that changes
 LEAKED = 8  # videos of each held-out split of the smallest set that the largest trains on
 _SETS = {  # name -> its share of all classes, in the order of `_shuffled`, and how it writes their names
@@ -60,13 +60,12 @@ def splits(config: Shapes) -> dict[str, list[plan.Video]]:
 def build(config: Shapes) -> Path:
     """The sets' folder beside the clips, after making what is missing of either.
 
-    The same configuration always gives the same files. Each is written whole, and last the mark that all are there.
+    The same configuration always gives the same files. Each is written whole, and motion_classes.txt last, as the mark that all are there.
     """
     root = build_shapes(replace(config, parts=PARTS))
     folder = root / f"label_sets-{VERSION}"
-    if not generated.is_marked(folder, VERSION):
+    if not (folder / MARK).is_file():
         write(config, folder, root)
-        generated.write_mark(folder, VERSION)
     return folder
 
 
@@ -79,7 +78,7 @@ def write(config: Shapes, folder: Path, root: Path) -> None:
     for name, of_split in zip(SETS, chosen):
         _write_set(name, root, folder / name, _classes(name, config), of_split)
     annotations.write_groups(config, folder, root)
-    formats.write_class_names(folder / MOTION, motion_classes(config))
+    formats.write_class_names(folder / MARK, motion_classes(config))
 
 
 def _leaks(smallest: dict[str, list[tuple]], classes: list[str]) -> list[tuple]:

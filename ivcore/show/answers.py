@@ -1,0 +1,46 @@
+"""What a model says about one clip: its frames, and a bar for each sentence that it was asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ivcore.show import frames as film
+from ivcore.show.clips import spread
+from ivcore.show.style import OKABE_ITO, titled
+
+FRAMES, BAR = 8, 0.34  # frames at most, and inches of a bar
+
+
+def answer_bars(
+    clip, sentences: Sequence[str], probabilities: Sequence[float], truth: str = "", most: int = 8, title: str | None = None
+):  # fmt: skip
+    """The clip's frames above, the `most` likeliest sentences below. -> Figure
+
+    clip: uint8 (T, H, W, 3). truth: the sentence that is right, where one is known; its bar has a colour of its own.
+    """
+    import matplotlib.pyplot as plt
+
+    shown = spread(film.as_frames(clip), FRAMES)
+    gap = np.full((shown.shape[1], max(1, shown.shape[2] // 16), 3), 255, np.uint8)
+    strip = np.concatenate([part for frame in shown for part in (frame, gap)][:-1], axis=1)
+    order = sorted(range(len(sentences)), key=lambda k: -probabilities[k])[:most]
+    tall = 7 * strip.shape[0] / strip.shape[1]
+    sizes = {"height_ratios": (tall, BAR * len(order) + 0.3)}
+    figure, (above, below) = plt.subplots(
+        2, 1, figsize=(7, tall + BAR * len(order) + 0.8), gridspec_kw=sizes, layout="constrained"
+    )
+    above.imshow(strip, interpolation="nearest")
+    above.set_axis_off()
+    colours = [OKABE_ITO[2] if sentences[k] == truth else OKABE_ITO[0] for k in order]
+    values = [float(probabilities[k]) for k in order]
+    bars = below.barh(range(len(order)), values, color=colours, height=0.7)
+    below.bar_label(bars, [f"{value:.2f}" for value in values], padding=4)
+    below.set_yticks(range(len(order)), [sentences[k].replace("$", r"\$") for k in order])
+    below.set(xlim=(0, 1.08 if max(values) > 0.45 else 0.54), ylim=(len(order) - 0.5, -0.5), xlabel="probability")
+    below.tick_params(axis="y", length=0)
+    if truth in [sentences[k] for k in order]:
+        handles = [plt.Rectangle((0, 0), 1, 1, color=OKABE_ITO[colour]) for colour in (2, 0)]
+        below.legend(handles, ["what it shows", "other"], loc="lower right")
+    return titled(figure, title)
