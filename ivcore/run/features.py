@@ -155,7 +155,7 @@ class Store:
         """Whether the features of this file as it is now are there."""
         done = self.done.get(video)
         there = done is not None and self.owner[done.file] == video and (self.folder / done.file).is_file()
-        return there and (done.size, done.changed) == _print(video)
+        return there and (done.size, done.changed) == state_of(video)
 
     def put(self, video: str, as_it_was: tuple[int, int], values: np.ndarray, windows: tuple[Window, ...]) -> None:
         done = Done(video, *as_it_was, self._file_of(video), windows)
@@ -252,7 +252,8 @@ def _settings_in(file: Path) -> dict:
     return there
 
 
-def _print(video: str) -> tuple[int, int]:
+def state_of(video: str) -> tuple[int, int]:
+    """What tells a changed file from the one before: bytes, and the time of its last change in ns."""
     try:
         found = os.stat(video)
     except OSError:
@@ -263,7 +264,7 @@ def _print(video: str) -> tuple[int, int]:
 def _fill(store: Store, videos: list[str], model: VideoModel, length: Length | None, workers: int, moving: sliding.Sliding | None = None) -> int:  # fmt: skip
     todo = [video for video in videos if not store.has(video)]
     workers = min(workers, len(todo)) if len(todo) > 1 else 0
-    as_it_was = {video: _print(video) for video in todo}
+    as_it_was = {video: state_of(video) for video in todo}
     bad: dict[str, VideoError] = {}
     label = f"features, {len(videos) - len(todo)} there" if len(todo) < len(videos) else "features"
     with (

@@ -1,0 +1,100 @@
+"""Which untrimmed videos are trained on, features on a grid of seconds and back, and what a batch shows of long sequences."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from ivcore.data import formats
+from ivcore.data.untrimmed import FeatureSequence, TrainingSequences, published_features, sequence, untrimmed_splits
+from ivcore.errors import FormatError, UserError
+
+JUMP, WAVE = {"label": "jump", "segment": [1.0, 3.0]}, {"label": "wave", "segment": [4.0, 5.0]}
+
+
+@pytest.fixture
+def annotations(tmp_path):
+    entry = {"duration": 10.0, "fps": 8.0, "annotations": [JUMP, WAVE]}
+    database = {f"t{n}": entry | {"subset": "training"} for n in range(10)}
+    database |= {f"v{n}": entry | {"subset": "validation", "annotations": [WAVE]} for n in range(3)}
+    for name in database:
+        (tmp_path / f"{name}.mp4").write_bytes(name.encode())
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps({"database": database}, indent=1))
+    return path
+
+
+def test_validation_is_held_out_of_training_and_testing_is_the_other_subset(annotations):
+    train, val, test = untrimmed_splits(str(annotations))
+    ids = [{video.id for video in some.videos} for some in (train, val, test)]
+    assert ids[0] | ids[1] == {f"t{n}" for n in range(10)} and not ids[0] & ids[1] and ids[1]
+    assert ids[2] == {"v0", "v1", "v2"} and train.classes == test.classes == ["jump", "wave"]
+    again = untrimmed_splits(str(annotations))
+    assert [[v.id for v in some.videos] for some in again] == [[v.id for v in some.videos] for some in (train, val, test)]  # fmt: skip
+
+
+def test_missing_videos_are_counted_and_too_many_refused(annotations):
+    (annotations.parent / "v1.mp4").unlink()
+    *_, test = untrimmed_splits(str(annotations), max_bad=0.5)
+    assert (len(test), test.missing) == (2, 1)
+    with pytest.raises(UserError, match=r"more than max_bad=0\.0"):
+        untrimmed_splits(str(annotations), max_bad=0.0)
+
+
+def test_a_wrong_subset_and_an_unknown_label_are_named(annotations):
+    with pytest.raises(FormatError, match="'test'; subsets present: training, validation"):
+        untrimmed_splits(str(annotations), test_subset="test")
+    content = json.loads(annotations.read_text())
+    content["database"]["v2"]["annotations"].append({"label": "sing", "segment": [0, 1]})
+    annotations.write_text(json.dumps(content, indent=1))
+    with pytest.raises(FormatError, match=r"annotations\.json:\d+: .*one of the 2 known labels, found 'sing'"):
+        untrimmed_splits(str(annotations))
+    with formats.without_bad_rows() as left:
+        *_, test = untrimmed_splits(str(annotations))
+    assert len(left) == 1 and [len(video.segments) for video in test.videos] == [1, 1, 1]
+
+
+def long(length=100, segments=((10.0, 20.0), (90.0, 95.0))):
+    features = torch.arange(float(length))[:, None].repeat(1, 2)
+    return FeatureSequence("a", features, 0.0, 1.0, float(length), np.array(segments), np.array([0, 1]))
+
+
+def test_seconds_and_grid_are_the_published_ones():
+    video = formats.UntrimmedVideo("a", "a.mp4", "x", 10.0, 30.0, (formats.Segment("jump", 1.0, 3.0),))
+    made = sequence(video, np.zeros((72, 2)), 0.5 * 16 / 30, 4 / 30, 10.0, ["jump"])
+    torch.testing.assert_close(made.on_grid(made.segments), torch.tensor([[30 - 8, 90 - 8]]) / 4)
+    np.testing.assert_allclose(made.in_seconds(made.on_grid(made.segments)), made.segments, atol=1e-6)
+    assert made.in_seconds(torch.tensor([[-9.0, 1000.0]])).tolist() == [[0.0, 10.0]]
+    resized = made.resized(20)
+    assert resized.features.shape == (20, 2) and (resized.first, resized.step) == (0.25, 0.5)
+
+
+def test_long_sequences_are_cut_where_something_happens_and_the_same_way_each_time():
+    source = TrainingSequences([long()], list, 24, seed=3)
+    cuts = [source.item(0, epoch) for epoch in range(20)]
+    for item in cuts:
+        assert len(item["features"]) <= 24 and len(item["segments"]) == len(item["labels"]) >= 1
+        start = float(item["features"][0, 0])
+        for (low, high), label in zip(item["segments"] + start, item["labels"]):
+            whole = long().segments[label]
+            assert high - low >= 0.5 * (whole[1] - whole[0]) and low >= whole[0] and high <= whole[1]
+    assert len({float(item["features"][0, 0]) for item in cuts}) > 3
+    torch.testing.assert_close(source.item(0, 5)["features"], cuts[5]["features"])
+    whole = TrainingSequences([long()], list, 100, seed=3).item(0, 0)
+    torch.testing.assert_close(whole["segments"], torch.tensor([[10.0, 20], [90, 95]]))
+
+
+def test_published_features_are_found_by_their_names_and_what_is_none_is_refused(tmp_path):
+    video = formats.UntrimmedVideo("x", "/videos/x.mp4", "x", None, None, ())
+    with pytest.raises(UserError, match=r"expected x\.npy"):
+        published_features(str(tmp_path), video, 4, 16, 30.0)
+    np.save(tmp_path / "v_x.npy", np.ones((5, 2)))
+    features, first, step, duration = published_features(str(tmp_path), video, 4, 16, 30.0)
+    assert features.shape == (5, 2) and (first, step, duration) == (8 / 30, 4 / 30, 36 / 30)
+    (tmp_path / "x.npy").write_bytes(b"text")
+    with pytest.raises(UserError, match="no array of numbers"):
+        published_features(str(tmp_path), video, 4, 16, 30.0)
+    for wrong in (np.ones(3), np.ones((0, 2)), np.full((2, 2), np.nan)):
+        with pytest.raises(UserError, match="must be finite numbers"):
+            sequence(video, wrong, 0.0, 1.0, 1.0, [])
