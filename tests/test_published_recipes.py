@@ -18,7 +18,22 @@ from ivcore.train.optim import lr_at, optimizer_of
 from ivcore.train.recipe import Recipe, linear_lr
 
 TABLE = yaml.safe_load((Path(__file__).parent / "published_recipes.yaml").read_text())
-KINDS = ("paper", "k710_*", "k[467]00*", "ssv?", "activitynet", "hacs", "hmdb51", "internvideo_?", "ava*", "ucf101_*")
+KINDS = (
+    "paper",
+    "k710_*",
+    "k[467]00*",
+    "ssv?",
+    "activitynet",
+    "hacs",
+    "hmdb51",
+    "internvideo_?",
+    "ava*",
+    "ucf101_*",
+    "thumos14",
+    "*13",
+    "hacs_segments",
+    "fineaction",
+)
 BLOCKS = ("derived", "unpublished")
 by_preset = pytest.mark.parametrize("preset", TABLE)
 by_training = pytest.mark.parametrize("preset", [name for name, rows in TABLE.items() if "peak_lr" in rows["derived"]])

@@ -3,20 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ivcore import paths
 from ivcore.data import formats, shapes, splits
 from ivcore.data.formats.segments import UntrimmedVideo
 from ivcore.data.records import require_some
-from ivcore.errors import UserError
+from ivcore.errors import ParameterError, UserError
 
-SOURCE = "moving shapes, untrimmed"
+SOURCE = "moving shapes"
+SEED = 31  # of the moving shapes: other test videos than those of notebook 32
+FEW = 5  # of so many training videos, one is for choices
+
+
+@dataclass(frozen=True)
+class Release:
+    """Files of a dataset as released, from its folder on, and what they call the parts to train and to test on."""
+
+    annotations: str
+    train: str = "training"
+    test: str = "validation"
+    scores: str = ""
+    root: str = "videos"
+
+
+RELEASES = {
+    "thumos14": Release("annotations/thumos14.json", "validation", "test"),
+    "activitynet13": Release(
+        "annotations/activity_net.v1-3.min.json", scores="annotations/uniformerv2_anet_16x10x3.json"
+    ),
+    "hacs_segments": Release(
+        "annotations/HACS_segments_v1.1.1_af.json", scores="annotations/uniformerv2_hacs_16x10x3.json"
+    ),
+    "fineaction": Release("annotations/annotations_gt_af.json", scores="annotations/uniformerv2_fineaction.json"),
+}
 
 
 @dataclass(frozen=True)
@@ -36,36 +63,69 @@ class UntrimmedSet:
         return sum(s.end > v.duration for v in self.videos if v.duration for s in v.segments)
 
 
-def untrimmed_splits(
-    annotations: str = "", test_annotations: str = "", root: str = "", *, subset: str = "training", test_subset: str = "validation",
-    max_bad: float | None = None, run_dir=None, features: bool = False, **generated,
-) -> list[UntrimmedSet]:  # fmt: skip
-    """Training, validation and test videos. Validation is held out of the training subset, by the videos' names (see `splits`).
+def untrimmed_splits(params: Mapping, run_dir=None) -> tuple[list[UntrimmedSet], dict[str, tuple[float, ...]]]:
+    """([training, validation and test videos], class scores of whole videos, {} for none), as the parameters of notebook 31 name them.
 
-    annotations: a file that `formats.read_segments` reads, "" for moving shapes, whose fields `generated` are. test_annotations: another one for
-    `test_subset`, "" for the same. features: the videos' features are given, so their files need not be there.
-    FormatError with file and line for a label that training does not have, and where a subset is not in the file.
+    Without annotations moving shapes are rendered. Validation is held out of the training subset, by the videos' names (see `splits`). Where
+    features are given the videos' own files need not be there. FormatError with file and line for a label that training does not have, and where a
+    subset is not in the file.
     """
-    source = annotations or SOURCE
-    if not annotations:
-        folder = shapes.build(shapes.Shapes(parts=("untrimmed",), **generated))
-        annotations, root = str(folder / "activitynet.json"), str(folder / "untrimmed")
-    train = formats.read_segments(annotations, root or None, subset=subset)
+    released, source = _release(params)
+    train = formats.read_segments(released.annotations, released.root or None, subset=released.train)
     number = formats.segment_labels(train)
+    if source == SOURCE:  # few videos do not show all that the others do
+        number = {name: label for label, name in enumerate(shapes.config.KNOWN_ACTIONS)}
     if not number:
-        raise UserError(f"{annotations}: no video of the subset {subset!r} has a segment")
-    test = formats.read_segments(test_annotations or annotations, root or None, subset=test_subset, labels=number)
+        raise UserError(f"{released.annotations}: no video of the subset {released.train!r} has a segment")
+    tested = params["test_annotations"] and str(paths.resolve(params["test_annotations"]))
+    test = formats.read_segments(tested or released.annotations, released.root or None, subset=released.test, labels=number)  # fmt: skip
     given = {"train": train, "val": None, "test": test}
-    if features:
-        held_out = {v.path for v in train if splits.number_by_name(v.path) < splits.SHARE}
-        records = {"train": [v for v in train if v.path not in held_out], "val": [v for v in train if v.path in held_out]}  # fmt: skip
-        records, missing = records | {"test": test}, dict.fromkeys(given, 0)
+    if params["features"]:
+        records, missing = _held_out(train) | {"test": test}, dict.fromkeys(given, 0)
     else:
-        require_some([video.path for video in train], annotations)
-        parted = splits.part(given, max_bad=max_bad, run_dir=run_dir)
+        require_some([video.path for video in train], released.annotations)
+        parted = splits.part(given, max_bad=params["max_bad"], run_dir=run_dir)
         records, missing = parted.records, parted.missing
         print("".join(f"{line}\n" for line in parted.notes), end="")
-    return [UntrimmedSet(some, list(number), source, missing[split]) for split, some in records.items()]
+    sets = [UntrimmedSet(records[split], list(number), source, missing[split]) for split in given]
+    return sets, _scores(released.scores, train, number) if released.scores else {}
+
+
+def _scores(file: str, train: list[UntrimmedVideo], number: dict[str, int]) -> dict[str, tuple[float, ...]]:
+    """The scores of each video in the order of `number`: by label_id, or by alphabet in files without, which must then score all classes."""
+    numbered = any(s.label_id is not None for video in train for s in video.segments)
+    found, most = formats.read_video_scores(file, None if numbered else len(number)), max(number.values())
+    if short := next((video for video, each in found.items() if len(each) <= most), None):
+        raise ParameterError(
+            f"video_scores: {file}: {len(found[short])} scores of {short}, but there is a class {most}"
+        )
+    return {video: tuple(each[row] for row in number.values()) for video, each in found.items()}
+
+
+def _release(params: Mapping) -> tuple[Release, str]:
+    """What the parameters name, with whole paths, and what the data are called."""
+    scores = params["video_scores"] and str(paths.resolve(params["video_scores"]))
+    if params["data"]:
+        release, folder = RELEASES[params["release"]], Path(paths.resolve(params["data"]))
+        if not (folder / release.annotations).exists():
+            raise ParameterError(f"data = {params['data']!r}: has no {release.annotations}; `iv data mini --list` shows layouts")  # fmt: skip
+        there = release.scores and (folder / release.scores).exists() and params["class_agnostic"]
+        files = {"annotations": str(folder / release.annotations), "root": str(folder / release.root)}
+        return replace(release, scores=scores or (str(folder / release.scores) if there else ""), **files), params["release"]  # fmt: skip
+    if not params["annotations"]:
+        folder = shapes.build(shapes.Shapes(parts=("untrimmed",), seed=SEED, untrimmed=params["num_videos"]))
+        return Release(str(folder / "activitynet.json"), root=str(folder / "untrimmed"), scores=scores), SOURCE
+    file, root = (params[name] and str(paths.resolve(params[name])) for name in ("annotations", "video_root"))
+    return Release(file, params["train_subset"], params["test_subset"], scores, root), Path(file).name
+
+
+def _held_out(train: list[UntrimmedVideo]) -> dict[str, list]:
+    ordered = sorted(train, key=lambda video: splits.number_by_name(video.path))
+    held = ordered[: max(1, min(splits.MOST, len(train) // FEW))]
+    if len(held) == len(train):
+        raise UserError("a single training video: two are needed, one to make choices on")
+    names = {video.id for video in held}
+    return {"train": [v for v in train if v.id not in names], "val": [v for v in train if v.id in names]}
 
 
 @dataclass(frozen=True)
@@ -87,7 +147,7 @@ class FeatureSequence:
         return (grid.double().numpy() * self.step + self.first).clip(0, self.duration)
 
     def resized(self, length: int) -> FeatureSequence:
-        """Interpolated to `length` features over the whole video, as ActionFormer's configurations of ActivityNet, HACS and FineAction have it."""
+        """Interpolated to `length` features over the whole video, as ActionFormer's configuration of FineAction has it."""
         features = F.interpolate(self.features.T[None], length, mode="linear", align_corners=False)[0].T
         step = self.duration / length
         return replace(self, features=features.contiguous(), first=step / 2, step=step)
@@ -107,7 +167,7 @@ def sequence(video: UntrimmedVideo, features: np.ndarray, first: float, step: fl
 def published_features(folder: str, video: UntrimmedVideo, stride: int, span: int, default_fps: float) -> tuple:
     """(features (T, C), first, step, duration) of <folder>/<id>.npy, v_<id>.npy or <file>.npy: `span` frames every `stride` frames.
 
-    UserError where it is not there, or no array.
+    stride 0: they cover the whole video evenly. UserError where it is not there, or no array.
     """
     for name in (video.id, f"v_{video.id}", os.path.basename(video.path)):
         try:
@@ -121,18 +181,21 @@ def published_features(folder: str, video: UntrimmedVideo, stride: int, span: in
         raise UserError(f"{folder}: has no features of {video.id}, expected {video.id}.npy")
     fps = video.fps or default_fps
     duration = video.duration or (len(features) * stride + span) / fps
+    if not stride:
+        step = duration / max(len(features), 1)
+        return features, step / 2, step, duration
     return features, 0.5 * span / fps, stride / fps, duration
 
 
 class TrainingSequences:
     """Items of a batch for `losses.localization`, of sequences no longer than `longest`: others are cut at random so that something happens in them.
 
-    least: the share of a segment that has to lie inside for it to count. crop: (least, most) share of shorter sequences that is cut out, () for all.
+    least: the share of a segment that has to lie inside for it to count. crop: the least share of a shorter sequence that is cut out, 1 for all.
     """
 
-    def __init__(self, sequences: Sequence[FeatureSequence], collate, longest: int, seed: int, least: float = 0.5, crop: Sequence[float] = ()):  # fmt: skip
+    def __init__(self, sequences: Sequence[FeatureSequence], collate, longest: int, seed: int, least: float = 0.5, crop: float = 1.0):  # fmt: skip
         self.sequences, self.collate, self.longest, self.seed = sequences, collate, longest, seed
-        self.least, self.crop = least, tuple(crop)
+        self.least, self.crop = least, crop
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -153,10 +216,9 @@ class TrainingSequences:
 
     def _cut(self, sequence: FeatureSequence, rng) -> tuple[int, int]:
         length = len(sequence.features)
-        if length <= self.longest and not self.crop:
+        if length <= self.longest and self.crop == 1:
             return 0, length
-        share = rng.uniform(*self.crop) if self.crop else 1.0
-        keep = max(1, min(self.longest, round(share * length)))
+        keep = max(1, min(self.longest, round(rng.uniform(self.crop, 1) * length)))
         segments = sequence.on_grid(sequence.segments)
         for _ in range(100):
             start = int(rng.integers(length - keep + 1))

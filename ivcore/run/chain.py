@@ -47,10 +47,10 @@ STAGES = (
     Stage("supervised: multimodal encoder", "3.2", 2, 2, ("12",), "ivcore.heads.classifier"),
     Stage("cross-model attention", "3.3", 3, 1, ("13", "23", "24"), "ivcore.cma"),
     Stage("recognition, with the masked encoder", "4.3.1", 4, -0.3, ("30",), "ivcore.heads.classifier"),
-    Stage("who does what where, in boxes", "4.3.1", 4, 0.6, ("32",), "ivcore.heads.boxes"),
+    Stage("who does what where and when", "4.3.1", 4, 0.6, ("31", "32"), "ivcore.heads.boxes"),
     Stage("what is of no known class", "4.3.3", 4, 1.5, ("39",), "ivcore.losses.evidential"),
     Stage("zero-shot recognition", "4.3.3", 2, 3, ("36",), "ivcore.heads.zero_shot"),
-    Stage("six more families of tasks", "4.3", 4, 2.4),
+    Stage("further families of tasks", "4.3", 4, 2.4),
 )
 ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (4, 8), (2, 9), (5, 10))
 

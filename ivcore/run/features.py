@@ -193,8 +193,8 @@ class Store:
 
         files.write_atomic(path, write, sync)
 
-    def _load(self, done: Done) -> np.ndarray | None:
-        """None for a file that is damaged, which is removed."""
+    def load(self, done: Done) -> np.ndarray | None:
+        """The features (T, C) of a video; None for a file that is damaged, which is removed."""
         path = self.folder / done.file
         try:
             if self.format == "npy":
@@ -216,7 +216,7 @@ class Store:
         """features.npy and index.csv of these videos, in their order; -> (N, D). None where files were damaged, which are gone now."""
         whole, index = self.folder / f"features.{self.format}", self.folder / "index.csv"
         index.unlink(missing_ok=True)  # never an index of other features
-        parts = [self._load(self.done[video]) for video in videos]
+        parts = [self.load(self.done[video]) for video in videos]
         if damaged := sum(part is None for part in parts):
             print(f"{damaged} files of features were damaged and are made again", flush=True)
             return None

@@ -8,7 +8,7 @@ import torch
 
 from ivcore.data import formats
 from ivcore.data.untrimmed import FeatureSequence, TrainingSequences, published_features, sequence, untrimmed_splits
-from ivcore.errors import FormatError, UserError
+from ivcore.errors import FormatError, ParameterError, UserError
 
 JUMP, WAVE = {"label": "jump", "segment": [1.0, 3.0]}, {"label": "wave", "segment": [4.0, 5.0]}
 
@@ -25,34 +25,81 @@ def annotations(tmp_path):
     return path
 
 
+def given(annotations, **changed):
+    """The parameters of notebook 31 that say which videos."""
+    empty = dict.fromkeys(("data", "features", "test_annotations", "video_root", "video_scores"), "")
+    values = {"annotations": str(annotations), "train_subset": "training", "test_subset": "validation", "max_bad": None}
+    return empty | values | changed
+
+
+def splits_of(annotations, **changed):
+    return untrimmed_splits(given(annotations, **changed))[0]
+
+
 def test_validation_is_held_out_of_training_and_testing_is_the_other_subset(annotations):
-    train, val, test = untrimmed_splits(str(annotations))
+    train, val, test = splits_of(annotations)
     ids = [{video.id for video in some.videos} for some in (train, val, test)]
     assert ids[0] | ids[1] == {f"t{n}" for n in range(10)} and not ids[0] & ids[1] and ids[1]
     assert ids[2] == {"v0", "v1", "v2"} and train.classes == test.classes == ["jump", "wave"]
-    again = untrimmed_splits(str(annotations))
+    again = splits_of(annotations)
     assert [[v.id for v in some.videos] for some in again] == [[v.id for v in some.videos] for some in (train, val, test)]  # fmt: skip
+
+
+def test_with_features_no_video_has_to_be_there(annotations):
+    for path in annotations.parent.glob("*.mp4"):
+        path.unlink()
+    train, val, test = splits_of(annotations, features="somewhere")
+    assert (len(train), len(val), len(test)) == (8, 2, 3)
+    with pytest.raises(UserError, match="none of the 10 videos exists"):
+        splits_of(annotations)
 
 
 def test_missing_videos_are_counted_and_too_many_refused(annotations):
     (annotations.parent / "v1.mp4").unlink()
-    *_, test = untrimmed_splits(str(annotations), max_bad=0.5)
+    *_, test = splits_of(annotations, max_bad=0.5)
     assert (len(test), test.missing) == (2, 1)
     with pytest.raises(UserError, match=r"more than max_bad=0\.0"):
-        untrimmed_splits(str(annotations), max_bad=0.0)
+        splits_of(annotations, max_bad=0.0)
 
 
 def test_a_wrong_subset_and_an_unknown_label_are_named(annotations):
     with pytest.raises(FormatError, match="'test'; subsets present: training, validation"):
-        untrimmed_splits(str(annotations), test_subset="test")
+        splits_of(annotations, test_subset="test")
     content = json.loads(annotations.read_text())
     content["database"]["v2"]["annotations"].append({"label": "sing", "segment": [0, 1]})
     annotations.write_text(json.dumps(content, indent=1))
     with pytest.raises(FormatError, match=r"annotations\.json:\d+: .*one of the 2 known labels, found 'sing'"):
-        untrimmed_splits(str(annotations))
+        splits_of(annotations)
     with formats.without_bad_rows() as left:
-        *_, test = untrimmed_splits(str(annotations))
+        *_, test = splits_of(annotations)
     assert len(left) == 1 and [len(video.segments) for video in test.videos] == [1, 1, 1]
+
+
+def test_segments_past_the_end_are_kept_and_counted(annotations):
+    content = json.loads(annotations.read_text())
+    content["database"]["v0"]["annotations"].append({"label": "jump", "segment": [9, 10.5]})
+    annotations.write_text(json.dumps(content))
+    assert [each.past_end for each in splits_of(annotations)] == [0, 0, 1]
+
+
+def test_scores_of_videos_follow_the_class_numbers(annotations):
+    file = annotations.parent / "scores.json"
+    file.write_text(json.dumps({"results": {"v0": [[0.1, 0.9]], "v1": [0.5, 0.5]}}))
+    _, scores = untrimmed_splits(given(annotations, video_scores=str(file)))
+    assert scores == {"v0": (0.1, 0.9), "v1": (0.5, 0.5)}
+    file.write_text(json.dumps({"v0": [0.1, 0.2, 0.7]}, indent=1))
+    with pytest.raises(FormatError, match=r"scores\.json:2: v0: expected 2 scores, one a class, found 3"):
+        untrimmed_splits(given(annotations, video_scores=str(file)))
+    content = json.loads(annotations.read_text())
+    for entry in content["database"].values():
+        for each in entry["annotations"]:
+            each["label_id"] = {"wave": 0, "jump": 2}[each["label"]]
+    annotations.write_text(json.dumps(content))
+    (train, *_), scores = untrimmed_splits(given(annotations, video_scores=str(file)))
+    assert train.classes == ["wave", "jump"] and scores == {"v0": (0.1, 0.7)}
+    file.write_text(json.dumps({"v0": [0.1, 0.2]}))
+    with pytest.raises(ParameterError, match=r"video_scores: .*2 scores of v0, but there is a class 2"):
+        untrimmed_splits(given(annotations, video_scores=str(file)))
 
 
 def long(length=100, segments=((10.0, 20.0), (90.0, 95.0))):
@@ -92,6 +139,7 @@ def test_published_features_are_found_by_their_names_and_what_is_none_is_refused
     np.save(tmp_path / "v_x.npy", np.ones((5, 2)))
     features, first, step, duration = published_features(str(tmp_path), video, 4, 16, 30.0)
     assert features.shape == (5, 2) and (first, step, duration) == (8 / 30, 4 / 30, 36 / 30)
+    assert published_features(str(tmp_path), video, 0, 16, 30.0)[1:3] == pytest.approx((16 / 300, 16 / 150))
     (tmp_path / "x.npy").write_bytes(b"text")
     with pytest.raises(UserError, match="no array of numbers"):
         published_features(str(tmp_path), video, 4, 16, 30.0)

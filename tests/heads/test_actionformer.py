@@ -150,3 +150,13 @@ def test_a_checkpoint_that_is_not_whole_is_refused():
     del state["reg_head.scale.1.scale"]
     with pytest.raises(WeightsError, match=r"missing: reg_head\.scale\.1\.scale"):
         weights.from_official(state, {"max_seq_len": 32, "regression_range": [[0, 4], [4, 8], [8, 1000]], "n_head": 2})
+
+
+def test_only_matrices_of_convolutions_decay():
+    model = ActionFormer(6, 2, embd_dim=8, backbone_arch=(1, 1, 1), regression_range=[(0, 4), (4, 9)], n_mha_win_size=3, use_rel_pe=True)  # fmt: skip
+    spared = model.no_weight_decay()
+    matrices = {name for name, value in model.named_parameters() if value.ndim > 1}
+    decayed = matrices - spared
+    assert any(name.endswith("rel_pe") for name in spared) and any(name.endswith("attn.scale") for name in spared)
+    assert decayed and all(model.get_parameter(name).shape[0] > 1 for name in decayed if "cls_head" not in name)
+    assert {name for name in decayed if "ln" in name or "norm" in name or "scale" in name} == set()

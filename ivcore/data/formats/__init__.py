@@ -43,6 +43,7 @@ from ivcore.data.formats.trimmed import (
     read_kinetics_csv, read_pretrain_list, read_ssv2_list, read_timed_list, read_video_list,
     require_class_names, write_class_names, write_kinetics_csv, write_ssv2_list, write_timed_list,
 )
+from ivcore.data.formats.video_scores import read_video_scores
 from ivcore.errors import ParameterError
 # fmt: on
 
@@ -58,6 +59,7 @@ READERS = {
     "ssv2_labels": read_ssv2_labels,
     "activitynet_json": read_activitynet_json,
     "segments": read_segments,
+    "video_scores": read_video_scores,
     "ava_csv": read_ava_csv,
     "ava_predictions": read_ava_predictions,
     "ava_excluded": read_ava_excluded,

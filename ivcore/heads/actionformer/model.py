@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ivcore.encoders.positions import sine_cosine
 from ivcore.errors import ParameterError
-from ivcore.heads.actionformer.layers import Block, MaskedConv, norm
+from ivcore.heads.actionformer.layers import AffineDropPath, Block, ChannelNorm, MaskedConv, norm
 
 RANGES = ((0, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 10000))
 
@@ -185,6 +185,11 @@ class ActionFormer(nn.Module):
         """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
         known = {"n_head": self.heads, "n_mha_win_size": self.windows, "regression_range": self.ranges}
         return known | {"max_seq_len": self.max_seq_len, **self.options}
+
+    def no_weight_decay(self) -> set[str]:
+        """Parameters of norms, the scales of stochastic depth and relative positions, which are not one-dimensional here."""
+        small = {name for name, part in self.named_modules() if isinstance(part, ChannelNorm | AffineDropPath)}
+        return {name for name, _ in self.named_parameters() if name.rpartition(".")[0] in small or name.endswith("rel_pe")}  # fmt: skip
 
     def padded_length(self, places: int) -> int:
         """The length that a sequence is padded to: max_seq_len, or for a longer one the next that all scales and windows divide."""

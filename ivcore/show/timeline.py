@@ -1,0 +1,100 @@
+"""Untrimmed videos as timelines: what happens when, what was found, and how sure a head is of every moment; and which scale answers for what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ivcore.show.style import DPI, OKABE_ITO
+
+TRUE, RIGHT, WRONG = "0.35", OKABE_ITO[2], OKABE_ITO[3]
+FRAMES = 8  # of a video, above its timeline
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """One video. true: (start, end, text); found: (start, end, text, score, whether it is right), best first; times in seconds.
+
+    seconds (T,) and curve (T,): the highest score of any class at every moment. frames: uint8 pictures from all over it, may be [].
+    """
+
+    title: str
+    duration: float
+    true: Sequence[tuple]
+    found: Sequence[tuple]
+    seconds: np.ndarray
+    curve: np.ndarray
+    frames: Sequence[np.ndarray] = ()
+
+
+def timelines(videos: Sequence[Timeline]):
+    """Three rows for each video, and its frames above them: the truth, what was found, the scores. -> Figure"""
+    import matplotlib.pyplot as plt
+
+    with_frames = any(len(video.frames) for video in videos)
+    rows = ([1.0] if with_frames else []) + [2.0]
+    figure, axes = plt.subplots(
+        len(rows) * len(videos), 1, figsize=(9, (3.6 if with_frames else 2.5) * len(videos)), squeeze=False,
+        height_ratios=rows * len(videos), dpi=DPI, layout="constrained",
+    )  # fmt: skip
+    for number, video in enumerate(videos):
+        *strip, axis = axes[len(rows) * number : len(rows) * (number + 1), 0]
+        for each in strip:
+            _strip(each, video)
+        _timeline(axis, video)
+        (strip or [axis])[0].set_title(video.title, loc="left")
+    axes[-1, 0].set_xlabel("seconds")
+    return figure
+
+
+def _strip(axis, video: Timeline) -> None:
+    axis.set_axis_off()
+    axis.set(xlim=(0, video.duration), ylim=(0, 1))
+    width = video.duration / max(len(video.frames), 1)
+    for place, frame in enumerate(video.frames):
+        axis.imshow(frame, extent=(width * (place + 0.04), width * (place + 0.96), 0, 1), aspect="auto", interpolation="nearest")  # fmt: skip
+
+
+def _timeline(axis, video: Timeline) -> None:
+    axis.plot(video.seconds, video.curve, color=OKABE_ITO[0], lw=1.2)
+    axis.fill_between(video.seconds, video.curve, color=OKABE_ITO[0], alpha=0.15, lw=0)
+    for start, end, text in video.true:
+        _bar(axis, start, end, 2.25, TRUE, text)
+    for start, end, text, score, right in video.found:
+        _bar(axis, start, end, 1.25, RIGHT if right else WRONG, f"{text} {score:.2f}")
+    axis.set(xlim=(0, video.duration), ylim=(0, 3.05), yticks=[0.5, 1.6, 2.6], yticklabels=["score", "found", "true"])
+    axis.tick_params(axis="y", length=0)
+    for height in (1.1, 2.1):
+        axis.axhline(height, color="0.85", lw=0.8)
+
+
+def _bar(axis, start: float, end: float, low: float, colour: str, text: str) -> None:
+    axis.broken_barh([(start, end - start)], (low, 0.7), facecolor=colour, alpha=0.75, ec="white", lw=1)
+    axis.text((start + end) / 2, low + 0.35, text.replace(" ", "\n"), ha="center", va="center", fontsize=6.5, color="white", clip_on=True)  # fmt: skip
+
+
+def pyramid(points: np.ndarray, answers: np.ndarray, segments: np.ndarray, texts: Sequence[str]):
+    """Which moments of which scale answer for which segments. -> Figure
+
+    points (P, 4) as of `heads.actionformer.Moments`; answers int (P,), the row of a segment or -1; segments (n, 2) in steps.
+    """
+    import matplotlib.pyplot as plt
+
+    strides = list(dict.fromkeys(points[:, 3]))
+    figure, axis = plt.subplots(figsize=(9, 1.2 + 0.4 * (len(strides) + 1)), dpi=DPI, layout="constrained")
+    for number, ((start, end), text) in enumerate(zip(segments, texts)):
+        colour = OKABE_ITO[number % 7]
+        axis.broken_barh([(start, end - start)], (-0.3, 0.6), facecolor=colour, alpha=0.6)
+        axis.text((start + end) / 2, -0.42, text, ha="center", va="bottom", fontsize=8)
+        mine = points[answers == number]
+        axis.plot(mine[:, 0], [1 + strides.index(stride) for stride in mine[:, 3]], "o", ms=7, color=colour, zorder=3)
+    rows = [1 + strides.index(stride) for stride in points[:, 3]]
+    axis.plot(points[:, 0], rows, "o", ms=3, mfc="white", mec="0.6", mew=0.8, zorder=2)
+    bounds = dict(zip(points[:, 3], points[:, 1:3]))
+    names = [f"every {s:g}: {bounds[s][0]:g} to {'∞' if bounds[s][1] > 1000 else format(bounds[s][1], 'g')}" for s in strides]  # fmt: skip
+    axis.set_yticks([0, *range(1, len(strides) + 1)], ["segments", *names])
+    axis.set(ylim=(len(strides) + 0.6, -1.0), xlabel="time, in steps of the features")
+    axis.tick_params(axis="y", length=0)
+    return figure

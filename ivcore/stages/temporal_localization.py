@@ -1,0 +1,253 @@
+"""Temporal localization: features of untrimmed videos from an encoder, computed once, and what a head finds in them (paper 4.3.1)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ivcore import lock, paths
+from ivcore.data import sliding, untrimmed
+from ivcore.data.bad_videos import BadVideos
+from ivcore.data.batches import Batches, fitting
+from ivcore.data.untrimmed import FeatureSequence, TrainingSequences, UntrimmedSet
+from ivcore.data.video_answers import VideoModel
+from ivcore.errors import ParameterError, UserError, VideoError
+from ivcore.heads.actionformer import ActionFormer, Decoding, decode
+from ivcore.heads.actionformer.model import RANGES
+from ivcore.losses.localization import collate
+from ivcore.metrics.detection import (
+    ACTIVITYNET,
+    THUMOS14,
+    DetectionScores,
+    Events,
+    detection_scores,
+    distinct,
+    fuse_video_scores,
+    tiou,
+)
+from ivcore.progress import Progress
+from ivcore.run.features import Store, state_of
+from ivcore.show.timeline import FRAMES, Timeline
+from ivcore.stages.embed import shuffle_frames
+from ivcore.video.frame_folder import open_video
+
+OPEN_END = 10000.0  # steps: the longest that the coarsest scale answers for
+
+TIOU = {"thumos14": THUMOS14, "activitynet": ACTIVITYNET}
+
+# ---- features
+
+
+def encoder_at(place, params: Mapping, device: str = "cpu") -> VideoModel:
+    """The encoder that lies there, shown windows as the parameters say; num_frames, sampling_rate and image_size of 0 are its own."""
+    model = VideoModel.load(str(place), device)
+    own = {name: params[name] for name in ("num_frames", "sampling_rate", "image_size") if params[name]}
+    used = replace(model.usage, frame_sampling="dense", **own)
+    model.model.resize_positions(used.num_frames, used.image_size)
+    return replace(model, usage=used)
+
+
+def shuffled(model: VideoModel, seed: int) -> Callable[[Tensor], Tensor]:
+    """`model.features` of clips whose frames are in a random order of their own."""
+    generator = torch.Generator().manual_seed(seed)
+    return lambda clips: model.features(shuffle_frames(clips.cpu(), generator).to(clips.device))
+
+
+def encoded(
+    videos: UntrimmedSet, model: VideoModel, stride: int, *, order: str = "ordered", seed: int = 0, agnostic: bool = False,
+    strict: bool = False, max_bad: float | None = None, run_dir=None,
+) -> list[FeatureSequence]:  # fmt: skip
+    """The features of every video that can be read, from the cache where they are there. order: ordered, or shuffled within each window.
+
+    UserError where more than `max_bad` of the videos cannot be read; they are listed in bad_videos.jsonl.
+    """
+    moving = sliding.of_usage(model, stride)
+    settings = {"weights": model.digest, "size": model.usage.image_size, **vars(moving), "order": order}
+    settings |= {"seed": seed} if order == "shuffled" else {}
+    place = Path(videos.videos[0].path).parent
+    digest = hashlib.sha256(json.dumps([str(place.resolve()), settings]).encode()).hexdigest()[:12]
+    folder = paths.cache() / "features" / digest
+    folder.mkdir(parents=True, exist_ok=True)
+    bad = BadVideos([video.path for video in videos.videos], max_bad, run_dir)
+    with lock.held(folder, wait=True):
+        store = Store(folder, place, "npy")
+        store.claim(settings, None)
+        function = model.features if order == "ordered" else shuffled(model, seed)
+        whole = [v.path for v in videos.videos if store.has(v.path) and store.load(store.done[v.path]) is not None]
+        _fill(store, [v for v in videos.videos if v.path not in set(whole)], function, model, moving, strict, bad)
+    return [_sequence(store, video, videos.classes, agnostic) for video in videos.videos if store.has(video.path)]
+
+
+def _fill(store: Store, todo: list, function, model: VideoModel, moving, strict: bool, bad: BadVideos) -> None:
+    states = [state_of(video.path) for video in todo]
+    with Progress(len(todo), "features", unit="video", silent=not todo) as bar:
+        for index, answer in sliding.answers(function, model, todo, moving, strict):
+            if isinstance(answer, VideoError):
+                bad.add(answer)
+            else:
+                store.put(todo[index].path, states[index], answer.values[:, 0].numpy(), answer.windows)
+            bar.update(index + 1)
+
+
+def _sequence(store: Store, video, classes: Sequence[str], agnostic: bool) -> FeatureSequence:
+    done = store.done[video.path]
+    centres = [(window.start + window.end) / 2 for window in done.windows]
+    last = done.windows[-1]
+    step = (centres[-1] - centres[0]) / (len(centres) - 1) if len(centres) > 1 else last.end - last.start
+    features = store.load(done)
+    return untrimmed.sequence(video, features, centres[0], step, video.duration or last.end + step, classes, agnostic)
+
+
+def published(
+    videos: UntrimmedSet, folder: str, stride: int, span: int, fps: float = 30.0, *, agnostic: bool = False, max_bad: float | None = None, run_dir=None
+) -> list[FeatureSequence]:  # fmt: skip
+    """The same from .npy files that somebody else has computed, see `untrimmed.published_features`."""
+    bad, found = BadVideos([video.path for video in videos.videos], max_bad, run_dir), []
+    for video in videos.videos:
+        try:
+            features = untrimmed.published_features(folder, video, stride, span, fps)
+            found.append(untrimmed.sequence(video, *features, videos.classes, agnostic))
+        except UserError as error:
+            bad.add(VideoError(video.path, str(error)))
+    if not found:
+        raise UserError(f"features: {folder} has none of the {len(videos)} videos")
+    return found
+
+
+def sequences(sets: Sequence[UntrimmedSet], params: Mapping, model: VideoModel | None, order: str, run_dir=None) -> list[list[FeatureSequence]]:  # fmt: skip
+    """The features of each set: of `model`, or without one those of the folder `features`."""
+    how = {"agnostic": params["class_agnostic"], "max_bad": params["max_bad"], "run_dir": run_dir}
+    stride = params["feature_stride"]
+    if model is None:
+        span = (params["num_frames"] or 16) * (params["sampling_rate"] or 1)
+        folder = str(paths.resolve(params["features"]))
+        found = [published(each, folder, stride, span, params["default_fps"], **how) for each in sets]
+    else:
+        how |= {"strict": params["strict_decoding"], "order": order}
+        found = [encoded(each, model, max(stride, 1), **how) for each in sets]
+    if length := params["resize_to"]:
+        found = [[each.resized(length) for each in part] for part in found]
+    return found
+
+
+# ---- the head
+
+
+def head(channels: int, classes: int, params: Mapping) -> ActionFormer:
+    """An ActionFormer of the parameters' size; its scales answer for twice the length each."""
+    levels = params["levels"]
+    ranges = [list(map(float, pair)) for pair in RANGES[: levels - 1]]
+    ranges.append([ranges[-1][1] if ranges else 0.0, OPEN_END])
+    windows = [params["n_mha_win_size"]] * (levels - 1) + [-1 if params["coarsest_sees_all"] else params["n_mha_win_size"]]  # fmt: skip
+    names = ("embd_dim", "n_head", "use_abs_pe", "max_seq_len", "init_loss_norm")
+    return ActionFormer(
+        channels, 1 if params["class_agnostic"] else classes, backbone_arch=(2, 2, levels - 1), n_mha_win_size=windows,
+        regression_range=ranges, droppath=params["drop_path"], dropout=params["dropout"], **{name: params[name] for name in names},
+    )  # fmt: skip
+
+
+def training_batches(model: ActionFormer, examples: Sequence[FeatureSequence], params: Mapping) -> Batches:
+    longest = params["max_seq_len"]
+    source = TrainingSequences(examples, partial(collate, model), longest, params["seed"], crop=params["crop_ratio"])
+    return Batches(source, fitting(params["batch_size"], len(examples)), params["seed"])
+
+
+def decoding_of(params: Mapping) -> Decoding:
+    """The fields of `Decoding` among the parameters. Class-agnostic proposals suppress each other, and so do all where segments vote."""
+    named = {field.name: params[field.name] for field in fields(Decoding) if field.name in params}
+    return Decoding(multiclass_nms=not (params["class_agnostic"] or params["voting_thresh"]), **named)
+
+
+# ---- what it finds
+
+
+def truth(examples: Sequence[FeatureSequence], videos: UntrimmedSet, agnostic: bool = False) -> Events:
+    """The segments to find, with the labels of `videos.classes`, of the videos that have features. agnostic: all have the label 0."""
+    number, there = {name: label for label, name in enumerate(videos.classes)}, {each.id for each in examples}
+    rows = [(v.id, (s.start, s.end), number[s.label]) for v in videos.videos if v.id in there for s in v.segments]
+    names, segments, labels = zip(*rows) if rows else ((), (), ())
+    return distinct(Events(names, np.array(segments), np.zeros(len(labels)) if agnostic else labels))
+
+
+@torch.inference_mode()
+def found(model: nn.Module, examples: Sequence[FeatureSequence], how: Decoding, video_scores: Mapping | None = None) -> Events:  # fmt: skip
+    """What an ActionFormer finds in each video, in seconds. Puts the model into eval mode.
+
+    video_scores: of each class by a classifier of whole videos, which give class-agnostic segments their classes. ParameterError for a video
+    without.
+    """
+    model.eval()
+    device, parts = next(model.parameters()).device, []
+    for example in examples:
+        features, mask = model.pad([example.features])
+        ((grid, scores, labels),) = decode(model(features.to(device), mask.to(device)), how)
+        parts.append((np.full(len(scores), example.id, object), example.in_seconds(grid), labels.numpy(), scores.numpy()))  # fmt: skip
+    events = Events(*(np.concatenate(column) for column in zip(*parts)))
+    return fuse_video_scores(events, video_scores, segments=how.max_seg_num) if video_scores else events
+
+
+def scored(
+    model: nn.Module, examples: Sequence[FeatureSequence], videos: UntrimmedSet, params: Mapping, video_scores: Mapping | None = None, final: bool = False
+) -> tuple[DetectionScores, Events]:  # fmt: skip
+    """(scores, what was found) on these videos, as the parameters have it.
+
+    Class-agnostic segments get their classes from `video_scores`; without them they are scored as of one class, since released files have none for
+    the videos that choices are made on. final: refuse that, ParameterError for a video without.
+    """
+    agnostic = params["class_agnostic"]
+    lack = [each.id for each in examples if agnostic and len(videos.classes) > 1 and each.id not in (video_scores or {})]  # fmt: skip
+    if lack and final:
+        raise ParameterError(f"video_scores: class_agnostic = True needs them, and {len(lack)} test videos have none, e.g. {lack[0]}")  # fmt: skip
+    events = found(model, examples, decoding_of(params), video_scores if agnostic and not lack else None)
+    real = truth(examples, videos, agnostic and bool(lack))
+    return detection_scores(real, events, TIOU[params["tiou"]]), events
+
+
+@torch.inference_mode()
+def class_curves(model: nn.Module, example: FeatureSequence) -> tuple[np.ndarray, np.ndarray]:
+    """(seconds (T,), highest score of each class (T, K)) over the scales, at the moments of the finest: for a figure."""
+    features, mask = model.pad([example.features])
+    device = next(model.parameters()).device
+    moments = model.eval()(features.to(device), mask.to(device))
+    scales = moments.logits[0].sigmoid().cpu().split(moments.sizes)
+    length = len(example.features)
+    fine = [part.repeat_interleave(2**level, 0)[:length] for level, part in enumerate(scales)]
+    return example.first + example.step * np.arange(length), torch.stack(fine).amax(0).numpy()
+
+
+def timelines_of(
+    model: nn.Module, examples: Sequence[FeatureSequence], videos: UntrimmedSet, events: Events, count: int = 2, frames: bool = True
+) -> list[Timeline]:  # fmt: skip
+    """`count` videos from all over the set, for a figure: of what was found as many as there are true segments, and two more."""
+    listed = {video.id: video for video in videos.videos}
+    some = [each for each in examples if listed[each.id].segments]
+    chosen = [some[i] for i in np.unique(np.linspace(0, len(some) - 1, count).astype(int))] if some else []
+    return [_timeline(model, each, listed[each.id], videos.classes, events, frames) for each in chosen]
+
+
+def _timeline(model: nn.Module, example: FeatureSequence, video, classes: Sequence[str], events: Events, frames: bool) -> Timeline:  # fmt: skip
+    true = [(s.start, s.end, s.label) for s in sorted(video.segments, key=lambda s: s.start)]
+    mine = events.take(np.flatnonzero(events.video == video.id))
+    mine = mine.take(np.argsort(-mine.score, kind="stable")[: len(true) + 2])
+    found_rows = []
+    for (start, end), label, score in zip(mine.segment, mine.label, mine.score):
+        same = np.array([row[:2] for row in true if row[2] == classes[label]]).reshape(-1, 2)
+        right = bool((tiou(np.array([[start, end]]), same) >= 0.5).any())
+        found_rows.append((start, end, classes[label], score, right))
+    seconds, scores = class_curves(model, example)
+    pictures = _pictures(video.path) if frames else ()
+    return Timeline(video.id, example.duration, true, found_rows, seconds, scores.max(1), pictures)
+
+
+def _pictures(path: str) -> Sequence[np.ndarray]:
+    with open_video(path, 64) as video:
+        places = ((np.arange(FRAMES) + 0.5) / FRAMES * len(video)).astype(int)
+        return list(video.read(places))

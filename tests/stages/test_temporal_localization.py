@@ -1,0 +1,122 @@
+"""Datasets with segments in miniature, from the files of their releases to mAP, and what a head finds as events in seconds."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ivcore.data import mini
+from ivcore.data.untrimmed import FeatureSequence, UntrimmedSet, untrimmed_splits
+from ivcore.encoders.videomae import VideoClassifier
+from ivcore.errors import ParameterError
+from ivcore.run import execute as run
+from ivcore.run.spec import Spec
+from ivcore.stages import temporal_localization as stage
+from ivcore.train import save_weights
+from ivcore.weights.usage import Usage
+
+DATASETS = ["thumos14", "activitynet13", "hacs_segments", "fineaction"]
+SMALL = {"image_size": "32", "num_frames": "8", "embd_dim": "16", "max_seq_len": "64", "batch_size": "2", "steps": "2"}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """name -> the folder of that dataset in miniature, written once."""
+    root, made = tmp_path_factory.mktemp("released"), {}
+
+    def write(name: str) -> Path:
+        if name not in made:
+            made[name] = mini.write(name, root / name)
+        return made[name]
+
+    return write
+
+
+def tiny_encoder(folder: Path) -> str:
+    torch.manual_seed(0)
+    model = VideoClassifier("tiny", 4, depth=1)
+    path = folder / "encoder.safetensors"
+    save_weights(model, path, model.config | Usage(32, 8, sampling_rate=2).saved(model))
+    return str(path)
+
+
+def params(**changed) -> dict:
+    return {name: each.default for name, each in Spec.of("31").parameters.items()} | {"max_bad": 0.0} | changed
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_release_has_its_parts_and_its_scores(written, name):
+    sets, scores = untrimmed_splits(params(data=str(written(name)), release=name, class_agnostic=name != "thumos14"))
+    assert sum(len(each) for each in sets) == mini.untrimmed.VIDEOS and all(len(each) for each in sets)
+    assert all(Path(video.path).is_file() for each in sets for video in each.videos) and sets[0].source == name
+    assert bool(scores) == (name != "thumos14")
+    assert all(len(scores[video.id]) == len(sets[0].classes) for video in sets[2].videos if scores)
+
+
+def test_a_folder_of_another_release_is_named(written):
+    with pytest.raises(ParameterError, match=r"has no annotations/annotations_gt_af\.json; `iv data mini --list`"):
+        untrimmed_splits(params(data=str(written("thumos14")), release="fineaction"))
+
+
+def test_features_are_computed_once_and_shuffled_ones_are_others(written, tmp_path, monkeypatch):
+    monkeypatch.setenv("IVCORE_CACHE", str(tmp_path))
+    given = params(data=str(written("thumos14")), feature_stride=8)
+    sets, _ = untrimmed_splits(given)
+    model = stage.encoder_at(tiny_encoder(tmp_path), given)
+    ordered, other = (stage.sequences(sets[:1], given, model, order)[0] for order in ("ordered", "shuffled"))
+    assert len(ordered) == len(sets[0]) and ordered[0].first == pytest.approx(1.0) and ordered[0].step == 1.0
+    assert not torch.allclose(ordered[0].features, other[0].features)
+    monkeypatch.setattr(stage.sliding, "answers", lambda *_: pytest.fail("computed again") if _[2] else ())
+    again = stage.sequences(sets[:1], given, model, "ordered")[0]
+    assert all(torch.equal(a.features, b.features) for a, b in zip(ordered, again))
+
+
+def example(id="a", length=20) -> FeatureSequence:
+    values = torch.randn(length, 6, generator=torch.Generator().manual_seed(0))
+    return FeatureSequence(id, values, 1.0, 0.5, 11.0, np.array([[2.0, 5.0]]), np.array([0]))
+
+
+def video(id="a", label="jump"):
+    segment = stage.untrimmed.formats.Segment(label, 2.0, 5.0)
+    return stage.untrimmed.UntrimmedVideo(id, f"{id}.mp4", "validation", 11.0, 8.0, (segment,))
+
+
+def test_a_head_has_the_scales_that_are_asked_for_and_finds_within_the_video():
+    given = params(levels=3, embd_dim=8, n_head=2, max_seq_len=32, coarsest_sees_all=True)
+    model = stage.head(6, 2, given)
+    assert model.ranges == [[0, 4], [4, 8], [8, 10000]] and model.windows == [7, 7, -1] and model.num_classes == 2
+    events = stage.found(model, [example(), example("b")], stage.decoding_of(given))
+    assert {*events.video} <= {"a", "b"} and len(events) <= 2 * given["max_seg_num"]
+    assert (events.segment >= 0).all() and (events.segment <= 11).all()
+    seconds, curve = stage.class_curves(model, example())
+    assert seconds[[0, -1]].tolist() == [1.0, 10.5] and curve.shape == (20, 2)
+
+
+def test_segments_without_classes_get_them_from_the_scores_of_videos():
+    given = params(class_agnostic=True, levels=2, embd_dim=8, n_head=2, max_seq_len=32)
+    model, videos = stage.head(6, 2, given), UntrimmedSet([video(label="wave")], ["jump", "wave"], "x")
+    assert model.num_classes == 1
+    with pytest.raises(ParameterError, match=r"1 test videos have none, e\.g\. a"):
+        stage.scored(model, [example()], videos, given, {}, final=True)
+    alone, events = stage.scored(model, [example()], videos, given, {})
+    assert alone.classes == (0,) and {*events.label} == {0}
+    fused, events = stage.scored(model, [example()], videos, given, {"a": (0.2, 0.8)}, final=True)
+    assert fused.classes == (1,) and {*events.label} == {0, 1} and events.label[events.score.argmax()] == 1
+
+
+def test_voting_suppresses_over_all_classes():
+    assert stage.decoding_of(params(voting_thresh=0.0)).multiclass_nms
+    assert not stage.decoding_of(params(voting_thresh=0.7)).multiclass_nms
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", DATASETS)
+def test_the_preset_of_a_dataset_goes_from_its_files_to_a_score(preset, written, tmp_path, monkeypatch):
+    monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path))
+    given = SMALL | {"data": str(written(preset)), "encoder": tiny_encoder(tmp_path)}
+    job = run.jobs("31", preset, given)[-1]
+    metrics = json.loads((run.execute(job, timeout=300) / "metrics.json").read_text())
+    assert 0 <= metrics["average_map"] <= 1 and metrics["test_videos"] == 3 and metrics["missing_videos"] == 0
+    assert (metrics["video_scores"] > 0) == (preset != "thumos14")
