@@ -7,6 +7,8 @@
 Only the standard library is imported, since parameters are checked before a kernel starts.
 """
 
+import difflib
+
 from ivcore.errors import ParameterError
 
 HYBRID, METAWORLD, SHAPES = "hybrid", "metaworld", "shapes"
@@ -21,6 +23,20 @@ def names_set(value: str) -> bool:
     if value.startswith(f"{HYBRID}:"):
         sources_in(value)
     return value in (*ALONE, HYBRID) or value.startswith(f"{HYBRID}:")
+
+
+def normalised(value: str) -> str:
+    """The one way to write a set's name: the sources of a hybrid in their order, each once. ParameterError as `sources_in`."""
+    if not value.startswith(HYBRID):
+        return value
+    return f"{HYBRID}:{'+'.join(sources)}" if (sources := sources_in(value)) else HYBRID
+
+
+def meant(value: str) -> str:
+    """The name, or the name's beginning, to which a misspelt one is near; "" for what looks like none."""
+    first, colon, sources = value.partition(":")
+    near = difflib.get_close_matches(first, [HYBRID] if colon else [*ALONE, HYBRID], n=1)
+    return f"{near[0]}{colon}{sources}" if near else ""
 
 
 def sources_in(value: str) -> tuple[str, ...]:

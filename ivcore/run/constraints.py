@@ -14,7 +14,6 @@ encoder            a run ("10/tiny", "10/tiny:seed=1"), a run folder, a checkpoi
 encoder of A, B    one that holds one of these kinds, see ivcore.run.encoder_kinds
 """
 
-import difflib
 import os
 import re
 from dataclasses import dataclass
@@ -28,8 +27,8 @@ from ivcore.run.notebook import nearest
 
 _INTERVAL = re.compile(r"in ([\[(])\s*(\S+)\s*,\s*(\S+?)\s*([\])])(?:, a multiple of ([1-9][0-9]*))?")
 _BEGINNINGS = ("in [", "in (", "one of ", "one or more ", "file ", "folder or ")
-_SET = "generated set"
-_PLACE = re.compile(rf"(?:file (\w+)|folder)(?: or ({_SET}))?")
+SET = "generated set"
+_PLACE = re.compile(rf"(?:file (\w+)|folder)(?: or ({SET}))?")
 _DEVICE = re.compile(r"(auto|cpu|((cuda|xpu)(:[0-9]{1,3})?|mps))?")
 
 
@@ -44,7 +43,13 @@ class Constraint:
 
     def names_set(self, value) -> bool:
         """Whether the value is a generated set's name, and may be. ParameterError for a hybrid of sources that there are not."""
-        return self.text.endswith(_SET) and isinstance(value, str) and set_names.names_set(value)
+        return self.text.endswith(SET) and isinstance(value, str) and set_names.names_set(value)
+
+    def normalised(self, value):
+        """Names of generated sets as `set_names.normalised` writes them, also in a list; any other value as it is."""
+        if isinstance(value, list):
+            return [self.normalised(each) for each in value]
+        return set_names.normalised(value) if self.names_set(value) else value
 
 
 def parse(comment: str) -> tuple[str, Constraint | None]:
@@ -53,7 +58,7 @@ def parse(comment: str) -> tuple[str, Constraint | None]:
     text = last.strip()
     if text.startswith("encoder of "):
         return description.strip(), Constraint("encoder", _kinds(text), text)
-    if text in ("folder", "encoder", "device", "shards", _SET):
+    if text in ("folder", "encoder", "device", "shards", SET):
         return description.strip(), Constraint(text, (), text)
     if not text.startswith(_BEGINNINGS):
         return comment.strip(), None
@@ -170,9 +175,8 @@ def _existing(name, value, right, what: str, constraint) -> str:
     if os.path.exists(path):
         kind = "folder" if os.path.isdir(path) else "file" if os.path.isfile(path) else "device or pipe"
         raise ParameterError(f"{name} = {shown(value)}: {path} is a {kind}, must be a {what}")
-    words = (*set_names.ALONE, set_names.HYBRID) if constraint.text.endswith(_SET) else ()
-    meant = difflib.get_close_matches(value, words, n=1)
-    also = f"; or write {meant[0]} for the generated set" if meant else ""
+    meant = constraint.text.endswith(SET) and set_names.meant(value)
+    also = f"; or write {meant} for the generated set" if meant else ""
     raise ParameterError(f"{name} = {shown(value)}: there is no such {what}, looked for {looked}{also}")
 
 
@@ -190,5 +194,5 @@ _CHECKS = {
     "file": _check_file,
     "folder": _check_folder,
     "shards": _check_shards,
-    _SET: _check_set,
+    SET: _check_set,
 }

@@ -27,7 +27,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ivcore import paths
-from ivcore.data import formats
+from ivcore.data import formats, set_names
 from ivcore.errors import ParameterError, UserError, shown
 from ivcore.run import constraints, contradictions, encoder_kinds, notebook, parameters
 from ivcore.run import folder as run_folder
@@ -157,12 +157,32 @@ class Spec:
         held = {}
         with rows():
             for name, each in self.parameters.items():
-                constraints.check(name, checked[name], each.constraint)
+                self._check(name, checked[name])
+                if each.constraint:
+                    checked[name] = each.constraint.normalised(checked[name])
                 if each.kind == "encoder" and checked[name] is not None:
                     held[name] = _check_encoder(name, checked[name], each.constraint.detail)
             contradictions.check(checked)
         encoder_kinds.check_sizes(checked, {name: found for name, found in held.items() if found})
         return checked
+
+    def _check(self, name: str, value) -> None:
+        """Says of a file that is not there and is called like a generated set which parameter takes those."""
+        each = self.parameters[name]
+        try:
+            constraints.check(name, value, each.constraint)
+        except ParameterError as error:
+            takes = [other for other, p in self.parameters.items() if p.kind == constraints.SET and p.type == "str"]
+            if not (
+                each.names_file
+                and takes
+                and not each.constraint.text.endswith(constraints.SET)
+                and set_names.meant(value)
+            ):
+                raise
+            raise ParameterError(
+                f"{error}; generated sets go into {takes[0]}: {set_names.SHAPES}, {set_names.ALLOWED}"
+            ) from None
 
     def require(self, name: str) -> None:
         """ParameterError, with the nearest name, for one that is no parameter."""

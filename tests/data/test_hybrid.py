@@ -118,3 +118,20 @@ def test_names_of_sets():
     assert set_names.sources_in("hybrid:metaworld+shapes") == ("shapes", "metaworld")
     with pytest.raises(ParameterError, match="'birds' must be one of"):
         set_names.names_set("hybrid:shapes+birds")
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [("hybrid:creatures+shapes", "hybrid:shapes+creatures"), ("hybrid: shapes + shapes", "hybrid:shapes"),
+     ("hybrid:", "hybrid"), ("hybrid", "hybrid"), ("creatures", "creatures")],
+)  # fmt: skip
+def test_a_set_has_one_name(value, written):
+    assert set_names.normalised(value) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [("hybird", "hybrid"), ("hybird:shapes", "hybrid:shapes"), ("creatues", "creatures"), ("mine/train.csv", "")],
+)
+def test_misspelt_names(value, meant):
+    assert set_names.meant(value) == meant

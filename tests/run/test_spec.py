@@ -174,6 +174,21 @@ def test_a_generated_set_may_be_named_instead_of_a_place(book, constraint):
     assert message.endswith("trian.csv") and "metaworld" not in message  # nothing like it
 
 
+def test_the_order_of_a_hybrids_sources_makes_no_other_run(book):
+    book.notebook("11_named", parameters="videos: str = ''  # of the user, or a name; folder or generated set")
+    one, other = (Spec.of("11").resolve("tiny", {"videos": f"hybrid:{names}"}) for names in ("shapes+camera", "camera+shapes"))  # fmt: skip
+    assert one == other == {"videos": "hybrid:shapes+camera"}
+
+
+@pytest.mark.parametrize("value", ["hybrid", "hybird", "hybrid:creatues"])
+def test_a_generated_set_in_the_wrong_place_is_told_the_right_one(book, value):
+    parameters = ["captions: str = ''  # of the user; folder", "data: str = 'shapes'  # what stands in; generated set"]
+    book.notebook("11_named", parameters="\n".join(parameters))
+    said = error(book, "11", "tiny", {"captions": value})
+    assert "no such folder" in said and "generated sets go into data: shapes, metaworld, creatures" in said
+    assert "generated sets" not in error(book, "11", "tiny", {"captions": "my/captions"})
+
+
 def test_a_preset_overrides_defaults_and_the_user_overrides_both(book):
     book.preset("10_stage", "paper", "# head\nlr: 1.5e-4\nmask_ratio: 0.75\n")
     found = Spec.of("10").resolve("paper", {"lr": "1e-2"})
