@@ -14,6 +14,7 @@ import json
 import os
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ivcore.weights.accounting import State, WeightsError, listed
@@ -27,6 +28,7 @@ MODELS = {  # kind, as ivcore.run.encoder_kinds has them -> the model of the box
     "coordinated": "small-coordinated",
 }
 NONE = "this installation carries no weights"
+_DAMAGED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, SafetensorError)
 MOST_BYTES = 20 * 10**6  # of all files together
 
 
@@ -62,20 +64,25 @@ def card() -> dict:
         return json.loads((folder() / CARD).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WeightsError(f"{NONE}: there is no {CARD} in {folder()}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"{folder() / CARD}: cannot be read ({error})") from None
 
 
 def complete(state: State, config: dict, file: Path) -> State:
     """The tensors of a file of the box with those that it shares; `config` loses what is the box's. Of other files nothing changes."""
-    for shared in config.pop(BOX, ()):
-        other = file.with_name(f"{shared['file']}.safetensors")
-        if not other.is_file() or digest(other) != shared["sha256"]:
-            raise WeightsError(
-                f"{file}: shares tensors with {other.name}, which must lie beside it as it was packed; pack both anew"
-            )
-        tensors = load_file(other)
-        state = state | {f"{shared['under']}{name}": tensors[name] for name in shared["names"]}
+    try:
+        for shared in config.pop(BOX, ()):
+            other = file.with_name(f"{shared['file']}.safetensors")
+            if not other.is_file() or digest(other) != shared["sha256"]:
+                raise WeightsError(
+                    f"{file}: shares tensors with {other.name}, which must lie beside it as it was packed; pack both anew"
+                )
+            tensors = load_file(other)
+            state = state | {f"{shared['under']}{name}": tensors[name] for name in shared["names"]}
+    except _DAMAGED as error:
+        raise WeightsError(
+            f"{file}: its config does not say which tensors it shares, under {BOX} ({error!r})"
+        ) from None
     return state
 
 
@@ -85,7 +92,14 @@ def digest(file: Path) -> str:
 
 
 def text(card: dict) -> str:
-    """The card in words and tables (Markdown), every number from card.json."""
+    """The card in words and tables (Markdown), every number from card.json. WeightsError where one is not there."""
+    try:
+        return _text(card)
+    except _DAMAGED as error:
+        raise WeightsError(f"{folder() / CARD}: is damaged ({error!r}); pack the box anew") from None
+
+
+def _text(card: dict) -> str:
     rows = [
         (
             f"`{name}`",

@@ -99,6 +99,20 @@ def test_a_card_that_does_not_read_is_named(place):
         box.card()
 
 
+@pytest.mark.parametrize(
+    "card", [[], {}, {"bytes": 1}, {"bytes": "x", "models": {"a": {}}}, {"bytes": 10**400, "models": {}}]
+)
+def test_a_card_without_its_numbers_is_named(place, card):
+    with pytest.raises(WeightsError, match=r"card\.json: is damaged"):
+        box.text(card)
+
+
+@pytest.mark.parametrize("shared", [7, [7], [{"file": "a/b"}], [{"file": "small-masked"}], {"a": 1}])
+def test_a_file_that_does_not_say_what_it_shares_is_named(pair, place, shared):
+    with pytest.raises(WeightsError, match=r"small-coordinated.*does not say which tensors it shares"):
+        box.complete({}, {box.BOX: shared}, place / "small-coordinated.safetensors")
+
+
 def test_the_card_in_words_has_its_numbers():
     model = {
         "command": "iv run 10 small",
