@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ivcore.data import formats, surviving
-from ivcore.errors import FormatError, UserError, VideoError
+from ivcore.errors import FormatError, UserError, VideoError, one_line
 from ivcore.progress import Progress
 from ivcore.video.probe import Probe, probe
 
@@ -60,7 +60,7 @@ class Check:
             lines += _ranges(videos)
         counts = Counter(finding.kind for finding in self.findings)
         lines += [f"found: {', '.join(f'{n} {kind}' for kind, n in counts.items()) or 'nothing to mend'}"]
-        lines += [f"  {finding.kind}: {finding.path}: {finding.cause}" for finding in self.findings[:SHOWN]]
+        lines += [f"  {one_line(f'{each.kind}: {each.path}: {each.cause}')}" for each in self.findings[:SHOWN]]
         if len(self.findings) > SHOWN:
             lines += [f"  … and {len(self.findings) - SHOWN} more; -o FILE lists all of them"]
         return lines
@@ -132,11 +132,11 @@ def _state(file: str) -> list[int]:
 def _kept_probes(kept: Path) -> dict[str, tuple[list[int], Probe]]:
     """A line cut off by a kill is passed over, the last one of a file counts."""
     found = {}
-    for line in kept.read_text(encoding="utf-8").splitlines() if kept.is_file() else ():
+    for line in kept.read_text(encoding="utf-8", errors="replace").splitlines() if kept.is_file() else ():
         try:
             file, state, fields = json.loads(line)
             found[file] = state, Probe(**fields)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             continue
     return found
 

@@ -179,7 +179,7 @@ def _list(place: Path) -> tuple[list[tuple[str, str]], list[str]]:
             f"{place}: none of its {len(rows)} videos exists, e.g. {rows[0].path} (relative paths start from the list's own folder)"
         )
     gone = [row.path for row in rows if not os.path.exists(row.path)]
-    notes = [f"{len(gone)} files of the list are not there and left out, such as {gone[0]}"] if gone else []
+    notes = [f"{len(gone)} files of the list are not there and left out, such as {shown(gone[0])}"] if gone else []
     if beside := [file for file in ("train.csv", "val.csv", "test.csv") if place.with_name(file).is_file() and file != place.name]:  # fmt: skip
         notes.append(f"{' and '.join(beside)} beside it are not read: the parts are made of this list alone")
     return [(row.path, row.name) for row in there], notes
@@ -191,6 +191,6 @@ def _numbers_as_names(place: Path, rows: list[NamedVideo]) -> list[NamedVideo]:
     if not listed.is_file():
         return rows
     names = formats.read_class_names(listed)
-    if beyond := [row for row in rows if int(row.name) >= len(names)]:
-        raise UserError(f"{listed}: {len(names)} names, but {beyond[0].path} has the label {beyond[0].name}")
+    if beyond := [row for row in rows if len(row.name) > 9 or int(row.name) >= len(names)]:
+        raise UserError(f"{listed}: {len(names)} names, but {beyond[0].path} has the label {shown(beyond[0].name)}")
     return [NamedVideo(row.path, names[int(row.name)]) for row in rows]

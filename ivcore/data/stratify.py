@@ -36,7 +36,7 @@ def stratify(labels: Sequence[Hashable], units: Sequence[Hashable], numbers: Seq
     for label in rarest_first:
         _deal(label, of_label[label], members, share, part)
     _teach_every_class(of_label, part)
-    _fill(ordered, of_label, part)
+    _fill(ordered, of_label, part, len(labels))
     return [part[unit] for unit in units]
 
 
@@ -69,8 +69,8 @@ def _teach_every_class(of_label: dict, part: dict) -> None:
             part[units[-1]] = "train"
 
 
-def _fill(ordered: list, of_label: dict, part: dict) -> None:
-    """A part that is empty takes a unit from training, none that a class needs there, or one from the other held-out part."""
+def _fill(ordered: list, of_label: dict, part: dict, count: int) -> None:
+    """count: of videos. A part that is empty takes a unit from training, none that a class needs there, or one from the other held-out part."""
     for name in ("test", "val"):
         if name in part.values():
             continue
@@ -80,8 +80,9 @@ def _fill(ordered: list, of_label: dict, part: dict) -> None:
             other if len(other) > 1 else []
         )
         if not spare:
+            apart = f", which are {len(ordered)} apart from those that belong together," if len(ordered) < count else ""
             raise UserError(
-                f"{len(ordered)} videos of {len(of_label)} classes are too few: beside one to train on for each class, there must be one for "
+                f"{count} videos of {len(of_label)} classes{apart} are too few: beside one to train on for each class, there must be one for "
                 "choices and one for the test"
             )
         part[spare[0]] = name

@@ -12,7 +12,7 @@ from ivcore.data import embedded, formats, shapes, splits
 from ivcore.data.groups import group_numbers, read_groups
 from ivcore.data.records import read_records
 from ivcore.data.releases import films, read_release
-from ivcore.errors import UserError
+from ivcore.errors import UserError, one_line
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _part(given: dict, classes: list[str], first: str, together: Mapping, max_ba
     """(records, missing) after `splits.part`, which says what it did."""
     parted = splits.part(given, together=together, max_bad=max_bad, run_dir=run_dir)
     notes = [*parted.notes, *_notes_on_labels(parted.records, first, classes)]
-    print("".join(f"{line}\n" for line in notes), end="")
+    print("".join(f"{one_line(line)}\n" for line in notes), end="")
     return parted.records, parted.missing
 
 

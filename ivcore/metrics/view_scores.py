@@ -171,7 +171,7 @@ def _fields(path, number: int, line: str) -> tuple[str, str, int, str, str]:
     match = _VIEW.fullmatch(line.strip())
     if match is None:
         raise FormatError(path, number, f"expected `name [score, score, …] label chunk split`, found {line[:60]!r}")
-    if not all(text.isascii() and text.isdigit() for text in match.groups()[2:]):
+    if not all(re.fullmatch("[0-9]{1,9}", text) for text in match.groups()[2:]):
         raise FormatError(
             path, number, f"expected whole numbers label chunk split, found {line[match.end(2) + 1 :].strip()!r}"
         )

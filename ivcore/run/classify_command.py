@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 
-from ivcore.errors import ParameterError, VideoError
+from ivcore.errors import ParameterError, VideoError, one_line
 
 EXAMPLES = (
     "iv classify clip.mp4",
@@ -56,7 +56,7 @@ def _classify(options) -> int:
     model = video_answers.VideoModel.load(finished_model.find(asked), environment.pick_device(options.device), asked)
     function, names, notes = model.zero_shot(labels) if labels else (*model.classifier(), [])
     for note in [*notes, *model.notes()]:
-        print(f"iv: {note}", file=sys.stderr)
+        print(f"iv: {one_line(note)}", file=sys.stderr)
     workers = options.workers if options.workers is not None else environment.cores() if len(found) > FEW else 0
     show, status = _json if options.json else _text, 0
     for path, answer in video_answers.in_order(function, model, [Piece(path) for path in found], workers):
@@ -73,7 +73,7 @@ def _classify(options) -> int:
 
 
 def _text(path: str, best: list, _cause: str) -> str:
-    return "\n".join([_shown(path), *(f"  {score:.3f}  {_bar(score)}  {name}" for name, score in best)])
+    return "\n".join([_shown(path), *(f"  {score:.3f}  {_bar(score)}  {one_line(name)}" for name, score in best)])
 
 
 def _bar(share: float) -> str:
@@ -95,6 +95,5 @@ def _json(path: str, best: list | None, cause: str) -> str:
 
 def _shown(path: str) -> str:
     from ivcore import paths
-    from ivcore.errors import one_line
 
     return one_line(paths.short(path))

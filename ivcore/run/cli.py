@@ -11,7 +11,7 @@ from collections import Counter
 import ivcore
 from ivcore import distributed, paths
 from ivcore.data import set_names
-from ivcore.errors import ParameterError, UserError
+from ivcore.errors import ParameterError, UserError, shown
 from ivcore.run import (
     classify_command,
     contents,
@@ -27,11 +27,13 @@ from ivcore.run import execute as run
 from ivcore.run import folder as run_folder
 from ivcore.run.spec import Spec, resolving_once
 
+_DIGITS = 9  # of a number, at most; Python reads none of more than 4300
 EXIT = "0 done; 2 a mistake in what was asked for"
 EXIT_OF_RUN = """\
 0 done, now or already; 1 a cell failed, the notebook did not finish, or a disk cannot be written;
 2 a mistake in what was asked for; 124 --timeout; 130 Ctrl-C; 143 SIGTERM;
 137 the kernel was killed (128 and the signal's number)"""
+_SAY_SO = ("labels", "p", "timeout")  # which are refused with words of their own where they are empty
 MINI = ("iv data mini --list", "iv data mini k400 my_k400")
 ENVIRONMENT = """\
 environment:
@@ -47,6 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     terminal.prepare()
     options = _parser().parse_args(arguments)
     try:
+        _require_filled(options)
         status = options.command(options) or 0
         sys.stdout.flush()
     except UserError as error:
@@ -61,13 +64,21 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("iv: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `iv list | head`
-        terminal.silence(sys.stdout)
-        return 0
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and terminal.is_gone(sys.stdout):  # `iv list | head`
+            terminal.silence(sys.stdout)
+            return 0
         terminal.silence(sys.stdout)  # it may be what cannot be written
         return _refused(error)
     return status
+
+
+def _require_filled(options) -> None:
+    """ParameterError for an argument that is given and empty, as a variable of the shell that is not set: as a path it would be the
+    current folder."""
+    for name, value in vars(options).items():
+        if name not in _SAY_SO and "" in (value if isinstance(value, list) else [value]):
+            raise ParameterError(f"{name} = '': is empty; give it a value, or leave it out")
 
 
 def _refused(error: OSError) -> int:
@@ -218,7 +229,7 @@ def _add_check(commands) -> None:
 
 def _count(text: str) -> int:
     """A whole number from 1 on. argparse says what it was given otherwise."""
-    if not text.strip().isdecimal() or len(text) > 9 or int(text) < 1:
+    if not text.strip().isdecimal() or len(text) > _DIGITS or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text[:20]}: must be a whole number from 1 on")
     return int(text)
 
@@ -437,8 +448,8 @@ def _data_mini(options) -> None:
 def _numbers(option: str, text: str | None) -> dict[str, int]:
     """ "shapes=600,creatures=900" -> the number of each."""
     pairs = [pair.partition("=") for pair in (text or "").split(",") if pair.strip()]
-    if wrong := ["".join(pair) for pair in pairs if not pair[2].strip().isdecimal()]:
-        raise ParameterError(f"{option} {wrong[0]}: expected NAME=NUMBER")
+    if wrong := ["".join(p) for p in pairs if not p[2].strip().isdecimal() or len(p[2]) > _DIGITS]:
+        raise ParameterError(f"{option} {shown(wrong[0])}: expected NAME=NUMBER, of at most {_DIGITS} digits")
     return {name.strip(): int(number) for name, _, number in pairs}
 
 

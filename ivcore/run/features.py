@@ -28,7 +28,7 @@ from ivcore import files, lock, paths, signals
 from ivcore.data import sliding, video_answers, video_files
 from ivcore.data.video_answers import Answer, VideoModel
 from ivcore.data.windows import Length, Piece, Window, each_laid_out, pieces
-from ivcore.errors import ParameterError, UserError, VideoError, shown
+from ivcore.errors import ParameterError, UserError, VideoError, one_line, shown
 from ivcore.progress import Progress
 from ivcore.run import environment, finished_model
 from ivcore.run.spec import brief
@@ -59,7 +59,7 @@ def features(
     asked = model or finished_model.CLASSES
     loaded = VideoModel.load(finished_model.find(asked), environment.pick_device(device), asked)
     for note in loaded.notes():
-        print(note)
+        print(one_line(note))
     loaded = video_answers.one_clip(loaded) if length or every else loaded
     settings = _settings(loaded, length, format) | ({"every": every} if every else {})
     moving = every and sliding.of_usage(loaded, every)

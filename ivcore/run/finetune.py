@@ -28,7 +28,7 @@ import numpy as np
 from ivcore import files, lock, paths
 from ivcore.data import check, class_folders, divide, memory
 from ivcore.data.stratify import PARTS
-from ivcore.errors import ParameterError, UserError, shown
+from ivcore.errors import ParameterError, UserError, one_line, shown
 from ivcore.progress import clock
 from ivcore.run import encoder_kinds, provenance
 from ivcore.run import execute as run
@@ -51,6 +51,7 @@ BOX = {  # started from, where they are there: they have seen labels of motions,
     "masked": "ivcore/small-masked-classifier",
     "multimodal": "ivcore/small-multimodal-classifier",
 }
+_PLAN = {"source", "signature", "notes", "counts", "encoders", "seconds", "runs"}  # what plan.json has
 MODELS = ("coordinated", "multimodal", "masked")  # that may be left; of equals the first
 
 
@@ -142,7 +143,9 @@ def _kept_plan(asked: Asked, folder: Path, labelled) -> dict | None:
         return None
     try:
         plan = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(plan, dict) or not plan.keys() >= _PLAN:
         return None
     if plan["source"] != os.path.abspath(asked.place):
         raise UserError(
@@ -384,7 +387,7 @@ def counts_table(counts: Mapping[str, Mapping[str, int]], most: int = 40) -> str
     """How many videos each class has in each part, the first `most` classes of many."""
     from tabulate import tabulate
 
-    lines = [(name, *(of[part] for part in PARTS)) for name, of in counts.items()]
+    lines = [(one_line(name), *(of[part] for part in PARTS)) for name, of in counts.items()]
     cut = [(f"… and {len(lines) - most} more", "", "", "")] if len(lines) > most else []
     total = ("all", *(sum(of[part] for of in counts.values()) for part in PARTS))
     return tabulate([*lines[:most], *cut, total], ("class", *PARTS), disable_numparse=True)
@@ -420,7 +423,7 @@ def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: Asked,
     }
     content["folders"] = {what: paths.short(job.folder) for what, job in done.items()}
     files.write_json(folder / "table.json", content)
-    text = [f"# {Path(plan['source']).name}", "", as_text(table, "github"), "", about, "", kept, "", *(f"- {note}" for note in plan["notes"])]  # fmt: skip
+    text = [f"# {one_line(Path(plan['source']).name)}", "", as_text(table, "github"), "", about, "", kept, "", *(f"- {note}" for note in plan["notes"])]  # fmt: skip
     files.write_text(folder / "table.md", "\n".join(text).rstrip() + "\n")
     print(f"\n{as_text(table, 'simple')}\n{about}\n{kept}")
     place = paths.short(folder)

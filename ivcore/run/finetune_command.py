@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ivcore.errors import ParameterError
+from ivcore.errors import ParameterError, shown
 
 EXAMPLES = (
     "iv finetune my_videos                 # my_videos/jump/*.mp4, my_videos/wave/*.mp4, …",
@@ -21,16 +21,14 @@ def add(add_command: Callable) -> None:
     parser.add_argument(
         "place", metavar="FOLDER", help="a folder for each class in it, or a CSV with `path,label` lines"
     )
-    parser.add_argument("--masked", default="", metavar="ENCODER", help="a run, a checkpoint or a published name")
-    parser.add_argument("--multimodal", default="", metavar="ENCODER", help="the same for the multimodal encoder")
+    parser.add_argument("--masked", metavar="ENCODER", help="a run, a checkpoint or a published name")
+    parser.add_argument("--multimodal", metavar="ENCODER", help="the same for the multimodal encoder")
     parser.add_argument(
         "--minutes", metavar="N", help="for everything; as many epochs as fit (8, which a large set may exceed)"
     )
     parser.add_argument("--epochs", metavar="N", help="of either encoder, in place of --minutes")
     parser.add_argument("--seed", metavar="N", default="0", help="of weights and order; the parts stay (0)")
-    parser.add_argument(
-        "--out", default="", metavar="FOLDER", help="for lists, table and model (outputs/finetune/NAME)"
-    )
+    parser.add_argument("--out", metavar="FOLDER", help="for lists, table and model (outputs/finetune/NAME)")
     parser.add_argument("--dry", action="store_true", help="show how the videos would be divided, and run nothing")
     parser.add_argument("--verbose", action="store_true", help="all that the runs print, not their progress alone")
 
@@ -41,9 +39,10 @@ def _finetune(options) -> int:
     minutes, epochs = (_number(name, getattr(options, name)) for name in ("minutes", "epochs"))
     if minutes and epochs:
         raise ParameterError("--minutes and --epochs: give one of them")
-    if not options.seed.isdecimal() or int(options.seed) >= 2**63:
-        raise ParameterError(f"--seed {options.seed}: must be a whole number from 0")
-    how = {name: getattr(options, name) for name in ("place", "masked", "multimodal", "out", "verbose")}
+    if not options.seed.isdecimal() or len(options.seed) > 19 or int(options.seed) >= 2**63:
+        raise ParameterError(f"--seed {shown(options.seed)}: must be a whole number from 0, below 2**63")
+    how = {name: getattr(options, name) or "" for name in ("place", "masked", "multimodal", "out")}
+    how["verbose"] = options.verbose
     asked = finetune.Asked(**how, minutes=minutes, epochs=epochs, seed=int(options.seed))
     return finetune.dry(asked) if options.dry else finetune.finetune(asked)
 
@@ -54,5 +53,5 @@ def _number(name: str, text: str | None) -> float | None:
     except ValueError:
         number = float("nan")
     if number is not None and not 0 < number <= 10_000:
-        raise ParameterError(f"--{name} {text}: must be a number above 0, at most 10000")
+        raise ParameterError(f"--{name} {shown(text)}: must be a number above 0, at most 10000")
     return number

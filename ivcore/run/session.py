@@ -27,7 +27,7 @@ from pathlib import Path
 
 from ivcore import distributed, files, lock, paths
 from ivcore.data import formats
-from ivcore.errors import ParameterError, UserError
+from ivcore.errors import ParameterError, UserError, one_line
 from ivcore.run import contradictions, environment, provenance
 from ivcore.run import folder as run_folder
 from ivcore.run.folder import is_done, read_metrics
@@ -115,7 +115,7 @@ class Run:
     def list_bad_rows(self, errors: list) -> None:
         """Rows of lists that are left out: printed as a number, each listed in bad_rows.jsonl, and counted in metrics.json."""
         first, more = (errors[0], f"{len(errors)} rows left out, e.g. line {errors[0].line}: {errors[0].expected}")
-        print(f"{first.path}: {more}")
+        print(one_line(f"{first.path}: {more}"))
         self.bad_rows |= dict.fromkeys((error.path, error.line, error.expected) for error in errors)
         if self.rank == 0:
             listed = [dict(zip(("path", "line", "cause"), row)) for row in self.bad_rows]

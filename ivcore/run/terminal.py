@@ -1,6 +1,7 @@
 """The terminal that a command talks to: closed, full, gone in the middle or without UTF-8, it must not end a run."""
 
 import os
+import select
 import sys
 from contextlib import contextmanager, suppress
 
@@ -19,6 +20,16 @@ def prepare() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  as long as the process lives
         with suppress(AttributeError, ValueError, OSError):
             getattr(sys, name).reconfigure(errors="replace")
+
+
+def is_gone(stream) -> bool:
+    """Whether nobody reads a pipe any more."""
+    asked = select.poll()
+    try:
+        asked.register(stream.fileno(), 0)
+    except (OSError, ValueError):  # a stream without a file, or a closed one
+        return False
+    return bool(asked.poll(0))
 
 
 def silence(stream) -> None:

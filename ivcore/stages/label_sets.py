@@ -13,7 +13,7 @@ from ivcore.cma import branches
 from ivcore.data.labels import kinetics710, union
 from ivcore.data.labels.sets import UnitedSets, united_sets
 from ivcore.data.views import over_views
-from ivcore.errors import ParameterError, shown
+from ivcore.errors import ParameterError, one_line, shown
 from ivcore.metrics.overlap import accuracy_of, occurring
 from ivcore.metrics.recognition import top_k
 from ivcore.run.spec import brief
@@ -29,7 +29,7 @@ def unite_label_sets(folder: str = "", root: str = "", *, class_order: str = "fo
     if class_order == "kinetics710":
         how |= {"classes": kinetics710.CLASSES, "renamed": kinetics710.RENAMED}
     data = united_sets(folder, root, **how)
-    print("".join(f"{line}\n" for line in data.notes), end="")
+    print("".join(f"{one_line(line)}\n" for line in data.notes), end="")
     return data
 
 

@@ -96,7 +96,10 @@ def test_numbers_are_named_by_the_file_beside_the_list(tmp_path):
     (tmp_path / "classes.txt").write_text("wave\njump\n")
     assert names_of(tmp_path / "mine.csv") == {"a b.mp4": "jump", "c.mp4": "wave"}
     (tmp_path / "classes.txt").write_text("wave\n")
-    with pytest.raises(UserError, match=r"1 names, but .* has the label 1"):
+    with pytest.raises(UserError, match=r"1 names, but .* has the label '1'"):
+        class_folders.read(tmp_path / "mine.csv")
+    (tmp_path / "mine.csv").write_text(f"a b.mp4,{'9' * 5000}\nc.mp4,0\n")
+    with pytest.raises(UserError, match=r"has the label '999"):
         class_folders.read(tmp_path / "mine.csv")
 
 
@@ -116,8 +119,9 @@ def test_lists_of_other_parts_beside_it_are_not_read_and_that_is_said(tmp_path):
 
 def test_missing_files_and_two_labels_for_one(tmp_path):
     make(tmp_path, "a.mp4", "b.mp4")
-    (tmp_path / "mine.csv").write_text("a.mp4,jump\nb.mp4,wave\nnone.mp4,wave\n")
-    assert "1 files of the list are not there" in class_folders.read(tmp_path / "mine.csv").notes[0]
+    (tmp_path / "mine.csv").write_text("a.mp4,jump\nb.mp4,wave\nno\x1b[31mne.mp4,wave\n")
+    (note,) = class_folders.read(tmp_path / "mine.csv").notes
+    assert "1 files of the list are not there" in note and note.isprintable()
     (tmp_path / "mine.csv").write_text("a.mp4,jump\nb.mp4,wave\na.mp4,wave\n")
     with pytest.raises(UserError, match="is listed as 'jump' and as 'wave'"):
         class_folders.read(tmp_path / "mine.csv")

@@ -76,3 +76,7 @@ def test_a_film_that_is_most_of_a_class_is_not_what_it_is_tested_on():
 def test_where_a_part_would_be_empty_one_line_says_so():
     with pytest.raises(UserError, match="2 videos of 2 classes are too few"):
         divided(["a", "b"])
+    with pytest.raises(
+        UserError, match="8 videos of 2 classes, which are 2 apart from those that belong together, are"
+    ):
+        divided(["a"] * 4 + ["b"] * 4, ["one"] * 4 + ["other"] * 4)

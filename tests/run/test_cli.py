@@ -200,3 +200,28 @@ def test_workers_are_counted_from_one(command, workers, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main([*command.split(), f"--workers={workers}"])
     assert stop.value.code == 2 and "must be a whole number from 1 on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["finetune", ""], ["finetune", "mine", "--out", ""], ["features", ""], ["features", "mine", "--out="], ["classify", "a.mp4", ""],
+     ["features", "mine", "--model", ""], ["check", ""], ["data", "mini", "k400", ""], ["data", "hybrid", "--sources", ""], ["report", "-o", ""]],
+)  # fmt: skip
+def test_an_empty_argument_is_no_path(words, capsys):
+    assert cli.main(words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.endswith("= '': is empty; give it a value, or leave it out\n")
+
+
+def test_numbers_of_thousands_of_digits_cost_one_line(capsys):
+    assert cli.main(["data", "hybrid", "--clips", f"shapes={'9' * 5000}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("iv: --clips 'shapes=999") and len(line) < 300
+
+
+def test_a_broken_pipe_is_no_success_unless_it_is_the_one_that_is_printed_to(monkeypatch, capsys):
+    def broken(options):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(cli, "_models", broken)
+    assert cli.main(["models"]) == 1 and "Broken pipe" in capsys.readouterr().err

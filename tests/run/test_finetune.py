@@ -92,9 +92,10 @@ def test_dry_shows_the_parts_and_writes_nothing(tmp_path, outputs, capsys):
 @pytest.mark.parametrize(
     ("words", "names"),
     [
-        (["--minutes", "0"], "--minutes 0: must be a number above 0"),
+        (["--minutes", "0"], "--minutes '0': must be a number above 0"),
         (["--minutes", "1", "--epochs", "1"], "give one of them"),
-        (["--seed", "-1"], "--seed -1: must be a whole number from 0"),
+        (["--seed", "-1"], "--seed '-1': must be a whole number from 0"),
+        (["--seed", "9" * 5000], "must be a whole number from 0"),
         (["--masked", "11/quick"], "holds a video-text model, must be a masked encoder"),
         (["--multimodal", "nowhere.safetensors"], "--multimodal nowhere.safetensors: there is no such file"),
     ],
@@ -111,7 +112,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, outputs, capsys):
     (tmp_path / "thesis/train.csv").write_text("mine")
     assert cli.main(["finetune", str(place), "--out", str(tmp_path / "thesis")]) == 2
     assert "holds something else (train.csv)" in capsys.readouterr().err
-    (tmp_path / "thesis/plan.json").write_text(json.dumps({"source": "/other"}))
+    (tmp_path / "thesis/plan.json").write_text(json.dumps(dict.fromkeys(finetune._PLAN) | {"source": "/other"}))
     assert cli.main(["finetune", str(place), "--out", str(tmp_path / "thesis")]) == 2
     assert "holds the fine-tuning of /other; give another folder with --out" in capsys.readouterr().err
     assert (tmp_path / "thesis/train.csv").read_text() == "mine"

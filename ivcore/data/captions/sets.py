@@ -11,7 +11,7 @@ from ivcore.data.captions.reversals import WithReversals
 from ivcore.data.groups import read_groups
 from ivcore.data.memory import load
 from ivcore.data.records import require_some
-from ivcore.errors import UserError
+from ivcore.errors import UserError, one_line
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def captioned_splits(
     together = read_groups(Path(lists[train][0]).parent, root or None)
     options = {"together": together, "max_bad": max_bad, "run_dir": run_dir}
     parted = splits.part(records, label=lambda record: None, **options)
-    print("".join(f"{line}\n" for line in parted.notes), end="")
+    print("".join(f"{one_line(line)}\n" for line in parted.notes), end="")
     return [_only(own.get(split, own[train]), kept, parted.missing[split]) for split, kept in parted.records.items()]
 
 

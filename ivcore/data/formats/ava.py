@@ -167,7 +167,7 @@ def _only_blank(path, text: str, start: int, stop: int) -> None:
 
 def _action(path, line: int, block: str) -> AvaAction:
     name = re.search(r'\bname\s*:\s*"([^"\n]*)"', block)
-    number = re.search(r"\b(?:label_)?id\s*:\s*([0-9]+)", re.sub(r'"[^"\n]*"', '""', block))
+    number = re.search(r"\b(?:label_)?id\s*:\s*([0-9]{1,9})(?![0-9])", re.sub(r'"[^"\n]*"', '""', block))
     if name is None or number is None or int(number[1]) < 1:
         raise FormatError(path, line, 'expected name: "…" and label_id (or id) from 1 in this block')
     kind = re.search(r"\blabel_type\s*:\s*(\w+)", block)

@@ -9,7 +9,7 @@ from ivcore.data.formats.text import numbered_lines
 from ivcore.errors import FormatError, shown
 
 COLUMNS = ("youtube_id", "time_start", "time_end")
-_ID, _SECONDS = re.compile(r"[A-Za-z0-9_-]{11}"), re.compile(r"[0-9]+")
+_ID, _SECONDS = re.compile(r"[A-Za-z0-9_-]{11}"), re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)

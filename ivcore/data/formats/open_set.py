@@ -36,7 +36,7 @@ def read_ucf_classes(path) -> list[str]:
     """UCF101's `classInd.txt`, lines `1 ApplyEyeMakeup` that count from 1 -> names in order."""
     names = []
     for number, line in numbered_lines(path):
-        match = re.fullmatch(r"([0-9]+)\s+(\S+)", line)
+        match = re.fullmatch(r"([0-9]{1,9})\s+(\S+)", line)
         if match is None or int(match[1]) != len(names) + 1:
             raise FormatError(path, number, f"expected `{len(names) + 1} ClassName`, found {shown(line)}")
         names.append(match[2])

@@ -1,5 +1,6 @@
 """Something-Something V2 as released: a JSON list of clips and a JSON object of label numbers."""
 
+import re
 from dataclasses import dataclass
 
 from ivcore.data.formats.text import base_folder, parse_rows
@@ -74,7 +75,7 @@ def read_ssv2_labels(path) -> list[str]:
     names: dict[int, str] = {}
     for name, node in tree.items():
         text = node.value if isinstance(node.value, str) else str(node.whole())
-        if not (text.isascii() and text.isdigit()):
+        if not re.fullmatch("[0-9]{1,9}", text):
             node.fail(f"expected a label number, found {shown(node.value)}")
         if names.setdefault(int(text), name) != name:
             node.fail(f"expected every number once, {text} is also {shown(names[int(text)])}")
