@@ -21,7 +21,7 @@ CORES ?=
 ARGS ?=
 
 # Pictures that the README shows: "notebook/preset:figure", copied from finished runs.
-FIGURES := 10/tiny:reconstructions
+FIGURES := 10/tiny:reconstructions 10/small:film
 
 # The run of notebook 13 that the box is made of, or all five runs.
 RUNS ?= 13/small

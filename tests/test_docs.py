@@ -28,7 +28,7 @@ def test_every_path_is_there(name):
 
 def test_the_readme_is_short_and_names_the_way_to_the_new_idea():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert len(text.splitlines()) < 150
+    assert len(text.splitlines()) < 160
     first_hour = text.split("## The first hour")[1]
     assert "ivcore/cma.py" in first_hour and "13_cross_model_interaction.ipynb" in first_hour
 
