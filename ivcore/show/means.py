@@ -130,8 +130,9 @@ class Panel:
     controls: Mapping[str, Sequence[tuple[float, Sequence[float]]]] = field(default_factory=dict)
 
 
-def lines(panels: Sequence[Panel], ylabel: str = "", levels=None, title: str | None = None, columns: int | None = None, control: str = ""):  # fmt: skip
-    """A line through the means of each series. Panels without a ylabel of their own share the vertical axis; all begin at 0. -> Figure
+def lines(panels: Sequence[Panel], ylabel: str = "", levels=None, title: str | None = None, columns: int | None = None, control: str = "", from_zero: bool = True):  # fmt: skip
+    """A line through the means of each series. Panels without a ylabel of their own share the vertical axis; all begin at 0, or with
+    from_zero=False near the smallest value. -> Figure
 
     A series of the same name has the same colour and marker in every panel. levels: name -> y, drawn as dashed lines (chance,
     untrained). columns: panels side by side, all by default. control: the legend's name of the controls.
@@ -154,7 +155,7 @@ def lines(panels: Sequence[Panel], ylabel: str = "", levels=None, title: str | N
         _axis(axes, panel)
         _levels(axes, {**(levels or {}), **panel.levels}, named=bool(panel.levels) or number == len(panels))
         axes.set_ylabel(panel.ylabel or ylabel * (axes is grid[0, 0]))
-    for axes in grid.flat[: len(panels)]:  # after all points, or later panels would not count
+    for axes in grid.flat[: len(panels)] if from_zero else ():  # after all points, or later panels would not count
         axes.set_ylim(bottom=0)
     if control:
         grid[0, 0].plot([], [], color="0.4", lw=1, ls=":", marker="o", mfc="white", label=control)

@@ -25,7 +25,7 @@ from ivcore.stages.other_classes import read_by_head
 
 EVIDENCE, SOFTMAX, OPENMAX, RANDOM = "evidence", "softmax", "OpenMax", "random"
 ENTROPY, INFORMATION = "dropout entropy", "dropout information"
-POINTS = 9  # at most, of an openness curve
+POINTS = 7  # at most, of an openness curve
 
 
 class EvidentialLoss:
@@ -154,6 +154,17 @@ def measures(
             f"fpr95_{slug(name)}": open_set.fpr_at_tpr(*pair, nearest=as_published),
         }
     return found
+
+
+def told_apart(scores: Mapping[str, Tensor], right: Tensor, unknown: Sequence[str]) -> dict[str, float]:
+    """AUC of each set of `unknown` clips against the known test clips that are told right, bool (N,), and against those told wrong, where there are any."""
+    sides = {"right": scores["test"][right], "wrong": scores["test"][~right]}
+    return {
+        f"auc_{slug(name)}_against_{side}": open_set.auroc(known, scores[name])
+        for name in unknown
+        for side, known in sides.items()
+        if len(known)
+    }
 
 
 def flat(table: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

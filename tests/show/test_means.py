@@ -122,3 +122,10 @@ def test_one_value_in_all_rows_can_be_drawn():
 def test_no_panel_or_rows_that_differ(panels):
     with pytest.raises(ParameterError, match="rows: "):
         dots(panels)
+
+
+def test_an_axis_may_begin_near_the_values():
+    high = [Panel("openness", {"evidence": [(0, [0.7]), (1, [0.72])]})]
+    assert (
+        lines(high, "F1").axes[0].get_ylim()[0] == 0 and lines(high, "F1", from_zero=False).axes[0].get_ylim()[0] > 0.6
+    )

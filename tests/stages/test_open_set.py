@@ -101,6 +101,15 @@ def test_every_way_of_asking_tells_clips_between_the_classes(scores):
     assert slip["kept"] < 0.5, "the published threshold turns away what it means to keep"
 
 
+def test_unknown_clips_are_held_against_those_told_right_and_those_told_wrong():
+    known, strange = torch.tensor([0.1, 0.2, 0.8]), torch.tensor([0.5, 0.9])
+    row = open_set.told_apart({"test": known, "a b": strange}, torch.tensor([True, True, False]), ["a b"])
+    assert row == {"auc_a_b_against_right": 1.0, "auc_a_b_against_wrong": 0.5}
+    assert list(open_set.told_apart({"test": known, "a": strange}, torch.ones(3, dtype=torch.bool), ["a"])) == [
+        "auc_a_against_right"
+    ]
+
+
 def test_dropout_is_no_change_on_average():
     torch.manual_seed(0)
     layer, features = nn.Linear(50, 3), torch.randn(4, 2, 50) / 50
