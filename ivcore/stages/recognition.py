@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.errors import ParameterError, UserError
 from ivcore.heads.classifier import classifier, masked_encoder
 from ivcore.metrics.recognition import merge_views
+from ivcore.metrics.view_scores import ClipScores, align, merge, pooled_views, read_view_scores
 from ivcore.run import Run
 from ivcore.stages.classify import load_classifier
 
@@ -76,6 +78,22 @@ def scores_beside(
             raise UserError(f"{parameter}: reads {len(views.scored)} of the videos, of which the own model reads {len(own.scored)}")  # fmt: skip
         found[name] = merge_views(logits)[:, rows]
     return found
+
+
+def scores_in_files(folder, own: Views, scores: Tensor, labels: Tensor) -> Tensor:
+    """Probabilities (n, K) from files of view scores, merged as published, for the videos that `own` has scored with these scores and labels.
+
+    folder: of 0.txt, 1.txt, …, see `metrics.view_scores`, or a folder of them for each of several models, whose views are pooled. A video is known by
+    its file's name without ending. FormatError for a malformed file, ParameterError where videos, labels or classes are others.
+    """
+    models = sorted(each for each in Path(folder).iterdir() if each.is_dir()) or [Path(folder)]
+    views = pooled_views([read_view_scores(model) for model in models])
+    read, beside = merge(views), [Path(path).stem for path in own.scored]
+    try:
+        named = ClipScores([Path(name).stem for name in read.clips], read.labels, read.scores)
+        return align([ClipScores(beside, labels, scores), named])[1].scores.float()
+    except ParameterError as error:
+        raise ParameterError(f"view_scores = {str(folder)!r}: {error}") from None
 
 
 def _rows(parameter: str, of_model: Sequence[str], classes: Sequence[str]) -> Tensor:

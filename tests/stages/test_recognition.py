@@ -114,6 +114,36 @@ def test_models_beside_the_own_see_videos_their_own_way(written, tmp_path):
         recognition.scores_beside(named, K400, test, own, **reading)
 
 
+@pytest.fixture(scope="module")
+def files(golden, tmp_path_factory):
+    """(folder of the published score files of two models, what the published ensemble script makes of them)"""
+    case = next(each for each in golden("score_merging.json")["cases"] if each["name"] == "ensemble_of_two_models")
+    folder = tmp_path_factory.mktemp("scores")
+    for model in "ab":
+        (folder / model).mkdir()
+        for rank, text in enumerate(case[f"files_model_{model}"]):
+            (folder / f"{model}/{rank}.txt").write_text(text)
+    return folder, case["expected"]["softmax"]["per_video"]
+
+
+def test_published_score_files_join_by_the_names_of_videos(files):
+    folder, published = files
+    names = sorted(published, reverse=True)
+    own = SimpleNamespace(scored=[f"/videos/{name}" for name in names])
+    labels = torch.tensor([published[name]["label"] for name in names])
+    scores = torch.full((len(names), 8), 1 / 8)
+    found = recognition.scores_in_files(folder, own, scores, labels)
+    wanted = torch.tensor([published[name]["mean_scores"] for name in names])
+    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
+    for changed, said in (
+        ((own, scores[:, :5], labels), "8 and 5 classes|5 and 8 classes"),
+        ((own, scores, (labels + 1) % 8), "another label"),
+        ((SimpleNamespace(scored=own.scored[1:]), scores[1:], labels[1:]), "1 clips are scored by one only"),
+    ):
+        with pytest.raises(ParameterError, match=f"view_scores = .*({said})"):
+            recognition.scores_in_files(folder, *changed)
+
+
 PRESETS = ["k400", "k600", "k700", "ssv1", "ssv2", "activitynet", "hacs", "hmdb51", "internvideo_t"]
 
 
@@ -129,8 +159,14 @@ def test_the_preset_of_a_dataset_goes_from_its_files_to_a_score(preset, written,
     given["multimodal_encoder" if two else "masked_encoder"] = place
     if preset == "internvideo_t":
         given |= {"second_model": saved(tmp_path, multimodal(4), 4), "third_model": saved(tmp_path, multimodal(4))}
+        rows = [line.split() for line in (written("k400") / "val.csv").read_text().splitlines()]
+        lines = [f"{Path(path).name} [0, 1, 2, 3] {label} 0 0\n" for path, label in rows]
+        (tmp_path / "scores").mkdir()
+        (tmp_path / "scores/0.txt").write_text("0.0, 0.0\n" + "".join(lines))
+        given["view_scores"] = str(tmp_path / "scores")
     job = run.jobs("30", preset, SMALL | given)[-1]
     metrics = json.loads((run.execute(job, timeout=300) / "metrics.json").read_text())
     assert metrics["test_scored"] == metrics["test_videos"] > 0
     assert 0 <= metrics["top1"] <= 1 and metrics["chance"] == 0.25
-    assert ("top1_ensemble" in metrics) == (preset == "internvideo_t")
+    assert ("top1_ensemble" in metrics) == ("top1_files" in metrics) == (preset == "internvideo_t")
+    assert metrics.get("top1_files", 0.25) == 0.25  # the scores are the same for all videos
