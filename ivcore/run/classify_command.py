@@ -48,9 +48,12 @@ def _classify(options) -> int:
     from ivcore.data import video_files
 
     found = dict.fromkeys(path for place in options.videos for path in video_files.find(place))
+    from ivcore.run import environment
+
+    environment.yield_cores()
     from ivcore.data import video_answers
     from ivcore.data.windows import Piece
-    from ivcore.run import environment, finished_model
+    from ivcore.run import finished_model
 
     asked = options.model or (finished_model.LABELS if labels else finished_model.CLASSES)
     model = video_answers.VideoModel.load(finished_model.find(asked), environment.pick_device(options.device), asked)

@@ -57,6 +57,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def yield_cores() -> None:
+    """Threads of torch that wait for each other sleep from now on, as processes that decode need the cores; by default they spin. To be called
+    before torch is imported; what the user has set stays."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def pick_device(wanted: str = "auto") -> str:
     """ "auto" is the first GPU where there is one, of several ranks on a machine (LOCAL_RANK) each one's own.
 

@@ -41,6 +41,9 @@ def add(add_command: Callable) -> None:
 def _features(options) -> int:
     if options.workers is not None and options.workers < 0:
         raise ParameterError(f"--workers {options.workers}: must be at least 0")
+    from ivcore.run import environment
+
+    environment.yield_cores()
     from ivcore.run import features
 
     return features.features(
