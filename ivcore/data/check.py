@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ivcore.data import formats, surviving
-from ivcore.errors import FormatError, UserError, VideoError, one_line
+from ivcore.errors import FormatError, UserError, VideoError, one_line, shown
 from ivcore.progress import Progress
 from ivcore.video.probe import Probe, probe
 
@@ -159,7 +159,7 @@ def write_list(path, result: Check, root=None) -> None:
 
 def _read(path, root) -> tuple[list, list[FormatError]]:
     """(records, the errors of rows that do not read)"""
-    if Path(path).is_dir():
+    if os.path.isdir(path):
         lists = [
             *Path(path).glob("train.csv"),
             *sorted(Path(path).glob("*/train.csv")),
@@ -167,8 +167,8 @@ def _read(path, root) -> tuple[list, list[FormatError]]:
         ]
         example = f"give its list, {lists[0]}" if lists else "give a list of its videos, with `path label` on each line"
         raise UserError(f"{path}: is a folder; {example}")
-    if not Path(path).is_file():
-        raise UserError(f"{path}: there is no such list")
+    if not os.path.isfile(path):
+        raise UserError(f"{shown(str(path))}: there is no such list")
     with formats.without_bad_rows() as bad:
         if Path(path).suffix in (".json", ".jsonl"):
             return formats.read_captions(path, root), bad

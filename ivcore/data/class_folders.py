@@ -46,14 +46,14 @@ class Labelled:
 def read(place: str | os.PathLike) -> Labelled:
     """The videos of a folder of classes, or of a list. UserError for what is neither, and where there are fewer than two classes."""
     place = Path(os.path.abspath(place))
-    if place.is_dir():
+    if os.path.isdir(place):  # which a path that no file can have does not trouble
         found, notes = _folder(place)
         together = read_groups(place)
-    elif place.is_file():
+    elif os.path.isfile(place):
         found, notes = _list(place)
         together = read_groups(place.parent)
     else:
-        raise UserError(f"{place}: there is no such folder or list")
+        raise UserError(f"{shown(str(place))}: there is no such folder or list")
     found = [(path, _tidy(name)) for path, name in found]
     spelt = _spelling(name for _, name in found)
     merged = {one: sorted({name for _, name in found if spelt[name] == one}) for one in set(spelt.values())}

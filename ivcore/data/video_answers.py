@@ -22,7 +22,7 @@ from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.encoders.videomae import VideoClassifier
-from ivcore.errors import ParameterError, VideoError
+from ivcore.errors import ParameterError, VideoError, shown
 from ivcore.heads.zero_shot import ZeroShotClassifier
 from ivcore.metrics.recognition import merge_views
 from ivcore.weights import usage
@@ -142,7 +142,7 @@ def _notes(tokenizer: Tokenizer, labels: Sequence[str]) -> list[str]:
         words = ", ".join(unknown[:8]) + (f" and {len(unknown) - 8} more" if len(unknown) > 8 else "")
         notes.append(f"not in the model's vocabulary, and so of little use to it: {words}")
     if cut := [label for label in labels if len(tokenizer.encode(label)) + 2 > tokenizer.context]:
-        notes.append(f"cut to the {tokenizer.context} tokens that the model reads: {', '.join(map(repr, cut[:3]))}")
+        notes.append(f"cut to the {tokenizer.context} tokens that the model reads: {', '.join(map(shown, cut[:3]))}")
     return notes
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from ivcore.data import surviving
 from ivcore.data.records import frames_of
 from ivcore.data.views import Views
-from ivcore.errors import ParameterError, VideoError
+from ivcore.errors import ParameterError, VideoError, shown
 from ivcore.video.frame_folder import open_video
 from ivcore.video.images import is_image
 
@@ -53,7 +53,7 @@ class Length:
         number = float(match[1]) if match else 0.0
         if not SHORTEST <= number <= 1e6 or (not seconds and number != int(number)):
             allowed = f"seconds such as 2.5s, from {SHORTEST:g} on, or whole frames such as 48f"
-            raise ParameterError(f"per-window = {text!r}: must be {allowed}")
+            raise ParameterError(f"per-window = {shown(text)}: must be {allowed}")
         return cls(number, seconds)
 
     def windows(self, times: np.ndarray, fps: float) -> list[Window]:

@@ -450,7 +450,10 @@ def _numbers(option: str, text: str | None) -> dict[str, int]:
     pairs = [pair.partition("=") for pair in (text or "").split(",") if pair.strip()]
     if wrong := ["".join(p) for p in pairs if not p[2].strip().isdecimal() or len(p[2]) > _DIGITS]:
         raise ParameterError(f"{option} {shown(wrong[0])}: expected NAME=NUMBER, of at most {_DIGITS} digits")
-    return {name.strip(): int(number) for name, _, number in pairs}
+    numbers = {name.strip(): int(number) for name, _, number in pairs}
+    if len(numbers) < len(pairs):
+        raise ParameterError(f"{option} {shown(text)}: give one number for each name")
+    return numbers
 
 
 def _data_rendered(options) -> None:

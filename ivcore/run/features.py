@@ -33,6 +33,7 @@ from ivcore.progress import Progress
 from ivcore.run import environment, finished_model
 from ivcore.run.spec import brief
 
+_MOST_FRAMES = 10**6  # from one vector to the next
 _LONGEST = 200  # bytes of a file's name, which gets endings
 _SHOWN = 3  # bad videos on the terminal
 
@@ -50,8 +51,10 @@ def features(
 ) -> int:
     """Writes the features of the videos at `place`; -> exit status. Arguments as of the command."""
     length = None if per_window is None else Length.of(per_window)
-    if every is not None and (length or every < 1):
-        raise ParameterError(f"every = {every}: must be 1 frame or more, and not beside per-window")
+    if every is not None and (length or not 1 <= every <= _MOST_FRAMES):
+        raise ParameterError(
+            f"every = {shown(every)}: must be 1 frame or more, at most {_MOST_FRAMES}, and not beside per-window"
+        )
     chosen = None if out is None else paths.candidates(out)[0]
     if chosen is not None and chosen.exists() and not chosen.is_dir():
         raise ParameterError(f"out = {shown(out)}: is not a folder")

@@ -114,7 +114,10 @@ def dry(asked: Asked) -> None:
 
 def _folder(asked: Asked) -> Path:
     if asked.out:
-        return Path(os.path.abspath(os.path.expanduser(asked.out)))
+        folder = Path(os.path.normpath(paths.candidates(asked.out)[0]))
+        if folder.exists() and not folder.is_dir():
+            raise ParameterError(f"--out {shown(asked.out)}: is not a folder")
+        return folder
     name = re.sub(r"[^\w.-]+", "_", Path(os.path.abspath(asked.place)).stem).strip("._") or "videos"
     return paths.outputs() / "finetune" / name
 

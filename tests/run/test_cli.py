@@ -213,6 +213,23 @@ def test_an_empty_argument_is_no_path(words, capsys):
     assert captured.out == "" and captured.err.endswith("= '': is empty; give it a value, or leave it out\n")
 
 
+@pytest.mark.parametrize(
+    "words", [["finetune", "x" * 5000], ["check", "x" * 5000], ["finetune", "mine", "--out", "~nobodyhere/x"]]
+)
+def test_a_path_that_no_file_can_have_costs_one_line(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine/a/1.mp4", "mine/b/2.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True), (tmp_path / name).write_text(name)
+    assert cli.main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert len(line) < 300 and ("there is no such" in line or "there is no user 'nobodyhere'" in line)
+
+
+def test_two_numbers_for_one_source_cost_one_line(capsys):
+    assert cli.main(["data", "hybrid", "--clips", "shapes=1,shapes=2"]) == 2
+    assert "give one number for each name" in capsys.readouterr().err
+
+
 def test_numbers_of_thousands_of_digits_cost_one_line(capsys):
     assert cli.main(["data", "hybrid", "--clips", f"shapes={'9' * 5000}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()

@@ -225,5 +225,6 @@ def test_every_few_frames_there_is_a_vector_in_the_layout_of_localization(place,
     assert iv(place, "--model", model, "--every", 2, "--out", out) == 0
     assert before == {path: path.stat().st_mtime_ns for path in (out / "videos").rglob("*.npy")}
     assert iv(place, "--model", model, "--every", 4, "--out", out) == 2
+    assert iv(place, "--model", model, "--every", 10**30) == 2
     assert iv(place, "--model", model, "--every", 2, "--per-window", "2s") == 2
     assert "not beside per-window" in capsys.readouterr().err
