@@ -61,6 +61,7 @@ def _classify(options) -> int:
     for note in [*notes, *model.notes()]:
         print(f"iv: {one_line(note)}", file=sys.stderr)
     workers = options.workers if options.workers is not None else environment.cores() if len(found) > FEW else 0
+    workers = workers if len(found) > 1 else 0  # a process of its own would take longer to start than one video does
     show, status = _json if options.json else _text, 0
     for path, answer in video_answers.in_order(function, model, [Piece(path) for path in found], workers):
         if isinstance(answer, VideoError):
