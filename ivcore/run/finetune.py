@@ -417,12 +417,13 @@ def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: Asked,
     about = f"{len(plan['counts'])} classes, chance {chance:.3f}; {tested} test videos, none of which any choice has seen; seed {asked.seed}"
     kept = f"model.safetensors is the {chosen} one, the best on the validation videos"
     content = {
+        **plan,
+        "planned_seconds": plan["seconds"],
         "table": table,
         "model": chosen,
         "chance": chance,
         "seed": asked.seed,
         "seconds": round(seconds, 1),
-        **plan,
     }
     content["folders"] = {what: paths.short(job.folder) for what, job in done.items()}
     files.write_json(folder / "table.json", content)

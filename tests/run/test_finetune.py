@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ivcore.progress import clock
 from ivcore.run import budget, cli, finetune
 from ivcore.run.brief import brief_output
 from ivcore.run.budget import Cost
@@ -166,6 +167,8 @@ def test_from_a_raw_folder_to_a_table_and_a_model_and_nothing_is_done_twice(tmp_
     assert "1 files left out that cannot be read" in said and "[4/4] scratch" in said
     table = json.loads((place / "table.json").read_text())
     assert table["counts"] == {name: {"train": 3, "val": 1, "test": 1} for name in ("deep red", "grün")}
+    assert table["planned_seconds"] == json.loads((place / "plan.json").read_text())["seconds"]
+    assert f"{clock(table['seconds'])} in all. Then" in said
     rows = {row["name"]: row for row in table["table"]}
     assert len(rows) == 7 and all(0 <= row[part] <= 1 for row in rows.values() for part in ("val", "test"))
     assert "| coordinated" in (place / "table.md").read_text()
