@@ -22,6 +22,7 @@ from ivcore.data.video_answers import VideoModel
 from ivcore.errors import ParameterError, UserError, VideoError
 from ivcore.heads.actionformer import ActionFormer, Decoding, decode
 from ivcore.heads.actionformer.model import RANGES
+from ivcore.heads.segment_refiner import SegmentRefiner, refiner_loss
 from ivcore.losses.localization import collate
 from ivcore.metrics.detection import (
     ACTIVITYNET,
@@ -37,6 +38,8 @@ from ivcore.progress import Progress
 from ivcore.run.features import Store, state_of
 from ivcore.show.timeline import FRAMES, Timeline
 from ivcore.stages.embed import shuffle_frames
+from ivcore.train import train
+from ivcore.train.recipe import Recipe
 from ivcore.video.frame_folder import open_video
 
 OPEN_END = 10000.0  # steps: the longest that the coarsest scale answers for
@@ -154,10 +157,21 @@ def head(channels: int, classes: int, params: Mapping) -> ActionFormer:
     )  # fmt: skip
 
 
-def training_batches(model: ActionFormer, examples: Sequence[FeatureSequence], params: Mapping) -> Batches:
-    longest = params["max_seq_len"]
-    source = TrainingSequences(examples, partial(collate, model), longest, params["seed"], crop=params["crop_ratio"])
+def training_batches(model: ActionFormer | None, examples: Sequence[FeatureSequence], params: Mapping) -> Batches:
+    """Batches for `losses.localization`; without a model lists of items, for a refiner."""
+    joined = list if model is None else partial(collate, model)
+    source = TrainingSequences(examples, joined, params["max_seq_len"], params["seed"], crop=params["crop_ratio"])
     return Batches(source, fitting(params["batch_size"], len(examples)), params["seed"])
+
+
+def refiner(examples: Sequence[FeatureSequence], params: Mapping, folder: Path, device: str = "cpu") -> SegmentRefiner:
+    """A refiner trained on true segments that are moved at random, refine_steps long."""
+    model = SegmentRefiner(examples[0].features.shape[1]).to(device)
+    batches, steps = training_batches(None, examples, params), params["refine_steps"]
+    size = batches.batch_size
+    recipe = Recipe(batch_size=size, lr=1e-3, steps=steps, warmup_steps=steps // 10, clip_grad=1.0, seed=params["seed"])  # fmt: skip
+    train(model, refiner_loss, batches, recipe, folder)
+    return model
 
 
 def decoding_of(params: Mapping) -> Decoding:
@@ -195,20 +209,37 @@ def found(model: nn.Module, examples: Sequence[FeatureSequence], how: Decoding, 
 
 
 def scored(
-    model: nn.Module, examples: Sequence[FeatureSequence], videos: UntrimmedSet, params: Mapping, video_scores: Mapping | None = None, final: bool = False
+    model: nn.Module, examples: Sequence[FeatureSequence], videos: UntrimmedSet, params: Mapping, video_scores: Mapping | None = None,
+    *, final: bool = False, refiner: SegmentRefiner | None = None,
 ) -> tuple[DetectionScores, Events]:  # fmt: skip
     """(scores, what was found) on these videos, as the parameters have it.
 
     Class-agnostic segments get their classes from `video_scores`; without them they are scored as of one class, since released files have none for
-    the videos that choices are made on. final: refuse that, ParameterError for a video without.
+    the videos that choices are made on. final: refuse that, ParameterError for a video without. refiner: moves the ends of what was found.
     """
     agnostic = params["class_agnostic"]
     lack = [each.id for each in examples if agnostic and len(videos.classes) > 1 and each.id not in (video_scores or {})]  # fmt: skip
     if lack and final:
         raise ParameterError(f"video_scores: class_agnostic = True needs them, and {len(lack)} test videos have none, e.g. {lack[0]}")  # fmt: skip
     events = found(model, examples, decoding_of(params), video_scores if agnostic and not lack else None)
+    if refiner is not None:
+        events = refined(refiner, events, examples)
     real = truth(examples, videos, agnostic and bool(lack))
     return detection_scores(real, events, TIOU[params["tiou"]]), events
+
+
+@torch.inference_mode()
+def refined(refiner: SegmentRefiner, events: Events, examples: Sequence[FeatureSequence]) -> Events:
+    """The events with their ends moved by the last stage of the refiner, and their scores times how well it thinks that they fit."""
+    refiner.eval()
+    device, segment, score = next(refiner.parameters()).device, events.segment.copy(), events.score.copy()
+    for example in examples:
+        rows = np.flatnonzero(events.video == example.id)
+        if len(rows):
+            moved, fit = refiner(example.features.to(device), example.on_grid(segment[rows]).float().to(device))[-1]
+            segment[rows] = example.in_seconds(moved.cpu())
+            score[rows] *= fit.sigmoid().cpu().double().numpy()
+    return replace(events, segment=segment, score=score)
 
 
 @torch.inference_mode()

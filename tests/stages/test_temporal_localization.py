@@ -106,6 +106,16 @@ def test_segments_without_classes_get_them_from_the_scores_of_videos():
     assert fused.classes == (1,) and {*events.label} == {0, 1} and events.label[events.score.argmax()] == 1
 
 
+def test_a_refiner_moves_what_was_found_and_lowers_its_scores(tmp_path):
+    given = params(levels=2, embd_dim=8, n_head=2, max_seq_len=32, refine_steps=2, batch_size=2)
+    mover = stage.refiner([example(), example("b")], given, tmp_path)
+    model, videos = stage.head(6, 2, given), UntrimmedSet([video()], ["jump", "wave"], "x")
+    _, plain = stage.scored(model, [example()], videos, given)
+    _, moved = stage.scored(model, [example()], videos, given, refiner=mover)
+    assert len(moved) == len(plain) and (moved.score < plain.score).all() and (moved.label == plain.label).all()
+    assert not np.allclose(moved.segment, plain.segment) and (moved.segment >= 0).all() and (moved.segment <= 11).all()
+
+
 def test_voting_suppresses_over_all_classes():
     assert stage.decoding_of(params(voting_thresh=0.0)).multiclass_nms
     assert not stage.decoding_of(params(voting_thresh=0.7)).multiclass_nms
