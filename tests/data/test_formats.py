@@ -425,6 +425,7 @@ MALFORMED = [  # kind, content, line, part of the message
     ("ava_csv", "x,0902,0.1,0.1,0.2,0.2,80,1\nx,0902,0.1,0.1,0.2\n", 2, "action_id,person_id"),
     ("ava_csv", "x,0902,10,10,200,200,80,1\n", 1, "this box is in pixels"),
     ("ava_csv", "x,0902,0.3,0.1,0.2,0.2,80,1\n", 1, "0 <= x1 <= x2 <= 1.* with its corners swapped"),
+    ("video_scores", '{"a": [0.5],\n"b": []}', 2, "expected some scores, one a class, found 0"),
     ("ava_truth", '{"images": [],\n"annotations": {}}', 2, "annotations: expected a list"),
     ("ava_images", '{"images": [{"id": 1,\n"movie": "m", "timestamp": 9, "width": 0}]}', 2, "width"),
     ("ava_detections", "x,0902,0.1,0.1,0.2,0.2,80\n", 1, "leaves action_id empty"),
