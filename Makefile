@@ -60,8 +60,9 @@ recipe ablations graph: $(READY)
 report: $(READY)
 	@$(BIN)/iv report
 
+# Two tests at a time, with a thread each, those of one file one after another; PYTEST=... goes to pytest, -n 0 for one at a time.
 test: $(READY)
-	$(BIN)/python -m pytest $(PYTEST)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope $(PYTEST)
 
 # Rooted at the project, so that links from the notebooks to ivcore/, docs/ and outputs/ open. JupyterLab's question about news, which
 # covers a corner also where there is no news_url, is an extension that .jupyterlab/page_config.json turns off. ARGS go to JupyterLab: --no-browser --port 8899.
