@@ -1,4 +1,4 @@
-"""Classification by class names alone: each name becomes a sentence or several, the clip goes to the most similar (paper 4.3.7).
+"""Classification by class names alone: each name becomes a sentence or several, the clip goes to the most similar (paper 4.3.3).
 
     classifier = ZeroShotClassifier(model, ["slide left", "slide right"], tokenizer)
     logits = classifier(model.prepare(clips))                                # (B, K), also through data.views.over_views
