@@ -41,3 +41,18 @@ def close():
         assert float(difference) <= tolerance, f"relative difference {float(difference):.2e}"
 
     return check
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory):
+    """written("k400") -> the folder of that dataset in miniature, written once; to be read only."""
+    from ivcore.data import mini
+
+    root, made = tmp_path_factory.mktemp("released"), {}
+
+    def write(name: str) -> Path:
+        if name not in made:
+            made[name] = mini.write(name, root / name)
+        return made[name]
+
+    return write

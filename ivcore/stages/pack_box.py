@@ -187,6 +187,10 @@ def _facts(name: str, run: Path) -> dict:
     last = json.loads((run / "train.jsonl").read_text(encoding="utf-8").strip().splitlines()[-1])
     file = box.folder() / f"{name}.safetensors"
     shown = ("device", "commit", "began", "ranks")
+    # Runs by name: their folders are of this machine.
+    encoders = {
+        key: brief(value) for key, value in _spec(run).encoders(params).items() if paths.resolve(value).exists()
+    }
     return {
         "command": _command(run, env),
         **{key: env[key] for key in shown},
@@ -194,7 +198,7 @@ def _facts(name: str, run: Path) -> dict:
         "hours": round(last["seconds"] / 3600, 3),
         "data": _data(run, params, metrics),
         "scores": {key: metrics[key] for key in metrics.get("headline", ()) if not isinstance(metrics[key], str)},
-        "params": of_result(params),
+        "params": of_result(params) | encoders,
         "bytes": file.stat().st_size,
         "sha256": box.digest(file),
     }

@@ -13,17 +13,6 @@ KINETICS = ["k400", "k600", "k700"]
 ALL_CLASSES = {0, 1, 2, 3}
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """name -> its folder, written once."""
-    root, made = tmp_path_factory.mktemp("mini"), {}
-
-    def write(name):
-        return made.setdefault(name, None) or made.update({name: mini.write(name, root / name)}) or made[name]
-
-    return write
-
-
 def frames(path) -> int:
     with open_video(path) as video:
         return len(video.read(range(len(video))))

@@ -87,11 +87,21 @@ def small(**changes):
 
 @pytest.mark.parametrize("window", [5, -1])
 def test_padding_changes_nothing(window):
-    model, features = small(n_mha_win_size=window), torch.randn(20, 8)
-    alone, longer = model.pad([features]), model.pad([features, torch.randn(32, 8)])
-    short, both = model(*alone), model(*longer)
-    torch.testing.assert_close(short.logits[0], both.logits[0], rtol=1e-4, atol=1e-5)
-    assert model(features[None, :20], torch.ones(1, 20, dtype=bool)).mask.all()
+    """More of it, or a longer sequence beside it in the batch: `pad` fills with zeros, and every layer's output is masked."""
+    model, longer = small(n_mha_win_size=window), small(n_mha_win_size=window, max_seq_len=64)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)  # as made, attention adds a ten-thousandth
+    longer.load_state_dict(model.state_dict())
+    features = torch.randn(20, 8)
+    alone, more = model(*model.pad([features])), longer(*longer.pad([features]))
+    both = model(*model.pad([features, torch.randn(32, 8)]))
+    assert more.logits.shape[1] == 2 * alone.logits.shape[1]
+    for other in (more, both):
+        assert other.mask[0].sum() == alone.mask[0].sum() < len(alone.mask[0])
+        torch.testing.assert_close(other.logits[0][other.mask[0]], alone.logits[0][alone.mask[0]], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            other.offsets[0][other.mask[0]], alone.offsets[0][alone.mask[0]], rtol=1e-4, atol=1e-5
+        )
 
 
 def test_a_window_sees_no_farther_than_its_half():

@@ -73,6 +73,13 @@ def test_the_card_tells_how_each_was_made(runs):
     assert of["sha256"] == box.digest(box.place("ivcore/small-multimodal-classifier"))
 
 
+def test_the_card_names_no_place_on_the_machine(runs, tmp_path):
+    models = pack_box.pack([runs["13/quick"]])["models"]
+    of = models["ivcore/small-coordinated"]["params"]
+    assert (of["masked_encoder"], of["multimodal_encoder"]) == ("12/quick", "12/quick_multimodal")
+    assert str(tmp_path) not in (box.folder() / box.CARD).read_text()
+
+
 def test_scores_are_those_of_the_sets_that_can_be_had(runs, monkeypatch, capsys):
     monkeypatch.setattr(box_scores, "lacking", lambda clips: "make sim" if clips == "bodies" else "")
     scores = pack_box.pack([runs["13/quick"]])["scores"]

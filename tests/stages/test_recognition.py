@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ivcore.data import mini
 from ivcore.data.labels import kinetics710
 from ivcore.data.videos import video_splits
 from ivcore.data.views import merged_scores, views_of
@@ -24,19 +23,6 @@ LISTS = {"train": "", "val": "", "test": ""}
 LAYOUT = {"ssv1": "something", "ssv2": "something", "activitynet": "activitynet", "hmdb51": "hmdb51"}
 SMALL = {"image_size": "32", "num_frames": "8", "steps": "2", "batch_size": "4", "grad_accum_steps": "1"}
 SMALL |= {"in_memory": "true", "num_workers": "0", "precision": "fp32"}
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """name -> the folder of that dataset in miniature, written once."""
-    root, made = tmp_path_factory.mktemp("released"), {}
-
-    def write(name: str) -> Path:
-        if name not in made:
-            made[name] = mini.write(name, root / name)
-        return made[name]
-
-    return write
 
 
 def saved(folder: Path, model, frames: int = 8, classes=K400, **how) -> str:
