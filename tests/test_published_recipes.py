@@ -1,6 +1,7 @@
 """The presets at published scale against the numbers of the paper and its code, row by row: tests/published_recipes.yaml."""
 
 import tempfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ KINDS = (
     "hacs_segments",
     "fineaction",
 )
+SILENT = TABLE.pop("silent")
 BLOCKS = ("derived", "unpublished")
 by_preset = pytest.mark.parametrize("preset", TABLE)
 by_training = pytest.mark.parametrize("preset", [name for name, rows in TABLE.items() if "peak_lr" in rows["derived"]])
@@ -42,6 +44,11 @@ by_training = pytest.mark.parametrize("preset", [name for name, rows in TABLE.it
 def wanted(row: dict):
     """The value that a row says the preset has."""
     return row["value"] if "value" in row else row["here"] if "here" in row else row[row["follows"]]
+
+
+def silent(preset: str) -> set[str]:
+    """Parameters that the block of a preset need not name."""
+    return {name for key, why in SILENT.items() if fnmatch(preset, key) for names in why.values() for name in names}
 
 
 def resolved(preset: str) -> dict:
@@ -130,6 +137,20 @@ def test_every_parameter_of_the_preset_is_in_the_table(preset):
     listed = {*block, *block["unpublished"]} - {*BLOCKS}
     assert not given.keys() - listed, "a row in the table, or a word that nothing is published"
     assert not {*block} & {*block["unpublished"]}
+
+
+@by_preset
+def test_no_parameter_of_the_notebook_is_passed_over(preset):
+    block, known = TABLE[preset], Spec.of(preset.split()[0]).parameters
+    unsaid = known.keys() - {*block, *block["unpublished"], *silent(preset)}
+    assert not unsaid, "a row in the table, or under `silent` why nothing depends on it"
+
+
+@pytest.mark.parametrize("key", SILENT)
+def test_what_need_not_be_named_is_there(key):
+    presets = [preset for preset in TABLE if fnmatch(preset, key)]
+    known = {name for preset in presets for name in Spec.of(preset.split()[0]).parameters}
+    assert presets and not {name for names in SILENT[key].values() for name in names} - known
 
 
 @by_preset
