@@ -1,6 +1,8 @@
 """Annotation readers: the released layouts read right; what is malformed is refused with file, line and what was expected."""
 
 import json
+import os
+import pickle
 import subprocess
 import sys
 
@@ -454,6 +456,24 @@ MALFORMED = [  # kind, content, line, part of the message
     ("caption_json", '[{"path": "x",\n "caption": 3}]', 2, "expected text, found 3"),
     ("caption_json", '[{"path": "x", "caption": "c",\n "start": null, "end": 2}]', 1, "seconds start < end"),
     ("captions", '[{"path": "x"}]', 1, "expected the key 'caption'"),
+    (
+        "paragraphs",
+        '{"v_a": {"duration": 9, "timestamps": [[0, 1]],\n"sentences": ["a", "b"]}}',
+        1,
+        "as many timestamps",
+    ),
+    ("paragraphs", '{"v_a": {"duration": 9, "timestamps": [],\n"sentences": []}}', 1, "expected sentences, found none"),
+    (
+        "didemo",
+        '[{"video": "a.mov", "description": "x",\n"times": [[0, 0],\n[3, 2]]}]',
+        3,
+        "first <= last, found .3, 2.",
+    ),
+    ("didemo", '[{"video": "a.mov", "description": "x",\n"times": [[0]]}]', 2, "expected a pair of chunks"),
+    ("vatex", '[{"videoID": "a", "enCap": ["x"]},\n{"videoID": "b"}]', 2, "expected the key 'enCap'"),
+    ("vatex", '[\n{"videoID": "a", "enCap": []}]', 2, "captions in enCap, found none"),
+    ("video_ids", "a\nb\n\na\n", 4, "every video once, found 'a' again"),
+    ("video_ids", '["a",\n"b",\n"a"]', 3, "every video once, found 'a' again"),
 ]
 LENIENT = ("caption_csv", "caption_json", "captions")  # captions are read in whatever encoding they have
 
@@ -465,6 +485,75 @@ def test_malformed_files(file, kind, content, line, message):
         formats.check(kind, path)
     assert (caught.value.path, caught.value.line) == (str(path), line)
     assert "\n" not in str(caught.value)
+
+
+def pickled(file, value):
+    return file(pickle.dumps(value), "raw-captions.pkl")
+
+
+class Runs:
+    """What unpickling would run."""
+
+    def __reduce__(self):
+        return os.mkdir, ("ran",)
+
+
+class TestMsvd:
+    def test_as_released(self, file, tmp_path):
+        path = pickled(file, {"a_1_9": [["a", "man"], ["he"]], "b_0_3": [["a", "dog"]]})
+        (video, _) = formats.read_msvd_captions(path)
+        assert video == formats.CaptionedVideo("a_1_9", f"{tmp_path}/a_1_9.avi", ("a man", "he"))
+
+    def test_text_of_python_2(self, file):
+        """{'a': [['d']]} in protocol 0, with byte strings."""
+        (video,) = formats.read_msvd_captions(file(b"(dS'a'\n((lS'd'\nals.", "raw-captions.pkl"))
+        assert video.captions == ("d",)
+
+    def test_nothing_is_executed(self, file, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        for hidden in (Runs(), {"a": [[Runs()]]}):
+            with pytest.raises(FormatError, match="mkdir, which could run a program"):
+                formats.read_msvd_captions(pickled(file, hidden))
+        assert not (tmp_path / "ran").exists()
+
+    @pytest.mark.parametrize(
+        "value, message",
+        [
+            ([], "a dictionary of videos"),
+            ({"a": "x"}, "'a': expected a name with a list of captions, found 'x'"),
+            ({"a": [["x"], "y"]}, "'a': expected captions as lists of words, found 'y'"),
+        ],
+    )
+    def test_another_layout_is_named(self, file, value, message):
+        with pytest.raises(FormatError, match=message):
+            formats.read_msvd_captions(pickled(file, value))
+
+    @pytest.mark.parametrize("content", [b"", b"\x80\x04", b"caf\xe9", b"(dS'a'\n((lS'\xe9'\nals."])
+    def test_a_damaged_file_is_one_line(self, file, content):
+        with pytest.raises(FormatError, match=r"raw-captions\.pkl: expected a pickle of plain values"):
+            formats.read_msvd_captions(file(content, "raw-captions.pkl"))
+
+
+def test_paragraphs_are_the_sentences_in_a_row(file, tmp_path):
+    moments = {"duration": 82.7, "timestamps": [[0.8, 19.8], [17, 60]], "sentences": ["A man. ", " He falls."]}
+    (video,) = formats.read_paragraphs(file(json.dumps({"v_x": moments})))
+    assert video == formats.CaptionedVideo("v_x", f"{tmp_path}/v_x.mp4", ("A man. He falls.",))
+
+
+def test_didemo_gathers_the_descriptions_of_a_video(file, tmp_path):
+    rows = [("a.mov", "a dog jumps"), ("b.mov", "rain"), ("a.mov", "it lands")]
+    rows = [{"video": video, "description": text, "times": [[0, 0], [1, 1]]} for video, text in rows]
+    first, _ = formats.read_didemo(file(json.dumps(rows)))
+    assert (first.path, first.captions) == (f"{tmp_path}/a.mov", ("a dog jumps it lands",))
+    assert (first.start, first.end) == (0, 31)
+
+
+def test_a_split_takes_its_videos_in_its_order(file):
+    videos = [formats.CaptionedVideo(name, name, ("x",)) for name in "abc"]
+    assert [video.id for video in formats.of_ids(videos, file("c\na\n"))] == ["c", "a"]
+    assert [video.id for video in formats.of_ids(videos, file('["b"]', "ids.json"))] == ["b"]
+    with pytest.raises(FormatError, match=":2: expected a video that has captions, found 'd'"):
+        formats.of_ids(videos, file("c\nd\n"))
 
 
 def test_every_kind_has_a_malformed_example():

@@ -149,9 +149,19 @@ def test_zero_shot(written):
     assert "\t" in (folder / "k400_test_tsm.list").read_text()
 
 
+def test_the_sentences_of_the_choice_are_those_of_other_clips(written):
+    asked = [
+        formats.read_choice_jsonl(written("msrvtt") / "msrvtt_mc_test.jsonl", written("msrvtt") / "videos"),
+        formats.read_lsmdc_choice(written("lsmdc") / "LSMDC16_multiple_choice_test_randomized.csv"),
+    ]
+    for choices in asked:
+        assert {len({*choice.options}) for choice in choices} == {5} and {c.answer for c in choices} == {*range(5)}
+    assert {frames(choice.path) for choice in asked[0]} == {16}
+
+
 def test_the_table_names_the_files(written):
     for name, each in mini.DATASETS.items():
-        if name in ("ava", "k400", "thumos14"):
+        if name in ("ava", "k400", "thumos14", "msvd"):
             there = {path.relative_to(written(name)).parts[-1] for path in written(name).rglob("*")}
             named = [word.rpartition("/")[2] for word in each.files.split() if not {*"{"} & {*word}]
             assert {word for word in named if not word.startswith(("ID", "NAME", "CLASS"))} <= there

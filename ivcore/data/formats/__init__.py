@@ -30,6 +30,10 @@ from ivcore.data.formats.questions import (
     Choice, Question, read_ans2label, read_choice_jsonl, read_lsmdc_choice, read_qa, write_ans2label,
     write_choice_jsonl, write_qa,
 )
+from ivcore.data.formats.retrieval import (
+    of_ids, read_didemo, read_msvd_captions, read_paragraphs, read_vatex, read_video_ids, write_didemo,
+    write_paragraphs, write_vatex, write_video_ids,
+)
 from ivcore.data.formats.segments import (
     Segment, UntrimmedVideo, read_activitynet_json, read_segments, read_thumos14, segment_labels,
     write_activitynet_json,
@@ -73,6 +77,10 @@ READERS = {
     "caption_json": read_caption_json,
     "captions": read_captions,
     "lsmdc_table": read_lsmdc_table,
+    "paragraphs": read_paragraphs,
+    "didemo": read_didemo,
+    "vatex": read_vatex,
+    "video_ids": read_video_ids,
     "qa": read_qa,
     "ans2label": read_ans2label,
     "choice_jsonl": read_choice_jsonl,

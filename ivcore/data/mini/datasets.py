@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ivcore.data.mini import trimmed, untrimmed
+from ivcore.data.mini import captioned, trimmed, untrimmed
 from ivcore.data.mini.trimmed import HMDB, MIT, activitynet_trimmed, hacs, hmdb51, kinetics, open_set
 from ivcore.data.mini.untrimmed import ava, segments
 
-KNOWN, SEGMENTS = "open-set recognition", "temporal localization"
+KNOWN, SEGMENTS, SEARCH = "open-set recognition", "temporal localization", "retrieval"
 SPORTS = ("Applying sunscreen", "Archery", "Arm wrestling", "Assembling bicycle")
 HOUSE = ("apply_eye_cream", "apply_eyebrow", "apply_eyeliner", "apply_lipstick")
 
@@ -62,4 +62,14 @@ DATASETS: dict[str, Mini] = {
                        partial(open_set, unknown="mit", classes=MIT)),
     "k400_zero_shot": Mini("Kinetics-400, zero-shot", "zero-shot recognition",
                            "k400_test_tsm.list kinetics_label_map.txt CLASS/ID.mp4", trimmed.kinetics_zero_shot),
+    "msrvtt": Mini("MSR-VTT", f"{SEARCH}, multiple choice",
+                   "MSRVTT_data.json MSRVTT_train.9k.csv MSRVTT_JSFUSION_test.csv msrvtt_mc_test.jsonl videos/ID.mp4", captioned.msrvtt),
+    "msvd": Mini("MSVD", SEARCH, "raw-captions.pkl {train,val,test}_list.txt videos/ID.avi", captioned.msvd),
+    "lsmdc": Mini("LSMDC", f"{SEARCH}, multiple choice",
+                  "LSMDC16_annos_{training,val}.csv LSMDC16_challenge_1000_publictect.csv LSMDC16_multiple_choice_test_randomized.csv "
+                  "videos/FILM/ID.avi", captioned.lsmdc),
+    "activitynet_captions": Mini("ActivityNet Captions", SEARCH, "train_ids.json train.json val_ids.json val_1.json videos/v_ID.mp4",
+                                 captioned.activitynet),
+    "didemo": Mini("DiDeMo", SEARCH, "{train,val,test}_data.json {train,val,test}_list.txt videos/NAME", captioned.didemo),
+    "vatex": Mini("VATEX", SEARCH, "vatex_{training,validation}_v1.0.json {train,test}_list.txt videos/ID.mp4", captioned.vatex),
 }  # fmt: skip

@@ -12,7 +12,7 @@ from ivcore.video.writer import write_video
 
 ACTIONS = KNOWN_ACTIONS[:4]  # the first four classes of a dataset show these
 TRAIN, VAL = 5, 2  # clips of each class
-_EACH = {"train": len(ACTIONS), "val": len(ACTIONS), "unknown": len(UNKNOWN_ACTIONS)}
+_EACH = {"train": len(ACTIONS), "val": len(ACTIONS), "test": len(ACTIONS), "unknown": len(UNKNOWN_ACTIONS)}
 
 
 def setting(**counts: int) -> Shapes:

@@ -1,0 +1,100 @@
+"""The six retrieval datasets from their own files: who is trained on, chosen on and searched, by which sentences, and what is refused where."""
+
+import json
+import os
+import pickle
+import shutil
+
+import pytest
+
+from ivcore.data import formats
+from ivcore.data.captions.releases import LAYOUTS, SEVERAL, released_sets
+from ivcore.errors import FormatError, ParameterError, UserError
+
+MINIS = {layout: layout for layout in LAYOUTS} | {"activitynet": "activitynet_captions"}
+PARTS = ("train", "val", "test")
+
+
+def sets_of(written, layout, names=PARTS):
+    return released_sets(written(MINIS[layout]), layout, names)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_split_has_its_videos_and_shares_none(written, layout):
+    sets = sets_of(written, layout)
+    paths = [record.path for one in sets for record in one.records]
+    assert all(map(len, sets)) and len({*paths}) == len(paths) and all(map(os.path.exists, paths))
+    tested = {len(record.captions) for record in sets[2].records}
+    assert (min(tested) > 1) == (layout in SEVERAL)
+    assert sets[2].queries == [record.captions[0] for record in sets[2].records]
+
+
+def test_a_split_alone_is_the_same_videos(written):
+    assert sets_of(written, "msrvtt", ("test",))[0] == sets_of(written, "msrvtt")[2]
+
+
+def test_paragraphs_are_searched(written):
+    videos = sets_of(written, "activitynet")[2].records
+    told = json.loads((written("activitynet_captions") / "val_1.json").read_text())
+    assert [video.captions for video in videos] == [(" ".join(told[v.id]["sentences"]),) for v in videos]
+
+
+def test_a_test_sentence_of_msrvtt_is_the_one_of_its_list(written):
+    rows = formats.read_msrvtt_csv(written("msrvtt") / "MSRVTT_JSFUSION_test.csv")
+    assert sets_of(written, "msrvtt")[2].queries == [row.sentence for row in rows]
+
+
+def test_videos_are_found_without_a_folder_of_that_name_and_without_v_(written, tmp_path):
+    folder = shutil.copytree(written("activitynet_captions"), tmp_path / "net")
+    (folder / "videos").rename(folder / "clips")
+    for file in (folder / "clips").iterdir():
+        file.rename(file.with_name(file.name.removeprefix("v_")))
+    sets = released_sets(folder, "activitynet", PARTS)
+    assert [len(one) for one in sets] == [len(one) for one in sets_of(written, "activitynet")]
+
+
+def test_missing_videos_are_counted_and_too_many_refused(written, tmp_path, capsys):
+    folder = shutil.copytree(written("msvd"), tmp_path / "msvd")
+    for gone in sets_of(written, "msvd")[2].records[:3]:
+        os.remove(folder / "videos" / os.path.basename(gone.path))
+    test = released_sets(folder, "msvd", ("test",), max_bad=0.5)[0]
+    assert (len(test), test.missing) == (5, 3) and "test: 3 of 8 files are not there" in capsys.readouterr().out
+    with pytest.raises(UserError, match="max_bad"):
+        released_sets(folder, "msvd", ("test",), max_bad=0.05)
+
+
+def broken(written, tmp_path, layout, file, change):
+    folder = shutil.copytree(written(MINIS[layout]), tmp_path / layout)
+    text = (folder / file).read_text() if (folder / file).suffix != ".pkl" else ""
+    (folder / file).write_text(change(text))
+    return folder
+
+
+REFUSED = [
+    ("msrvtt", "MSRVTT_JSFUSION_test.csv", lambda t: t + "ret9,msr9,video9999,a man\n", ":10: .*found 'video9999'"),
+    ("msvd", "raw-captions.pkl", lambda t: "cos\nsystem\n.", "raw-captions.pkl: .*os.system, which could run a program"),
+    ("msvd", "val_list.txt", lambda t: t + "nobody\n", "val_list.txt:5: expected a video that has captions, found 'nobody'"),
+    ("lsmdc", "LSMDC16_annos_val.csv", lambda t: t + "clip\ta man\n", ":5: expected 6 TAB-separated columns"),
+    ("activitynet", "val_ids.json", lambda t: t.replace("v_", "w_", 1), "val_ids.json:2: .*a video that has captions"),
+    ("activitynet", "train.json", lambda t: t.replace('"sentences"', '"words"', 1), "train.json:2: .*the key 'sentences'"),
+    ("didemo", "test_data.json", lambda t: t.replace('"description"', '"text"', 1), "test_data.json:2: .*'description'"),
+    ("vatex", "test_list.txt", lambda t: t + t.split()[0], "test_list.txt:9: expected every video once"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("layout, file, change, message", REFUSED, ids=[f"{row[0]} {row[1]}" for row in REFUSED])
+def test_a_bad_file_is_named_with_its_line(written, tmp_path, layout, file, change, message):
+    with pytest.raises(FormatError, match=message):
+        released_sets(broken(written, tmp_path, layout, file, change), layout, PARTS)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_file_that_is_not_there_is_named(tmp_path, layout):
+    with pytest.raises(ParameterError, match=r"has no .*iv data mini --list"):
+        released_sets(tmp_path, layout, PARTS)
+
+
+def test_the_miniature_pickle_is_read_by_python_too(written):
+    table = pickle.loads((written("msvd") / "raw-captions.pkl").read_bytes())
+    (test,) = sets_of(written, "msvd", ("test",))
+    assert [" ".join(words) for words in table[test.records[0].id]] == list(test.records[0].captions)
