@@ -1,5 +1,6 @@
 """The presets at published scale against the numbers of the paper and its code, row by row: tests/published_recipes.yaml."""
 
+import inspect
 import tempfile
 from fnmatch import fnmatch
 from pathlib import Path
@@ -9,10 +10,13 @@ import torch
 import yaml
 
 from ivcore import paths
+from ivcore.data.untrimmed import TrainingSequences
 from ivcore.encoders import build
 from ivcore.encoders.sizes import SIZES, video_text_size
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
+from ivcore.heads.actionformer import ActionFormer, Decoding
+from ivcore.losses.localization import localization_loss
 from ivcore.run import notebook
 from ivcore.run.spec import Spec
 from ivcore.train.optim import lr_at, optimizer_of
@@ -36,8 +40,9 @@ KINDS = (
     "fineaction",
 )
 SILENT = TABLE.pop("silent")
-BLOCKS = ("derived", "unpublished")
+BLOCKS = ("derived", "unpublished", "configuration")
 by_preset = pytest.mark.parametrize("preset", TABLE)
+by_configuration = pytest.mark.parametrize("preset", [n for n, rows in TABLE.items() if "configuration" in rows])
 by_training = pytest.mark.parametrize("preset", [name for name, rows in TABLE.items() if "peak_lr" in rows["derived"]])
 
 
@@ -137,6 +142,16 @@ def test_every_parameter_of_the_preset_is_in_the_table(preset):
     listed = {*block, *block["unpublished"]} - {*BLOCKS}
     assert not given.keys() - listed, "a row in the table, or a word that nothing is published"
     assert not {*block} & {*block["unpublished"]}
+
+
+@by_configuration
+def test_each_key_of_the_published_configuration_is_a_parameter_or_a_default(preset):
+    known, fixed = Spec.of(preset.split()[0]).parameters, {}
+    for made in (ActionFormer, Decoding, localization_loss, TrainingSequences):
+        fixed |= {name: each.default for name, each in inspect.signature(made).parameters.items()}
+    for key, here in ((k, v) for keys in TABLE[preset]["configuration"].values() for k, v in keys.items()):
+        name, value = next(iter(here.items())) if isinstance(here, dict) else (here, None)
+        assert (name in known) if value is None else (name == "fixed" or fixed[name] == value), key
 
 
 @by_preset

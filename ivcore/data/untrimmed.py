@@ -146,11 +146,11 @@ class FeatureSequence:
     def in_seconds(self, grid: Tensor) -> np.ndarray:
         return (grid.double().numpy() * self.step + self.first).clip(0, self.duration)
 
-    def resized(self, length: int) -> FeatureSequence:
-        """Interpolated to `length` features over the whole video, as ActionFormer's configuration of FineAction has it."""
+    def resized(self, length: int, first: float | None = None, step: float | None = None) -> FeatureSequence:
+        """Interpolated to `length` features, about the seconds first + i * step; without these over the whole video evenly."""
         features = F.interpolate(self.features.T[None], length, mode="linear", align_corners=False)[0].T
-        step = self.duration / length
-        return replace(self, features=features.contiguous(), first=step / 2, step=step)
+        step = step or self.duration / length
+        return replace(self, features=features.contiguous(), first=step / 2 if first is None else first, step=step)
 
 
 def sequence(video: UntrimmedVideo, features: np.ndarray, first: float, step: float, duration: float, classes: Sequence[str], agnostic: bool = False) -> FeatureSequence:  # fmt: skip
@@ -164,10 +164,11 @@ def sequence(video: UntrimmedVideo, features: np.ndarray, first: float, step: fl
     return FeatureSequence(video.id, values, first, step, duration, segments, labels)
 
 
-def published_features(folder: str, video: UntrimmedVideo, stride: int, span: int, default_fps: float) -> tuple:
+def published_features(folder: str, video: UntrimmedVideo, stride: int, span: int, fps: float = 0.0) -> tuple:
     """(features (T, C), first, step, duration) of <folder>/<id>.npy, v_<id>.npy or <file>.npy: `span` frames every `stride` frames.
 
-    stride 0: they cover the whole video evenly. UserError where it is not there, or no array.
+    stride 0: they cover the whole video evenly. fps: of the video, 0 for what the annotations say; where they say it too, `fps` counts, as
+    in the published code. UserError where it is not there, or no array; ParameterError where nobody knows the rate.
     """
     for name in (video.id, f"v_{video.id}", os.path.basename(video.path)):
         try:
@@ -179,12 +180,16 @@ def published_features(folder: str, video: UntrimmedVideo, stride: int, span: in
             raise UserError(f"{folder}/{name}.npy: no array of numbers ({error})") from None
     else:
         raise UserError(f"{folder}: has no features of {video.id}, expected {video.id}.npy")
-    fps = video.fps or default_fps
-    duration = video.duration or (len(features) * stride + span) / fps
+    if not stride and video.duration:
+        step = video.duration / max(len(features), 1)
+        return features, step / 2, step, video.duration
+    if not (fps := fps or video.fps):
+        raise ParameterError(
+            f"default_fps = 0: annotations do not say the frames a second of {video.id}, must be above 0"
+        )
     if not stride:
-        step = duration / max(len(features), 1)
-        return features, step / 2, step, duration
-    return features, 0.5 * span / fps, stride / fps, duration
+        raise ParameterError(f"feature_stride = 0: annotations do not say how long {video.id} is, must be at least 1")
+    return features, 0.5 * span / fps, stride / fps, video.duration or (len(features) * stride + span) / fps
 
 
 class TrainingSequences:
@@ -218,7 +223,7 @@ class TrainingSequences:
         length = len(sequence.features)
         if length <= self.longest and self.crop == 1:
             return 0, length
-        keep = max(1, min(self.longest, round(rng.uniform(self.crop, 1) * length)))
+        keep = self.longest if length > self.longest else max(1, round(rng.uniform(self.crop, 1) * length))
         segments = sequence.on_grid(sequence.segments)
         for _ in range(100):
             start = int(rng.integers(length - keep + 1))

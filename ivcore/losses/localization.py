@@ -42,7 +42,8 @@ def targets(
 ) -> tuple[Tensor, Tensor]:
     """points (P, 4), see `heads.actionformer.Moments`; events segments (n, 2) and labels (n,) -> classes (P, K) of 0 and 1, offsets (P, 2) in strides.
 
-    A moment answers for an event where it lies near its middle, by `radius` strides, and inside, and the farther end is in the moment's range.
+    A moment answers for an event where it lies nearer to its middle than `radius` strides, and inside, not on an end, and the farther end is in
+    the moment's range.
     Of several events the shortest counts; offsets mean nothing where no class is 1.
     """
     if not len(segments):
@@ -50,7 +51,9 @@ def targets(
     time, low, high, stride = (column[:, None] for column in points.unbind(1))
     start, end = segments.unbind(1)
     middle = (start + end) / 2
-    inside = (time >= torch.maximum(start, middle - radius * stride)) & (time <= torch.minimum(end, middle + radius * stride))  # fmt: skip
+    inside = (time > torch.maximum(start, middle - radius * stride)) & (
+        time < torch.minimum(end, middle + radius * stride)
+    )
     farther = torch.maximum(time - start, end - time)
     fits = inside & (farther >= low) & (farther <= high)
     length = torch.where(fits, (end - start).expand(fits.shape), torch.inf)

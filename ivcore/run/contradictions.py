@@ -166,6 +166,11 @@ def names_of_kinetics(class_order, label_sets):
         return f"class_order = {class_order!r}: for label sets of Kinetics, and label_sets = {label_sets!r} is a generated set"
 
 
+def votes_over_all_classes(voting_thresh, multiclass_nms):
+    if voting_thresh and multiclass_nms:
+        return f"voting_thresh = {voting_thresh:g}: segments vote only where multiclass_nms is False, must be 0"
+
+
 def something_to_learn(contrastive_weight, captioning_weight, caption_decoder):
     if not contrastive_weight and (not captioning_weight or caption_decoder == "none"):
         return "contrastive_weight, captioning_weight: both are 0, or caption with caption_decoder = 'none': there is nothing to learn"
@@ -256,4 +261,5 @@ RULES = (
     one_source_of_images,
     names_of_kinetics,
     something_to_learn,
+    votes_over_all_classes,
 )

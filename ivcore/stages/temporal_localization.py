@@ -58,10 +58,15 @@ def encoder_at(place, params: Mapping, device: str = "cpu") -> VideoModel:
     return replace(model, usage=used)
 
 
-def shuffled(model: VideoModel, seed: int) -> Callable[[Tensor], Tensor]:
-    """`model.features` of clips whose frames are in a random order of their own."""
-    generator = torch.Generator().manual_seed(seed)
-    return lambda clips: model.features(shuffle_frames(clips.cpu(), generator).to(clips.device))
+def shuffled(model: VideoModel, seed: int, video: str) -> Callable[[Tensor], Tensor]:
+    """`model.features` of clips whose frames are in a random order of their own, which seed, video and place in the video say."""
+    generator = torch.Generator().manual_seed(seed + int.from_bytes(hashlib.sha256(video.encode()).digest()[:6], "big"))
+
+    def function(clips: Tensor) -> Tensor:
+        mixed = torch.cat([shuffle_frames(clip[None], generator) for clip in clips.cpu()])
+        return model.features(mixed.to(clips.device))
+
+    return function
 
 
 def encoded(
@@ -74,7 +79,7 @@ def encoded(
     """
     moving = sliding.of_usage(model, stride)
     settings = {"weights": model.digest, "size": model.usage.image_size, **vars(moving), "order": order}
-    settings |= {"seed": seed} if order == "shuffled" else {}
+    settings |= {"seed": seed, "drawn": "for each video"} if order == "shuffled" else {}
     place = Path(videos.videos[0].path).parent
     digest = hashlib.sha256(json.dumps([str(place.resolve()), settings]).encode()).hexdigest()[:12]
     folder = paths.cache() / "features" / digest
@@ -83,21 +88,23 @@ def encoded(
     with lock.held(folder, wait=True):
         store = Store(folder, place, "npy")
         store.claim(settings, None)
-        function = model.features if order == "ordered" else shuffled(model, seed)
-        whole = [v.path for v in videos.videos if store.has(v.path) and store.load(store.done[v.path]) is not None]
-        _fill(store, [v for v in videos.videos if v.path not in set(whole)], function, model, moving, strict, bad)
+        whole = {v.path for v in videos.videos if store.has(v.path) and store.load(store.done[v.path]) is not None}
+        todo = [video for video in videos.videos if video.path not in whole]
+        _fill(store, todo, model, moving, strict, bad, seed if order == "shuffled" else None)
     return [_sequence(store, video, videos.classes, agnostic) for video in videos.videos if store.has(video.path)]
 
 
-def _fill(store: Store, todo: list, function, model: VideoModel, moving, strict: bool, bad: BadVideos) -> None:
-    states = [state_of(video.path) for video in todo]
+def _fill(store: Store, todo: list, model: VideoModel, moving, strict: bool, bad: BadVideos, seed: int | None) -> None:
     with Progress(len(todo), "features", unit="video", silent=not todo) as bar:
-        for index, answer in sliding.answers(function, model, todo, moving, strict):
+        for done, video in enumerate(todo, 1):
+            state = state_of(video.path)
+            function = model.features if seed is None else shuffled(model, seed, video.id)
+            ((_, answer),) = sliding.answers(function, model, [video], moving, strict)
             if isinstance(answer, VideoError):
                 bad.add(answer)
             else:
-                store.put(todo[index].path, states[index], answer.values[:, 0].numpy(), answer.windows)
-            bar.update(index + 1)
+                store.put(video.path, state, answer.values[:, 0].numpy(), answer.windows)
+            bar.update(done)
 
 
 def _sequence(store: Store, video, classes: Sequence[str], agnostic: bool) -> FeatureSequence:
@@ -110,7 +117,7 @@ def _sequence(store: Store, video, classes: Sequence[str], agnostic: bool) -> Fe
 
 
 def published(
-    videos: UntrimmedSet, folder: str, stride: int, span: int, fps: float = 30.0, *, agnostic: bool = False, max_bad: float | None = None, run_dir=None
+    videos: UntrimmedSet, folder: str, stride: int, span: int, fps: float = 0.0, *, agnostic: bool = False, max_bad: float | None = None, run_dir=None
 ) -> list[FeatureSequence]:  # fmt: skip
     """The same from .npy files that somebody else has computed, see `untrimmed.published_features`."""
     bad, found = BadVideos([video.path for video in videos.videos], max_bad, run_dir), []
@@ -118,27 +125,38 @@ def published(
         try:
             features = untrimmed.published_features(folder, video, stride, span, fps)
             found.append(untrimmed.sequence(video, *features, videos.classes, agnostic))
+        except ParameterError:
+            raise
         except UserError as error:
             bad.add(VideoError(video.path, str(error)))
     if not found:
-        raise UserError(f"features: {folder} has none of the {len(videos)} videos")
+        raise UserError(f"features: {folder} has none of the {len(videos)} videos, {bad.example()}")
     return found
 
 
 def sequences(sets: Sequence[UntrimmedSet], params: Mapping, model: VideoModel | None, order: str, run_dir=None) -> list[list[FeatureSequence]]:  # fmt: skip
     """The features of each set: of `model`, or without one those of the folder `features`."""
     how = {"agnostic": params["class_agnostic"], "max_bad": params["max_bad"], "run_dir": run_dir}
-    stride = params["feature_stride"]
+    stride = max(params["feature_stride"], 1)
     if model is None:
-        span = (params["num_frames"] or 16) * (params["sampling_rate"] or 1)
+        moving = sliding.Sliding(params["num_frames"] or 16, stride, params["sampling_rate"] or 1)
         folder = str(paths.resolve(params["features"]))
-        found = [published(each, folder, stride, span, params["default_fps"], **how) for each in sets]
+        given = params["feature_stride"], moving.span, params["default_fps"]
+        found = [published(each, folder, *given, **how) for each in sets]
     else:
+        moving = sliding.of_usage(model, stride)
         how |= {"strict": params["strict_decoding"], "order": order}
-        found = [encoded(each, model, max(stride, 1), **how) for each in sets]
+        found = [encoded(each, model, stride, **how) for each in sets]
     if length := params["resize_to"]:
         found = [[each.resized(length) for each in part] for part in found]
+    if fps := params["grid_fps"]:
+        found = [[_at(each, fps, moving) for each in part] for part in found]
     return found
+
+
+def _at(each: FeatureSequence, fps: float, moving) -> FeatureSequence:
+    """Interpolated to as many features as windows of the video at `fps` frames a second, and where those would be."""
+    return each.resized(moving.count(round(each.duration * fps)), 0.5 * moving.span / fps, moving.stride / fps)
 
 
 # ---- the head
@@ -175,9 +193,8 @@ def refiner(examples: Sequence[FeatureSequence], params: Mapping, folder: Path, 
 
 
 def decoding_of(params: Mapping) -> Decoding:
-    """The fields of `Decoding` among the parameters. Class-agnostic proposals suppress each other, and so do all where segments vote."""
-    named = {field.name: params[field.name] for field in fields(Decoding) if field.name in params}
-    return Decoding(multiclass_nms=not (params["class_agnostic"] or params["voting_thresh"]), **named)
+    """The fields of `Decoding` among the parameters."""
+    return Decoding(**{field.name: params[field.name] for field in fields(Decoding) if field.name in params})
 
 
 # ---- what it finds
@@ -195,8 +212,7 @@ def truth(examples: Sequence[FeatureSequence], videos: UntrimmedSet, agnostic: b
 def found(model: nn.Module, examples: Sequence[FeatureSequence], how: Decoding, video_scores: Mapping | None = None) -> Events:  # fmt: skip
     """What an ActionFormer finds in each video, in seconds. Puts the model into eval mode.
 
-    video_scores: of each class by a classifier of whole videos, which give class-agnostic segments their classes. ParameterError for a video
-    without.
+    video_scores: of each class by a classifier of whole videos, which give the segments their classes. ParameterError for a video without.
     """
     model.eval()
     device, parts = next(model.parameters()).device, []
@@ -214,14 +230,17 @@ def scored(
 ) -> tuple[DetectionScores, Events]:  # fmt: skip
     """(scores, what was found) on these videos, as the parameters have it.
 
-    Class-agnostic segments get their classes from `video_scores`; without them they are scored as of one class, since released files have none for
-    the videos that choices are made on. final: refuse that, ParameterError for a video without. refiner: moves the ends of what was found.
+    Where there are `video_scores`, segments get their classes from them, and class-agnostic ones need them. Released files have none for the videos
+    that choices are made on: without them the classes are the head's, of class-agnostic segments a single one. final: refuse that, ParameterError
+    for a video without. refiner: moves the ends of what was found.
     """
-    agnostic = params["class_agnostic"]
-    lack = [each.id for each in examples if agnostic and len(videos.classes) > 1 and each.id not in (video_scores or {})]  # fmt: skip
+    agnostic, video_scores = params["class_agnostic"], video_scores or {}
+    asked = bool(video_scores) or (agnostic and len(videos.classes) > 1)
+    lack = [each.id for each in examples if asked and each.id not in video_scores]
     if lack and final:
-        raise ParameterError(f"video_scores: class_agnostic = True needs them, and {len(lack)} test videos have none, e.g. {lack[0]}")  # fmt: skip
-    events = found(model, examples, decoding_of(params), video_scores if agnostic and not lack else None)
+        why = "class_agnostic = True needs them, and " * agnostic
+        raise ParameterError(f"video_scores: {why}{len(lack)} test videos have none, e.g. {lack[0]}")
+    events = found(model, examples, decoding_of(params), video_scores if asked and not lack else None)
     if refiner is not None:
         events = refined(refiner, events, examples)
     real = truth(examples, videos, agnostic and bool(lack))

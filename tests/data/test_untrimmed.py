@@ -1,6 +1,7 @@
 """Which untrimmed videos are trained on, features on a grid of seconds and back, and what a batch shows of long sequences."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,6 +118,23 @@ def test_seconds_and_grid_are_the_published_ones():
     assert resized.features.shape == (20, 2) and (resized.first, resized.step) == (0.25, 0.5)
 
 
+def test_features_of_twice_the_rate_are_brought_to_the_windows_of_the_published_one():
+    """ActivityNet: one every 16 frames of 30 a second, and segments on the grid of 16 frames of 15 a second."""
+    times = 8 / 30 + 16 / 30 * np.arange(56)
+    video = formats.UntrimmedVideo("a", "a.mp4", "x", 30.0, None, (formats.Segment("jump", 8 / 15, 24 / 15),))
+    made = sequence(video, times[:, None], 8 / 30, 16 / 30, 30.0, ["jump"]).resized(28, 8 / 15, 16 / 15)
+    np.testing.assert_allclose(made.features[:, 0], 8 / 15 + 16 / 15 * np.arange(28), rtol=1e-5)
+    torch.testing.assert_close(made.on_grid(made.segments), torch.tensor([[0.0, 1.0]]))
+
+
+def test_a_sequence_that_is_too_long_is_cut_to_the_longest_and_a_shorter_one_by_the_ratio():
+    lengths = lambda longest, crop: {  # noqa: E731
+        len(TrainingSequences([long()], list, longest, 0, crop=crop).item(0, epoch)["features"]) for epoch in range(20)
+    }
+    assert lengths(95, 0.5) == {95} and lengths(100, 1.0) == {100}
+    assert min(lengths(100, 0.5)) >= 50 and len(lengths(100, 0.5)) > 5
+
+
 def test_long_sequences_are_cut_where_something_happens_and_the_same_way_each_time():
     source = TrainingSequences([long()], list, 24, seed=3)
     cuts = [source.item(0, epoch) for epoch in range(20)]
@@ -139,7 +157,14 @@ def test_published_features_are_found_by_their_names_and_what_is_none_is_refused
     np.save(tmp_path / "v_x.npy", np.ones((5, 2)))
     features, first, step, duration = published_features(str(tmp_path), video, 4, 16, 30.0)
     assert features.shape == (5, 2) and (first, step, duration) == (8 / 30, 4 / 30, 36 / 30)
-    assert published_features(str(tmp_path), video, 0, 16, 30.0)[1:3] == pytest.approx((16 / 300, 16 / 150))
+    assert published_features(str(tmp_path), replace(video, duration=3.0), 0, 16)[1:3] == pytest.approx((0.3, 0.6))
+    with pytest.raises(ParameterError, match=r"feature_stride = 0: .* how long x is"):
+        published_features(str(tmp_path), video, 0, 16, 30.0)
+    with pytest.raises(ParameterError, match=r"default_fps = 0: .* frames a second of x"):
+        published_features(str(tmp_path), video, 4, 16)
+    of_25 = replace(video, fps=25.0)
+    steps = [published_features(str(tmp_path), of_25, 4, 16, fps)[2] for fps in (0.0, 30.0)]
+    assert steps == [4 / 25, 4 / 30], "a rate that is given counts before that of the annotations"
     (tmp_path / "x.npy").write_bytes(b"text")
     with pytest.raises(UserError, match="no array of numbers"):
         published_features(str(tmp_path), video, 4, 16, 30.0)

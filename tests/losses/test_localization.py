@@ -62,6 +62,15 @@ def test_of_two_events_the_shorter_counts():
     torch.testing.assert_close(classes, torch.tensor([[1.0, 1]]))
 
 
+def test_a_moment_on_a_border_answers_for_nothing():
+    """Ends on moments, and the radius too: published comparisons are strict."""
+    time = torch.arange(9.0)
+    points = torch.stack((time, 0 * time, 0 * time + 100, 0 * time + 1), 1)
+    short, long = torch.tensor([[2.0, 4.0]]), torch.tensor([[1.0, 8.0]])  # the middle of the second is at 4.5
+    answers = [targets(points, each, torch.tensor([0]), 1)[0][:, 0].nonzero()[:, 0].tolist() for each in (short, long)]
+    assert answers == [[3], [4, 5]]
+
+
 def test_losses_by_hand():
     same = torch.tensor([[2.0, 3.0]])
     assert diou_loss(same, same) == 0

@@ -1,17 +1,20 @@
 """Datasets with segments in miniature, from the files of their releases to mAP, and what a head finds as events in seconds."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from ivcore.data import mini
 from ivcore.data.untrimmed import FeatureSequence, UntrimmedSet, untrimmed_splits
 from ivcore.encoders.videomae import VideoClassifier
 from ivcore.errors import ParameterError
 from ivcore.metrics import detection
+from ivcore.run import contradictions
 from ivcore.run import execute as run
 from ivcore.run.spec import Spec
 from ivcore.stages import temporal_localization as stage
@@ -61,6 +64,32 @@ def test_features_are_computed_once_and_shuffled_ones_are_others(written, tmp_pa
     assert all(torch.equal(a.features, b.features) for a, b in zip(ordered, again))
 
 
+def test_the_shuffled_control_is_drawn_for_each_video_whatever_is_there_already(written, tmp_path, monkeypatch):
+    monkeypatch.setenv("IVCORE_CACHE", str(tmp_path))
+    given = params(data=str(written("thumos14")), feature_stride=8)
+    videos = untrimmed_splits(given)[0][0]
+    model = stage.encoder_at(tiny_encoder(tmp_path), given)
+    whole = stage.encoded(videos, model, 8, order="shuffled")
+    (done,) = tmp_path.glob("features/*/done.jsonl")
+    for row in map(json.loads, done.read_text().splitlines()[1:]):  # as if killed after the first video
+        (done.parent / row["file"]).unlink()
+    again = stage.encoded(videos, model, 8, order="shuffled")
+    assert all(torch.equal(a.features, b.features) for a, b in zip(whole, again)) and len(whole) > 1
+    assert not torch.allclose(stage.encoded(videos, model, 8, order="shuffled", seed=1)[0].features, whole[0].features)
+
+
+def test_features_given_are_brought_to_the_grid_that_is_asked_for(tmp_path):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(20, 6)))
+    how = {"features": str(tmp_path), "num_frames": 16, "sampling_rate": 1, "feature_stride": 16}
+    videos = UntrimmedSet([video()], ["jump"], "x")
+    ((plain,),) = stage.sequences([videos], params(**how, default_fps=30.0), None, "ordered")
+    ((made,),) = stage.sequences([videos], params(**how, default_fps=30.0, grid_fps=15.0), None, "ordered")
+    assert (len(plain.features), plain.first, plain.step) == (20, 8 / 30, 16 / 30)
+    assert (len(made.features), made.first, made.step) == (10, 8 / 15, 16 / 15)  # 165 frames
+    with pytest.raises(ParameterError, match="default_fps = 0"):
+        stage.sequences([UntrimmedSet([replace(video(), fps=None)], ["jump"], "x")], params(**how), None, "ordered")
+
+
 def example(id="a", length=20) -> FeatureSequence:
     values = torch.randn(length, 6, generator=torch.Generator().manual_seed(0))
     return FeatureSequence(id, values, 1.0, 0.5, 11.0, np.array([[2.0, 5.0]]), np.array([0]))
@@ -104,9 +133,24 @@ def test_a_refiner_moves_what_was_found_and_lowers_its_scores(tmp_path):
     assert not np.allclose(moved.segment, plain.segment) and (moved.segment >= 0).all() and (moved.segment <= 11).all()
 
 
-def test_voting_suppresses_over_all_classes():
-    assert stage.decoding_of(params(voting_thresh=0.0)).multiclass_nms
-    assert not stage.decoding_of(params(voting_thresh=0.7)).multiclass_nms
+def test_scores_of_videos_name_the_segments_of_a_head_with_classes_too():
+    given = params(levels=2, embd_dim=8, n_head=2, max_seq_len=32)
+    model, both = stage.head(6, 3, given), [video(label="wave"), video("b", "wave")]
+    videos = UntrimmedSet(both, ["jump", "wave", "run"], "x")
+    _, fused = stage.scored(model, [example()], videos, given, {"a": (0.0, 0.8, 0.2)}, final=True)
+    assert {*fused.label} == {1, 2}, "the two likeliest of the file, as published"
+    _, own = stage.scored(model, [example("b")], videos, given, {"a": (0.0, 0.8, 0.2)})
+    assert 0 in own.label
+    with pytest.raises(ParameterError, match=r"video_scores: 1 test videos have none, e\.g\. b"):
+        stage.scored(model, [example("b")], videos, given, {"a": (0.0, 0.8, 0.2)}, final=True)
+
+
+def test_segments_vote_over_all_classes_alone():
+    assert stage.decoding_of(params()).multiclass_nms
+    how = stage.decoding_of(params(multiclass_nms=False, voting_thresh=0.7, voting="score"))
+    assert not how.multiclass_nms and (how.voting, how.voting_thresh) == ("score", 0.7)
+    with pytest.raises(ParameterError, match=r"voting_thresh = 0\.7: segments vote only where multiclass_nms is False"):
+        contradictions.check({"voting_thresh": 0.7, "multiclass_nms": True})
 
 
 @pytest.mark.slow
@@ -115,7 +159,8 @@ def test_the_preset_of_a_dataset_goes_from_its_files_to_a_score(preset, written,
     monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path))
     given = SMALL | {"data": str(written(preset)), "encoder": tiny_encoder(tmp_path)}
     job = run.jobs("31", preset, given)[-1]
-    metrics = json.loads((run.execute(job, timeout=300) / "metrics.json").read_text())
+    place = run.execute(job, timeout=300)
+    metrics = json.loads((place / "metrics.json").read_text())
     tried = [
         f"map_{threshold:g}" for threshold in (detection.THUMOS14 if preset == "thumos14" else detection.ACTIVITYNET)
     ]
@@ -123,3 +168,6 @@ def test_the_preset_of_a_dataset_goes_from_its_files_to_a_score(preset, written,
     assert metrics["average_map"] == pytest.approx(np.mean([metrics[name] for name in tried]))
     assert metrics["test_videos"] == 3 and metrics["missing_videos"] == 0
     assert (metrics["video_scores"] > 0) == (preset != "thumos14")
+    (last,) = (place / "checkpoints").glob("step-*.safetensors")
+    trained, averaged = load_file(last), load_file(place / "checkpoints/model.safetensors")
+    assert not torch.equal(*(weights["reg_head.offset_head.conv.weight"] for weights in (trained, averaged)))
