@@ -77,6 +77,11 @@ def _released(folder: Path, reading: Mapping) -> OpenSets:
         raise ParameterError(
             f"data = {str(folder)!r}: has no list of unknown classes, such as hmdb51/hmdb51_val_split_1_videos.txt"
         )
+    if bare := [place for place in sorted(folder.glob("*/videos")) if place.parent not in (folder / "ucf101", *lists)]:
+        place = bare[0].parent
+        raise ParameterError(
+            f"data = {str(folder)!r}: {place.name}/videos is there, {place.name}_val_split_1_videos.txt is not"
+        )
     unknown = {place.name: _unknown(str(file), str(place / "videos"), reading) for place, file in lists.items()}
     return _apart(OpenSets(*known, unknown, None))
 

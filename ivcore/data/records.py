@@ -19,12 +19,13 @@ from ivcore.video.frame_folder import open_video
 from ivcore.video.images import is_image, read_image
 
 
-def read_records(path, root=None) -> list:
-    """The records of a Kinetics CSV (`path label`) or a pretraining list, relative paths taken from `root` or the list's folder.
+def read_records(path, root=None, judge=None) -> list:
+    """The records of a Kinetics CSV (`path label`) or a pretraining list, relative paths taken from `root` or the list's folder. judge: of
+    rows, as of `formats.lines.LineFormat.read`.
 
     FormatError for a malformed list. UserError for an empty one, and where none of its files exists.
     """
-    records = formats.read_video_list(path, root)
+    records = formats.read_video_list(path, root, judge)
     require_some([record.path for record in records], path)
     return records
 
@@ -64,5 +65,7 @@ def _span(record, reader) -> tuple[int, int]:
     if not hasattr(record, "end"):
         return 0, len(reader)
     first, stop = np.searchsorted(reader.times, [record.start, record.end])
+    if record.start > (last := reader.times[-1] + 1 / reader.fps):
+        raise VideoError(record.path, f"the list names seconds {record.start:g} to {record.end:g}, of {last:.2f}")
     first = min(first, len(reader) - 1)
     return int(first), int(max(stop, first + 1))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ivcore.data import formats
+from ivcore.data.formats import OneLabel
 from ivcore.errors import ParameterError
 
 SPLITS = "testTrainMulti_7030_splits"  # of HMDB51
@@ -18,7 +19,8 @@ def read_release(folder, layout: str, split: int = 1) -> tuple[dict[str, list | 
     """({"train": records, "val": None, "test": records}, class names by label) of a dataset in one of LAYOUTS. split: of HMDB51, from 1. What is
     only tested on has no training records, None.
 
-    UserError that names the file for one that is not there or not as it must be.
+    UserError that names the file for one that is not there or not as it must be, and its line for a label without a name, a video with two
+    labels, and one that is to be tested on twice.
     """
     train, test, names = LAYOUTS[layout](Path(folder), split)
     return {"train": train, "val": None, "test": test}, names
@@ -26,26 +28,31 @@ def read_release(folder, layout: str, split: int = 1) -> tuple[dict[str, list | 
 
 def _kinetics(folder: Path, _) -> tuple[list, list, list[str]]:
     """VideoMAE's and UniFormerV2's lists of Kinetics and HACS. A class is called as the folder of its videos where classes.txt does not say."""
-    train, test = (_read(folder, formats.read_kinetics_csv, f"{part}.csv") for part in ("train", "val"))
-    return train, test, _listed(folder) or _by_folder([*train, *test])
+    names = _listed(folder)
+    train, test = (_read(folder, formats.read_kinetics_csv, f"{part}.csv", names=names) for part in ("train", "val"))
+    return train, test, names or _by_folder([*train, *test])
 
 
 def _something(folder: Path, _) -> tuple[list, list, list[str]]:
     """Frames in folders, and their numbers in three columns."""
-    patterns = "{}.csv", "{}.txt", "somesomev1_rgb_{}_split.txt"
-    train, test = (
-        _read(folder, formats.read_ssv2_list, *(p.format(part) for p in patterns)) for part in ("train", "val")
-    )
     released, plain = folder / "labels/labels.json", folder / "something-something-v1-labels.csv"
     if released.exists():
-        return train, test, formats.read_ssv2_labels(released)
-    return train, test, formats.read_class_names(plain) if plain.exists() else _listed(folder)
+        names = formats.read_ssv2_labels(released)
+    else:
+        names = formats.read_class_names(plain) if plain.exists() else _listed(folder)
+    patterns = "{}.csv", "{}.txt", "somesomev1_rgb_{}_split.txt"
+    train, test = (
+        _read(folder, formats.read_ssv2_list, *(p.format(part) for p in patterns), names=names)
+        for part in ("train", "val")
+    )
+    return train, test, names
 
 
 def _activitynet(folder: Path, _) -> tuple[list, list, list[str]]:
     """UniFormerV2's lists of labelled stretches of longer videos."""
-    train, test = (_read(folder, formats.read_timed_list, f"{part}.csv") for part in ("train", "val"))
-    return train, test, _listed(folder)
+    names = _listed(folder)
+    train, test = (_read(folder, formats.read_timed_list, f"{part}.csv", names=names) for part in ("train", "val"))
+    return train, test, names
 
 
 def _hmdb51(folder: Path, split: int) -> tuple[list, list, list[str]]:
@@ -55,11 +62,13 @@ def _hmdb51(folder: Path, split: int) -> tuple[list, list, list[str]]:
 
 def _ucf101(folder: Path, _) -> tuple[list, list, list[str]]:
     """The published flat lists of UCF101, in its folder beside those of unknown classes."""
-    place, videos = folder / "ucf101", folder / "ucf101/videos"
-    train, test = (_read(place, lambda file: formats.read_kinetics_csv(file, videos), f"ucf101_{part}_split_1_videos.txt")
-                   for part in ("train", "val"))  # fmt: skip
-    listed = place / "classInd.txt"
-    return train, test, formats.read_ucf_classes(listed) if listed.exists() else _listed(place)
+    place, listed = folder / "ucf101", folder / "ucf101/classInd.txt"
+    names = formats.read_ucf_classes(listed) if listed.exists() else _listed(place)
+    how = {"names": names, "root": place / "videos"}
+    train, test = (
+        _read(place, formats.read_kinetics_csv, f"ucf101_{part}_split_1_videos.txt", **how) for part in ("train", "val")
+    )
+    return train, test, names
 
 
 def films(layout: str, videos: list) -> dict[str, int]:
@@ -75,8 +84,8 @@ def films(layout: str, videos: list) -> dict[str, int]:
 
 def _zero_shot(folder: Path, _) -> tuple[None, list, list[str]]:
     """Kinetics-400 as the published zero-shot code reads it: a list to test on, and what the classes are called."""
-    test = _read(folder, formats.read_kinetics_csv, "k400_test_tsm.list")
-    return None, test, _read(folder, formats.read_class_names, "kinetics_label_map.txt")
+    names = formats.read_class_names(_file(folder, "kinetics_label_map.txt"))
+    return None, _read(folder, formats.read_kinetics_csv, "k400_test_tsm.list", names=names), names
 
 
 LAYOUTS: dict[str, Callable[[Path, int], tuple[list | None, list, list[str]]]] = {
@@ -89,14 +98,20 @@ LAYOUTS: dict[str, Callable[[Path, int], tuple[list | None, list, list[str]]]] =
 }
 
 
-def _read(folder: Path, read: Callable, *names: str) -> list:
-    """The records of the first of these files that is there."""
-    found = next((folder / name for name in names if (folder / name).exists()), None)
+def _file(folder: Path, *files: str) -> Path:
+    """The first of these that is there."""
+    found = next((folder / name for name in files if (folder / name).exists()), None)
     if found is None:
         raise ParameterError(
-            f"data = {str(folder)!r}: has no {' or '.join(names)}; `iv data mini --list` shows layouts"
+            f"data = {str(folder)!r}: has no {' or '.join(files)}; `iv data mini --list` shows layouts"
         )
-    return read(found)
+    return found
+
+
+def _read(folder: Path, read: Callable, *files: str, names: list[str], root=None) -> list:
+    """The records of the first of these lists that is there. names: of the classes. A list to train on may repeat a video."""
+    found = _file(folder, *files)
+    return read(found, root, OneLabel(len(names), "the list of classes", once="train" not in found.name))
 
 
 def _listed(folder: Path) -> list[str]:

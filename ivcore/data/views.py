@@ -6,7 +6,7 @@ processes that only decode start without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,8 +26,8 @@ class Views:
 
     videos: records (see `data.records`) with a label, of files or decoded. segment: each clip has one frame of each of `num_frames` equal
     parts of the whole video, and `stride` does not count. num_segments: behind the dense frames of each clip come so many frames, one of each
-    segment, for a second encoder, in the same crop. missing: how many further videos of the set are known not to be there. strict: as in
-    VideoReader.
+    segment, for a second encoder, in the same crop. missing: how many further videos of the set are known not to be there. flaws: what else its
+    records have, counted, see `data.videos.VideoSet`. strict: as in VideoReader.
     """
 
     def __init__(
@@ -42,12 +42,13 @@ class Views:
         segment: bool = False,
         num_segments: int = 0,
         missing: int = 0,
+        flaws: Mapping[str, int] | None = None,
         run_dir=None,
         strict: bool = False,
     ):
         self.videos, self.segment, self.num_segments = videos, segment, num_segments
         self.num_frames, self.stride, self.size, self.strict = num_frames, stride, size, strict
-        self.num_clips, self.num_crops, self.missing = num_clips, num_crops, missing
+        self.num_clips, self.num_crops, self.missing, self.flaws = num_clips, num_crops, missing, flaws or {}
         self.scored: list[str] = []  # paths of the videos of the last pass, in order
         self.bad = BadVideos(self.paths, len(videos), run_dir)
 
@@ -103,8 +104,9 @@ class Views:
             raise UserError(f"none of the {len(self)} videos can be read, e.g. {self.bad.example()}")
 
     def coverage(self, split: str) -> dict[str, int]:
-        """For metrics.json: the videos of the split, and how many of them were scored in the last pass over `batches`."""
-        return {f"{split}_videos": len(self) + self.missing, f"{split}_scored": len(self.scored)}
+        """For metrics.json: the videos of the split, how many of them were scored in the last pass over `batches`, and its flaws."""
+        flaws = {f"{split}_{name}": count for name, count in self.flaws.items()}
+        return {f"{split}_videos": len(self) + self.missing, f"{split}_scored": len(self.scored), **flaws}
 
 
 def _collate(items: list) -> tuple[list[dict], list[VideoError]]:
@@ -118,7 +120,7 @@ def views_of(videos, *, in_memory: bool, size: int, run_dir=None, strict: bool =
     if in_memory:
         records = load(records, size, max_bad=1.0, run_dir=run_dir, strict=strict).readable()
     missing = videos.missing + len(videos) - len(records)
-    return Views(records, size=size, missing=missing, run_dir=run_dir, strict=strict, **how)
+    return Views(records, size=size, missing=missing, flaws=videos.flaws, run_dir=run_dir, strict=strict, **how)
 
 
 def merged_scores(

@@ -69,7 +69,7 @@ def test_frame_folders(rows):
 @quick
 @given(some(path, seconds, seconds, seconds, label))
 def test_timed(rows):
-    rows = [(p, duration, min(a, b), max(a, b) + 0.5, n) for p, duration, a, b, n in rows]
+    rows = [(p, min(a, b) + more + 0.5, min(a, b), max(a, b) + 0.5, n) for p, more, a, b, n in rows]
     assert read_back(formats.read_timed_list, rows) == [formats.TimedVideo(*row) for row in rows]
 
 

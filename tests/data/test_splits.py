@@ -127,7 +127,7 @@ def test_labels_that_training_lacks_are_said_and_chance_counts_what_occurs(folde
 
 def test_class_names_that_are_too_few_are_refused(folder):
     (folder / "classes.txt").write_text("run\nsit\n")
-    with pytest.raises(UserError, match=r"classes.txt: 2 names, but train.csv has labels up to 2"):
+    with pytest.raises(UserError, match=r"train.csv:21: label 2: .*classes.txt has 2 names, for labels 0 to 1"):
         video_splits(lists(folder, train="train.csv"))
 
 

@@ -1,6 +1,7 @@
 """Recognition on datasets in miniature, from the files of their releases to a score, and the scores of several models together."""
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -156,3 +157,23 @@ def test_the_preset_of_a_dataset_goes_from_its_files_to_a_score(preset, written,
     assert 0 <= metrics["top1"] <= 1 and metrics["chance"] == 0.25
     assert ("top1_ensemble" in metrics) == ("top1_files" in metrics) == (preset == "internvideo_t")
     assert metrics.get("top1_files", 0.25) == 0.25  # the scores are the same for all videos
+
+
+@pytest.mark.slow
+def test_a_spoilt_list_is_scored_without_its_bad_rows_and_says_so(written, tmp_path, monkeypatch):
+    monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
+    data = shutil.copytree(written("k400"), tmp_path / "k400")
+    (data / "classes.txt").write_text("".join(f"{name}\n" for name in K400))
+    good = (data / "val.csv").read_text().splitlines()
+    (data / "broken.mp4").write_text("no video")
+    bad = [good[0], good[1][:-1] + "3", good[2].replace(".mp4", "0.mp4")[:-1] + "4", "gone.mp4 0", "broken.mp4 0"]
+    (data / "val.csv").write_text("".join(f"{line}\n" for line in good + bad))
+    given = {"data": str(data), "masked_encoder": saved(tmp_path, VideoClassifier("tiny", 4, depth=2))}
+    given |= {"drop_bad_rows": "true", "max_bad": "0.3", "test_clips": "1", "test_crops": "1", "keep_head": "true"}
+    folder = run.execute(run.jobs("30", "k400", SMALL | given)[0], timeout=300)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert (metrics["test_videos"], metrics["test_scored"], metrics["bad_rows"]) == (10, 8, 3)
+    listed = [json.loads(line)["line"] for line in (folder / "bad_rows.jsonl").read_text().splitlines()]
+    assert listed == [9, 10, 11] and metrics["top1"] * 8 % 1 == 0
+    named = (folder / "bad_videos.jsonl").read_text()
+    assert "gone.mp4" in named and "broken.mp4" in named

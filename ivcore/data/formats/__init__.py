@@ -23,6 +23,7 @@ from ivcore.data.formats.captions import (
     write_msrvtt_csv, write_msrvtt_json,
 )
 from ivcore.data.formats.kinetics_release import KineticsClip, is_kinetics_release, read_kinetics_release
+from ivcore.data.formats.one_label import OneLabel
 from ivcore.data.formats.open_set import (
     OpenSetVideo, read_hmdb_splits, read_open_set, read_ucf_classes, read_ucf_split,
 )
@@ -45,7 +46,7 @@ from ivcore.data.formats.text import leave_out_bad_rows, without_bad_rows
 from ivcore.data.formats.trimmed import (
     FrameFolder, LabelledVideo, PretrainVideo, TimedVideo, is_pretrain_list, read_class_names,
     read_kinetics_csv, read_pretrain_list, read_ssv2_list, read_timed_list, read_video_list,
-    require_class_names, write_class_names, write_kinetics_csv, write_ssv2_list, write_timed_list,
+    write_class_names, write_kinetics_csv, write_ssv2_list, write_timed_list,
 )
 from ivcore.data.formats.video_scores import read_video_scores
 from ivcore.errors import ParameterError
@@ -92,7 +93,7 @@ READERS = {
 def check(kind: str, path) -> int:
     """Reads the whole file as `kind` and returns its number of records; a FormatError says what is wrong with it.
 
-    For a Kinetics CSV a label without a name in the classes.txt beside it is also refused. The kind "video" is a single video file:
+    In a Kinetics CSV a label without a name in the classes.txt beside it is refused, too, and a video with two labels. The kind "video" is a single video file:
     its index is read and its frames are counted, VideoError if it is none.
     """
     if kind == "video":
@@ -102,7 +103,6 @@ def check(kind: str, path) -> int:
             return len(video)
     if kind not in READERS:
         raise ParameterError(f"file kind {kind!r}: must be one of {', '.join(READERS)}, video")
-    records = READERS[kind](path)
     if kind == "kinetics_csv":
-        require_class_names(path, records)
-    return len(records)
+        return len(read_kinetics_csv(path, judge=OneLabel.beside(path)))
+    return len(READERS[kind](path))

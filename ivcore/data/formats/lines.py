@@ -35,10 +35,18 @@ class LineFormat:
                     break
         raise FormatError(path, number, f"expected {expected}, found {shown(line)}")
 
-    def read(self, path, root=None) -> list:
-        """All records. `root`: where relative media paths start, or else the file's own folder."""
+    def read(self, path, root=None, judge: Callable[[int, Any], str] | None = None) -> list:
+        """All records. `root`: where relative media paths start, or else the file's own folder. judge(line number, record) -> a record's fault
+        beside the others, or "" (see `one_label`)."""
         base = base_folder(path, root)
-        return parse_rows(path, lambda number, line: self.parse(path, base, number, line), numbered_lines(path))
+
+        def row(number: int, line: str):
+            record = self.parse(path, base, number, line)
+            if judge and (fault := judge(number, record)):
+                raise FormatError(path, number, fault)
+            return record
+
+        return parse_rows(path, row, numbered_lines(path))
 
     def write(self, path, records: Iterable, as_line: Callable[[Any], str], root=None) -> None:
         base = base_folder(path, root)

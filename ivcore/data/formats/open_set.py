@@ -7,6 +7,7 @@ count differently (from 1, or as train / test marks) and would be taken for clas
 import os
 import re
 from dataclasses import dataclass
+from functools import partial
 
 from ivcore.data.formats.lines import LineFormat
 from ivcore.data.formats.text import base_folder, numbered_lines
@@ -64,24 +65,34 @@ _HMDB_MARK = {"0": None, "1": "train", "2": "test"}
 HMDB = LineFormat(
     "`name.avi 0`, 1 (train) or 2 (test)", lambda base, name, mark: (name, _HMDB_MARK[mark]), r"(.*\S)\s*\s([012])"
 )
+_HMDB_FILE = re.compile(r"(.+)_test_split([0-9]+)\.txt")
+
+
+def _once(earlier: dict[str, int], number: int, row: tuple) -> str:
+    line = earlier.setdefault(row[0], number)
+    return f"the same video as in line {line}" if line != number else ""
 
 
 def read_hmdb_splits(folder, split: int = 1, part: str = "test", root=None) -> list[LabelledVideo]:
     """HMDB51's folder of `<class>_test_split<n>.txt`, lines `name.avi 1` with 0 unused, 1 train, 2 test.
 
-    Labels are the classes by alphabet; a video is `<root>/<class>/<name>`.
+    Labels are the classes by alphabet; a video is `<root>/<class>/<name>`. FormatError also for a class that only another split has: the labels
+    of those after it would be others.
     """
     ending = f"_test_split{split}.txt"
     try:
-        classes = sorted(name.removesuffix(ending) for name in os.listdir(folder) if name.endswith(ending))
+        matches = [match for name in sorted(os.listdir(folder)) if (match := _HMDB_FILE.fullmatch(name))]
     except OSError as error:
         raise FormatError(folder, None, f"cannot be read: {error.strerror or error}") from None
+    classes = sorted(match[1] for match in matches if match[2] == str(split))
     if not classes:
         raise FormatError(folder, None, f"expected files named <class>{ending}, found none")
+    if lacking := [match for match in matches if match[1] not in classes]:
+        raise FormatError(folder, None, f"expected {lacking[0][1]}{ending}, since {lacking[0][0]} is there")
     videos = []
     for label, name in enumerate(classes):
         file = os.path.join(folder, name + ending)
         base = os.path.join(base_folder(file, root), name)
-        marked = HMDB.read(file)
+        marked = HMDB.read(file, judge=partial(_once, {}))
         videos += [LabelledVideo(os.path.join(base, v), label) for v, mark in marked if mark == part]
     return videos

@@ -6,7 +6,6 @@ Something-Something's original JSON is in `something.py`, known and unknown clas
 import os
 import re
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ivcore.data.formats.lines import LineFormat, write_lines
 from ivcore.data.formats.text import base_folder, numbered_lines, written_path
@@ -49,6 +48,15 @@ class FrameFolder:
     path: str
     frames: int
     label: int
+
+    def span(self, length: int) -> tuple[int, int]:
+        """Of a folder of `length` pictures the first that the list counts, VideoError if there are fewer; of a file all, since decoders may
+        count otherwise than who made the list."""
+        if not os.path.isdir(self.path):
+            return 0, length
+        if length < self.frames:
+            raise VideoError(self.path, f"the list counts {self.frames} frames, {length} are there")
+        return 0, self.frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,8 @@ def _frame_folder(base: str, name: str, frames: str, label: str) -> FrameFolder:
 def _timed(base: str, name: str, duration: str, start: str, end: str, label: str) -> TimedVideo:
     if not float(start) < float(end):
         raise ValueError("start < end")
+    if not float(start) < float(duration):
+        raise ValueError("a start before the end of the video")
     return TimedVideo(_media(base, name), float(duration), float(start), float(end), _label(label))
 
 
@@ -173,14 +183,14 @@ def is_pretrain_list(path) -> bool:
     return False
 
 
-def read_video_list(path, root=None) -> list[LabelledVideo] | list[PretrainVideo]:
+def read_video_list(path, root=None, judge=None) -> list[LabelledVideo] | list[PretrainVideo]:
     """A Kinetics CSV, or a pretraining list, by its first line; frame folders of AVA cut every 300 frames, as in the paper.
 
-    The last piece takes what is left over.
+    The last piece takes what is left over. judge: as of `LineFormat.read`.
     """
     if not is_pretrain_list(path):
-        return read_kinetics_csv(path, root)
-    return [piece for video in read_pretrain_list(path, root) for piece in _pieces(video)]
+        return read_kinetics_csv(path, root, judge)
+    return [piece for video in read_pretrain_list(path, root, judge) for piece in _pieces(video)]
 
 
 def _pieces(video: PretrainVideo) -> list[PretrainVideo]:
@@ -189,20 +199,6 @@ def _pieces(video: PretrainVideo) -> list[PretrainVideo]:
     starts = range(video.start, video.start + video.frames - PIECE + 1, PIECE)
     stops = [*starts[1:], video.start + video.frames]
     return [replace(video, start=start, frames=stop - start) for start, stop in zip(starts, stops)]
-
-
-def require_class_names(path, videos: list[LabelledVideo]) -> None:
-    """FormatError for a label of a Kinetics CSV that has no name in the classes.txt beside it; nothing without that file."""
-    listed = Path(path).with_name("classes.txt")
-    if not listed.is_file():
-        return
-    count = len(read_class_names(listed))
-    for place, video in enumerate(videos):
-        if video.label >= count:
-            number = next(number for i, (number, _) in enumerate(numbered_lines(path)) if i == place)
-            raise FormatError(
-                path, number, f"label {video.label}: {listed} has {count} names, for labels 0 to {count - 1}"
-            )
 
 
 def read_class_names(path) -> list[str]:
