@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ivcore import weights
@@ -18,12 +19,13 @@ from ivcore.cma import Coordinated
 from ivcore.data.labels import kinetics710
 from ivcore.data.windows import Decoded, Piece, Window, each_decoded
 from ivcore.encoders.clip import Clip
+from ivcore.encoders.generate import beam
 from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.encoders.videomae import VideoClassifier
 from ivcore.errors import ParameterError, VideoError, shown
-from ivcore.heads.zero_shot import ZeroShotClassifier
+from ivcore.heads.zero_shot import ZeroShotClassifier, sentence_embeddings
 from ivcore.metrics.recognition import merge_views
 from ivcore.weights import usage
 from ivcore.weights.usage import Usage
@@ -69,6 +71,12 @@ class VideoModel:
             return list(kinetics710.CLASSES)
         return list(self.usage.classes) or [f"class {row}" for row in range(rows)]
 
+    @property
+    def clip_bytes(self) -> int:
+        """Of all crops of one clip as it is decoded."""
+        used = self.usage
+        return used.image_size**2 * 3 * (used.num_frames + used.multimodal_frames) * used.test_crops
+
     def features(self, clips: Tensor) -> Tensor:
         """uint8 (B, T, size, size, 3) -> (B, D): the mean token of a masked encoder, what the head of a classifier reads, the embedding of a
         video-text model."""
@@ -102,15 +110,37 @@ class VideoModel:
         self, labels: Sequence[str], templates: Sequence[str] = ("{}",)
     ) -> tuple[Callable, list[str], list[str]]:
         """(logits of clips, the labels, notes: which words are not known and which labels are cut). ParameterError for a model that reads no text."""
-        if not isinstance(self.model, VideoTextModel | Clip):
-            raise ParameterError(f"{self.name}: a {type(self.model).__name__} reads no labels; {self._can()}")
-        if self.usage.tokenizer is None:
-            raise ParameterError(
-                f"{self.name}: the file does not say which words its vocabulary has, so it reads no labels"
-            )
-        tokenizer = Tokenizer(**self.usage.tokenizer)
+        tokenizer = self.tokenizer("labels")
         head = ZeroShotClassifier(self.model, labels, tokenizer, templates)
         return lambda clips: head(head.prepare(clips)), list(labels), _notes(tokenizer, labels)
+
+    def tokenizer(self, what: str = "text") -> Tokenizer:
+        """Spells sentences for the model. ParameterError for a model that reads no text; `what`: the text is called in messages."""
+        if not isinstance(self.model, VideoTextModel | Clip):
+            raise ParameterError(f"{self.name}: a {type(self.model).__name__} reads no {what}; {self._can()}")
+        if self.usage.tokenizer is None:
+            raise ParameterError(
+                f"{self.name}: the file does not say which words its vocabulary has, so it reads no {what}"
+            )
+        return Tokenizer(**self.usage.tokenizer)
+
+    @torch.inference_mode()
+    def embed_text(self, sentence: str, tokenizer: Tokenizer) -> tuple[Tensor, list[str]]:
+        """(unit-length embedding (E,) on the CPU, notes as of `zero_shot`). tokenizer: that of `tokenizer()`, which takes a while to make."""
+        embedding = sentence_embeddings(self.model, [[sentence]], tokenizer)[0, 0].float().cpu()
+        return embedding, _notes(tokenizer, [sentence])
+
+    def captions(self, beams: int) -> tuple[Callable, Tokenizer]:
+        """(token ids (B, context) of clips, by beam search, the tokenizer that reads them). ParameterError for a model that writes no captions."""
+        if getattr(self.model, "caption_decoder", None) is None:
+            raise ParameterError(f"{self.name}: a {type(self.model).__name__} has no caption decoder; give a model of notebook 11")  # fmt: skip
+        tokenizer = self.tokenizer()
+
+        def ids(clips: Tensor) -> Tensor:
+            written = beam(self.model, self.model.prepare(clips), tokenizer, beams=beams)
+            return F.pad(written, (0, tokenizer.context - written.shape[1]))
+
+        return ids, tokenizer
 
     def notes(self) -> list[str]:
         """What should be said before it is used."""

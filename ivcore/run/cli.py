@@ -13,6 +13,7 @@ from ivcore import distributed, paths
 from ivcore.data import set_names
 from ivcore.errors import ParameterError, UserError, shown
 from ivcore.run import (
+    caption_command,
     classify_command,
     contents,
     environment,
@@ -21,6 +22,7 @@ from ivcore.run import (
     finetune_command,
     notebook,
     provenance,
+    search_command,
     terminal,
 )
 from ivcore.run import execute as run
@@ -125,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("name", nargs="?", help="only models whose name contains this")
     _add(commands, "box", _box, "the trained models that come with ivcore: how they were made, and what they score",
          "iv box", "iv run 30 tiny -p masked_encoder=ivcore/small-masked")  # fmt: skip
-    for each in (features_command, classify_command, finetune_command):
+    for each in (features_command, classify_command, finetune_command, search_command, caption_command):
         each.add(functools.partial(_add, commands))
     _add_data(commands)
     _add_check(commands)

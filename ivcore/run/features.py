@@ -35,6 +35,7 @@ from ivcore.run.spec import brief
 
 _MOST_FRAMES = 10**6  # from one vector to the next
 _LONGEST = 200  # bytes of a file's name, which gets endings
+_NAMES = ("model", "source")  # in the settings: what the model was called, which its weights tell better
 _SHOWN = 3  # bad videos on the terminal
 
 
@@ -48,8 +49,13 @@ def features(
     format: str = "npy",
     workers: int | None = None,
     device: str = "auto",
+    searchable: bool = False,
 ) -> int:
-    """Writes the features of the videos at `place`; -> exit status. Arguments as of the command."""
+    """Writes the features of the videos at `place`; -> exit status. Arguments as of the command.
+
+    searchable: an index for `ivcore.run.video_index`. The model must read text, the folder is of this place alone, and keeps nothing of videos
+    that are gone.
+    """
     length = None if per_window is None else Length.of(per_window)
     if every is not None and (length or not 1 <= every <= _MOST_FRAMES):
         raise ParameterError(
@@ -59,18 +65,24 @@ def features(
     if chosen is not None and chosen.exists() and not chosen.is_dir():
         raise ParameterError(f"out = {shown(out)}: is not a folder")
     videos = video_files.find(place, chosen)
-    asked = model or finished_model.CLASSES
-    loaded = VideoModel.load(finished_model.find(asked), environment.pick_device(device), asked)
+    asked = model or (finished_model.LABELS if searchable else finished_model.CLASSES)
+    source = finished_model.find(asked)
+    loaded = VideoModel.load(source, environment.pick_device(device), asked)
+    if searchable:
+        loaded.tokenizer("sentences")
     for note in loaded.notes():
         print(one_line(note))
     loaded = video_answers.one_clip(loaded) if length or every else loaded
     settings = _settings(loaded, length, format) | ({"every": every} if every else {})
+    settings |= {"place": os.path.abspath(place)} if searchable else {}
     moving = every and sliding.of_usage(loaded, every)
-    folder = chosen or _default(place, asked, settings)
+    folder = chosen or _default("index" if searchable else "features", place, asked, settings)
     _make(folder)
     with lock.held(folder):
         store = Store(folder, Path(os.path.abspath(place)), format)
-        store.claim(settings | {"model": brief(asked)}, out)
+        store.claim(settings | {"model": brief(asked), "source": source}, out)
+        if searchable:
+            store.forget(videos)
         return _fill(store, videos, loaded, length, environment.cores() if workers is None else workers, moving)
 
 
@@ -80,13 +92,11 @@ def _settings(model: VideoModel, length: Length | None, format: str) -> dict:
     return {"weights": model.digest, "per_window": length and str(length), "format": format, **used}
 
 
-def _default(place: str, model: str, settings: dict) -> Path:
+def _default(kind: str, place: str, model: str, settings: dict) -> Path:
     whole = json.dumps([os.path.abspath(place), settings], sort_keys=True)
     digest = hashlib.sha256(whole.encode(errors="surrogateescape")).hexdigest()[:8]
     name = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(os.path.abspath(place)).stem) or "videos"
-    return (
-        paths.outputs() / "features" / f"{name[:80]}-{brief(model).replace('/', '-').replace(':', '-')[:60]}-{digest}"
-    )
+    return paths.outputs() / kind / f"{name[:80]}-{brief(model).replace('/', '-').replace(':', '-')[:60]}-{digest}"
 
 
 def _make(folder: Path) -> None:
@@ -119,8 +129,8 @@ class Store:
         """UserError where the folder holds features made otherwise, or something else."""
         file = self.folder / "settings.json"
         if file.exists():
-            there = _settings_in(file)
-            names = [name for name in settings if name != "model" and there.get(name) != settings[name]]
+            there = read_settings(self.folder)
+            names = [name for name in settings if name not in _NAMES and there.get(name) != settings[name]]
             if names:
                 name = names[0]
                 what = (
@@ -160,10 +170,21 @@ class Store:
         there = done is not None and self.owner[done.file] == video and (self.folder / done.file).is_file()
         return there and (done.size, done.changed) == state_of(video)
 
+    def forget(self, videos: list[str]) -> None:
+        """Keeps nothing of other videos than these. Where a kill comes between, the next call goes on."""
+        gone = set(self.done) - set(videos)
+        for video in gone:
+            done = self.done.pop(video)
+            if self.owner[done.file] == video:
+                (self.folder / done.file).unlink(missing_ok=True)
+        if gone:
+            kept = "".join(f"{json.dumps(_row(done))}\n" for done in self.done.values())
+            files.write_text(self.folder / "done.jsonl", kept)
+            print(f"{len(gone)} videos are gone, and forgotten")
+
     def put(self, video: str, as_it_was: tuple[int, int], values: np.ndarray, windows: tuple[Window, ...]) -> None:
         done = Done(video, *as_it_was, self._file_of(video), windows)
         self._write(self.folder / done.file, values, sync=False)  # a damaged one is found in `join`
-        row = asdict(done) | {"windows": [list(asdict(window).values()) for window in windows]}
         with self.lock, open(self.folder / "done.jsonl", "a+b") as file:
             file.seek(0, os.SEEK_END)
             if file.tell():
@@ -171,7 +192,7 @@ class Store:
                 cut = file.read() != b"\n"
             else:
                 cut = False
-            file.write(b"\n" * cut + json.dumps(row).encode() + b"\n")
+            file.write(b"\n" * cut + json.dumps(_row(done)).encode() + b"\n")
             self._note(done)
 
     def _file_of(self, video: str) -> str:
@@ -241,14 +262,20 @@ class Store:
         files.write_text(self.folder / "bad_videos.jsonl", text)
 
 
+def _row(done: Done) -> dict:
+    return asdict(done) | {"windows": [list(asdict(window).values()) for window in done.windows]}
+
+
 def _window(first, stop, start, end) -> Window:
     return Window(int(first), int(stop), float(start), float(end))
 
 
-def _settings_in(file: Path) -> dict:
+def read_settings(folder: Path) -> dict:
+    """What settings.json says. UserError where it is not there, or damaged."""
+    file = folder / "settings.json"
     try:
         there = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError):
         there = None
     if not isinstance(there, dict):
         raise UserError(f"{file}: is damaged, so what the features there are of is not known; give another --out")
@@ -320,13 +347,12 @@ def _laid_out(model, todo, length, workers, bad, stopped) -> dict[str, list[Piec
     """Video -> what is decoded of it, piece by piece."""
     if length is None:
         return {video: [Piece(video)] for video in todo}
-    used, laid = model.usage, {}
-    clip = used.image_size**2 * 3 * (used.num_frames + used.multimodal_frames) * used.test_crops
+    laid = {}
     for index, windows in each_laid_out(todo, length, workers):
         if isinstance(windows, VideoError):
             bad[todo[index]] = windows
         else:
-            laid[todo[index]] = pieces(todo[index], windows, clip)
+            laid[todo[index]] = pieces(todo[index], windows, model.clip_bytes)
         if stopped:
             return {}
     return {video: laid[video] for video in todo if video in laid}

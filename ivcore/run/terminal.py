@@ -22,6 +22,13 @@ def prepare() -> None:
             getattr(sys, name).reconfigure(errors="replace")
 
 
+def clock(seconds: float) -> str:
+    """Minutes and seconds as people write them: "1:02.5"."""
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02}:{seconds:04.1f}" if hours else f"{minutes}:{seconds:04.1f}"
+
+
 def is_gone(stream) -> bool:
     """Whether nobody reads a pipe any more."""
     asked = select.poll()

@@ -1,0 +1,175 @@
+"""`iv index` and `iv search`: sentences asked of one's own videos."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ivcore import files, paths
+from ivcore.errors import ParameterError, UserError, VideoError, one_line
+from ivcore.run.terminal import clock
+
+INDEX_EXAMPLES = ("iv index my_videos", "iv index my_videos --per-window 2s --model 11/tiny")
+SEARCH_EXAMPLES = (
+    'iv search "a dog chases a ball"',
+    'iv search "a door opens" --in my_videos --moments --top 10 --html found.html',
+    "iv search  # asks for one sentence after the other",
+)
+INDEX_STATUS = (
+    "0 done, now or already; 2 a mistake in what was asked for; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
+)
+WINDOW = "4s"  # of what is found, unless the user says otherwise
+FRAMES, HEIGHT = 8, 96  # of a strip on the page, and its height in pixels
+TEMPLATE = Path(__file__).parents[1] / "show" / "search.html"
+
+
+def add(add_command: Callable) -> None:
+    """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
+    summary = (
+        "makes videos searchable; goes on where it was stopped, takes in what is new or changed, forgets what is gone"
+    )
+    index = add_command("index", _index, summary, *INDEX_EXAMPLES, status=INDEX_STATUS)
+    index.add_argument("place", metavar="FOLDER", help="videos at any depth, or a list of videos")
+    index.add_argument("--model", metavar="MODEL", help="a run (11/tiny), a folder, a file or a name; by default a model of the box")  # fmt: skip
+    index.add_argument("--per-window", default=WINDOW, metavar="LENGTH", help=f"what is found later, 2.5s or 48f (frames) long ({WINDOW})")  # fmt: skip
+    index.add_argument("--out", metavar="FOLDER", help="where to (a folder in outputs/index, which is printed)")
+    index.add_argument("--workers", type=int, metavar="N", help="processes that decode (one for each core)")
+    index.add_argument("--device", default="auto", help="cpu, cuda, … (auto: the GPU where there is one)")
+    summary = "which of one's own videos a sentence describes, with film strips; without a sentence it asks for them"
+    search = add_command("search", _search, summary, *SEARCH_EXAMPLES)
+    search.add_argument("sentence", nargs="?", metavar="SENTENCE", help="what happens in the video")
+    search.add_argument("--in", dest="place", metavar="FOLDER", help="the videos, or their index (the newest index)")
+    search.add_argument("--top", type=int, default=5, metavar="N", help="how many are shown (5)")
+    search.add_argument("--moments", action="store_true", help="every window counts, not the best one of each video")
+    search.add_argument("--html", metavar="FILE", help="also write a page with film strips")
+    search.add_argument("--json", action="store_true", help="one JSON object a line for each video found")
+    search.add_argument("--device", default="auto", help="cpu, cuda, … (auto: the GPU where there is one)")
+
+
+def _index(options) -> int:
+    if options.workers is not None and options.workers < 0:
+        raise ParameterError(f"--workers {options.workers}: must be at least 0")
+    from ivcore.run import environment
+
+    environment.yield_cores()
+    from ivcore.run import features
+
+    return features.features(
+        options.place,
+        model=options.model,
+        out=options.out,
+        per_window=options.per_window,
+        workers=options.workers,
+        device=options.device,
+        searchable=True,
+    )
+
+
+def _search(options) -> int:
+    if options.top < 1:
+        raise ParameterError(f"--top {options.top}: must be at least 1")
+    if options.sentence is not None and not options.sentence.strip():
+        raise ParameterError("SENTENCE: is empty")
+    if options.sentence is None and options.html:
+        raise ParameterError("--html: needs a sentence")
+    from ivcore.run import video_index
+
+    index = video_index.VideoIndex.open(video_index.find(options.place), options.device)
+    if not options.json:
+        print(f"{len(set(index.videos))} videos of {one_line(paths.short(index.place))}, {len(index.videos)} windows")
+    if options.sentence is not None:
+        return _answer(index, options.sentence, options)
+    for sentence in _asked():
+        _answer(index, sentence, options)
+    return 0
+
+
+def _asked():
+    """Sentences from the terminal or a pipe, until one is empty or there is no more."""
+    while True:
+        if sys.stdin.isatty():
+            print("search for: ", end="", flush=True)
+        sentence = sys.stdin.readline()
+        if not sentence.strip():
+            return
+        yield sentence.strip()
+
+
+def _answer(index, sentence: str, options) -> int:
+    hits, notes, seconds = index.search(sentence, options.top, options.moments)
+    for note in notes:
+        print(f"iv: {one_line(note)}", file=sys.stderr)
+    for number, hit in enumerate(hits, 1):
+        if options.json:
+            print(json.dumps({"video": hit.video, "start": hit.window.start, "end": hit.window.end, "score": round(hit.score, 6)}))  # fmt: skip
+        else:
+            print(f"{number}  {hit.score:.3f}  {one_line(paths.short(hit.video))}  {_time(hit)}".rstrip())
+            _show_strip(hit)
+    if not options.json:
+        print(f"{1000 * seconds:.0f} ms")
+    if options.html:
+        _write_page(index, sentence, hits, options)
+    return 0
+
+
+def _time(hit) -> str:
+    return "" if hit.whole else f"{clock(hit.window.start)}–{clock(hit.window.end)}"
+
+
+def _frames(hit, size: int) -> np.ndarray:
+    """FRAMES frames spread over what was found, uint8 (T, H, W, 3). VideoError for a file that is gone or damaged since."""
+    from ivcore.data.records import frames_of
+    from ivcore.data.windows import Piece
+
+    with frames_of(Piece(hit.video), size) as (length, read):
+        last = min(hit.window.stop, length) - 1
+        return read(np.linspace(min(hit.window.first, last), last, FRAMES).round().astype(int))
+
+
+def _show_strip(hit) -> None:
+    """Only where a person looks: colours and blocks are noise in a file, or in a terminal that has none."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return
+    from ivcore.show import terminal_strip
+
+    try:
+        print(terminal_strip.terminal_strip(_frames(hit, 2 * terminal_strip.LINES), shutil.get_terminal_size().columns))
+    except VideoError as error:
+        print(f"   {error}")
+
+
+def _write_page(index, sentence: str, hits: list, options) -> None:
+    from jinja2 import Environment, StrictUndefined
+
+    page = paths.candidates(options.html)[0]
+    rows = [{"link": Path(hit.video).as_uri(), "name": paths.short(hit.video), "time": _time(hit), "score": hit.score} | _strip(hit) for hit in hits]  # fmt: skip
+    facts = {"sentence": sentence, "place": paths.short(index.place), "model": index.model.name, "hits": rows, "moments": options.moments,
+             "count": len(index.videos) if options.moments else len(set(index.videos))}  # fmt: skip
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    try:
+        files.write_text(page, environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(facts))
+    except OSError as error:
+        raise UserError(f"html = {options.html}: cannot be written: {error.strerror}") from None
+    print(paths.short(page))
+
+
+def _strip(hit) -> dict:
+    from PIL import Image
+
+    try:
+        frames = _frames(hit, HEIGHT)
+    except VideoError as error:
+        return {"strip": "", "problem": str(error)}
+    gap = np.full((len(frames), frames.shape[1], 4, 3), 128, np.uint8)
+    wide = np.concatenate(list(np.concatenate([frames, gap], 2)), 1)[:, : -gap.shape[2]]
+    buffer = io.BytesIO()
+    Image.fromarray(wide).save(buffer, "WEBP", quality=85)
+    return {"strip": f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}", "problem": ""}

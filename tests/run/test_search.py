@@ -1,0 +1,138 @@
+"""`iv index` and `iv search`: the nearest is found exactly, what is new, changed or gone is noticed, and nothing half-made is searched."""
+
+import io
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+import video_models as zoo
+
+from ivcore.data.video_answers import VideoModel
+from ivcore.run import cli, video_index
+
+SENTENCE = "a red square slides left"
+
+
+@pytest.fixture
+def videos(tmp_path, monkeypatch):
+    monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
+    monkeypatch.setenv("IVCORE_HEADLESS", "1")
+    for i in range(5):
+        zoo.video(tmp_path / "my videos" / f"{i}.mp4", frames=8, seed=i)
+    zoo.video(tmp_path / "my videos" / "long" / "größe 走る.mp4", frames=32, seed=7)
+    return tmp_path / "my videos"
+
+
+@pytest.fixture
+def model(tmp_path):
+    return zoo.saved(tmp_path / "model", "video_text")
+
+
+def index(videos, model, *arguments) -> int:
+    return cli.main(["index", "--workers", "0", "--per-window", "1s", "--model", str(model), str(videos), *map(str, arguments)])  # fmt: skip
+
+
+def found(capsys, *arguments) -> list[dict]:
+    capsys.readouterr()
+    assert cli.main(["search", SENTENCE, "--json", *map(str, arguments)]) == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def cosines(model, folder) -> np.ndarray:
+    loaded = VideoModel.load(str(model))
+    query = loaded.embed_text(SENTENCE, loaded.tokenizer())[0].numpy()
+    values = np.load(folder / "features.npy")
+    return values @ query / np.linalg.norm(values, axis=1)
+
+
+def test_the_nearest_moments_are_those_of_a_plain_product(videos, model, capsys):
+    assert index(videos, model) == 0
+    expected = cosines(model, video_index.find(None))
+    hits = found(capsys, "--moments", "--top", 4)
+    assert len(expected) == 5 + 4
+    assert np.allclose([hit["score"] for hit in hits], np.sort(expected)[::-1][:4], atol=1e-5)
+
+
+def test_a_video_is_found_once_by_its_best_moment(videos, model, capsys):
+    index(videos, model)
+    expected = cosines(model, video_index.find(str(videos)))
+    hits = found(capsys, "--in", videos, "--top", 50)
+    assert len(hits) == 6 == len({hit["video"] for hit in hits})
+    best = max(expected[5:])  # the rows of the long one are the last
+    (long,) = (hit for hit in hits if "走る" in hit["video"])
+    assert np.isclose(long["score"], best, atol=1e-5) and long["start"] == int(np.argmax(expected[5:]))
+
+
+def test_new_changed_and_gone_videos(videos, model, capsys):
+    index(videos, model)
+    folder = video_index.find(None)
+    kept = (folder / "videos" / "1.mp4.npy").stat().st_mtime_ns
+    (videos / "0.mp4").unlink()
+    zoo.video(videos / "2.mp4", frames=16, seed=99)
+    zoo.video(videos / "new.mp4", frames=8, seed=5)
+    assert index(videos, model) == 0 and "1 videos are gone" in capsys.readouterr().out
+    names = sorted(os.path.basename(hit["video"]) for hit in found(capsys, "--top", 50, "--moments"))
+    assert names == ["1.mp4", "2.mp4", "2.mp4", "3.mp4", "4.mp4", *["größe 走る.mp4"] * 4, "new.mp4"]
+    assert not (folder / "videos" / "0.mp4.npy").exists() and "0.mp4" not in (folder / "done.jsonl").read_text()
+    assert (folder / "videos" / "1.mp4.npy").stat().st_mtime_ns == kept
+
+
+def test_an_index_that_is_not_finished_is_not_searched(videos, model, capsys):
+    index(videos, model)
+    (video_index.find(None) / "index.csv").unlink()  # as between the two files that the last step writes
+    assert cli.main(["search", "a dog"]) == 2
+    assert "is not finished; `iv index" in capsys.readouterr().err
+    assert index(videos, model) == 0 and len(found(capsys, "--top", 50)) == 6
+
+
+def test_another_model_under_the_same_name_is_told(videos, model, capsys):
+    index(videos, model)
+    shutil.copy(zoo.saved(model.parent / "other", "classifier"), model)
+    assert cli.main(["search", "a dog"]) == 2
+    assert "was made with another" in capsys.readouterr().err
+
+
+def test_sentences_one_after_the_other(videos, model, capsys, monkeypatch):
+    index(videos, model)
+    monkeypatch.setattr("sys.stdin", io.StringIO("a dog jumps\na zebra\n\nnever read\n"))
+    capsys.readouterr()
+    assert cli.main(["search", "--top", "1"]) == 0
+    told = capsys.readouterr()
+    assert told.out.count(" ms\n") == 2 and "not in the model's vocabulary" in told.err and "zebra" in told.err
+
+
+def test_the_page_has_a_strip_for_each_and_says_what_is_gone(videos, model, tmp_path, capsys):
+    index(videos, model)
+    (videos / "3.mp4").unlink()
+    page = tmp_path / "found.html"
+    assert cli.main(["search", "a <b>dog</b>", "--top", "6", "--html", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert text.count("data:image/webp") == 5 and "3.mp4: " in text and "<b>dog" not in text and "走る" in text
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["search", "a dog"], "is not indexed yet"),
+    (["search", "a dog", "--in", "/nowhere"], "is not indexed yet, `iv index /nowhere`"),
+    (["search", " "], "SENTENCE: is empty"),
+    (["search", "a dog", "--top", "0"], "--top 0: must be at least 1"),
+    (["search", "--html", "x.html"], "--html: needs a sentence"),
+])  # fmt: skip
+def test_mistakes_are_told_in_a_line(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
+    assert cli.main(arguments) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
+
+
+def test_a_model_that_reads_no_text_makes_no_index(videos, tmp_path, capsys):
+    assert index(videos, zoo.saved(tmp_path / "model", "classifier")) == 2
+    assert "reads no sentences" in capsys.readouterr().err and not (tmp_path / "outputs" / "index").exists()
+
+
+def test_features_are_no_index(videos, model, tmp_path, capsys):
+    out = tmp_path / "features"
+    cli.main(["features", "--workers", "0", "--model", str(model), "--out", str(out), str(videos)])
+    assert cli.main(["search", "a dog", "--in", str(out)]) == 2
+    assert "holds features, no index" in capsys.readouterr().err
