@@ -1,7 +1,8 @@
 """Features of a long video in windows that overlap: every frame decoded once, beside decoding each window by itself.
 
-Both read the same file and give the same encoder the same windows of 16 frames, one every 4 frames. Each side runs in a process of its own, so that its
-peak memory is its own; once more on half of the video, to see what grows with the length.
+Both read the same file and prepare the same windows of 16 frames, one every 4 frames, with the encoder and without it. Each side runs in a process of
+its own, so that its peak memory is its own; ours once more on half of the video, to see what grows with the length. Window by window only a sample is
+read, some in a row at places all over the video, and its time is scaled to all of them.
 
     python benchmarks/long_video.py --minutes 10
 """
@@ -30,57 +31,85 @@ from ivcore.video import augment
 from ivcore.video.frame_folder import open_video
 from ivcore.weights.usage import Usage
 
-FPS = 25
+IN_A_ROW = 10  # windows of the sample
+MOVING = sliding.Sliding(16, 4)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--height", type=int, default=240, help="of the file; 4:3")
-    parser.add_argument("--gop", type=int, default=60, help="frames from one key frame of the file to the next")
+    parser.add_argument("--fps", type=int, default=25)
+    parser.add_argument("--height", type=int, default=120, help="of the file; 4:3")
+    parser.add_argument(
+        "--gop", type=int, default=250, help="frames from one key frame of the file to the next; 250 is x264's own"
+    )
     parser.add_argument("--image", type=int, default=32, help="what the encoder sees")
+    parser.add_argument("--sample", type=int, default=200, help="windows that are read by themselves, 0 for all")
     parser.add_argument("--side", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    torch.set_num_threads(1)
     if options.side:
-        return side(*options.side, options.image)
+        return side(*options.side, options)
     with tempfile.TemporaryDirectory() as folder:
         size = (options.height, options.height * 4 // 3 // 2 * 2)
         for name, share in (("whole", 1), ("half", 0.5)):
-            zoo.write(Path(folder, f"{name}.mp4"), frames=round(options.minutes * 60 * FPS * share), size=size, options={"preset": "veryfast", "g": str(options.gop)})  # fmt: skip
-        rows = {(s, v): measured(s, Path(folder, f"{v}.mp4"), options) for s, v in (("ours", "whole"), ("ours", "half"), ("each", "whole"))}  # fmt: skip
-        ours, each = (np.load(Path(folder, f"whole.mp4.{name}.npy")) for name in ("ours", "each"))
-    for (name, video), row in rows.items():
-        print(f"{name:5} {video:6} {row['cpu']:7.1f} processor seconds, {row['seconds']:7.1f} s, peak {row['peak']:.0f} MiB")  # fmt: skip
-    faster = rows["each", "whole"]["cpu"] / rows["ours", "whole"]["cpu"]
-    print(f"{len(ours)} windows; {faster:.2f} times as fast; largest difference {np.abs(ours - each).max():.1e} of {np.abs(each).max():.2f}")  # fmt: skip
+            frames = round(options.minutes * 60 * options.fps * share)
+            zoo.write(Path(folder, f"{name}.mp4"), frames=frames, size=size, fps=options.fps, options={"preset": "veryfast", "g": str(options.gop)})  # fmt: skip
+        kinds = [("ours", "half", False), *((s, "whole", bare) for bare in (False, True) for s in ("ours", "each"))]
+        rows = {kind: measured(*kind, folder, options) for kind in kinds}
+        ours, each = (np.load(Path(folder, f"whole.mp4.{name}.npz")) for name in ("ours", "each"))
+    for (name, video, bare), row in rows.items():
+        what = "decoded and cropped" if bare else "with the encoder"
+        print(f"{name:4} {video:5} {what:20} {row['cpu']:7.1f} processor seconds, peak {row['peak']:.0f} MiB")
+    for bare in (False, True):
+        faster = rows["each", "whole", bare]["cpu"] / rows["ours", "whole", bare]["cpu"]
+        print(f"{faster:.2f} times as fast {'without' if bare else 'with'} the encoder")
+    apart = np.abs(ours["values"][each["numbers"]] - each["values"]).max()
+    print(f"{len(ours['values'])} windows, {len(each['values'])} of them by themselves; largest difference {apart:.1e} of {np.abs(each['values']).max():.2f}")  # fmt: skip
 
 
-def measured(name: str, file: Path, options) -> dict:
-    command = [sys.executable, __file__, "--side", name, str(file), "--image", str(options.image)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+def measured(name: str, video: str, bare: bool, folder: str, options) -> dict:
+    command = [sys.executable, __file__, "--side", name, f"{folder}/{video}.mp4", "--image", str(options.image), "--sample", str(options.sample)]  # fmt: skip
+    done = subprocess.run(command + ["--bare"] * bare, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @torch.inference_mode()
-def side(name: str, file: str, image: int) -> None:
+def side(name: str, file: str, options) -> None:
     torch.manual_seed(0)
-    model = VideoModel(MaskedAutoencoder("tiny", frames=16, image=image, patch=8).eval(), Usage(image, 16), "random")
-    moving = sliding.Sliding(16, 4)
-    began, used = time.perf_counter(), time.process_time()
+    network = MaskedAutoencoder("tiny", frames=16, image=options.image, patch=8).eval()
+    model = VideoModel(network, Usage(options.image, 16), "random")
+    function = (lambda clips: clips.float().mean((1, 2, 3))) if options.bare else model.features
+    function(torch.zeros(1, 16, options.image, options.image, 3, dtype=torch.uint8))
+    used, scale = time.process_time(), 1.0
     if name == "ours":
-        ((_, answer),) = sliding.answers(model.features, model, [LabelledVideo(file, 0)], moving)
-        values = answer.values[:, 0]
+        ((_, answer),) = sliding.answers(function, model, [LabelledVideo(file, 0)], MOVING)
+        values, numbers = answer.values[:, 0], np.arange(len(answer.values))
     else:
-        values = torch.cat([model.features(window) for window in each_window(file, moving, image)])
-    row = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - used}
-    np.save(f"{file}.{name}.npy", values.numpy())
+        numbers, scale = sampled(file, options.sample)
+        values = torch.cat([function(window) for window in each_window(file, numbers, options.image)])
+    row = {"cpu": (time.process_time() - used) * scale}
+    if not options.bare:
+        np.savez(f"{file}.{name}.npz", values=values.numpy(), numbers=numbers)
     print(json.dumps(row | {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 
 
-def each_window(file: str, moving: sliding.Sliding, image: int):
+def sampled(file: str, size: int) -> tuple[np.ndarray, float]:
+    """(numbers of windows, how many times as many there are)."""
+    with open_video(file) as video:
+        count = MOVING.count(len(video))
+    if not 0 < size < count:
+        return np.arange(count), 1.0
+    firsts = np.linspace(0, count - IN_A_ROW, max(1, size // IN_A_ROW)).astype(int)
+    numbers = np.unique(firsts[:, None] + np.arange(IN_A_ROW))
+    return numbers, count / len(numbers)
+
+
+def each_window(file: str, numbers: np.ndarray, image: int):
     with open_video(file, image) as video:
-        count = moving.count(len(video))
-        for number in range(count):
-            frames = video.read(np.arange(moving.num_frames) + number * moving.stride)
+        for number in numbers:
+            frames = video.read(np.arange(MOVING.num_frames) + number * MOVING.stride)
             yield torch.from_numpy(augment.centre_crop(frames, image))[None]
 
 

@@ -15,7 +15,8 @@ from ivcore.errors import ParameterError, VideoError
 from ivcore.video import augment
 from ivcore.video.frame_folder import open_video
 
-AT_ONCE = 32 << 20  # bytes of clips that are handed over together
+AT_ONCE = 32  # windows that are handed over together: more are no faster, and what an encoder needs for them is the peak of memory
+BYTES = 32 << 20  # of their clips, at most
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def clips(path: str, sliding: Sliding, size: int, strict: bool = False) -> Itera
 
     Raises VideoError for what cannot be read.
     """
-    most = max(1, AT_ONCE // (sliding.num_frames * size * size * 3))
+    most = max(1, min(AT_ONCE, BYTES // (sliding.num_frames * size * size * 3)))
     with open_video(path, size, strict) as video:
         times, end, done = video.times, float(video.times[-1]) + 1 / video.fps, 0
         for some in windows(video, sliding, most):

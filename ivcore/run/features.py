@@ -145,9 +145,10 @@ class Store:
             files.write_json(file, settings)
         for scratch in self.folder.rglob(".*.tmp"):  # of a process that was killed: the folder is ours alone
             scratch.unlink(missing_ok=True)
-        self._read()
+        self.read()
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Takes over what the folder says is done."""
         try:
             lines = (self.folder / "done.jsonl").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
         except FileNotFoundError:
@@ -264,6 +265,22 @@ class Store:
 
 def _row(done: Done) -> dict:
     return asdict(done) | {"windows": [list(asdict(window).values()) for window in done.windows]}
+
+
+def opened(folder: str) -> Store | None:
+    """The store of a folder that `iv features --every` has filled, or of its videos/; None where there is none.
+
+    ParameterError for a folder that `iv features` has filled otherwise.
+    """
+    places = [place for place in (Path(folder), Path(folder).parent) if (place / "done.jsonl").is_file()]
+    if not places:
+        return None
+    settings = read_settings(places[0])
+    if not settings.get("every"):
+        raise ParameterError(f"features = {shown(folder)}: was not made by `iv features --every`")
+    store = Store(places[0], places[0], settings.get("format", "npy"))
+    store.read()
+    return store
 
 
 def _window(first, stop, start, end) -> Window:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
@@ -35,7 +36,7 @@ from ivcore.metrics.detection import (
     tiou,
 )
 from ivcore.progress import Progress
-from ivcore.run.features import Store, state_of
+from ivcore.run.features import Done, Store, opened, state_of
 from ivcore.show.timeline import FRAMES, Timeline
 from ivcore.stages.embed import shuffle_frames
 from ivcore.train import train
@@ -91,7 +92,8 @@ def encoded(
         whole = {v.path for v in videos.videos if store.has(v.path) and store.load(store.done[v.path]) is not None}
         todo = [video for video in videos.videos if video.path not in whole]
         _fill(store, todo, model, moving, strict, bad, seed if order == "shuffled" else None)
-    return [_sequence(store, video, videos.classes, agnostic) for video in videos.videos if store.has(video.path)]
+    there = [video for video in videos.videos if store.has(video.path)]
+    return [_sequence(store, store.done[video.path], video, videos.classes, agnostic) for video in there]
 
 
 def _fill(store: Store, todo: list, model: VideoModel, moving, strict: bool, bad: BadVideos, seed: int | None) -> None:
@@ -107,24 +109,31 @@ def _fill(store: Store, todo: list, model: VideoModel, moving, strict: bool, bad
             bar.update(done)
 
 
-def _sequence(store: Store, video, classes: Sequence[str], agnostic: bool) -> FeatureSequence:
-    done = store.done[video.path]
+def _sequence(store: Store, done: Done, video, classes: Sequence[str], agnostic: bool) -> FeatureSequence:
     centres = [(window.start + window.end) / 2 for window in done.windows]
     last = done.windows[-1]
     step = (centres[-1] - centres[0]) / (len(centres) - 1) if len(centres) > 1 else last.end - last.start
-    features = store.load(done)
+    if (features := store.load(done)) is None:
+        raise UserError(f"{store.folder / done.file}: was damaged, and is removed")
     return untrimmed.sequence(video, features, centres[0], step, video.duration or last.end + step, classes, agnostic)
 
 
 def published(
     videos: UntrimmedSet, folder: str, stride: int, span: int, fps: float = 0.0, *, agnostic: bool = False, max_bad: float | None = None, run_dir=None
 ) -> list[FeatureSequence]:  # fmt: skip
-    """The same from .npy files that somebody else has computed, see `untrimmed.published_features`."""
-    bad, found = BadVideos([video.path for video in videos.videos], max_bad, run_dir), []
+    """The same from .npy files that somebody else has computed, see `untrimmed.published_features`, or from a folder that `iv features --every`
+    has written, which knows the seconds of each feature itself."""
+    bad, found, store = BadVideos([video.path for video in videos.videos], max_bad, run_dir), [], opened(folder)
+    by_name = {os.path.basename(name): done for name, done in store.done.items()} if store else {}
     for video in videos.videos:
         try:
-            features = untrimmed.published_features(folder, video, stride, span, fps)
-            found.append(untrimmed.sequence(video, *features, videos.classes, agnostic))
+            if store is None:
+                features = untrimmed.published_features(folder, video, stride, span, fps)
+                found.append(untrimmed.sequence(video, *features, videos.classes, agnostic))
+            elif done := by_name.get(os.path.basename(video.path)):
+                found.append(_sequence(store, done, video, videos.classes, agnostic))
+            else:
+                raise UserError(f"{store.folder}: has no features of {os.path.basename(video.path)}")
         except ParameterError:
             raise
         except UserError as error:
@@ -145,7 +154,7 @@ def sequences(sets: Sequence[UntrimmedSet], params: Mapping, model: VideoModel |
         found = [published(each, folder, *given, **how) for each in sets]
     else:
         moving = sliding.of_usage(model, stride)
-        how |= {"strict": params["strict_decoding"], "order": order}
+        how |= {"strict": params["strict_decoding"], "order": order, "seed": params["seed"]}
         found = [encoded(each, model, stride, **how) for each in sets]
     if length := params["resize_to"]:
         found = [[each.resized(length) for each in part] for part in found]

@@ -68,6 +68,12 @@ def test_a_file_gives_the_clips_of_a_reader_and_times(tmp_path):
     np.testing.assert_allclose(centre, (np.arange(len(rows)) * 3 + 0.5 * 8) / fps, atol=1e-6)
 
 
+def test_no_more_windows_are_handed_over_however_long_the_video_and_small_the_frames(tmp_path):
+    path = zoo.video(tmp_path / "a.mp4", frames=100)
+    sizes = [len(some) for some, _ in clips(str(path), Sliding(4, 1), 16)]
+    assert sizes == [32, 32, 32, 1]
+
+
 def test_features_are_those_of_each_window_alone_and_bad_files_are_named(tmp_path):
     path = zoo.video(tmp_path / "a.mp4", frames=23)
     (tmp_path / "bad.mp4").write_bytes(b"no video")

@@ -16,6 +16,7 @@ from ivcore.errors import ParameterError
 from ivcore.metrics import detection
 from ivcore.run import contradictions
 from ivcore.run import execute as run
+from ivcore.run.features import features
 from ivcore.run.spec import Spec
 from ivcore.stages import temporal_localization as stage
 from ivcore.train import save_weights
@@ -88,6 +89,23 @@ def test_features_given_are_brought_to_the_grid_that_is_asked_for(tmp_path):
     assert (len(made.features), made.first, made.step) == (10, 8 / 15, 16 / 15)  # 165 frames
     with pytest.raises(ParameterError, match="default_fps = 0"):
         stage.sequences([UntrimmedSet([replace(video(), fps=None)], ["jump"], "x")], params(**how), None, "ordered")
+
+
+def test_features_of_the_command_are_read_back_with_their_seconds(written, tmp_path, monkeypatch):
+    monkeypatch.setenv("IVCORE_CACHE", str(tmp_path / "cache"))
+    encoder, folder = tiny_encoder(tmp_path), tmp_path / "out"
+    assert features(str(written("thumos14") / "videos"), model=encoder, out=str(folder), every=8, workers=0) == 0
+    given = params(data=str(written("thumos14")), feature_stride=8)
+    own = stage.sequences(untrimmed_splits(given)[0], given, stage.encoder_at(encoder, given), "ordered")
+    for place in (folder, folder / "videos"):
+        given = params(data=str(written("thumos14")), features=str(place))
+        back = stage.sequences(untrimmed_splits(given)[0], given, None, "ordered")
+        for a, b in zip(own[2], back[2], strict=True):
+            assert (a.id, a.first, a.step) == (b.id, b.first, b.step)
+            torch.testing.assert_close(a.features, b.features, rtol=1e-4, atol=1e-4)
+    (folder / "settings.json").write_text("{}")
+    with pytest.raises(ParameterError, match="was not made by `iv features --every`"):
+        stage.sequences(untrimmed_splits(given)[0], given, None, "ordered")
 
 
 def example(id="a", length=20) -> FeatureSequence:
