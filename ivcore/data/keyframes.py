@@ -242,16 +242,26 @@ class KeyframeClips(Clips):
     """Items dict(video uint8 (T, height, width, 3), boxes (n, 4), labels (n, K), index int, path str), and `batch`es of them.
 
     view(frames, boxes, rng) -> clip, boxes (m, 4), which of the n boxes these are: see `training_view` and `whole_view`. Further arguments as of
-    `Clips`.
+    `Clips`. Two are for comparison. frame_order: "ordered", "shuffled" in every clip anew, or a "single" frame repeated. region: "box", or
+    "picture", which makes every box as large as the picture.
     """
 
-    def __init__(self, keyframes: Sequence[Keyframe], sampler: Callable, view: Callable, size: int, **how):
+    def __init__(
+        self, keyframes: Sequence[Keyframe], sampler: Callable, view: Callable, size: int, *,
+        frame_order: str = "ordered", region: str = "box", **how,
+    ):  # fmt: skip
         super().__init__(keyframes, sampler, size, **how)
-        self.view = view
+        self.view, self.frame_order, self.region = view, frame_order, region
 
     def clip(self, record: Keyframe, rng: np.random.Generator) -> tuple[dict, int]:
         frames = frames_around(record, self.sampler, self.size, self.strict)
         video, boxes, kept = self.view(frames, record.boxes, rng)
+        if self.frame_order == "shuffled":
+            video = video[rng.permutation(len(video))]
+        elif self.frame_order == "single":
+            video = video[np.full(len(video), rng.integers(len(video)))]
+        if self.region == "picture":
+            boxes = np.tile([0.0, 0.0, 1.0, 1.0], (len(boxes), 1))
         return {"video": video, "boxes": boxes.astype(np.float32), "labels": record.actions[kept]}, 0
 
     def item(self, index: int, epoch: int = 0) -> dict:

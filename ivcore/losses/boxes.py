@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def box_loss(model, batch: dict, generator=None, *, transform: Callable | None = None) -> tuple[Tensor, dict]:
+def box_loss(model, batch: dict, generator=None) -> tuple[Tensor, dict]:
     """Of a batch dict(video uint8 (B, T, H, W, 3), boxes (B, P, 4), there bool (B, P), labels (B, P, K) of 0 and 1) -> (scalar, {boxes}).
 
     The mean over classes is summed over the boxes of a clip and averaged over clips, so pieces of a batch can be averaged. As published every
-    box of a batch counts alike; the published number differs by a factor, the mean over boxes times the clips. transform(video, generator=):
-    of the prepared clips.
+    box of a batch counts alike; the published number differs by a factor, the mean over boxes times the clips.
     """
     video = model.prepare(batch["video"])
-    video = video if transform is None else transform(video, generator=generator)
     there = batch["there"]
     logits = model(video, batch["boxes"], there)
     wrong = F.binary_cross_entropy_with_logits(logits.float(), batch["labels"][there].float(), reduction="none")

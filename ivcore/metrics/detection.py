@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ivcore.errors import ParameterError
+from ivcore.metrics.columns import Columns
 
 THUMOS14 = (0.3, 0.4, 0.5, 0.6, 0.7)
 ACTIVITYNET = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)  # also HACS and FineAction
@@ -20,33 +21,14 @@ TOLERANCE = 1e-3  # seconds
 
 
 @dataclass(frozen=True)
-class Events:
+class Events(Columns):
     """Segments of videos: video (N,) names, segment (N, 2) start and end in seconds, label int (N,), score (N,); truth has no scores."""
 
     video: np.ndarray
     segment: np.ndarray
     label: np.ndarray
     score: np.ndarray | None = None
-
-    def __post_init__(self):
-        kinds = {"video": str, "segment": np.float64, "label": np.int64, "score": np.float64}
-        for name, kind in kinds.items():
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, np.asarray(getattr(self, name), kind))
-        object.__setattr__(self, "segment", self.segment.reshape(-1, 2))
-        lengths = {name: len(getattr(self, name)) for name in kinds if getattr(self, name) is not None}
-        if len(set(lengths.values())) > 1:
-            raise ParameterError(f"events: expected one length, got {lengths}")
-        for name in ("segment", "score"):
-            if getattr(self, name) is not None and not np.isfinite(getattr(self, name)).all():
-                raise ParameterError(f"events: {name} holds numbers that are not finite")
-
-    def __len__(self) -> int:
-        return len(self.video)
-
-    def take(self, rows) -> Events:
-        score = None if self.score is None else self.score[rows]
-        return Events(self.video[rows], self.segment[rows], self.label[rows], score)
+    what, numbers = "events", 2
 
 
 @dataclass(frozen=True)
@@ -165,8 +147,7 @@ def fuse_video_scores(
         for label in np.argsort(-chances, kind="stable")[:classes]:
             score = np.sqrt(chances[label] * found.score[rows])
             parts.append(Events(found.video[rows], found.segment[rows], np.full(len(rows), label), score))
-    columns = [[getattr(part, name) for part in parts] for name in ("video", "segment", "label", "score")]
-    return Events(*(np.concatenate(column) for column in columns)) if parts else found
+    return Events.together(parts) if parts else found
 
 
 def _probabilities(scores) -> np.ndarray:

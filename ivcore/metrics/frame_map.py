@@ -6,55 +6,31 @@ took it; another true box never takes its place. The mean is over the scored cla
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from ivcore.errors import ParameterError
+from ivcore.metrics.columns import Columns
 from ivcore.metrics.detection import average_precision
 
 SCORED = 0.5  # IoU of AVA
 
 
 @dataclass(frozen=True)
-class Boxes:
+class Boxes(Columns):
     """Boxes on keyframes: frame (N,) names, box (N, 4) as x1, y1, x2, y2 in shares of the picture, label int (N,), score (N,); truth has no scores."""
 
     frame: np.ndarray
     box: np.ndarray
     label: np.ndarray
     score: np.ndarray | None = None
-
-    def __post_init__(self):
-        kinds = {"frame": str, "box": np.float64, "label": np.int64, "score": np.float64}
-        for name, kind in kinds.items():
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, np.asarray(getattr(self, name), kind))
-        object.__setattr__(self, "box", self.box.reshape(-1, 4))
-        lengths = {name: len(getattr(self, name)) for name in kinds if getattr(self, name) is not None}
-        if len(set(lengths.values())) > 1:
-            raise ParameterError(f"boxes: expected one length, got {lengths}")
-        for name in ("box", "score"):
-            if getattr(self, name) is not None and not np.isfinite(getattr(self, name)).all():
-                raise ParameterError(f"boxes: {name} holds numbers that are not finite")
-
-    def __len__(self) -> int:
-        return len(self.frame)
-
-    def take(self, rows) -> Boxes:
-        score = None if self.score is None else self.score[rows]
-        return Boxes(self.frame[rows], self.box[rows], self.label[rows], score)
+    what, numbers = "boxes", 4
 
     def without(self, frames: Collection[str]) -> Boxes:
         """All but those on some keyframes, such as the ones that an evaluation leaves out."""
         return self.take(~np.isin(self.frame, list(frames)))
-
-
-def together(parts: Sequence[Boxes]) -> Boxes:
-    """The boxes of several sets as one, for an evaluation over all of them. Keyframes of equal names count as one keyframe."""
-    columns = [[getattr(part, name) for part in parts] for name in ("frame", "box", "label", "score")]
-    return Boxes(*(None if column[0] is None else np.concatenate(column) for column in columns))
 
 
 @dataclass(frozen=True)

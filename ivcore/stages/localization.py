@@ -17,12 +17,13 @@ from ivcore.data.bad_videos import BadVideos
 from ivcore.data.keyframes import BoxSet, Keyframe, KeyframeClips
 from ivcore.errors import ParameterError, VideoError
 from ivcore.heads.person_detector import PersonDetector
-from ivcore.metrics.frame_map import Boxes, FrameScores, frame_scores, together
+from ivcore.metrics.frame_map import Boxes, FrameScores, frame_scores
 from ivcore.precision import autocast
 from ivcore.video import sampling
 
 FILES = ("train_csv", "test_csv", "video_root", "actions", "scored_actions", "test_excluded", "kinetics_train_csv", "kinetics_test_csv", "kinetics_root")  # fmt: skip
 CLASSES = 80  # of AVA, where no list says which
+SEED = 32  # of the moving shapes: no other notebook shows these videos
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def box_lists(params: Mapping, run_dir=None) -> Lists:
     given = {name: params[name] and str(paths.resolve(params[name])) for name in FILES}
     source = Path(given["train_csv"]).name
     if not given["train_csv"]:
-        folder = shapes.build(shapes.Shapes(parts=("ava",), untrimmed=params["num_videos"]))
+        folder = shapes.build(shapes.Shapes(parts=("ava",), seed=SEED, untrimmed=params["num_videos"]))
         files = {"train_csv": "ava_train.csv", "test_csv": "ava_val.csv", "video_root": "untrimmed", "actions": "ava_actions.pbtxt"}  # fmt: skip
         given |= {name: str(folder / file) for name, file in files.items()}
         given["test_excluded"], source = str(folder / "ava_val_excluded_timestamps.csv"), "moving shapes"
@@ -93,7 +94,7 @@ def _joined(sets: list[BoxSet]) -> BoxSet:
     every = [keyframe for part in sets for keyframe in part.keyframes]
     videos = frozenset().union(*(part.videos for part in sets))
     missing = sum(part.missing for part in sets)
-    return replace(sets[0], keyframes=every, truth=together([part.truth for part in sets]), videos=videos, missing=missing)  # fmt: skip
+    return replace(sets[0], keyframes=every, truth=Boxes.together([part.truth for part in sets]), videos=videos, missing=missing)  # fmt: skip
 
 
 def _parted(train: BoxSet, test: dict[str, BoxSet], share: float, names, scored, source: str) -> Lists:
@@ -109,7 +110,10 @@ def _parted(train: BoxSet, test: dict[str, BoxSet], share: float, names, scored,
 
 @dataclass(frozen=True)
 class Showing:
-    """How keyframes are shown to the model: their clips, in pixels and frames, and where decoded clips are kept."""
+    """How keyframes are shown to the model: their clips, in pixels and frames, and where decoded clips are kept.
+
+    frame_order, region: see `KeyframeClips`.
+    """
 
     num_frames: int
     stride: int
@@ -119,6 +123,8 @@ class Showing:
     strict: bool = False
     max_bad: float | None = None
     run_dir: Path | None = None
+    frame_order: str = "ordered"
+    region: str = "box"
 
     def training(self, boxes: BoxSet, seed: int, *, smallest_crop: float, flip: float, jitter: float) -> KeyframeClips:
         short_side = round(min(self.height, self.width) / smallest_crop)
@@ -137,6 +143,7 @@ class Showing:
             bad = BadVideos([keyframe.path for keyframe in every], 1.0, self.run_dir)
             every = keyframes.decoded(every, sampler, short_side, bad, self.strict)
         reading = {"max_bad": self.max_bad, "run_dir": self.run_dir, "strict": self.strict}
+        reading |= {"frame_order": self.frame_order, "region": self.region}
         return KeyframeClips(every, sampler, view, short_side, **reading, **how)
 
 
@@ -158,17 +165,11 @@ class _Readable:
 
 @torch.inference_mode()
 def found_by(
-    model,
-    clips: KeyframeClips,
-    *,
-    transform: Callable | None = None,
-    batch_size: int = 32,
-    num_workers: int = 0,
-    precision: str = "fp32",
+    model, clips: KeyframeClips, *, batch_size: int = 32, num_workers: int = 0, precision: str = "fp32"
 ) -> tuple[Boxes, set[str]]:
     """Every action in every box of the keyframes, with a score in (0, 1), and the names of the keyframes that cannot be read.
 
-    Boxes are reported as they were given, not as they were widened. transform: of the prepared clips.
+    Boxes are reported as they were given, not as they were widened.
     """
     model.eval()
     device, columns, unread = next(model.parameters()).device, [], set()
@@ -183,11 +184,8 @@ def found_by(
                 if not isinstance(item, VideoError) and len(item["boxes"])]  # fmt: skip
         if good:
             batch = keyframes.collate([item for _, item in good])
-            video = model.prepare(batch["video"].to(device))
             with autocast(device, precision):
-                logits = model(
-                    video if transform is None else transform(video), batch["boxes"].to(device), batch["there"]
-                )
+                logits = model(model.prepare(batch["video"].to(device)), batch["boxes"].to(device), batch["there"])
             scores = logits.float().sigmoid().cpu().numpy()
             columns.append(
                 ([k.name for k, _ in good for _ in k.boxes], np.concatenate([k.boxes for k, _ in good]), scores)
@@ -207,8 +205,8 @@ def _every_action(columns: list[tuple]) -> Boxes:
 
 def scored(parts: Mapping[str, tuple[Boxes, Boxes]], actions: list[int]) -> dict[str, FrameScores]:
     """name -> (truth, found) of each source -> its scores; of several sources also "all", over the keyframes of all together."""
-    parts = dict(parts) | ({"all": tuple(together(each) for each in zip(*parts.values()))} if len(parts) > 1 else {})
-    return {name: frame_scores(*pair, actions) for name, pair in parts.items()}
+    both = {"all": tuple(map(Boxes.together, zip(*parts.values())))} if len(parts) > 1 else {}
+    return {name: frame_scores(*pair, actions) for name, pair in (dict(parts) | both).items()}
 
 
 def stand_in_detector(

@@ -121,3 +121,18 @@ def test_clips_of_a_batch_are_padded_to_the_most_boxes(folder):
     assert batch["labels"][0].argmax(1).tolist() == [0, 1] and len(batch["path"]) == 3
     again, other = clips.batch([0, 1, 2]), clips.batch([0, 1, 2], epoch=1)
     assert (again["boxes"] == batch["boxes"]).all() and (other["boxes"] != batch["boxes"]).any()
+
+
+def test_controls_change_what_is_shown_and_nothing_else(folder):
+    """An order belongs to a keyframe, so that it does not matter what was read before it."""
+    found = read(folder, f"whole,0001,{BOX},1,0\nwhole,0002,{BOX},2,0\n").keyframes
+    view = partial(keyframes.whole_view, height=32, width=48)
+    clips = {order: keyframes.KeyframeClips(found, SAMPLER, view, 32, random=False, frame_order=order, region=region)
+             for order, region in (("ordered", "box"), ("shuffled", "box"), ("single", "picture"))}  # fmt: skip
+    second = {order: each.item(1) for order, each in clips.items()}
+    again = clips["shuffled"].batch([0, 1])["video"][1]
+    assert (again.numpy() == second["shuffled"]["video"]).all()
+    order = [frame[16, 24, 0] // 15 for frame in second["shuffled"]["video"]]
+    assert sorted(order) == [frame[16, 24, 0] // 15 for frame in second["ordered"]["video"]] != order
+    assert (second["single"]["video"] == second["single"]["video"][:1]).all()
+    assert second["single"]["boxes"].tolist() == [[0, 0, 1, 1]] and second["single"]["labels"].argmax() == 1

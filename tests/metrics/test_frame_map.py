@@ -7,7 +7,7 @@ import pytest
 
 from ivcore.data.formats import read_ava_actions, read_ava_csv, read_ava_excluded, read_ava_predictions
 from ivcore.errors import ParameterError
-from ivcore.metrics.frame_map import Boxes, frame_scores, iou, together
+from ivcore.metrics.frame_map import Boxes, frame_scores, iou
 
 LEFT, RIGHT = (0.0, 0.0, 0.4, 1.0), (0.5, 0.0, 1.0, 1.0)
 
@@ -91,7 +91,7 @@ def test_several_sets_count_as_one():
     ava = Boxes(["a"], [LEFT], [1]), Boxes(["a", "a"], [RIGHT, LEFT], [1, 1], [0.4, 0.3])
     kinetics = Boxes(["k"], [LEFT], [1]), Boxes(["k"], [LEFT], [1], [0.9])
     alone = [frame_scores(*pair, [1]).frame_map for pair in (ava, kinetics)]
-    both = frame_scores(*(together(parts) for parts in zip(ava, kinetics)), [1]).frame_map
+    both = frame_scores(*(Boxes.together(parts) for parts in zip(ava, kinetics)), [1]).frame_map
     assert alone == [0.5, 1] and both == pytest.approx((1 + 2 / 3) / 2)
 
 

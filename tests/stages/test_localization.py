@@ -9,7 +9,7 @@ from ivcore.encoders.videomae import MaskedVideoEncoder
 from ivcore.errors import ParameterError
 from ivcore.heads.boxes import BoxClassifier
 from ivcore.heads.classifier import classifier
-from ivcore.metrics.frame_map import frame_scores, together
+from ivcore.metrics.frame_map import Boxes, frame_scores
 from ivcore.stages import localization
 from ivcore.video.writer import write_video
 
@@ -93,7 +93,7 @@ def test_both_sources_are_scored_together(kinetics, model):
         parts[name] = boxes.truth, found
     scores = localization.scored(parts, lists.scored)
     assert set(scores) == {"ava", "kinetics", "all"}
-    both = [together([part[i] for part in parts.values()]) for i in (0, 1)]
+    both = [Boxes.together([part[i] for part in parts.values()]) for i in (0, 1)]
     assert scores["all"].frame_map == frame_scores(*both, [1, 3]).frame_map
     assert set(localization.scored({"ava": parts["ava"]}, lists.scored)) == {"ava"}
 
