@@ -1,7 +1,7 @@
 """Videos of classes that a model learns, and videos of classes that it never sees (paper 4.3.3): UCF101 as known, HMDB51 or MiT-v2 as unknown.
 
-Without files the moving shapes are known. Two sets are unknown: further actions of the same shapes, and creatures, of which one half of the actions
-is for choices and the other half for the test.
+Without files the moving shapes are known. Two sets are unknown: further actions of the same shapes, and creatures, of whose 30 actions
+16 are for choices and 14 for the test.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ivcore.errors import ParameterError, UserError
 
 LISTS = "train_csv", "val_csv", "test_csv"
 SIBLINGS = "*/*_val_split_1_videos.txt"  # of a release: a list of each set
-HALF = 16  # of the creatures' actions are for choices: no action is on the other side than its reversal
+FOR_CHOICES = 16  # of the creatures' 30 actions; no action is on the other side than its reversal
 CHOICES, FURTHER, CREATURES = "creatures to choose on", "further actions", "creatures"
 
 
@@ -108,8 +108,8 @@ def _embedded(num_clips: int, num_unknown: int) -> OpenSets:
     further = VideoSet(read_records(folder / "unknown_test.txt"), names, FURTHER).sample(num_unknown)
     drawn = rendered.build(creatures, rendered.configure(creatures, train=0, val=2 * num_unknown, test=2 * num_unknown))
     val, test = (read_records(drawn / f"{part}.csv") for part in ("val", "test"))
-    return OpenSets(*known, {FURTHER: further, CREATURES: _of_classes(test, range(HALF, 30), CREATURES)},
-                    _of_classes(val, range(HALF), CHOICES))  # fmt: skip
+    return OpenSets(*known, {FURTHER: further, CREATURES: _of_classes(test, range(FOR_CHOICES, len(creatures.CLASSES)), CREATURES)},
+                    _of_classes(val, range(FOR_CHOICES), CHOICES))  # fmt: skip
 
 
 def _of_classes(videos: list, labels: range, name: str) -> VideoSet:

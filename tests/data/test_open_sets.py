@@ -80,5 +80,7 @@ def test_what_is_missing_is_named(released, lists, tmp_path):
 
 
 def test_no_creature_does_in_the_test_what_choices_have_seen_backwards():
-    halves = [[creatures.CLASSES.index(name) < open_sets.HALF for name in pair] for pair in creatures.ORDER_PAIRS]
+    halves = [
+        [creatures.CLASSES.index(name) < open_sets.FOR_CHOICES for name in pair] for pair in creatures.ORDER_PAIRS
+    ]
     assert all(one == other for one, other in halves)

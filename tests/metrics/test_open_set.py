@@ -54,6 +54,15 @@ def test_the_openness_curve_equals_the_published_one(case):
         assert openness == pytest.approx(expected["openness_percent"][number])
 
 
+def test_macro_f1_with_unknown_as_a_class_by_hand():
+    """Answers 0, 1, unknown of labels 0, 0, 1, and unknown, 1 of two unknown clips: F1 of 2/3, 0 and 1/2."""
+    known = torch.tensor([0.1, 0.2, 0.9]), torch.tensor([0, 1, 0]), torch.tensor([0, 0, 1])
+    unknown = torch.tensor([0.8, 0.3]), torch.tensor([1, 1]), torch.tensor([0, 1])
+    assert open_set.open_f1(known, unknown[:2], 0.5, 2) == pytest.approx((2 / 3 + 0 + 1 / 2) / 3)
+    assert open_set.open_f1(known, unknown, 0.5, 2, [0]) == pytest.approx((2 / 3 + 0 + 2 / 3) / 3)  # no wrong 1
+    assert open_set.open_f1(known, unknown, 0.5, 2, []) == pytest.approx((2 / 3 + 0 + 0) / 3)
+
+
 def test_the_threshold_keeps_training_clips_and_the_published_one_rejects_them(golden):
     case = golden("open_set.json")["threshold_from_training_set"]
     train = torch.tensor(case["uncertainties"], dtype=torch.float64)

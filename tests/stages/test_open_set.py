@@ -101,6 +101,33 @@ def test_every_way_of_asking_tells_clips_between_the_classes(scores):
     assert slip["kept"] < 0.5, "the published threshold turns away what it means to keep"
 
 
+def test_the_measures_of_four_known_and_four_unknown_clips_by_hand():
+    """Two of forty training clips may be too many at 95 %, so the threshold is the second largest; test clips above it count as unknown."""
+    val = torch.linspace(0.03, 0.6, 20)
+    scores = {"train": torch.arange(1, 41) / 40, "val": val, "test": torch.tensor([0.1, 0.5, 0.98, 0.99])}
+    scores["a b"] = torch.tensor([0.97, 0.99, 1.0, 0.2])
+    row = open_set.measures(scores, ["a b"], 0.95)
+    assert row == pytest.approx({
+        "threshold": 39 / 40, "kept": 2 / 4, "auc_a_b": (2 + 3.5 + 4 + 1) / 16, "auc_at_threshold_a_b": (2 / 4 + 2 / 4) / 2,
+        "auc_at_val_threshold_a_b": (2 / 4 + 3 / 4) / 2, "fpr95_a_b": 3 / 4,
+        "aupr_a_b": (2 + (1 + 2 / 3) + (1 / 2 + 3 / 5) + (1 / 2 + 4 / 7)) / 8,
+    })  # fmt: skip
+    slip = open_set.measures(scores, ["a b"], 0.95, as_published=True)
+    assert (slip["threshold"], slip["kept"], slip["auc_at_threshold_a_b"]) == pytest.approx((2 / 40, 0, 1 / 2))
+
+
+def test_the_openness_curve_by_hand():
+    """Closed, all three known clips are answered 0, 1 and unknown; open, two unknown clips come, answered unknown and 1."""
+    test = Answers(torch.tensor([[2.0, 0], [0, 2], [2, 0]]), torch.zeros(3, 1, 1), torch.tensor([0, 0, 1]))
+    strange = Answers(torch.tensor([[0.0, 2], [0, 2]]), torch.zeros(2, 1, 1), torch.tensor([0, 1]))
+    by = {"test": torch.tensor([0.1, 0.2, 0.9]), "a": torch.tensor([0.8, 0.3])}
+    closed, one, both = open_set.openness_curve(by, {"test": test, "a": strange}, "a", 0.5, draws=20, seed=0)
+    assert closed == (0, [pytest.approx((2 / 3 + 0 + 0) / 3)])
+    assert both == (pytest.approx(1 - (4 / 6) ** 0.5), [pytest.approx((2 / 3 + 0 + 1 / 2) / 3)])
+    drawn = {round(value, 6) for value in one[1]}
+    assert drawn == {round(4 / 9, 6), round(2 / 9, 6)}  # only the one told unknown, only the one taken for 1
+
+
 def test_unknown_clips_are_held_against_those_told_right_and_those_told_wrong():
     known, strange = torch.tensor([0.1, 0.2, 0.8]), torch.tensor([0.5, 0.9])
     row = open_set.told_apart({"test": known, "a b": strange}, torch.tensor([True, True, False]), ["a b"])
