@@ -59,9 +59,9 @@ def encoder_at(place, params: Mapping, device: str = "cpu") -> VideoModel:
     return replace(model, usage=used)
 
 
-def shuffled(model: VideoModel, seed: int, video: str) -> Callable[[Tensor], Tensor]:
-    """`model.features` of clips whose frames are in a random order of their own, which seed, video and place in the video say."""
-    generator = torch.Generator().manual_seed(seed + int.from_bytes(hashlib.sha256(video.encode()).digest()[:6], "big"))
+def shuffled(model: VideoModel, video: str) -> Callable[[Tensor], Tensor]:
+    """`model.features` of clips whose frames are in a random order of their own, the same each time for the clips of this video."""
+    generator = torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(video.encode()).digest()[:6], "big"))
 
     def function(clips: Tensor) -> Tensor:
         mixed = torch.cat([shuffle_frames(clip[None], generator) for clip in clips.cpu()])
@@ -71,7 +71,7 @@ def shuffled(model: VideoModel, seed: int, video: str) -> Callable[[Tensor], Ten
 
 
 def encoded(
-    videos: UntrimmedSet, model: VideoModel, stride: int, *, order: str = "ordered", seed: int = 0, agnostic: bool = False,
+    videos: UntrimmedSet, model: VideoModel, stride: int, *, order: str = "ordered", agnostic: bool = False,
     strict: bool = False, max_bad: float | None = None, run_dir=None,
 ) -> list[FeatureSequence]:  # fmt: skip
     """The features of every video that can be read, from the cache where they are there. order: ordered, or shuffled within each window.
@@ -80,7 +80,7 @@ def encoded(
     """
     moving = sliding.of_usage(model, stride)
     settings = {"weights": model.digest, "size": model.usage.image_size, **vars(moving), "order": order}
-    settings |= {"seed": seed, "drawn": "for each video"} if order == "shuffled" else {}
+    settings |= {"drawn": "for each video"} if order == "shuffled" else {}
     place = Path(videos.videos[0].path).parent
     digest = hashlib.sha256(json.dumps([str(place.resolve()), settings]).encode()).hexdigest()[:12]
     folder = paths.cache() / "features" / digest
@@ -91,16 +91,16 @@ def encoded(
         store.claim(settings, None)
         whole = {v.path for v in videos.videos if store.has(v.path) and store.load(store.done[v.path]) is not None}
         todo = [video for video in videos.videos if video.path not in whole]
-        _fill(store, todo, model, moving, strict, bad, seed if order == "shuffled" else None)
+        _fill(store, todo, model, moving, order, strict, bad)
     there = [video for video in videos.videos if store.has(video.path)]
     return [_sequence(store, store.done[video.path], video, videos.classes, agnostic) for video in there]
 
 
-def _fill(store: Store, todo: list, model: VideoModel, moving, strict: bool, bad: BadVideos, seed: int | None) -> None:
+def _fill(store: Store, todo: list, model: VideoModel, moving, order: str, strict: bool, bad: BadVideos) -> None:
     with Progress(len(todo), "features", unit="video", silent=not todo) as bar:
         for done, video in enumerate(todo, 1):
             state = state_of(video.path)
-            function = model.features if seed is None else shuffled(model, seed, video.id)
+            function = model.features if order == "ordered" else shuffled(model, video.id)
             ((_, answer),) = sliding.answers(function, model, [video], moving, strict)
             if isinstance(answer, VideoError):
                 bad.add(answer)
@@ -154,7 +154,7 @@ def sequences(sets: Sequence[UntrimmedSet], params: Mapping, model: VideoModel |
         found = [published(each, folder, *given, **how) for each in sets]
     else:
         moving = sliding.of_usage(model, stride)
-        how |= {"strict": params["strict_decoding"], "order": order, "seed": params["seed"]}
+        how |= {"strict": params["strict_decoding"], "order": order}
         found = [encoded(each, model, stride, **how) for each in sets]
     if length := params["resize_to"]:
         found = [[each.resized(length) for each in part] for part in found]

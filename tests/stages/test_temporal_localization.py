@@ -76,7 +76,6 @@ def test_the_shuffled_control_is_drawn_for_each_video_whatever_is_there_already(
         (done.parent / row["file"]).unlink()
     again = stage.encoded(videos, model, 8, order="shuffled")
     assert all(torch.equal(a.features, b.features) for a, b in zip(whole, again)) and len(whole) > 1
-    assert not torch.allclose(stage.encoded(videos, model, 8, order="shuffled", seed=1)[0].features, whole[0].features)
 
 
 def test_features_given_are_brought_to_the_grid_that_is_asked_for(tmp_path):
