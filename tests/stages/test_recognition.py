@@ -131,21 +131,23 @@ def test_published_score_files_join_by_the_names_of_videos(files):
             recognition.scores_in_files(folder, *changed)
 
 
-PRESETS = ["k400", "k600", "k700", "ssv1", "ssv2", "activitynet", "hacs", "hmdb51", "internvideo_t"]
+DATASETS = ["k400", "k600", "k700", "ssv1", "ssv2", "activitynet", "hacs", "hmdb51"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", [*DATASETS, "k400_multimodal", "internvideo_d", "internvideo_t"])
 def test_the_preset_of_a_dataset_goes_from_its_files_to_a_score(preset, written, tmp_path, monkeypatch):
     monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path))
     torch.manual_seed(0)
-    two = preset in ("activitynet", "hacs")
+    two = preset in ("activitynet", "hacs", "k400_multimodal")
     encoder = multimodal(710) if two else VideoClassifier("tiny", 710, depth=2)
     place = saved(tmp_path, encoder, classes=kinetics710.CLASSES)
-    given = {"data": str(written("k400" if preset == "internvideo_t" else preset))}
+    given = {"data": str(written(preset if preset in DATASETS else "k400"))}
     given["multimodal_encoder" if two else "masked_encoder"] = place
+    if preset.startswith("internvideo"):
+        given["second_model"] = saved(tmp_path, multimodal(4), 4)
     if preset == "internvideo_t":
-        given |= {"second_model": saved(tmp_path, multimodal(4), 4), "third_model": saved(tmp_path, multimodal(4))}
+        given["third_model"] = saved(tmp_path, multimodal(4))
         rows = [line.split() for line in (written("k400") / "val.csv").read_text().splitlines()]
         lines = [f"{Path(path).name} [0, 1, 2, 3] {label} 0 0\n" for path, label in rows]
         (tmp_path / "scores").mkdir()
@@ -155,7 +157,8 @@ def test_the_preset_of_a_dataset_goes_from_its_files_to_a_score(preset, written,
     metrics = json.loads((run.execute(job, timeout=300) / "metrics.json").read_text())
     assert metrics["test_scored"] == metrics["test_videos"] > 0
     assert 0 <= metrics["top1"] <= 1 and metrics["chance"] == 0.25
-    assert ("top1_ensemble" in metrics) == ("top1_files" in metrics) == (preset == "internvideo_t")
+    assert ("top1_ensemble" in metrics) == preset.startswith("internvideo")
+    assert ("top1_files" in metrics) == (preset == "internvideo_t")
     assert metrics.get("top1_files", 0.25) == 0.25  # the scores are the same for all videos
 
 

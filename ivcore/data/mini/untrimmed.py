@@ -78,7 +78,8 @@ def ava(folder: Path, kinetics: bool = False) -> None:
 
 def _kinetics(folder: Path) -> None:
     videos, truth = {}, []
-    for split, (images, boxes) in _keyframes(folder, "kinetics", "{}_000010_000020", first=VIDEOS, start=10).items():
+    filmed = _keyframes(folder, "kinetics", "{}_000010_000020", first=VIDEOS, start=10, only=15)
+    for split, (images, boxes) in filmed.items():
         formats.write_ava_json(folder / f"kinetics_{split}_v1.0.json", images, boxes)
         formats.write_ava_csv(folder / f"kinetics_{split}_v1.0.csv", boxes)
         formats.write_ava_detections(folder / f"kinetics_{split}_det_person_bbox.json", images, _detected(boxes))
@@ -89,8 +90,10 @@ def _kinetics(folder: Path) -> None:
     _pickled(folder / "movie_size.npy", dict.fromkeys(videos, (64, 64)))
 
 
-def _keyframes(folder: Path, place: str, name: str, first: int = 0, start: int = 0) -> dict[str, tuple]:
-    """split -> (pictures, boxes) of its videos, which begin at the second `start`."""
+def _keyframes(
+    folder: Path, place: str, name: str, first: int = 0, start: int = 0, only: int | None = None
+) -> dict[str, tuple]:
+    """split -> (pictures, boxes) of its videos, which begin at the second `start`. only: the second of the one keyframe of each, as of Kinetics'."""
     config, names, found = films.setting(untrimmed=first + VIDEOS), [*films.ACTIONS, "rest"], {}
     for split, subset in _AVA.items():
         images, boxes = {}, []
@@ -100,6 +103,7 @@ def _keyframes(folder: Path, place: str, name: str, first: int = 0, start: int =
             id = films.youtube_id(number)
             films.shoot(folder / place / f"{name.format(id)}.mp4", video, config)
             own = [_named(box, id, start) for box in shapes.timelines.boxes(config, video, names)]
+            own = [box for box in own if only in (None, box.timestamp)]
             for stamp in dict.fromkeys(box.timestamp for box in own):
                 images[len(images)] = AvaImage(id, stamp, config.size, config.size)
             boxes += own
