@@ -80,6 +80,13 @@ def scores_beside(
     return found
 
 
+def check_beside(run: Run, classes: Sequence[str]) -> None:
+    """ParameterError for a finished model that the run names beside its own and that knows other classes: before training, not after it."""
+    for parameter in BESIDE:
+        if place := run.upstream(parameter):
+            _rows(parameter, VideoModel.load(str(place), "cpu", parameter).classes, classes)
+
+
 def scores_in_files(folder, own: Views, scores: Tensor, labels: Tensor) -> Tensor:
     """Probabilities (n, K) from files of view scores, merged as published, for the videos that `own` has scored with these scores and labels.
 

@@ -15,6 +15,7 @@ from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
 from ivcore.errors import ParameterError
 from ivcore.run import execute as run
+from ivcore.run import notebook
 from ivcore.stages import recognition
 from ivcore.train import save_weights
 from ivcore.weights.usage import Usage
@@ -97,8 +98,11 @@ def test_models_beside_the_own_see_videos_their_own_way(written, tmp_path):
     assert list(found) == ["second"]
     assert torch.allclose(found["second"], expected.flip(1), atol=1e-5)
     places["second_model"] = saved(tmp_path, multimodal(3), 4, K400[:3], frame_sampling="segment")
-    with pytest.raises(ParameterError, match="second_model: knows 3 classes, and 'applauding' is not among them"):
-        recognition.scores_beside(named, K400, test, own, **reading)
+    for ask in (recognition.check_beside, lambda *some: recognition.scores_beside(*some, test, own, **reading)):
+        with pytest.raises(ParameterError, match="second_model: knows 3 classes, and 'applauding' is not among them"):
+            ask(named, K400)
+    source = "".join(map(notebook.source, notebook.cells(notebook.find("30"))))
+    assert source.index("check_beside(run, classes)") < source.index("train(model"), "told after days of training"
 
 
 @pytest.fixture(scope="module")
