@@ -51,7 +51,7 @@ def dots(rows, xlabel: str = "", title: str | None = None, levels=None, form: st
             place.axvline(value, lw=1.3, label=name, zorder=1, **look)
         for name, values in panel.rows.items():
             _row(place, heights[name], list(values), colours[name], form, from_zero, len(panels) == 1)
-        _limits(place, panel, from_zero)
+        _limits(place, panel, from_zero, 7 if len(panels) == 1 else 4)
         place.set_title(panel.title, loc="left")
         place.set_xlabel(xlabel)
         place.tick_params(axis="y", length=0)
@@ -97,7 +97,7 @@ def _row(axes, y: float, values: list[float], colour: str, form: str, bar: bool,
                   bbox={"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8})  # fmt: skip
 
 
-def _limits(axes, panel: Rows, from_zero: bool) -> None:
+def _limits(axes, panel: Rows, from_zero: bool, ticks: int) -> None:
     numbers = [*panel.levels.values(), *(value for values in panel.rows.values() for value in values)]
     if not panel.rows:
         return
@@ -105,7 +105,7 @@ def _limits(axes, panel: Rows, from_zero: bool) -> None:
     low = min(0, low) if from_zero else low
     width = (high - low) or 0.1
     axes.set_xlim(low - (0 if from_zero else 0.08 * width), high + (0.16 if from_zero else LABEL_ROOM) * width)
-    axes.locator_params(axis="x", nbins=7 if from_zero else 5)
+    axes.locator_params(axis="x", nbins=min(ticks, 7 if from_zero else 5))
 
 
 @dataclass(frozen=True)

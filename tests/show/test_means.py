@@ -1,5 +1,7 @@
 """Means over seeds: every seed is a dot, a level looks alike in every panel, ticks and names can be read."""
 
+import itertools
+
 import matplotlib.pyplot as plt
 import pytest
 from matplotlib.figure import Figure
@@ -129,3 +131,13 @@ def test_an_axis_may_begin_near_the_values():
     assert (
         lines(high, "F1").axes[0].get_ylim()[0] == 0 and lines(high, "F1", from_zero=False).axes[0].get_ylim()[0] > 0.6
     )
+
+
+def test_numbers_below_narrow_panels_do_not_touch():
+    small = {name: [0.113 + i / 100] for i, name in enumerate(("shapes", "hybrid:shapes+creatures", "hybrid"))}
+    figure = dots([Rows(f"panel {i}", small, {"chance": 0.1, "untrained": 0.143}) for i in range(3)], "top-1")
+    figure.canvas.draw()
+    for axes in figure.axes:
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
+        shown = [box for box in boxes if axes.bbox.x0 - 1 <= (box.x0 + box.x1) / 2 <= axes.bbox.x1 + 1]
+        assert len(shown) > 1 and all(left.x1 + 2 < right.x0 for left, right in itertools.pairwise(shown))
