@@ -38,6 +38,10 @@ KINDS = (
     "*13",
     "hacs_segments",
     "fineaction",
+    "ms*",
+    "lsmdc",
+    "didemo",
+    "vatex",
 )
 SILENT = TABLE.pop("silent")
 BLOCKS = ("derived", "unpublished", "configuration")

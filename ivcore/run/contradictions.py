@@ -219,6 +219,21 @@ def choices_on_validation(wordings, joins, alphas, start_model, data, release, t
             return f"{name} = {values}: there are only videos to test on; give one value, or val_csv to choose on"
 
 
+def a_release_or_captions(data, release, test_captions, val_captions, captions=""):
+    given = {"captions": captions, "val_captions": val_captions, "test_captions": test_captions}
+    if data and (name := next((name for name, value in given.items() if value), None)):
+        return f"data = {data!r}: has captions of its own; leave {name} empty"
+    if val_captions and not (test_captions or captions):
+        return f"val_captions = {val_captions!r}: to choose on, and there is no list to test on; give test_captions"
+
+
+def choices_of_a_search(frame_counts, alphas, start_model, test_captions, val_captions, captions=""):
+    several = {"frame_counts": frame_counts, "alphas": alphas if start_model not in SCRATCH else []}
+    for name, values in several.items() if test_captions and not (val_captions or captions) else ():
+        if len(values) > 1:
+            return f"{name} = {values}: there are only videos to test on; give one value, or val_captions to choose on"
+
+
 def sentences_to_choose_from(sentences):
     if sentences and (len({*sentences}) < max(2, len(sentences)) or not all(text.strip() for text in sentences)):
         return f"sentences = {sentences}: must be two or more, all different and none empty"
@@ -242,6 +257,8 @@ RULES = (
     one_way_to_fine_tune,
     videos_to_fine_tune_on,
     choices_on_validation,
+    a_release_or_captions,
+    choices_of_a_search,
     sentences_to_choose_from,
     label_sets_that_read,
     one_length,

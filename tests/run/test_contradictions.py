@@ -70,6 +70,11 @@ REFUSED = {
         ("sentences=[jump]", "sentences = ['jump']: must be two or more"),
         ("multimodal_encoder=10/quick", "multimodal_encoder = '10/quick': holds a masked autoencoder"),
     ],
+    "37 quick": [
+        ("multimodal_encoder=10/quick", "multimodal_encoder = '10/quick': holds a masked autoencoder"),
+        ("data=metaworl", "or write metaworld for the generated set"),
+        ("release=msrvt", "release = 'msrvt': must be one of msrvtt"),
+    ],
     "02 quick": [("mask_ratio=0.1", "hides none of the 8 slots"), ("mask_ratios=[0.1]", "mask_ratios = [0.1]")],
     "03 quick": [("mask_ratio=0.01", "mask_ratio"), ("image_size=60", "image_size = 60")],
     "04 quick": [("image_size=30", "a multiple of 8"), ("num_frames=3", "a multiple of 2")],

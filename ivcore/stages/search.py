@@ -1,0 +1,151 @@
+"""Retrieval as a stage: the videos, the sentences they are searched by, embeddings of both, and what the scores are worth (paper 4.3.2, 4.3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ivcore.data.captions.releases import released_sets
+from ivcore.data.captions.sets import CaptionedSet, captioned_set, captioned_splits
+from ivcore.data.embedded import is_generated
+from ivcore.data.video_answers import VideoModel
+from ivcore.data.videos import VideoSet
+from ivcore.data.views import Views, views_of
+from ivcore.encoders.tokenizer import Tokenizer
+from ivcore.errors import ParameterError
+from ivcore.metrics import retrieval
+from ivcore.stages import zero_shot
+from ivcore.stages.embed import embed_texts
+
+
+def sets(
+    files: Mapping[str, str], *, data: str = "", release: str = "", root: str = "", num_clips: int = 0, max_bad=None, run_dir=None
+) -> dict[str, CaptionedSet]:  # fmt: skip
+    """split -> its videos. files: split -> captions (any file of `formats.read_captions`), "" for none; their splits are those that are asked for.
+
+    data: a generated set, "" for the moving shapes, or the folder of a dataset laid out as `release` says. Files win over it. Where only a list to test
+    on is given there is no other split; where one of training is, the others are held out of it.
+    """
+    reading = {"max_bad": max_bad, "run_dir": run_dir}
+    if any(files.values()):
+        if files.get("train"):
+            return dict(zip(files, captioned_splits({n: (f, "") for n, f in files.items()}, root=root, **reading)))
+        return {name: captioned_set(name, file, root=root) for name, file in files.items() if file}
+    if not is_generated(data):
+        return dict(zip(files, released_sets(data, release, files, **reading)))
+    fields = {"source": data or "shapes"} | ({} if data else {"train": num_clips})
+    return {name: captioned_set(name, **fields) for name in files}
+
+
+def load(run, parameter: str) -> VideoModel | None:
+    """The model of video and language at the run's parameter of this name; None where there is none. ParameterError where it does not say its words."""
+    if (place := run.upstream(parameter)) is None:
+        return None
+    found = VideoModel.load(str(place), run.device, parameter)
+    if found.usage.tokenizer is None:
+        raise ParameterError(f"{parameter} = {run.params[parameter]!r}: does not say which words it knows")
+    return found
+
+
+def sentences(videos: CaptionedSet, every: bool = False) -> tuple[list[str], Tensor]:
+    """(the M sentences that are searched for, int64 (M,): the video of each). every: all captions of a video, else the one of its query."""
+    each = videos.captions if every else [(query,) for query in videos.queries]
+    owner = [row for row, texts in enumerate(each) for _ in texts]
+    return [text for texts in each for text in texts], torch.tensor(owner)
+
+
+def views(videos: CaptionedSet, model: VideoModel, num_frames: int = 0, **how) -> Views:
+    """The videos as the model sees them, with so many frames (0: as many as it is used to); labels are their rows. how: as of `views_of`."""
+    records = [SimpleNamespace(path=record.path, label=row, **_part(record)) for row, record in enumerate(videos.records)]  # fmt: skip
+    shape = model.usage.views() | ({"num_frames": num_frames} if num_frames else {})
+    return views_of(VideoSet(records, [], videos.source, missing=videos.missing), **shape, **how)
+
+
+def _part(record) -> dict:
+    return {"start": record.start, "end": record.end} if hasattr(record, "end") else {}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """similarity: float (n, M), logits of n readable videos with their M sentences `texts`; owner int64 (M,): the row of each. rows: which videos
+    of the set these are."""
+
+    similarity: Tensor
+    owner: Tensor
+    texts: list[str]
+    rows: Tensor
+
+    def measures(self, **how) -> dict[str, float]:
+        """As `metrics.retrieval.retrieval`, which takes `how`."""
+        return retrieval.retrieval(self.similarity, self.owner, **how)
+
+    @property
+    def both(self) -> float:
+        """The mean of R@1 in both directions, by which choices are made."""
+        found = self.measures()
+        return (found["t2v_r1"] + found["v2t_r1"]) / 2
+
+    def with_owners(self, order: Tensor) -> Scored:
+        """As if each sentence belonged to another video: order int64 (n,) says which."""
+        return replace(self, owner=order[self.owner])
+
+    def first(self, count: int) -> Tensor:
+        """The first `count` videos and the first sentence of each, float (k, k)."""
+        own = [int((self.owner == row).nonzero()[0]) for row in range(min(count, len(self.similarity)))]
+        return self.similarity[: len(own), own]
+
+    def best(self, text: int, count: int = 5) -> list[int]:
+        """The rows of the videos that fit a sentence best, the best first."""
+        return self.similarity[:, text].argsort(descending=True, stable=True)[:count].tolist()
+
+    @property
+    def ranks(self) -> Tensor:
+        """At which place each sentence finds its video, expected over ties, float64 (M,); 1 is the best."""
+        return retrieval.text_to_video(self.similarity, self.owner).expected
+
+
+def embed(model: VideoModel, shown: Views, frame_order: str = "ordered", **reading) -> tuple[Tensor, Tensor]:
+    """Unit-length embeddings (n, E) of the readable videos, and which rows of the set they are, int64 (n,). reading: as of `zero_shot.embed`."""
+    features, rows = zero_shot.embed(model.model, shown, frame_order, **reading)
+    return F.normalize(features.mean(1), dim=-1), rows
+
+
+def scored(model: VideoModel, videos: CaptionedSet, embedded: tuple[Tensor, Tensor], every: bool = False) -> Scored:
+    """What the model makes of each video with each sentence of the readable ones. embedded: of `embed`."""
+    features, rows = embedded
+    texts, owner = sentences(videos.only(rows.tolist()), every)
+    told = embed_texts(model.model, texts, Tokenizer(**model.usage.tokenizer))
+    scale = model.model.logit_scale.detach().exp().cpu()
+    return Scored(scale * features @ told.T, owner, texts, rows)
+
+
+def together(parts: Sequence[Scored]) -> Scored:
+    """The mean of several models' scores of the same videos and sentences. ParameterError where they are of others."""
+    first = parts[0]
+    if any(part.texts != first.texts or not torch.equal(part.rows, first.rows) for part in parts):
+        raise ParameterError("second_model: could not read the same videos")
+    return replace(first, similarity=torch.stack([part.similarity for part in parts]).mean(0))
+
+
+def order_accuracy(model: VideoModel, videos: CaptionedSet, embedded: tuple[Tensor, Tensor]) -> float | None:
+    """Share of the videos that are nearer to their sentence than to that of the same video backwards; None where no such sentence is known."""
+    features, rows = embedded
+    asked = [(place, row) for place, row in enumerate(rows.tolist()) if videos.backwards[row]]
+    if not asked:
+        return None
+    tokenizer = Tokenizer(**model.usage.tokenizer)
+    own = embed_texts(model.model, [videos.queries[row] for _, row in asked], tokenizer)
+    turned = embed_texts(model.model, [videos.backwards[row][0] for _, row in asked], tokenizer)
+    clips = features[[place for place, _ in asked]]
+    return retrieval.order_accuracy((clips * own).sum(1), (clips * turned).sum(1))
+
+
+def recall_curve(scores: Scored, most: int = 20) -> list[tuple[int, list[float]]]:
+    """[(k, [recall at k of sentences that look for their video])] for k up to `most`."""
+    ranks = retrieval.text_to_video(scores.similarity, scores.owner)
+    return [(k, [ranks.recall(k)]) for k in range(1, min(most, len(scores.similarity)) + 1)]

@@ -1,0 +1,160 @@
+"""Retrieval: which videos are searched by which sentences, what scores are worth, and every dataset's files to a score."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+import video_models as zoo
+
+from ivcore import weights
+from ivcore.data.captions.releases import LAYOUTS, SEVERAL
+from ivcore.data.captions.sets import CaptionedSet
+from ivcore.data.formats import CaptionedSegment, CaptionedVideo
+from ivcore.data.video_answers import VideoModel
+from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
+from ivcore.errors import ParameterError
+from ivcore.metrics.retrieval import chance
+from ivcore.run import contradictions
+from ivcore.run import execute as run
+from ivcore.stages import search
+from ivcore.train import save_weights
+
+MINIS = {layout: layout for layout in LAYOUTS} | {"activitynet": "activitynet_captions"}
+HOW = {"in_memory": True}
+
+
+def some_videos(folder, count=4, broken=()):
+    """Clips with two captions each; those of the numbers in `broken` cannot be read."""
+    records = []
+    for number in range(count):
+        path = folder / f"{number}.mp4"
+        path.write_bytes(b"x") if number in broken else zoo.video(path, seed=number)
+        records.append(CaptionedVideo(str(number), str(path), ("a red square slides left", f"a dog jumps {number}")))
+    queries = [record.captions[0] for record in records]
+    return CaptionedSet(records, queries, [("a dog jumps",)] * count, "own")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return VideoModel.load(str(zoo.saved(tmp_path_factory.mktemp("model"), "video_text")))
+
+
+def scored(model, videos, every=False, **how):
+    return search.scored(model, videos, search.embed(model, search.views(videos, model, **HOW, **how)), every)
+
+
+def test_all_captions_or_one_are_searched_for(tmp_path):
+    videos = some_videos(tmp_path, 2)
+    assert search.sentences(videos)[1].tolist() == [0, 1]
+    texts, owner = search.sentences(videos, every=True)
+    assert owner.tolist() == [0, 0, 1, 1] and texts[3] == "a dog jumps 1"
+
+
+def test_scores_are_scaled_cosines_of_whole_videos(model, tmp_path):
+    videos = some_videos(tmp_path)
+    found = scored(model, videos)
+    clip = torch.from_numpy(search.views(videos, model, **HOW)[1]["views"][:1])
+    with torch.no_grad():
+        clip = F.normalize(model.features(clip), dim=-1)
+        text = F.normalize(model.model.encode_text(zoo.TOKENIZER([videos.queries[1]])), dim=-1)
+    cosine = (clip * text).sum() * model.model.logit_scale.exp()
+    assert found.similarity[1, 1] == pytest.approx(cosine.item(), rel=1e-4)
+    assert found.similarity.shape == (4, 4)
+
+
+def test_a_video_that_cannot_be_read_takes_its_sentences_along(model, tmp_path):
+    whole, broken = (some_videos(tmp_path / name, broken=bad) for name, bad in (("a", ()), ("b", (1,))))
+    (tmp_path / "b").mkdir(exist_ok=True)
+    views = search.views(broken, model, in_memory=False)
+    found = search.scored(model, broken, search.embed(model, views), every=True)
+    assert found.rows.tolist() == [0, 2, 3] and found.similarity.shape == (3, 6)
+    assert found.owner.tolist() == [0, 0, 1, 1, 2, 2] and found.texts[3] == "a dog jumps 2"
+    assert views.coverage("test") == {"test_videos": 4, "test_scored": 3}
+    kept = scored(model, whole, every=True)
+    assert torch.allclose(kept.similarity[[0, 2, 3]][:, [0, 1, 4, 5, 6, 7]], found.similarity, atol=1e-5)
+
+
+def test_a_part_of_a_video_is_all_that_is_searched(model, tmp_path):
+    videos = some_videos(tmp_path, 1)
+    record = videos.records[0]
+    cut = replace(videos, records=[CaptionedSegment(record.id, record.path, record.captions, None, 0.0, 0.4)])
+    whole, part = (search.views(each, model, **HOW)[0]["views"] for each in (videos, cut))
+    assert whole.shape == part.shape and not (whole == part).all()
+
+
+def a_table(rows, owner):
+    rows = torch.tensor(rows)
+    return search.Scored(rows, torch.tensor(owner), [str(n) for n in range(rows.shape[1])], torch.arange(len(rows)))
+
+
+def test_what_a_table_says():
+    table = a_table([[9.0, 1.0, 6.0], [2.0, 4.0, 5.0], [1.0, 3.0, 5.5]], [0, 1, 2])
+    assert table.both == pytest.approx((2 / 3 + 2 / 3) / 2) and table.ranks.tolist() == [1, 1, 2]
+    assert table.best(2, 2) == [0, 2] and table.first(2).tolist() == [[9, 1], [2, 4]]
+    assert table.with_owners(torch.tensor([1, 2, 0])).measures()["t2v_r1"] == pytest.approx(1 / 3)
+    assert search.recall_curve(table) == [(1, [pytest.approx(2 / 3)]), (2, [1.0]), (3, [1.0])]
+
+
+def test_models_are_joined_by_the_mean_of_their_scores():
+    one, other = a_table([[1.0, 0.0], [0.0, 1.0]], [0, 1]), a_table([[0.0, 3.0], [0.0, 0.0]], [0, 1])
+    assert search.together([one, other]).similarity.tolist() == [[0.5, 1.5], [0, 0.5]]
+    with pytest.raises(ParameterError, match="second_model: could not read the same videos"):
+        search.together([one, replace(other, rows=torch.tensor([0, 2]))])
+
+
+def test_which_way_round_is_asked_where_it_is_known(model, tmp_path):
+    videos = some_videos(tmp_path, 3)
+    embedded = search.embed(model, search.views(videos, model, **HOW))
+    assert search.order_accuracy(model, videos, embedded) in (0, 1 / 3, 2 / 3, 1)
+    assert search.order_accuracy(model, replace(videos, backwards=[()] * 3), embedded) is None
+    same = replace(videos, backwards=[(query,) for query in videos.queries])
+    assert search.order_accuracy(model, same, embedded) == 0.5
+
+
+def test_a_list_to_test_on_alone_is_enough(tmp_path):
+    (tmp_path / "list.csv").write_text("path,caption\na.mp4,a dog\n")
+    assert list(search.sets({"val": "", "test": str(tmp_path / "list.csv")})) == ["test"]
+    assert [len(some) for some in search.sets({"val": "", "test": ""}, num_clips=60).values()] != [0, 0]
+
+
+def test_what_contradicts_itself_is_said():
+    asked = {
+        "frame_counts": [2, 4],
+        "alphas": [0.0, 1.0],
+        "start_model": "",
+        "test_captions": "t.csv",
+        "val_captions": "",
+    }
+    assert "frame_counts = [2, 4]" in contradictions.choices_of_a_search(**asked)
+    assert "alphas" in contradictions.choices_of_a_search(**asked | {"frame_counts": [2], "start_model": "x"})
+    assert contradictions.choices_of_a_search(**asked | {"val_captions": "v.csv"}) is None
+    assert "leave test_captions empty" in contradictions.a_release_or_captions("data", "msvd", "t.csv", "")
+    assert "give test_captions" in contradictions.a_release_or_captions("", "msvd", "", "v.csv")
+    assert contradictions.a_release_or_captions("", "msvd", "t.csv", "v.csv") is None
+
+
+def clip_file(folder) -> str:
+    """CLIP of the size of `video_models.video_text`, and so what that may have begun as."""
+    torch.manual_seed(5)
+    text = TextEncoder(12, 16, 2, 2, zoo.TOKENIZER.context, zoo.TOKENIZER.vocabulary)
+    model = Clip(ImageEncoder(12, 16, 2, 2, 8, 16), text)
+    return str(save_weights(model, folder / "clip.safetensors", model.config))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_dataset_goes_from_its_files_to_a_score(layout, written, tmp_path, monkeypatch):
+    monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
+    given = {"data": str(written(MINIS[layout])), "multimodal_encoder": str(zoo.saved(tmp_path, "video_text"))}
+    if layout != "didemo":
+        given["start_model"] = clip_file(tmp_path)
+    given |= {"num_workers": "0", "frame_counts": "[2]"}
+    folder = run.execute(run.jobs("37", layout, given)[0], timeout=300)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["test_scored"] == metrics["test_videos"] > 0
+    assert metrics["chance_r1"] == chance(metrics["test_scored"])
+    assert (metrics["sentences"] > metrics["test_scored"]) == (layout in SEVERAL)
+    assert metrics["alpha"] == {"didemo": 1.0, "msvd": 0.75}.get(layout, 0.5)
+    assert weights.load(given["multimodal_encoder"]) is not None
