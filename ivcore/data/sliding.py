@@ -92,12 +92,16 @@ def answers(
     """
     device = next(of.model.parameters()).device
     for index, video in enumerate(todo):
-        values, seen = [], []
+        values, seen = (
+            bytearray(),
+            [],
+        )  # one growing block: small ones between the large of an encoder would keep those from being used again
         try:
             for some, of_some in clips(video.path, sliding, of.usage.image_size, strict):
-                values.append(function(torch.from_numpy(some).to(device)).float().cpu().clone())
+                values += function(torch.from_numpy(some).to(device)).float().cpu().numpy().tobytes()
                 seen += of_some
         except VideoError as error:
             yield index, error
         else:
-            yield index, Answer(torch.cat(values)[:, None], tuple(seen))
+            rows = torch.frombuffer(values, dtype=torch.float32)
+            yield index, Answer(rows.view(len(seen), 1, -1), tuple(seen))
