@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from ivcore import files, paths
@@ -240,9 +241,11 @@ def metric_names(runs: Iterable[Row]) -> list[str]:
 
 
 def headline(runs: Iterable[Row]) -> list[str]:
-    """The metrics that the rows' notebooks are about, as they say; [] where none does."""
+    """The metrics that the rows' notebooks are about, as they say; [] where none does. The first one of each row comes before the second of any,
+    so that every row has a number where few columns fit."""
     given = [row.metrics.get("headline") for row in runs]
-    return list(dict.fromkeys(str(name) for names in given if isinstance(names, list) for name in names))
+    by_place = zip_longest(*(names for names in given if isinstance(names, list)))
+    return list(dict.fromkeys(str(name) for names in by_place for name in names if name is not None))
 
 
 def _stale(group: list[Row]) -> str:

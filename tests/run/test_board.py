@@ -186,6 +186,14 @@ def test_files_hold_every_metric_and_parameter(book, capsys, narrow):
     assert row["run"] == folder.name and row["metric8"] == "8.0" and row["param.lr"] == "0.1"
 
 
+def test_every_row_shows_a_number_where_their_headlines_differ(book):
+    for number, name in enumerate(("further_actions", "creatures", "hmdb51")):
+        headline = [f"auc_{name}", f"auc_at_threshold_{name}"]
+        finished("30", dict.fromkeys(headline, 0.9) | {"headline": headline}, lr=0.1 + 0.1 * number)
+    names = board.headline(board.rows("30"))
+    assert {*names[:3]} == {"auc_further_actions", "auc_creatures", "auc_hmdb51"} and len(names) == 6
+
+
 def test_a_notebooks_headline_comes_first_everywhere(book, capsys, narrow):
     metrics = {f"top1_of_branch_number_{i}": 0.1 for i in range(9)} | {"top1_ensemble": 0.8, "top1_coordinated": 0.9}
     headline = {"headline": ["top1_coordinated", "top1_ensemble"]}
