@@ -15,6 +15,7 @@ EXAMPLES = (
 )
 FEW = 16  # videos that are not worth starting processes for
 BAR = 24  # characters of a bar for a probability of 1
+LONGEST = 120  # characters of a label that the terminal shows; --json has all of it
 STATUS = "0 every video is answered; 1 some could not be read; 2 a mistake in what was asked for"
 
 
@@ -77,7 +78,11 @@ def _classify(options) -> int:
 
 
 def _text(path: str, best: list, _cause: str) -> str:
-    return "\n".join([_shown(path), *(f"  {score:.3f}  {_bar(score)}  {one_line(name)}" for name, score in best)])
+    return "\n".join([_shown(path), *(f"  {score:.3f}  {_bar(score)}  {_cut(one_line(name))}" for name, score in best)])
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
 def _bar(share: float) -> str:

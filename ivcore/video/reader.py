@@ -165,7 +165,8 @@ def _decord_error():
 def _read_table(path: Path) -> FrameTable:
     with packets.errors_with_path(path):
         if not path.is_file():
-            raise VideoError(path, "is a folder" if path.is_dir() else "no such file")
+            what = "is a folder" if path.is_dir() else "is no regular file" if path.exists() else "no such file"
+            raise VideoError(path, what)
         if path.stat().st_size == 0:
             raise VideoError(path, "empty file")
         with open(path, "rb") as file:

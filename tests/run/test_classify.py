@@ -71,6 +71,17 @@ def test_labels_and_words_that_are_not_known(clip, tmp_path, capsys):
     assert err == "iv: not in the model's vocabulary, and so of little use to it: zebra\n"
 
 
+@pytest.mark.parametrize("label, shown", [
+    ("a dog\njumps", "a dog jumps"), ('ein "Hund"', 'ein "Hund"'), ("走る犬 😀", "走る犬 😀"), ("\x1b[31mred", "\\x1b[31mred"),
+    ("very " * 100 + "long", "very " * 23 + "very…"),
+])  # fmt: skip
+def test_any_label_is_one_short_line(clip, tmp_path, capsys, label, shown):
+    model = zoo.saved(tmp_path, "video_text")
+    assert iv(clip, "--model", model, "--labels", label, *(f"label {n}" for n in range(199)), "--top", "200") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 201 and sum(line.endswith(f"  {shown}") for line in lines) == 1
+
+
 def test_bad_videos_are_named_and_the_others_answered(clip, tmp_path, capsys):
     (tmp_path / "bad.mp4").write_text("no video")
     model = zoo.saved(tmp_path / "model", "classifier")
@@ -78,6 +89,7 @@ def test_bad_videos_are_named_and_the_others_answered(clip, tmp_path, capsys):
     assert status == 1 and "error" in answers[0] and len(answers[1]["answers"]) == 3
     assert iv(tmp_path / "bad.mp4", "--model", model) == 1
     assert "bad.mp4: not a video" in capsys.readouterr().err
+    assert iv("/dev/null", "--model", model) == 1 and "/dev/null: is no regular file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("kind", "arguments", "said"), [
