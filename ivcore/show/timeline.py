@@ -30,17 +30,22 @@ class Timeline:
 
 
 def timelines(videos: Sequence[Timeline]):
-    """Three rows for each video, and its frames above them: the truth, what was found, the scores. -> Figure"""
+    """Three rows for each video, and its frames above them: the truth, what was found, the scores. -> Figure
+
+    Of found segments that overlap the better one is above.
+    """
     import matplotlib.pyplot as plt
 
     with_frames = any(len(video.frames) for video in videos)
-    rows = ([1.0] if with_frames else []) + [2.0]
+    rows = [
+        part for video in videos for part in [1.0] * with_frames + [2.0 + 0.6 * (1 + max(_lanes(video), default=0))]
+    ]
     figure, axes = plt.subplots(
-        len(rows) * len(videos), 1, figsize=(9, (3.6 if with_frames else 2.5) * len(videos)), squeeze=False,
-        height_ratios=rows * len(videos), dpi=DPI, layout="constrained",
+        len(rows), 1, figsize=(9, sum(rows) + 0.4 * len(videos)), squeeze=False, height_ratios=rows, dpi=DPI, layout="constrained",
     )  # fmt: skip
+    each_has = len(rows) // max(len(videos), 1)
     for number, video in enumerate(videos):
-        *strip, axis = axes[len(rows) * number : len(rows) * (number + 1), 0]
+        *strip, axis = axes[each_has * number : each_has * (number + 1), 0]
         for each in strip:
             _strip(each, video)
         _timeline(axis, video)
@@ -60,19 +65,32 @@ def _strip(axis, video: Timeline) -> None:
 def _timeline(axis, video: Timeline) -> None:
     axis.plot(video.seconds, video.curve, color=OKABE_ITO[0], lw=1.2)
     axis.fill_between(video.seconds, video.curve, color=OKABE_ITO[0], alpha=0.15, lw=0)
+    lanes = _lanes(video)
+    top = 2.0 + 0.85 * max(lanes, default=0)  # of what was found
     for start, end, text in video.true:
-        _bar(axis, start, end, 2.25, TRUE, text)
-    for start, end, text, score, right in video.found:
-        _bar(axis, start, end, 1.25, RIGHT if right else WRONG, f"{text} {score:.2f}")
-    axis.set(xlim=(0, video.duration), ylim=(0, 3.05), yticks=[0.5, 1.6, 2.6], yticklabels=["score", "found", "true"])
+        _bar(axis, start, end, top + 0.25, TRUE, text)
+    for lane, (start, end, text, score, right) in zip(lanes, video.found):
+        _bar(axis, start, end, top - 0.75 - 0.85 * lane, RIGHT if right else WRONG, f"{text} {score:.2f}")
+    places = {"score": 0.5, "found": (top + 1.2) / 2, "true": top + 0.6}
+    axis.set(xlim=(0, video.duration), ylim=(0, top + 1.05))
+    axis.set_yticks(list(places.values()), list(places))
     axis.tick_params(axis="y", length=0)
-    for height in (1.1, 2.1):
+    for height in (1.1, top + 0.1):
         axis.axhline(height, color="0.85", lw=0.8)
+
+
+def _lanes(video: Timeline) -> list[int]:
+    """For each found segment the first lane where it overlaps none before it."""
+    lanes: list[int] = []
+    for number, (start, end, *_) in enumerate(video.found):
+        taken = {lanes[n] for n in range(number) if video.found[n][0] < end and start < video.found[n][1]}
+        lanes.append(next(lane for lane in range(number + 1) if lane not in taken))
+    return lanes
 
 
 def _bar(axis, start: float, end: float, low: float, colour: str, text: str) -> None:
     axis.broken_barh([(start, end - start)], (low, 0.7), facecolor=colour, alpha=0.75, ec="white", lw=1)
-    axis.text((start + end) / 2, low + 0.35, text.replace(" ", "\n"), ha="center", va="center", fontsize=6.5, color="white", clip_on=True)  # fmt: skip
+    axis.text((start + end) / 2, low + 0.35, text.replace(" ", "\n").replace("-", "-\n"), ha="center", va="center", fontsize=6.5, color="white", clip_on=True)  # fmt: skip
 
 
 def pyramid(points: np.ndarray, answers: np.ndarray, segments: np.ndarray, texts: Sequence[str]):
