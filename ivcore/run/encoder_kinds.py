@@ -120,7 +120,7 @@ def of_run(number: str, values: dict, start: Held | None) -> Held | None:
             classifier = "masked_classifier" if masked else "multimodal_classifier"
             kinds = {"11": "video_text", "12": classifier, "30": classifier, "13": "coordinated"}
             return start and replace(start, kind=kinds[number])
-        case "36":
+        case "33" | "36":
             return start
     return Held("")
 

@@ -17,6 +17,7 @@ from ivcore.data.video_answers import VideoModel
 from ivcore.data.videos import VideoSet
 from ivcore.data.views import Views, views_of
 from ivcore.encoders.tokenizer import Tokenizer
+from ivcore.encoders.uniformerv2 import NEW
 from ivcore.errors import ParameterError
 from ivcore.metrics import retrieval
 from ivcore.stages import zero_shot
@@ -149,3 +150,20 @@ def recall_curve(scores: Scored, most: int = 20) -> list[tuple[int, list[float]]
     """[(k, [recall at k of sentences that look for their video])] for k up to `most`."""
     ranks = retrieval.text_to_video(scores.similarity, scores.owner)
     return [(k, [ranks.recall(k)]) for k in range(1, min(most, len(scores.similarity)) + 1)]
+
+
+FAST = {  # parts that may learn faster than the towers: the beginnings of their names
+    "projections": ("visual_ln_post", "visual_proj", "text.ln_final", "text.text_projection"),
+    "temperature": ("logit_scale",),
+    "global_blocks": tuple(f"visual.{name}" for name in NEW),
+}
+
+
+def lr_shares(fast: Sequence[str], tower_lr: float) -> tuple[tuple[str, float], ...]:
+    """For `Recipe`: the parts of FAST with these names learn at the full rate, all else at this share of it (CLIP4Clip, arXiv 2104.08860)."""
+    return (*((name, 1.0) for part in fast for name in FAST[part]), ("", tower_lr))
+
+
+def gained(before: Scored, after: Scored) -> int:
+    """The sentence that got ahead most from one table to the other, of the same videos and sentences."""
+    return int((before.ranks / after.ranks).argmax())

@@ -44,9 +44,25 @@ def parameter_groups(model: nn.Module, weight_decay: float, layer_decay: float |
     return param_groups_layer_decay(model, weight_decay, spared, layer_decay=layer_decay)
 
 
+def with_shares(groups: list[dict], model: nn.Module, shares: Sequence[tuple[str, float]]) -> list[dict]:
+    """The groups of `parameter_groups`, cut so that parameters whose names begin as `shares` says have that share of the learning rate as well.
+
+    The first beginning that fits counts; "" fits all.
+    """
+    name = {id(parameter): name for name, parameter in model.named_parameters()}
+    cut: dict[tuple[int, float], dict] = {}
+    for number, group in enumerate(groups):
+        for parameter in group["params"]:
+            share = next((share for begin, share in shares if name[id(parameter)].startswith(begin)), 1.0)
+            own = group | {"params": [], "lr_scale": group["lr_scale"] * share}
+            cut.setdefault((number, share), own)["params"].append(parameter)
+    return list(cut.values())
+
+
 def optimizer_of(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """What the recipe asks for over `parameter_groups`, fused. Errors: ParameterError where nothing is trainable."""
     groups = parameter_groups(model, recipe.weight_decay, recipe.layer_decay)
+    groups = with_shares(groups, model, recipe.lr_shares) if recipe.lr_shares else groups
     if not groups:
         raise ParameterError(f"{type(model).__name__} has no trainable parameter")
     if recipe.optimizer == "sgd":

@@ -34,6 +34,9 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.95)
     eps: float = 1e-8
     layer_decay: float | None = None  # learning rate of a layer as a share of the next one's
+    lr_shares: tuple[
+        tuple[str, float], ...
+    ] = ()  # (beginning of a parameter's name, its learning rate as a share of lr); the first that fits counts
     clip_grad: float | None = None  # largest gradient norm
     optimizer: str = "adamw"  # or "sgd": with Nesterov's momentum of betas[0]
     lr_drops: tuple[float, ...] = ()  # shares of the steps after which lr falls to a tenth, in the place of the cosine
@@ -72,6 +75,7 @@ class Recipe:
             yield getattr(self, name) >= 0, name, "0 or more"
         yield all(0 <= b < 1 for b in self.betas) and len(self.betas) == 2, "betas", "two numbers in [0, 1)"
         yield self.layer_decay is None or 0 < self.layer_decay <= 1, "layer_decay", "None (off) or in (0, 1]"
+        yield all(share >= 0 for _, share in self.lr_shares), "lr_shares", "shares from 0"
         yield self.clip_grad is None or self.clip_grad > 0, "clip_grad", "None (off) or above 0"
         yield self.ema_decay is None or 0 < self.ema_decay < 1, "ema_decay", "None (off) or in (0, 1)"
         yield self.optimizer in ("adamw", "sgd"), "optimizer", "one of adamw, sgd"

@@ -98,3 +98,10 @@ def test_the_miniature_pickle_is_read_by_python_too(written):
     table = pickle.loads((written("msvd") / "raw-captions.pkl").read_bytes())
     (test,) = sets_of(written, "msvd", ("test",))
     assert [" ".join(words) for words in table[test.records[0].id]] == list(test.records[0].captions)
+
+
+def test_a_pair_for_every_caption(written):
+    (train,) = sets_of(written, "vatex", ("train",))
+    pairs = train.pairs()
+    assert len(pairs) == 10 * len(train) and {len(texts) for texts in pairs.captions} == {1}
+    assert pairs.records[13].path == train.records[1].path and pairs.queries[13] == train.captions[1][3]

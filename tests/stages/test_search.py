@@ -135,6 +135,20 @@ def test_what_contradicts_itself_is_said():
     assert contradictions.a_release_or_captions("", "msvd", "t.csv", "v.csv") is None
 
 
+def test_towers_learn_slower_than_what_is_named():
+    shares = search.lr_shares(["temperature"], 0.25)
+    names = ("logit_scale", "visual_proj", "text.token_embedding.weight")
+    assert [next(share for begin, share in shares if name.startswith(begin)) for name in names] == [1.0, 0.25, 0.25]
+    own = {name for name, _ in zoo.video_text().named_parameters()}
+    for begins in search.FAST.values():
+        assert all(any(name.startswith(begin) for name in own) for begin in begins if not begin.endswith("proj."))
+
+
+def test_the_sentence_that_got_ahead_most():
+    before, after = a_table([[0.0, 1.0], [1.0, 0.0]], [0, 1]), a_table([[0.0, 0.0], [1.0, 1.0]], [0, 1])
+    assert search.gained(before, after) == 1
+
+
 def clip_file(folder) -> str:
     """CLIP of the size of `video_models.video_text`, and so what that may have begun as."""
     torch.manual_seed(5)
@@ -157,4 +171,19 @@ def test_a_dataset_goes_from_its_files_to_a_score(layout, written, tmp_path, mon
     assert metrics["chance_r1"] == chance(metrics["test_scored"])
     assert (metrics["sentences"] > metrics["test_scored"]) == (layout in SEVERAL)
     assert metrics["alpha"] == {"didemo": 1.0, "msvd": 0.75}.get(layout, 0.5)
-    assert weights.load(given["multimodal_encoder"]) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_dataset_goes_from_its_files_to_a_fine_tuned_model(layout, written, tmp_path, monkeypatch):
+    monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
+    given = {"data": str(written(MINIS[layout])), "multimodal_encoder": str(zoo.saved(tmp_path, "video_text"))}
+    given |= {"num_workers": "0", "num_frames": "2", "batch_size": "4", "grad_accum_steps": "2", "precision": "fp32"}
+    given |= {"epochs": "1", "warmup_epochs": "0"}
+    folder = run.execute(run.jobs("33", layout, given)[0], timeout=300)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["test_scored"] == metrics["test_videos"] > 0
+    assert (metrics["sentences"] > metrics["test_scored"]) == (layout in SEVERAL)
+    tuned, start = VideoModel.load(str(folder)), weights.load(given["multimodal_encoder"])
+    assert tuned.usage.num_frames == 2 and tuned.usage.tokenizer == zoo.TOKENIZER.config
+    assert not torch.equal(tuned.model.visual_proj, start.visual_proj)

@@ -156,3 +156,15 @@ def test_recipe_names_the_field_it_refuses(field, value):
     named = "steps" if field == "epochs" else field
     with pytest.raises(ParameterError, match=rf"^{named}=.*must be"):
         Recipe(**{"batch_size": 8, "lr": 1.0, "steps": 5, field: value})
+
+
+def test_parts_of_a_model_learn_at_rates_of_their_own():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    recipe = Recipe(batch_size=1, lr=0.1, steps=1, weight_decay=0.2, lr_shares=(("0.weight", 0.0), ("0.", 0.5)))
+    optimizer = optimizer_of(model, recipe)
+    set_lr(optimizer, 0.1)
+    found = {id(p): (g["lr"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}
+    rates = {name: found[id(p)] for name, p in model.named_parameters()}
+    assert rates == {"0.weight": (0, 0.2), "0.bias": (0.05, 0), "1.weight": (0.1, 0.2), "1.bias": (0.1, 0)}
+    with pytest.raises(ParameterError, match="lr_shares"):
+        Recipe(batch_size=1, lr=0.1, steps=1, lr_shares=(("0.", -1.0),))

@@ -38,6 +38,14 @@ class CaptionedSet:
         """The first `count` videos; all of them for 0."""
         return self.only(range(min(count or len(self), len(self))))
 
+    def pairs(self) -> "CaptionedSet":
+        """A record for every caption: an epoch then shows each video as often as it has captions."""
+        rows = [(row, text) for row, record in enumerate(self.records) for text in record.captions]
+        records = [replace(self.records[row], captions=(text,)) for row, text in rows]
+        return CaptionedSet(
+            records, [text for _, text in rows], [self.backwards[row] for row, _ in rows], self.source, self.missing
+        )
+
     @property
     def captions(self) -> list[tuple[str, ...]]:
         return [record.captions for record in self.records]
