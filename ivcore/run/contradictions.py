@@ -191,9 +191,21 @@ def a_release_or_lists(data, release, train_csv="", val_csv="", test_csv=""):
         )
 
 
-def one_encoder_to_tune(masked_encoder, multimodal_encoder, second_model):
-    if masked_encoder not in SCRATCH and multimodal_encoder not in SCRATCH:
-        return f"multimodal_encoder = {multimodal_encoder!r}: fine-tuned in the place of masked_encoder, so leave that empty"
+def one_encoder_to_tune(masked_encoder, multimodal_encoder, second_model, coordinated_model=""):
+    given = {"masked_encoder": masked_encoder, "multimodal_encoder": multimodal_encoder, "coordinated_model": coordinated_model}  # fmt: skip
+    first, *others = [name for name, value in given.items() if value not in SCRATCH] or [""]
+    if others:
+        return f"{others[0]} = {given[others[0]]!r}: fine-tuned in the place of {first}, so leave that empty"
+
+
+def a_joined_model_to_tune(coordinated_model, multimodal_frames, frame_sampling, frame_order, keep_head):
+    if coordinated_model in SCRATCH:
+        return f"multimodal_frames = {multimodal_frames}: only a coordinated_model sees them; must be 0" if multimodal_frames else None  # fmt: skip
+    if not multimodal_frames:
+        return "multimodal_frames = 0: must be 1 or more, the frames that the coordinated_model sees of the whole video"
+    for name, value, must in (("frame_sampling", frame_sampling, "dense"), ("frame_order", frame_order, "ordered"), ("keep_head", keep_head, False)):  # fmt: skip
+        if value != must:
+            return f"{name} = {value!r}: must be {must!r} where a coordinated_model is fine-tuned"
 
 
 def a_head_to_keep(keep_head, masked_encoder, multimodal_encoder, second_model):
@@ -253,6 +265,7 @@ RULES = (
     lists_of_their_own,
     a_release_or_lists,
     one_encoder_to_tune,
+    a_joined_model_to_tune,
     a_head_to_keep,
     one_way_to_fine_tune,
     videos_to_fine_tune_on,

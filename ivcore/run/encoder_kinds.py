@@ -9,7 +9,7 @@ what is in it. Nothing is fetched: a published name holds what it holds.
     multimodal               a video-text model, its video tower, or a classifier made of it: 11, 12 (from 11)
     multimodal_classifier    12 (from 11)
     video_text               one that reads sentences: 11
-    coordinated              both, joined: 13
+    coordinated              both, joined: 13, 30 (from 13)
     clip                     CLIP, as published
     scratch                  random weights, "" or the word itself
     any                      one of these
@@ -118,7 +118,8 @@ def of_run(number: str, values: dict, start: Held | None) -> Held | None:
         case "11" | "12" | "30" | "13":
             masked = start and start.kind in KINDS["masked"]
             classifier = "masked_classifier" if masked else "multimodal_classifier"
-            kinds = {"11": "video_text", "12": classifier, "30": classifier, "13": "coordinated"}
+            tuned = "coordinated" if start and start.kind == "coordinated" else classifier
+            kinds = {"11": "video_text", "12": classifier, "30": tuned, "13": "coordinated"}
             return start and replace(start, kind=kinds[number])
         case "33" | "36":
             return start
@@ -127,7 +128,7 @@ def of_run(number: str, values: dict, start: Held | None) -> Held | None:
 
 def start_of(values: dict) -> str | None:
     """The value of the encoder parameter that a run begins with; None where it begins from scratch."""
-    names = ("encoder", "masked_encoder", "clip_weights", "multimodal_encoder")
+    names = ("encoder", "masked_encoder", "clip_weights", "multimodal_encoder", "coordinated_model")
     return next((values[name] for name in names if values.get(name) not in SCRATCH), None)
 
 

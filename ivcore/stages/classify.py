@@ -41,8 +41,13 @@ def load_classifier(
     return model
 
 
-def frame_sampler(frame_sampling: str, num_frames: int) -> Callable | None:
-    """What draws the frames of a training clip: "segment", "segment_shared", or None for "dense", which sources draw by themselves."""
+def frame_sampler(frame_sampling: str, num_frames: int, stride: int = 1, multimodal_frames: int = 0) -> Callable | None:
+    """What draws the frames of a training clip: "segment", "segment_shared", or None for "dense", which sources draw by themselves.
+
+    With multimodal_frames so many of the whole video come behind the dense ones.
+    """
+    if multimodal_frames:
+        return partial(sampling.dense_and_segment, num_dense=num_frames, stride=stride, num_segments=multimodal_frames)
     samplers = {"segment": sampling.segment, "segment_shared": sampling.segment_shared}
     return None if frame_sampling == "dense" else partial(samplers[frame_sampling], num_frames=num_frames)
 

@@ -1,4 +1,4 @@
-"""Recognition as a stage: the encoder that fine-tuning starts from, of either kind, and finished models whose scores join its own (paper 4.3.1)."""
+"""Recognition as a stage: the encoder that fine-tuning starts from, of either kind or both joined, and finished models whose scores join its own (paper 4.3.1)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ivcore import weights
+from ivcore.cma import Coordinated
 from ivcore.data.video_answers import VideoModel
 from ivcore.data.videos import VideoSet
 from ivcore.data.views import Views, over_views, views_of
@@ -19,33 +20,45 @@ from ivcore.metrics.recognition import merge_views
 from ivcore.metrics.view_scores import ClipScores, align, merge, pooled_views, read_view_scores
 from ivcore.run import Run
 from ivcore.stages.classify import load_classifier
+from ivcore.stages.joined import JoinedClassifier, joined
 
 BESIDE = {"second_model": "second", "third_model": "third"}  # parameter -> what its scores are called
 
 
-def encoder_at(place) -> nn.Module:
-    """The masked encoder, or the multimodal one's video tower, of what lies there."""
+def encoder_at(place, multimodal_frames: int = 0) -> nn.Module:
+    """The masked encoder, the multimodal one's video tower, or the coordinated model of what lies there, asked with so many sparse frames."""
     loaded = weights.load(place)
+    if isinstance(loaded, Coordinated):
+        frames, height, _ = loaded.masked.clip
+        return joined(loaded, frames=frames, image=height, sparse=multimodal_frames)
     tower = getattr(loaded, "visual", loaded)
     return tower if isinstance(tower, UniFormerV2) else masked_encoder(loaded)
 
 
 def classifier_of(encoder: nn.Module, place, classes: Sequence[str], keep_head: bool, **shape) -> nn.Module:
     """A classifier from the encoder at `place` (None: scratch), which stays as it is; keep_head and shape as in `classify.load_classifier`."""
+    if isinstance(encoder, JoinedClassifier):
+        return joined(encoder, len(classes), sparse=encoder.frames, **shape)
     if isinstance(encoder, UniFormerV2) or keep_head:
         return load_classifier(place, classes, keep_head=keep_head, **shape)
     return classifier(encoder, len(classes), **shape)
 
 
 def mean_feature(encoder: nn.Module) -> Callable[[Tensor], Tensor]:
-    """Prepared clips (B, 3, T, H, W) -> (B, D): a masked encoder's mean token, or what the head of a multimodal one would read."""
-    return encoder.features if isinstance(encoder, UniFormerV2) else lambda video: encoder.encode(video).mean(1)
+    """Prepared clips (B, 3, T, H, W) -> (B, D): a masked encoder's mean token, or what the heads of another would read."""
+    return (
+        encoder.features
+        if isinstance(encoder, UniFormerV2 | JoinedClassifier)
+        else lambda video: encoder.encode(video).mean(1)
+    )
 
 
 def taught(encoder: nn.Module, place) -> str:
     """What an encoder has been through, in a word."""
     if place is None:
         return "scratch"
+    if isinstance(encoder, JoinedClassifier):
+        return "coordinated"
     return "post-pretrained" if getattr(encoder, "num_classes", 0) else "pretrained"
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from ivcore.cma import Coordinated
 from ivcore.data.labels import kinetics710
 from ivcore.data.videos import video_splits
 from ivcore.data.views import merged_scores, views_of
@@ -139,7 +140,7 @@ DATASETS = ["k400", "k600", "k700", "ssv1", "ssv2", "activitynet", "hacs", "hmdb
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", [*DATASETS, "k400_multimodal", "internvideo_d", "internvideo_t"])
+@pytest.mark.parametrize("preset", [*DATASETS, "k400_multimodal", "internvideo_d", "internvideo_t", "coordinated"])
 def test_the_preset_of_a_dataset_goes_from_its_files_to_a_score(preset, written, tmp_path, monkeypatch):
     monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path))
     torch.manual_seed(0)
@@ -150,6 +151,10 @@ def test_the_preset_of_a_dataset_goes_from_its_files_to_a_score(preset, written,
     given["multimodal_encoder" if two else "masked_encoder"] = place
     if preset.startswith("internvideo"):
         given["second_model"] = saved(tmp_path, multimodal(4), 4)
+    if preset == "coordinated":
+        joined = Coordinated(encoder, multimodal(710), stages=2, frames=4)
+        del given["masked_encoder"]
+        given |= {"warmup_steps": "1", "coordinated_model": saved(tmp_path, joined, classes=kinetics710.CLASSES)}
     if preset == "internvideo_t":
         given["third_model"] = saved(tmp_path, multimodal(4))
         rows = [line.split() for line in (written("k400") / "val.csv").read_text().splitlines()]

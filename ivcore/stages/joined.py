@@ -1,0 +1,60 @@
+"""The coordinated model as one classifier of other classes, fine-tuned as a single encoder is (paper 4.3.1)."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor
+
+from ivcore.cma import Coordinated
+from ivcore.heads.classifier import classifier
+
+
+class JoinedClassifier(Coordinated):
+    """A coordinated model that is asked as an encoder is: `m(m.prepare(clips))` gives the fused scores (B, K), `m.features(...)` (B, D + D').
+
+    Clips uint8 (B, T + F, H, W, 3) have the multimodal branch's `frames` F behind the dense ones. Everything is trained. It is saved as any
+    coordinated model.
+    """
+
+    def prepare(self, clips: Tensor) -> Tensor:
+        """-> float (B, 3, T + F, H, W), each branch's frames with its own statistics."""
+        return torch.cat(super().prepare(clips[:, : -self.frames], clips[:, -self.frames :]), 2)
+
+    def forward(self, video: Tensor) -> Tensor:
+        return super().forward(self._pair(video)).fused
+
+    def features(self, video: Tensor) -> Tensor:
+        return super().features(self._pair(video))
+
+    def _pair(self, video: Tensor) -> tuple[Tensor, Tensor]:
+        return video[:, :, : -self.frames], video[:, :, -self.frames :]
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Of the masked branch's tokens."""
+        return self.masked.grid
+
+    def group_matcher(self, coarse: bool = False) -> dict:
+        """timm's idiom: blocks of equal number in both encoders learn at one rate; modules, fusion and heads are the last layer."""
+        embeddings = ("patch_embed", "pos_embed"), ("conv1", "class_embedding", "positional_embedding", "ln_pre")
+        stem = [rf"^{name}\.{part}" for name, parts in zip(("masked", "multimodal"), embeddings) for part in parts]
+        return {"stem": "|".join(stem), "blocks": [(r"^(?:masked\.|multimodal\.transformer\.res)blocks\.(\d+)", None)]}
+
+
+def joined(
+    pretrained: Coordinated, classes: int = 0, *, frames: int, image: int, sparse: int, drop_path=0.0, head_drop=0.0
+) -> JoinedClassifier:
+    """A copy of a coordinated model for clips of `frames` dense and `sparse` frames, with fresh layers for `classes`; 0 keeps its own."""
+    if classes:
+        how = {"drop_path": drop_path, "head_drop": head_drop, "image": image}
+        masked = classifier(pretrained.masked, classes, frames=frames, **how)
+        multimodal = classifier(deepcopy(pretrained.multimodal), classes, frames=sparse, **how)
+    else:
+        masked, multimodal = deepcopy(pretrained.masked), deepcopy(pretrained.multimodal)
+    options = pretrained.options | {"frozen": False, "head_drop": None, "frames": sparse}
+    model = JoinedClassifier(masked, multimodal.requires_grad_(), placement=pretrained.placement, **options)
+    kept = ("cma.", "last_cma.") if classes and options["per_class"] else ("cma.", "last_cma.", "fusion.")
+    model.load_state_dict({k: v for k, v in pretrained.state_dict().items() if k.startswith(kept)}, strict=False)
+    return model
