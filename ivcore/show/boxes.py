@@ -15,7 +15,7 @@ SIDE = 2.6  # inches of a keyframe
 def boxes_on_keyframes(frames: Sequence[np.ndarray], true: Sequence[list], found: Sequence[list], columns: int = 4):
     """Keyframes uint8 (H, W, 3), each with its true boxes (solid) and those found (dashed). -> Figure
 
-    true, found: for each keyframe a list of (box x1, y1, x2, y2 in shares of the picture, text).
+    true, found: for each keyframe a list of (box x1, y1, x2, y2 in shares of the picture, text). Several boxes of a keyframe have numbers.
     """
     import matplotlib.pyplot as plt
 
@@ -25,20 +25,24 @@ def boxes_on_keyframes(frames: Sequence[np.ndarray], true: Sequence[list], found
         axis.set_axis_off()
     for axis, frame, real, guessed in zip(axes.flat, frames, true, found):
         axis.imshow(frame, interpolation="nearest", extent=(0, 1, 1, 0))
-        for items, colour, style in ((real, TRUE, "-"), (guessed, FOUND, "--")):
-            for box, _ in items:
+        line = 0.0
+        for items, word, colour, style in ((real, "true", TRUE, "-"), (guessed, "found", FOUND, "--")):
+            marks = [f"{place} " if len(items) > 1 else "" for place in range(1, len(items) + 1)]
+            for (box, _), mark in zip(items, marks):
                 _frame(axis, box, colour, style)
-        axis.text(0, 1.02, "\n".join(f"true: {text}" for _, text in real), va="top", fontsize=8)
-        lines = max(1, len(real))
-        axis.text(
-            0,
-            1.02 + 0.075 * lines,
-            "\n".join(f"found: {text}" for _, text in guessed),
-            va="top",
-            fontsize=8,
-            color="#9A6700",
-        )
+                _mark(axis, box, mark, colour, left=word == "true")
+            texts = [f"{mark}{word}: {text}" for (_, text), mark in zip(items, marks)]
+            axis.text(0, 1.02 + line, "\n".join(texts), va="top", fontsize=8, color="black" if word == "true" else "#9A6700")  # fmt: skip
+            line += 0.075 * max(1, len(items))
     return figure
+
+
+def _mark(axis, box, mark: str, colour: str, left: bool) -> None:
+    """The number of a box inside its upper left corner, of one that was found inside its lower right one."""
+    x, y, sides = (box[0] + 0.02, box[1] + 0.02, ("left", "top")) if left else (box[2] - 0.02, box[3] - 0.02, ("right", "bottom"))  # fmt: skip
+    if mark:
+        shade = {"facecolor": "black", "alpha": 0.6, "pad": 1, "linewidth": 0}
+        axis.text(x, y, mark.strip(), color=colour, ha=sides[0], va=sides[1], fontsize=8, bbox=shade, clip_on=True)
 
 
 def _frame(axis, box, colour: str, style: str) -> None:
