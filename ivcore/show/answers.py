@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from ivcore.show import frames as film
 from ivcore.show.clips import spread
 from ivcore.show.style import OKABE_ITO, titled
 
-FRAMES, BAR = 8, 0.34  # frames at most, and inches of a bar
+FRAMES, BAR, LINE = 8, 0.38, 40  # frames at most, inches of a bar, and characters of a line of text
 
 
 def answer_bars(
@@ -37,7 +38,7 @@ def answer_bars(
     values = [float(probabilities[k]) for k in order]
     bars = below.barh(range(len(order)), values, color=colours, height=0.7)
     below.bar_label(bars, [f"{value:.2f}" for value in values], padding=4)
-    below.set_yticks(range(len(order)), [sentences[k].replace("$", r"\$") for k in order])
+    below.set_yticks(range(len(order)), [textwrap.fill(sentences[k], LINE).replace("$", r"\$") for k in order])
     below.set(xlim=(0, 1.08 if max(values) > 0.45 else 0.54), ylim=(len(order) - 0.5, -0.5), xlabel="probability")
     below.tick_params(axis="y", length=0)
     if truth in [sentences[k] for k in order]:

@@ -28,8 +28,8 @@ def released_sets(folder, layout: str, names: Iterable[str], *, max_bad=None, ru
     """
     folder, asked = Path(folder), list(names)
     found = LAYOUTS[layout](folder)
-    files = _files(folder / "videos" if (folder / "videos").is_dir() else folder)
-    lists = {name: videos and [_placed(video, files) for video in videos] for name, videos in found.items()}
+    files = video_files(folder)
+    lists = {name: videos and [placed(video, files) for video in videos] for name, videos in found.items()}
     parted = splits.part(lists, label=lambda record: None, max_bad=max_bad, run_dir=run_dir)
     print("".join(f"{one_line(line)}\n" for line in parted.notes), end="")
     return [_set(parted.records[name], folder.name, parted.missing[name]) for name in asked]
@@ -40,10 +40,10 @@ def _set(records: list[CaptionedVideo], source: str, missing: int) -> CaptionedS
     return CaptionedSet(records, queries, [()] * len(records), source, missing)
 
 
-def _files(folder: Path) -> dict[str, str]:
-    """What a video may be called, with its ending and without, -> its path."""
+def video_files(folder: Path) -> dict[str, str]:
+    """What a video may be called, with its ending and without, -> its path, of all files in `videos`, or anywhere below the folder."""
     found: dict[str, str] = {}
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder / "videos" if (folder / "videos").is_dir() else folder):
         folders.sort()
         for name in sorted(names):
             path = os.path.join(place, name)
@@ -52,7 +52,7 @@ def _files(folder: Path) -> dict[str, str]:
     return found
 
 
-def _placed(video: CaptionedVideo, files: dict[str, str]) -> CaptionedVideo:
+def placed(video: CaptionedVideo, files: dict[str, str]) -> CaptionedVideo:
     """With the path of its file where there is one; ActivityNet's are called v_ID or ID."""
     path = next((files[name] for name in (video.id, video.id.removeprefix("v_")) if name in files), video.path)
     return replace(video, path=path)

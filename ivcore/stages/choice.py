@@ -1,0 +1,124 @@
+"""Multiple choice as a stage: the questions, and how each option of each fits its video (paper 4.3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ivcore.data import embedded, formats
+from ivcore.data.captions.releases import placed, video_files
+from ivcore.data.captions.sets import CaptionedSet
+from ivcore.data.formats import CaptionedVideo, Choice
+from ivcore.data.set_names import METAWORLD
+from ivcore.data.video_answers import VideoModel
+from ivcore.encoders.tokenizer import Tokenizer
+from ivcore.errors import ParameterError
+from ivcore.metrics.choice import chosen_right
+from ivcore.stages.embed import embed_texts
+
+RELEASES = {
+    "msrvtt": ("msrvtt_mc_test.jsonl", formats.read_choice_jsonl),
+    "lsmdc": ("LSMDC16_multiple_choice_test_randomized.csv", formats.read_lsmdc_choice),
+}
+GENERATED = {"": "choice", METAWORLD: "order"}  # what the files of a generated set are called
+
+
+@dataclass(frozen=True)
+class Questions:
+    """A video and several sentences each, of which one is right. source says what a result on them may be called."""
+
+    asked: list[Choice]
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.asked)
+
+    def first(self, count: int) -> Questions:
+        """The first `count` of them; all for 0."""
+        return replace(self, asked=self.asked[: count or None])
+
+    @property
+    def videos(self) -> CaptionedSet:
+        """The video of each question, for `search.views`."""
+        records = [CaptionedVideo(each.clip, each.path, each.options) for each in self.asked]
+        return CaptionedSet(records, [each.options[each.answer] for each in self.asked], [()] * len(records), self.source)  # fmt: skip
+
+
+def sets(
+    files: Mapping[str, str], *, data: str = "", release: str = "", root: str = "", num_clips: int = 0
+) -> dict[str, Questions]:
+    """split (val, test) -> its questions. files: split -> MSR-VTT's JSON lines, "" for none; they win over `data`, a dataset in the folder of its
+    release, which only tests, or a generated set that asks such questions. ParameterError for another one, FormatError for a bad file.
+    """
+    if any(files.values()):
+        return {name: Questions(formats.read_choice_jsonl(file, root or None), Path(file).name) for name, file in files.items() if file}  # fmt: skip
+    if not embedded.is_generated(data):
+        return {"test": _released(Path(data), release)}
+    if data not in GENERATED:
+        raise ParameterError(
+            f"data = {data!r}: asks no such questions; must be {METAWORLD}, or empty for the moving shapes"
+        )
+    folder = embedded.build(data, **({} if data else {"parts": ("clips", "choice"), "train": num_clips}))
+    read = {name: formats.read_choice_jsonl(folder / f"{GENERATED[data]}_{name}.jsonl", folder / "videos") for name in files}  # fmt: skip
+    return {name: Questions(asked, embedded.title(data)) for name, asked in read.items()}
+
+
+def _released(folder: Path, release: str) -> Questions:
+    name, reader = RELEASES[release]
+    if not (folder / name).exists():
+        raise ParameterError(f"data = {str(folder)!r}: has no {name}; `iv data mini --list` shows layouts")
+    files = video_files(folder)
+    asked = [replace(each, path=placed(CaptionedVideo(each.clip, each.path, ()), files).path) for each in reader(folder / name)]  # fmt: skip
+    return Questions(asked, folder.name)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """scores: float (n, K), logits of n readable videos with the options of their questions, -inf beyond the last; answers int64 (n,): the right one.
+    rows: which questions these are."""
+
+    scores: Tensor
+    answers: Tensor
+    rows: Tensor
+
+    @property
+    def right(self) -> Tensor:
+        """float64 (n,), see `metrics.choice.chosen_right`."""
+        return chosen_right(self.scores, self.answers)
+
+    @property
+    def accuracy(self) -> float:
+        return self.right.mean().item()
+
+    @property
+    def options(self) -> Tensor:
+        """How many options each question has, int64 (n,)."""
+        return self.scores.isfinite().sum(1)
+
+
+def answer(model: VideoModel, questions: Questions, found: tuple[Tensor, Tensor]) -> Answered:
+    """found: the videos' unit-length embeddings (n, E) and which questions they are of, as `search.embed` gives them."""
+    features, rows = found
+    asked = [questions.asked[row] for row in rows.tolist()]
+    texts = list(dict.fromkeys(text for each in asked for text in each.options))
+    told = dict(zip(texts, embed_texts(model.model, texts, Tokenizer(**model.usage.tokenizer))))
+    scale = model.model.logit_scale.detach().exp().cpu()
+    scores = torch.full((len(asked), max(len(each.options) for each in asked)), -torch.inf)
+    for row, each in enumerate(asked):
+        scores[row, : len(each.options)] = scale * torch.stack([told[text] for text in each.options]) @ features[row]
+    return Answered(scores, torch.tensor([each.answer for each in asked]), rows)
+
+
+def unseen(found: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """As if every question had the same video, the mean of all: what the sentences alone give away."""
+    mean = torch.nn.functional.normalize(found[0].mean(0, keepdim=True), dim=-1)
+    return mean.expand_as(found[0]), found[1]
+
+
+def exchanged(found: tuple[Tensor, Tensor], order: Tensor) -> tuple[Tensor, Tensor]:
+    """As if each question had another one's video: order int64 (n,) says whose."""
+    return found[0][order], found[1]
