@@ -30,7 +30,7 @@ def answer_bars(
     tall = 7 * strip.shape[0] / strip.shape[1]
     sizes = {"height_ratios": (tall, BAR * len(order) + 0.3)}
     figure, (above, below) = plt.subplots(
-        2, 1, figsize=(7, tall + BAR * len(order) + 0.8), gridspec_kw=sizes, layout="constrained"
+        2, 1, figsize=(7, tall + BAR * len(order) + 1.1), gridspec_kw=sizes, layout="constrained"
     )
     above.imshow(strip, interpolation="nearest")
     above.set_axis_off()
@@ -43,5 +43,5 @@ def answer_bars(
     below.tick_params(axis="y", length=0)
     if truth in [sentences[k] for k in order]:
         handles = [plt.Rectangle((0, 0), 1, 1, color=OKABE_ITO[colour]) for colour in (2, 0)]
-        below.legend(handles, ["what it shows", "other"], loc="lower right")
+        figure.legend(handles, ["what it shows", "other"], loc="outside lower right", ncols=2)
     return titled(figure, title)

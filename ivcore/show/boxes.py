@@ -20,7 +20,7 @@ def boxes_on_keyframes(frames: Sequence[np.ndarray], true: Sequence[list], found
     import matplotlib.pyplot as plt
 
     rows = -(-len(frames) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(SIDE * columns, (SIDE + 0.55) * rows), squeeze=False, dpi=DPI, layout="constrained")  # fmt: skip
+    figure, axes = plt.subplots(rows, columns, figsize=(SIDE * columns, (SIDE + 0.65) * rows), squeeze=False, dpi=DPI, layout="constrained")  # fmt: skip
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, frame, real, guessed in zip(axes.flat, frames, true, found):
@@ -32,8 +32,8 @@ def boxes_on_keyframes(frames: Sequence[np.ndarray], true: Sequence[list], found
                 _frame(axis, box, colour, style)
                 _mark(axis, box, mark, colour, left=word == "true")
             texts = [f"{mark}{word}: {text}" for (_, text), mark in zip(items, marks)]
-            axis.text(0, 1.02 + line, "\n".join(texts), va="top", fontsize=8, color="black" if word == "true" else "#9A6700")  # fmt: skip
-            line += 0.075 * max(1, len(items))
+            axis.text(0, 1.02 + line, "\n".join(texts), va="top", fontsize=9, color="black" if word == "true" else "#9A6700")  # fmt: skip
+            line += 0.085 * max(1, len(items))
     return figure
 
 
@@ -42,7 +42,7 @@ def _mark(axis, box, mark: str, colour: str, left: bool) -> None:
     x, y, sides = (box[0] + 0.02, box[1] + 0.02, ("left", "top")) if left else (box[2] - 0.02, box[3] - 0.02, ("right", "bottom"))  # fmt: skip
     if mark:
         shade = {"facecolor": "black", "alpha": 0.6, "pad": 1, "linewidth": 0}
-        axis.text(x, y, mark.strip(), color=colour, ha=sides[0], va=sides[1], fontsize=8, bbox=shade, clip_on=True)
+        axis.text(x, y, mark.strip(), color=colour, ha=sides[0], va=sides[1], fontsize=9, bbox=shade, clip_on=True)
 
 
 def _frame(axis, box, colour: str, style: str) -> None:
