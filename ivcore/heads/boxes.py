@@ -42,7 +42,11 @@ class BoxClassifier(nn.Module):
 
     @staticmethod
     def in_boxes(features: Tensor, boxes: Tensor, there: Tensor) -> Tensor:
-        """Map (B, D, h, w), boxes (B, P, 4) of which some are `there` -> (M, D)."""
+        """Map (B, D, h, w), boxes (B, P, 4) of which some are `there` -> (M, D).
+
+        Corners count in whole cells, torchvision's `aligned`. The published code's RoIAlign lacks its half of a cell and so looks half a cell to the
+        lower right; a head that was trained there sees other features here.
+        """
         from torchvision.ops import roi_align
 
         height, width = features.shape[-2:]

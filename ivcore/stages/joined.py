@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 
 import torch
@@ -9,6 +10,12 @@ from torch import Tensor
 
 from ivcore.cma import Coordinated
 from ivcore.heads.classifier import classifier
+
+_BLOCK = re.compile(r"(masked|multimodal)\.(?:transformer\.res)?blocks\.(\d+)")
+_STEMS = (
+    *(f"masked.{part}" for part in ("patch_embed", "pos_embed")),
+    *(f"multimodal.{part}" for part in ("conv1", "class_embedding", "positional_embedding", "ln_pre")),
+)
 
 
 class JoinedClassifier(Coordinated):
@@ -36,11 +43,18 @@ class JoinedClassifier(Coordinated):
         """Of the masked branch's tokens."""
         return self.masked.grid
 
-    def group_matcher(self, coarse: bool = False) -> dict:
-        """timm's idiom: blocks of equal number in both encoders learn at one rate; modules, fusion and heads are the last layer."""
-        embeddings = ("patch_embed", "pos_embed"), ("conv1", "class_embedding", "positional_embedding", "ln_pre")
-        stem = [rf"^{name}\.{part}" for name, parts in zip(("masked", "multimodal"), embeddings) for part in parts]
-        return {"stem": "|".join(stem), "blocks": [(r"^(?:masked\.|multimodal\.transformer\.res)blocks\.(\d+)", None)]}
+    def group_matcher(self, coarse: bool = False):
+        """timm's idiom, as a function: the number of a parameter's layer. Each encoder's blocks are counted from its top, so that a shallower one has the
+        rates that it would have alone; modules, fusion and heads are the last layer."""
+        depth = {"masked": len(self.masked.blocks), "multimodal": len(self.multimodal.transformer.resblocks)}
+        most = max(depth.values())
+
+        def layer(name: str) -> int:
+            if block := _BLOCK.match(name):
+                return most - depth[block[1]] + 1 + int(block[2])
+            return most - depth[name.partition(".")[0]] if name.startswith(_STEMS) else most + 1
+
+        return layer
 
 
 def joined(
@@ -54,7 +68,9 @@ def joined(
     else:
         masked, multimodal = deepcopy(pretrained.masked), deepcopy(pretrained.multimodal)
     options = pretrained.options | {"frozen": False, "head_drop": None, "frames": sparse}
-    model = JoinedClassifier(masked, multimodal.requires_grad_(), placement=pretrained.placement, **options)
+    model = JoinedClassifier(
+        masked.requires_grad_(), multimodal.requires_grad_(), placement=pretrained.placement, **options
+    )
     kept = ("cma.", "last_cma.") if classes and options["per_class"] else ("cma.", "last_cma.", "fusion.")
     model.load_state_dict({k: v for k, v in pretrained.state_dict().items() if k.startswith(kept)}, strict=False)
     return model

@@ -169,7 +169,7 @@ def found_by(
 ) -> tuple[Boxes, set[str]]:
     """Every action in every box of the keyframes, with a score in (0, 1), and the names of the keyframes that cannot be read.
 
-    Boxes are reported as they were given, not as they were widened.
+    Boxes are reported as they were given, not as they were widened. UserError where more videos cannot be read than max_bad allows.
     """
     model.eval()
     device, columns, unread = next(model.parameters()).device, [], set()
@@ -190,6 +190,7 @@ def found_by(
             columns.append(
                 ([k.name for k, _ in good for _ in k.boxes], np.concatenate([k.boxes for k, _ in good]), scores)
             )
+    clips.bad.refuse_too_many()  # a score of the few that are left would flatter
     return _every_action(columns), unread
 
 
@@ -214,7 +215,7 @@ def stand_in_detector(
 ) -> list[formats.PersonBox]:
     """A detector's file for videos without one, written to `folder` and read back: the true boxes, misplaced and sometimes missed, and wrong ones.
 
-    misplaced: the spread of each side, as a share of the box; missed: share of the true boxes, and as many wrong ones come along.
+    misplaced: the spread of each side, as a share of the box; missed: share of the true boxes, and of the keyframes that get a wrong one.
     """
     rng, people = np.random.default_rng(seed), []
     images = {row: formats.AvaImage(*_second(k.name), 1000, 1000) for row, k in enumerate(boxes.keyframes)}
@@ -267,13 +268,13 @@ def _people(name: str, params: Mapping) -> list[formats.PersonBox]:
     return people
 
 
-def found_and_true(model, clips: Mapping[str, KeyframeClips], lists: Lists, **how) -> dict[str, tuple[Boxes, Boxes]]:
-    """name -> (truth, found) of every test set, on the keyframes that can be read; how: as of `found_by`."""
-    parts = {}
+def found_and_true(model, clips: Mapping[str, KeyframeClips], lists: Lists, **how) -> tuple[dict[str, tuple[Boxes, Boxes]], int]:  # fmt: skip
+    """(name -> (truth, found) of every test set, on the keyframes that can be read, how many cannot); how: as of `found_by`."""
+    parts, missed = {}, 0
     for name, each in clips.items():
         found, unread = found_by(model, each, **how)
-        parts[name] = lists.test[name].truth.without(unread), found
-    return parts
+        parts[name], missed = (lists.test[name].truth.without(unread), found), missed + len(unread)
+    return parts, missed
 
 
 def captions(boxes: Boxes, frame: str, names: Mapping[int, str], most: int = 4) -> list[tuple]:

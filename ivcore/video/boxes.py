@@ -10,7 +10,10 @@ from ivcore.video import augment
 from ivcore.video.resize import resize
 
 JITTER = ((0.2, 0.1), (0.1, 0.05))  # published: how far a side may move out and in, along x and along y
-EXTENSION = (0.1, 0.05)  # published: how far every side of a test box moves out, along x and along y
+EXTENSION = (
+    0.05,
+    0.025,
+)  # published: how far every side of a test box moves out, half of its TEST_EXT along x and along y
 
 
 def crop(video: np.ndarray, boxes: np.ndarray, rng, smallest: float = 0.66, visible: float = 0.5):

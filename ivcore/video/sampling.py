@@ -49,7 +49,8 @@ def views(num_video_frames: int, num_frames: int, stride: int, num_clips: int) -
 
 
 def around(num_video_frames: int, centre: int, num_frames: int, stride: int) -> np.ndarray:
-    """`num_frames` frames, every `stride`-th, with the frame `centre` in the middle, first of the second half (AVA: 16 x 4 about a keyframe).
+    """`num_frames` frames, every `stride`-th, with the frame `centre` in the middle, first of the second half. The published clips of AVA (16 x 4) lie a frame
+    later and leave the keyframe itself out.
 
     Past either end of the video its first or last frame is repeated. -> (num_frames,)
     """

@@ -1,12 +1,14 @@
 """Lists of AVA and AVA-Kinetics as one task: parts, boxes to test on, and scores of one source or of both together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from ivcore.data import keyframes
 from ivcore.encoders.videomae import MaskedVideoEncoder
-from ivcore.errors import ParameterError
+from ivcore.errors import ParameterError, UserError
 from ivcore.heads.boxes import BoxClassifier
 from ivcore.heads.classifier import classifier
 from ivcore.metrics.frame_map import Boxes, frame_scores
@@ -113,6 +115,19 @@ def test_what_cannot_be_read_is_named_and_not_scored(given, model, tmp_path):
         found, unread = localization.found_by(model, clips)
         assert unread == {broken.name} and broken.name not in found.frame and len(found) == 9
     assert "broken.mp4" in (tmp_path / "bad_videos.jsonl").read_text()
+    readable = localization.Showing(4, 1, 32, 32, run_dir=tmp_path).testing(lists.test["ava"], False)
+    parts, count = localization.found_and_true(model, {"ava": readable}, lists)
+    assert count == 1 and broken.name not in parts["ava"][0].frame
+
+
+def test_too_many_that_cannot_be_read_are_no_score(given, model, tmp_path):
+    """Else a model that saw a tenth of the keyframes would be scored on that tenth."""
+    lists = localization.box_lists(given)
+    for row, keyframe in enumerate(lists.test["ava"].keyframes):
+        (tmp_path / f"{row}.mp4").write_bytes(b"no video")
+        lists.test["ava"].keyframes[row] = replace(keyframe, path=str(tmp_path / f"{row}.mp4"))
+    with pytest.raises(UserError, match=r"cannot be read, more than max_bad=0\.05"):
+        localization.found_by(model, localization.Showing(4, 1, 32, 32, max_bad=0.05).testing(lists.test["ava"], False))
 
 
 def test_the_stand_in_detector_misses_and_misplaces(given, tmp_path):

@@ -89,7 +89,7 @@ def test_jitter_moves_each_side_no_further_than_published(shares, rng):
 
 def test_test_boxes_are_extended_up_to_the_edge():
     wider = moving.extend(np.array([[0.4, 0.4, 0.6, 0.6], [0.0, 0.0, 1.0, 1.0]]))
-    np.testing.assert_allclose(wider, [[0.38, 0.39, 0.62, 0.61], [0, 0, 1, 1]])
+    np.testing.assert_allclose(wider, [[0.39, 0.395, 0.61, 0.605], [0, 0, 1, 1]])
 
 
 def test_a_clip_about_a_keyframe_repeats_the_ends():
