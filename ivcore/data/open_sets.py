@@ -73,6 +73,9 @@ def _unknown(csv: str, root: str, reading: Mapping) -> VideoSet | None:
 def _released(folder: Path, reading: Mapping) -> OpenSets:
     known = video_splits({"train": "", "val": "", "test": ""}, data=str(folder), release="ucf101", **reading)
     lists = {file.parent: file for file in sorted(folder.glob(SIBLINGS)) if file.parent.name != "ucf101"}
+    if len(every := sorted(folder.glob(SIBLINGS))) > len({file.parent for file in every}):
+        twice = next(file for file in every if sum(other.parent == file.parent for other in every) > 1)
+        raise ParameterError(f"data = {str(folder)!r}: {twice.parent.name} has several lists {SIBLINGS}; one is needed")
     if not lists:
         raise ParameterError(
             f"data = {str(folder)!r}: has no list of unknown classes, such as hmdb51/hmdb51_val_split_1_videos.txt"

@@ -155,8 +155,14 @@ class FeatureSequence:
 
 def sequence(video: UntrimmedVideo, features: np.ndarray, first: float, step: float, duration: float, classes: Sequence[str], agnostic: bool = False) -> FeatureSequence:  # fmt: skip
     """agnostic: all classes are one, for proposals that something else gives classes to. UserError for features that are no (T, C) of numbers."""
-    if features.ndim != 2 or not len(features) or not np.isfinite(features).all():
-        raise UserError(f"{video.id}: features of shape {features.shape}, must be finite numbers (T, C)")
+    sound = (
+        isinstance(features, np.ndarray) and features.dtype.kind in "fiu" and features.ndim == 2 and features.size > 0
+    )
+    if (
+        not sound or not (np.abs(features) <= np.finfo(np.float32).max).all()
+    ):  # neither NaN nor what float32 does not hold
+        what = f"{features.dtype} {features.shape}" if isinstance(features, np.ndarray) else type(features).__name__
+        raise UserError(f"{video.id}: features are {what}, must be finite numbers (T, C)")
     number = {name: 0 if agnostic else label for label, name in enumerate(classes)}
     segments = np.array([(s.start, s.end) for s in video.segments], np.float64).reshape(-1, 2)
     labels = np.array([number[s.label] for s in video.segments], np.int64)
@@ -176,7 +182,7 @@ def published_features(folder: str, video: UntrimmedVideo, stride: int, span: in
             break
         except FileNotFoundError:
             continue
-        except (OSError, ValueError) as error:
+        except Exception as error:  # numpy raises many kinds at spoilt headers
             raise UserError(f"{folder}/{name}.npy: no array of numbers ({error})") from None
     else:
         raise UserError(f"{folder}: has no features of {video.id}, expected {video.id}.npy")

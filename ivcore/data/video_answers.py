@@ -169,7 +169,9 @@ class VideoModel:
 def _notes(tokenizer: Tokenizer, labels: Sequence[str]) -> list[str]:
     notes = []
     if unknown := list(dict.fromkeys(word for label in labels for word in tokenizer.unknown(label))):
-        words = ", ".join(unknown[:8]) + (f" and {len(unknown) - 8} more" if len(unknown) > 8 else "")
+        words = ", ".join(word[:40] for word in unknown[:8]) + (
+            f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
+        )
         notes.append(f"not in the model's vocabulary, and so of little use to it: {words}")
     if cut := [label for label in labels if len(tokenizer.encode(label)) + 2 > tokenizer.context]:
         notes.append(f"cut to the {tokenizer.context} tokens that the model reads: {', '.join(map(shown, cut[:3]))}")

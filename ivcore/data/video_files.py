@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ivcore.data import formats
 from ivcore.errors import FormatError, UserError, shown
+from ivcore.video.endings import ENDINGS
 
-ENDINGS = "mp4 m4v mov avi mkv webm mpg mpeg wmv flv 3gp ts mts ogv m2v f4v 3g2 m2ts vob ogm mjpeg mjpg divx asf rm y4m gif".split()
 LISTS = (".csv", ".tsv", ".txt", ".json", ".jsonl")
 _FRAME = re.compile(r"(?:.*\D)?0*[01]\.(?:jpg|jpeg|png)", re.IGNORECASE)  # the first of numbered frames
 

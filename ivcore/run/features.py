@@ -14,9 +14,10 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -74,7 +75,8 @@ def features(
         print(one_line(note))
     loaded = video_answers.one_clip(loaded) if length or every else loaded
     settings = _settings(loaded, length, format) | ({"every": every} if every else {})
-    settings |= {"place": os.path.abspath(place)} if searchable else {}
+    if searchable:  # what its paths are relative to, also when the place is gone
+        settings |= {"place": os.path.abspath(place), "base": _base(place)}
     moving = every and sliding.of_usage(loaded, every)
     folder = chosen or _default("index" if searchable else "features", place, asked, settings)
     _make(folder)
@@ -97,6 +99,12 @@ def _default(kind: str, place: str, model: str, settings: dict) -> Path:
     digest = hashlib.sha256(whole.encode(errors="surrogateescape")).hexdigest()[:8]
     name = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(os.path.abspath(place)).stem) or "videos"
     return paths.outputs() / kind / f"{name[:80]}-{brief(model).replace('/', '-').replace(':', '-')[:60]}-{digest}"
+
+
+def _base(place: str | os.PathLike) -> str:
+    """What the paths in index.csv are relative to."""
+    place = os.path.abspath(place)
+    return place if os.path.isdir(place) else os.path.dirname(place)
 
 
 def _make(folder: Path) -> None:
@@ -122,7 +130,7 @@ class Store:
 
     def __init__(self, folder: Path, place: Path, format: str):
         self.folder, self.format = folder, format
-        self.base = place if place.is_dir() else place.parent
+        self.base = Path(_base(place))
         self.lock, self.done, self.owner = threading.Lock(), {}, {}
 
     def claim(self, settings: dict, out: str | None) -> None:
@@ -144,7 +152,8 @@ class Store:
         else:
             files.write_json(file, settings)
         for scratch in self.folder.rglob(".*.tmp"):  # of a process that was killed: the folder is ours alone
-            scratch.unlink(missing_ok=True)
+            if not scratch.is_dir():
+                scratch.unlink(missing_ok=True)
         self.read()
 
     def read(self) -> None:
@@ -162,7 +171,8 @@ class Store:
 
     def _note(self, done: Done) -> None:
         """Of videos of several places with one name the last has the file. Nothing outside videos/ counts, for what is damaged is removed."""
-        if os.path.normpath(done.file).startswith("videos/"):
+        short = all(len(os.fsencode(part)) <= 255 for part in Path(done.file).parts)
+        if os.path.normpath(done.file).startswith("videos/") and short:
             self.done[done.video], self.owner[done.file] = done, done.video
 
     def has(self, video: str) -> bool:
@@ -245,10 +255,19 @@ class Store:
         if damaged := sum(part is None for part in parts):
             print(f"{damaged} files of features were damaged and are made again", flush=True)
             return None
+        widths = Counter(part.shape[1] for part in parts)
+        if others := [video for video, part in zip(videos, parts) if part.shape[1] != widths.most_common(1)[0][0]]:
+            for video in others:
+                (self.folder / self.done[video].file).unlink()
+            print(f"{len(others)} files of features have another width and are made again", flush=True)
+            return None
         values = np.concatenate(parts)
         self._write(whole, values)
         text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
+        quoting = (
+            csv.QUOTE_ALL if any("\r" in video for video in videos) else csv.QUOTE_MINIMAL
+        )  # which leaves "\r" bare
+        table = csv.writer(text, lineterminator="\n", quoting=quoting)
         table.writerow(["row", "video", "first", "stop", "start", "end"])
         rows = ((video, window) for video in videos for window in self.done[video].windows)
         for row, (video, w) in enumerate(rows):
@@ -284,7 +303,10 @@ def opened(folder: str) -> Store | None:
 
 
 def _window(first, stop, start, end) -> Window:
-    return Window(int(first), int(stop), float(start), float(end))
+    window = Window(int(first), int(stop), float(start), float(end))
+    if not math.isfinite(window.start) or not math.isfinite(window.end):
+        raise ValueError("no seconds")
+    return window
 
 
 def read_settings(folder: Path) -> dict:
@@ -389,6 +411,7 @@ def _report(store: Store, videos: list[str], bad: list[VideoError]) -> bool:
     if len(bad) > _SHOWN:
         print(f"… and {len(bad) - _SHOWN} more, all in {paths.short(store.folder / 'bad_videos.jsonl')}")
     if not videos:
+        (store.folder / "index.csv").unlink(missing_ok=True)  # what was there is of videos that were
         raise UserError(f"none of the {len(bad)} videos can be read")
     if not (shape := store.join(videos)):
         return False

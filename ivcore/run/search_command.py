@@ -9,12 +9,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from ivcore import files, paths
-from ivcore.errors import ParameterError, UserError, VideoError, one_line
+from ivcore.errors import ParameterError, UserError, VideoError, one_line, shown
 from ivcore.run.terminal import clock
 
 INDEX_EXAMPLES = ("iv index my_videos", "iv index my_videos --per-window 2s --model 11/tiny")
@@ -80,6 +81,8 @@ def _search(options) -> int:
         raise ParameterError("SENTENCE: is empty")
     if options.sentence is None and options.html:
         raise ParameterError("--html: needs a sentence")
+    if options.html and not options.html.lower().endswith((".html", ".htm")):
+        raise ParameterError(f"--html {shown(options.html)}: must be the name of a page, such as found.html")
     from ivcore.run import video_index
 
     index = video_index.VideoIndex.open(video_index.find(options.place), options.device)
@@ -94,6 +97,10 @@ def _search(options) -> int:
 
 def _asked():
     """Sentences from the terminal or a pipe, until one is empty or there is no more."""
+    if sys.stdin is None:  # closed
+        return
+    with suppress(AttributeError, ValueError, OSError):
+        sys.stdin.reconfigure(errors="replace")
     while True:
         if sys.stdin.isatty():
             print("search for: ", end="", flush=True)
@@ -155,10 +162,11 @@ def _write_page(index, sentence: str, hits: list, options) -> None:
              "count": len(index.videos) if options.moments else len(set(index.videos))}  # fmt: skip
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     try:
-        files.write_text(page, environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(facts))
+        text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(facts)
+        files.write_text(page, text.encode("utf-8", "replace").decode())  # a name may hold what is no text
     except OSError as error:
         raise UserError(f"html = {options.html}: cannot be written: {error.strerror}") from None
-    print(paths.short(page))
+    print(one_line(paths.short(page)), file=sys.stderr if options.json else sys.stdout)
 
 
 def _strip(hit) -> dict:

@@ -13,6 +13,7 @@ torch on macOS.
 from __future__ import annotations
 
 import csv
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from ivcore.errors import UserError, shown
 from ivcore.run import environment, finished_model
 from ivcore.run.features import read_settings
 
+SETTINGS = ("place", "base", "source", "weights", "model")  # that an index has, each a text
+
 
 @dataclass(frozen=True)
 class Hit:
@@ -42,15 +45,33 @@ class Hit:
 
 def find(place: str | None) -> Path:
     """The folder of an index: of these videos, this folder itself, or the newest one. UserError where there is none."""
-    folders = [folder for folder in (paths.outputs() / "index").glob("*") if (folder / "settings.json").is_file()]
+    made = {folder: found for folder in (paths.outputs() / "index").glob("*") if (found := _settings(folder))}
     if place is not None:
-        if (Path(place) / "settings.json").is_file():
+        if _settings(Path(place)):
             return Path(place)
-        folders = [folder for folder in folders if read_settings(folder).get("place") == os.path.abspath(place)]
-    if not folders:
-        what = "videos" if place is None else place
-        raise UserError(f"{shown(what)}: is not indexed yet, `iv index {what}` does it")
-    return max(folders, key=lambda folder: (folder / "done.jsonl").stat().st_mtime if (folder / "done.jsonl").exists() else 0)  # fmt: skip
+        meant = os.path.realpath(place)
+        made = {folder: found for folder, found in made.items() if os.path.realpath(found["place"]) == meant}
+    if not made:
+        what = "no videos are" if place is None else f"{shown(place)}: is not"
+        raise UserError(f"{what} indexed yet, `iv index {'FOLDER' if place is None else shown(place)}` does it")
+    return max(made, key=_when)
+
+
+def _settings(folder: Path) -> dict | None:
+    """Those of an index; None for any other folder, features and damaged ones among them."""
+    try:
+        found = read_settings(folder)
+    except (UserError, OSError, ValueError):
+        return None
+    return found if all(isinstance(found.get(name), str) for name in SETTINGS) else None
+
+
+def _when(folder: Path) -> float:
+    """When the index was brought up to date; before all others where it is not finished."""
+    try:
+        return (folder / "index.csv").stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 @dataclass(frozen=True)
@@ -68,29 +89,28 @@ class VideoIndex:
     @classmethod
     def open(cls, folder: Path, device: str = "auto") -> VideoIndex:
         """UserError where the folder is no index, is not finished, or its model is another one now."""
-        settings = read_settings(folder)
-        if not {"place", "source", "weights", "model"} <= settings.keys():
-            raise UserError(f"{folder}: holds features, no index; `iv index` makes one")
-        again = f"`iv index {paths.short(settings['place'])}`"
-        name = settings["model"]
+        if (settings := _settings(folder)) is None:
+            raise UserError(f"{folder}: is no index, or a damaged one; `iv index` makes one")
+        again, name = f"`iv index {shown(settings['place'])}", settings["model"]
         model = VideoModel.load(finished_model.find(settings["source"]), environment.pick_device(device), name)
         if model.digest != settings["weights"]:
-            raise UserError(f"{folder}: was made with another {name} than there is now; {again} --out FOLDER makes a new one")  # fmt: skip
+            raise UserError(f"{folder}: was made with another {name} than there is now; {again} --out FOLDER` makes a new one")  # fmt: skip
         try:
-            vectors = np.load(folder / "features.npy", mmap_mode="r")
-            base = settings["place"] if os.path.isdir(settings["place"]) else os.path.dirname(settings["place"])
-            rows = list(_rows(folder / "index.csv", base))
-        except (OSError, ValueError, KeyError):
-            vectors, rows = None, []
-        if vectors is None or len(vectors) != len(rows):
-            raise UserError(f"{folder}: the index is not finished; {again} goes on")
+            vectors = np.ascontiguousarray(np.load(folder / "features.npy", mmap_mode="r"))
+            rows = list(_rows(folder / "index.csv", settings["base"]))
+            sound = vectors.dtype == np.float32 and vectors.ndim == 2 and len(vectors) == len(rows) > 0
+            sound = sound and np.isfinite(vectors).all() and all(math.isfinite(w.start + w.end) for _, w in rows)
+        except Exception:  # the readers raise many kinds at broken files
+            sound = False
+        if not sound or vectors.shape[1] != len(model.embed_text("a video", model.tokenizer())[0]):
+            raise UserError(f"{folder}: the index is not finished, or damaged; {again}` goes on")
         videos, windows = [video for video, _ in rows], [window for _, window in rows]
         index = cls(folder, settings["place"], vectors, videos, windows, model, model.tokenizer("sentences"))
         index.search("a video")  # what is done once is done now: the first answer comes as fast as others
         return index
 
     def search(self, sentence: str, top: int = 5, moments: bool = False) -> tuple[list[Hit], list[str], float]:
-        """(the `top` nearest videos, each by its nearest window, notes on the sentence, seconds it took).
+        """(the `top` nearest videos that are still there, each by its nearest window, notes, seconds it took).
 
         moments: the nearest windows instead, several of a video where they are. UserError for an empty sentence.
         """
@@ -98,15 +118,19 @@ class VideoIndex:
             raise UserError("the sentence to search for is empty")
         began, count = time.perf_counter(), len(self.vectors)
         query, notes = self.model.embed_text(sentence, self.tokenizer)
-        wanted = top if moments else 4 * top
+        wanted, here = (top if moments else 4 * top), {}
         while True:
             found = search(self.vectors, query.numpy(), min(wanted, count), MetricKind.Cos, exact=True)
             hits, seen = [], set()
             for row, distance in zip(found.keys.tolist(), found.distances.tolist()):
-                if moments or self.videos[row] not in seen:
+                if self.videos[row] not in here:
+                    here[self.videos[row]] = os.path.exists(self.videos[row])
+                if here[self.videos[row]] and (moments or self.videos[row] not in seen):
                     seen.add(self.videos[row])
                     hits.append(Hit(self.videos[row], self.windows[row], 1 - distance, self._whole(row)))
             if len(hits) >= top or wanted >= count:
+                if gone := sum(not there for there in here.values()):
+                    notes = [*notes, f"{gone} videos that would be among them are gone; `iv index` forgets them"]
                 return hits[:top], notes, time.perf_counter() - began
             wanted *= 4
 

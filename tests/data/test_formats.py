@@ -606,3 +606,21 @@ def test_only_the_standard_library_is_imported():
     heavy = "import sys, ivcore.data.formats; print({'numpy', 'torch', 'pandas', 'decord', 'av'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_features_beside_a_video_do_not_take_its_place(tmp_path):
+    (tmp_path / "x.mp4").write_bytes(b"video")
+    (tmp_path / "x.npy").write_bytes(b"features")
+    (tmp_path / "x.txt").write_text("notes")
+    file = tmp_path / "annotations.json"
+    entry = {"subset": "training", "duration": 9.0, "annotations": []}
+    file.write_text(json.dumps({"database": {"x": entry}}))
+    assert formats.read_segments(file, tmp_path)[0].path == f"{tmp_path}/x.mp4"
+
+
+@pytest.mark.parametrize("digits", [400, 4000])
+def test_a_number_of_hundreds_of_digits_is_a_bad_file(tmp_path, digits):
+    file = tmp_path / "annotations.json"
+    file.write_text('{"database": {"x": {"subset": "training", "duration": %s, "annotations": []}}}' % ("9" * digits))
+    with pytest.raises(FormatError, match="a duration in seconds"):
+        formats.read_segments(file, tmp_path)

@@ -1,5 +1,7 @@
 """Known and unknown classes: from a release, from lists, and what is refused."""
 
+import shutil
+
 import pytest
 
 from ivcore.data import creatures, formats, mini, open_sets, releases
@@ -84,3 +86,11 @@ def test_no_creature_does_in_the_test_what_choices_have_seen_backwards():
         [creatures.CLASSES.index(name) < open_sets.FOR_CHOICES for name in pair] for pair in creatures.ORDER_PAIRS
     ]
     assert all(one == other for one, other in halves)
+
+
+def test_two_lists_of_one_set_are_refused(released, tmp_path):
+    """Else one of them would stand for both."""
+    shutil.copytree(released, tmp_path / "both")
+    (tmp_path / "both" / "hmdb51" / "zz_val_split_1_videos.txt").write_text("a.avi 0\n")
+    with pytest.raises(ParameterError, match="hmdb51 has several lists"):
+        open_sets.open_sets(EMPTY | {"data": str(tmp_path / "both")})

@@ -168,6 +168,17 @@ def test_published_features_are_found_by_their_names_and_what_is_none_is_refused
     (tmp_path / "x.npy").write_bytes(b"text")
     with pytest.raises(UserError, match="no array of numbers"):
         published_features(str(tmp_path), video, 4, 16, 30.0)
-    for wrong in (np.ones(3), np.ones((0, 2)), np.full((2, 2), np.nan)):
+    (tmp_path / "x.npy").write_bytes(b"")
+    with pytest.raises(UserError, match="no array of numbers"):
+        published_features(str(tmp_path), video, 4, 16, 30.0)
+    wrongs = (
+        np.ones(3),
+        np.ones((0, 2)),
+        np.ones((2, 0)),
+        np.full((2, 2), np.nan),
+        np.full((2, 2), 1e300),
+        np.ones((2, 2), complex),
+    )
+    for wrong in (*wrongs, np.array([["a"]]), {"x": 1}):
         with pytest.raises(UserError, match="must be finite numbers"):
             sequence(video, wrong, 0.0, 1.0, 1.0, [])

@@ -83,7 +83,7 @@ def test_an_index_that_is_not_finished_is_not_searched(videos, model, capsys):
     index(videos, model)
     (video_index.find(None) / "index.csv").unlink()  # as between the two files that the last step writes
     assert cli.main(["search", "a dog"]) == 2
-    assert "is not finished; `iv index" in capsys.readouterr().err
+    assert "is not finished, or damaged; `iv index" in capsys.readouterr().err
     assert index(videos, model) == 0 and len(found(capsys, "--top", 50)) == 6
 
 
@@ -103,21 +103,92 @@ def test_sentences_one_after_the_other(videos, model, capsys, monkeypatch):
     assert told.out.count(" ms\n") == 2 and "not in the model's vocabulary" in told.err and "zebra" in told.err
 
 
-def test_the_page_has_a_strip_for_each_and_says_what_is_gone(videos, model, tmp_path, capsys):
+def test_the_page_has_a_strip_for_each(videos, model, tmp_path, capsys):
+    zoo.video(videos / os.fsdecode(b"s\xff.mp4"), frames=8, seed=1)
+    index(videos, model)
+    page = tmp_path / "found.html"
+    assert cli.main(["search", "a <b>dog</b>", "--top", "9", "--html", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert text.count("data:image/webp") == 7 and "<b>dog" not in text and "走る" in text
+
+
+def test_json_lines_stay_json_beside_a_page(videos, model, tmp_path, capsys):
+    index(videos, model)
+    assert len(found(capsys, "--html", tmp_path / "found.html")) == 5 and (tmp_path / "found.html").exists()
+
+
+def test_videos_that_are_gone_are_not_found(videos, model, capsys):
     index(videos, model)
     (videos / "3.mp4").unlink()
-    page = tmp_path / "found.html"
-    assert cli.main(["search", "a <b>dog</b>", "--top", "6", "--html", str(page)]) == 0
-    text = page.read_text(encoding="utf-8")
-    assert text.count("data:image/webp") == 5 and "3.mp4: " in text and "<b>dog" not in text and "走る" in text
+    assert "3.mp4" not in {os.path.basename(hit["video"]) for hit in found(capsys, "--top", 50)}
+    assert cli.main(["search", "a dog", "--top", "50"]) == 0 and "1 videos that would be" in capsys.readouterr().err
+    shutil.rmtree(videos)
+    assert found(capsys) == []
+
+
+def test_where_no_video_can_be_read_any_more_nothing_is_searched(videos, model, capsys):
+    index(videos, model)
+    for file in videos.rglob("*.mp4"):
+        file.write_bytes(b"x")
+    assert index(videos, model) == 2 and cli.main(["search", "a dog"]) == 2
+    assert "is not finished" in capsys.readouterr().err
+
+
+def test_the_index_that_was_asked_for_last_is_searched(videos, model, capsys):
+    index(videos, model)
+    first = video_index.find(str(videos))
+    index(videos, model, "--per-window", "4f")
+    assert video_index.find(str(videos)) != first
+    os.utime(video_index.find(str(videos)) / "index.csv", ns=(1, 1))
+    index(videos, model)  # has nothing to do
+    assert video_index.find(str(videos)) == first == video_index.find(None)
+
+
+@pytest.mark.parametrize("spoilt", [
+    lambda folder: (folder / "features.npy").write_bytes(b""),
+    lambda folder: np.save(folder / "features.npy", np.zeros((9, 5), np.float32)),
+    lambda folder: np.save(folder / "features.npy", np.zeros(9, np.float32)),
+    lambda folder: np.save(folder / "features.npy", np.full((9, 12), np.nan, np.float32)),
+    lambda folder: np.save(folder / "features.npy", np.zeros((9, 12), np.int32)),
+    lambda folder: (folder / "index.csv").write_text("row,video\n" + "0,a\n" * 9),
+], ids=["empty", "width", "1d", "nan", "int", "csv"])  # fmt: skip
+def test_a_damaged_index_is_told_and_mended(videos, model, capsys, spoilt):
+    index(videos, model)
+    spoilt(video_index.find(None))
+    assert cli.main(["search", "a dog"]) == 2 and "not finished, or damaged; `iv index" in capsys.readouterr().err
+    assert index(videos, model) == 0 and len(found(capsys, "--top", 50)) == 6
+
+
+def test_features_of_another_width_are_made_again(videos, model, capsys):
+    index(videos, model)
+    np.save(video_index.find(None) / "videos" / "0.mp4.npy", np.zeros((1, 5), np.float32))
+    assert index(videos, model) == 0 and "another width" in capsys.readouterr().out
+    assert len(found(capsys, "--top", 50)) == 6
+
+
+def test_a_damaged_index_of_others_is_in_nobodys_way(videos, model, tmp_path, capsys):
+    index(videos, model)
+    for name, text in (("cut", '{"pla'), ("empty", "{}"), ("odd", '{"place": 5}')):
+        (tmp_path / "outputs" / "index" / name).mkdir()
+        (tmp_path / "outputs" / "index" / name / "settings.json").write_text(text)
+    (videos / "settings.json").write_text("{}")
+    assert len(found(capsys, "--in", videos, "--top", 50)) == 6 == len(found(capsys, "--top", 50))
+
+
+def test_a_name_with_a_carriage_return_is_found_again(videos, model, capsys):
+    zoo.video(videos / "ca\rr.mp4", frames=8, seed=1)
+    index(videos, model)
+    assert str(videos / "ca\rr.mp4") in {hit["video"] for hit in found(capsys, "--top", 50)}
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["search", "a dog"], "is not indexed yet"),
-    (["search", "a dog", "--in", "/nowhere"], "is not indexed yet, `iv index /nowhere`"),
+    (["search", "a dog"], "no videos are indexed yet"),
+    (["search", "a dog", "--in", "/nowhere"], "is not indexed yet, `iv index '/nowhere'`"),
     (["search", " "], "SENTENCE: is empty"),
     (["search", "a dog", "--top", "0"], "--top 0: must be at least 1"),
     (["search", "--html", "x.html"], "--html: needs a sentence"),
+    (["search", "a dog", "--html", "mine.mp4"], "must be the name of a page"),
+    (["search", "a dog", "--in", "x" * 5000], "is not indexed yet"),
 ])  # fmt: skip
 def test_mistakes_are_told_in_a_line(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
@@ -135,4 +206,4 @@ def test_features_are_no_index(videos, model, tmp_path, capsys):
     out = tmp_path / "features"
     cli.main(["features", "--workers", "0", "--model", str(model), "--out", str(out), str(videos)])
     assert cli.main(["search", "a dog", "--in", str(out)]) == 2
-    assert "holds features, no index" in capsys.readouterr().err
+    assert "is not indexed yet" in capsys.readouterr().err

@@ -6,6 +6,7 @@
 [{"image_id": 0, "bbox": [x, y, width, height], "score": 0.98}]
 """
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -108,7 +109,7 @@ def _image(node: Node, images: dict[int, AvaImage]) -> AvaImage:
 
 def _shares(node: Node, image: AvaImage | None) -> tuple[float, float, float, float]:
     """x, y, width, height in pixels -> x1, y1, x2, y2 in shares of the picture."""
-    numbers = [float(each.expect((int, float), "a number of pixels")) for each in node.entries()]
+    numbers = [each.number("a number of pixels", -math.inf) for each in node.entries()]
     if len(numbers) != 4 or min(numbers[2:]) <= 0:
         node.fail(
             "expected [x, y, width, height] in pixels, width and height above 0 (not two corners, which may be swapped)"

@@ -14,6 +14,7 @@ from pathlib import Path
 from ivcore.data.formats.text import base_folder, numbered_lines, parse_rows
 from ivcore.data.formats.tree import Node, read_json, write_json
 from ivcore.errors import FormatError, shown
+from ivcore.video.endings import ENDINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,11 @@ def _of_subset(path, videos: list[UntrimmedVideo], subset: str | None) -> list[U
 
 
 def _files_by_stem(folder: str) -> dict[str, str]:
-    """The files of a folder by their names without ending; {} where it is not there."""
+    """The videos of a folder by their names without ending; {} where it is not there. Features and others beside them are not meant."""
     try:
-        names = sorted(os.listdir(folder or "."))
+        names = sorted(
+            name for name in os.listdir(folder or ".") if os.path.splitext(name)[1][1:].lower() in ("", *ENDINGS)
+        )
     except OSError:
         return {}
     return {os.path.splitext(name)[0]: name for name in names}

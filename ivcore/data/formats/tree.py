@@ -73,7 +73,10 @@ class Node:
         return self.value
 
     def number(self, expected: str = "a number from 0", minimum: float = 0.0) -> float:
-        value = float(self.expect((int, float), expected))
+        try:
+            value = float(self.expect((int, float), expected))
+        except OverflowError:
+            self.fail(f"expected {expected}, found a number of hundreds of digits")
         if not math.isfinite(value) or value < minimum:
             self.fail(f"expected {expected}, found {value}")
         return value
