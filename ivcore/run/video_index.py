@@ -6,7 +6,7 @@
 
 The index is a folder of `ivcore.run.features` whose model reads text. Rows are compared one by one, by usearch: this is exact, takes less than a
 millisecond for a thousand rows, reads features.npy from the disk as it lies there, so that nothing is kept twice, and needs no server. Libraries
-that keep vectors in a file of their own (FAISS, LanceDB) are ten and forty times as large, and FAISS brings an OpenMP that clashes with that of
+that keep vectors in a file of their own (FAISS, LanceDB) are eight and thirty times as large to install, and FAISS brings an OpenMP that clashes with that of
 torch on macOS.
 """
 
@@ -95,6 +95,7 @@ class VideoIndex:
         model = VideoModel.load(finished_model.find(settings["source"]), environment.pick_device(device), name)
         if model.digest != settings["weights"]:
             raise UserError(f"{folder}: was made with another {name} than there is now; {again} --out FOLDER` makes a new one")  # fmt: skip
+        tokenizer = model.tokenizer("sentences")
         try:
             vectors = np.ascontiguousarray(np.load(folder / "features.npy", mmap_mode="r"))
             rows = list(_rows(folder / "index.csv", settings["base"]))
@@ -102,10 +103,10 @@ class VideoIndex:
             sound = sound and np.isfinite(vectors).all() and all(math.isfinite(w.start + w.end) for _, w in rows)
         except Exception:  # the readers raise many kinds at broken files
             sound = False
-        if not sound or vectors.shape[1] != len(model.embed_text("a video", model.tokenizer())[0]):
+        if not sound or vectors.shape[1] != len(model.embed_text("a video", tokenizer)[0]):
             raise UserError(f"{folder}: the index is not finished, or damaged; {again}` goes on")
         videos, windows = [video for video, _ in rows], [window for _, window in rows]
-        index = cls(folder, settings["place"], vectors, videos, windows, model, model.tokenizer("sentences"))
+        index = cls(folder, settings["place"], vectors, videos, windows, model, tokenizer)
         index.search("a video")  # what is done once is done now: the first answer comes as fast as others
         return index
 
