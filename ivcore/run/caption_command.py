@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 from ivcore.errors import ParameterError, VideoError, one_line
-from ivcore.run.classify_command import FEW
+from ivcore.run import video_arguments
 from ivcore.run.terminal import clock
 
 EXAMPLES = ("iv caption clip.mp4", "iv caption my_videos --model 11/tiny --json", "iv caption film.mp4 --per-window 2s")
@@ -19,37 +19,30 @@ def add(add_command: Callable) -> None:
     """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
     summary = "a sentence for each video, or for each window of it, by a model with a caption decoder"
     parser = add_command("caption", _caption, summary, *EXAMPLES, status=STATUS)
-    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="a file, a folder of videos or of frames, or a list of videos")  # fmt: skip
-    parser.add_argument("--model", metavar="MODEL", help="a run (11/tiny), a folder, a file or a name; by default a model of the box")  # fmt: skip
+    video_arguments.add_videos(parser)
+    video_arguments.add_model(parser, "11/tiny")
     parser.add_argument("--per-window", metavar="LENGTH", help="a sentence for every 2.5s or 48f (frames)")
     parser.add_argument("--beams", type=int, default=BEAMS, metavar="N", help=f"of beam search, 1: the likeliest word each time ({BEAMS})")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object a line for each sentence")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes that decode (one for each core)")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, … (auto: the GPU where there is one)")
+    video_arguments.add_workers(parser)
+    video_arguments.add_device(parser)
 
 
 def _caption(options) -> int:
     if not 1 <= options.beams <= 64:
         raise ParameterError(f"--beams {options.beams}: must be in 1 to 64")
-    if options.workers is not None and options.workers < 0:
-        raise ParameterError(f"--workers {options.workers}: must be at least 0")
-    from ivcore.data import video_files
-
-    found = list(dict.fromkeys(path for place in options.videos for path in video_files.find(place)))
-    from ivcore.run import environment
-
-    environment.yield_cores()
+    video_arguments.check(options)
+    found = video_arguments.found(options)
     from ivcore.data import video_answers, windows
     from ivcore.run import finished_model
 
     length = options.per_window and windows.Length.of(options.per_window)
-    asked = options.model or finished_model.LABELS
-    model = video_answers.VideoModel.load(finished_model.find(asked), environment.pick_device(options.device), asked)
+    model = video_arguments.load(options, finished_model.LABELS)
     function, tokenizer = model.captions(options.beams)
     model = video_answers.one_clip(model)
     for note in model.notes():
         print(f"iv: {one_line(note)}", file=sys.stderr)
-    workers = options.workers if options.workers is not None else environment.cores() if len(found) > FEW else 0
+    workers = video_arguments.workers(options, len(found))
     status, todo = 0, []
     for path in found:
         laid = windows.lay_out(path, length) if length else None
@@ -57,7 +50,7 @@ def _caption(options) -> int:
             status = _refuse(laid, options.json)
         else:
             todo += windows.pieces(path, laid, model.clip_bytes) if laid else [windows.Piece(path)]
-    for path, answer in video_answers.in_order(function, model, todo, workers if len(found) > 1 else 0):
+    for path, answer in video_answers.in_order(function, model, todo, workers):
         if isinstance(answer, VideoError):
             status = _refuse(answer, options.json)
             continue

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Callable
 
 from ivcore.errors import ParameterError, VideoError, one_line
+from ivcore.run import video_arguments
 
 EXAMPLES = (
     "iv classify clip.mp4",
     'iv classify a.mp4 b.mov --labels "a dog jumps" "a cat sleeps"',
     "iv classify my_videos --model 30/tiny --top 3 --json",
 )
-FEW = 16  # videos that are not worth starting processes for
 BAR = 24  # characters of a bar for a probability of 1
 LONGEST = 120  # characters of a label that the terminal shows; --json has all of it
 STATUS = "0 every video is answered; 1 some could not be read; 2 a mistake in what was asked for"
@@ -23,46 +23,34 @@ def add(add_command: Callable) -> None:
     """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
     summary = "what videos show: probabilities of a model's own classes, or of labels that you write"
     parser = add_command("classify", _classify, summary, *EXAMPLES, status=STATUS)
-    parser.add_argument(
-        "videos", nargs="+", metavar="VIDEO", help="a file, a folder of videos or of frames, or a list of videos"
-    )
-    parser.add_argument(
-        "--model", metavar="MODEL", help="a run (30/tiny), a folder, a file or a name; by default a model of the box"
-    )
+    video_arguments.add_videos(parser)
+    video_arguments.add_model(parser, "30/tiny")
     parser.add_argument(
         "--labels", nargs="+", metavar="TEXT", help="sentences to choose from, for a model of video and language"
     )
     parser.add_argument("--top", type=int, default=5, metavar="N", help="answers shown for each video (5)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line for each video")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes that decode (one for each core)")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, … (auto: the GPU where there is one)")
+    video_arguments.add_workers(parser)
+    video_arguments.add_device(parser)
 
 
 def _classify(options) -> int:
     if options.top < 1:
         raise ParameterError(f"--top {options.top}: must be at least 1")
-    if options.workers is not None and options.workers < 0:
-        raise ParameterError(f"--workers {options.workers}: must be at least 0")
+    video_arguments.check(options)
     labels = [" ".join(label.split()) for label in options.labels or ()]
     if options.labels and (len(set(labels)) < 2 or not all(labels) or len(set(labels)) < len(labels)):
         raise ParameterError(f"--labels: {options.labels}, must be two or more, all different and none empty")
-    from ivcore.data import video_files
-
-    found = dict.fromkeys(path for place in options.videos for path in video_files.find(place))
-    from ivcore.run import environment
-
-    environment.yield_cores()
+    found = video_arguments.found(options)
     from ivcore.data import video_answers
     from ivcore.data.windows import Piece
     from ivcore.run import finished_model
 
-    asked = options.model or (finished_model.LABELS if labels else finished_model.CLASSES)
-    model = video_answers.VideoModel.load(finished_model.find(asked), environment.pick_device(options.device), asked)
+    model = video_arguments.load(options, finished_model.LABELS if labels else finished_model.CLASSES)
     function, names, notes = model.zero_shot(labels) if labels else (*model.classifier(), [])
     for note in [*notes, *model.notes()]:
         print(f"iv: {one_line(note)}", file=sys.stderr)
-    workers = options.workers if options.workers is not None else environment.cores() if len(found) > FEW else 0
-    workers = workers if len(found) > 1 else 0  # a process of its own would take longer to start than one video does
+    workers = video_arguments.workers(options, len(found))
     show, status = _json if options.json else _text, 0
     for path, answer in video_answers.in_order(function, model, [Piece(path) for path in found], workers):
         if isinstance(answer, VideoError):

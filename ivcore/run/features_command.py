@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ivcore.errors import ParameterError
+from ivcore.run import video_arguments
 
 EXAMPLES = (
     "iv features my_videos",
@@ -19,11 +19,9 @@ def add(add_command: Callable) -> None:
     """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
     summary = "a vector for each video of a folder, or for each window of it; goes on where it was stopped"
     parser = add_command("features", _features, summary, *EXAMPLES, status=STATUS)
-    parser.add_argument("place", metavar="FOLDER", help="videos at any depth, or a list of videos")
-    parser.add_argument(
-        "--model", metavar="MODEL", help="a run (10/tiny), a folder, a file or a name; by default a model of the box"
-    )
-    parser.add_argument("--out", metavar="FOLDER", help="where to (a folder in outputs/features, which is printed)")
+    video_arguments.add_folder(parser)
+    video_arguments.add_model(parser, "10/tiny")
+    video_arguments.add_out(parser, "features")
     parser.add_argument(
         "--per-window", metavar="LENGTH", help="a vector for every 2.5s or 48f (frames); without it one for each video"
     )
@@ -34,13 +32,12 @@ def add(add_command: Callable) -> None:
         help="a vector every N frames, each of a clip as the model sees it: (T, C), as heads for localization read",
     )
     parser.add_argument("--format", choices=("npy", "safetensors"), default="npy", help="of the files (npy)")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes that decode (one for each core)")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, … (auto: the GPU where there is one)")
+    video_arguments.add_workers(parser)
+    video_arguments.add_device(parser)
 
 
 def _features(options) -> int:
-    if options.workers is not None and options.workers < 0:
-        raise ParameterError(f"--workers {options.workers}: must be at least 0")
+    video_arguments.check(options)
     from ivcore.run import environment
 
     environment.yield_cores()

@@ -23,7 +23,6 @@ from ivcore.run import folder as run_folder
 from ivcore.run.board import Row
 from ivcore.run.spec import Spec, brief
 
-TEMPLATE = Path(__file__).parents[1] / "show" / "report.html"
 STORY = Path(__file__).with_name("story.csv")
 WIDEST = 1500  # pixels of an embedded figure
 LESSONS, BOARD = "0", "9"  # first digits of notebooks that measure nothing of their own
@@ -43,7 +42,7 @@ def write(output: str | Path | None = None) -> Path:
 
 def page(folder: Path) -> str:
     """The HTML text; links to notebooks and run folders are relative to `folder`, where the file will lie."""
-    from jinja2 import Environment, StrictUndefined
+    from ivcore.show.page import render
 
     rows = board.rows()
     stems = sorted({row.notebook for row in rows}, key=lambda stem: (stem[0] == LESSONS, stem[0] != BOARD, stem))
@@ -59,9 +58,7 @@ def page(folder: Path) -> str:
         "made": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         "generated": any(row.data == board.SHAPES for row in rows),
     }
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["readable"] = readable
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(facts)
+    return render("report.html", facts, readable=readable)
 
 
 def readable(name: str) -> str:

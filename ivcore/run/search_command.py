@@ -16,6 +16,7 @@ import numpy as np
 
 from ivcore import files, paths
 from ivcore.errors import ParameterError, UserError, VideoError, one_line, shown
+from ivcore.run import video_arguments
 from ivcore.run.terminal import clock
 
 INDEX_EXAMPLES = ("iv index my_videos", "iv index my_videos --per-window 2s --model 11/tiny")
@@ -29,7 +30,6 @@ INDEX_STATUS = (
 )
 WINDOW = "4s"  # of what is found, unless the user says otherwise
 FRAMES, HEIGHT = 8, 96  # of a strip on the page, and its height in pixels
-TEMPLATE = Path(__file__).parents[1] / "show" / "search.html"
 
 
 def add(add_command: Callable) -> None:
@@ -38,12 +38,12 @@ def add(add_command: Callable) -> None:
         "makes videos searchable; goes on where it was stopped, takes in what is new or changed, forgets what is gone"
     )
     index = add_command("index", _index, summary, *INDEX_EXAMPLES, status=INDEX_STATUS)
-    index.add_argument("place", metavar="FOLDER", help="videos at any depth, or a list of videos")
-    index.add_argument("--model", metavar="MODEL", help="a run (11/tiny), a folder, a file or a name; by default a model of the box")  # fmt: skip
+    video_arguments.add_folder(index)
+    video_arguments.add_model(index, "11/tiny")
     index.add_argument("--per-window", default=WINDOW, metavar="LENGTH", help=f"what is found later, 2.5s or 48f (frames) long ({WINDOW})")  # fmt: skip
-    index.add_argument("--out", metavar="FOLDER", help="where to (a folder in outputs/index, which is printed)")
-    index.add_argument("--workers", type=int, metavar="N", help="processes that decode (one for each core)")
-    index.add_argument("--device", default="auto", help="cpu, cuda, … (auto: the GPU where there is one)")
+    video_arguments.add_out(index, "index")
+    video_arguments.add_workers(index)
+    video_arguments.add_device(index)
     summary = "which of one's own videos a sentence describes, with film strips; without a sentence it asks for them"
     search = add_command("search", _search, summary, *SEARCH_EXAMPLES)
     search.add_argument("sentence", nargs="?", metavar="SENTENCE", help="what happens in the video")
@@ -52,12 +52,11 @@ def add(add_command: Callable) -> None:
     search.add_argument("--moments", action="store_true", help="every window counts, not the best one of each video")
     search.add_argument("--html", metavar="FILE", help="also write a page with film strips")
     search.add_argument("--json", action="store_true", help="one JSON object a line for each video found")
-    search.add_argument("--device", default="auto", help="cpu, cuda, … (auto: the GPU where there is one)")
+    video_arguments.add_device(search)
 
 
 def _index(options) -> int:
-    if options.workers is not None and options.workers < 0:
-        raise ParameterError(f"--workers {options.workers}: must be at least 0")
+    video_arguments.check(options)
     from ivcore.run import environment
 
     environment.yield_cores()
@@ -154,19 +153,18 @@ def _show_strip(hit) -> None:
 
 
 def _write_page(index, sentence: str, hits: list, options) -> None:
-    from jinja2 import Environment, StrictUndefined
+    from ivcore.show import page
 
-    page = paths.candidates(options.html)[0]
+    place = paths.candidates(options.html)[0]
     rows = [{"link": Path(hit.video).as_uri(), "name": paths.short(hit.video), "time": _time(hit), "score": hit.score} | _strip(hit) for hit in hits]  # fmt: skip
     facts = {"sentence": sentence, "place": paths.short(index.place), "model": index.model.name, "hits": rows, "moments": options.moments,
              "count": len(index.videos) if options.moments else len(set(index.videos))}  # fmt: skip
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     try:
-        text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(facts)
-        files.write_text(page, text.encode("utf-8", "replace").decode())  # a name may hold what is no text
+        text = page.render("search.html", facts)
+        files.write_text(place, text.encode("utf-8", "replace").decode())  # a name may hold what is no text
     except OSError as error:
         raise UserError(f"html = {options.html}: cannot be written: {error.strerror}") from None
-    print(one_line(paths.short(page)), file=sys.stderr if options.json else sys.stdout)
+    print(one_line(paths.short(place)), file=sys.stderr if options.json else sys.stdout)
 
 
 def _strip(hit) -> dict:
