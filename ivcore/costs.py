@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from ivcore.cma import Coordinated
 from ivcore.encoders.clip import TextEncoder
@@ -22,6 +22,8 @@ from ivcore.encoders.sizes import SIZES, Size, size, video_text_size
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
+from ivcore.precision import autocast
+from ivcore.scaling import StepCosts
 
 PAPER_TOTALS = (
     "The paper's 1.0B and 1.3B (Table 2) are those of VideoMAE huge with one and with two UniFormerV2 L/14, "
@@ -165,13 +167,7 @@ def _card(name: str, spec: _Spec) -> Card:
         model = spec.build()
     with FakeTensorMode(allow_non_fake_inputs=True):
         model.to_empty(device="cpu")
-        # torch counts its other fused kernels, not the CPU's
-        fused = {
-            torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(
-                q, k, v
-            )
-        }
-        counter, kept = FlopCounterMode(display=False, custom_mapping=fused), _Kept(model)
+        counter, kept = _counter(), _Kept(model)
         with torch.enable_grad(), counter, torch.autograd.graph.saved_tensors_hooks(kept, lambda tensor: tensor):
             spec.run(model)
     parameters = sum(p.numel() for p in model.parameters())
@@ -179,6 +175,54 @@ def _card(name: str, spec: _Spec) -> Card:
     added = getattr(model, "added_parameters", 0)
     operations = counter.get_total_flops()
     return Card(name, spec.clip, parameters, spec.tokens, spec.encoder_tokens, operations, state, kept.bytes, added)
+
+
+def training_step(
+    build: Callable[[], nn.Module], run: Callable[[nn.Module, int], Tensor], precision: str = "fp32"
+) -> StepCosts:
+    """Forward and backward pass of a model, counted on tensors without data. run(model, clips) -> what is trained on.
+
+    Counted for one clip and for two, so that what comes once a step is told apart. What autograd keeps is that of the CPU's kernels, which keep as much as
+    fused kernels of a GPU do.
+    """
+    with torch.device("meta"):
+        model = build()
+    device, counted = torch.device("cpu"), []
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model.to_empty(device="cpu").train()
+        for clips in (1, 2):
+            counter, kept = _counter(), _Kept(model)
+            with counter, torch.autograd.graph.saved_tensors_hooks(kept, lambda tensor: tensor):
+                with autocast(device, precision):
+                    out = run(model, clips)
+                out.float().sum().backward()
+            model.zero_grad()
+            counted.append((counter.get_total_flops(), kept.bytes))
+    (operations, kept_one), (operations_two, kept_two) = counted
+    clip_bytes = kept_two - kept_one
+    trained = count_parameters(model, trained=True)
+    return StepCosts(
+        count_parameters(model), trained, _largest_block(model), operations_two - operations, clip_bytes,
+        max(0, kept_one - clip_bytes),
+    )  # fmt: skip
+
+
+def _largest_block(model: nn.Module) -> int:
+    """Parameters of the largest entry of any list of blocks; of the whole model where it has none."""
+    blocks = [block for module in model.modules() if isinstance(module, nn.ModuleList) for block in module]
+    return max(map(count_parameters, blocks), default=count_parameters(model))
+
+
+def _counter() -> FlopCounterMode:
+    """torch counts its other fused kernels, not the CPU's."""
+    attention = torch.ops.aten
+    fused = {
+        attention._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v),
+        attention._scaled_dot_product_flash_attention_for_cpu_backward: lambda grad, q, k, v, *_, **__: (
+            sdpa_backward_flop_count(grad, q, k, v)
+        ),
+    }
+    return FlopCounterMode(display=False, custom_mapping=fused)
 
 
 class _Kept:

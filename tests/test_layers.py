@@ -17,7 +17,7 @@ GROUND = {
     "torchvision_shim",
     "git_lfs",
 }
-IDEAS = {"masking", "tubelets", "cma", "ensemble", "encoders", "losses", "heads", "metrics", "costs"}
+IDEAS = {"masking", "tubelets", "cma", "ensemble", "encoders", "losses", "heads", "metrics", "costs", "scaling"}
 # A layer may import itself and what stands above it in this list.
 LAYERS = [GROUND, IDEAS, {"video"}, {"weights"}, {"data"}, {"show"}, {"train"}, {"run"}, {"stages"}]
 

@@ -21,6 +21,7 @@ from ivcore.run import (
     features_command,
     finetune_command,
     notebook,
+    plan_command,
     provenance,
     search_command,
     terminal,
@@ -125,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     models = _add(commands, "models", _models, "every published size: parameters, tokens, operations, memory",
                   "iv models", "iv models videomae")  # fmt: skip
     models.add_argument("name", nargs="?", help="only models whose name contains this")
+    plan_command.add(functools.partial(_add, commands))
     _add(commands, "box", _box, "the trained models that come with ivcore: how they were made, and what they score",
          "iv box", "iv run 30 tiny -p masked_encoder=ivcore/small-masked")  # fmt: skip
     for each in (features_command, classify_command, finetune_command, search_command, caption_command):

@@ -1,0 +1,147 @@
+"""docs/scale.md says what the stages need past one machine, as `iv plan` counts it.
+
+python docs/scale.py     counts and writes the page; about two minutes
+"""
+
+from functools import cache
+from pathlib import Path
+
+from ivcore import costs, scaling
+from ivcore.run import planned
+from ivcore.run.spec import Spec
+
+PAGE = Path(__file__).with_name("scale.md")
+CARD, GPUS = "a100-80", (1, 8, 64, 256, 1024)
+SIZES = {"base": {}, "large": {"decoder_depth": "12"}, "huge": {}, "giant": {"patch_size": "14", "decoder_depth": "4"}}
+CLIPS = {"10": 1_340_000, "12": 658_000, "13": 658_000}  # UnlabeledHybrid and Kinetics-710 (paper, table 1 and 3.2)
+STAGES = (
+    ("10", "paper", 64),
+    ("11", "paper", 128),
+    ("12", "k710_masked", 32),
+    ("12", "k710_multimodal", 32),
+    ("13", "paper", 8),
+)
+PAPERS = {
+    ("10", "paper"): "64 A100",
+    ("11", "paper"): "128 A100, two weeks: 43,000",
+    ("12", "k710_masked"): "32 GPUs (published script)",
+}
+HEAD = """# Past one machine: what a stage needs
+
+`iv plan NOTEBOOK PRESET --gpus N --card NAME` says it of any preset of 10, 11, 12, 13 and 30, before anything starts. This page is made by `python docs/scale.py`.
+
+**Counted**, on tensors without data: weights, trained weights, operations of forward and backward pass, what the backward pass keeps for each clip and once a step (`ivcore/costs.py`).
+**Assumed** (`ivcore/scaling.py`): a step reaches {mfu:.0%} of the card's peak; links carry {link:.0%} of their rate; messages hide behind the backward pass, {hidden:.0%} of the computing; a process holds
+{reserved:.1f} GiB beside its tensors. `--mfu` takes a measured share.
+
+"""
+MEASURED = """## Counted beside measured
+
+`python benchmarks/step_costs.py`: a step of VideoMAE-B with its decoder, four clips of 16 x 224 x 224, 90 % hidden, float32, one thread of a CPU that others used too. The step reaches 0.82 to 0.89 of the rate of a 2048³
+product, so time follows the counted operations.
+
+| computed again | GiB counted | GiB measured | ratio |
+| --- | --- | --- | --- |
+| nothing | 2.36 | 2.19 | 0.93 |
+| selective | 2.00 | 1.93 | 0.96 |
+| full | 1.49 | 1.67 | 1.12 |
+
+No GPU has been measured: `benchmarks/gpu.py` fills in the share of the peak where there is one.
+"""
+
+
+@cache
+def counted(notebook: str, preset: str, changes: tuple = ()) -> tuple:
+    """Values of a preset, and each kind of its steps with what it costs."""
+    spec = Spec.of(notebook)
+    values = planned.values_of(spec, preset, dict(changes))
+    steps = planned.steps_of(spec, values)
+    return values, [(each, costs.training_step(each.build, each.run, values["precision"])) for each in steps]
+
+
+def quickest(notebook: str, preset: str, gpus: int, changes: tuple = (), card: str = CARD) -> tuple[str, list] | None:
+    """The engine whose steps take least time among those that fit, with an estimate for each kind of step."""
+    values, steps = counted(notebook, preset, changes)
+    found = {}
+    for engine in scaling.ENGINES:
+        if (engine == "plain") != (gpus == 1) and engine in ("plain", "ddp"):
+            continue
+        rows = []
+        for each, step in steps:
+            how = {
+                "gpus": gpus,
+                "engine": engine,
+                "batch": each.batch,
+                "precision": values["precision"],
+                "again": each.again,
+            }
+            if largest := scaling.largest_micro_batch(step, scaling.CARDS[card], **how):
+                rows.append((each.share, scaling.estimate(step, scaling.CARDS[card], micro_batch=largest, **how)))
+        if len(rows) == len(steps):
+            found[engine] = rows
+    best = min(found, key=lambda engine: _seconds(found[engine]), default=None)
+    return (best, found[best]) if best else None
+
+
+def _seconds(rows: list) -> float:
+    return sum(share * row.seconds for share, row in rows)
+
+
+def sizes_table(names=tuple(SIZES)) -> list[str]:
+    """A row for each size and number of GPUs."""
+    lines = [
+        "| encoder | GPUs | engine | clips of a GPU at once | GiB a GPU | s a step | of them waiting | GPU hours of the paper's 1,200 epochs |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in names:
+        for gpus in GPUS:
+            changes = (("encoder_size", name), *SIZES[name].items())
+            values, _ = counted("10", "paper", changes)
+            if not (found := quickest("10", "paper", gpus, changes)):
+                lines.append(f"| {name} | {gpus:,} | none fits | | | | | |")
+                continue
+            engine, ((_, row),) = found
+            steps = values["epochs"] * CLIPS["10"] / values["batch_size"]
+            hours = steps * row.seconds * gpus / 3600
+            lines.append(
+                f"| {name} | {gpus:,} | {engine} | {row.micro_batch} | {row.memory / scaling.GIB:.1f} | {row.seconds:.3g} | {row.waiting / row.seconds:.0%} | {hours:,.0f} |"
+            )
+    return lines
+
+
+def stages_table() -> list[str]:
+    lines = [
+        "| stage | GPUs | engine | GiB a GPU | s a step | steps | days | GPU hours | the paper |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for notebook, preset, gpus in STAGES:
+        values, _ = counted(notebook, preset)
+        engine, rows = quickest(notebook, preset, gpus)
+        total = values.get("steps") or values["epochs"] * CLIPS[notebook] / values["batch_size"]
+        seconds, memory = _seconds(rows), max(row.memory for _, row in rows) / scaling.GIB
+        hours = total * seconds / 3600
+        lines.append(
+            f"| {notebook} {preset} | {gpus} | {engine} | {memory:.1f} | {seconds:.3g} | {total:,.0f} | {hours / 24:.1f} | {hours * gpus:,.0f} | {PAPERS.get((notebook, preset), '')} |"
+        )
+    return lines
+
+
+def page() -> str:
+    assumed = {
+        "mfu": scaling.MFU,
+        "link": scaling.LINK_SHARE,
+        "hidden": scaling.HIDDEN,
+        "reserved": scaling.RESERVED / scaling.GIB,
+    }
+    return "\n".join([
+        HEAD.format(**assumed) + f"## Masked pretraining by size, on {CARD}", "",
+        "The paper's recipe (384 clips x 4 samples a step, bf16), whatever the size. From some number of GPUs on each has too few clips to hide the messages.", "",
+        *sizes_table(), "", f"## The paper's stages, on {CARD}", "",
+        "The paper counts 64,500 GPU hours in all. `11 paper` computes activations again (activation_checkpointing=full), which costs a third.", "",
+        *stages_table(), "", MEASURED,
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    print(PAGE)

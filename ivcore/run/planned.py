@@ -1,0 +1,208 @@
+"""The model that a training notebook would build of its parameters, on tensors without data: what `iv plan` counts.
+
+No file is opened. An encoder that is a run ("12/k710_masked") is followed through the presets to the notebook that begins with a size.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from ivcore.cma import Coordinated
+from ivcore.encoders import build, sizes
+from ivcore.encoders.checkpointing import set_activation_checkpointing
+from ivcore.encoders.video_text import VideoTextModel
+from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
+from ivcore.errors import ParameterError, shown
+from ivcore.heads.classifier import classifier
+from ivcore.run.contradictions import SCRATCH
+from ivcore.run.encoder_kinds import start_of
+from ivcore.run.spec import Reference, Spec
+
+NOTEBOOKS = ("10", "11", "12", "13", "30")
+CLASSES = {
+    "12": 710,
+    "13": 710,
+    "30": 400,
+}  # a classification layer is small beside any encoder: Kinetics' numbers do for all
+FEW_WORDS = 256  # of a small vocabulary, whose words only the captions tell
+_CLIP_SIZES = {r"B[-/_]?16": "base", r"L[-/_]?14": "large"}
+
+
+@dataclass(frozen=True)
+class Steps:
+    """One of the kinds of steps that a run takes in turn."""
+
+    name: str
+    build: Callable[[], nn.Module]
+    run: Callable[[nn.Module, int], Tensor]  # (model, clips) -> something to call backward on
+    batch: int  # samples of a step on all devices: clips x repeats
+    decoded: int  # clips or images that are decoded for it
+    share: float = 1.0  # of all steps
+    images: bool = False  # whether these are images
+    again: float = 0.0  # operations that pieces of a batch need more, as a share of all: the contrastive loss embeds every piece first
+
+
+def steps_of(spec: Spec, values: dict) -> list[Steps]:
+    """What the notebook of `spec` trains at these values. ParameterError for a notebook without a plan, and for an encoder of unknown size."""
+    if spec.number not in NOTEBOOKS:
+        raise ParameterError(f"{spec.stem}: plans are made for notebooks {', '.join(NOTEBOOKS)}")
+    repeats, clips = values.get("repeats", 1), values["batch_size"]
+    frames = values.get("num_frames")
+    if spec.number == "11":
+        texts = values["context_length"] if values["clip_weights"] in SCRATCH else 77
+        turns = [("videos", frames, clips)] + [("images", 1, values["image_batch_size"])] * values["images"]
+        share, again = 1 / len(turns), 1 / (4 if values["activation_checkpointing"] == "full" else 3)
+        return [
+            Steps(
+                name,
+                lambda: _trained(spec, values),
+                _pairs(values, count, texts),
+                batch,
+                batch,
+                share,
+                name == "images",
+                again,
+            )
+            for name, count, batch in turns
+        ]
+    make = lambda: _trained(spec, values)  # noqa: E731
+    run = {"10": _hidden, "13": _joined}.get(spec.number, _clips)(values)
+    return [Steps("clips", make, run, clips * repeats, clips)]
+
+
+def _trained(spec: Spec, values: dict) -> nn.Module:
+    """The model, with what is computed again set."""
+    model = model_of(spec, values)
+    set_activation_checkpointing(model, values.get("activation_checkpointing", "nothing"))
+    return model
+
+
+def model_of(spec: Spec, values: dict) -> nn.Module:
+    """What a run at these values leaves behind, with random weights."""
+    number = spec.number
+    if number == "10":
+        own = {"frames": values["num_frames"], "image": values["image_size"], "patch": values["patch_size"]}
+        return MaskedAutoencoder(values["encoder_size"], decoder_depth=values["decoder_depth"], **own)
+    if number == "11":
+        return _video_text(values)
+    if number == "13":
+        return _coordinated(spec, values)
+    if number in ("12", "30"):
+        return _classifier(spec, values)
+    raise ParameterError(f"{spec.stem}: is not followed to a size; plans begin at notebooks {', '.join(NOTEBOOKS)}")
+
+
+def _video_text(values: dict) -> VideoTextModel:
+    weights = values["clip_weights"]
+    size = sizes.video_text_size(values["model_size"], context=values["context_length"])
+    if weights not in SCRATCH:
+        size = sizes.video_text_size(_clip_size(weights))
+    elif values["small_vocabulary"]:
+        size = replace(size, vocabulary=FEW_WORDS)
+    size = replace(size, global_layers=values["global_layers"])
+    decoder = build.caption_decoder(values["caption_decoder"], size, values["caption_width"], values["caption_layers"])
+    model = build.video_text_model(
+        size, None, decoder, caption_query=values["caption_query"], dropout=values["dropout"]
+    )
+    return model.freeze(*{"nothing": (), "text": ("text",), "vision": ("visual",)}[values["frozen"]])
+
+
+def _clip_size(weights: str) -> str:
+    for pattern, size in _CLIP_SIZES.items():
+        if re.search(pattern, str(weights)):
+            return size
+    raise ParameterError(f"clip_weights = {shown(weights)}: its size is not told by its name; B/16 and L/14 are")
+
+
+def _classifier(spec: Spec, values: dict) -> nn.Module:
+    shape = {"frames": values["num_frames"], "image": values["image_size"]}
+    start = start_of(values)
+    if start is None:
+        size = sizes.size(values["encoder_size"], patch=values["patch_size"], **shape)
+        return VideoClassifier(size, CLASSES[spec.number])
+    return classifier(_started_from(start), CLASSES[spec.number], **shape)
+
+
+def _coordinated(spec: Spec, values: dict) -> Coordinated:
+    frames = {"masked_encoder": values["masked_frames"], "multimodal_encoder": values["multimodal_frames"]}
+    branches = [
+        classifier(_started_from(values[name]), CLASSES[spec.number], frames=count, image=values["image_size"])
+        for name, count in frames.items()
+    ]
+    names = ("stages", "reverse", "ffn_ratio", "dropout", "head_drop", "fusion")
+    return Coordinated(*branches, heads=values["heads"] or None, frames=values["multimodal_frames"],
+                       **{name: values[name] for name in names})  # fmt: skip
+
+
+def _started_from(value) -> nn.Module:
+    """The model of a run that a value names, by the presets alone."""
+    reference = Reference.of(value)
+    if reference is None:
+        raise ParameterError(f"encoder = {shown(value)}: a plan follows runs (12/k710_masked), not files or names")
+    return deepcopy(model_of(reference.spec, values_of(reference.spec, reference.preset, reference.overrides)))
+
+
+def values_of(spec: Spec, preset: str, overrides: dict | None = None) -> dict:
+    """The values of a preset; the user's files need not be there, so nothing is checked but names and types of what is given."""
+    given = {}
+    for name, value in (overrides or {}).items():
+        spec.require(name)
+        given[name] = spec.parameters[name].from_text(value) if isinstance(value, str) else value
+    asked = spec.load(preset)
+    if any(key in asked for key in ("grid", "runs")):
+        raise ParameterError(f"preset {preset} of {spec.stem} is a sweep; a plan is made for one run")
+    return {name: given.get(name, asked.get(name, each.default)) for name, each in spec.parameters.items()}
+
+
+# ---- what a step runs
+
+
+def _hidden(values: dict) -> Callable:
+    def run(model, clips: int) -> Tensor:
+        t, h, w = model.encoder.grid
+        hidden = t * int(values["mask_ratio"] * h * w)
+        predicted = round(hidden * values["predicted_share"])
+        seen = torch.zeros(clips, t * h * w - hidden, dtype=torch.long)
+        return model.predict(
+            _video(clips, values["num_frames"], values), seen, torch.zeros(clips, predicted, dtype=torch.long)
+        )
+
+    return run
+
+
+def _pairs(values: dict, frames: int, length: int) -> Callable:
+    def run(model, clips: int) -> Tensor:
+        video = torch.empty(clips, 3, frames, model.visual.image, model.visual.image)
+        videos, clip = model.encode_video(video, return_intermediates=("video_tokens",))
+        ids = torch.zeros(clips, length, dtype=torch.long)
+        texts, text = model.encode_text(ids, return_intermediates=("text_tokens",))
+        total = videos.sum() + texts.sum()
+        if model.caption_decoder is not None and values["captioning_weight"]:
+            logits = model.caption_decoder(text["text_tokens"][0][:, :-1], clip["video_tokens"][0])
+            total = total + logits.float().log_softmax(-1).sum()
+        return total
+
+    return run
+
+
+def _joined(values: dict) -> Callable:
+    def run(model, clips: int) -> Tensor:
+        return model(
+            tuple(_video(clips, values[name], values) for name in ("masked_frames", "multimodal_frames"))
+        ).fused
+
+    return run
+
+
+def _clips(values: dict) -> Callable:
+    return lambda model, clips: model(_video(clips, values["num_frames"], values))
+
+
+def _video(clips: int, frames: int, values: dict) -> Tensor:
+    return torch.empty(clips, 3, frames, values["image_size"], values["image_size"])

@@ -1,0 +1,108 @@
+"""`iv plan`: the model of a preset, counted without files, and what is said of it."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from ivcore import costs
+from ivcore.encoders.videomae import VideoClassifier
+from ivcore.run import cli, planned
+from ivcore.run.spec import Spec
+
+spec = importlib.util.spec_from_file_location("scale", Path(__file__).parents[2] / "docs/scale.py")
+scale = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(scale)
+
+
+def planned_model(notebook, preset, **changes):
+    values = planned.values_of(Spec.of(notebook), preset, changes)
+    return values, planned.steps_of(Spec.of(notebook), values)
+
+
+def test_a_classifier_is_followed_through_the_presets_to_its_size():
+    values, (steps,) = planned_model("30", "k400")
+    assert values["masked_encoder"] == "12/k710_masked"
+    counted = costs.training_step(steps.build, steps.run, "fp32")
+    assert counted.parameters == counted.trained == 632_119_440  # ViT-H with 400 classes, as published
+    assert (steps.batch, steps.decoded) == (values["batch_size"] * values["repeats"], values["batch_size"])
+
+
+def test_forward_and_backward_are_three_times_the_forward_pass():
+    card = next(costs.cards(["VideoMAE tiny, 400 classes"]))
+    _, (steps,) = planned_model("30", "scratch")
+    counted = costs.training_step(steps.build, steps.run, "fp32")
+    assert counted.operations == pytest.approx(
+        3 * card.operations, rel=0.03
+    )  # the first layer has no gradient of its input
+    assert counted.clip_bytes == pytest.approx(card.activation_bytes, rel=0.02)
+    assert counted.parameters == sum(p.numel() for p in VideoClassifier("tiny", 400).parameters())
+
+
+def test_a_frozen_pair_trains_little_and_computing_again_keeps_less():
+    _, (steps,) = planned_model("13", "tiny")
+    counted = costs.training_step(steps.build, steps.run, "fp32")
+    assert counted.trained < 0.4 * counted.parameters
+    kept = {}
+    for what in ("nothing", "selective", "full"):
+        _, (steps,) = planned_model("10", "tiny", activation_checkpointing=what)
+        kept[what] = costs.training_step(steps.build, steps.run, "fp32").clip_bytes
+    assert kept["full"] < kept["selective"] < kept["nothing"]
+
+
+def test_videos_and_images_take_turns():
+    values, (videos, images) = planned_model("11", "tiny")
+    assert (videos.batch, images.batch) == (values["batch_size"], values["image_batch_size"])
+    assert videos.share == images.share == 0.5
+    counted = [costs.training_step(each.build, each.run, "fp32") for each in (videos, images)]
+    assert counted[0].operations > 2 * counted[1].operations
+
+
+def test_it_prints_a_row_an_engine_and_the_hours(capsys):
+    assert cli.main(["plan", "10", "tiny", "--gpus", "8", "--clips", "1920"]) == 0
+    shown = capsys.readouterr().out
+    rows = [line.split()[0] for line in shown.splitlines() if line.endswith(tuple("0123456789")) and "  " in line]
+    assert rows == ["ddp", "fsdp", "zero1", "zero2", "zero3"] and "GPU hours" in shown
+
+
+def test_json_has_all_numbers_of_it(capsys):
+    assert cli.main(["plan", "10", "tiny", "--engine", "plain", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (plan,) = found["plans"]
+    assert found["best"] == "plain" and plan["counted"]["trained"] == plan["counted"]["parameters"] == 975_296
+    assert plan["engines"][0]["moments"] == 8 * 975_296 and plan["engines"][0]["fits"]
+
+
+def test_what_fits_nowhere_has_status_1(capsys, monkeypatch):
+    from ivcore import scaling
+
+    monkeypatch.setattr(scaling, "RESERVED", 10**12)
+    assert cli.main(["plan", "10", "tiny"]) == 1
+    assert "Nothing fits" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["20", "tiny"], "plans are made for notebooks 10, 11, 12, 13, 30"),
+        (["10", "tiny", "--card", "abacus"], "--card 'abacus': must be one of v100-32"),
+        (["10", "tiny", "--engine", "steam"], "--engine 'steam': must be one of plain"),
+        (["10", "tiny", "--gpus", "0"], "--gpus 0: must be in [1, 65536]"),
+        (["10", "tiny", "--gpus", "65"], "gpus = 65: more than batch_size = 64"),
+        (["10", "tiny", "-p", "lrr=1"], "lrr is not a parameter"),
+        (["10", "tiny", "-p", "lr"], "-p 'lr': expected NAME=VALUE"),
+        (["30", "tiny", "-p", "masked_encoder=a.pth"], "a plan follows runs"),
+        (["30", "sweep_seeds"], "is a sweep"),
+        (["11", "tiny", "-p", "clip_weights=mine.pt"], "its size is not told by its name"),
+    ],
+)
+def test_a_mistake_is_one_line(words, said, capsys):
+    assert cli.main(["plan", *words]) == 2
+    assert said in (error := capsys.readouterr().err) and error.count("\n") == 1
+
+
+def test_the_page_of_scale_is_current():
+    text = scale.PAGE.read_text(encoding="utf-8")
+    assert all(row in text for row in scale.sizes_table(["base"])), "python docs/scale.py"
+    assert scale.MEASURED in text, "python docs/scale.py"
