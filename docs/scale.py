@@ -46,7 +46,7 @@ product, so time follows the counted operations.
 | selective | 2.00 | 1.93 | 0.96 |
 | full | 1.49 | 1.67 | 1.12 |
 
-No GPU has been measured: `benchmarks/gpu.py` fills in the share of the peak where there is one.
+No GPU has been measured yet.
 """
 
 
