@@ -7,7 +7,8 @@ standard six-layer transformer decoder of width 768 with a two-layer MLP. Both a
     decoder(text_tokens (B, L, C), video_tokens) -> logits (B, L, vocabulary)
     cache = decoder.new_cache(video_tokens, batch); decoder.step(newest text token (B, 1, C), cache) -> logits (B, vocabulary)
 
-Video tokens are (B, M, Cv), or (1+hw, B, T, Cv) as published.
+Video tokens are (B, M, Cv), or (1+hw, B, T, Cv) as published. Of k texts about each video, one video after another, they are those of the B / k videos.
+Without a predictor (`vocabulary=0`) a decoder gives tokens (B, L, `width`) in the place of logits.
 """
 
 from __future__ import annotations
@@ -44,10 +45,10 @@ def select_rows(cache: list[Cache], rows: Tensor) -> list[Cache]:
 
 
 def flat_video_tokens(tokens: Tensor, batch: int) -> Tensor:
-    """(B, M, C) or the published (1+hw, B, T, C) -> (B, M, C); the order of tokens does not matter to attention."""
-    if tokens.dim() == 3 and len(tokens) == batch:
+    """(B, M, C) or the published (1+hw, B, T, C) -> (B, M, C); the order of tokens does not matter to attention. batch: texts, B or k for each video."""
+    if tokens.dim() == 3 and batch % len(tokens) == 0:
         return tokens
-    if tokens.dim() == 4 and tokens.shape[1] == batch:
+    if tokens.dim() == 4 and batch % tokens.shape[1] == 0:
         return rearrange(tokens, "l b t c -> b (l t) c")
     raise ParameterError(
         f"video tokens: expected (B, M, C) or (1+hw, B, T, C) for {batch} texts, got {tuple(tokens.shape)}"
@@ -143,8 +144,9 @@ class CrossBlock(nn.Module):
         self, x: Tensor, keys_values: tuple[Tensor, Tensor], record: Record = None, name: str = "video_attention"
     ) -> Tensor:
         x = self.norm(x)
-        q = rearrange(self.to_q(x), "b n (h d) -> b h n d", h=self.heads)
-        out = self.to_out(_shared_head(q, *keys_values, self.heads, False, record, name))
+        asked = self.to_q(x).flatten(0, 1).unflatten(0, (len(keys_values[0]), -1))  # all texts of a video at once
+        q = rearrange(asked, "b n (h d) -> b h n d", h=self.heads)
+        out = self.to_out(_shared_head(q, *keys_values, self.heads, False, record, name)).view_as(x)
         return out if self.ff is None else out + self.ff(x)
 
 
@@ -166,7 +168,7 @@ class CaptionDecoder(nn.Module):
 
     def __init__(self, width=768, vision_width=1024, layers=4, heads=12, vocabulary=49408, visual_queries=256):
         super().__init__()
-        self.heads = heads
+        self.heads, self.width = heads, width
         self.visual_queries = nn.Parameter(torch.randn(visual_queries, width))
         self.visual_attn_pooler = CrossBlock(width, vision_width, heads, norm_context=True, feedforward=False)
         self.visual_pooler_norm = nn.LayerNorm(width)
@@ -247,8 +249,9 @@ class VideoAttention(nn.Module):
         return tuple(rearrange(y, "b m (h d) -> b h m d", h=self.heads) for y in (k, v))
 
     def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor], record: Record = None) -> Tensor:
-        q = rearrange(self.query(x), "b n (h d) -> b h n d", h=self.heads)
-        return self.out(attend(q, *keys_values, record=record, name="video_attention"))
+        asked = self.query(x).flatten(0, 1).unflatten(0, (len(keys_values[0]), -1))  # all texts of a video at once
+        q = rearrange(asked, "b n (h d) -> b h n d", h=self.heads)
+        return self.out(attend(q, *keys_values, record=record, name="video_attention")).view_as(x)
 
 
 class PlainLayer(nn.Module):
@@ -276,12 +279,14 @@ class PlainCaptionDecoder(nn.Module):
 
     def __init__(self, text_width=768, vision_width=1024, width=768, layers=6, heads=12, vocabulary=49408, dropout=0.0):
         super().__init__()
-        self.heads = heads
+        self.heads, self.width = heads, width
         self.text_in = nn.Linear(text_width, width) if text_width != width else nn.Identity()
         self.clip_in = nn.Sequential(nn.LayerNorm(vision_width), nn.Linear(vision_width, width))
         self.layers = nn.ModuleList(PlainLayer(width, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        self.predictor = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, vocabulary))
+        self.predictor = nn.Identity()
+        if vocabulary:
+            self.predictor = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, vocabulary))
         self.activation_checkpointing = "nothing"
 
     @property

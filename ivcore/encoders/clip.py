@@ -152,9 +152,13 @@ class TextEncoder(nn.Module):
 
     def embed(self, tokens: Tensor, ids: Tensor) -> Tensor:
         """Tokens (B, L, D) -> the end token's, projected (B, E); unprojected (B, D) where the model has no projection."""
-        places = (ids if self.end is None else (ids == self.end).int()).argmax(-1)
-        end = tokens[torch.arange(len(ids), device=ids.device), places]
+        end = self.at_end(tokens, ids)
         return end if self.text_projection is None else end @ self.text_projection
+
+    def at_end(self, tokens: Tensor, ids: Tensor) -> Tensor:
+        """What stands at the end token: tokens (B, L, D) of ids (B, L) -> (B, D)."""
+        places = (ids if self.end is None else (ids == self.end).int()).argmax(-1)
+        return tokens[torch.arange(len(ids), device=ids.device), places]
 
     def tokens(
         self, ids: Tensor, masked: Tensor | None = None, record: Record = None, cache: list[Cache] | None = None

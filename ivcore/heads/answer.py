@@ -1,54 +1,122 @@
-"""Answers from clip, question and caption decoder together: video question answering and multiple choice (paper 4.3.5, 4.3.9).
+"""Answers from clip, question and caption decoder together: video question answering and multiple choice (paper 4.3.2, 4.3.3).
 
-The head reads three features side by side: the caption decoder's output at the end token, the clip's and the text's feature before their
-projections. Published head: dropout, Linear, LayerNorm, GELU, dropout, Linear.
+The head reads up to three features side by side, in this order: the caption decoder's last hidden state at the question's end token, where the decoder reads
+the question in the place of a caption; the clip's feature before its projection; and the text's at the end token, before its projection. The paper compares
+them, and takes all three.
+
+Published head: dropout, Linear to twice the width, LayerNorm, GELU, dropout, Linear: two layers, where the paper has three. Its widths are not told; here
+the hidden layer comes twice.
+
+The released code gives the decoder all ids but the last, and so cannot answer a question whose end token stands in the last place (of 77). Here it reads them
+all. It is causal, so nothing else changes.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ivcore.encoders.video_text import VideoTextModel
+from ivcore.errors import ParameterError
+
+FEATURES = ("caption", "video", "text")
 
 
 class AnswerModel(nn.Module):
     """`m(video, ids)` scores `answers` answers of a question (B, answers); `m.rank(video, choices)` scores candidate texts (B, K).
 
-    `video_text` comes without projections and with a caption decoder without predictor (`embed=0`, `vocabulary=0`).
+    `video_text` comes without projections and with a caption decoder without predictor (`embed=0`, `vocabulary=0`), as `answering` makes it. features: some of
+    FEATURES. layers: 2 or 3. Parameters that no feature is made of do not learn. ParameterError for other features.
     """
 
-    def __init__(self, video_text: VideoTextModel, answers: int, dropout: float = 0.5):
+    def __init__(
+        self,
+        video_text: VideoTextModel,
+        answers: int,
+        features: Sequence[str] = FEATURES,
+        layers: int = 2,
+        dropout: float = 0.5,
+    ):
         super().__init__()
-        self.video_text = video_text
-        text_width = video_text.text.ln_final.normalized_shape[0]
-        width = video_text.visual_ln_post.normalized_shape[0] + 2 * text_width
-        hidden = nn.Linear(width, 2 * width), nn.LayerNorm(2 * width), nn.GELU()
-        self.head = nn.Sequential(nn.Dropout(dropout), *hidden, nn.Dropout(dropout), nn.Linear(2 * width, answers))
+        if not features or set(features) - set(FEATURES):
+            raise ParameterError(f"features = {list(features)}: must be one or more of {', '.join(FEATURES)}")
+        if "caption" in features and video_text.caption_decoder is None:
+            raise ParameterError(f"features = {list(features)}: the model has no caption decoder; leave caption out")
+        self.video_text, self.features = video_text, tuple(name for name in FEATURES if name in features)
+        widths = {
+            "caption": getattr(video_text.caption_decoder, "width", 0),
+            "video": video_text.visual_ln_post.normalized_shape[0],
+            "text": video_text.text.ln_final.normalized_shape[0],
+        }
+        width = sum(widths[name] for name in self.features)
+        self.head = _head(width, 2 * width, answers, layers, dropout)
+        video_text.requires_grad_(False)
+        for part in self._read():
+            part.requires_grad_(True)
+        if video_text.text.text_mask_embedding is not None:
+            video_text.text.text_mask_embedding.requires_grad_(False)
+
+    def _read(self) -> list[nn.Module]:
+        """The parts of the model that the features are made of."""
+        model, own = self.video_text, set(self.features)
+        read = [model.visual] if own & {"caption", "video"} else []
+        read += [model.visual_ln_post] if "video" in own or ("caption" in own and model.caption_query) else []
+        read += [model.text] if own & {"caption", "text"} else []
+        return read + ([model.caption_decoder] if "caption" in own else [])
 
     @property
     def config(self) -> dict:
         """What `weights.load` cannot read off the shapes; saved beside the weights."""
-        return self.video_text.config
+        return self.video_text.config | ({} if self.features == FEATURES else {"answer_features": list(self.features)})
 
     def prepare(self, clips: Tensor) -> Tensor:
         """uint8 (B, T, H, W, 3) -> float (B, 3, T, H, W) with CLIP's statistics."""
         return self.video_text.prepare(clips)
 
+    def no_weight_decay(self) -> set[str]:
+        """timm's idiom, as of `VideoTextModel`."""
+        return {name if name.startswith("*") else f"video_text.{name}" for name in self.video_text.no_weight_decay()}
+
     def forward(self, video: Tensor, ids: Tensor) -> Tensor:
-        """(B, 3, T, H, W), question ids (B, L) -> (B, answers)."""
-        features, record = self.video_text.encode_video(video, return_intermediates=("video_tokens",))
-        return self._score(features, record["video_tokens"][0], ids)
+        """(B, 3, T, H, W), ids (B, L) of a question a clip -> (B, answers); ids (B, K, L) of several -> (B, K, answers)."""
+        told = (None, None) if self.features == ("text",) else self._of_videos(video)
+        return self.head(self._of_texts(ids.flatten(0, -2), *told)).unflatten(0, ids.shape[:-1])
 
     def rank(self, video: Tensor, choices: Tensor) -> Tensor:
         """(B, 3, T, H, W), ids of K candidate texts a clip (B, K, L) -> (B, K), with a head of one output."""
-        features, record = self.video_text.encode_video(video, return_intermediates=("video_tokens",))
-        many = choices.shape[1]
-        repeated = (x.repeat_interleave(many, dim=0) for x in (features, record["video_tokens"][0]))
-        return self._score(*repeated, choices.flatten(0, 1)).view(len(choices), many)
+        return self(video, choices)[..., 0]
 
-    def _score(self, features: Tensor, video_tokens: Tensor, ids: Tensor) -> Tensor:
-        text, record = self.video_text.encode_text(ids, return_intermediates=("text_tokens",))
-        decoded = self.video_text.caption_decoder(record["text_tokens"][0], video_tokens)
-        end = decoded[torch.arange(len(ids), device=ids.device), ids.argmax(-1)]
-        return self.head(torch.cat((end, features, text), dim=-1))
+    def _of_videos(self, video: Tensor) -> tuple[Tensor, Tensor]:
+        features, record = self.video_text.encode_video(video, return_intermediates=("video_tokens",))
+        return features, record["video_tokens"][0]
+
+    def _of_texts(self, ids: Tensor, video: Tensor | None, video_tokens: Tensor | None) -> Tensor:
+        """What the head reads, (N, width), of N texts: N / B of each clip's."""
+        text, found = self.video_text.text, []
+        tokens = text.tokens(ids) if self.features != ("video",) else None
+        if "caption" in self.features:
+            found.append(text.at_end(self.video_text.caption_decoder.tokens(tokens, video_tokens), ids))
+        if "video" in self.features:
+            found.append(video.repeat_interleave(len(ids) // len(video), dim=0))
+        if "text" in self.features:
+            found.append(text.at_end(tokens, ids))
+        return torch.cat(found, dim=-1)
+
+
+def answering(
+    pretrained: VideoTextModel, answers: int, features: Sequence[str] = FEATURES, layers: int = 2, dropout: float = 0.5
+) -> AnswerModel:
+    """What `weights.load` gave, with a fresh head in the place of its projections and of its decoder's predictor. It is changed in place."""
+    pretrained.visual_proj = pretrained.text.text_projection = None
+    if pretrained.caption_decoder is not None:
+        pretrained.caption_decoder.predictor = nn.Identity()
+    return AnswerModel(pretrained, answers, features, layers, dropout)
+
+
+def _head(width: int, hidden: int, answers: int, layers: int, dropout: float) -> nn.Sequential:
+    parts: list[nn.Module] = []
+    for number in range(layers - 1):
+        parts += [nn.Dropout(dropout), nn.Linear(hidden if number else width, hidden), nn.LayerNorm(hidden), nn.GELU()]
+    return nn.Sequential(*parts, nn.Dropout(dropout), nn.Linear(hidden, answers))

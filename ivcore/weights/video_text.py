@@ -6,7 +6,7 @@ import torch
 
 from ivcore.encoders.caption_decoder import CaptionDecoder, PlainCaptionDecoder
 from ivcore.encoders.video_text import VideoTextModel
-from ivcore.heads.answer import AnswerModel
+from ivcore.heads.answer import FEATURES, AnswerModel
 from ivcore.weights.accounting import State, WeightsError, assemble, count, has, need, without_prefix
 from ivcore.weights.clip import divisor, heads_of, text_encoder, text_name
 from ivcore.weights.fields import Fields
@@ -45,9 +45,13 @@ def _with_head(state: State, config: Fields, prefix: str) -> AnswerModel:
 
 def answer_model(state: State, config: Fields) -> AnswerModel:
     """The same under this library's names."""
-    answers = need(state, "head.5.weight", WHAT, dims=2).shape[0]
+    layers = 3 if "head.9.weight" in state else 2
+    answers = need(state, f"head.{4 * layers - 3}.weight", WHAT, dims=2).shape[0]
+    features = config.get("answer_features")
+    if features is not None and not (isinstance(features, list) and features and {*map(str, features)} <= {*FEATURES}):
+        config.refuse("answer_features", features, f"some of {', '.join(FEATURES)}")
     with torch.device("meta"):
-        model = AnswerModel(_empty(without_prefix(state, "video_text."), config), answers)
+        model = AnswerModel(_empty(without_prefix(state, "video_text."), config), answers, features or FEATURES, layers)
     return assemble(model, state, WHAT)
 
 
@@ -130,12 +134,12 @@ def _caption_decoder(
 def _plain_caption_decoder(state: State, config: Fields, what: str) -> PlainCaptionDecoder:
     """The paper's decoder; no published file has it, ours do."""
     width, vision = need(state, "clip_in.1.weight", what, dims=2).shape
-    words, text = need(state, "predictor.2.weight", what, dims=2), state.get("text_in.weight")
+    words, text = state.get("predictor.2.weight"), state.get("text_in.weight")
     return PlainCaptionDecoder(
         width if text is None else text.shape[1],
         vision,
         width,
         count(state, r"layers\.(\d+)\.", what),
         divisor(config, width, what, "caption_heads"),
-        words.shape[0],
+        0 if words is None else words.shape[0],
     )
