@@ -6,6 +6,8 @@ import numpy as np
 import torch
 
 from ivcore.cma import Coordinated
+from ivcore.data.captions.sets import CaptionedSet
+from ivcore.data.formats import CaptionedVideo
 from ivcore.encoders.clip import TextEncoder
 from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.encoders.uniformerv2 import UniFormerV2
@@ -70,3 +72,14 @@ def video(path: Path, frames: int = 12, size: tuple[int, int] = (16, 24), seed: 
         pixels[t, 4:10, x : x + 6] = colour
     write_video(path, pixels, fps)
     return path
+
+
+def some_videos(folder, count=4, broken=()):
+    """Clips with two captions each; those of the numbers in `broken` cannot be read."""
+    records = []
+    for number in range(count):
+        path = folder / f"{number}.mp4"
+        path.write_bytes(b"x") if number in broken else video(path, seed=number)
+        records.append(CaptionedVideo(str(number), str(path), ("a red square slides left", f"a dog jumps {number}")))
+    queries = [record.captions[0] for record in records]
+    return CaptionedSet(records, queries, [("a dog jumps",)] * count, "own")

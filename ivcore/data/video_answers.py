@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -122,7 +123,11 @@ class VideoModel:
             raise ParameterError(
                 f"{self.name}: the file does not say which words its vocabulary has, so it reads no {what}"
             )
-        return Tokenizer(**self.usage.tokenizer)
+        return self._tokenizer
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return Tokenizer(**self.usage.tokenizer)  # takes a while
 
     @torch.inference_mode()
     def embed_text(self, sentence: str, tokenizer: Tokenizer) -> tuple[Tensor, list[str]]:

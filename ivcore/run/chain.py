@@ -50,7 +50,14 @@ STAGES = (
     Stage("who does what where and when", "4.3.1", 4, 0.6, ("31", "32"), "ivcore.heads.boxes"),
     Stage("what is of no known class", "4.3.3", 4, 1.5, ("39",), "ivcore.losses.evidential"),
     Stage("zero-shot recognition", "4.3.3", 2, 3, ("36",), "ivcore.heads.zero_shot"),
-    Stage("finding videos by sentences", "4.3.2", 3, 3, ("33", "37", "38"), "ivcore.metrics.retrieval"),
+    Stage(
+        "finding videos by sentences, and writing these",
+        "4.3.2",
+        3,
+        3,
+        ("33", "37", "38", "45"),
+        "ivcore.metrics.retrieval",
+    ),
     Stage("further families of tasks", "4.3", 4, 2.4),
 )
 ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (4, 8), (2, 9), (2, 10), (5, 11))

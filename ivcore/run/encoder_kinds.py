@@ -121,7 +121,7 @@ def of_run(number: str, values: dict, start: Held | None) -> Held | None:
             tuned = "coordinated" if start and start.kind == "coordinated" else classifier
             kinds = {"11": "video_text", "12": classifier, "30": tuned, "13": "coordinated"}
             return start and replace(start, kind=kinds[number])
-        case "33" | "36":
+        case "33" | "36" | "45":
             return start
     return Held("")
 

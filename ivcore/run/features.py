@@ -135,6 +135,11 @@ class Store:
 
     def claim(self, settings: dict, out: str | None) -> None:
         """UserError where the folder holds features made otherwise, or something else."""
+        for name in ("settings.json", "done.jsonl", f"features.{self.format}", "index.csv", "bad_videos.jsonl"):
+            if (self.folder / name).is_dir():
+                raise UserError(
+                    f"{self.folder / name}: is a folder, and a file of that name is written; rename it, or give another --out"
+                )
         file = self.folder / "settings.json"
         if file.exists():
             there = read_settings(self.folder)
@@ -207,14 +212,20 @@ class Store:
             self._note(done)
 
     def _file_of(self, video: str) -> str:
-        """Named like the video; where that is not below the folder or its name is too long, by a digest."""
+        """Named like the video; by a digest where that is not below the folder, its name is too long, or it would meet a folder."""
         try:
             relative = Path(video).relative_to(self.base)
         except ValueError:
             relative = None
-        if relative in (None, Path()) or any(len(os.fsencode(part)) > _LONGEST for part in relative.parts):
+        long = relative and any(len(os.fsencode(part)) > _LONGEST for part in relative.parts)
+        if relative in (None, Path()) or long or self._meets_another(relative):
             relative = Path(hashlib.sha256(os.fsencode(video)).hexdigest()[:24])
         return os.path.join("videos", f"{relative}.{self.format}")
+
+    def _meets_another(self, relative: Path) -> bool:
+        """Whether a file would lie where a folder does: beside a.mp4 there may be a folder a.mp4.npy, whose videos then go by digests."""
+        inside = any(part.endswith(f".{self.format}") for part in relative.parts[:-1])
+        return inside or (self.folder / "videos" / f"{relative}.{self.format}").is_dir()
 
     def _write(self, path: Path, values: np.ndarray, sync: bool = True) -> None:
         def write(scratch: Path) -> None:

@@ -15,7 +15,6 @@ from ivcore.data.captions.sets import CaptionedSet
 from ivcore.data.formats import CaptionedVideo, Choice
 from ivcore.data.set_names import METAWORLD
 from ivcore.data.video_answers import VideoModel
-from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.errors import ParameterError
 from ivcore.metrics.choice import chosen_right
 from ivcore.stages.embed import embed_texts
@@ -105,7 +104,7 @@ def answer(model: VideoModel, questions: Questions, found: tuple[Tensor, Tensor]
     features, rows = found
     asked = [questions.asked[row] for row in rows.tolist()]
     texts = list(dict.fromkeys(text for each in asked for text in each.options))
-    told = dict(zip(texts, embed_texts(model.model, texts, Tokenizer(**model.usage.tokenizer))))
+    told = dict(zip(texts, embed_texts(model.model, texts, model.tokenizer())))
     scale = model.model.logit_scale.detach().exp().cpu()
     scores = torch.full((len(asked), max(len(each.options) for each in asked)), -torch.inf)
     for row, each in enumerate(asked):

@@ -16,7 +16,6 @@ from ivcore.data.embedded import is_generated
 from ivcore.data.video_answers import VideoModel
 from ivcore.data.videos import VideoSet
 from ivcore.data.views import Views, views_of
-from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.encoders.uniformerv2 import NEW
 from ivcore.errors import ParameterError
 from ivcore.metrics import retrieval
@@ -25,12 +24,14 @@ from ivcore.stages.embed import embed_texts
 
 
 def sets(
-    files: Mapping[str, str], *, data: str = "", release: str = "", root: str = "", num_clips: int = 0, max_bad=None, run_dir=None
+    files: Mapping[str, str], *, data: str = "", release: str = "", root: str = "", num_clips: int = 0, captioning: bool = False,
+    max_bad=None, run_dir=None,
 ) -> dict[str, CaptionedSet]:  # fmt: skip
     """split -> its videos. files: split -> captions (any file of `formats.read_captions`), "" for none; their splits are those that are asked for.
 
     data: a generated set, "" for the moving shapes, or the folder of a dataset laid out as `release` says. Files win over it. Where only a list to test
-    on is given there is no other split; where one of training is, the others are held out of it.
+    on is given there is no other split; where one of training is, the others are held out of it. captioning: a release is parted as captions are tested,
+    see `data.captions.releases`.
     """
     reading = {"max_bad": max_bad, "run_dir": run_dir}
     if any(files.values()):
@@ -38,7 +39,7 @@ def sets(
             return dict(zip(files, captioned_splits({n: (f, "") for n, f in files.items()}, root=root, **reading)))
         return {name: captioned_set(name, file, root=root) for name, file in files.items() if file}
     if not is_generated(data):
-        return dict(zip(files, released_sets(data, release, files, **reading)))
+        return dict(zip(files, released_sets(data, release, files, captioning=captioning, **reading)))
     fields = {"source": data or "shapes"} | ({} if data else {"train": num_clips})
     return {name: captioned_set(name, **fields) for name in files}
 
@@ -120,7 +121,7 @@ def scored(model: VideoModel, videos: CaptionedSet, embedded: tuple[Tensor, Tens
     """What the model makes of each video with each sentence of the readable ones. embedded: of `embed`."""
     features, rows = embedded
     texts, owner = sentences(videos.only(rows.tolist()), every)
-    told = embed_texts(model.model, texts, Tokenizer(**model.usage.tokenizer))
+    told = embed_texts(model.model, texts, model.tokenizer())
     scale = model.model.logit_scale.detach().exp().cpu()
     return Scored(scale * features @ told.T, owner, texts, rows)
 
@@ -139,7 +140,7 @@ def order_accuracy(model: VideoModel, videos: CaptionedSet, embedded: tuple[Tens
     asked = [(place, row) for place, row in enumerate(rows.tolist()) if videos.backwards[row]]
     if not asked:
         return None
-    tokenizer = Tokenizer(**model.usage.tokenizer)
+    tokenizer = model.tokenizer()
     own = embed_texts(model.model, [videos.queries[row] for _, row in asked], tokenizer)
     turned = embed_texts(model.model, [videos.backwards[row][0] for _, row in asked], tokenizer)
     clips = features[[place for place, _ in asked]]

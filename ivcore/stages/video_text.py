@@ -146,5 +146,5 @@ def caption_scores(model, clips: Tensor, captions, tokenizer) -> tuple[list[str]
 
 
 def respelt(text: str, tokenizer) -> str:
-    """A sentence as the tokenizer gives it back, so that both sides of a comparison have its blanks."""
-    return tokenizer.caption(tokenizer(text)[0])
+    """A sentence as the tokenizer gives it back, whole, so that both sides of a comparison have its blanks."""
+    return tokenizer.caption(tokenizer.encode(text))

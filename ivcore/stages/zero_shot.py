@@ -185,7 +185,7 @@ def one_clip(video: str, model: VideoModel) -> Tensor:
 @torch.inference_mode()
 def answer(clip: Tensor, ways: Sequence[Sequence[str]], model: VideoModel, join: str = "probabilities") -> list[float]:
     """Probabilities of K answers for a clip uint8 (T, H, W, 3), each said in P ways: P lists of K sentences, joined as `heads.zero_shot.joined` has it."""
-    texts = joined(sentence_embeddings(model.model, ways, Tokenizer(**model.usage.tokenizer)), join)
+    texts = joined(sentence_embeddings(model.model, ways, model.tokenizer()), join)
     features = F.normalize(model.features(clip[None].to(texts.device)), dim=-1)
     return class_logits(features, texts, model.model.logit_scale.exp())[0].softmax(-1).tolist()
 

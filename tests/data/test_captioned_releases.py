@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -105,3 +106,16 @@ def test_a_pair_for_every_caption(written):
     pairs = train.pairs()
     assert len(pairs) == 10 * len(train) and {len(texts) for texts in pairs.captions} == {1}
     assert pairs.records[13].path == train.records[1].path and pairs.queries[13] == train.captions[1][3]
+
+
+def test_captions_of_msrvtt_are_tested_on_the_split_of_its_own_file_and_all_of_them_count(written, tmp_path):
+    listed = {video.id: video for video in formats.read_msrvtt_json(written("msrvtt") / "MSRVTT_data.json")}
+    for layout in ("msrvtt", "msrvtt_1ka"):
+        sets = released_sets(written("msrvtt"), layout, PARTS, captioning=True)
+        assert all(record.captions == listed[record.id].captions for one in sets for record in one.records)
+        said = [{listed[record.id].split for record in one.records} for one in sets]
+        assert said == [{"train"}, {"validate"}, {"test"}] or layout == "msrvtt_1ka"
+    folder = shutil.copytree(written("msrvtt"), tmp_path / "msrvtt")
+    formats.write_msrvtt_json(folder / "MSRVTT_data.json", [replace(video, split=None) for video in listed.values()])
+    with pytest.raises(UserError, match="no video has the split train or validate or test; release = msrvtt_1ka"):
+        released_sets(folder, "msrvtt", PARTS, captioning=True)

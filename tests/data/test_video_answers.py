@@ -104,3 +104,8 @@ def test_a_file_that_does_not_say_is_told(tmp_path):
         "class 2",
     ]
     assert not np.any(VideoModel.load(zoo.saved(tmp_path, "classifier")).notes())
+
+
+def test_a_tokenizer_is_made_once_for_a_model(tmp_path):
+    model = VideoModel.load(str(zoo.saved(tmp_path, "video_text")))
+    assert model.tokenizer() is model.tokenizer("labels")

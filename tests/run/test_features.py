@@ -228,3 +228,15 @@ def test_every_few_frames_there_is_a_vector_in_the_layout_of_localization(place,
     assert iv(place, "--model", model, "--every", 10**30) == 2
     assert iv(place, "--model", model, "--every", 2, "--per-window", "2s") == 2
     assert "not beside per-window" in capsys.readouterr().err
+
+
+def test_a_folder_with_the_name_of_a_file_of_features_is_told_or_evaded(place, model, tmp_path, capsys):
+    for name in ("features.npy", "index.csv", "done.jsonl"):
+        (tmp_path / name / name).mkdir(parents=True)
+        assert iv(place, "--model", model, "--out", tmp_path / name) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{name}: is a folder" in line and "give another --out" in line
+    shutil.copytree(place, place / "a.mp4.npy")  # whose features would lie in a folder where those of a.mp4 lie
+    assert iv(place, "--model", model, "--out", tmp_path / "new") == 0
+    assert iv(place, "--model", model, "--out", tmp_path / "new") == 0 and len(index(tmp_path / "new")) == 6
+    assert len({row["video"] for row in index(tmp_path / "new")}) == 6

@@ -7,11 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 import video_models as zoo
+from video_models import some_videos
 
 from ivcore import weights
 from ivcore.data.captions.releases import LAYOUTS, SEVERAL
-from ivcore.data.captions.sets import CaptionedSet
-from ivcore.data.formats import CaptionedSegment, CaptionedVideo
+from ivcore.data.formats import CaptionedSegment
 from ivcore.data.video_answers import VideoModel
 from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
 from ivcore.errors import ParameterError
@@ -23,17 +23,6 @@ from ivcore.train import save_weights
 
 MINIS = {layout: layout for layout in LAYOUTS} | {"activitynet": "activitynet_captions"}
 HOW = {"in_memory": True}
-
-
-def some_videos(folder, count=4, broken=()):
-    """Clips with two captions each; those of the numbers in `broken` cannot be read."""
-    records = []
-    for number in range(count):
-        path = folder / f"{number}.mp4"
-        path.write_bytes(b"x") if number in broken else zoo.video(path, seed=number)
-        records.append(CaptionedVideo(str(number), str(path), ("a red square slides left", f"a dog jumps {number}")))
-    queries = [record.captions[0] for record in records]
-    return CaptionedSet(records, queries, [("a dog jumps",)] * count, "own")
 
 
 @pytest.fixture(scope="module")

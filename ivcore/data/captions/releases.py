@@ -14,20 +14,25 @@ from pathlib import Path
 from ivcore.data import formats, splits
 from ivcore.data.captions.sets import CaptionedSet
 from ivcore.data.formats import CaptionedVideo
-from ivcore.errors import ParameterError, one_line
+from ivcore.errors import ParameterError, UserError, one_line
 
+MSRVTT_SPLITS = {"train": "train", "val": "validate", "test": "test"}
 SEVERAL = ("msvd", "vatex")  # where every caption of a test video is searched for
 Parts = dict[str, list[CaptionedVideo] | None]
 
 
-def released_sets(folder, layout: str, names: Iterable[str], *, max_bad=None, run_dir=None) -> list[CaptionedSet]:
+def released_sets(
+    folder, layout: str, names: Iterable[str], *, captioning: bool = False, max_bad=None, run_dir=None
+) -> list[CaptionedSet]:
     """The videos of the splits with these names (train, val, test), of a dataset in one of LAYOUTS. No video is in two of them, see `splits.part`.
+
+    captioning: parted as captions are tested, where that is another way (CAPTIONING).
 
     Videos are looked for by their names, in `videos` or anywhere below the folder. UserError that names the file for one that is not there or not as it
     must be.
     """
     folder, asked = Path(folder), list(names)
-    found = LAYOUTS[layout](folder)
+    found = (LAYOUTS | CAPTIONING if captioning else LAYOUTS)[layout](folder)
     files = video_files(folder)
     lists = {name: videos and [placed(video, files) for video in videos] for name, videos in found.items()}
     parted = splits.part(lists, label=lambda record: None, max_bad=max_bad, run_dir=run_dir)
@@ -65,6 +70,26 @@ def _msrvtt(folder: Path) -> Parts:
     rows = {"train": _there(folder, "MSRVTT_train.9k.csv"), "test": tested}
     parts = {name: formats.in_split(listed, formats.read_msrvtt_csv(file), file) for name, file in rows.items()}
     return {"train": parts["train"], "val": None, "test": parts["test"]}
+
+
+def _msrvtt_of_file(folder: Path) -> Parts:
+    """The split that the release itself names: 6,513 videos to train on, 497 to choose on, 2,990 to test on, each with its twenty sentences."""
+    file = _there(folder, "MSRVTT_data.json")
+    listed = formats.read_msrvtt_json(file)
+    parts = {name: [video for video in listed if video.split == said] for name, said in MSRVTT_SPLITS.items()}
+    if empty := [MSRVTT_SPLITS[name] for name, videos in parts.items() if not videos]:
+        raise UserError(
+            f"{file}: no video has the split {' or '.join(empty)}; release = msrvtt_1ka takes the lists beside it"
+        )
+    return parts
+
+
+def _msrvtt_all_sentences(folder: Path) -> Parts:
+    """The videos of the lists for retrieval, each with its twenty sentences."""
+    listed = formats.read_msrvtt_json(_there(folder, "MSRVTT_data.json"))
+    captions = {video.id: video.captions for video in listed}
+    parts = _msrvtt(folder)
+    return parts | {"test": [replace(video, captions=captions[video.id]) for video in parts["test"]]}
 
 
 def _msvd(folder: Path) -> Parts:
@@ -121,6 +146,11 @@ LAYOUTS: dict[str, Callable[[Path], Parts]] = {
     "didemo": _didemo,
     "vatex": _vatex,
 }
+
+CAPTIONING = {
+    "msrvtt": _msrvtt_of_file,
+    "msrvtt_1ka": _msrvtt_all_sentences,
+}  # which other videos captions are tested on
 
 
 def _there(folder: Path, *names: str) -> Path:
