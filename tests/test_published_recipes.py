@@ -42,6 +42,7 @@ KINDS = (
     "lsmdc",
     "didemo",
     "vatex",
+    "tgif_frame",
 )
 SILENT = TABLE.pop("silent")
 BLOCKS = ("derived", "unpublished", "configuration")

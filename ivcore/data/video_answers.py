@@ -26,6 +26,7 @@ from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.encoders.videomae import VideoClassifier
 from ivcore.errors import ParameterError, VideoError, shown
+from ivcore.heads.answer import AnswerModel
 from ivcore.heads.zero_shot import ZeroShotClassifier, sentence_embeddings
 from ivcore.metrics.recognition import merge_views
 from ivcore.weights import usage
@@ -85,6 +86,8 @@ class VideoModel:
         if isinstance(model, Coordinated):
             return model.features(self._pair(clips))
         video = model.prepare(clips)
+        if isinstance(model, AnswerModel):
+            return model.video_text.encode_video(video)
         if isinstance(model, VideoTextModel | Clip):
             return model.encode_video(video)
         if isinstance(model, VideoClassifier | UniFormerV2):

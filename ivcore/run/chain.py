@@ -55,7 +55,7 @@ STAGES = (
         "4.3.2",
         3,
         3,
-        ("33", "37", "38", "45"),
+        ("33", "34", "37", "38", "45"),
         "ivcore.metrics.retrieval",
     ),
     Stage("further families of tasks", "4.3", 4, 2.4),

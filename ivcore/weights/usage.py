@@ -20,6 +20,7 @@ from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.encoders.videomae import MaskedVideoEncoder
+from ivcore.heads.answer import AnswerModel
 from ivcore.weights.accounting import WeightsError
 from ivcore.weights.box import BOX
 from ivcore.weights.fields import Fields
@@ -41,7 +42,7 @@ class Usage:
 
     multimodal_frames: of a coordinated model, the frames over the whole video behind the dense ones. test_clips, test_crops: views of a
     video that answers are averaged over. frame_order: see `stages.classify.order_frames`. classes: their names, in the order of the head's
-    rows. tokenizer: what `Tokenizer` is made with. known: whether the file says all this.
+    rows. answers: the same of a head that answers questions. tokenizer: what `Tokenizer` is made with. known: whether the file says all this.
     """
 
     image_size: int
@@ -53,6 +54,7 @@ class Usage:
     test_crops: int = 1
     frame_order: str = "ordered"
     classes: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
     tokenizer: Mapping | None = None
     known: bool = True
 
@@ -129,6 +131,7 @@ def _read(fields: Fields, model: nn.Module) -> Usage:
         "frame_sampling": fields.choice("frame_sampling", *SAMPLING),
         "frame_order": fields.choice("frame_order", *ORDERS),
         "classes": _names(fields, model),
+        "answers": _answers(fields, model),
         "tokenizer": _tokenizer(fields),
     }
     for name in ("image_size", "num_frames"):
@@ -166,6 +169,15 @@ def _names(fields: Fields, model: nn.Module) -> tuple[str, ...] | None:
     return tuple(names)
 
 
+def _answers(fields: Fields, model: nn.Module) -> tuple[str, ...] | None:
+    names, rows = fields.get("answers"), model.head[-1].out_features if isinstance(model, AnswerModel) else 0
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) != rows:
+        fields.refuse("answers", names, f"{rows} answers, one for each row of the head")
+    return tuple(names)
+
+
 def _rows(model: nn.Module) -> int:
     return model.masked.num_classes if isinstance(model, Coordinated) else 0
 
@@ -186,6 +198,8 @@ def _published(model: nn.Module, config: dict, source: str) -> Usage:
     """The published sampling of a model's kind, on clips as large as it expects."""
     classes = _id2label(config, getattr(model, "num_classes", 0))
     encoder = getattr(model, "encoder", model)
+    if isinstance(model, AnswerModel):
+        model = model.video_text
     if isinstance(encoder, MaskedVideoEncoder):
         frames, height, _ = encoder.clip
         return Usage(height, frames, classes=classes, known=False, **DENSE)

@@ -446,6 +446,7 @@ MALFORMED = [  # kind, content, line, part of the message
     ("lsmdc_table", "clip\t0\t1\t0\t1\n", 1, "6 TAB-separated columns"),
     ("qa", QUESTION + '\n{"video_id": "v", "question": "q"}\n', 2, "expected the key 'answer'"),
     ("qa", QUESTION + "\nvideo0 what sing\n", 2, "expected JSON"),
+    ("video_numbers", "mini1 vid1\nmini2 2\n", 2, "expected a video's name and its number"),
     ("ans2label", '{"a": 0,\n"b": 0}', 2, "0 is also 'a'"),
     ("ans2label", '{"a": 0,\n"b": "1"}', 2, "a whole number from 0"),
     ("choice_jsonl", CHOICE + "\n" + CHOICE.replace("2}", "5}"), 2, "an answer from 0"),

@@ -45,7 +45,7 @@ class CaptionedClips:
         self.captions = Captions(captions, tokenizer, [record.path for record in records], run_dir)
         self.counts = self.captions.counts
         kept = [records[i] for i in self.captions.kept]
-        self.clips = _VideosAndImages(kept, spec, seed, max_bad=max_bad, run_dir=run_dir, strict=strict)
+        self.clips = VideosAndImages(kept, spec, seed, max_bad=max_bad, run_dir=run_dir, strict=strict)
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -65,7 +65,9 @@ class CaptionedClips:
         }
 
 
-class _VideosAndImages(Clips):
+class VideosAndImages(Clips):
+    """Clips as a ClipSpec says; a picture is a clip that stands still."""
+
     def __init__(self, records, spec: ClipSpec, seed: int, **reading):
         crops = {"random": spec.random, "transform": spec.crop}
         super().__init__(records, spec.sampler, spec.short_side, seed=seed, **crops, **reading)

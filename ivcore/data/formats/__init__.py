@@ -28,8 +28,8 @@ from ivcore.data.formats.open_set import (
     OpenSetVideo, read_hmdb_splits, read_open_set, read_ucf_classes, read_ucf_split,
 )
 from ivcore.data.formats.questions import (
-    Choice, Question, read_ans2label, read_choice_jsonl, read_lsmdc_choice, read_qa, write_ans2label,
-    write_choice_jsonl, write_qa,
+    Choice, Question, read_ans2label, read_choice_jsonl, read_lsmdc_choice, read_qa, read_video_numbers,
+    write_ans2label, write_choice_jsonl, write_qa, write_qa_list,
 )
 from ivcore.data.formats.retrieval import (
     of_ids, read_didemo, read_msvd_captions, read_paragraphs, read_vatex, read_video_ids, write_didemo,
@@ -84,6 +84,7 @@ READERS = {
     "video_ids": read_video_ids,
     "qa": read_qa,
     "ans2label": read_ans2label,
+    "video_numbers": read_video_numbers,
     "choice_jsonl": read_choice_jsonl,
     "lsmdc_choice": read_lsmdc_choice,
     "ucf_classes": read_ucf_classes,

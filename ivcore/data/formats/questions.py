@@ -1,11 +1,13 @@
 """Questions about videos: open-ended (MSRVTT-QA, MSVD-QA, TGIF-FrameQA) and multiple choice (MSR-VTT, LSMDC)."""
 
+import json
 from dataclasses import dataclass
 
 from ivcore.data.formats.lines import LineFormat
 from ivcore.data.formats.text import base_folder, parse_rows, read_text
 from ivcore.data.formats.tree import Node, read_json, read_json_lines, write_json, write_json_lines
 from ivcore.errors import shown
+from ivcore.files import write_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +16,7 @@ class Question:
     path: str
     question: str
     answer: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Choice:
 def read_qa(path, root=None, suffix: str = ".mp4") -> list[Question]:
     """`{"video_id": "video0", "question": "…", "answer": "…"}`, one a line, or all in one JSON list as in MSVD-QA.
 
-    TGIF calls the video `gif_name`.
+    TGIF calls the video `gif_name`. Ours also say of which `type` a question is.
     """
     base = base_folder(path, root)
     in_list = read_text(path).lstrip().startswith("[")
@@ -41,12 +44,31 @@ def _question(node: Node, base: str, suffix: str) -> Question:
     mapping = node.expect(dict, "an object with video_id, question, answer")
     name = node.get("gif_name" if "gif_name" in mapping else "video_id").identifier()
     text, answer = node.get("question").text(), node.get("answer").text()
-    return Question(name, f"{base}/{name}{suffix}", text, answer)
+    kind = node.get("type").text() if "type" in mapping else ""
+    return Question(name, f"{base}/{name}{suffix}", text, answer, kind)
 
 
-def write_qa(path, questions) -> None:
-    entries = ({"video_id": q.video_id, "question": q.question, "answer": q.answer} for q in questions)
-    write_json_lines(path, entries)
+def write_qa(path, questions, name: str = "video_id") -> None:
+    """name: the key of the video."""
+    write_json_lines(path, ({name: q.video_id} | _entry(q) for q in questions))
+
+
+def write_qa_list(path, questions) -> None:
+    """All in one JSON list on a line, the video's number as its id, as in MSVD-QA."""
+    write_text(path, json.dumps([{"video_id": int(q.video_id)} | _entry(q) for q in questions]) + "\n")
+
+
+def _entry(question: Question) -> dict[str, str]:
+    kind = {"type": question.kind} if question.kind else {}
+    return {"question": question.question, "answer": question.answer} | kind
+
+
+def read_video_numbers(path) -> dict[str, str]:
+    """`<YouTube id> vid<number>`, one a line: number -> id (MSVD-QA)."""
+    row = LineFormat(
+        "a video's name and its number, vid12", lambda base, name, number: (number, name), r"(\S+)\s+vid([0-9]+)"
+    )
+    return dict(row.read(path))
 
 
 def read_ans2label(path) -> dict[str, int]:

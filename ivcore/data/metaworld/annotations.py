@@ -10,6 +10,7 @@ import numpy as np
 
 from ivcore.data import annotations, formats
 from ivcore.data.annotations import Clip
+from ivcore.data.balanced import Candidate, write_questions
 from ivcore.data.metaworld.config import Episode, MetaWorld, records
 from ivcore.data.metaworld.phases import PHASES
 from ivcore.data.metaworld.tasks import PARTNERS, TASKS, captions, reversed_captions
@@ -19,13 +20,13 @@ _SUBSETS = {"train": "training", "val": "validation", "test": "testing"}
 # The gripper does one of the first four, a thing one of the last two.
 _ACTIONS = (*PHASES, "rest", "is moved")
 # As of the moving shapes: another text whenever annotations change, and only then.
-ANNOTATOR_VERSION = "f8071e8478735760996fa16a115325c391da6d39ca97a46e065bc9a264b25f6b"
+ANNOTATOR_VERSION = "72f256233fb1f94381dbfcaf4c09662f9e458c8772602bce757dc0ab7b3b83a6"
 
 
 def write(config: MetaWorld, folder: Path) -> None:
     """All annotation files of a folder in which every episode has its record."""
     solved = list(records(config, folder))
-    for part in (_labels, _captions, _order, _segments, _boxes):
+    for part in (_labels, _captions, _order, _questions, _segments, _boxes):
         part(config, folder, solved)
 
 
@@ -66,6 +67,22 @@ def _order(config: MetaWorld, folder: Path, solved: list) -> None:
                 choices.append(formats.Choice(episode.id, str(folder / episode.video), options, answer))
         if choices:
             formats.write_choice_jsonl(folder / f"order_{split}.jsonl", choices)
+
+
+def _questions(config: MetaWorld, folder: Path, solved: list) -> None:
+    """What is moved, its colour, and which of two opposite things is done with it: a frame of it answers the first two."""
+    asked: dict[str, list[Candidate]] = {split: [] for split in _SPLITS}
+    for episode, record in solved:
+        thing, video = TASKS[episode.task].thing, (episode.id, str(folder / episode.video))
+        asked[episode.split].append(Candidate("what moves", "", *video, "what does the robot move", thing))
+        asked[episode.split].append(
+            Candidate("which colour", "", *video, f"what colour is the {thing}", record["colour"])
+        )
+        if episode.task in PARTNERS:
+            pair = " ".join(sorted((episode.task, PARTNERS[episode.task])))
+            done = f"what does the robot do with the {thing}"
+            asked[episode.split].append(Candidate("which way", pair, *video, done, TASKS[episode.task].label))
+    write_questions(folder, asked, config.seed)
 
 
 def _reversed(record: dict) -> tuple[str, ...]:

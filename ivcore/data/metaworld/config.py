@@ -8,6 +8,7 @@ The folder is <cache>/metaworld-<hash>:
     msrvtt.json, msrvtt_train.csv, …_val.csv, …_test.csv  MSR-VTT: five captions an episode
     msrvtt_reversed.json     the same episodes with the captions of the task that undoes theirs, if there is one
     order_val.jsonl, order_test.jsonl                   MSR-VTT multiple choice of two: the caption, and that of the task that undoes this one
+    qa_{train,val,test}.jsonl, train_ans2label.json     MSRVTT-QA: what is moved, its colour, and which of two opposite things is done
     activitynet.json                                    ActivityNet: segments in which the robot reaches, grasps and moves
     ava_{train,val,test}.csv, ava_actions.pbtxt         AVA: boxes of gripper and things on a keyframe a second
 

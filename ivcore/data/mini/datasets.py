@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ivcore.data.mini import captioned, trimmed, untrimmed
+from ivcore.data.mini import asked, captioned, trimmed, untrimmed
 from ivcore.data.mini.trimmed import HMDB, MIT, activitynet_trimmed, hacs, hmdb51, kinetics, open_set
 from ivcore.data.mini.untrimmed import ava, segments
 
-KNOWN, SEGMENTS, SEARCH = "open-set recognition", "temporal localization", "retrieval"
+KNOWN, SEGMENTS, SEARCH, ASKED = "open-set recognition", "temporal localization", "retrieval", "question answering"
 SPORTS = ("Applying sunscreen", "Archery", "Arm wrestling", "Assembling bicycle")
 HOUSE = ("apply_eye_cream", "apply_eyebrow", "apply_eyeliner", "apply_lipstick")
 
@@ -72,4 +72,7 @@ DATASETS: dict[str, Mini] = {
                                  captioned.activitynet),
     "didemo": Mini("DiDeMo", SEARCH, "{train,val,test}_data.json {train,val,test}_list.txt videos/NAME", captioned.didemo),
     "vatex": Mini("VATEX", SEARCH, "vatex_{training,validation}_v1.0.json {train,test}_list.txt videos/ID.mp4", captioned.vatex),
+    "msrvtt_qa": Mini("MSRVTT-QA", ASKED, "msrvtt_qa_{train,val,test}.jsonl msrvtt_train_ans2label.json videos/ID.mp4", asked.msrvtt_qa),
+    "msvd_qa": Mini("MSVD-QA", ASKED, "msvd_{train,val,test}_qa_encode.json msvd_answer_set.txt msvd_youtube_mapping.txt videos/ID.avi", asked.msvd_qa),
+    "tgif_frame": Mini("TGIF-Frame", ASKED, "frameqa_{train,test}.jsonl frameqa_trainval_ans2label.json gifs/NAME.mp4", asked.tgif_frame),
 }  # fmt: skip

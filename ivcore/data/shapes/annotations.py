@@ -12,7 +12,7 @@ from ivcore.data.shapes import plan, questions, scenes, timelines
 from ivcore.data.shapes.config import Shapes
 
 # The version of what is written here; another one writes annotations again. See RENDERER_VERSION in `config`.
-ANNOTATOR_VERSION = "e961c2b16cfb0964cc28ad72c60f709275385883c6ce532996554dc46fe70f3a"
+ANNOTATOR_VERSION = "4ba8244e9f0bf563a00da1a1591413e146079990d0620310b6c2cc1bd19b4c4f"
 _TEMPLATES = 3  # of the full sentence; two shorter ones follow
 
 

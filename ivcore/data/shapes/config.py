@@ -7,7 +7,7 @@ The videos are H.264 .mp4 files, and the annotations have the formats of real da
     zero_shot  videos/heldout<N>.mp4 of (shape, action) pairs that no other part shows: zero_shot.csv, zero_shot_classes.txt
     open_set   known_{train,val,test}.txt of the clips above; videos/unknown<N>.mp4 of further actions in unknown_test.txt (UCF101 lists)
     captions   msrvtt.json, msrvtt_train.csv, msrvtt_val.csv, msrvtt_test.csv (MSR-VTT)
-    qa         qa_{train,val,test}.jsonl, train_ans2label.json (MSRVTT-QA)
+    qa         videos/two<N>.mp4 of two actions, one after the other; qa_{train,val,test}.jsonl about these and the clips, train_ans2label.json (MSRVTT-QA)
     choice     choice_{val,test}.jsonl, five options, one of which is the reversed action (MSR-VTT multiple choice)
     untrimmed  untrimmed/<id>.mp4 of several shots with rests between the actions: activitynet.json (ActivityNet)
     ava        ava_{train,val}.csv, a keyframe a second, ava_{train,val}_excluded_timestamps.csv, ava_actions.pbtxt (AVA)

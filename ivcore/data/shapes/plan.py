@@ -9,6 +9,7 @@ import numpy as np
 from ivcore.data.shapes import scenes
 from ivcore.data.shapes.config import SPLITS, Shapes
 
+_FURTHER = 10**7  # from this number on scenes are those of clips of two actions
 _TOO_ROUND = ("circle", "ring")  # turning shows on these only if they have a texture
 
 
@@ -125,6 +126,33 @@ def _shot(config: Shapes, split: str, n: int, action: str, frames: int, start: i
     return Shot(seed, action, frames, start, stop, shape, texture if unseen_turning else None)
 
 
+def two_action_clips(config: Shapes) -> list[Video]:
+    """Clips in which one thing does something, and then another one something else: half as many as the trimmed clips of each split, of scenes of their own."""
+    alone = [name for name in config.actions if len(scenes.make_scene(0, name).objects) == 1]
+    alone = alone if len(alone) > 1 else ["slide left", "slide right"]
+    places = [(split, n) for split in ("train", "val", "test") for n in range(getattr(config, split) // 2)]
+    return [_two_actions(config, f"two{i}", split, n, alone) for i, (split, n) in enumerate(places)]
+
+
+def _two_actions(config: Shapes, name: str, split: str, n: int, actions: list[str]) -> Video:
+    rng, half = np.random.default_rng((config.seed, SPLITS.index(split), n, 6)), config.frames // 2
+    shots: list[Shot] = []
+    order = rng.permutation(actions).tolist()
+    for turn, action in ((turn, action) for turn in range(1, 100) for action in order):
+        if shots and action == shots[0].action:
+            continue
+        shot = _shot(config, split, turn * _FURTHER + 2 * n + len(shots), action, half, 0, half)
+        if not shots or _colour(config, shot) != _colour(config, shots[0]):
+            shots.append(shot)
+        if len(shots) == 2:
+            break
+    return Video(f"videos/{name}.mp4", split, tuple(shots))
+
+
+def _colour(config: Shapes, shot: Shot) -> str:
+    return shot.scene(config).objects[0].colour
+
+
 def untrimmed_videos(config: Shapes) -> list[Video]:
     """Videos of 4 to 7 shots, two thirds of them in the subset training, the others in validation."""
     return [_untrimmed(config, n) for n in range(config.untrimmed)]
@@ -146,7 +174,7 @@ def _timed_shot(config: Shapes, rng, n: int) -> Shot:
 
 
 _VIDEOS = {"further_test": (further_clips,), "zero_shot": (held_out_clips,), "open_set": (clips, unknown_clips)}
-_VIDEOS |= dict.fromkeys(("clips", "captions", "qa", "choice"), (clips,))
+_VIDEOS |= dict.fromkeys(("clips", "captions", "choice"), (clips,)) | {"qa": (clips, two_action_clips)}
 _VIDEOS |= dict.fromkeys(("untrimmed", "ava"), (untrimmed_videos,))
 
 

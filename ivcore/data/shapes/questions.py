@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from ivcore.data import formats
+from ivcore.data.balanced import Candidate, write_questions
 from ivcore.data.shapes import plan, scenes
 from ivcore.data.shapes.config import Shapes
 
 _STYLES = 5  # of captions, see Scene.caption
-_QA_STREAM, _CHOICE_STREAM = 3, 4  # keep these random choices apart from the ones that make the scenes
+_CHOICE_STREAM = 4  # keeps these random choices apart from the ones that make the scenes
 
 
 def _rng(video: plan.Video, stream: int) -> np.random.Generator:
@@ -17,35 +18,51 @@ def _rng(video: plan.Video, stream: int) -> np.random.Generator:
 
 
 def write_qa(config: Shapes, folder: Path) -> None:
-    """For every clip a question about what happens, which only the order of frames answers, and two about how things look."""
-    questions = {split: [] for split in ("train", "val", "test")}
-    for video in plan.clips(config):
-        scene = video.shots[0].scene(config)
-        looks = _about_looks(scene)
-        chosen = _rng(video, _QA_STREAM).choice(len(looks), min(2, len(looks)), replace=False)
-        for question, answer in [_about_action(scene), *(looks[i] for i in chosen)]:
-            questions[video.split].append(formats.Question(video.id, str(folder / video.file), question, answer))
-    for split, listed in questions.items():
-        formats.write_qa(folder / f"qa_{split}.jsonl", listed)
-    answers = sorted({question.answer for question in questions["train"]})
-    formats.write_ans2label(folder / "train_ans2label.json", {a: label for label, a in enumerate(answers)})
+    """Five kinds of questions: what moves, which way, how many and which colour about clips, what first about clips of two actions."""
+    asked: dict[str, list[Candidate]] = {split: [] for split in ("train", "val", "test")}
+    for video in (*plan.clips(config), *plan.two_action_clips(config)):
+        place = video.id, str(folder / video.file)
+        scenes_of = [shot.scene(config) for shot in video.shots]
+        about = _about_order(*scenes_of) if len(scenes_of) > 1 else _about(scenes_of[0])
+        asked[video.split] += [Candidate(kind, choice, *place, text, answer) for kind, choice, text, answer in about]
+    write_questions(folder, asked, config.seed)
 
 
-def _about_action(scene: scenes.Scene) -> tuple[str, str]:
-    if len(scene.objects) == 1:
-        return f"what does the {scene.objects[0].colour} thing do", scene.action
-    return "what happens", scene.action
+def _about_order(first: scenes.Scene, last: scenes.Scene) -> list[tuple[str, str, str, str]]:
+    """(kind, choice, question, answer): both answers are to be seen, and only the order of frames says which it is."""
+    asked = {"first": first.objects[0].colour, "last": last.objects[0].colour}
+    return [("what first", word, f"which one moves {word}", colour) for word, colour in asked.items()]
 
 
-def _about_looks(scene: scenes.Scene) -> list[tuple[str, str]]:
-    """No two things have the same colour, but they may have the same shape."""
+# action -> the question which way it goes, and the answer
+_WAYS = {
+    "slide left": ("which way does it go", "left"),
+    "slide right": ("which way does it go", "right"),
+    "rise": ("which way does it go", "up"),
+    "fall": ("which way does it go", "down"),
+    "turn clockwise": ("which way does it turn", "clockwise"),
+    "turn counter-clockwise": ("which way does it turn", "counter-clockwise"),
+    "orbit clockwise": ("which way does it go round", "clockwise"),
+    "orbit counter-clockwise": ("which way does it go round", "counter-clockwise"),
+    "move apart": ("which way do they go", "apart"),
+    "approach": ("which way do they go", "together"),
+    "grow": ("does it grow or shrink", "grow"),
+    "shrink": ("does it grow or shrink", "shrink"),
+}
+_MOVER = {"cover": 1, "uncover": 1, "orbit clockwise": 0, "orbit counter-clockwise": 0}  # which of two things moves
+
+
+def _about(scene: scenes.Scene) -> list[tuple[str, str, str, str]]:
+    """(kind, choice, question, answer). No two things have the same colour, but they may have the same shape."""
     things = scene.objects
-    number = ("one", "two", "three")[len(things) - 1]
-    pairs = [("how many things are there", number)]
-    pairs += [(f"what shape is the {thing.colour} thing", thing.shape) for thing in things]
-    all_shapes = [thing.shape for thing in things]
-    pairs += [(f"what colour is the {t.shape}", t.colour) for t in things if all_shapes.count(t.shape) == 1]
-    return pairs
+    asked = [("how many", "", "how many things are there", ("one", "two", "three")[len(things) - 1])]
+    if scene.action in _MOVER:
+        asked.append(("what moves", "", "which one moves", things[_MOVER[scene.action]].colour))
+    if scene.action in _WAYS:
+        asked.append(("which way", _WAYS[scene.action][0], *_WAYS[scene.action]))
+    shapes = [thing.shape for thing in things]
+    colours = [(f"what colour is the {thing.shape}", thing.colour) for thing in things if shapes.count(thing.shape) == 1]  # fmt: skip
+    return asked + [("which colour", "", question, colour) for question, colour in colours]
 
 
 def write_choice(config: Shapes, folder: Path) -> None:

@@ -1,0 +1,140 @@
+"""Video question answering as a stage: the model with a head over answers, its training, and what it answers (paper 4.3.2)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ivcore.data.asked import AskedClips, QuestionSet, kind_of
+from ivcore.data.batches import Batches, fitting
+from ivcore.data.captions.clip_spec import ClipSpec
+from ivcore.data.formats import Question
+from ivcore.data.video_answers import VideoModel
+from ivcore.data.views import Views
+from ivcore.encoders.tokenizer import Tokenizer
+from ivcore.encoders.video_text import VideoTextModel
+from ivcore.errors import ParameterError
+from ivcore.heads.answer import AnswerModel, answering
+from ivcore.losses.video_text import trimmed
+from ivcore.metrics.answering import UNKNOWN
+from ivcore.precision import autocast
+from ivcore.run import Run
+from ivcore.stages import search
+from ivcore.stages.classify import order_frames
+from ivcore.train import save_weights
+
+AT_ONCE = 64  # videos of a batch
+
+
+def with_words(model: VideoTextModel, tokenizer: Tokenizer, texts: Sequence[str]) -> Tokenizer:
+    """The tokenizer that also knows the words of these texts, where it has a smaller vocabulary than CLIP's; the model gets a fresh row for each new one."""
+    if tokenizer.kept is None:
+        return tokenizer
+    wanted = Tokenizer.for_texts(texts, tokenizer.context).kept
+    wider = Tokenizer(tokenizer.context, [*tokenizer.kept, *wanted])
+    rows = torch.tensor([wider.kept.index(old) for old in tokenizer.kept])
+    before = model.text.token_embedding.weight
+    embedding = nn.Embedding(wider.vocabulary, before.shape[1], device=before.device)
+    nn.init.normal_(embedding.weight, std=0.02)
+    with torch.no_grad():
+        embedding.weight[rows.to(before.device)] = before
+    model.text.token_embedding = embedding
+    return wider
+
+
+def build(
+    found: VideoModel, questions: Sequence[str], answers: Sequence[str], *, features: Sequence[str], layers: int, dropout: float, seed: int
+) -> tuple[AnswerModel, Tokenizer]:  # fmt: skip
+    """A model that begins as `found`, which stays as it is, and the tokenizer that knows the words of the questions. ParameterError where `found` has no
+    caption decoder and `features` ask for one, and where it is CLIP."""
+    if not isinstance(found.model, VideoTextModel):
+        raise ParameterError(f"multimodal_encoder: a {type(found.model).__name__} cannot be asked; must be a model of notebook 11")  # fmt: skip
+    torch.manual_seed(seed)
+    start = copy.deepcopy(found.model)
+    tokenizer = with_words(start, Tokenizer(**found.usage.tokenizer), questions)
+    model = answering(start, len(answers), features, layers, dropout)
+    return model.to(next(found.model.parameters()).device), tokenizer
+
+
+def batches(
+    videos: QuestionSet, answers: Sequence[str], tokenizer: Tokenizer, batch_size: int, spec: ClipSpec, *, seed: int, num_workers: int = 0, **how
+) -> Batches:  # fmt: skip
+    """Batches of clips with their questions; how: what else `AskedClips` takes."""
+    source = AskedClips(videos, answers, tokenizer, spec, seed=seed, **how)
+    return Batches(source, fitting(batch_size, len(source), "batch_size"), seed, num_workers=num_workers)
+
+
+def question_loss(model: AnswerModel, batch: dict, generator: torch.Generator | None = None) -> tuple[Tensor, dict]:
+    """Cross-entropy over the answers to all questions of a batch of `AskedClips`, those without a known answer left out -> (scalar, {accuracy})."""
+    ids = trimmed(batch["ids"].flatten(0, 1)).unflatten(0, batch["ids"].shape[:2])
+    logits, labels = model(model.prepare(batch["video"]), ids).flatten(0, 1), batch["label"].flatten()
+    known = labels != UNKNOWN
+    right = (logits.argmax(-1) == labels).sum() / known.sum().clamp_min(1)
+    return F.cross_entropy(logits.float(), labels, ignore_index=UNKNOWN), {"accuracy": right}
+
+
+@dataclass(frozen=True)
+class Answered:
+    """scores: float (n, A), logits of the answers to n questions about readable videos; labels int64 (n,), UNKNOWN where the vocabulary lacks the answer;
+    rows: the video of each."""
+
+    scores: Tensor
+    labels: Tensor
+    questions: list[Question]
+    rows: list[int]
+
+    @property
+    def kinds(self) -> list[str]:
+        return [kind_of(each) for each in self.questions]
+
+    @property
+    def guesses(self) -> Tensor:
+        return self.scores.argmax(1)
+
+
+def labels_of(questions: Sequence[Question], answers: Sequence[str]) -> Tensor:
+    """int64 (N,), UNKNOWN for an answer that is not among them."""
+    number = {answer: label for label, answer in enumerate(answers)}
+    return torch.tensor([number.get(each.answer, UNKNOWN) for each in questions])
+
+
+def views(videos: QuestionSet, found: VideoModel, **how) -> Views:
+    """The videos as the model sees them; labels are their rows. how: as of `search.views`."""
+    return search.views(videos, found, **how)
+
+
+@torch.inference_mode()
+def answer(
+    model: AnswerModel, videos: QuestionSet, shown: Views, answers: Sequence[str], tokenizer: Tokenizer, frame_order: str = "ordered", *,
+    others: bool = False, seed: int = 0, num_workers: int = 0, precision: str = "fp32",
+) -> Answered:  # fmt: skip
+    """What the model answers to the questions about the videos, each seen once, in `frame_order`. others: each video's questions are asked about another
+    one of its batch."""
+    model.eval()
+    device, generator = next(model.parameters()).device, torch.Generator().manual_seed(seed)
+    scores, questions, rows = [], [], []
+    for batch in shown.batches(AT_ONCE, num_workers):
+        clips = batch["views"].to(device)[:, 0]
+        clips = clips.roll(max(1, len(clips) // 2), 0) if others else clips  # neighbours may show one scene
+        asked = [videos.records[row].questions for row in torch.as_tensor(batch["label"]).tolist()]
+        most = max(map(len, asked))
+        texts = [each.question for some in asked for each in (*some, *some[:1] * (most - len(some)))]
+        ids = trimmed(tokenizer(texts)).to(device).unflatten(0, (len(asked), most))
+        with autocast(device, precision):
+            logits = model(order_frames(model.prepare(clips), frame_order, generator), ids).float().cpu()
+        for row, some, of_one in zip(torch.as_tensor(batch["label"]).tolist(), asked, logits):
+            scores.append(of_one[: len(some)])
+            questions += some
+            rows += [row] * len(some)
+    return Answered(torch.cat(scores).clone(), labels_of(questions, answers), questions, rows)
+
+
+def save(run: Run, model: AnswerModel, found: VideoModel, answers: Sequence[str], tokenizer: Tokenizer) -> None:
+    """The model as it is now, with its words, its answers and how it is shown videos, to the run's checkpoints/model.safetensors: for `iv ask`."""
+    used = replace(found.usage, tokenizer=tokenizer.config, answers=tuple(answers))
+    save_weights(model, run.checkpoints / "model.safetensors", model.config | used.saved(model))

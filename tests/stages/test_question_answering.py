@@ -1,0 +1,126 @@
+"""Question answering as a stage: words that are new to a model, labels, what is asked about which video, and files to a score."""
+
+import json
+
+import pytest
+import torch
+import video_models as zoo
+
+from ivcore import weights
+from ivcore.data.asked import AskedVideo, QuestionSet
+from ivcore.data.captions.clip_spec import ClipSpec
+from ivcore.data.formats import Question
+from ivcore.data.video_answers import VideoModel
+from ivcore.errors import ParameterError, UserError
+from ivcore.run import execute as run
+from ivcore.stages import question_answering as qa
+from ivcore.weights import usage
+
+ANSWERS = ("red", "two", "left")
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    return VideoModel.load(str(zoo.saved(tmp_path_factory.mktemp("model"), "video_text")))
+
+
+@pytest.fixture
+def videos(tmp_path):
+    asked = [[("what colour", "red"), ("how many", "two")], [("which way", "left")], [("why", "because")]]
+    paths = [str(zoo.video(tmp_path / f"{n}.mp4", seed=n)) for n in range(3)]
+    return QuestionSet([AskedVideo(p, tuple(Question(p, p, *each) for each in some)) for p, some in zip(paths, asked)], "own")  # fmt: skip
+
+
+def built(found, features=("video", "text")):
+    how = {"features": features, "layers": 2, "dropout": 0.0, "seed": 0}
+    return qa.build(found, ["what colour", "how many", "which way", "why"], ANSWERS, **how)
+
+
+def test_new_words_leave_the_embeddings_of_the_old(found):
+    model, wider = built(found)
+    before, after = zoo.TOKENIZER, model.video_text.text.token_embedding.weight
+    old = found.model.text.token_embedding.weight
+    assert wider.vocabulary == len(after) >= len(old) == before.vocabulary
+    assert not wider.unknown("what colour how many which way why")
+    if before.kept is not None:
+        rows = [wider.kept.index(each) for each in before.kept]
+        assert torch.equal(after[rows], old)
+    assert found.model.text.text_projection is not None  # what it began as stays as it is
+
+
+def batches(found, tokenizer, videos, answers=ANSWERS):
+    spec = ClipSpec(found.usage.num_frames, found.usage.image_size, random=False)
+    return qa.batches(videos, answers, tokenizer, 2, spec, seed=0, in_memory=True)
+
+
+def test_a_batch_has_all_questions_of_each_clip(found, videos):
+    tokenizer = built(found)[1]
+    stream = batches(found, tokenizer, videos)
+    batch = stream.fetch(0)
+    assert stream.source.left_out == 1 and batch["ids"].shape == (2, 2, tokenizer.context)
+    rows = {int(index): label.tolist() for index, label in zip(batch["index"], batch["label"])}
+    assert rows == {0: [0, 1], 1: [2, -100]}
+    one = videos.in_groups(1)
+    assert [len(each.questions) for each in one.records] == [1] * 4
+
+
+def test_nothing_to_learn_is_said(found, videos):
+    with pytest.raises(UserError, match="no question to learn from has one of the 1 answers"):
+        batches(found, built(found)[1], videos, ["blue"])
+
+
+def test_the_loss_counts_answerable_questions_alone(found, videos):
+    model, tokenizer = built(found)
+    batch = batches(found, tokenizer, videos).fetch(0)
+    loss, numbers = qa.question_loss(model.eval(), batch)
+    logits = model(model.prepare(batch["video"]), batch["ids"])
+    kept = batch["label"] >= 0
+    assert kept.sum() == 3
+    assert loss.item() == pytest.approx(torch.nn.functional.cross_entropy(logits[kept], batch["label"][kept]).item(), rel=1e-4)  # fmt: skip
+    assert numbers["accuracy"].item() == pytest.approx((logits.argmax(-1) == batch["label"]).sum().item() / 3)
+
+
+def test_each_question_is_asked_about_its_own_video(found, videos):
+    model, tokenizer = built(found)
+    shown = qa.views(videos, found, in_memory=True)
+    answered = qa.answer(model, videos, shown, ANSWERS, tokenizer)
+    assert answered.rows == [0, 0, 1, 2] and answered.labels.tolist() == [0, 1, 2, -100]
+    clip = torch.from_numpy(shown[1]["views"][0])[None]
+    with torch.no_grad():
+        alone = model(model.prepare(clip), tokenizer(["which way"]))
+    assert torch.allclose(answered.scores[2], alone[0], atol=1e-4)
+    other = qa.answer(model, videos, shown, ANSWERS, tokenizer, others=True)
+    assert not torch.allclose(other.scores, answered.scores)
+
+
+def test_what_is_saved_says_its_answers(found, tmp_path):
+    model, tokenizer = built(found)
+
+    class Run:
+        checkpoints = tmp_path
+
+    qa.save(Run, model, found, ANSWERS, tokenizer)
+    file = tmp_path / "model.safetensors"
+    loaded = weights.load(file)
+    used = usage.of(file, loaded)
+    assert used.answers == ANSWERS and used.tokenizer == tokenizer.config and used.num_frames == found.usage.num_frames
+    assert loaded.features == ("video", "text")
+
+
+def test_a_model_without_a_decoder_is_refused(found):
+    if found.model.caption_decoder is None:
+        with pytest.raises(ParameterError, match="leave caption out"):
+            built(found, ("caption",))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["msrvtt_qa", "msvd_qa", "tgif_frame"])
+def test_a_dataset_goes_from_its_files_to_a_score(layout, written, tmp_path, monkeypatch):
+    monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
+    given = {"data": str(written(layout)), "multimodal_encoder": str(zoo.saved(tmp_path, "video_text"))}
+    given |= {"num_workers": "0", "steps": "2", "batch_size": "4", "grad_accum_steps": "1", "precision": "fp32"}
+    given |= {"epochs": "0", "warmup_epochs": "0", "num_frames": "4", "answer_features": "[video, text]"}
+    folder = run.execute(run.jobs("34", layout, given)[0], timeout=300)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["test_scored"] == metrics["test_videos"] == 8
+    assert 0 < metrics["answerable"] < 1 and metrics["accuracy"] <= metrics["accuracy_answerable"]
