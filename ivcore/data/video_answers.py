@@ -120,7 +120,7 @@ class VideoModel:
 
     def tokenizer(self, what: str = "text") -> Tokenizer:
         """Spells sentences for the model. ParameterError for a model that reads no text; `what`: the text is called in messages."""
-        if not isinstance(self.model, VideoTextModel | Clip):
+        if not isinstance(self.model, VideoTextModel | Clip | AnswerModel):
             raise ParameterError(f"{self.name}: a {type(self.model).__name__} reads no {what}; {self._can()}")
         if self.usage.tokenizer is None:
             raise ParameterError(
@@ -137,6 +137,26 @@ class VideoModel:
         """(unit-length embedding (E,) on the CPU, notes as of `zero_shot`). tokenizer: that of `tokenizer()`, which takes a while to make."""
         embedding = sentence_embeddings(self.model, [[sentence]], tokenizer)[0, 0].float().cpu()
         return embedding, _notes(tokenizer, [sentence])
+
+    def answering(self, question: str, given: Sequence[str] | None) -> tuple[Callable, list[str], list[str]]:
+        """(logits of clips, the answers, notes as of `zero_shot`). given: answers, of which question and answer together fit a clip more or less; None for
+        those that a model of notebook 34 has learned. ParameterError for a model that cannot do what is asked."""
+        if given is not None:
+            if isinstance(self.model, AnswerModel):
+                raise ParameterError(f"{self.name}: knows answers of its own; leave --answers out, or give a model of notebook 11")  # fmt: skip
+            function, _, notes = self.zero_shot([f"{question} {answer}" for answer in given])
+            return function, list(given), notes
+        if not isinstance(self.model, AnswerModel) or not self.usage.answers:
+            raise ParameterError(
+                f'{self.name}: knows no answers; give a model of notebook 34, or --answers "red, blue"'
+            )
+        tokenizer = self.tokenizer()
+        ids = tokenizer([question]).to(next(self.model.parameters()).device)
+
+        def logits(clips: Tensor) -> Tensor:
+            return self.model(self.model.prepare(clips), ids.expand(len(clips), -1))
+
+        return logits, list(self.usage.answers), _notes(tokenizer, [question])
 
     def captions(self, beams: int) -> tuple[Callable, Tokenizer]:
         """(token ids (B, context) of clips, by beam search, the tokenizer that reads them). ParameterError for a model that writes no captions."""

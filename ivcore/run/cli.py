@@ -13,6 +13,7 @@ from ivcore import distributed, paths
 from ivcore.data import set_names
 from ivcore.errors import ParameterError, UserError, shown
 from ivcore.run import (
+    ask_command,
     caption_command,
     classify_command,
     contents,
@@ -129,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     plan_command.add(functools.partial(_add, commands))
     _add(commands, "box", _box, "the trained models that come with ivcore: how they were made, and what they score",
          "iv box", "iv run 30 tiny -p masked_encoder=ivcore/small-masked")  # fmt: skip
-    for each in (features_command, classify_command, finetune_command, search_command, caption_command):
+    for each in (features_command, classify_command, finetune_command, search_command, caption_command, ask_command):
         each.add(functools.partial(_add, commands))
     _add_data(commands)
     _add_check(commands)
