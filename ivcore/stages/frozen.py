@@ -30,8 +30,9 @@ def frozen_features(
 
 
 def mean_tokens(encoder: nn.Module, views: Views, num_workers: int = 0, precision: str = "fp32"):
-    """`frozen_features` of a masked encoder: the mean of its tokens."""
-    return frozen_features(lambda video: encoder(video).mean(1), encoder, views, num_workers, precision)
+    """`frozen_features` of a masked encoder: the mean of its tokens, of a classifier what its last layer reads."""
+    encode = getattr(encoder, "features", None) or (lambda video: encoder(video).mean(1))
+    return frozen_features(encode, encoder, views, num_workers, precision)
 
 
 def what_features_tell(
