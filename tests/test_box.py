@@ -41,3 +41,8 @@ def test_the_scores_on_the_card_come_out_again(name, clips):
     card = box.card()["scores"]
     assert card["sets"][clips] == dict(zip(("train", "test"), box_scores.SETS[clips])), "pack the box anew: make box"
     assert box_scores.measure(name, clips) == pytest.approx(card["of"][name][clips], abs=card["tolerance"])
+
+
+def test_the_card_names_no_setting_that_the_training_did_not_read():
+    crops = [of["params"] for of in box.card()["models"].values() if of["params"].get("augmentation") == "crop"]
+    assert crops and not [params for params in crops if "random_erasing" in params]

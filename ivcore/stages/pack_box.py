@@ -198,7 +198,7 @@ def _facts(name: str, run: Path) -> dict:
         "hours": round(last["seconds"] / 3600, 3),
         "data": _data(run, params, metrics),
         "scores": {key: metrics[key] for key in metrics.get("headline", ()) if not isinstance(metrics[key], str)},
-        "params": of_result(params) | encoders,
+        "params": _in_effect(of_result(params)) | encoders,
         "bytes": file.stat().st_size,
         "sha256": box.digest(file),
     }
@@ -210,6 +210,12 @@ def _command(run: Path, env: dict) -> str:
     if reference is None:
         return env["command"]
     return shlex.join(["iv", "run", reference.spec.number, *reference.arguments[1:]])
+
+
+def _in_effect(params: dict) -> dict:
+    """Without what the run's augmentation does not read: crops erase nothing."""
+    idle = ("random_erasing",) if params.get("augmentation") == "crop" else ()
+    return {name: value for name, value in params.items() if name not in idle}
 
 
 def _data(run: Path, params: dict, metrics: dict) -> dict:
