@@ -108,9 +108,9 @@ def test_what_is_saved_says_its_answers(found, tmp_path):
 
 
 def test_a_model_without_a_decoder_is_refused(found):
-    if found.model.caption_decoder is None:
-        with pytest.raises(ParameterError, match="leave caption out"):
-            built(found, ("caption",))
+    assert found.model.caption_decoder is None
+    with pytest.raises(ParameterError, match="leave caption out"):
+        built(found, ("caption",))
 
 
 @pytest.mark.slow

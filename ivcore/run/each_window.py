@@ -1,0 +1,69 @@
+"""What a model says about each video that was named, or about each window of it: the common part of `iv caption` and `iv ask`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+
+from ivcore.errors import VideoError, one_line
+from ivcore.run import video_arguments
+from ivcore.run.terminal import clock
+
+
+def add_arguments(parser: ArgumentParser, what: str) -> None:
+    """--per-window and --json. what: the command prints, `a sentence`."""
+    parser.add_argument("--per-window", metavar="LENGTH", help=f"{what} for every 2.5s or 48f (frames)")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line for each video or window")
+
+
+def say(options: Namespace, kind: str, prepare: Callable) -> int:
+    """Prints a line for each video or window, and for each that cannot be read -> 0, or 1 where there is one of those.
+
+    kind: the model of the box that serves where none was named, a constant of `finished_model`. prepare(model) -> (function of clips, see
+    `video_answers.in_order`; read; notes for the user), where read(what the function gave for a window) -> (fields of the JSON object, text).
+    """
+    video_arguments.check(options)
+    found = video_arguments.found(options)
+    from ivcore.data import video_answers, windows
+
+    length = options.per_window and windows.Length.of(options.per_window)
+    model = video_arguments.load(options, kind)
+    function, read, notes = prepare(model)
+    model = video_answers.one_clip(model)
+    for note in (*model.notes(), *notes):
+        print(f"iv: {one_line(note)}", file=sys.stderr)
+    status, todo = 0, []
+    for path in found:
+        laid = windows.lay_out(path, length) if length else None
+        if isinstance(laid, VideoError):
+            status = _refuse(laid, options.json)
+        else:
+            todo += windows.pieces(path, laid, model.clip_bytes) if laid else [windows.Piece(path)]
+    for path, answer in video_answers.in_order(function, model, todo, video_arguments.workers(options, len(found))):
+        if isinstance(answer, VideoError):
+            status = _refuse(answer, options.json)
+            continue
+        for window, values in zip(answer.windows, answer.values[:, 0]):
+            _show(path, window if length else None, *read(values), options.json)
+    return status
+
+
+def _refuse(error: VideoError, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"video": error.path, "error": error.cause}), flush=True)
+    else:
+        print(f"iv: {error}", file=sys.stderr)
+    return 1
+
+
+def _show(path: str, window, fields: dict, text: str, as_json: bool) -> None:
+    from ivcore import paths
+
+    if as_json:
+        times = {} if window is None else {"start": window.start, "end": window.end}
+        print(json.dumps({"video": path, **times, **fields}), flush=True)
+    else:
+        times = "" if window is None else f"  {clock(window.start)}–{clock(window.end)}"
+        print(f"{one_line(paths.short(path))}{times}  {one_line(text)}", flush=True)
