@@ -90,7 +90,8 @@ def features(
 
 def _settings(model: VideoModel, length: Length | None, format: str) -> dict:
     """What makes features comparable: of other settings they lie elsewhere."""
-    used = {name: value for name, value in asdict(model.usage).items() if name not in ("classes", "tokenizer", "known")}
+    told = ("classes", "answers", "tokenizer", "known")  # and change no feature
+    used = {name: value for name, value in asdict(model.usage).items() if name not in told}
     return {"weights": model.digest, "per_window": length and str(length), "format": format, **used}
 
 
