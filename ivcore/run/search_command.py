@@ -17,7 +17,6 @@ import numpy as np
 from ivcore import files, paths
 from ivcore.errors import ParameterError, UserError, VideoError, one_line, shown
 from ivcore.run import video_arguments
-from ivcore.run.terminal import clock
 
 INDEX_EXAMPLES = ("iv index my_videos", "iv index my_videos --per-window 2s --model 11/tiny")
 SEARCH_EXAMPLES = (
@@ -29,7 +28,7 @@ INDEX_STATUS = (
     "0 done, now or already; 2 a mistake in what was asked for; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
 )
 WINDOW = "4s"  # of what is found, unless the user says otherwise
-FRAMES, HEIGHT = 8, 96  # of a strip on the page, and its height in pixels
+HEIGHT = 96  # of a strip on the page, in pixels
 
 
 def add(add_command: Callable) -> None:
@@ -117,27 +116,13 @@ def _answer(index, sentence: str, options) -> int:
         if options.json:
             print(json.dumps({"video": hit.video, "start": hit.window.start, "end": hit.window.end, "score": round(hit.score, 6)}))  # fmt: skip
         else:
-            print(f"{number}  {hit.score:.3f}  {one_line(paths.short(hit.video))}  {_time(hit)}".rstrip())
+            print(f"{number}  {hit.score:.3f}  {one_line(paths.short(hit.video))}  {hit.moment}".rstrip())
             _show_strip(hit)
     if not options.json:
         print(f"{1000 * seconds:.0f} ms")
     if options.html:
         _write_page(index, sentence, hits, options)
     return 0
-
-
-def _time(hit) -> str:
-    return "" if hit.whole else f"{clock(hit.window.start)}–{clock(hit.window.end)}"
-
-
-def _frames(hit, size: int) -> np.ndarray:
-    """FRAMES frames spread over what was found, uint8 (T, H, W, 3). VideoError for a file that is gone or damaged since."""
-    from ivcore.data.records import frames_of
-    from ivcore.data.windows import Piece
-
-    with frames_of(Piece(hit.video), size) as (length, read):
-        last = min(hit.window.stop, length) - 1
-        return read(np.linspace(min(hit.window.first, last), last, FRAMES).round().astype(int))
 
 
 def _show_strip(hit) -> None:
@@ -147,7 +132,7 @@ def _show_strip(hit) -> None:
     from ivcore.show import terminal_strip
 
     try:
-        print(terminal_strip.terminal_strip(_frames(hit, 2 * terminal_strip.LINES), shutil.get_terminal_size().columns))
+        print(terminal_strip.terminal_strip(hit.frames(2 * terminal_strip.LINES), shutil.get_terminal_size().columns))
     except VideoError as error:
         print(f"   {error}")
 
@@ -156,7 +141,7 @@ def _write_page(index, sentence: str, hits: list, options) -> None:
     from ivcore.show import page
 
     place = paths.candidates(options.html)[0]
-    rows = [{"link": Path(hit.video).as_uri(), "name": paths.short(hit.video), "time": _time(hit), "score": hit.score} | _strip(hit) for hit in hits]  # fmt: skip
+    rows = [{"link": Path(hit.video).as_uri(), "name": paths.short(hit.video), "time": hit.moment, "score": hit.score} | _strip(hit) for hit in hits]  # fmt: skip
     facts = {"sentence": sentence, "place": paths.short(index.place), "model": index.model.name, "hits": rows, "moments": options.moments,
              "count": len(index.videos) if options.moments else len(set(index.videos))}  # fmt: skip
     try:
@@ -171,7 +156,7 @@ def _strip(hit) -> dict:
     from PIL import Image
 
     try:
-        frames = _frames(hit, HEIGHT)
+        frames = hit.frames(HEIGHT)
     except VideoError as error:
         return {"strip": "", "problem": str(error)}
     gap = np.full((len(frames), frames.shape[1], 4, 3), 128, np.uint8)

@@ -23,12 +23,14 @@ import numpy as np
 from usearch.index import MetricKind, search
 
 from ivcore import paths
+from ivcore.data.records import frames_of
 from ivcore.data.video_answers import VideoModel
-from ivcore.data.windows import Window
+from ivcore.data.windows import Piece, Window
 from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.errors import UserError, shown
 from ivcore.run import environment, finished_model
 from ivcore.run.features import read_settings
+from ivcore.run.terminal import clock
 
 SETTINGS = ("place", "base", "source", "weights", "model")  # that an index has, each a text
 
@@ -41,6 +43,20 @@ class Hit:
     window: Window
     score: float
     whole: bool
+
+    @property
+    def moment(self) -> str:
+        """When it is in the video, "0:04–0:08"; empty for a whole video."""
+        return "" if self.whole else f"{clock(self.window.start)}–{clock(self.window.end)}"
+
+    def frames(self, size: int, count: int = 8) -> np.ndarray:
+        """`count` frames from the first to the last, their short side of `size` pixels, uint8 (count, H, W, 3).
+
+        VideoError for a file that is gone or damaged since.
+        """
+        with frames_of(Piece(self.video), size) as (length, read):
+            last = min(self.window.stop, length) - 1
+            return read(np.linspace(min(self.window.first, last), last, count).round().astype(int))
 
 
 def find(place: str | None) -> Path:

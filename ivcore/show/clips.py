@@ -27,7 +27,7 @@ def film_strip(clip, every: int = 1, title: str | None = None, captions=None, nu
 def clip_grid(clips, names, frames: int = 8, title: str | None = None):
     """One row a clip, `frames` frames of each from first to last. -> Figure
 
-    clips: arrays (T, H, W, 3) of one frame size, of any length. names: the labels at their left.
+    clips: arrays (T, H, W, 3) of any length and frame size. names: the labels at their left.
     """
     rows = [film.Row(str(name), spread(film.as_frames(clip), frames)) for clip, name in zip(clips, names)]
     return film.draw(rows, title)

@@ -1,4 +1,4 @@
-"""A static figure with sliders on top, where somebody is there to move them; else a strip of a few slider positions."""
+"""A static figure with sliders and fields on top, where somebody is there to move them; else a strip of a few slider positions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import os
 
 import numpy as np
 
+from ivcore.errors import UserError
+
 POSITIONS = 3  # of each slider in the strip
 
 
@@ -15,11 +17,11 @@ def explore(draw, **sliders) -> None:
     """Shows `draw(**values) -> Figure` for values that the reader picks.
 
     sliders: name -> its values. Numbers are sorted and become a slider, words a drop-down menu; each starts at the default of `draw`'s
-    argument, or in the middle. In a live notebook a change calls `draw` again. With IVCORE_HEADLESS=1, or without a notebook front end
+    argument, or in the middle. A single text becomes a field to type in, which starts with it. In a live notebook a change calls `draw` again. With IVCORE_HEADLESS=1, or without a notebook front end
     (papermill alone), each is moved alone through three of its values and the pictures are shown below each other, so that a printed run
     misses nothing. A picture that cannot be drawn is reported and left out.
     """
-    sliders = {name: list(values) if _words(values) else sorted(values) for name, values in sliders.items()}
+    sliders = {name: _laid_out(values) for name, values in sliders.items()}
     starts = {name: _start(draw, name, values) for name, values in sliders.items()}
     if _live():
         return _widgets(draw, sliders, starts)
@@ -30,22 +32,30 @@ def explore(draw, **sliders) -> None:
             print(f"not drawn: {type(error).__name__}: {error}")
 
 
-def positions(sliders: dict[str, list], starts: dict, each: int = POSITIONS) -> list[dict]:
+def positions(sliders: dict[str, list | str], starts: dict, each: int = POSITIONS) -> list[dict]:
     """The slider positions of the strip: every slider in turn at `each` of its values, the others where they start."""
     moved = [starts | {name: value} for name, values in sliders.items() for value in _some(values, each)]
     return [values for number, values in enumerate(moved) if values not in moved[:number]]
+
+
+def _laid_out(values):
+    return values if isinstance(values, str) else list(values) if _words(values) else sorted(values)
 
 
 def _words(values) -> bool:
     return any(isinstance(value, str) for value in values)
 
 
-def _start(draw, name: str, values: list):
+def _start(draw, name: str, values: list | str):
+    if isinstance(values, str):
+        return values
     default = inspect.signature(draw).parameters[name].default
     return default if default in values else values[len(values) // 2]
 
 
-def _some(values: list, count: int) -> list:
+def _some(values: list | str, count: int) -> list:
+    if isinstance(values, str):
+        return [values]
     places = np.linspace(0, len(values) - 1, min(count, len(values)))
     return [values[round(place)] for place in places]
 
@@ -60,17 +70,22 @@ def _live() -> bool:
     return any(name in os.environ for name in ("JPY_SESSION_NAME", "VSCODE_PID"))
 
 
-def _widgets(draw, sliders: dict[str, list], starts: dict) -> None:
+def _widgets(draw, sliders: dict[str, list | str], starts: dict) -> None:
     import ipywidgets
 
     def redraw(**values):
-        _show(draw(**values))
+        try:
+            _show(draw(**values))
+        except UserError as error:  # a mistake in what was typed
+            print(error)
 
     look = {"style": {"description_width": "8em"}, "layout": {"width": "34em"}}
     widgets = {}
     for name, values in sliders.items():
         how = {"value": starts[name], "description": name.replace("_", " "), **look}
-        if _words(values):
+        if isinstance(values, str):
+            widgets[name] = ipywidgets.Text(continuous_update=False, **how)
+        elif _words(values):
             widgets[name] = ipywidgets.Dropdown(options=values, **how)
         else:
             options = [(f"{value:g}", value) for value in values]

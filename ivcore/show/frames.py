@@ -42,10 +42,10 @@ def as_frames(clip) -> np.ndarray:
 
 
 def draw(rows: list[Row], title: str | None = None):
-    """-> a matplotlib Figure. All frames must have one size; rows may differ in length."""
+    """-> a matplotlib Figure. Rows may differ in length and in the size of their frames: smaller ones stand in the middle of white."""
     import matplotlib.pyplot as plt
 
-    rows = fitted(rows)
+    rows = fitted(_of_one_size(rows))
     canvas, corners = _canvas(rows)
     height, width = canvas.shape[:2]
     figure = plt.figure(figsize=(width / DPI, height / DPI), layout="none")
@@ -56,6 +56,17 @@ def draw(rows: list[Row], title: str | None = None):
     if title:
         axes.set_title(title, loc="left", pad=6)
     return figure
+
+
+def _of_one_size(rows: list[Row]) -> list[Row]:
+    height, width = (max(row.frames.shape[side] for row in rows) for side in (1, 2))
+    return [Row(row.label, _centred(row.frames, height, width), row.captions) for row in rows]
+
+
+def _centred(frames: np.ndarray, height: int, width: int) -> np.ndarray:
+    tall, wide = height - frames.shape[1], width - frames.shape[2]
+    edges = ((0, 0), (tall // 2, tall - tall // 2), (wide // 2, wide - wide // 2), (0, 0))
+    return np.pad(frames, edges, constant_values=255)
 
 
 def fitted(rows: list[Row]) -> list[Row]:

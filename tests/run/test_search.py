@@ -4,14 +4,19 @@ import io
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import video_models as zoo
+from matplotlib import pyplot as plt
 
 from ivcore.data.video_answers import VideoModel
-from ivcore.run import cli, video_index
+from ivcore.run import cli, notebook, video_index
+from ivcore.show import explore
+from ivcore.show.clips import clip_grid
 
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "37_zero_shot_retrieval.ipynb"
 SENTENCE = "a red square slides left"
 
 
@@ -207,3 +212,37 @@ def test_features_are_no_index(videos, model, tmp_path, capsys):
     cli.main(["features", "--workers", "0", "--model", str(model), "--out", str(out), str(videos)])
     assert cli.main(["search", "a dog", "--in", str(out)]) == 2
     assert "is not indexed yet" in capsys.readouterr().err
+
+
+def test_the_widget_of_the_notebook_shows_what_is_typed(videos, model, capsys, monkeypatch):
+    import ipywidgets
+
+    index(videos, model)
+    monkeypatch.setenv("IVCORE_HEADLESS", "")
+    monkeypatch.setenv("JPY_SESSION_NAME", "37.ipynb")
+    made, pictures = {}, []
+    interact = ipywidgets.interact
+    monkeypatch.setattr(ipywidgets, "interact", lambda redraw, **widgets: (made.update(widgets), interact(redraw, **widgets)))  # fmt: skip
+    monkeypatch.setattr(explore, "_show", lambda figure: (pictures.append(pixels_of(figure)), plt.close(figure)))
+    opened = video_index.VideoIndex.open(video_index.find(str(videos)))
+    cells = {cell["id"]: notebook.source(cell) for cell in notebook.cells(NOTEBOOK)}
+    names = {"index": opened, "clip_grid": clip_grid, "Path": Path, "explore": explore.explore, "asked_for": SENTENCE}
+    exec(cells["own-finds"].split("\n\n\n")[0], names)
+    exec(cells["own-widget"], names)
+    made["sentence"].value = "a dog jumps"
+    made["answers"].value = 3
+    made["sentence"].value = " "  # told, and no picture
+    assert [title for title, _, _ in pictures] == [SENTENCE, "a dog jumps", "a dog jumps"]
+    assert [len(rows) for _, rows, _ in pictures] == [5, 5, 3]
+    for sentence, rows, drawn in pictures:
+        hits = opened.search(sentence, len(rows))[0]
+        assert rows == [f"{hit.score:.2f} {Path(hit.video).stem} {hit.moment}".split() for hit in hits]
+        assert np.array_equal(drawn, pixels_of(clip_grid([hit.frames(96) for hit in hits], "x" * len(hits)))[2])
+    assert not np.array_equal(pictures[0][2], pictures[1][2])
+
+
+def pixels_of(figure) -> tuple[str, list[list[str]], np.ndarray]:
+    """(title, the words of each label, the canvas)"""
+    axes = figure.axes[0]
+    labels = [text.get_text().split() for text in axes.texts]
+    return axes.get_title("left"), labels, np.asarray(axes.images[0].get_array())

@@ -202,6 +202,24 @@ def test_numbers_are_sorted_and_start_at_the_default_or_in_the_middle(monkeypatc
     assert drawn == [(1, 0.9), (22, 0.9), (200, 0.9), (22, 0.5)]
 
 
+def test_a_text_is_drawn_as_it_stands(monkeypatch):
+    monkeypatch.setenv("IVCORE_HEADLESS", "1")
+    drawn = []
+
+    def draw(sentence, count=5):
+        drawn.append((sentence, count))
+        return plt.figure(figsize=(1, 1))
+
+    explore.explore(draw, sentence="a dog jumps", count=[3, 5])
+    assert drawn == [("a dog jumps", 5), ("a dog jumps", 3)]
+
+
+def test_clips_of_several_sizes_stand_whole_in_one_grid():
+    wide, tall = np.full((8, 20, 40, 3), 9, np.uint8), np.full((8, 40, 20, 3), 99, np.uint8)
+    drawn = canvas(clip_grid([wide, tall], ["a", "b"]))
+    assert (drawn == 9).sum() == (drawn == 99).sum() > 0
+
+
 def test_headless_exploring_draws_the_positions_and_leaves_no_figure_open(monkeypatch):
     monkeypatch.setenv("IVCORE_HEADLESS", "1")
     drawn = []
