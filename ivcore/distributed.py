@@ -13,7 +13,10 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from ivcore.errors import UserError
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +43,18 @@ def _group():
     return dist if dist and dist.is_available() and dist.is_initialized() else None
 
 
+def patience() -> float:
+    """Seconds that one rank waits for another before the run ends: $IVCORE_TIMEOUT, half an hour where it is not set."""
+    given = os.environ.get("IVCORE_TIMEOUT") or "1800"
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e7:
+        raise UserError(f"IVCORE_TIMEOUT = {given!r}: expected seconds, more than 0 and less than 1e7")
+    return seconds
+
+
 def init_process_group(device: torch.device | None = None) -> None:
     """Join the processes that the environment names (WORLD_SIZE, RANK, MASTER_ADDR, MASTER_PORT); alone, or in a group already: nothing.
 
@@ -59,7 +74,8 @@ def init_process_group(device: torch.device | None = None) -> None:
     store, rank, world_size = next(iter(dist.rendezvous("env://")))
     store = dist.PrefixStore(os.environ.get("IVCORE_GROUP", ""), store)
     backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=world_size)
+    most = timedelta(seconds=patience())
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=most)
 
 
 def _joined():

@@ -1,5 +1,5 @@
 """SIGTERM and Ctrl-C noted instead of obeyed: by a loop, to finish its step and write a checkpoint first; by `iv run`, to end its kernel
-and say what became of the run. Work whose results are whole at any time is left at once: `ending`.
+and say what became of the run. SIGUSR1 asks for a checkpoint, and work goes on. Work whose results are whole at any time is left at once: `ending`.
 
 In a kernel of `iv run`, which kills it when it takes too long, one SIGINT is enough, and all later ones are ignored: nothing interrupts
 the last checkpoint. Elsewhere a second one interrupts at once, since nobody else would.
@@ -26,10 +26,19 @@ def _handled(handlers: dict):
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
+class Requests(list):
+    """Signals that ask for an end, in order; `checkpoints`: how often SIGUSR1 has asked for a checkpoint."""
+
+    checkpoints = 0
+
+    def ask(self, *_) -> None:
+        self.checkpoints += 1
+
+
 @contextmanager
 def caught_signals():
-    """List of the SIGTERM and SIGINT received meanwhile. Outside the main thread: none."""
-    caught: list[int] = []
+    """Requests: the SIGTERM and SIGINT received meanwhile. Outside the main thread: none."""
+    caught = Requests()
     owned = bool(os.environ.get("IVCORE_RUN_DIR"))
 
     def note(number, _frame):
@@ -39,7 +48,7 @@ def caught_signals():
         if owned and number == signal.SIGINT:
             signal.signal(number, signal.SIG_IGN)  # also tells the runner that it has arrived
 
-    with _handled({signal.SIGTERM: note, signal.SIGINT: note}):
+    with _handled({signal.SIGTERM: note, signal.SIGINT: note, signal.SIGUSR1: caught.ask}):
         yield caught
 
 
@@ -57,10 +66,11 @@ def _names() -> dict[int, str]:
 
 @contextmanager
 def stop_requests():
-    """List of "interrupted" and "terminated", one for each signal that asks for an end, in place of dying from it."""
-    received: list[str] = []
+    """Requests: "interrupted" and "terminated", one for each signal that asks for an end, in place of dying from it."""
+    received = Requests()
     names = _names()
-    with _handled(dict.fromkeys(names, lambda number, _frame: received.append(names[number]))):
+    noted = dict.fromkeys(names, lambda number, _frame: received.append(names[number]))
+    with _handled(noted | {signal.SIGUSR1: received.ask}):
         yield received
 
 

@@ -4,6 +4,7 @@ import argparse
 import functools
 import math
 import os
+import signal
 import sys
 import textwrap
 from collections import Counter
@@ -25,6 +26,7 @@ from ivcore.run import (
     plan_command,
     provenance,
     search_command,
+    submit_command,
     terminal,
 )
 from ivcore.run import execute as run
@@ -46,6 +48,8 @@ environment:
   IVCORE_BOX            where the models are that come with ivcore (ivcore/box in the package)
   IVCORE_ROOT           the workbook, for an ivcore that is installed elsewhere and called from elsewhere
   IVCORE_ALLOW_PIPE=1   lets the address of shards be a shell command
+  IVCORE_CLUSTER        the file of facts that iv submit takes
+  IVCORE_TIMEOUT        seconds that one of several processes waits for another before the run ends (1800)
   OMP_NUM_THREADS       threads of each process"""
 
 
@@ -128,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
                   "iv models", "iv models videomae")  # fmt: skip
     models.add_argument("name", nargs="?", help="only models whose name contains this")
     plan_command.add(functools.partial(_add, commands))
+    submit_command.add(functools.partial(_add, commands))
     _add(commands, "box", _box, "the trained models that come with ivcore: how they were made, and what they score",
          "iv box", "iv run 30 tiny -p masked_encoder=ivcore/small-masked")  # fmt: skip
     for each in (features_command, classify_command, finetune_command, search_command, caption_command, ask_command):
@@ -274,6 +279,9 @@ def _run(options) -> int:
         raise ParameterError(f"--only {options.only}: no run of {options.preset} has this hash, see --dry")
     if options.dry:
         return _dry(jobs)
+    signal.signal(
+        signal.SIGUSR1, signal.SIG_IGN
+    )  # asks a run for a checkpoint; between two runs there is nothing to save
     with terminal.optional():
         return _run_all(jobs, options)
 

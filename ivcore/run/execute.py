@@ -1,12 +1,11 @@
 """Running notebooks: what is asked for, in which folder it belongs, whether it is done, and what is left when it fails.
 
-`iv run` and `python -m ivcore.run` are the same. One process runs one notebook at a time. On several GPUs each has a process of its own,
-started by torchrun: `torchrun --nproc-per-node 8 -m ivcore.run 10 one_gpu`. All execute the whole notebook, rank 0 owns the folder; the
-others leave log-rank1.txt, … there, and where they fail error-rank1.json and notebook-rank1.ipynb. Each holds a lock as long as it lives,
-so that one which was killed without a word can be named.
+`iv run` and `python -m ivcore.run` are the same. One process runs one notebook at a time. On several GPUs, of one node or several, each has a
+process of its own, started by torchrun: `torchrun --nproc-per-node 8 -m ivcore.run 10 one_gpu`. All execute the whole notebook, rank 0 owns
+the folder; the others leave log-rank1.txt, … there, and where they fail error-rank1.json and notebook-rank1.ipynb. How they learn of each
+other's failures is in peers.
 """
 
-import json
 import os
 import re
 import shlex
@@ -14,7 +13,7 @@ import shutil
 import sys
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,12 +22,13 @@ from ivcore.run import failure as failures
 from ivcore.run import folder as run_folder
 from ivcore.run import launch, provenance
 from ivcore.run.failure import STOPPED, Failure
+from ivcore.run.peers import Peers, peers
 from ivcore.run.spec import Reference, Spec, resolving_once
 from ivcore.run.stand_in import stand_in, told
-from ivcore.signals import stop_requests
+from ivcore.signals import Requests, stop_requests
 
-_FOLLOWS = re.compile(r"gloo|nccl|connection (closed|reset)|DistBackend|DistNetwork", re.IGNORECASE)
-_WORD = 5  # seconds for the rank that failed first to say so
+_FOLLOWS = re.compile(r"gloo|nccl|connection (closed|reset)|DistBackend|DistNetwork|DistStore", re.IGNORECASE)
+_IN_VAIN = re.compile(r"timed? ?out", re.IGNORECASE)
 
 
 class RunFailed(Exception):
@@ -118,19 +118,21 @@ def execute(job: Job, *, force=False, timeout: float | None = None, wait=False, 
     _execute_upstream(job, timeout)
     folder = job.folder
     if distributed.rank():
-        _follow(job, folder, force, timeout, wait)
+        _follow(job, folder, timeout)
         return folder
-    if not force and provenance.is_current(folder):  # also where nothing can be written
-        return _done_before(job, quiet)
-    folder.mkdir(parents=True, exist_ok=True)
-    with lock.held(folder, wait), launch.retracted(folder):
-        if not force and provenance.is_current(folder):  # by the process that was waited for
-            return _done_before(job, quiet)
-        _attempt(job, folder, force, timeout)
+    with launch.announcing() as announcement:
+        if not force and provenance.is_current(folder):  # also where nothing can be written
+            return _done_before(job, announcement, quiet)
+        folder.mkdir(parents=True, exist_ok=True)
+        with lock.held(folder, wait):
+            if not force and provenance.is_current(folder):  # by the process that was waited for
+                return _done_before(job, announcement, quiet)
+            _attempt(job, folder, announcement, force, timeout)
     return folder
 
 
-def _done_before(job: Job, quiet: bool) -> Path:
+def _done_before(job: Job, announcement: launch.Announcement, quiet: bool) -> Path:
+    announcement.done()
     if not quiet:
         print(f"{job.name} is done: {paths.short(job.folder)}")
     return job.folder
@@ -144,7 +146,7 @@ def _execute_upstream(job: Job, timeout: float | None) -> None:
         execute(first, timeout=timeout, wait=True, quiet=True)
 
 
-def _attempt(job: Job, folder: Path, force: bool, timeout: float | None) -> None:
+def _attempt(job: Job, folder: Path, announcement: launch.Announcement, force: bool, timeout: float | None) -> None:
     with stop_requests() as received:
         began = time.monotonic()
         values = job.spec.pin(job.values)
@@ -153,22 +155,21 @@ def _attempt(job: Job, folder: Path, force: bool, timeout: float | None) -> None
             what = "was done" if run_folder.is_done(folder) else "was begun"
             print(f"{'; '.join(changed)} since {job.name} {what}: beginning afresh", flush=True)
         run_folder.prepare(folder, force or bool(changed))
-        failure = _try(job, folder, values, timeout, received)
+        failure = _try(job, folder, values, announcement, timeout, received)
         if run_folder.is_done(folder):
             return _finished(failure, folder)
         failure = failure or Failure("unfinished", message="no metrics.json")
         _fail(failure, folder, time.monotonic() - began)
 
 
-def _try(job: Job, folder: Path, values: dict, timeout: float | None, received: list[str]) -> Failure | None:
+def _try(
+    job: Job, folder: Path, values: dict, announcement: launch.Announcement, timeout: float | None, received: Requests
+) -> Failure | None:
     try:
         run_folder.write_params(folder, values)
         _keep_earlier_notebook(folder)
         print(f"{job.name} → {paths.short(folder)}", flush=True)
-        for mark in folder.glob(".lock-rank*"):  # of an earlier launch, a rank of which was killed
-            shutil.rmtree(mark, ignore_errors=True)
-        group = launch.announce(folder) if distributed.world() > 1 else ""
-        return _run_kernel(job, folder, values, group, timeout, received)
+        return _run_kernel(job, folder, values, announcement.begin(folder), timeout, received)
     except OSError as error:
         return failures.from_system(error, place=folder)
 
@@ -182,7 +183,7 @@ def _finished(failure: Failure | None, folder: Path) -> None:
 
 
 def _run_kernel(
-    job: Job, folder: Path, values: dict, group: str, timeout: float | None, received: list[str]
+    job: Job, folder: Path, values: dict, group: str, timeout: float | None, received: Requests
 ) -> Failure | None:
     """Executes this process's copy of the notebook."""
     from ivcore.run.kernel import Execution
@@ -193,7 +194,12 @@ def _run_kernel(
     name = f"log{launch.suffix()}.txt"
     with _log(folder / name) as log, _environment(folder, copy, group):
         log.write(f"\n=== {time.strftime('%Y-%m-%d %H:%M:%S')} {_command()}\n")
-        return Execution(copy, given, log, silent=distributed.rank() > 0).run(received, timeout)
+        execution = Execution(copy, given, log, silent=distributed.rank() > 0)
+        failure = execution.run(received, timeout, peers() if distributed.world() > 1 else None)
+    if execution.stacks:
+        with suppress(OSError):
+            files.write_text(folder / f"stacks{launch.suffix()}.txt", execution.stacks)
+    return failure and replace(failure, memory=failures.less_memory(values), waits=execution.waits)
 
 
 @contextmanager
@@ -207,97 +213,70 @@ def _log(path: Path):
 
 
 def _fail(failure: Failure, folder: Path, seconds: float) -> None:
-    """error.json tells of the rank that failed first: the others only lose their connection to it, or are told to stop."""
-    cause = _cause(failure, folder) if distributed.world() > 1 else {}
+    """Say what is left of the run: error.json tells of the rank that failed first, as far as others can tell, error-rank1.json of one that
+    only lost its connection to it. RunFailed."""
+    rank, own = distributed.rank(), failure.as_json(seconds)
+    cause = _cause(failure, own) if distributed.world() > 1 else own | {"rank": 0}
     with suppress(OSError):  # a full disk: the terminal has to do
-        files.write_json(folder / "error.json", cause or failure.as_json(seconds))
-    raise RunFailed(failure, folder, cause.get("rank", 0), _brief(cause))
+        if rank:
+            files.write_json(folder / f"error{launch.suffix()}.json", own | {"rank": rank, "first": cause["rank"]})
+        if rank == 0 or (cause["rank"] == 0 and not (folder / "error.json").exists()):  # rank 0 may be dead
+            files.write_json(folder / "error.json", cause if cause["rank"] else own if rank == 0 else cause)
+    raise RunFailed(failure, folder, cause["rank"], _brief(cause))
 
 
-def _follows(failure: Failure) -> bool:
-    """Whether it looks like the consequence of what happened on another rank."""
-    stopped = failure.kind in STOPPED
-    return stopped or bool(_FOLLOWS.search(f"{failure.exception} {failure.message}"))
+def _cause(failure: Failure, own: dict) -> dict:
+    """The failure of the launch that came first."""
+    told = failure.kind in STOPPED and not failure.exception
+    text = f"{failure.exception} {failure.message}"
+    follows = told or failure.kind == "peer" or failure.kind in STOPPED or bool(_FOLLOWS.search(text))
+    mine = own | {"rank": distributed.rank()}
+    if follows and _IN_VAIN.search(text) and not told:
+        mine["kind"] = "hung rank"
+    cause = peers().first_failure(mine, follows and mine["kind"] != "hung rank")
+    return _hung(peers(), failure, cause) if cause["kind"] == "hung rank" else cause
 
 
-def _cause(failure: Failure, folder: Path) -> dict:
-    """What another rank said of its failure, or that it died without a word, where rank 0 failed only in consequence; else {}.
-
-    Whoever is told to stop by torchrun says so as all others do; a cell that was interrupted was so by another rank's wish.
-    """
-    if not _follows(failure):
-        return {}
-    told_itself = failure.kind in STOPPED and not failure.exception
-    deadline = time.monotonic() + _WORD
-    while True:
-        errors = _errors_of_ranks(folder)
-        first = next((error for error in errors if not error["follows"]), None)
-        if first and not (told_itself and first["kind"] in STOPPED):
-            return first
-        missing = {*range(1, distributed.world())} - {error["rank"] for error in errors}
-        if dead := [rank for rank in sorted(missing) if _is_dead(folder, rank)]:
-            return _dead_rank(dead[0])
-        if not missing or time.monotonic() > deadline:
-            return {}
-        time.sleep(0.1)
-
-
-def _errors_of_ranks(folder: Path) -> list[dict]:
-    """What ranks above 0 have said of their failures, in order of time."""
-    written = sorted(folder.glob("error-rank*.json"), key=lambda file: file.stat().st_mtime)
-    return [json.loads(file.read_text(encoding="utf-8")) for file in written]
-
-
-def _is_dead(folder: Path, rank: int) -> bool:
-    """Whether a rank that had begun is gone without having said why."""
-    mark = _rank_lock(folder, rank)
-    began = mark.exists() and not lock.is_held(mark)
-    return began and not (folder / f"error-rank{rank}.json").exists()
-
-
-def _rank_lock(folder: Path, rank: int) -> Path:
-    """A folder whose lock says that this rank above 0 lives."""
-    return folder / f".lock-rank{rank}"
+def _hung(launched: Peers, failure: Failure, cause: dict) -> dict:
+    """Who kept the others waiting: every rank says where it stands, and the first that waits for nobody, or does not answer, is named."""
+    waits = failure.kind != "peer"  # this rank's own wait has ended with an error
+    launched.put("stands", {"waits": waits or failure.waits, "place": failure.message, "cell": failure.cell})
+    stands = launched.collect("stands")
+    silent = [rank for rank in range(launched.world) if rank not in stands]
+    busy = [rank for rank, where in stands.items() if not where["waits"]]
+    if not silent and not busy:
+        return cause
+    rank = (silent or busy)[0]
+    where = stands.get(rank, {"place": "", "cell": None})
+    said = where["place"] or "its kernel does not answer"
+    message = f"rank {cause['rank']} waited for it in vain for {distributed.patience():g} s; it is at {said}"
+    return Failure("hung rank", message=message, cell=where["cell"]).as_json(0) | {"rank": rank}
 
 
 def _brief(cause: dict) -> str:
-    return ": ".join(cause[key].split("\n")[0] for key in ("kind", "exception", "message") if cause.get(key))
+    cell = cause.get("cell")
+    place = f" in cell {cell['index']} ({cell['name'] or 'untitled'})" if cell else ""
+    what = [
+        f"{cause['kind']}{place}",
+        *(cause[key].split("\n")[0] for key in ("exception", "message") if cause.get(key)),
+    ]
+    return ": ".join(what)
 
 
-def _dead_rank(rank: int) -> dict:
-    message = f"rank {rank} is gone without a word"
-    return Failure("dead rank", message=message).as_json(0) | {"rank": rank}
-
-
-def _follow(job: Job, folder: Path, force: bool, timeout: float | None, wait: bool) -> None:
+def _follow(job: Job, folder: Path, timeout: float | None) -> None:
     """The part of a rank above 0: the same notebook, of which it keeps a copy only when that fails."""
-    group = launch.join(folder, lambda: not force and provenance.is_current(folder), wait)
-    if group is None:
+    group = launch.join(folder)
+    if group == launch.DONE:
         return
     began = time.monotonic()
-    alive = _rank_lock(folder, distributed.rank())
-    alive.mkdir(exist_ok=True)
-    try:
-        with lock.held(alive), stop_requests() as received:
-            failure = _run_kernel(job, folder, job.spec.pin(job.values), group, timeout, received)
-            if failure is None or run_folder.is_done(folder):
-                (folder / f"notebook{launch.suffix()}.ipynb").unlink()
-                return _finished(failure, folder)
-            _tell(failure, folder, time.monotonic() - began)
-    finally:
-        shutil.rmtree(alive, ignore_errors=True)
-
-
-def _tell(failure: Failure, folder: Path, seconds: float) -> None:
-    """Write this rank's error file, and rank 0's where rank 0 is dead. `follows`: another rank failed before it."""
-    follows = _follows(failure) and (bool(failure.exception) or failure.kind not in STOPPED)
-    content = failure.as_json(seconds) | {"rank": distributed.rank(), "follows": follows}
-    files.write_json(folder / f"error{launch.suffix()}.json", content)
-    dead = _follows(failure) and not lock.is_held(folder) and not (folder / "error.json").exists()
-    if dead:
-        files.write_json(folder / "error.json", _dead_rank(0))
-    said = _brief(_dead_rank(0)) if dead else ""
-    raise RunFailed(failure, folder, 0 if _follows(failure) else distributed.rank(), said)
+    if group == launch.REFUSED:  # rank 0 says why
+        raise RunFailed(Failure("peer"), folder)
+    with stop_requests() as received:
+        failure = _run_kernel(job, folder, job.spec.pin(job.values), group, timeout, received)
+        if failure is None or run_folder.is_done(folder):
+            (folder / f"notebook{launch.suffix()}.ipynb").unlink()
+            return _finished(failure, folder)
+        _fail(failure, folder, time.monotonic() - began)
 
 
 def _keep_earlier_notebook(folder: Path) -> None:

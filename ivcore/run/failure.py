@@ -18,17 +18,32 @@ STATUS = {
     "disk": 1,
     "dead kernel": 1,
     "dead rank": 1,
+    "hung rank": 1,
+    "peer": 1,  # stopped because another rank failed
     "time-out": 124,
     "interrupted": 130,
     "terminated": 143,
 }
 STOPPED = ("interrupted", "terminated")
 _RESUMES = "the next start resumes from the last checkpoint"
-_MEMORY = "lower batch_size, num_workers or num_frames"
+# What takes memory on the device and in the host, and how to take less; the first are to be tried first.
+_ON_DEVICE = {
+    "micro_batch": "lower micro_batch",
+    "grad_accum_steps": "raise grad_accum_steps",
+    "activation_checkpointing": "activation_checkpointing=full",
+    "num_frames": "lower num_frames",
+}
+_IN_HOST = (
+    {"num_workers": "lower num_workers", "in_memory": "in_memory=false"}
+    | _ON_DEVICE
+    | {"batch_size": "lower batch_size"}
+)
+_AT_ITS_LEAST = {"num_workers": 0, "in_memory": False, "activation_checkpointing": "full", "micro_batch": 1}
 HINTS = {
     "unfinished": "the notebook ended without run.finish(metrics), or left early by sys.exit",
     "disk": "let $IVCORE_OUTPUTS (for a cache $IVCORE_CACHE) name a folder that can be written",
-    "dead rank": f"killed from outside, most often for want of memory ({_MEMORY}); {_RESUMES}",
+    "dead rank": f"killed from outside, most often for want of memory ({{host}}); {_RESUMES}",
+    "hung rank": f"{_RESUMES}; stacks*.txt in the run's folder show where every rank stood; IVCORE_TIMEOUT sets the limit in seconds",
     "time-out": f"{_RESUMES}; --timeout sets the limit in seconds",
     "interrupted": _RESUMES,
     "terminated": _RESUMES,
@@ -37,11 +52,12 @@ HINTS = {
 _SHARED = "data workers share batches in /dev/shm, which is too small here: docker run --shm-size=8g, or num_workers=0"
 _HINT_BY_WORDS = (
     (r"bus error|shared memory|/dev/shm|shm_open|<?/torch_\d+", _SHARED),
-    (r"out of memory|MemoryError|bad_alloc|killed by signal: Killed|allocate memory", f"out of memory: {_MEMORY}"),
+    (r"(CUDA|HIP|XPU|MPS).* out of memory|OutOfMemoryError", "out of memory on the device: {device}"),
+    (r"out of memory|MemoryError|bad_alloc|killed by signal: Killed|allocate memory", "out of memory: {host}"),
     (r"DataLoader worker .* (killed by signal|exited)",
      "a data worker ended: `iv check LIST.csv` names a video that ends whoever reads it"),
     # What papermill says where the kernel sent no error for a cell that failed.
-    (r"^CellExecutionError", f"the kernel could not say what went wrong, as happens for want of memory: {_MEMORY}"),
+    (r"^CellExecutionError", "the kernel could not say what went wrong, as happens for want of memory: {host}"),
 )  # fmt: skip
 # A full or unwritable disk in the words of the system, of torch and of safetensors.
 _DISK = r"No space left|Disk quota|Read-only file system|PermissionError|PytorchStreamWriter failed|file write failed|os error (28|30|122)\b"
@@ -54,7 +70,8 @@ _LAST_LINES = 12
 @dataclass
 class Failure:
     """`kind` is a key of STATUS; `cell` is None or {"index", "name"}, counted from 0 as in the notebook's JSON. `code` is what the
-    kernel left where it ended by itself: its exit status, or a signal's number with a minus."""
+    kernel left where it ended by itself: its exit status, or a signal's number with a minus. `memory`: what takes less of
+    it on the device and in the host, see less_memory; `waits`: the cell was waiting for other ranks."""
 
     kind: str
     exception: str = ""
@@ -62,6 +79,8 @@ class Failure:
     traceback: list[str] = field(default_factory=list)
     cell: dict | None = None
     code: int | None = None
+    memory: dict = field(default_factory=lambda: less_memory(dict.fromkeys(_IN_HOST)))
+    waits: bool = False
 
     @property
     def status(self) -> int:
@@ -69,6 +88,9 @@ class Failure:
 
     @property
     def hint(self) -> str:
+        return self._hint().format_map(self.memory)
+
+    def _hint(self) -> str:
         if self.kind == "dead kernel":
             return self._hint_of_dead()
         if self.kind == "disk" and not re.search(_REFUSED, f"{self.exception} {self.message}"):
@@ -80,7 +102,7 @@ class Failure:
 
     def _hint_of_dead(self) -> str:
         if self.code == -signal.SIGKILL:
-            return f"the kernel was killed, most often for want of memory: {_MEMORY}"
+            return "the kernel was killed, most often for want of memory: {host}"
         if self.code == -signal.SIGBUS:
             return _SHARED
         if self.cell is None:
@@ -98,7 +120,8 @@ class Failure:
         when = datetime.now().astimezone().isoformat(timespec="seconds")
         place = {"host": socket.gethostname(), "time": when, "seconds": round(seconds, 1)}
         place["memory_free_gib"] = round(psutil.virtual_memory().available / 2**30, 1)
-        return asdict(self) | {"status": self.status, "hint": self.hint} | place
+        told = {name: value for name, value in asdict(self).items() if name not in ("memory", "waits")}
+        return told | {"status": self.status, "hint": self.hint} | place
 
     def lines(self) -> list[str]:
         """What the terminal shows: one line for an error of input or of a disk, else kind, place, last lines and hint."""
@@ -111,6 +134,17 @@ class Failure:
             return [f"{first}; {self.hint}"]
         tail = [line for line in self.traceback[:-1] if line.strip()][-6:]
         return [first, *tail, *([self.hint] if self.hint else [])]
+
+
+def less_memory(values: dict) -> dict[str, str]:
+    """What helps a run with these parameters that has too little memory on its "device" or in its "host"."""
+    return {"device": _less(_ON_DEVICE, values), "host": _less(_IN_HOST, values)}
+
+
+def _less(ways: dict[str, str], values: dict) -> str:
+    able = [name for name in ways if name in values and values[name] != _AT_ITS_LEAST.get(name, "")]
+    known = {name: f" (now {values[name]})" if type(values[name]) is int else "" for name in able}
+    return " or ".join(ways[name] + known[name] for name in able[:4]) or "choose a smaller model or shorter clips"
 
 
 def from_cell(exception: str, message: str, traceback: list[str], cell: dict | None) -> Failure:

@@ -166,7 +166,13 @@ def prepare(folder: Path, fresh: bool = False, wait: bool = False) -> None:
         set_aside(folder)
     if is_done(folder):
         raise UserError(f"{paths.short(folder)} has been finished by another process: run the setup cell again")
-    for old in ("metrics.json", "error.json", "error-rank*.json", "notebook-rank*.ipynb"):  # of an attempt that failed
+    for old in (
+        "metrics.json",
+        "error.json",
+        "error-rank*.json",
+        "notebook-rank*.ipynb",
+        "stacks*.txt",
+    ):  # of an attempt that failed
         for path in folder.glob(old):
             path.unlink(missing_ok=True)
     for path in folder.glob("log*.txt"):

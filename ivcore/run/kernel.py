@@ -6,6 +6,7 @@ asked from inside its own event loop it would not answer while a cell runs.
 
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -13,10 +14,12 @@ import traceback
 from pathlib import Path
 
 from ivcore import paths
-from ivcore.run import failure, notebook
+from ivcore.run import failure, notebook, stacks
 from ivcore.run.failure import Failure
+from ivcore.signals import Requests
 
 _GRACE = 15  # seconds for a cell to end after an interrupt; batch systems follow SIGTERM with SIGKILL after 30
+_LEFT = 3  # the same where another rank is gone: what waits for it never ends
 _AGAIN = 3  # seconds until a cell that goes on all the same is interrupted once more
 _PATIENCE = 20  # seconds for papermill to notice that its kernel is gone
 
@@ -32,11 +35,13 @@ class Execution:
         self.heading = ""
         self.error: BaseException | None = None
         self.code: int | None = None
+        self.stacks = ""
 
-    def run(self, received: list[str], timeout: float | None = None) -> Failure | None:
-        """`timeout` in seconds; `received` is what signals.stop_requests fills.
+    def run(self, received: Requests, timeout: float | None = None, peers=None) -> Failure | None:
+        """`timeout` in seconds; `received` is what signals.stop_requests fills; `peers` of a launch of several processes.
 
-        Told to stop, no other cell begins; the one at work may write a last checkpoint.
+        Told to stop, no other cell begins; the one at work may write a last checkpoint. Where a cell takes too long, or another rank has
+        failed, `stacks` holds where it stood.
         """
         if received:
             return Failure(received[0])
@@ -44,16 +49,26 @@ class Execution:
 
         with folder_for_sockets() as sockets:
             self.kernel = KernelProcess(sockets)
+            os.environ[stacks.FILE] = str(sockets / "stacks.txt")  # for the kernel
             thread = threading.Thread(target=self._execute, daemon=True)
             thread.start()
-            stopped = _wait(thread, received, timeout)
+            stopped = self._wait(thread, received, timeout, peers)
+            if stopped in ("time-out", "peer"):
+                self.stacks = stacks.ask(self.kernel, sockets / "stacks.txt")
             if stopped:
-                self._interrupt(thread, received)
+                self._interrupt(thread, received, _LEFT if stopped == "peer" else _GRACE)
             self.code = self.kernel.code()
             self._end(thread)
+            os.environ.pop(stacks.FILE, None)
         if stopped:
-            return Failure(stopped, cell=self.cell)
+            frames = stacks.main_thread(self.stacks)
+            return Failure(stopped, message=stacks.place(frames), cell=self.cell)
         return self._explain(self.error) if self.error else None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the cell that was at work waited for other ranks."""
+        return stacks.is_waiting(stacks.main_thread(self.stacks))
 
     def _execute(self) -> None:
         try:
@@ -100,15 +115,33 @@ class Execution:
             self.stream.write(f"── {self.heading}\n")
             self.stream.flush()
 
-    def _interrupt(self, thread: threading.Thread, received: list[str]) -> None:
-        """Lets the cell at work end by itself for a moment: training then writes a last checkpoint. A second signal ends that.
+    def _wait(self, thread: threading.Thread, received: Requests, timeout: float | None, peers) -> str:
+        """Why the run has to stop: a key of failure.STATUS, "" when it has ended by itself. Requests for a checkpoint go to the kernel."""
+        deadline, passed_on = time.monotonic() + timeout if timeout else float("inf"), 0
+        while thread.is_alive():
+            if received:
+                return received[0]
+            if peers and peers.trouble:
+                return "terminated" if peers.gone else "peer"
+            if time.monotonic() > deadline:
+                return "time-out"
+            if received.checkpoints > passed_on and self.kernel.signal(signal.SIGUSR1):
+                passed_on = received.checkpoints
+            thread.join(0.1)
+        return ""
+
+    def _interrupt(self, thread: threading.Thread, received: list[str], grace: float) -> None:
+        """Lets the cell at work end by itself for a moment: training then writes a last checkpoint. A second Ctrl-C ends that;
+        SIGTERM comes twice where a batch system sends it to every process, and torchrun to its ranks.
 
         Before the first cell there is nothing to wait for.
         """
         self.kernel.refuse()
-        signals, deadline, due = len(received), time.monotonic() + _GRACE, 0.0
-        while self.cell and thread.is_alive() and time.monotonic() < deadline and len(received) == signals:
-            if time.monotonic() > due and self.kernel.interrupt():
+        asked, deadline, due = received.count("interrupted"), time.monotonic() + grace, 0.0
+        while (
+            self.cell and thread.is_alive() and time.monotonic() < deadline and received.count("interrupted") == asked
+        ):
+            if time.monotonic() > due and self.kernel.signal(signal.SIGINT):
                 due = time.monotonic() + _AGAIN
             thread.join(0.1)
 
@@ -183,15 +216,3 @@ def _join_streams(cell, **_) -> None:
         if output["output_type"] == "stream":
             output["text"] = _settled("".join(texts[output["name"]]))
     cell.outputs = kept
-
-
-def _wait(thread: threading.Thread, received: list[str], timeout: float | None) -> str:
-    """Why the run has to stop: a key of failure.STATUS, "" when it has ended by itself."""
-    deadline = time.monotonic() + timeout if timeout else float("inf")
-    while thread.is_alive():
-        if received:
-            return received[0]
-        if time.monotonic() > deadline:
-            return "time-out"
-        thread.join(0.1)
-    return ""

@@ -82,12 +82,13 @@ class KernelProcess:
         """After `refuse` and `kill`: whether no process can be there any more."""
         return self.refused and (self.process is not None or not self.launching)
 
-    def interrupt(self) -> bool:
-        """SIGINT, unless it would be lost: an idle kernel ignores it, and so does training that is on its way out already."""
-        if self.process is None or not _listens(self.process.pid):
+    def signal(self, number: int) -> bool:
+        """Send a signal, unless it would be lost or would end the kernel: an idle one ignores SIGINT, and so does training that is on its way
+        out already; SIGUSR1 and SIGUSR2 mean something to a kernel that has said so."""
+        if self.process is None or not _listens(self.process.pid, number):
             return False
         with suppress(ProcessLookupError):
-            os.kill(self.process.pid, signal.SIGINT)
+            os.kill(self.process.pid, number)
         return True
 
     def kill(self) -> None:
@@ -97,14 +98,14 @@ class KernelProcess:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
 
-def _listens(pid: int) -> bool:
-    """Whether a process has a handler for SIGINT now; True where the system does not say."""
+def _listens(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal now; where the system does not say, whether that is SIGINT."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
         caught = int(next(line for line in status.splitlines() if line.startswith("SigCgt:")).split()[1], 16)
     except (OSError, StopIteration, ValueError):
-        return True
-    return bool(caught >> (signal.SIGINT - 1) & 1)
+        return number == signal.SIGINT
+    return bool(caught >> (number - 1) & 1)
 
 
 def pack(content) -> bytes:

@@ -1,25 +1,21 @@
-"""Several processes that torchrun starts together, each of which runs the notebook in a kernel of its own: which of them this is, and how
-rank 0 tells the others that the run's folder is ready. What their kernels tell each other while they train is in ivcore.distributed.
-
-Rank 0 writes .launch.json once it has the folder's lock. It counts as long as the lock is held by who wrote it, so that what a killed launch
-has left behind means nothing.
-"""
+"""What rank 0 of a launch tells the others of each run, through the store that they share (see peers): that its folder is ready and what
+their group is called, that there is nothing to do, or that it could not begin."""
 
 import itertools
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ivcore import files, lock, paths
+from ivcore import distributed, lock, paths
 from ivcore.distributed import rank
 from ivcore.errors import UserError
+from ivcore.run.peers import peers
 
-_PATIENCE = 600  # seconds for rank 0 to make a folder ready; a slow disk and eight slow imports fit in
-_numbers = itertools.count()
-_joined: set[str] = set()
+DONE, REFUSED = "done", "refused"
+_PATIENCE = 60  # seconds for a new folder to show on another node
+_turns = itertools.count()  # every rank goes through the same runs
 
 
 def suffix() -> str:
@@ -27,51 +23,54 @@ def suffix() -> str:
     return f"-rank{rank()}" if rank() else ""
 
 
-def announce(folder: Path) -> str:
-    """Rank 0, which has the lock: the folder is ready. -> the name of the group that the kernels of this run will form."""
-    holder = lock.holder(folder)
-    group = f"{holder}, run {next(_numbers)}"
-    files.write_json(folder / ".launch.json", {"launch": _name(), "holder": holder, "group": group})
-    return group
+class Announcement:
+    """Rank 0's word on one run; a process on its own has nobody to tell."""
+
+    def __init__(self):
+        self.key = f"run/{next(_turns)}"
+        self.word = ""
+
+    def done(self) -> None:
+        self._say(DONE)
+
+    def begin(self, folder: Path) -> str:
+        """The folder is locked and ready. -> the name of the group that the kernels of this run form; "" for one on its own."""
+        self._say(f"{lock.holder(folder)}, {self.key}" if distributed.world() > 1 else "")
+        return self.word
+
+    def _say(self, word: str) -> None:
+        self.word = word
+        if distributed.world() > 1:
+            peers().store.set(self.key, json.dumps(word))
 
 
 @contextmanager
-def retracted(folder: Path) -> Iterator[None]:
-    """Delete the announcement on exit."""
+def announcing() -> Iterator[Announcement]:
+    """Where the block ends before anything was announced, the others are told that, too."""
+    announcement = Announcement()
     try:
-        yield
+        yield announcement
     finally:
-        (folder / ".launch.json").unlink(missing_ok=True)
+        if not announcement.word:
+            announcement._say(REFUSED)
 
 
-def join(folder: Path, done, wait: bool = False) -> str | None:
-    """A rank above 0: the group's name as soon as rank 0 has announced it; None as soon as `done()`.
+def join(folder: Path) -> str:
+    """A rank above 0: the group's name, DONE, or REFUSED, as soon as rank 0 has said it, or there is trouble before.
 
-    UserError when that takes ten minutes, unless it was asked to `wait`. torchrun ends the others when rank 0 fails.
+    UserError where this process does not see the folder.
     """
-    deadline = time.monotonic() + _PATIENCE
-    while not (group := _announced(folder)):
-        if done():
-            return None
-        if time.monotonic() > deadline and not wait:
-            raise UserError(
-                f"rank {rank()} has waited {_PATIENCE} s for rank 0 to begin in {paths.short(folder)}: do all ranks see the same disk?"
-            )
+    key = f"run/{next(_turns)}"
+    while not peers().store.check([key]):
+        if peers().trouble:
+            return REFUSED
         time.sleep(0.1)
-    _joined.add(group)
-    return group
-
-
-def _announced(folder: Path) -> str | None:
-    try:
-        told = json.loads((folder / ".launch.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if told["launch"] != _name() or told["group"] in _joined:
-        return None
-    return told["group"] if told["holder"] == lock.holder(folder) and lock.is_held(folder) else None
-
-
-def _name() -> str:
-    """What the processes of one launch have in common, and no two launches at the same time."""
-    return " ".join(os.environ.get(n, "") for n in ("TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT"))
+    word = json.loads(peers().store.get(key))
+    deadline = time.monotonic() + _PATIENCE
+    while word not in (DONE, REFUSED) and not folder.is_dir():
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"rank {rank()} does not see {paths.short(folder)}, where rank 0 is at work: let $IVCORE_OUTPUTS name a folder that all nodes see"
+            )
+        time.sleep(0.5)
+    return word

@@ -28,7 +28,7 @@ from pathlib import Path
 from ivcore import distributed, files, lock, paths
 from ivcore.data import formats
 from ivcore.errors import ParameterError, UserError, one_line
-from ivcore.run import contradictions, environment, provenance
+from ivcore.run import contradictions, environment, provenance, stacks
 from ivcore.run import folder as run_folder
 from ivcore.run.folder import is_done, read_metrics
 from ivcore.run.spec import OWNER, Spec, resolving_once
@@ -212,6 +212,7 @@ def start(name: str, namespace: dict, fresh: bool = False, preset: str = "") -> 
     if fresh or not is_done(folder):
         _run_upstream(spec, given)
     device = environment.pick_device(values["device"]) if "device" in values else "cpu"
+    stacks.answer()
     again = f"start({name!r}, globals(), {f'preset={preset!r}, ' if preset else ''}fresh=True)"
     shown = _claim(folder, fresh, again)
     label, headless = run_folder.label_of(folder), os.environ.get("IVCORE_HEADLESS", "0") not in ("", "0")

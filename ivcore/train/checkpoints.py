@@ -10,6 +10,7 @@ checkpoint before it. Of a run that is done only the last weights stay, with wha
 """
 
 import json
+import shutil
 import warnings
 import zlib
 from pathlib import Path
@@ -84,6 +85,18 @@ class Checkpoints:
         self._mark(step, weights, trainer)
         for old in self.steps()[: -self.keep]:
             self.forget(old)
+
+    def require_room(self, size: int) -> None:
+        """For as many checkpoints of `size` bytes as there will be at a time: those kept, and the one being written. UserError where the
+        disk has less."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        there = sum(file.stat().st_size for file in self.folder.glob("step-*"))
+        free = shutil.disk_usage(self.folder).free
+        if free + there < (self.keep + 1) * size:
+            raise UserError(
+                f"{self.folder}: {self.keep + 1} checkpoints of {size / 1e9:.2g} GB need room, and {free / 1e9:.2g} GB are free: free some space "
+                "there, or let $IVCORE_OUTPUTS name a larger disk"
+            )
 
     def _mark(self, step: int, *files: Path) -> None:
         text = json.dumps({"step": step, "files": {file.name: _print(file) for file in files}})

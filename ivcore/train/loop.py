@@ -89,7 +89,7 @@ def train(
     The global random generators are seeded with recipe.seed when a run starts afresh.
     Errors: UserError for a loss or gradient that is not finite (step and files named, nan_batch.json written, weights of before
     the step kept) and for a folder that holds another recipe's run; Interrupted after SIGTERM, KeyboardInterrupt after Ctrl-C, both
-    with a checkpoint written.
+    with a checkpoint written. After SIGUSR1 a checkpoint is written, and training goes on.
     """
     return _Loop(model, loss, batches, recipe, Path(folder), engine, on_epoch, log, label).run()
 
@@ -167,13 +167,15 @@ class _Loop:
     def train(self) -> None:
         """All steps that are left, with what is due after each: a line, the end of an epoch, a checkpoint."""
         recipe = self.recipe
+        if self.rank == 0:
+            self.checkpoints.require_room(self.checkpoint_bytes())
         self.model.train()
         if recipe.compile:
             self.model.compile()  # in place: names and state stay those of the plain model
         self.saved_at = self.clock_at = self.line_at = time.monotonic()
         progress = Progress(self.total, self.label, start=self.step, silent=self.rank > 0)
         with caught_signals() as caught, progress as self.bar:
-            asked_at = time.monotonic()
+            asked_at, asked_for = time.monotonic(), 0
             for batch in self.share.iter_from(self.step, self.total):
                 self.waited += time.monotonic() - asked_at
                 batch = to_device(batch, self.device)
@@ -192,6 +194,7 @@ class _Loop:
                     self.end_epoch()
                 age = time.monotonic() - self.saved_at
                 due = last or age >= recipe.checkpoint_seconds * (_EPOCH_GAP if epoch_ends else 1)
+                due, asked_for = due or caught.checkpoints > asked_for, caught.checkpoints
                 # Clocks and signals differ between ranks: what is due on one is due on all.
                 due, signalled = distributed.all_reduce_max((due, caught[0] if caught else 0))
                 if due or signalled:
@@ -304,6 +307,11 @@ class _Loop:
         self.seconds, self.clock_at = self.seconds + now - self.clock_at, now
 
     # ---- the run's state
+
+    def checkpoint_bytes(self) -> int:
+        """About: weights, of those that are trained two moments, and their average."""
+        weights = [(weight.nbytes, weight.requires_grad) for weight in self.model.parameters()]
+        return sum(size * (1 + 2 * trained + (self.ema is not None)) for size, trained in weights)
 
     def save(self) -> None:
         self.collect()

@@ -1,6 +1,7 @@
 """What is said of a run that did not finish: kind, exit status and hint, each for its own cause."""
 
 import errno
+from dataclasses import replace
 
 import pytest
 
@@ -14,8 +15,13 @@ TRACE = ["Traceback (most recent call last)", "  somewhere", "and more"]
 @pytest.mark.parametrize(
     "exception, message, kind, hint",
     [
-        ("OutOfMemoryError", "CUDA out of memory. Tried to allocate 2 GiB", "failed", "lower batch_size"),
-        ("MemoryError", "", "failed", "lower batch_size"),
+        (
+            "OutOfMemoryError",
+            "CUDA out of memory. Tried to allocate 2 GiB",
+            "failed",
+            "on the device: lower micro_batch or",
+        ),
+        ("MemoryError", "", "failed", "out of memory: lower num_workers or"),
         ("RuntimeError", "DataLoader worker (pid 7) is killed by signal: Killed. ", "failed", "out of memory"),
         ("RuntimeError", "DataLoader worker (pid 7) is killed by signal: Bus error. ", "failed", "--shm-size"),
         ("RuntimeError", "DataLoader worker (pid 7) is killed by signal: Aborted. ", "failed", "iv check"),
@@ -34,6 +40,20 @@ def test_a_cell_that_raised(exception, message, kind, hint):
     found = failure.from_cell(exception, message, TRACE, CELL)
     assert found.kind == kind and hint in found.hint and bool(found.hint) == bool(hint)
     assert kind != "disk" or (len(found.lines()) == 1 and message in found.lines()[0])
+
+
+def test_want_of_memory_names_parameters_of_the_run_that_can_be_lowered():
+    values = {"micro_batch": 8, "num_workers": 4, "activation_checkpointing": "full", "lr": 0.1}
+    memory = failure.less_memory(values)
+    assert failure.Failure("failed", "OutOfMemoryError", "CUDA out of memory", memory=memory).hint == (
+        "out of memory on the device: lower micro_batch (now 8)"
+    )
+    assert failure.dead_kernel(-9, CELL).hint.endswith(
+        "want of memory: lower num_workers or in_memory=false or lower micro_batch or raise grad_accum_steps"
+    )
+    killed = replace(failure.dead_kernel(-9, CELL), memory=memory)
+    assert killed.hint.endswith(": lower num_workers (now 4) or lower micro_batch (now 8)")
+    assert "smaller model" in failure.less_memory({"num_workers": 0})["host"]
 
 
 def test_training_that_was_told_to_stop_is_no_error_of_input():

@@ -158,10 +158,10 @@ def test_one_interrupt_is_enough_where_a_runner_owns_the_process(monkeypatch):
     monkeypatch.setenv("IVCORE_RUN_DIR", "somewhere")
     before = signal.getsignal(signal.SIGINT)
     with caught_signals() as caught:
-        assert kernel_process._listens(os.getpid())
+        assert kernel_process._listens(os.getpid(), signal.SIGINT)
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGINT)
-        assert caught == [signal.SIGINT] and not kernel_process._listens(os.getpid())
+        assert caught == [signal.SIGINT] and not kernel_process._listens(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) == before
     monkeypatch.delenv("IVCORE_RUN_DIR")
     with pytest.raises(KeyboardInterrupt), caught_signals():

@@ -93,7 +93,7 @@ def test_a_killed_kernel_takes_its_children_with_it(book, capfd):
     book.notebook("10_stage", "## Work", dies, FINISH)
     assert book.iv("run", "10") == 137
     error = only_error(book)
-    assert error["kind"] == "dead kernel" and error["cell"]["index"] == 4 and "batch_size" in error["hint"]
+    assert error["kind"] == "dead kernel" and error["cell"]["index"] == 4 and "want of memory" in error["hint"]
     assert gone(read(book.folder("10_stage") / "child.json"))
     assert "dead kernel in cell 4 (Work)" in capfd.readouterr().err
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import nn
 
 from ivcore.errors import UserError
 from ivcore.train import Batches, InMemory, Interrupted, Recipe, train
-from ivcore.train.checkpoints import forget_states
+from ivcore.train.checkpoints import Checkpoints, forget_states
 from ivcore.train.engine import Engine
 from ivcore.train.loop import _Loop
 from ivcore.train.optim import lr_at
@@ -289,6 +290,25 @@ def test_a_signal_ends_the_step_and_writes_a_checkpoint(tmp_path, number, error)
     final = network(seed=4)
     train(final, restless, data(), recipe(), tmp_path / "stopped")
     assert same_weights(whole, final)
+
+
+def test_sigusr1_asks_for_a_checkpoint_and_training_goes_on(tmp_path):
+    def asks(model, batch, generator):
+        if not (tmp_path / "asked").exists():
+            (tmp_path / "asked").touch()
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return restless(model, batch, generator)
+
+    train(network(), asks, data(), recipe(keep_checkpoints=99), tmp_path)
+    first, *others = Checkpoints(tmp_path / "checkpoints").steps()
+    assert first == 1 and len(others) == 1
+
+
+def test_no_step_is_made_where_the_disk_has_no_room_for_checkpoints(tmp_path, monkeypatch):
+    free = shutil.disk_usage(tmp_path)._replace(free=5000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    with pytest.raises(UserError, match=r"3 checkpoints of .* GB need room, and 5e-06 GB are free"):
+        train(network(), lambda *_: pytest.fail("a step"), data(), recipe(), tmp_path)
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path):
