@@ -107,7 +107,7 @@ class VideoModel:
     def classifier(self) -> tuple[Callable, list[str]]:
         """(logits of clips, names of the classes). ParameterError for a model without a head."""
         if not self.classes:
-            raise ParameterError(f"{self.name}: a {type(self.model).__name__} has no classes of its own; {self._can()}")
+            raise ParameterError(f"{self.name}: {self._spoken()} has no classes of its own; {self._can()}")
         return self.logits, self.classes
 
     def zero_shot(
@@ -120,8 +120,11 @@ class VideoModel:
 
     def tokenizer(self, what: str = "text") -> Tokenizer:
         """Spells sentences for the model. ParameterError for a model that reads no text; `what`: the text is called in messages."""
-        if not isinstance(self.model, VideoTextModel | Clip | AnswerModel):
-            raise ParameterError(f"{self.name}: a {type(self.model).__name__} reads no {what}; {self._can()}")
+        if not isinstance(self.model, VideoTextModel | Clip):
+            raise ParameterError(f"{self.name}: {self._spoken()} reads no {what}; {self._can()}")
+        return self._spelling(what)
+
+    def _spelling(self, what: str) -> Tokenizer:
         if self.usage.tokenizer is None:
             raise ParameterError(
                 f"{self.name}: the file does not say which words its vocabulary has, so it reads no {what}"
@@ -150,7 +153,7 @@ class VideoModel:
             raise ParameterError(
                 f'{self.name}: knows no answers; give a model of notebook 34, or --answers "red, blue"'
             )
-        tokenizer = self.tokenizer()
+        tokenizer = self._spelling("question")
         ids = tokenizer([question]).to(next(self.model.parameters()).device)
 
         def logits(clips: Tensor) -> Tensor:
@@ -161,7 +164,7 @@ class VideoModel:
     def captions(self, beams: int) -> tuple[Callable, Tokenizer]:
         """(token ids (B, context) of clips, by beam search, the tokenizer that reads them). ParameterError for a model that writes no captions."""
         if getattr(self.model, "caption_decoder", None) is None:
-            raise ParameterError(f"{self.name}: a {type(self.model).__name__} has no caption decoder; give a model of notebook 11")  # fmt: skip
+            raise ParameterError(f"{self.name}: {self._spoken()} writes no captions; give a model of notebook 11")
         tokenizer = self.tokenizer()
 
         def ids(clips: Tensor) -> Tensor:
@@ -184,7 +187,12 @@ class VideoModel:
             notes.append(f"{self.name}: was taught with {used.frame_order} frames, and is shown them in order")
         return notes
 
+    def _spoken(self) -> str:
+        return "a model of answers" if isinstance(self.model, AnswerModel) else f"a {type(self.model).__name__}"
+
     def _can(self) -> str:
+        if isinstance(self.model, AnswerModel):
+            return "give a model of notebook 11; iv ask and iv features take it"
         if isinstance(self.model, VideoTextModel | Clip):
             return 'give it --labels "a dog jumps" "a cat sleeps"'
         if self.classes:

@@ -1,6 +1,7 @@
 """`iv ask`: answers that a model has learned, answers that are given, and models that know none."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -67,3 +68,11 @@ def test_mistakes_are_one_line(models, clip, capsys, model, more, said):
     assert main(["ask", clip, "what colour", "--model", models[model], *more]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [("caption",), ("index",), ("classify",), ("classify", "--labels", "red", "blue")])
+def test_commands_that_need_another_model_say_so(models, clip, capsys, command):
+    name, *more = command
+    assert main([name, clip if name != "index" else str(Path(clip).parent), "--model", models[1], *more]) == 2
+    error = capsys.readouterr().err
+    assert "a model of answers" in error and "give a model of notebook 11" in error and error.count("\n") == 1
