@@ -3,10 +3,12 @@
 decord and PyAV alone, and our reader, each in one process and one thread: open, read the frames that the model sees, in its size, nothing kept. The
 encoder alone: uint8 clips that are in memory to vectors, one thread, in batches of `--batch`. `iv features` is the command as a user types it, in a
 process of its own: Python and torch start, the model is loaded, workers decode, vectors are written. All read files that were read before.
-Processor seconds count all processes, and are what to believe on a busy machine.
+Processor seconds count all processes, and are what to believe on a busy machine. `--index` measures `iv index` in its place, which needs a model that reads
+sentences, kills it once in the middle, and times answers of the finished index.
 
     python benchmarks/features.py --clips 1000 --workers 1
     python benchmarks/features.py --place my_videos --model 10/small --clips 1000
+    python benchmarks/features.py --place my_videos --model ivcore/small-multimodal --clips 1000 --index
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,11 +35,13 @@ from ivcore.data.views import Views
 from ivcore.data.windows import Piece, decode
 from ivcore.encoders.videomae import MaskedAutoencoder
 from ivcore.run import finished_model
+from ivcore.run.video_index import VideoIndex
 from ivcore.train import save_weights
 from ivcore.video.reader import VideoReader
 from ivcore.weights.usage import Usage
 
 KINDS = 20  # different files; the others are copies under other names
+SENTENCES = ("a red square slides left", "a person walks", "a blue ring turns around", "the arm opens a door")
 
 
 def main() -> None:
@@ -51,6 +56,7 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=240, help="of each file; 4:3")
     parser.add_argument("--image", type=int, default=64, help="what the model sees, 16 frames every 4th")
     parser.add_argument("--encoder", default="tiny", help="of the masked autoencoder, random weights")
+    parser.add_argument("--index", action="store_true", help="iv index in place of iv features; needs --model")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, help="write the rows as JSON")
@@ -108,11 +114,37 @@ def measure(place: Path, model: Path, out: Path, options) -> dict:
         ("encoder", lambda: encode(loaded, clips, options.batch)),
     ):
         row |= timed(name, work, time.process_time)
-    command = [sys.executable, "-m", "ivcore.run.cli", "features", place, "--model", model, "--out", out]
-    command = [*map(str, command), "--workers", str(options.workers)]
+    kind = "index" if options.index else "features"
+    command = [sys.executable, "-m", "ivcore.run.cli", kind, place, "--model", model, "--workers", options.workers]
+    command = [*map(str, command), "--out"]
     for name in ("features", "nothing"):  # the same again: nothing is left to do but to start and to join
-        row |= timed(name, lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL), children)
-    return row
+        row |= timed(name, lambda: subprocess.run([*command, out], check=True, stdout=subprocess.DEVNULL), children)
+    return row | (asked(out) | killed(command, out, len(files)) if options.index else {})
+
+
+def asked(out: Path) -> dict:
+    """Median and slowest seconds of 200 answers of an index that is open."""
+    index = VideoIndex.open(out, "cpu")
+    seconds = sorted(index.search(SENTENCES[i % len(SENTENCES)])[2] for i in range(200))
+    return {"answer": seconds[100], "slowest_answer": seconds[-1]}
+
+
+def killed(command: list[str], whole: Path, clips: int) -> dict:
+    """The same in another folder, killed by SIGKILL when a third is there, and called again: how many were there, and whether the rows are the same."""
+    out = whole.with_name(f"{whole.name}_killed")
+    done = out / "done.jsonl"
+    first = subprocess.Popen([*command, out], stdout=subprocess.DEVNULL, start_new_session=True)
+    while first.poll() is None and (not done.exists() or done.read_bytes().count(b"\n") < clips / 3):
+        time.sleep(0.2)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    there = done.read_bytes().count(b"\n")
+    subprocess.run([*command, out], check=True, stdout=subprocess.DEVNULL)
+    names = ("index.csv", "features.npy")
+    rows, values = ([(folder / name) for folder in (whole, out)] for name in names)
+    assert rows[0].read_bytes() == rows[1].read_bytes(), "rows are lost or doubled"
+    assert len(done.read_text().splitlines()) == clips, "something was made twice, or is missing"
+    return {"killed_at": there, "largest_difference": float(np.abs(np.subtract(*map(np.load, values))).max())}
 
 
 def timed(name: str, work, processor) -> dict:
@@ -160,13 +192,14 @@ def children() -> float:
 def show(rows: list[dict], options) -> None:
     middle = {name: sorted(row[name] for row in rows)[len(rows) // 2] for name in rows[0]}
     print(f"{options.clips} clips, {options.workers} workers, medians of {len(rows)}")
+    kind = "index" if options.index else "features"
     for name, said in (
         ("decord", "decord alone"),
         ("pyav", "PyAV alone"),
         ("ours", "our reader alone"),
         ("encoder", f"encoder alone, batch {options.batch}"),
-        ("features", "iv features"),
-        ("nothing", "iv features, all there"),
+        ("features", f"iv {kind}"),
+        ("nothing", f"iv {kind}, all there"),
     ):
         print(f"{said:24} {middle[name]:7.1f} s   {middle[f'{name}_cpu']:7.1f} processor seconds")
     for kind, said in (("", "time"), ("_cpu", "processor time")):
@@ -175,6 +208,11 @@ def show(rows: list[dict], options) -> None:
         print(
             f"{said}: decord / features {decoder / middle[f'features{kind}']:.2f}, beyond starting {decoder / rest:.2f}; "
             f"(decord + encoder) / features {(decoder + encoder) / middle[f'features{kind}']:.2f}, beyond starting {(decoder + encoder) / rest:.2f}"
+        )
+    if options.index:
+        print(f"an answer {1000 * middle['answer']:.1f} ms, the slowest {1000 * middle['slowest_answer']:.1f} ms")
+        print(
+            f"killed with {middle['killed_at']} there: then whole, largest difference {middle['largest_difference']:.1e}"
         )
 
 
