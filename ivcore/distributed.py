@@ -9,10 +9,9 @@ of the ranks' gradients is its gradient.
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -20,9 +19,7 @@ from ivcore.errors import UserError
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
-
-_BUCKET = 2**26  # bytes of one message
+    from torch import Tensor
 
 
 def world() -> int:
@@ -55,13 +52,15 @@ def patience() -> float:
     return seconds
 
 
-def init_process_group(device: torch.device | None = None) -> None:
-    """Join the processes that the environment names (WORLD_SIZE, RANK, MASTER_ADDR, MASTER_PORT); alone, or in a group already: nothing.
+def init_process_group(device: torch.device | None = None, alone: bool = False) -> None:
+    """Join the processes that the environment names (WORLD_SIZE, RANK, MASTER_ADDR, MASTER_PORT); in a group already: nothing.
+
+    Nor where there is one process, but if it is to be a group `alone`, as engines want that cut weights over ranks.
 
     Tensors on the CPU travel by gloo, those on a GPU by NCCL. torchrun's store lives longer than a run: IVCORE_GROUP tells the groups of
     its runs apart.
     """
-    if world() == 1:
+    if world() == 1 and not alone:
         return
     import torch
     import torch.distributed as dist
@@ -71,9 +70,11 @@ def init_process_group(device: torch.device | None = None) -> None:
     if dist.is_initialized():
         return
     on_gpu = device.type == "cuda" if device is not None else torch.cuda.is_available()
+    backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
+    if world() == 1:
+        return dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
     store, rank, world_size = next(iter(dist.rendezvous("env://")))
     store = dist.PrefixStore(os.environ.get("IVCORE_GROUP", ""), store)
-    backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
     most = timedelta(seconds=patience())
     dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=most)
 
@@ -92,32 +93,15 @@ def gather(x: Tensor) -> Tensor:
 
     Gradients flow back to the rank a row came from, summed over all ranks that used it.
     """
-    return _gather_function().apply(x) if _joined() else x
+    dist = _joined()
+    if not dist:
+        return x
+    # torch.distributed.nn.functional.all_gather, which torch 2.13 gives up in favour of this module
+    from torch.distributed import _functional_collectives as functional
 
-
-@functools.cache
-def _gather_function() -> type:
-    import torch
-    import torch.distributed as dist
-
-    # The second names are those of torch before 2.13.
-    all_gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
-    reduce_scatter = getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor
-
-    class Gather(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x: Tensor) -> Tensor:
-            joined = x.new_empty((world() * len(x), *x.shape[1:]))
-            all_gather(joined, x.contiguous())
-            return joined
-
-        @staticmethod
-        def backward(ctx, gradient: Tensor) -> Tensor:
-            own = gradient.new_empty((len(gradient) // world(), *gradient.shape[1:]))
-            reduce_scatter(own, gradient.contiguous())
-            return own
-
-    return Gather
+    # The second name is that of torch before 2.13.
+    gathered = getattr(functional, "all_gather_single_autograd", None) or functional.all_gather_tensor_autograd
+    return gathered(x.contiguous(), 0, dist.group.WORLD)
 
 
 def mean(x: Tensor) -> Tensor:
@@ -128,38 +112,6 @@ def mean(x: Tensor) -> Tensor:
         dist.all_reduce(x)
         x = x / world()
     return x
-
-
-def all_reduce_mean_(tensors: Sequence[Tensor]) -> None:
-    """Replace tensors, the same list on every rank, by their means over ranks; many small ones travel in one message."""
-    import torch
-
-    dist = _joined()
-    for bucket in _buckets(tensors) if dist else ():
-        flat = torch.cat([x.flatten() for x in bucket])
-        dist.all_reduce(flat)
-        means = (flat / world()).split([x.numel() for x in bucket])
-        for x, value in zip(bucket, means, strict=True):
-            x.copy_(value.view_as(x))
-
-
-def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """Tensors of one type together, up to _BUCKET bytes."""
-    open_buckets: dict[tuple, list[Tensor]] = {}
-    for x in tensors:
-        bucket = open_buckets.setdefault((x.dtype, x.device), [])
-        if bucket and sum(y.nbytes for y in bucket) + x.nbytes > _BUCKET:
-            yield bucket.copy()
-            bucket.clear()
-        bucket.append(x)
-    yield from open_buckets.values()
-
-
-def broadcast_params(model: nn.Module) -> None:
-    """Give the model the weights and buffers that it has on rank 0."""
-    if dist := _joined():
-        for x in model.state_dict().values():
-            dist.broadcast(x, 0)
 
 
 # ---- plain values, none of which waits for a GPU

@@ -12,6 +12,7 @@ import torch
 from einops import repeat
 from torch import Tensor
 
+from ivcore import rng
 from ivcore.errors import ParameterError
 
 Grid = tuple[int, int, int]
@@ -74,7 +75,8 @@ def some_of(hidden: Tensor, share: float, generator: torch.Generator | None = No
     """A random share of each clip's hidden tokens, at least one: indices (B, M) -> (B, max(1, floor(share*M))), in token order."""
     if not 0 < share <= 1:
         raise ParameterError(f"share: {share} is not in (0, 1]")
-    noise = torch.rand(hidden.shape, generator=generator, device=_device(generator))
+    draw = lambda count: torch.rand(count, hidden.shape[1], generator=generator, device=_device(generator))  # noqa: E731
+    noise = rng.rows(draw, len(hidden), generator)
     kept = noise.argsort(dim=1)[:, : max(1, int(share * hidden.shape[1]))]
     return hidden.gather(1, kept.sort(dim=1).values)
 

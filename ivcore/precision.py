@@ -4,5 +4,6 @@ import torch
 
 
 def autocast(device: torch.device, precision: str):
-    """Context of a forward pass: "fp32", or "bf16" with the weights as they are."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    """Context of a forward pass: "fp32", or "bf16" or "fp16" with the weights as they are."""
+    dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+    return torch.autocast(device.type, dtype, enabled=precision != "fp32")

@@ -5,10 +5,33 @@ the global ones matter because dropout and library augmentations draw from them.
 """
 
 import random
+from collections.abc import Callable
 from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch import Tensor
+
+
+class StepGenerator(torch.Generator):
+    """The generator of a training step, and which of the joined batch's clips the loss sees: [begin, end) of `total`. See `rows`."""
+
+    begin, end, total = 0, 1, 1
+
+    def sees(self, begin: int, end: int, total: int) -> None:
+        self.begin, self.end, self.total = begin, end, total
+
+
+def rows(draw: Callable[[int], Tensor], count: int, generator: torch.Generator | None) -> Tensor:
+    """draw(count), of which a row belongs to each sample; where the generator is that of a step, the rows of these samples in a draw for all
+    samples of the joined batch. So neither ranks nor micro-batches change what is drawn for a clip.
+
+    `draw` uses the generator. Samples may be several for each clip, one after the other.
+    """
+    if not isinstance(generator, StepGenerator) or generator.end - generator.begin == generator.total:
+        return draw(count)
+    of_clip = count // (generator.end - generator.begin)
+    return draw(generator.total * of_clip)[generator.begin * of_clip : generator.end * of_clip]
 
 
 def seed_all(seed: int) -> None:

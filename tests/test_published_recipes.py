@@ -201,11 +201,9 @@ def test_the_learning_rate_of_every_step_lies_between_the_published_ends(preset)
 
 
 @by_preset
-def test_the_head_says_that_it_was_not_run_and_what_accumulate_is_for(preset):
+def test_the_head_says_that_it_was_not_run_and_what_micro_batch_is_for(preset):
     number, name = preset.split()
     text = (paths.presets() / notebook.find(number).stem / f"{name}.yaml").read_text()
     head = " ".join(line.lstrip("# ") for line in text.splitlines() if line.startswith("#"))
     assert "Not run" in head
-    assert "peak_lr" not in TABLE[preset]["derived"] or (
-        "`grad_accum_steps` is for" in head and "on n GPUs give" in head
-    )
+    assert "peak_lr" not in TABLE[preset]["derived"] or ("`micro_batch` is for" in head)

@@ -18,6 +18,7 @@ from ivcore.errors import UserError
 from ivcore.losses.contrastive import contrastive, retrieval_accuracy
 from ivcore.losses.video_text import VideoTextLoss
 from ivcore.train import Batches, InMemory, Recipe, train
+from ivcore.train.engine import Engine
 
 JOINED = 8
 LOSSES = {
@@ -27,31 +28,20 @@ LOSSES = {
 }
 
 
-class Alone:
-    """The engine of a loss on its own."""
-
-    def autocast(self):
-        return torch.autocast("cpu", enabled=False)
-
-    def backward(self, loss):
-        loss.backward()
-
-
 def shared_loss(name, rank, world):
     """(loss, gradients) of one rank's part of the joined batch, averaged over ranks as training averages them."""
     loss, count = LOSSES[name]
     model = small.model()
     share = JOINED // world
     part = {k: v[rank * share : (rank + 1) * share] for k, v in small.batch(JOINED).items()}
+    engine = Engine(model, recipe())
     if name != "plain":
-        value, _ = loss.accumulate(model, [piece for piece, _ in micro_batches(part, count)], None, Alone())
+        value, _ = loss.accumulate([piece for piece, _ in micro_batches(part, count)], None, engine)
     else:
         del part["caption_id"]
-        value, _ = loss(model, part)
-        value.backward()
-    gradients = small.gradients(model)
-    distributed.all_reduce_mean_(list(gradients.values()))
-    return distributed.mean(value.detach()), gradients
+        value, _ = engine.run(loss, part)
+        engine.backward(value)
+    return distributed.mean(value.detach()), small.gradients(model)
 
 
 def embedding_loss(rank, world, chunk, same):
@@ -134,7 +124,7 @@ def everything(folder, rank, world):
         for same in (False, True):
             results[f"{chunk} {same}"] = embedding_loss(rank, world, chunk, same)
     results["training"] = video_text_run(folder / "training")
-    results["accumulated"] = video_text_run(folder / "accumulated", grad_accum_steps=2)[0]
+    results["accumulated"] = video_text_run(folder / "accumulated", micro_batch=2 if distributed.world() > 1 else 4)[0]
     if world > 1:
         results["whole"] = restless_run(folder / "whole")[0]
         try:

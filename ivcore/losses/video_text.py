@@ -45,29 +45,28 @@ class VideoTextLoss:
         """-> (scalar, numbers: each term, temperature, t2v, v2t, word_accuracy). Clamps the temperature in place first."""
         word_count = self._begin(model, [batch])
         encoded = _encode(model, batch)
-        aligned, numbers = self._align(model, encoded.videos, encoded.texts, batch.get("caption_id"))
+        aligned, numbers = self._align(model.logit_scale, encoded.videos, encoded.texts, batch.get("caption_id"))
         described, more_numbers = self._describe(model, encoded, word_count)
         return aligned + described, numbers | more_numbers
 
-    def accumulate(self, model: VideoTextModel, pieces: list[dict], generator: torch.Generator | None, engine):
+    def accumulate(self, pieces: list[dict], generator: torch.Generator | None, engine):
         """Gradients of the loss of all pieces together, in the memory of one (GradCache, arXiv 2101.06983) -> (loss, numbers).
 
         The contrastive term needs every pair at once, but only the embeddings. They are computed without gradients first; then the
         term and its gradient with respect to them; then every piece runs again with gradients and receives the stored ones. Captions
-        join in this second pass. Dropout draws the same numbers in both. The result equals that of one big batch. `engine` has
-        `autocast()` and `backward(loss)`.
+        join in this second pass. Dropout draws the same numbers in both. The result equals that of one big batch. `engine` is a
+        train.engine.Engine.
         """
-        word_count = self._begin(model, pieces)
-        states, embeddings = zip(*(_embed(model, piece, engine) for piece in pieces))
-        value, numbers, gradients = self._align_all(model, embeddings, pieces, engine)
-        for piece, state, gradient in zip(pieces, states, gradients):
+        del generator  # nothing is drawn
+        with torch.no_grad():  # an engine shall expect no backward pass
+            states, embeddings = zip(*(engine.run(_embed, piece) for piece in pieces))
+        word_count, value, numbers, gradients = self._align_all(engine.work, embeddings, pieces)
+        for number, (piece, state, gradient) in enumerate(zip(pieces, states, gradients)):
             rng.restore(state)
-            with engine.autocast():
-                encoded = _encode(model, piece)
-                described, more_numbers = self._describe(model, encoded, word_count)
-            stored = sum((x * g).sum() for x, g in zip((encoded.videos, encoded.texts), gradient))
-            engine.backward(described + stored)
-            value = value + described.detach()
+            with engine.micro_batch(last=number == len(pieces) - 1):
+                total, described, more_numbers = engine.run(self._second_pass, piece, gradient, word_count)
+                engine.backward(total)
+            value = value + described
             for name, number in more_numbers.items():
                 numbers[name] = numbers.get(name, 0.0) + number
         return value, numbers
@@ -80,25 +79,37 @@ class VideoTextLoss:
         ids = trimmed(torch.cat([piece["ids"] for piece in pieces]))
         return distributed.mean(words(ids).sum()) if self.captioning else None
 
-    def _align(self, model: VideoTextModel, videos: Tensor, texts: Tensor, positive_ids: Tensor | None):
+    def _align(self, logit_scale: Tensor, videos: Tensor, texts: Tensor, positive_ids: Tensor | None):
         """The contrastive term, weighted, and its numbers, from embeddings (B, E)."""
         to_video, to_text = retrieval_accuracy(videos, texts, positive_ids, self.chunk)
-        numbers = {"temperature": (-model.logit_scale.detach()).exp(), "t2v": to_video, "v2t": to_text}
+        numbers = {"temperature": (-logit_scale.detach()).exp(), "t2v": to_video, "v2t": to_text}
         if not self.contrastive:
             return videos.new_zeros(()), numbers
-        loss = contrastive(videos, texts, model.logit_scale, positive_ids, self.chunk)
+        loss = contrastive(videos, texts, logit_scale, positive_ids, self.chunk)
         return self.contrastive * loss, {"contrastive": loss.detach(), **numbers}
 
-    def _align_all(self, model: VideoTextModel, embeddings, pieces: list[dict], engine):
-        """The contrastive term over the embeddings of all pieces: its value, numbers, and gradients by piece."""
-        leaves = [torch.cat(side).requires_grad_() for side in zip(*embeddings)]
+    def _align_all(self, model: VideoTextModel, embeddings, pieces: list[dict]):
+        """The contrastive term over the embeddings of all pieces: words to divide by, its value, numbers, and by piece the gradients with
+        respect to videos, texts and (an equal share each) temperature."""
+        word_count = self._begin(model, pieces)
+        videos, texts = (torch.cat(side).requires_grad_() for side in zip(*embeddings))
         positive_ids = torch.cat([piece["caption_id"] for piece in pieces]) if "caption_id" in pieces[0] else None
-        value, numbers = self._align(model, *leaves, positive_ids)
+        scale = model.logit_scale.detach().clone().requires_grad_()
+        value, numbers = self._align(scale, videos, texts, positive_ids)
         if not self.contrastive:
-            return value, numbers, [()] * len(pieces)
-        engine.backward(value)
-        sizes = [len(videos) for videos, _ in embeddings]
-        return value.detach(), numbers, list(zip(*(leaf.grad.split(sizes) for leaf in leaves)))
+            return word_count, value, numbers, [()] * len(pieces)
+        of_videos, of_texts, of_scale = torch.autograd.grad(value, (videos, texts, scale))
+        sizes = [len(piece["ids"]) for piece in pieces]
+        shares = [of_scale / len(pieces)] * len(pieces)
+        return word_count, value.detach(), numbers, list(zip(of_videos.split(sizes), of_texts.split(sizes), shares))
+
+    def _second_pass(self, model: VideoTextModel, piece: dict, gradient, word_count: Tensor | None):
+        """A scalar whose gradient is that of all terms in this piece, the captioning term's value, and its numbers."""
+        encoded = _encode(model, piece)
+        described, numbers = self._describe(model, encoded, word_count)
+        outputs = (encoded.videos, encoded.texts, model.logit_scale)
+        stored = sum((x * g).sum() for x, g in zip(outputs, gradient))
+        return described + stored, described.detach(), numbers
 
     def _describe(self, model: VideoTextModel, encoded: Encoded, word_count: Tensor | None):
         """The captioning term, weighted, and its numbers; those of pieces add up.
@@ -130,10 +141,8 @@ def _encode(model: VideoTextModel, batch: dict) -> Encoded:
     return Encoded(ids, videos, texts, clip["video_tokens"][0], text["text_tokens"][0])
 
 
-@torch.no_grad()
-def _embed(model: VideoTextModel, piece: dict, engine) -> tuple[dict, tuple[Tensor, Tensor]]:
+def _embed(model: VideoTextModel, piece: dict) -> tuple[dict, tuple[Tensor, Tensor]]:
     """The state of the random generators, and the embeddings computed from there."""
     state = rng.capture()
-    with engine.autocast():
-        encoded = _encode(model, piece)
+    encoded = _encode(model, piece)
     return state, (encoded.videos, encoded.texts)

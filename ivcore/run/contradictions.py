@@ -89,10 +89,30 @@ def ends_below_peak(lr, min_lr, warmup_lr=0.0):
             return f"{end} = {rate:g}: above the peak, lr = {lr:g}"
 
 
-def clips_in_each_piece(grad_accum_steps, batch_size, image_batch_size=None, images=False):
-    for name, size in (("batch_size", batch_size), ("image_batch_size", image_batch_size if images else None)):
-        if size is not None and grad_accum_steps > size:
-            return f"grad_accum_steps = {grad_accum_steps}: a batch of {name} = {size} clips cannot be cut into more pieces than clips"
+def pieces_of_a_batch(micro_batch, batch_size):
+    if micro_batch > batch_size:
+        return f"micro_batch = {micro_batch}: larger than the whole batch, batch_size = {batch_size}"
+
+
+def offloaded(engine, offload):
+    allowed = {
+        "plain": ("nothing",),
+        "ddp": ("nothing",),
+        "zero1": ("nothing", "optimizer"),
+        "zero2": ("nothing", "optimizer"),
+    }
+    if offload not in allowed.get(engine, (offload,)):
+        return f"offload = {offload}: engine = {engine} can keep there: {' or '.join(allowed[engine])}"
+
+
+def configured(engine, engine_config):
+    if engine_config and not engine.startswith("zero"):
+        return f"engine_config = {engine_config}: it is DeepSpeed's, and engine = {engine}"
+
+
+def scaled_precision(precision, device):
+    if precision == "fp16" and device == "cpu":
+        return "precision = fp16: a CPU computes it slowly and with overflows; bf16 or fp32 there"
 
 
 def partners_to_mix(mixup, cutmix, batch_size):
@@ -279,7 +299,10 @@ RULES = (
     warm_up_of_epochs,
     warm_up_of_steps,
     ends_below_peak,
-    clips_in_each_piece,
+    pieces_of_a_batch,
+    offloaded,
+    configured,
+    scaled_precision,
     partners_to_mix,
     whole_patches,
     something_hidden,

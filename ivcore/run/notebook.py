@@ -16,7 +16,7 @@ _ELSEWHERE = {
     name: here.split()
     for here, names in {
         "lr": "base_lr learning_rate peak_lr",
-        "grad_accum_steps": "accumulate accum_iter update_freq gradient_accumulation_steps",
+        "micro_batch": "grad_accum_steps accumulate accum_iter update_freq gradient_accumulation_steps",
         "activation_checkpointing": "recompute checkpoint_activations gradient_checkpointing use_checkpoint",
         "warmup_epochs warmup_steps": "warmup warmup_ratio warmup_share",
         "frame_sampling": "frames sampler sampling",

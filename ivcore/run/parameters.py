@@ -24,7 +24,16 @@ from ivcore.run import constraints
 
 TYPES = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "dict": dict, "None": type(None)}
 OWNED_BY_RUNNER = ("run_dir",)  # where a run lies is not part of what it is
-FREE = ("num_workers", "in_memory", "device", "checkpoint_seconds")  # nor how it is computed: it may go on with others
+FREE = (
+    "num_workers",
+    "in_memory",
+    "device",
+    "checkpoint_seconds",
+    "engine",
+    "engine_config",
+    "offload",
+    "micro_batch",
+)  # nor how it is computed: it may go on with others
 _HEADING = "# -- "
 
 

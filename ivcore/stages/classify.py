@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ivcore import weights
+from ivcore import rng, weights
 from ivcore.data.shapes import scenes
 from ivcore.encoders.checkpointing import set_activation_checkpointing
 from ivcore.errors import ParameterError
@@ -76,7 +76,8 @@ def reversal_loss(
     def loss(model, batch, generator):
         video, label = model.prepare(batch["video"]), batch["label"]
         other = partner.to(label.device)[label]
-        turned = torch.rand(len(label), generator=generator).to(label.device) < reversals
+        chance = rng.rows(lambda count: torch.rand(count, generator=generator), len(label), generator)
+        turned = chance.to(label.device) < reversals
         turned = turned & (other != label)
         video = torch.where(turned.view(-1, 1, 1, 1, 1), video.flip(2), video)
         shuffled = order_frames(video, "shuffled", generator)  # drawn in any case: other orders see the same reversals
@@ -95,7 +96,8 @@ def order_frames(video: Tensor, frame_order: str, generator: torch.Generator | N
     if frame_order == "ordered":
         return video
     device = generator.device if generator is not None else None
-    noise = torch.rand(len(video), video.shape[2], generator=generator, device=device).to(video.device)
+    draw = lambda count: torch.rand(count, video.shape[2], generator=generator, device=device)  # noqa: E731
+    noise = rng.rows(draw, len(video), generator).to(video.device)
     if frame_order == "shuffled":
         order = noise.argsort(1)
     else:

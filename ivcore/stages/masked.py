@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ivcore import rng
 from ivcore.losses.reconstruction import blank, picture, reconstruction, targets
 from ivcore.masking import some_of, split
 from ivcore.train import Batches, History, train
@@ -27,7 +28,7 @@ def masked_loss(draw_mask: DrawMask, normalise: bool = True, predicted: float = 
 
     def loss(model, batch, generator):
         video = model.prepare(batch["video"].reshape(-1, *batch["video"].shape[-4:]))
-        mask = draw_mask(len(video), model.encoder.grid, generator)
+        mask = rng.rows(lambda count: draw_mask(count, model.encoder.grid, generator), len(video), generator)
         visible, hidden = split(mask)
         if predicted < 1:
             hidden = some_of(hidden, predicted, generator)

@@ -21,7 +21,7 @@ def recipe_of(params: Mapping, batches, *, betas: tuple[float, float] = (0.9, 0.
     size = batches.batch_size
     given = {field.name: params[field.name] for field in fields(Recipe) if field.name in params}
     given |= {name: linear_lr(given[name], size, params.get("scale_lr", False)) for name in SCALED if name in given}
-    given |= {"batch_size": size, "betas": betas, "grad_accum_steps": min(given.get("grad_accum_steps", 1), size)}
+    given |= {"batch_size": size, "betas": betas, "micro_batch": min(given.get("micro_batch", 0), size)}
     given |= numbers
     given |= {name: given.get(name) or None for name in OFF_AT_ZERO}
     if given["steps"]:

@@ -5,8 +5,9 @@ killed and is started again in the same folder continues from its newest checkpo
 (on one device). On an accelerator the loop waits for numbers only where a line is logged, an epoch ends or a checkpoint is written.
 
 Several ranks (see ivcore.distributed) train one model together: each gets its part of every batch, gradients and numbers are averaged, and
-rank 0 alone writes. Where model and loss draw nothing at random, two ranks end with the weights that one process gets from the joined
-batches, to rounding (tested on CPUs); masks and dropout are other draws on every rank.
+rank 0 alone writes. They end with the weights that one process gets from the joined batches, to rounding (tested on CPUs): what a loss draws
+is drawn for the joined batch (see rng.rows). Dropout alone is another draw on every rank, and batch norm sees the rank's part of a batch.
+How they share the work is the engine's business (see train.engine).
 """
 
 import json
@@ -29,13 +30,16 @@ from ivcore.files import write_text
 from ivcore.progress import Progress
 from ivcore.signals import caught_signals
 from ivcore.train.checkpoints import Checkpoints
+from ivcore.train.choose_engine import engine_of
 from ivcore.train.engine import Engine
 from ivcore.train.log import Log, add, fetch, means
 from ivcore.train.optim import lr_at
 from ivcore.train.recipe import Recipe
 
-# A continuation may change these: they touch no weight.
+# A continuation may change these, which touch no weight.
 _FREE = {"checkpoint_seconds", "keep_checkpoints", "log_every"}
+# And these, how it is computed: weights differ by rounding.
+_FREE |= {"engine", "engine_config", "offload", "micro_batch", "compile", "activation_checkpointing"}
 # An epoch that ends sooner after a checkpoint than this share of checkpoint_seconds writes no other.
 _EPOCH_GAP = 1 / 60
 
@@ -72,19 +76,21 @@ def train(
     on_epoch: Callable[[int, nn.Module], dict | None] | None = None,
     log: Callable[[dict], None] | None = None,
     label: str = "train",
-    engine: type[Engine] = Engine,
+    engine: type[Engine] | None = None,
 ) -> History:
     """Train `model` in place on the device it is on, or continue what `folder` holds (train.jsonl, checkpoints/); ends in eval mode.
 
     loss(model, batch, generator) -> (scalar tensor, numbers to log). The generator lives on the CPU, so that nobody has to wait for an
     accelerator to see what was drawn, and belongs to the run's state: masks drawn from it continue after a resume. Tensors of the batch are
     on the device already.
-    A loss is the mean over the clips of a batch, so that those of micro-batches (recipe.grad_accum_steps) can be averaged. One that is not has a
-    method `accumulate(model, micro_batches, generator, engine) -> (loss, numbers)`, which calls engine.backward itself (see losses.video_text).
+    A loss is the mean over the clips of a batch, so that those of micro-batches (recipe.micro_batch) can be averaged. One that is not has a
+    method `accumulate(micro_batches, generator, engine) -> (loss, numbers)`, which calls the engine itself (see losses.video_text).
+    What it draws for each sample, it draws by `rng.rows`. The model that it gets is the engine's: the same, or a copy that is cut over ranks.
     One that changes in the course of training has a method `at(share of the steps that are done)`, which is called before every step.
     on_epoch(epochs done, model) -> numbers to log, after each epoch and after the last step. It gets the averaged model where the
     recipe has ema_decay; in eval mode, without gradients. log(line) sees every line of train.jsonl.
     On several ranks: batches and recipe.batch_size are the joined ones, every rank calls on_epoch, and the numbers of rank 0 are kept.
+    engine: another class than that of recipe.engine.
 
     The global random generators are seeded with recipe.seed when a run starts afresh.
     Errors: UserError for a loss or gradient that is not finite (step and files named, nan_batch.json written, weights of before
@@ -107,12 +113,11 @@ class _Loop:
         self.total, self.warmup = recipe.total_steps(len(batches)), recipe.warmup(len(batches))
         self.device = next(model.parameters()).device
         distributed.init_process_group(self.device)
-        distributed.broadcast_params(model)
         self.rank, self.world = distributed.rank(), distributed.world()
         self.share = batches if self.world == 1 else batches.share(self.rank, self.world)
-        self.engine = engine(model, recipe)
-        self.ema = _average(model, recipe.ema_decay)
-        self.generator = torch.Generator().manual_seed(self.seed())
+        self.engine_class = engine or engine_of(recipe.engine)
+        self.generator = rng.StepGenerator()
+        self.generator.manual_seed(recipe.seed)
         self.checkpoints = Checkpoints(folder / "checkpoints", recipe.keep_checkpoints)
         self.step, self.seconds = 0, 0.0
         self.pending: list[tuple] = []  # (numbers, files of the batch) of steps still on the device
@@ -120,7 +125,7 @@ class _Loop:
         self.clips, self.waited = (0, 0.0)  # since the last line: clips seen by all ranks, seconds without a batch
 
     def seed(self, step: int = 0) -> int:
-        """Of the generators; each rank has another one."""
+        """Of the global generators; each rank has another one."""
         return self.recipe.seed + step + self.rank * 1_000_003
 
     @property
@@ -134,6 +139,7 @@ class _Loop:
         try:
             if self.going_on:
                 self.train()
+                self.engine.fill()
         finally:
             self.log.close()
         self.model.eval()
@@ -142,10 +148,14 @@ class _Loop:
     def resume(self) -> None:
         """Take everything from the newest checkpoint, or begin afresh where there is none."""
         newest = distributed.broadcast_object(self.newest)
-        if newest is None:
-            rng.seed_all(self.seed())
-        else:
-            self.load(self.checkpoints.state(newest))
+        state = None if newest is None else self.checkpoints.state(newest)
+        if state is not None:
+            self.load(state)
+        self.ema = _average(self.model, self.recipe.ema_decay)
+        if self.ema is not None and state is not None:
+            self.ema.module.load_state_dict(state["ema"])
+        if self.going_on:
+            self.begin(state)
         if self.going_on and _is_finished(self.folder):
             raise UserError(
                 f"{self.folder}: the run is done, but its last checkpoint is not there: begin it afresh to train again "
@@ -156,6 +166,20 @@ class _Loop:
             self.write({"resumed_from": self.step})
             if self.rank == 0:
                 print(f"{self.label}: resumed from step {self.step} of {self.total}", flush=True)
+
+    def begin(self, state: dict | None) -> None:
+        """Give the model to its engine, and put the generators where the checkpoint has them."""
+        self.engine = self.engine_class(self.model, self.recipe)
+        if state is None:
+            return rng.seed_all(self.seed())
+        self.engine.load(state["engine"])
+        draws = [state, *state["others"]]
+        self.generator.set_state(draws[min(self.rank, len(draws) - 1)]["generator"])
+        if len(draws) == self.world:
+            return rng.restore(draws[self.rank]["random"])
+        saved = f"step {self.step} was saved by {len(draws)} ranks, not {self.world}"
+        warnings.warn(f"{saved}: dropout will not be the same", stacklevel=2)
+        rng.seed_all(self.seed(self.step))
 
     def newest(self) -> int | None:
         """The checkpoint to go on from, with all later ones cleared away."""
@@ -169,9 +193,7 @@ class _Loop:
         recipe = self.recipe
         if self.rank == 0:
             self.checkpoints.require_room(self.checkpoint_bytes())
-        self.model.train()
-        if recipe.compile:
-            self.model.compile()  # in place: names and state stay those of the plain model
+        self.engine.work.train()
         self.saved_at = self.clock_at = self.line_at = time.monotonic()
         progress = Progress(self.total, self.label, start=self.step, silent=self.rank > 0)
         with caught_signals() as caught, progress as self.bar:
@@ -184,6 +206,7 @@ class _Loop:
                 self.step += 1
                 self.keep(row, batch)
                 if self.ema is not None:
+                    self.engine.fill()
                     self.ema.update(self.model)
 
                 last = self.step == self.total
@@ -213,28 +236,44 @@ class _Loop:
         row: dict = {}
         if hasattr(self.loss, "at"):
             self.loss.at(self.step / self.total)
-        cut = list(micro_batches(batch, self.recipe.grad_accum_steps))
+        cut = list(micro_batches(batch, self.recipe.grad_accum_steps(self.world)))
         if len(cut) > 1 and hasattr(self.loss, "accumulate"):
+            if not self.engine.looks_ahead:
+                where = f"micro_batch={self.recipe.micro_batch}, engine={self.recipe.engine}"
+                raise UserError(
+                    f"{where}: a loss over the whole batch cannot be taken in pieces there; zero2 or fsdp, or micro_batch=0"
+                )
             cut = [micro_batch for micro_batch, _ in cut]
-            value, numbers = self.loss.accumulate(self.model, cut, self.generator, self.engine)
+            value, numbers = self.loss.accumulate(cut, self.generator, self.engine)
             add(row, {"loss": value, **numbers})
             return row
-        for micro_batch, share in cut:
-            with self.engine.autocast():
-                value, numbers = self.loss(self.model, micro_batch, self.generator)
-            self.engine.backward(value if share == 1 else value * share)
+        clips, drawn = size(batch), self.generator.get_state()
+        seen = self.rank * clips
+        for number, (micro_batch, share) in enumerate(cut):
+            self.generator.set_state(drawn)  # each draws for the joined batch, and takes its rows
+            self.generator.sees(seen, seen := seen + size(micro_batch), clips * self.world)
+            with self.engine.micro_batch(last=number == len(cut) - 1):
+                value, numbers = self.engine.run(self.detached, micro_batch, self.generator)
+                self.engine.backward(value if share == 1 else value * share)
             add(row, {"loss": value, **numbers}, share)
         return row
+
+    def detached(self, model, batch, generator):
+        """The loss, with numbers that no gradient passes."""
+        value, numbers = self.loss(model, batch, generator)
+        return value, {name: x.detach() if isinstance(x, torch.Tensor) else x for name, x in numbers.items()}
 
     def end_epoch(self) -> None:
         """Call on_epoch on a model at rest. It may draw random numbers freely: training goes on as if it had not."""
         self.collect()
         begun = time.monotonic()
+        self.engine.fill()
         model = self.model if self.ema is None else self.ema.module
         model.eval()
         with torch.no_grad(), rng.seeded(self.recipe.seed, self.step):
             numbers = self.on_epoch(-(-self.step // len(self.batches)), model) or {}
-        self.model.train()
+        self.engine.work.train()
+        self.engine.rest()
         self.line_at += time.monotonic() - begun  # not training time
         if numbers:
             self.record({name: _plain(value) for name, value in numbers.items()})
@@ -329,8 +368,10 @@ class _Loop:
             **draws[0],
             "others": draws[1:],  # of the other ranks
         }
+        self.engine.fill()
         if self.rank == 0:
             self.checkpoints.save(self.step, self.model, state)
+        self.engine.rest()
         distributed.barrier()  # nobody goes on before it is written
         self.saved_at = time.monotonic()
 
@@ -342,20 +383,6 @@ class _Loop:
         self.same_run(state["data"], self.share.identity(), "data ")
         self.checkpoints.weights_into(self.model, state["step"])
         self.step, self.seconds, self.window = state["step"], state["seconds"], state["window"]
-        if self.ema is not None:
-            self.ema.module.load_state_dict(state["ema"])
-        if not self.going_on:
-            return
-        self.engine.load(state["engine"])
-        draws = [state, *state.get("others", ())]
-        if len(draws) == self.world:
-            rng.restore(draws[self.rank]["random"])
-            self.generator.set_state(draws[self.rank]["generator"])
-        else:
-            saved = f"step {self.step} was saved by {len(draws)} ranks, not {self.world}"
-            warnings.warn(f"{saved}: masks will not be the same", stacklevel=2)
-            self.generator.manual_seed(self.seed(self.step))
-            rng.seed_all(self.seed(self.step))
 
     def same_run(self, then: dict, now: dict, kind: str = "") -> None:
         changed = [name for name in now if name not in _FREE and then.get(name) != now[name]]

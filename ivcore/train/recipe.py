@@ -1,9 +1,14 @@
 """How a stage is trained, as data: one frozen Recipe of typed, checked numbers."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 from ivcore.errors import ParameterError
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+ENGINES = ("plain", "ddp", "fsdp", "zero1", "zero2", "zero3")
+OFFLOADS = ("nothing", "optimizer", "all")
 
 
 def linear_lr(lr: float, batch_size: int, scale: bool = True) -> float:
@@ -18,7 +23,7 @@ def linear_lr(lr: float, batch_size: int, scale: bool = True) -> float:
 class Recipe:
     """Numbers of one training run. Either `steps` or `epochs` says how long; None switches an option off.
 
-    `batch_size` counts the clips of one optimiser step; `grad_accum_steps` cuts that batch into so many micro-batches.
+    `batch_size` counts the clips of one optimiser step, over all ranks; `micro_batch` those that a rank takes at once.
     `repeats` is the number of samples (crops or masks) taken from each decoded clip.
     """
 
@@ -40,11 +45,15 @@ class Recipe:
     clip_grad: float | None = None  # largest gradient norm
     optimizer: str = "adamw"  # or "sgd": with Nesterov's momentum of betas[0]
     lr_drops: tuple[float, ...] = ()  # shares of the steps after which lr falls to a tenth, in the place of the cosine
-    grad_accum_steps: int = 1
+    micro_batch: int = 0  # 0: all of a rank's part
     repeats: int = 1
-    precision: str = "fp32"  # or "bf16": autocast, weights stay fp32
+    precision: str = "fp32"  # or "bf16", "fp16": autocast, weights stay fp32; fp16 scales the loss
+    engine: str = "plain"  # what trains, see ivcore.train.engine
+    engine_config: str = ""  # a JSON file that goes over DeepSpeed's configuration
+    offload: str = "nothing"  # what fsdp and zero keep in host memory: or "optimizer", "all"
     ema_decay: float | None = None
-    compile: bool = False
+    compile: bool = False  # torch.compile, block by block
+    activation_checkpointing: str = "nothing"  # "nothing" leaves the model as it is, else see encoders.checkpointing
     seed: int = 0
     checkpoint_seconds: float = 600.0
     keep_checkpoints: int = 2
@@ -62,12 +71,11 @@ class Recipe:
     def _rules(self):
         """(whether it holds, field, what is allowed)"""
         one_of_both = (self.steps is None) != (self.epochs is None)
-        micro_batches = 1 <= self.grad_accum_steps <= self.batch_size
         yield one_of_both, "steps", "given when epochs is not, and only then"
         yield self.epochs is None or self.epochs > 0, "epochs", "above 0"
         for name in ("steps", "batch_size", "repeats", "keep_checkpoints", "log_every"):
             yield getattr(self, name) is None or getattr(self, name) >= 1, name, "1 or more"
-        yield micro_batches, "grad_accum_steps", f"in [1, batch_size={self.batch_size}]"
+        yield 0 <= self.micro_batch <= self.batch_size, "micro_batch", f"in [0, batch_size={self.batch_size}]"
         yield self.lr > 0, "lr", "above 0"
         for name in ("min_lr", "warmup_lr"):
             yield 0 <= getattr(self, name) <= self.lr, name, f"in [0, lr={self.lr}]"
@@ -80,7 +88,8 @@ class Recipe:
         yield self.ema_decay is None or 0 < self.ema_decay < 1, "ema_decay", "None (off) or in (0, 1)"
         yield self.optimizer in ("adamw", "sgd"), "optimizer", "one of adamw, sgd"
         yield all(0 < share < 1 for share in self.lr_drops), "lr_drops", "shares between 0 and 1"
-        yield self.precision in ("fp32", "bf16"), "precision", "one of fp32, bf16"
+        for name, choices in (("precision", PRECISIONS), ("engine", ENGINES), ("offload", OFFLOADS)):
+            yield getattr(self, name) in choices, name, f"one of {', '.join(choices)}"
 
     def total_steps(self, steps_per_epoch: int) -> int:
         return self.steps if self.steps is not None else max(1, round(self.epochs * steps_per_epoch))
@@ -89,6 +98,11 @@ class Recipe:
         """Warm-up in steps, never longer than the run."""
         steps = self.warmup_steps or round(self.warmup_epochs * steps_per_epoch)
         return min(steps, self.total_steps(steps_per_epoch))
+
+    def grad_accum_steps(self, world: int) -> int:
+        """In how many micro-batches each of `world` ranks takes its part of a batch. A batch of another size (images in turn with videos) is cut
+        into as many."""
+        return math.ceil(self.batch_size / world / self.micro_batch) if self.micro_batch else 1
 
     def effective_epochs(self, steps_per_epoch: int) -> float:
         """Epochs as the paper counts them: each of the `repeats` samples of a clip counts as seeing it once (4.2.2)."""

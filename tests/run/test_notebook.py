@@ -64,7 +64,7 @@ def test_a_notebook_is_found_from_the_working_folder_too(tmp_path, monkeypatch):
     ("word", "names", "meant"),
     [
         ("base_lr", ["lr", "scale_lr"], "lr"),
-        ("accumulate", ["grad_accum_steps", "batch_size"], "grad_accum_steps"),
+        ("accumulate", ["micro_batch", "batch_size"], "micro_batch"),
         ("warmup", ["warmup_steps", "steps"], "warmup_steps"),
         ("recompute", ["activation_checkpointing", "repeats"], "activation_checkpointing"),
     ],

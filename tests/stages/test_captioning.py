@@ -96,7 +96,7 @@ def test_a_release_goes_from_its_files_to_a_captioner(layout, written, tmp_path,
         "multimodal_encoder": str(zoo.saved(tmp_path, "video_text")),
         "release": layout,
     }
-    given |= {"num_workers": "0", "num_frames": "2", "batch_size": "4", "grad_accum_steps": "2", "precision": "fp32"}
+    given |= {"num_workers": "0", "num_frames": "2", "batch_size": "4", "micro_batch": "2", "precision": "fp32"}
     given |= {"epochs": "1", "warmup_epochs": "0", "beams": "[2]"}
     folder = run.execute(run.jobs("45", name, given)[0], timeout=300)
     metrics = json.loads((folder / "metrics.json").read_text())

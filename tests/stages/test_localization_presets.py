@@ -17,7 +17,7 @@ SMALL = {
     "steps": "2",
     "warmup_epochs": "0",
     "batch_size": "4",
-    "grad_accum_steps": "1",
+    "micro_batch": "0",
 }
 SMALL |= {"in_memory": "true", "num_workers": "0", "precision": "fp32", "first_second": "0", "val_share": "0.2"}
 FILES = {"train_csv": "ava_train_v2.2.csv", "test_csv": "ava_val_v2.2.csv", "video_root": "videos", "test_images": "ava_val_v2.2_min.json",

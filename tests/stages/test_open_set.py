@@ -162,7 +162,7 @@ def test_the_openness_curve_begins_closed_and_ends_with_all_classes(scores, foun
     assert curve[-1][1][0] > random[-1][1][0]
 
 
-SMALL = {"image_size": "32", "num_frames": "8", "steps": "2", "batch_size": "4", "grad_accum_steps": "1"}
+SMALL = {"image_size": "32", "num_frames": "8", "steps": "2", "batch_size": "4", "micro_batch": "0"}
 SMALL |= {"in_memory": "true", "num_workers": "0", "precision": "fp32", "draws": "2"}
 
 

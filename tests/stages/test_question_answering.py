@@ -118,7 +118,7 @@ def test_a_model_without_a_decoder_is_refused(found):
 def test_a_dataset_goes_from_its_files_to_a_score(layout, written, tmp_path, monkeypatch):
     monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
     given = {"data": str(written(layout)), "multimodal_encoder": str(zoo.saved(tmp_path, "video_text"))}
-    given |= {"num_workers": "0", "steps": "2", "batch_size": "4", "grad_accum_steps": "1", "precision": "fp32"}
+    given |= {"num_workers": "0", "steps": "2", "batch_size": "4", "micro_batch": "0", "precision": "fp32"}
     given |= {"epochs": "0", "warmup_epochs": "0", "num_frames": "4", "answer_features": "[video, text]"}
     folder = run.execute(run.jobs("34", layout, given)[0], timeout=300)
     metrics = json.loads((folder / "metrics.json").read_text())

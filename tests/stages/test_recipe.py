@@ -12,13 +12,13 @@ class Twenty(SimpleNamespace):
         return 20
 
 
-PARAMS = {"lr": 0.004, "min_lr": 0.0, "scale_lr": True, "clip_grad": 0.0, "grad_accum_steps": 128, "epochs": 3.0, "mask_ratio": 0.9, "seed": 7}  # fmt: skip
+PARAMS = {"lr": 0.004, "min_lr": 0.0, "scale_lr": True, "clip_grad": 0.0, "micro_batch": 128, "epochs": 3.0, "mask_ratio": 0.9, "seed": 7}  # fmt: skip
 
 
 def test_parameters_become_a_recipe():
     recipe = recipe_of(PARAMS, Twenty(), betas=(0.9, 0.95))
     assert recipe.lr == 0.004 * 64 / 256 and recipe.clip_grad is None and recipe.seed == 7
-    assert recipe.grad_accum_steps == recipe.batch_size == 64 and recipe.betas == (0.9, 0.95)
+    assert recipe.micro_batch == recipe.batch_size == 64 and recipe.betas == (0.9, 0.95)
     assert (recipe.steps, recipe.epochs, recipe.log_every) == (None, 3.0, 6)
 
 

@@ -24,7 +24,7 @@ from ivcore.weights.usage import Usage
 K400 = ["abseiling", "air drumming", "answering questions", "applauding"]
 LISTS = {"train": "", "val": "", "test": ""}
 LAYOUT = {"ssv1": "something", "ssv2": "something", "activitynet": "activitynet", "hmdb51": "hmdb51"}
-SMALL = {"image_size": "32", "num_frames": "8", "steps": "2", "batch_size": "4", "grad_accum_steps": "1"}
+SMALL = {"image_size": "32", "num_frames": "8", "steps": "2", "batch_size": "4", "micro_batch": "0"}
 SMALL |= {"in_memory": "true", "num_workers": "0", "precision": "fp32"}
 
 

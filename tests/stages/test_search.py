@@ -167,7 +167,7 @@ def test_a_dataset_goes_from_its_files_to_a_score(layout, written, tmp_path, mon
 def test_a_dataset_goes_from_its_files_to_a_fine_tuned_model(layout, written, tmp_path, monkeypatch):
     monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
     given = {"data": str(written(MINIS[layout])), "multimodal_encoder": str(zoo.saved(tmp_path, "video_text"))}
-    given |= {"num_workers": "0", "num_frames": "2", "batch_size": "4", "grad_accum_steps": "2", "precision": "fp32"}
+    given |= {"num_workers": "0", "num_frames": "2", "batch_size": "4", "micro_batch": "2", "precision": "fp32"}
     given |= {"epochs": "1", "warmup_epochs": "0"}
     folder = run.execute(run.jobs("33", layout, given)[0], timeout=300)
     metrics = json.loads((folder / "metrics.json").read_text())

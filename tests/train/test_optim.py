@@ -148,7 +148,7 @@ def test_recipe_counts_steps_and_effective_epochs():
 
 @pytest.mark.parametrize(
     "field, value",
-    [("lr", 0.0), ("precision", "fp16"), ("ema_decay", 1.0), ("layer_decay", 0.0), ("grad_accum_steps", 9), ("betas", (0.9, 1.0)),
+    [("lr", 0.0), ("precision", "fp8"), ("ema_decay", 1.0), ("layer_decay", 0.0), ("micro_batch", 9), ("betas", (0.9, 1.0)),
      ("clip_grad", 0.0), ("min_lr", 2.0), ("warmup_lr", 2.0), ("steps", None), ("epochs", 2), ("keep_checkpoints", 0), ("warmup_steps", -1),
      ("optimizer", "adam"), ("lr_drops", (1.0,))],
 )  # fmt: skip

@@ -120,14 +120,14 @@ def test_equal_to_the_loop_one_would_write_by_hand(tmp_path, clip):
     assert not ours.training
 
 
-@pytest.mark.parametrize("pieces", [2, 3, 8])
-def test_accumulating_equals_the_big_batch(tmp_path, pieces):
+@pytest.mark.parametrize("micro_batch", [1, 3, 4])
+def test_accumulating_equals_the_big_batch(tmp_path, micro_batch):
     """Uneven pieces too. Batch norm would see the pieces, so the model has none."""
     models = []
-    for name, accumulate in (("whole", 1), ("pieces", pieces)):
+    for name, clips in (("whole", 0), ("pieces", micro_batch)):
         torch.manual_seed(0)
         models.append(nn.Sequential(nn.Linear(6, 12), nn.GELU(), nn.Linear(12, 6)))
-        history = train(models[-1], calm, data(), recipe(grad_accum_steps=accumulate, clip_grad=0.5), tmp_path / name)
+        history = train(models[-1], calm, data(), recipe(micro_batch=clips, clip_grad=0.5), tmp_path / name)
         models.append(history.series("loss")[1])
     for a, b in zip(models[0].parameters(), models[2].parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
@@ -235,8 +235,7 @@ def test_plain_lines_in_a_log(tmp_path, capsys, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:.*passed over")
 @pytest.mark.parametrize(
-    "options",
-    [{}, {"ema_decay": 0.9, "log_every": 4}, {"grad_accum_steps": 3, "clip_grad": 0.1}, {"precision": "bf16"}],
+    "options", [{}, {"ema_decay": 0.9, "log_every": 4}, {"micro_batch": 3, "clip_grad": 0.1}, {"precision": "bf16"}]
 )
 def test_a_crashed_run_continues_bit_for_bit(tmp_path, options):
     def run(name, model, loss, chosen):
@@ -247,7 +246,7 @@ def test_a_crashed_run_continues_bit_for_bit(tmp_path, options):
     often = recipe(checkpoint_seconds=0, keep_checkpoints=4, **options)
     for crash in (7, 5, 3):
         with pytest.raises(ZeroDivisionError):
-            run("broken", broken, crashing_at(crash * often.grad_accum_steps), often)
+            run("broken", broken, crashing_at(crash * often.grad_accum_steps(1)), often)
         broken = network(seed=99)  # a new process knows nothing
         random.seed(5)
         for lost in sorted((tmp_path / "broken" / "checkpoints").glob("*.pt"))[-2:]:

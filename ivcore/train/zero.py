@@ -1,0 +1,220 @@
+"""The engines zero1, zero2 and zero3: DeepSpeed's ZeRO (arXiv 1910.02054), which the paper trains with (3.2).
+
+A copy of the model is trained; the caller's own waits in host memory. bf16 and fp16 are DeepSpeed's: the copy is in half precision, and the
+optimiser keeps the weights in float32. Weights that no step uses get gradients of zero here, so weight decay and momentum reach them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+
+from ivcore import distributed
+from ivcore.errors import UserError
+from ivcore.train.engine import Engine, Step, copy_of_rank_0
+from ivcore.train.optim import set_lr
+from ivcore.train.recipe import Recipe
+
+
+class Zero(Engine):
+    """`Engine` by DeepSpeed; the recipe says which stage. offload: "optimizer" keeps moments in host memory, "all" with zero3 weights too."""
+
+    def _prepared(self, recipe: Recipe) -> nn.Module:
+        distributed.init_process_group(self.device, alone=True)
+        self.deepspeed, self.recipe = _deepspeed(self.device, recipe.engine), recipe
+        if recipe.offload == "all" and recipe.engine != "zero3":
+            raise UserError(
+                f"offload='all': engine {recipe.engine} keeps all weights on the device; optimizer is what it can offload, zero3 all"
+            )
+        self.looks_ahead = recipe.engine != "zero3"  # which wants every pass to take the same way
+        return copy_of_rank_0(self.model)
+
+    def _begin(self) -> None:
+        self.spared = [name for name, p in self.work.named_parameters() if not p.requires_grad]
+        self.optimizer.param_groups[:] = [group for group in self.optimizer.param_groups if group["params"]]
+        with _no_broadcast(self.deepspeed):
+            self.wrapped, *_ = self.deepspeed.initialize(
+                model=Step(self.work), optimizer=self.optimizer, config=config_of(self.recipe), dist_init_required=False
+            )
+        if self.precision != "fp32":
+            self._set_weights()
+        self.rest()
+
+    @contextmanager
+    def micro_batch(self, last: bool) -> Iterator[None]:
+        self.wrapped.set_gradient_accumulation_boundary(last)
+        yield
+
+    def backward(self, loss: Tensor) -> None:
+        self.losses = self.losses + loss.detach()
+        self.wrapped.backward(loss, scale_wrt_gas=False)
+
+    def step(self, lr: float) -> Tensor:
+        losses = distributed.mean(self.losses)
+        set_lr(self.wrapped.optimizer, lr)
+        if losses.isfinite():
+            self.wrapped.step()
+            norm = torch.as_tensor(self.wrapped.get_global_grad_norm(), dtype=torch.float32, device=self.device)
+            if self.precision == "fp16" and self.wrapped.optimizer.overflow and self.wrapped.optimizer.cur_scale >= 1:
+                norm = torch.zeros_like(norm)  # the scale's fault, which is lower now
+        else:
+            norm = losses.float()
+        self.losses = torch.zeros_like(self.losses)
+        return norm
+
+    def fill(self) -> None:
+        self.model.to(self.device)
+        own = dict(self.model.named_parameters())
+        for name, p in self._named():
+            own[name].data.copy_(self.deepspeed.utils.safe_get_full_fp32_param(p).view_as(own[name]))
+        for ours, theirs in zip(self.model.buffers(), self.work.buffers(), strict=True):
+            ours.copy_(theirs)
+
+    def rest(self) -> None:
+        self.model.to("cpu")
+
+    def state(self) -> dict:
+        self._link()
+        optimizer = self.wrapped.optimizer
+        scale = torch.tensor(float(getattr(optimizer, "cur_scale", 1.0)))
+        return super().state() | {"scale": scale, "good_steps": torch.zeros(())}
+
+    def load(self, state: dict) -> None:
+        self._make_moments(state["moments"])
+        for name, p in self._named():
+            for key, value in state["moments"].get(name, {}).items():
+                if value.dim():
+                    self.deepspeed.utils.safe_set_full_optimizer_state(p, value.to(self.device), key)
+
+    def _moments(self, p: nn.Parameter) -> dict[str, Tensor]:
+        kept = self._kept()
+        if not kept:
+            return {}
+        steps = {
+            name: value.clone().cpu() for name, value in kept[0].items() if torch.is_tensor(value) and value.dim() == 0
+        }
+        whole = (name for name, value in kept[0].items() if torch.is_tensor(value) and value.dim())
+        get = self.deepspeed.utils.safe_get_full_optimizer_state
+        return {name: get(p, name).view(_shape(p)).cpu().clone() for name in whole} | steps
+
+    def _kept(self) -> list[dict]:
+        """What the optimiser has of its flat parts."""
+        return [state for state in self.wrapped.optimizer.optimizer.state.values() if state]
+
+    def _make_moments(self, moments: dict[str, dict[str, Tensor]]) -> None:
+        """Room for moments of the flat parts, as the first step would make it; step counts are those of the weights in a part."""
+        found = next((each for each in moments.values() if each), {})
+        optimizer = self.wrapped.optimizer
+        inner = optimizer.optimizer
+        of_groups = [flat for group in inner.param_groups for flat in group["params"]]
+        for flat in getattr(optimizer, "fp32_partitioned_groups_flat", of_groups):  # zero3 has its own
+            inner.state[flat] = {
+                name: torch.zeros_like(flat) if value.dim() else value.to(flat.device, copy=True)
+                for name, value in found.items()
+            }
+        self._link()
+
+    def _link(self) -> None:
+        """Let DeepSpeed find the moments of all groups; by itself it looks once, after the first group's first step."""
+        optimizer = self.wrapped.optimizer
+        if hasattr(optimizer, "_hp_optimizer_states_linked"):  # zero1, zero2
+            optimizer._hp_optimizer_states_linked = False
+            optimizer._lazy_init_hp_params_optimizer_state()
+
+    def _set_weights(self) -> None:
+        """The optimiser's weights in float32 from the caller's model: DeepSpeed has taken them from the copy in half precision."""
+        own = dict(self.model.named_parameters())
+        for name, p in self._named():
+            self.deepspeed.utils.safe_set_full_fp32_param(p, own[name].detach().float())
+
+
+def config_of(recipe: Recipe) -> dict:
+    """DeepSpeed's configuration, from the recipe's numbers; recipe.engine_config, a JSON file, goes over it entry by entry.
+
+    Errors: UserError for a file that is no JSON object.
+    """
+    stage = int(recipe.engine.removeprefix("zero"))
+    zero: dict = {"stage": stage, "overlap_comm": False}
+    if recipe.offload != "nothing":
+        zero["offload_optimizer"] = {"device": "cpu"}
+    if recipe.offload == "all":
+        zero["offload_param"] = {"device": "cpu"}
+    config = {
+        "train_micro_batch_size_per_gpu": -(-recipe.batch_size // distributed.world()),
+        "gradient_accumulation_steps": 1,  # the loop says which micro-batch is a step's last
+        "gradient_clipping": recipe.clip_grad or 0.0,
+        "zero_optimization": zero,
+        "zero_allow_untested_optimizer": True,  # torch's own, as with every engine
+        "zero_force_ds_cpu_optimizer": False,  # or DeepSpeed compiles one
+        "steps_per_print": 2**62,
+    }
+    if recipe.precision == "bf16":
+        config["bf16"] = {"enabled": True, "check_grad_overflow": True}
+    if recipe.precision == "fp16":
+        config["fp16"] = {"enabled": True, "loss_scale": 0, "initial_scale_power": 16, "hysteresis": 1}
+    return _over(config, _read(recipe.engine_config)) if recipe.engine_config else config
+
+
+def _read(place: str) -> dict:
+    try:
+        found = json.loads(Path(place).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"engine_config={place!r}: must be a JSON file with DeepSpeed's entries: {error}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"engine_config={place!r}: must hold one JSON object, not {type(found).__name__}")
+    return found
+
+
+def _over(below: dict, above: dict) -> dict:
+    """Entries of `above` win, tables are joined."""
+    joined = {
+        k: _over(below[k], v) if isinstance(v, dict) and isinstance(below.get(k), dict) else v for k, v in above.items()
+    }
+    return below | joined
+
+
+def _shape(p: nn.Parameter) -> torch.Size:
+    return getattr(p, "ds_shape", p.shape)
+
+
+@contextmanager
+def _no_broadcast(deepspeed) -> Iterator[None]:
+    """DeepSpeed's own broadcasts stumble over parameters without a dimension; the copy has rank 0's weights already."""
+
+    def cut(self, param):
+        self._convert_to_deepspeed_param(param)
+        param.partition()
+
+    whole, by_parameter = deepspeed.DeepSpeedEngine, deepspeed.zero.Init
+    with mock.patch.object(whole, "_broadcast_model"), mock.patch.object(by_parameter, "_zero_init_param", cut):
+        yield
+
+
+def _deepspeed(device: torch.device, engine: str):
+    """The library, quiet, and without the operators that it would compile."""
+    if device.type == "cpu":
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    # A process on its own is a group of one; DeepSpeed would ask MPI.
+    alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+    for name, value in alone.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
+    try:
+        import deepspeed
+    except ImportError as error:
+        raise UserError(f"engine={engine!r}: needs DeepSpeed: pip install 'ivcore[deepspeed]' ({error})") from error
+    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
+    # It calls torch 2.13's collectives by their names of before.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed.c10d_logger")
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed.init_distributed("gloo" if device.type == "cpu" else "nccl", auto_mpi_discovery=False, verbose=False)
+    return deepspeed

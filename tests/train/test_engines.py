@@ -1,0 +1,99 @@
+"""Every engine, on one rank and on two: the same losses, killed or not, and what one has begun any other ends."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from engine_ranks import COMPARED, IN_PIECES, KILLED, MOVED
+
+from ivcore.errors import UserError
+from ivcore.train import Recipe
+from ivcore.train.zero import config_of
+
+pytest.importorskip("deepspeed")
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """What one rank found, and what each of two found."""
+    folder = tmp_path_factory.mktemp("engines")
+    here = Path(__file__).parent
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{here.parent}:{here.parents[1]}"}
+    command = [sys.executable, str(here.parent / "engine_ranks.py"), str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr[-3000:]
+    alone, first, second = (
+        torch.load(folder / f"{name}.pt", weights_only=False) for name in ("0-of-1", "0-of-2", "1-of-2")
+    )
+    return alone, first, second
+
+
+def apart(one, other):
+    """The largest difference of two runs' losses."""
+    assert len(one[0]) == len(other[0]) and one[0][0] != one[0][-1]
+    return max(abs(a - b) for a, b in zip(one[0], other[0], strict=True))
+
+
+def equal(one, other):
+    return one[0] == other[0] and all(torch.equal(one[1][name], other[1][name]) for name in one[1])
+
+
+@pytest.mark.parametrize(("stage", "engine"), [(stage, engine) for engine in COMPARED for stage in COMPARED[engine]])
+def test_fifty_losses_are_those_of_one_plain_rank(found, stage, engine):
+    alone, first, second = found
+    for each in (alone, first, second):
+        assert len(each[f"{stage} {engine}"][0]) == 50
+        assert apart(each[f"{stage} {engine}"], alone[f"{stage} plain"]) < 1e-5
+    assert equal(first[f"{stage} {engine}"], second[f"{stage} {engine}"])  # the caller's model is whole on every rank
+
+
+@pytest.mark.parametrize("engine", IN_PIECES)
+def test_micro_batches_of_the_contrastive_loss_change_nothing(found, engine):
+    alone, first, _ = found
+    for each in (alone, first):
+        assert apart(each[f"pieces {engine}"], alone["whole"]) < 1e-5
+
+
+@pytest.mark.parametrize("engine", KILLED)
+def test_a_killed_run_ends_bit_for_bit_as_an_unkilled_one(found, engine):
+    alone = found[0]
+    assert alone[f"killed {engine}"][2] == 6
+    assert equal(alone[f"killed {engine}"], alone[f"unkilled {engine}"])
+
+
+@pytest.mark.parametrize("engine", KILLED)
+def test_another_engine_ends_what_one_has_begun(found, engine):
+    alone = found[0]
+    assert alone[f"changed {engine}"][2] == 6
+    assert apart(alone[f"changed {engine}"], alone["unkilled plain"]) < 1e-5
+
+
+@pytest.mark.parametrize("engine", MOVED)
+def test_one_rank_ends_what_two_have_begun(found, engine):
+    alone = found[0]
+    assert alone[f"moved {engine}"][2] == 6
+    assert apart(alone[f"moved {engine}"], alone["unkilled plain"]) < 1e-5
+
+
+def test_the_configuration_is_the_recipes_and_a_file_goes_over_it(tmp_path):
+    numbers = {"batch_size": 8, "lr": 1e-3, "steps": 1, "clip_grad": 0.5, "precision": "fp16"}
+    (place := tmp_path / "more.json").write_text(json.dumps({"zero_optimization": {"reduce_bucket_size": 1000}}))
+    config = config_of(Recipe(**numbers, engine="zero3", offload="all", engine_config=str(place)))
+    assert config["zero_optimization"]["stage"] == 3 and config["zero_optimization"]["reduce_bucket_size"] == 1000
+    assert (
+        config["zero_optimization"]["offload_param"]
+        == config["zero_optimization"]["offload_optimizer"]
+        == {"device": "cpu"}
+    )
+    assert (
+        config["gradient_clipping"] == 0.5
+        and config["fp16"]["enabled"]
+        and config["train_micro_batch_size_per_gpu"] == 8
+    )
+    place.write_text("[]")
+    with pytest.raises(UserError, match=r"engine_config=.*one JSON object, not list"):
+        config_of(Recipe(**numbers, engine="zero1", engine_config=str(place)))
