@@ -12,7 +12,8 @@ FILE = "IVCORE_STACKS"
 _WAIT = 2.0  # seconds; a process that is stopped, or waits for a disk, does not answer
 _FRAME = re.compile(r'File "(.*)", line (\d+) in (.*)')
 _CELL = re.compile(r"ipykernel_\d+[/\\]")
-_WAITS = re.compile(r"torch/(nn/parallel/)?distributed|deepspeed/comm")
+# A backward pass waits for the gradients of other ranks.
+_WAITS = re.compile(r"torch/(nn/parallel/)?distributed|deepspeed/comm|torch/autograd/graph")
 _open: list = []
 
 
@@ -51,8 +52,8 @@ def main_thread(text: str) -> list[tuple[str, int, str]]:
 
 
 def is_waiting(frames: list[tuple[str, int, str]]) -> bool:
-    """Whether it waits for other ranks."""
-    return any(_WAITS.search(file) for file, _, _ in frames)
+    """Whether it waits for other ranks. The innermost frames tell: further out, whatever a loss does is within a forward pass of an engine."""
+    return any(_WAITS.search(file) for file, _, _ in frames[:2])
 
 
 def place(frames: list[tuple[str, int, str]]) -> str:
