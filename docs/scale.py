@@ -3,6 +3,7 @@
 python docs/scale.py     counts and writes the page; about two minutes
 """
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -46,7 +47,7 @@ product, so time follows the counted operations.
 | selective | 2.00 | 1.93 | 0.96 |
 | full | 1.49 | 1.67 | 1.12 |
 
-No GPU has been measured yet.
+No GPU has been measured yet: `python benchmarks/gpu.py --out gpu.json` does it in eight minutes where there is one.
 """
 
 
@@ -126,6 +127,34 @@ def stages_table() -> list[str]:
     return lines
 
 
+def presets() -> list[tuple[str, str]]:
+    """(notebook, preset) of all that are meant for GPUs: one_gpu, the paper's and those of datasets."""
+    small = re.compile(
+        "quick|tiny|sweep|small|metaworld|finetune|scratch|single|post_|coordinated|shuffled|hmdb51"
+    )  # hmdb51: a sweep of three splits
+    return [(n, preset) for n in planned.NOTEBOOKS for preset in Spec.of(n).presets() if not small.search(preset)]
+
+
+def presets_table(chosen: list[tuple[str, str]]) -> list[str]:
+    """GiB of a GPU at the preset's own micro_batch, on 1, 8 and 64 GPUs."""
+    lines = [
+        "| preset | steps | clips of a GPU at once | 1 GPU | 8 GPUs | 64 GPUs |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for notebook, preset in chosen:
+        values, steps = counted(notebook, preset)
+        for each, step in steps:
+            at_once = values["micro_batch"] * values.get("repeats", 1)
+            how = {"batch": each.batch, "micro_batch": at_once, "precision": values["precision"]}
+            found = [
+                scaling.estimate(step, scaling.CARDS[CARD], gpus=n, engine="plain" if n == 1 else "ddp", **how)
+                for n in (1, 8, 64)
+            ]
+            memory = " | ".join(f"{row.memory / scaling.GIB:.0f} GiB" for row in found)
+            lines.append(f"| {notebook} {preset} | {each.name} | {at_once or 'all'} | {memory} |")
+    return lines
+
+
 def page() -> str:
     assumed = {
         "mfu": scaling.MFU,
@@ -138,7 +167,8 @@ def page() -> str:
         "The paper's recipe (384 clips x 4 samples a step, bf16), whatever the size. From some number of GPUs on each has too few clips to hide the messages.", "",
         *sizes_table(), "", f"## The paper's stages, on {CARD}", "",
         "The paper counts 64,500 GPU hours in all. `11 paper` computes activations again (activation_checkpointing=full), which costs a third.", "",
-        *stages_table(), "", MEASURED,
+        *stages_table(), "", "## Every preset for GPUs, as it is", "", "Plain on one GPU, ddp on several; a card of 40 GB holds all of them.", "",
+        *presets_table(presets()), "", MEASURED,
     ])  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def _engines(counted: StepCosts, card, steps, values: dict, options) -> list[dic
             continue
         how = {"gpus": options.gpus, "engine": engine, "batch": steps.batch, "precision": values["precision"],
                "offload": options.offload, "mfu": options.mfu, "again": steps.again}  # fmt: skip
-        asked = values.get("micro_batch", 0)
+        asked = values["micro_batch"] * values.get("repeats", 1)
         row = estimate(counted, card, micro_batch=asked, **how)
         fits = row.fits(card)
         largest = row.micro_batch if fits else largest_micro_batch(counted, card, **how)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -105,4 +106,13 @@ def test_a_mistake_is_one_line(words, said, capsys):
 def test_the_page_of_scale_is_current():
     text = scale.PAGE.read_text(encoding="utf-8")
     assert all(row in text for row in scale.sizes_table(["base"])), "python docs/scale.py"
+    assert all(row in text for row in scale.presets_table([("10", "one_gpu"), ("13", "paper")])), "python docs/scale.py"
+    assert [f"| {notebook} {preset} |" in text for notebook, preset in scale.presets()].count(False) == 0
     assert scale.MEASURED in text, "python docs/scale.py"
+
+
+def test_every_preset_for_gpus_fits_a_card_of_40_gb():
+    """Of the page, which `python docs/scale.py` counts: a model at a time it would take minutes here."""
+    text = scale.PAGE.read_text(encoding="utf-8").split("## Every preset")[1].split("## ")[0]
+    found = [int(word) for word in re.findall(r"(\d+) GiB", text)]
+    assert len(found) >= 3 * len(scale.presets()) and max(found) <= 40
