@@ -24,6 +24,8 @@ from ivcore.train.engine import Engine, Step, copy_of_rank_0
 from ivcore.train.optim import set_lr
 from ivcore.train.recipe import Recipe
 
+_BUCKET = 500_000_000  # gradients of one message, at most: DeepSpeed's default
+
 
 class Zero(Engine):
     """`Engine` by DeepSpeed; the recipe says which stage. offload: "optimizer" keeps moments in host memory, "all" with zero3 weights too."""
@@ -43,7 +45,10 @@ class Zero(Engine):
         self.optimizer.param_groups[:] = [group for group in self.optimizer.param_groups if group["params"]]
         with _no_broadcast(self.deepspeed):
             self.wrapped, *_ = self.deepspeed.initialize(
-                model=Step(self.work), optimizer=self.optimizer, config=config_of(self.recipe), dist_init_required=False
+                model=Step(self.work),
+                optimizer=self.optimizer,
+                config=config_of(self.recipe, sum(p.numel() for p in self.work.parameters())),
+                dist_init_required=False,
             )
         if self.precision != "fp32":
             self._set_weights()
@@ -137,13 +142,14 @@ class Zero(Engine):
             self.deepspeed.utils.safe_set_full_fp32_param(p, own[name].detach().float())
 
 
-def config_of(recipe: Recipe) -> dict:
-    """DeepSpeed's configuration, from the recipe's numbers; recipe.engine_config, a JSON file, goes over it entry by entry.
+def config_of(recipe: Recipe, parameters: int = _BUCKET) -> dict:
+    """DeepSpeed's configuration, from the recipe's numbers; its buckets are no larger than the model's `parameters`. recipe.engine_config, a JSON file, goes over it entry by entry.
 
     Errors: UserError for a file that is no JSON object.
     """
     stage = int(recipe.engine.removeprefix("zero"))
-    zero: dict = {"stage": stage, "overlap_comm": False}
+    bucket = min(_BUCKET, parameters)  # the buffer is there from the start, 2 GB of it by DeepSpeed's default
+    zero: dict = {"stage": stage, "overlap_comm": False, "reduce_bucket_size": bucket}
     if recipe.offload != "nothing":
         zero["offload_optimizer"] = {"device": "cpu"}
     if recipe.offload == "all":
