@@ -20,6 +20,8 @@ class Log:
         self.records = _readable(path, step) if step else []
         self.file = None
         if write:
+            for left in path.parent.glob(f".{path.name}.*.tmp"):  # of a process that was killed right here
+                left.unlink(missing_ok=True)
             write_text(path, "".join(json.dumps(record) + "\n" for record in self.records))
             self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115  closed by close()
 

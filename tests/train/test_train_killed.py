@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ivcore.train.log import Log
+
 SCRIPT = Path(__file__).with_name("killed_training.py")
 KILLS = 10
 
@@ -67,3 +69,10 @@ def test_killed_ten_times_and_resumed_is_the_same_run(trainer, tmp_path):
     assert (killed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
     assert losses(killed) == losses(whole)
     assert not list(killed.rglob("*.tmp"))
+
+
+def test_what_a_killed_process_left_of_the_log_is_cleared_away(tmp_path):
+    (tmp_path / ".train.jsonl.4711.tmp").write_text('{"step"')
+    (tmp_path / ".other.jsonl.4711.tmp").write_text("of another file")
+    Log(tmp_path / "train.jsonl").close()
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".other.jsonl.4711.tmp", "train.jsonl"]
