@@ -196,6 +196,16 @@ def test_real_notebooks_at_preset_quick(tmp_path, monkeypatch):
     assert page.count("data:image/webp") >= 6 and "30 · Action recognition" in page
 
 
+def test_runs_on_one_machine_take_a_gpu_each(book):
+    holds = "import os, time\ngpus = os.environ['CUDA_VISIBLE_DEVICES']\ntime.sleep(3)\nrun.finish({'gpus': gpus})"
+    book.notebook("10_stage", holds, parameters=LR)
+    (book.root / "workflow/stages.yaml").write_text("graphs:\n  recipe: [10 tiny, 10 other]\n")
+    book.preset("10_stage", "other", "lr: 0.2\n")
+    status, _, errors = go(book, "--cores", "2", "--resources", "gpu=2", profile="gpus")
+    assert status == 0, errors
+    assert sorted(found["gpus"] for found in metrics(book).values()) == ["0", "1"]
+
+
 def has_slurm() -> bool:
     if not shutil.which("sbatch"):
         return False
