@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import torch
@@ -145,7 +144,7 @@ def _started_from(value) -> nn.Module:
     reference = Reference.of(value)
     if reference is None:
         raise ParameterError(f"encoder = {shown(value)}: a plan follows runs (12/k710_masked), not files or names")
-    return deepcopy(model_of(reference.spec, values_of(reference.spec, reference.preset, reference.overrides)))
+    return model_of(reference.spec, values_of(reference.spec, reference.preset, reference.overrides))
 
 
 def values_of(spec: Spec, preset: str, overrides: dict | None = None) -> dict:

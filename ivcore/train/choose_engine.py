@@ -4,7 +4,7 @@ from ivcore.train.engine import Engine
 
 
 def engine_of(name: str) -> type[Engine]:
-    """The class of an engine of `recipe.ENGINES`. UserError where DeepSpeed is not installed."""
+    """The class of an engine of `scaling.ENGINES`. UserError where DeepSpeed is not installed."""
     if name == "fsdp":
         from ivcore.train.fully_sharded import FullySharded  # slow to import, and only needed here
 

@@ -5,9 +5,9 @@ import math
 from dataclasses import dataclass
 
 from ivcore.errors import ParameterError
+from ivcore.scaling import ENGINES
 
 PRECISIONS = ("fp32", "bf16", "fp16")
-ENGINES = ("plain", "ddp", "fsdp", "zero1", "zero2", "zero3")
 OFFLOADS = ("nothing", "optimizer", "all")
 
 
