@@ -58,9 +58,10 @@ STAGES = (
         ("33", "34", "37", "38", "45"),
         "ivcore.metrics.retrieval",
     ),
+    Stage("all of it on many devices", "3.2", 0, 3, ("60",), "ivcore.train.engine"),
     Stage("further families of tasks", "4.3", 4, 2.4),
 )
-ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (4, 8), (2, 9), (2, 10), (5, 11))
+ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (4, 8), (2, 9), (2, 10), (5, 12))
 
 
 def chain(stages=STAGES, arrows=ARROWS):
@@ -83,7 +84,9 @@ def chain(stages=STAGES, arrows=ARROWS):
 def in_words(stages=STAGES, arrows=ARROWS) -> str:
     """The picture for who cannot see it: "masked video modelling (notebooks 10, 20, 21) leads to …; …"."""
     names = [f"{s.name} (notebooks {', '.join(s.standing)})" if s.standing else s.name for s in stages]
-    return "; ".join(f"{names[begin]} leads to {stages[end].name}" for begin, end in arrows)
+    led = [f"{names[begin]} leads to {stages[end].name}" for begin, end in arrows]
+    beside = [name for index, name in enumerate(names) if not any(index in arrow for arrow in arrows)]
+    return "; ".join([*led, *(f"{name} stands beside it" for name in beside)])
 
 
 def _box(axes, stage: Stage) -> None:
