@@ -90,7 +90,7 @@ class Estimate:
 def estimate(step: StepCosts, card: Card, *, gpus: int, engine: str, batch: int, micro_batch: int = 0, precision: str = "bf16",
              offload: bool = False, mfu: float = MFU, again: float = 0.0) -> Estimate:  # fmt: skip
     """A step of `batch` samples on all `gpus`. micro_batch: samples of a device at once, 0 for its whole part. offload: moments and master
-    weights lie in the host's memory. again: operations that a part in pieces needs more, as a share.
+    weights lie in the host's memory. plain on several is ddp, as in training. again: operations that a part in pieces needs more, as a share.
 
     Errors: ParameterError for an engine, a precision or a number that cannot be.
     """
@@ -147,8 +147,6 @@ def _sent(step: StepCosts, engine: str, gpus: int, precision: str, pieces: int) 
 def _require(step, card, gpus, engine, batch, micro_batch, precision) -> None:
     if engine not in ENGINES:
         raise ParameterError(f"engine = {engine}: must be one of {', '.join(ENGINES)}")
-    if engine == "plain" and gpus > 1:
-        raise ParameterError(f"engine = plain: trains on one device, not on {gpus}; take ddp")
     if precision not in card.tflops:
         raise ParameterError(f"precision = {precision}: the card has {', '.join(card.tflops)}")
     for name, value in (("gpus", gpus), ("batch_size", batch)):

@@ -14,6 +14,7 @@ GROUND = {
     "rng",
     "signals",
     "precision",
+    "turns",
     "torchvision_shim",
     "git_lfs",
 }

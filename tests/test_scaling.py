@@ -37,6 +37,11 @@ def test_what_each_engine_holds_on_four_devices_in_bf16(engine, weights, gradien
     assert found.memory == pytest.approx(total)
 
 
+def test_plain_on_several_devices_is_ddp():
+    plain = asked("plain")
+    assert dataclasses.replace(plain, engine="ddp") == asked("ddp") and plain.engine == "plain"
+
+
 def test_time_is_operations_over_the_rate_and_messages_that_nothing_hides():
     found = asked("ddp", mfu=0.5)
     assert found.computing == pytest.approx(16 * 6e6 / (312e12 * 0.5))
@@ -76,7 +81,6 @@ def test_what_fits_nowhere_is_said():
     "changes, said",
     [
         ({"engine": "magic"}, "engine = magic"),
-        ({"engine": "plain"}, "take ddp"),
         ({"precision": "fp8"}, "precision = fp8"),
         ({"gpus": 0}, "gpus = 0"),
         ({"gpus": 65}, "gpus = 65"),

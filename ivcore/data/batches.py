@@ -11,14 +11,14 @@ Several ranks share each batch: `batches.share(rank, world)` is the stream of on
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, default_collate
 
-from ivcore import distributed
+from ivcore import distributed, turns
 from ivcore.errors import ParameterError, UserError
 from ivcore.rng import seeded
 
@@ -80,6 +80,15 @@ def batch_of(source, indices: np.ndarray, epoch: int):
     if hasattr(source, "item"):
         return default_collate([source.item(int(i), epoch) for i in indices])
     return default_collate([source[int(i)] for i in indices])
+
+
+def each_batch(function: Callable, source, batch_size: int, num_workers: int = 0, seed: int = 0) -> Iterator:
+    """function(batch) of batches of all clips of `source`, in its order, the last one smaller. Several ranks take turns, see `ivcore.turns`: each batch is
+    made and used by one of them, and all get every result. seed: of what the function draws.
+    """
+    in_order = {"shuffle": False, "drop_last": False, "num_workers": num_workers}
+    batches = Batches(source, min(batch_size, len(source)), **in_order)
+    return turns.in_turns(function, batches.of_steps(turns.own(len(batches))), len(batches), seed)
 
 
 def fitting(batch_size: int, clips: int, what: str = "batch_size") -> int:
@@ -159,7 +168,10 @@ class Batches:
 
     def iter_from(self, step: int = 0, stop: int | None = None) -> Iterator:
         """Batches of steps step, step + 1, … (up to but not including `stop`)."""
-        steps = range(step, 2**62 if stop is None else stop)
+        return self.of_steps(range(step, 2**62 if stop is None else stop))
+
+    def of_steps(self, steps: range) -> Iterator:
+        """The batches of these steps."""
         if self.num_workers == 0:
             return map(self.fetch, steps)
         return self._from_workers(steps)

@@ -1,16 +1,17 @@
 """Multi-view testing: several clips of a video and several crops of each clip, all from one decode (paper 4.3.1: 5 x 3, 7 x 3).
 
-A video that cannot be read is left out of what is scored, and counted; another never takes its place. torch is imported where it is needed:
-processes that only decode start without it.
+A video that cannot be read is left out of what is scored, and counted; another never takes its place. Several ranks share a set: each video is seen
+by one of them, and every rank gets the scores of all. torch is imported where it is needed: processes that only decode start without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ivcore import distributed
 from ivcore.data.bad_videos import BadVideos
 from ivcore.data.memory import load
 from ivcore.data.records import frames_of
@@ -50,7 +51,8 @@ class Views:
         self.num_frames, self.stride, self.size, self.strict = num_frames, stride, size, strict
         self.num_clips, self.num_crops, self.missing, self.flaws = num_clips, num_crops, missing, flaws or {}
         self.scored: list[str] = []  # paths of the videos of the last pass, in order
-        self.bad = BadVideos(self.paths, len(videos), run_dir)
+        # Every rank learns of all of them, and one lists them.
+        self.bad = BadVideos(self.paths, len(videos), None if distributed.rank() else run_dir)
 
     @property
     def paths(self) -> list[str]:
@@ -89,17 +91,45 @@ class Views:
 
     def batches(self, views_at_once: int = 64, num_workers: int = 0) -> Iterator[dict]:
         """The readable videos in order, collated: dict(views (B, V, T, size, size, 3), label (B,), path list). UserError where there is none."""
-        from torch.utils.data import DataLoader, default_collate
+        parts = self._parts(views_at_once)
+        return self._kept(map(_collated, self._read(parts, num_workers)))
 
+    def each(
+        self, function: Callable[[dict], object], views_at_once: int = 64, num_workers: int = 0, seed: int = 0
+    ) -> Iterator:
+        """function(batch) of each of `batches`, in order. Several ranks take turns, see `ivcore.turns`: each batch is read and used by one of them, and
+        all get every result. seed: of what the function draws.
+        """
+        from ivcore import turns
+
+        def used(batch: tuple) -> tuple:
+            collated, paths, errors = _collated(batch)
+            return function(collated) if paths else None, paths, errors
+
+        parts = self._parts(views_at_once)
+        read = self._read([parts[number] for number in turns.own(len(parts))], num_workers)
+        return self._kept(turns.in_turns(used, read, len(parts), seed))
+
+    def _parts(self, views_at_once: int) -> list[range]:
+        """The items of each batch."""
         per_batch = max(1, views_at_once // (self.num_clips * self.num_crops))
+        return [range(begin, min(begin + per_batch, len(self))) for begin in range(0, len(self), per_batch)]
+
+    def _read(self, parts: list[range], num_workers: int) -> Iterator[tuple[list[dict], list[VideoError]]]:
+        from torch.utils.data import DataLoader
+
         waits = {"num_workers": num_workers, "timeout": 300 if num_workers else 0}
+        return iter(DataLoader(self, batch_sampler=parts, collate_fn=_parted, **waits)) if parts else iter(())
+
+    def _kept(self, results: Iterable[tuple]) -> Iterator:
+        """The values of (value, paths of the readable videos, errors), all but those of batches without a readable video."""
         self.scored = []
-        for good, bad in DataLoader(self, per_batch, collate_fn=_collate, **waits):
-            for error in bad:
+        for value, paths, errors in results:
+            for error in errors:
                 self.bad.note(error)
-            if good:
-                self.scored += [item["path"] for item in good]
-                yield default_collate(good)
+            self.scored += paths
+            if paths:
+                yield value
         if not self.scored:
             raise UserError(f"none of the {len(self)} videos can be read, e.g. {self.bad.example()}")
 
@@ -109,9 +139,17 @@ class Views:
         return {f"{split}_videos": len(self) + self.missing, f"{split}_scored": len(self.scored), **flaws}
 
 
-def _collate(items: list) -> tuple[list[dict], list[VideoError]]:
+def _parted(items: list) -> tuple[list[dict], list[VideoError]]:
     bad = [item for item in items if isinstance(item, VideoError)]
     return [item for item in items if not isinstance(item, VideoError)], bad
+
+
+def _collated(read: tuple[list[dict], list[VideoError]]) -> tuple[dict | None, list[str], list[VideoError]]:
+    """(the readable videos as a batch, None where there is none, their paths, the errors of the others)"""
+    from torch.utils.data import default_collate
+
+    good, bad = read
+    return default_collate(good) if good else None, [item["path"] for item in good], bad
 
 
 def views_of(videos, *, in_memory: bool, size: int, run_dir=None, strict: bool = False, **how) -> Views:
@@ -124,12 +162,12 @@ def views_of(videos, *, in_memory: bool, size: int, run_dir=None, strict: bool =
 
 
 def merged_scores(
-    function, model, views: Views, num_workers: int = 0, precision: str = "fp32"
+    function, model, views: Views, num_workers: int = 0, precision: str = "fp32", seed: int = 0
 ) -> tuple[Tensor, Tensor]:
     """Probabilities (n, K), merged over the views (`metrics.recognition.merge_views`), and labels (n,); arguments as of `over_views`."""
     from ivcore.metrics.recognition import merge_views
 
-    logits, labels = over_views(function, model, views, 256, num_workers, precision)
+    logits, labels = over_views(function, model, views, 256, num_workers, precision, seed=seed)
     return merge_views(logits), labels
 
 
@@ -141,11 +179,13 @@ def over_views(
     num_workers: int = 0,
     precision: str = "fp32",
     prepare: Callable | None = None,
+    seed: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """function(prepared clips (B, 3, T, H, W)) -> (B, K), of every view: (n, V, K) float32 and labels (n,), on the CPU.
 
     n counts the readable videos, see `Views.coverage`. Runs in eval mode and without gradients, in bfloat16 where `precision` is bf16, as
-    in training; `model` says on which device, and prepares the clips where `prepare` does not.
+    in training; `model` says on which device, and prepares the clips where `prepare` does not. Several ranks take turns, see `Views.each`; what
+    the function draws from the global generators is a function of `seed` and the place among the batches.
     """
     import torch
 
@@ -153,10 +193,12 @@ def over_views(
 
     model.eval()
     device, prepare = next(model.parameters()).device, prepare or model.prepare
-    scores, labels = [], []
+
+    def scored(batch: dict) -> tuple[Tensor, Tensor]:
+        clips = batch["views"].to(device)
+        scores = function(prepare(clips.flatten(0, 1))).float().cpu().unflatten(0, clips.shape[:2])
+        return scores, torch.as_tensor(batch["label"])
+
     with torch.inference_mode(), autocast(device, precision):
-        for batch in views.batches(batch_size, num_workers):
-            clips = batch["views"].to(device)
-            scores.append(function(prepare(clips.flatten(0, 1))).float().cpu().unflatten(0, clips.shape[:2]))
-            labels.append(torch.as_tensor(batch["label"]))
+        scores, labels = zip(*views.each(scored, batch_size, num_workers, seed))
     return torch.cat(scores).clone(), torch.cat(labels).clone()

@@ -23,6 +23,7 @@ from ivcore.run import (
     features_command,
     finetune_command,
     notebook,
+    parameters,
     plan_command,
     provenance,
     search_command,
@@ -247,17 +248,6 @@ def _count(text: str) -> int:
 # ---- iv run
 
 
-def _overrides(given: list[str]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given]
-    for name, equals, value in pairs:
-        if not equals or not name.strip():
-            raise ParameterError(f"-p {name}{equals}{value}: expected NAME=VALUE")
-    for name, count in Counter(name.strip() for name, _, _ in pairs).items():
-        if count > 1:
-            raise ParameterError(f"-p {name}: given {count} times, give one value")
-    return {name.strip(): value for name, _, value in pairs}
-
-
 def _seconds(text: str | None) -> float | None:
     try:
         seconds = math.inf if text is None else float(text)
@@ -272,7 +262,7 @@ def _run(options) -> int:
     options.timeout = _seconds(options.timeout)
     if options.box:
         _require_box()
-    jobs = run.jobs(options.notebook, options.preset, _overrides(options.p), options.box)
+    jobs = run.jobs(options.notebook, options.preset, parameters.given(options.p), options.box)
     if options.only:
         jobs = [job for job in jobs if job.digest == options.only]
     if not jobs:

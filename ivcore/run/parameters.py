@@ -13,6 +13,8 @@ import ast
 import io
 import math
 import tokenize
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import UnionType
@@ -92,6 +94,18 @@ class Parameter:
     def _misfit(self, value) -> str:
         hint = _hint(value) if self.type.startswith("float") else ""
         return f"{self.name} = {shown(value)}: expected {self.type} ({self.description}){hint}"
+
+
+def given(words: Sequence[str]) -> dict[str, str]:
+    """name -> value as it was typed, of `-p NAME=VALUE` of a command; ParameterError for a word that is none, and a name that comes twice."""
+    pairs = [text.partition("=") for text in words]
+    for name, equals, value in pairs:
+        if not equals or not name.strip():
+            raise ParameterError(f"-p {name}{equals}{value}: expected NAME=VALUE")
+    for name, count in Counter(name.strip() for name, _, _ in pairs).items():
+        if count > 1:
+            raise ParameterError(f"-p {name}: given {count} times, give one value")
+    return {name.strip(): value for name, _, value in pairs}
 
 
 def parse(text: str, where: str) -> dict[str, Parameter]:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 
 from ivcore.errors import ParameterError, shown
+from ivcore.run import parameters
 from ivcore.scaling import CARDS, ENGINES, GIB, MFU, Estimate, StepCosts, estimate, largest_micro_batch
 
 EXAMPLES = ("iv plan 10 paper --gpus 64", "iv plan 11 paper --gpus 128 --card h100 --clips 12500000",
@@ -43,7 +44,7 @@ def _plan(options) -> int:
     from ivcore.run.spec import Spec
 
     spec = Spec.of(options.notebook)
-    values = planned.values_of(spec, options.preset, _overrides(options.p))
+    values = planned.values_of(spec, options.preset, parameters.given(options.p))
     card, lines, plans = CARDS[options.card], [], []
     for steps in planned.steps_of(spec, values):
         counted = costs.training_step(steps.build, steps.run, values["precision"])
@@ -75,14 +76,6 @@ def _require(options) -> None:
     ):
         if value is not None and not low <= value <= high:
             raise ParameterError(f"--{name} {value}: must be in [{low:g}, {high:g}]")
-
-
-def _overrides(given: list[str]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given]
-    for name, sign, _ in pairs:
-        if not sign or not name:
-            raise ParameterError(f"-p {shown(name)}: expected NAME=VALUE")
-    return {name.strip(): value for name, _, value in pairs}
 
 
 def _engines(counted: StepCosts, card, steps, values: dict, options) -> list[dict]:

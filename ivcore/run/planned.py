@@ -1,6 +1,6 @@
 """The model that a training notebook would build of its parameters, on tensors without data: what `iv plan` counts.
 
-No file is opened. An encoder that is a run ("12/k710_masked") is followed through the presets to the notebook that begins with a size.
+No weights are read. An encoder that is a run ("12/k710_masked") is followed through the presets to the notebook that begins with a size.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from ivcore import paths
 from ivcore.cma import Coordinated
 from ivcore.encoders import build, sizes
 from ivcore.encoders.checkpointing import set_activation_checkpointing
@@ -19,8 +20,11 @@ from ivcore.encoders.video_text import VideoTextModel
 from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
 from ivcore.errors import ParameterError, shown
 from ivcore.heads.classifier import classifier
+from ivcore.run import constraints
+from ivcore.run import folder as run_folder
 from ivcore.run.contradictions import SCRATCH
 from ivcore.run.encoder_kinds import start_of
+from ivcore.run.parameters import of_result
 from ivcore.run.spec import Reference, Spec
 
 NOTEBOOKS = ("10", "11", "12", "13", "30")
@@ -135,20 +139,24 @@ def _coordinated(spec: Spec, values: dict) -> Coordinated:
         for name, count in frames.items()
     ]
     names = ("stages", "reverse", "ffn_ratio", "dropout", "head_drop", "fusion")
-    return Coordinated(*branches, heads=values["heads"] or None, frames=values["multimodal_frames"],
+    fuse = "logits" if values["fusion"] == "raw" else "probabilities"
+    return Coordinated(*branches, heads=values["heads"] or None, frames=values["multimodal_frames"], fuse=fuse,
                        **{name: values[name] for name in names})  # fmt: skip
 
 
 def _started_from(value) -> nn.Module:
-    """The model of a run that a value names, by the presets alone."""
-    reference = Reference.of(value)
+    """The model of a run that a value names: by the presets, or by what the run's folder says of its parameters."""
+    reference, place = Reference.of(value), paths.resolve(value)
+    if reference is None and run_folder.digest_of(place):
+        return model_of(Spec.of(place.parent.name), of_result(run_folder.read_params(place)))
     if reference is None:
         raise ParameterError(f"encoder = {shown(value)}: a plan follows runs (12/k710_masked), not files or names")
     return model_of(reference.spec, values_of(reference.spec, reference.preset, reference.overrides))
 
 
 def values_of(spec: Spec, preset: str, overrides: dict | None = None) -> dict:
-    """The values of a preset; the user's files need not be there, so nothing is checked but names and types of what is given."""
+    """The values of a preset, with what is given in the place of some. ParameterError as in a run for names, types, intervals and choices; the user's
+    files and devices need not be there."""
     given = {}
     for name, value in (overrides or {}).items():
         spec.require(name)
@@ -156,7 +164,11 @@ def values_of(spec: Spec, preset: str, overrides: dict | None = None) -> dict:
     asked = spec.load(preset)
     if any(key in asked for key in ("grid", "runs")):
         raise ParameterError(f"preset {preset} of {spec.stem} is a sweep; a plan is made for one run")
-    return {name: given.get(name, asked.get(name, each.default)) for name, each in spec.parameters.items()}
+    values = {name: each.fit(given.get(name, asked.get(name, each.default))) for name, each in spec.parameters.items()}
+    for name, each in spec.parameters.items():
+        if each.kind in ("interval", "choice"):
+            constraints.check(name, values[name], each.constraint)
+    return values
 
 
 # ---- what a step runs

@@ -219,6 +219,7 @@ def start(name: str, namespace: dict, fresh: bool = False, preset: str = "") -> 
     run = Run(spec.stem, folder, values, label, device, headless, distributed.rank(), shown)
     _seed(run)
     _record(run, spec)
+    _warn_of_room(run, spec)
     formats.leave_out_bad_rows(run.list_bad_rows if values.get("drop_bad_rows") else None)
     from ivcore.show import style
 
@@ -370,6 +371,15 @@ def _when(folder: Path) -> str:
     seconds = (read_metrics(folder) or {}).get("wall_seconds")
     took = f", {seconds / 60:.1f} min" if isinstance(seconds, int | float) else ""
     return f"{ended:%-d %b %Y %H:%M}{took}"
+
+
+def _warn_of_room(run: Run, spec: Spec) -> None:
+    """Of rank 0 on a GPU, where there is training: a line if its steps will not fit."""
+    if run.device.startswith("cuda") and run.rank == 0 and not run.shown and "engine" in run.params:
+        from ivcore.run import room  # it builds models
+
+        if said := room.of_device(spec, run.params, run.device, distributed.world()):
+            print(said, flush=True)
 
 
 def _seed(run: Run) -> None:

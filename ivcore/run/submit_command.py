@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ivcore import files, paths
 from ivcore.errors import ParameterError, UserError
+from ivcore.run import parameters
 
 EXAMPLES = ("iv submit 10 paper --cluster ours.yaml", "iv submit 10 paper --cluster ours.yaml -p nodes=8 --dry",
             "iv submit 12 quick --cluster ours.yaml -p gpus_per_node=0")  # fmt: skip
@@ -145,7 +146,7 @@ def _submit(options) -> int:
     about_cluster = [text for text in options.p if text.partition("=")[0] in facts]
     overrides = [text for text in options.p if text not in about_cluster]
     cluster = read(options.cluster, about_cluster)
-    jobs = execute.jobs(options.notebook, options.preset, dict(text.split("=", 1) for text in overrides if "=" in text))
+    jobs = execute.jobs(options.notebook, options.preset, parameters.given(overrides))
     folder = paths.outputs() / "slurm"
     name = f"iv-{jobs[0].spec.stem[:2]}-{Path(options.preset).stem}"
     arguments = [options.notebook, options.preset, *(word for text in overrides for word in ("-p", text))]

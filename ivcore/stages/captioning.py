@@ -86,13 +86,13 @@ class Written:
 
 def write(model: VideoModel, videos: CaptionedSet, shown: Views, way: Callable, frame_order: str = "ordered", *, seed: int, **reading) -> Written:  # fmt: skip
     """What the model writes about the videos, decoded by a way of `ways`. shown: of `search.views`. reading: num_workers and precision."""
-    tokenizer, generator = model.tokenizer(), torch.Generator().manual_seed(seed)
+    tokenizer = model.tokenizer()
 
     def ids(video):
-        found = way(model.model, order_frames(video, frame_order, generator), tokenizer)
+        found = way(model.model, order_frames(video, frame_order), tokenizer)
         return F.pad(found, (0, tokenizer.context - found.shape[1]))
 
-    values, rows = over_views(ids, model.model, shown, **reading)
+    values, rows = over_views(ids, model.model, shown, seed=seed, **reading)
     texts = [tokenizer.caption(row) for row in values[:, 0].long()]
     return Written(texts, [[respelt(t, tokenizer) for t in videos.captions[row]] for row in rows], rows.tolist())
 

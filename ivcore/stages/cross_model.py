@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ivcore.cma import Coordinated, CrossModelAttention, Scores
-from ivcore.data.batches import Batches, InMemory
+from ivcore.data.batches import InMemory, each_batch
 from ivcore.data.mismatched import OTHER
 from ivcore.data.views import Views, over_views
 from ivcore.losses.coordination import coordination
@@ -33,15 +33,18 @@ def cache_features(model: Coordinated, source, precision: str = "fp32", num_work
     """`model.encode_frozen` of every clip of `source`, or of the first view of its readable videos, with its label: columns of float16 on
     the CPU.
 
-    For clips that are the same in every epoch (see `data.cached_views.CachedViews`) and frozen encoders. Puts the model in eval mode.
+    For clips that are the same in every epoch (see `data.cached_views.CachedViews`) and frozen encoders. Ranks take turns, see `ivcore.turns`, and
+    each keeps all. Puts the model in eval mode.
     """
     model.eval()
-    parts = []
-    for batch in _in_order(source, num_workers):
+
+    def encoded(batch: dict) -> dict[str, Tensor]:
         video = batch["video"] if "video" in batch else batch["views"][:, 0]
         with autocast(_device(model), precision):
             frozen = model.encode_frozen(prepared(model, video))
-        parts.append({name: value.cpu().half() for name, value in frozen.items()} | {"label": batch["label"]})
+        return {name: value.cpu().half() for name, value in frozen.items()} | {"label": torch.as_tensor(batch["label"])}
+
+    parts = [*_each(encoded, source, num_workers)]
     # Each column lets its parts go, or all features would be there twice.
     return InMemory(**{name: torch.cat([part.pop(name) for part in parts]) for name in list(parts[0])})
 
@@ -86,7 +89,7 @@ def predictions(
     """Probabilities (n, K) of the masked branch, the multimodal one and their fusion, and the labels (n,), of a whole set.
 
     source: clips, one of each video, or `Views` with `num_segments` frames, whose unreadable videos are left out and over whose views
-    probabilities are averaged. precision: as in training.
+    probabilities are averaged. precision: as in training. Ranks take turns, see `ivcore.turns`.
     """
     model.eval()
 
@@ -98,11 +101,9 @@ def predictions(
         of_video = lambda video: probabilities({"video": video})  # noqa: E731
         by_view, labels = over_views(of_video, model, source, AT_ONCE, num_workers, **options)
         return [*by_view.mean(1).unbind(1), labels]
-    parts, labels = [], []
+    scored = lambda batch: (probabilities(batch).cpu(), torch.as_tensor(batch["label"]))  # noqa: E731
     with autocast(_device(model), precision):
-        for batch in _in_order(source, num_workers):
-            parts.append(probabilities(batch).cpu())
-            labels.append(batch["label"])
+        parts, labels = zip(*_each(scored, source, num_workers))
     return [*torch.cat(parts).unbind(1), torch.cat(labels)]
 
 
@@ -119,11 +120,10 @@ def _frozen_features(model: Coordinated, batch: dict) -> dict[str, Tensor]:
     return {name: batch[name].to(_device(model)) for name in own}
 
 
-def _in_order(source, num_workers: int = 0):
+def _each(function: Callable, source, num_workers: int = 0):
     if isinstance(source, Views):
-        return source.batches(AT_ONCE, num_workers)
-    size = min(AT_ONCE, len(source))
-    return Batches(source, size, shuffle=False, drop_last=False, num_workers=num_workers)
+        return source.each(function, AT_ONCE, num_workers)
+    return each_batch(function, source, AT_ONCE, num_workers)
 
 
 def _device(model: Coordinated) -> torch.device:

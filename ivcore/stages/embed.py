@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ivcore.data.batches import Batches
+from ivcore import turns
+from ivcore.data.batches import each_batch
 from ivcore.precision import autocast
 
 
@@ -16,34 +17,39 @@ from ivcore.precision import autocast
 def embed_clips(
     model, source, batch_size: int = 64, num_workers: int = 0, shuffled: int | None = None, precision: str = "fp32"
 ) -> Tensor:  # fmt: skip
-    """Unit-length embeddings (N, E) on the CPU of every clip of a source of captioned clips, in its order.
+    """Unit-length embeddings (N, E) on the CPU of every clip of a source of captioned clips, in its order; ranks take turns, see `ivcore.turns`.
 
     shuffled: a seed; each clip's frames then come in a random order of their own. precision: as in training. Puts the model into eval mode.
     """
     model.eval()
     device = next(model.parameters()).device
-    generator = None if shuffled is None else torch.Generator().manual_seed(shuffled)
-    batches = Batches(source, min(batch_size, len(source)), shuffle=False, drop_last=False, num_workers=num_workers)
-    parts = []
-    for batch in batches:
-        video = batch["video"] if generator is None else shuffle_frames(batch["video"], generator)
+
+    def embedded(batch: dict) -> Tensor:
+        video = batch["video"] if shuffled is None else shuffle_frames(batch["video"])
         with autocast(device, precision):
-            embedded = model.encode_video(model.prepare(video.to(device)))
-        parts.append(F.normalize(embedded.float(), dim=-1).cpu())
-    return torch.cat(parts).clone()
+            values = model.encode_video(model.prepare(video.to(device)))
+        return F.normalize(values.float(), dim=-1).cpu()
+
+    return torch.cat([*each_batch(embedded, source, batch_size, num_workers, shuffled or 0)]).clone()
 
 
-def shuffle_frames(video: Tensor, generator: torch.Generator) -> Tensor:
-    """(B, T, H, W, 3) with the frames of each clip in a random order of its own."""
+def shuffle_frames(video: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """(B, T, H, W, 3) with the frames of each clip in a random order of its own, drawn from the generator or from torch's own."""
     order = torch.rand(video.shape[:2], generator=generator).argsort(1)
     return video[torch.arange(len(video))[:, None], order]
 
 
 @torch.inference_mode()
-def embed_texts(model, texts: Sequence[str], tokenizer, batch_size: int = 256) -> Tensor:
-    """Unit-length embeddings (M, E) on the CPU. Puts the model into eval mode."""
+def embed_texts(model, texts: Sequence[str], tokenizer, batch_size: int = 256, precision: str = "fp32") -> Tensor:
+    """Unit-length embeddings (M, E) on the CPU; ranks take turns. Puts the model into eval mode."""
     model.eval()
     device = next(model.parameters()).device
     parts = [list(texts[i : i + batch_size]) for i in range(0, len(texts), batch_size)]
-    encoded = [model.encode_text(tokenizer(part).to(device)) for part in parts]
-    return torch.cat([F.normalize(part, dim=-1).float().cpu() for part in encoded]).clone()
+
+    def embedded(part: list[str]) -> Tensor:
+        with autocast(device, precision):
+            values = model.encode_text(tokenizer(part).to(device))
+        return F.normalize(values.float(), dim=-1).cpu()
+
+    mine = (parts[number] for number in turns.own(len(parts)))
+    return torch.cat([*turns.in_turns(embedded, mine, len(parts))]).clone()

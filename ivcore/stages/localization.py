@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from ivcore import paths
+from ivcore import paths, turns
 from ivcore.data import formats, keyframes, shapes
 from ivcore.data.bad_videos import BadVideos
 from ivcore.data.keyframes import BoxSet, Keyframe, KeyframeClips
@@ -169,27 +169,36 @@ def found_by(
 ) -> tuple[Boxes, set[str]]:
     """Every action in every box of the keyframes, with a score in (0, 1), and the names of the keyframes that cannot be read.
 
-    Boxes are reported as they were given, not as they were widened. UserError where more videos cannot be read than max_bad allows.
+    Boxes are reported as they were given, not as they were widened. Ranks take turns, see `ivcore.turns`. UserError where more videos cannot be read
+    than max_bad allows.
     """
     model.eval()
     device, columns, unread = next(model.parameters()).device, [], set()
-    loader = DataLoader(_Readable(clips), batch_size, collate_fn=list, num_workers=num_workers)
-    for start, items in zip(range(0, len(clips), batch_size), loader):
-        rows = range(start, start + len(items))
-        unread |= {clips.records[row].name for row, item in zip(rows, items) if isinstance(item, VideoError)}
-        for item in items:
-            if isinstance(item, VideoError):
-                clips.bad.note(item)
-        good = [(clips.records[row], item) for row, item in zip(rows, items)
-                if not isinstance(item, VideoError) and len(item["boxes"])]  # fmt: skip
-        if good:
-            batch = keyframes.collate([item for _, item in good])
-            with autocast(device, precision):
-                logits = model(model.prepare(batch["video"].to(device)), batch["boxes"].to(device), batch["there"])
-            scores = logits.float().sigmoid().cpu().numpy()
-            columns.append(
-                ([k.name for k, _ in good for _ in k.boxes], np.concatenate([k.boxes for k, _ in good]), scores)
-            )
+    parts = [range(begin, min(begin + batch_size, len(clips))) for begin in range(0, len(clips), batch_size)]
+
+    def found(part: tuple) -> tuple:
+        """(names, boxes, scores) of a batch, None where it has no box, and the (names, errors) of what cannot be read."""
+        rows, items = part
+        keyframes_of = [clips.records[row] for row in rows]
+        bad = [(k.name, item) for k, item in zip(keyframes_of, items) if isinstance(item, VideoError)]
+        for _, error in bad:
+            clips.bad.note(error)  # lists it; the other ranks then find it there
+        good = [(k, item) for k, item in zip(keyframes_of, items) if not isinstance(item, VideoError) and len(item["boxes"])]  # fmt: skip
+        if not good:
+            return None, bad
+        batch = keyframes.collate([item for _, item in good])
+        with autocast(device, precision):
+            logits = model(model.prepare(batch["video"].to(device)), batch["boxes"].to(device), batch["there"])
+        names = [k.name for k, _ in good for _ in k.boxes]
+        return (names, np.concatenate([k.boxes for k, _ in good]), logits.float().sigmoid().cpu().numpy()), bad
+
+    mine = [parts[number] for number in turns.own(len(parts))]
+    items = DataLoader(_Readable(clips), batch_sampler=mine, collate_fn=list, num_workers=num_workers) if mine else ()
+    for column, bad in turns.in_turns(found, zip(mine, items), len(parts)):
+        columns += [] if column is None else [column]
+        for name, error in bad:
+            unread.add(name)
+            clips.bad.note(error)
     clips.bad.refuse_too_many()  # a score of the few that are left would flatter
     return _every_action(columns), unread
 

@@ -116,21 +116,23 @@ def answer(
     """What the model answers to the questions about the videos, each seen once, in `frame_order`. others: each video's questions are asked about another
     one of its batch."""
     model.eval()
-    device, generator = next(model.parameters()).device, torch.Generator().manual_seed(seed)
-    scores, questions, rows = [], [], []
-    for batch in shown.batches(AT_ONCE, num_workers):
-        clips = batch["views"].to(device)[:, 0]
+    device = next(model.parameters()).device
+
+    def answered(batch: dict) -> tuple[list[Tensor], list[int]]:
+        clips, batch_rows = batch["views"].to(device)[:, 0], torch.as_tensor(batch["label"]).tolist()
         clips = clips.roll(max(1, len(clips) // 2), 0) if others else clips  # neighbours may show one scene
-        asked = [videos.records[row].questions for row in torch.as_tensor(batch["label"]).tolist()]
+        asked = [videos.records[row].questions for row in batch_rows]
         most = max(map(len, asked))
         texts = [each.question for some in asked for each in (*some, *some[:1] * (most - len(some)))]
         ids = trimmed(tokenizer(texts)).to(device).unflatten(0, (len(asked), most))
         with autocast(device, precision):
-            logits = model(order_frames(model.prepare(clips), frame_order, generator), ids).float().cpu()
-        for row, some, of_one in zip(torch.as_tensor(batch["label"]).tolist(), asked, logits):
-            scores.append(of_one[: len(some)])
-            questions += some
-            rows += [row] * len(some)
+            logits = model(order_frames(model.prepare(clips), frame_order), ids).float().cpu()
+        return [of_one[: len(some)] for some, of_one in zip(asked, logits)], batch_rows
+
+    by_batch = [*shown.each(answered, AT_ONCE, num_workers, seed)]
+    scores, seen = [each for some, _ in by_batch for each in some], [row for _, some in by_batch for row in some]
+    questions = [each for row in seen for each in videos.records[row].questions]
+    rows = [row for row in seen for _ in videos.records[row].questions]
     return Answered(torch.cat(scores).clone(), labels_of(questions, answers), questions, rows)
 
 

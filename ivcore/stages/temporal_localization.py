@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ivcore import lock, paths
+from ivcore import distributed, lock, paths, turns
 from ivcore.data import sliding, untrimmed
 from ivcore.data.bad_videos import BadVideos
 from ivcore.data.batches import Batches, fitting
@@ -35,6 +36,7 @@ from ivcore.metrics.detection import (
     fuse_video_scores,
     tiou,
 )
+from ivcore.precision import autocast
 from ivcore.progress import Progress
 from ivcore.run.features import Done, Store, opened, state_of
 from ivcore.show.timeline import FRAMES, Timeline
@@ -72,40 +74,59 @@ def shuffled(model: VideoModel, video: str) -> Callable[[Tensor], Tensor]:
 
 def encoded(
     videos: UntrimmedSet, model: VideoModel, stride: int, *, order: str = "ordered", agnostic: bool = False,
-    strict: bool = False, max_bad: float | None = None, run_dir=None,
+    strict: bool = False, max_bad: float | None = None, run_dir=None, precision: str = "fp32",
 ) -> list[FeatureSequence]:  # fmt: skip
     """The features of every video that can be read, from the cache where they are there. order: ordered, or shuffled within each window.
 
-    UserError where more than `max_bad` of the videos cannot be read; they are listed in bad_videos.jsonl.
+    Ranks take turns with the videos, see `ivcore.turns`, and the cache is that of rank 0. UserError where more than `max_bad` of the videos cannot be read; they are listed in bad_videos.jsonl.
     """
     moving = sliding.of_usage(model, stride)
     settings = {"weights": model.digest, "size": model.usage.image_size, **vars(moving), "order": order}
     settings |= {"drawn": "for each video"} if order == "shuffled" else {}
+    settings |= {"precision": precision} if precision != "fp32" else {}
     place = Path(videos.videos[0].path).parent
     digest = hashlib.sha256(json.dumps([str(place.resolve()), settings]).encode()).hexdigest()[:12]
     folder = paths.cache() / "features" / digest
-    folder.mkdir(parents=True, exist_ok=True)
-    bad = BadVideos([video.path for video in videos.videos], max_bad, run_dir)
-    with lock.held(folder, wait=True):
-        store = Store(folder, place, "npy")
-        store.claim(settings, None)
-        whole = {v.path for v in videos.videos if store.has(v.path) and store.load(store.done[v.path]) is not None}
-        todo = [video for video in videos.videos if video.path not in whole]
-        _fill(store, todo, model, moving, order, strict, bad)
-    there = [video for video in videos.videos if store.has(video.path)]
-    return [_sequence(store, store.done[video.path], video, videos.classes, agnostic) for video in there]
+    first = distributed.rank() == 0
+    bad = BadVideos([video.path for video in videos.videos], max_bad, run_dir if first else None)
+    store = Store(folder, place, "npy")
+    if first:
+        folder.mkdir(parents=True, exist_ok=True)
+    with lock.held(folder, wait=True) if first else nullcontext():
+        places = distributed.broadcast_object(lambda: _lacking(store, settings, videos))
+        todo = [videos.videos[place] for place in places]
+        _fill(store if first else None, todo, model, moving, order, strict, bad, precision)
+    there = distributed.broadcast_object(lambda: [n for n, v in enumerate(videos.videos) if store.has(v.path)])
+    sequence = lambda video: _sequence(store, store.done[video.path], video, videos.classes, agnostic)  # noqa: E731
+    return [distributed.broadcast_object(partial(sequence, videos.videos[number])) for number in there]
 
 
-def _fill(store: Store, todo: list, model: VideoModel, moving, order: str, strict: bool, bad: BadVideos) -> None:
-    with Progress(len(todo), "features", unit="video", silent=not todo) as bar:
-        for done, video in enumerate(todo, 1):
-            state = state_of(video.path)
-            function = model.features if order == "ordered" else shuffled(model, video.id)
+def _lacking(store: Store, settings: dict, videos: UntrimmedSet) -> list[int]:
+    """Which of the videos have no whole features in the store, which is claimed."""
+    store.claim(settings, None)
+    whole = {v.path for v in videos.videos if store.has(v.path) and store.load(store.done[v.path]) is not None}
+    return [number for number, video in enumerate(videos.videos) if video.path not in whole]
+
+
+def _fill(
+    store: Store | None, todo: list, model: VideoModel, moving, order: str, strict: bool, bad: BadVideos, precision: str
+) -> None:
+    """store: of rank 0, which alone keeps them."""
+
+    def answered(video) -> tuple:
+        state = state_of(video.path)
+        function = model.features if order == "ordered" else shuffled(model, video.id)
+        with autocast(next(model.model.parameters()).device, precision):
             ((_, answer),) = sliding.answers(function, model, [video], moving, strict)
+        return state, answer
+
+    mine = (todo[number] for number in turns.own(len(todo)))
+    with Progress(len(todo), "features", unit="video", silent=store is None or not todo) as bar:
+        for done, (state, answer) in enumerate(turns.in_turns(answered, mine, len(todo)), 1):
             if isinstance(answer, VideoError):
                 bad.add(answer)
-            else:
-                store.put(video.path, state, answer.values[:, 0].numpy(), answer.windows)
+            elif store is not None:
+                store.put(todo[done - 1].path, state, answer.values[:, 0].numpy(), answer.windows)
             bar.update(done)
 
 
@@ -154,7 +175,7 @@ def sequences(sets: Sequence[UntrimmedSet], params: Mapping, model: VideoModel |
         found = [published(each, folder, *given, **how) for each in sets]
     else:
         moving = sliding.of_usage(model, stride)
-        how |= {"strict": params["strict_decoding"], "order": order}
+        how |= {"strict": params["strict_decoding"], "order": order, "precision": params["precision"]}
         found = [encoded(each, model, stride, **how) for each in sets]
     if length := params["resize_to"]:
         found = [[each.resized(length) for each in part] for part in found]
@@ -218,17 +239,25 @@ def truth(examples: Sequence[FeatureSequence], videos: UntrimmedSet, agnostic: b
 
 
 @torch.inference_mode()
-def found(model: nn.Module, examples: Sequence[FeatureSequence], how: Decoding, video_scores: Mapping | None = None) -> Events:  # fmt: skip
-    """What an ActionFormer finds in each video, in seconds. Puts the model into eval mode.
+def found(
+    model: nn.Module, examples: Sequence[FeatureSequence], how: Decoding, video_scores: Mapping | None = None, precision: str = "fp32"
+) -> Events:  # fmt: skip
+    """What an ActionFormer finds in each video, in seconds; ranks take turns, see `ivcore.turns`. Puts the model into eval mode.
 
     video_scores: of each class by a classifier of whole videos, which give the segments their classes. ParameterError for a video without.
     """
     model.eval()
-    device, parts = next(model.parameters()).device, []
-    for example in examples:
+    device = next(model.parameters()).device
+
+    def of_video(example: FeatureSequence) -> tuple:
         features, mask = model.pad([example.features])
-        ((grid, scores, labels),) = decode(model(features.to(device), mask.to(device)), how)
-        parts.append((np.full(len(scores), example.id, object), example.in_seconds(grid), labels.numpy(), scores.numpy()))  # fmt: skip
+        with autocast(device, precision):
+            moments = model(features.to(device), mask.to(device))
+        ((grid, scores, labels),) = decode(moments, how)
+        return np.full(len(scores), example.id, object), example.in_seconds(grid), labels.numpy(), scores.numpy()
+
+    mine = (examples[number] for number in turns.own(len(examples)))
+    parts = turns.in_turns(of_video, mine, len(examples))
     events = Events(*(np.concatenate(column) for column in zip(*parts)))
     return fuse_video_scores(events, video_scores, segments=how.max_seg_num) if video_scores else events
 
@@ -249,7 +278,8 @@ def scored(
     if lack and final:
         why = "class_agnostic = True needs them, and " * agnostic
         raise ParameterError(f"video_scores: {why}{len(lack)} test videos have none, e.g. {lack[0]}")
-    events = found(model, examples, decoding_of(params), video_scores if asked and not lack else None)
+    joined = video_scores if asked and not lack else None
+    events = found(model, examples, decoding_of(params), joined, params["precision"])
     if refiner is not None:
         events = refined(refiner, events, examples)
     real = truth(examples, videos, agnostic and bool(lack))

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ivcore import turns
 from ivcore.data.batches import Batches, InMemory, fitting
 from ivcore.data.captions.clip_spec import ClipSpec
 from ivcore.data.captions.sets import CaptionedSet, training_clips
@@ -18,6 +19,7 @@ from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.heads.zero_shot import class_embeddings
 from ivcore.metrics import captioning, retrieval
+from ivcore.precision import autocast
 from ivcore.stages.embed import embed_clips, embed_texts
 from ivcore.video.augment import centre_crop
 
@@ -80,7 +82,7 @@ def similarities(
 
     shuffled: a seed; the frames of each clip then come in a random order.
     """
-    texts = embed_texts(model, videos.queries, tokenizer)
+    texts = embed_texts(model, videos.queries, tokenizer, precision=precision)
     return embed_clips(model, clips, shuffled=shuffled, precision=precision) @ texts.T
 
 
@@ -94,8 +96,8 @@ def order_accuracy(
     rows = [i for i, texts in enumerate(videos.backwards) if texts]
     if not rows:
         return None
-    own = embed_texts(model, [videos.queries[i] for i in rows], tokenizer)
-    other = embed_texts(model, [videos.backwards[i][0] for i in rows], tokenizer)
+    own = embed_texts(model, [videos.queries[i] for i in rows], tokenizer, precision=precision)
+    other = embed_texts(model, [videos.backwards[i][0] for i in rows], tokenizer, precision=precision)
     embedded = embed_clips(model, clips, shuffled=shuffled, precision=precision)[rows]
     return retrieval.order_accuracy((embedded * own).sum(1), (embedded * other).sum(1))
 
@@ -124,22 +126,30 @@ def zero_shot(
 
 
 @torch.inference_mode()
-def write_captions(model, clips: Tensor, tokenizer, at_once: int = 64) -> list[str]:
-    """The likeliest sentence, word by word, for each of the clips uint8 (N, T, H, W, 3)."""
+def write_captions(model, clips: Tensor, tokenizer, at_once: int = 64, precision: str = "fp32") -> list[str]:
+    """The likeliest sentence, word by word, for each of the clips uint8 (N, T, H, W, 3); ranks take turns, see `ivcore.turns`."""
     model.eval()
-    video = model.prepare(clips.to(next(model.parameters()).device))
-    ids = [generate.greedy(model, part, tokenizer) for part in video.split(at_once)]
-    return [tokenizer.caption(row) for part in ids for row in part]
+    device, parts = next(model.parameters()).device, clips.split(at_once)
+
+    def written(part: Tensor) -> list[str]:
+        with autocast(device, precision):
+            ids = generate.greedy(model, model.prepare(part.to(device)), tokenizer)
+        return [tokenizer.caption(row) for row in ids]
+
+    mine = (parts[number] for number in turns.own(len(parts)))
+    return [text for texts in turns.in_turns(written, mine, len(parts)) for text in texts]
 
 
-def caption_scores(model, clips: Tensor, captions, tokenizer) -> tuple[list[str], dict[str, dict[str, float]]]:
+def caption_scores(
+    model, clips: Tensor, captions, tokenizer, precision: str = "fp32"
+) -> tuple[list[str], dict[str, dict[str, float]]]:
     """The sentences written for clips uint8 (N, T, H, W, 3), and the scores of three kinds of them against their `captions`.
 
     "the clip" are these sentences; "a grey clip" and "another clip" know the language but not the clip: what is written about a grey one,
     and the sentences of the other half.
     """
-    written, half = write_captions(model, clips, tokenizer), len(clips) // 2
-    grey = write_captions(model, torch.full_like(clips[:1], 127), tokenizer) * len(clips)
+    written, half = write_captions(model, clips, tokenizer, precision=precision), len(clips) // 2
+    grey = write_captions(model, torch.full_like(clips[:1], 127), tokenizer, precision=precision) * len(clips)
     kinds = {"the clip": written, "a grey clip": grey, "another clip": written[half:] + written[:half]}
     references = [[respelt(text, tokenizer) for text in texts] for texts in captions]
     return written, {kind: captioning.captioning(texts, references) for kind, texts in kinds.items()}

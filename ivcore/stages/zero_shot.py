@@ -126,12 +126,11 @@ def embed(
     model: nn.Module, views: Views, frame_order: str = "ordered", *, seed: int = 0, num_workers: int = 0, precision: str = "fp32"
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Unit-length embeddings (n, V, E) of every view of the readable videos, shown in `frame_order`, and their labels (n,); on the CPU."""
-    generator = torch.Generator().manual_seed(seed)
 
     def function(video):
-        return F.normalize(model.encode_video(order_frames(video, frame_order, generator)).float(), dim=-1)
+        return F.normalize(model.encode_video(order_frames(video, frame_order)).float(), dim=-1)
 
-    return over_views(function, model, views, 256, num_workers, precision)
+    return over_views(function, model, views, 256, num_workers, precision, seed=seed)
 
 
 def scores(features: Tensor, texts: Tensor, model: nn.Module) -> Tensor:

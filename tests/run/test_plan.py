@@ -75,6 +75,11 @@ def test_json_has_all_numbers_of_it(capsys):
     assert plan["engines"][0]["moments"] == 8 * 975_296 and plan["engines"][0]["fits"]
 
 
+def test_plain_on_several_gpus_is_planned_as_it_is_trained(capsys):
+    assert cli.main(["plan", "10", "tiny", "--engine", "plain", "--gpus", "8", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["best"] == "plain"
+
+
 def test_what_fits_nowhere_has_status_1(capsys, monkeypatch):
     from ivcore import scaling
 
@@ -92,7 +97,10 @@ def test_what_fits_nowhere_has_status_1(capsys, monkeypatch):
         (["10", "tiny", "--gpus", "0"], "--gpus 0: must be in [1, 65536]"),
         (["10", "tiny", "--gpus", "65"], "gpus = 65: more than batch_size = 64"),
         (["10", "tiny", "-p", "lrr=1"], "lrr is not a parameter"),
-        (["10", "tiny", "-p", "lr"], "-p 'lr': expected NAME=VALUE"),
+        (["10", "tiny", "-p", "lr"], "-p lr: expected NAME=VALUE"),
+        (["10", "tiny", "-p", "lr=1", "-p", "lr=2"], "-p lr: given 2 times"),
+        (["10", "tiny", "-p", "mask_ratio=2"], "mask_ratio = 2.0: must be in (0, 1)"),
+        (["10", "tiny", "-p", "mask_kind=round"], "mask_kind = 'round': must be one of tube, random, frame"),
         (["30", "tiny", "-p", "masked_encoder=a.pth"], "a plan follows runs"),
         (["30", "sweep_seeds"], "is a sweep"),
         (["11", "tiny", "-p", "clip_weights=mine.pt"], "its size is not told by its name"),

@@ -30,7 +30,7 @@ def test_captions_are_judged_beside_what_is_written_without_the_clip(monkeypatch
     monkeypatch.setattr(
         video_text,
         "write_captions",
-        lambda model, shown, tokenizer: [Words().caption(clip.flatten()) for clip in shown],
+        lambda model, shown, tokenizer, precision: [Words().caption(clip.flatten()) for clip in shown],
     )
     captions = [["w"], ["w w"], ["w w w"], ["w w w w"]]
     written, scores = video_text.caption_scores(None, clips, captions, Words())
