@@ -35,6 +35,10 @@ HEAD = """# Past one machine: what a stage needs
 **Assumed** (`ivcore/scaling.py`): a step reaches {mfu:.0%} of the card's peak; links carry {link:.0%} of their rate; messages hide behind the backward pass, {hidden:.0%} of the computing; a process holds
 {reserved:.1f} GiB beside its tensors. `--mfu` takes a measured share.
 
+A training says at its start on a GPU if its steps will not fit, by the same counts (`ivcore/run/room.py`). **TF32** is what products in float32 take beside bf16 and fp16 on cards that have it (`ivcore/precision.py`); a run in
+fp32 stays exact. **fp8 is not offered**: it needs scales for every tensor of every block, kept in checkpoints of every engine, and pays on matrices wider than most of these encoders have; no card was there to
+show a gain, and the paper trains in half precision.
+
 """
 MEASURED = """## Counted beside measured
 

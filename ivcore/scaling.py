@@ -42,7 +42,7 @@ class Card:
     """An accelerator as its vendor describes it. Rates are of one direction."""
 
     memory: float  # GiB
-    tflops: dict[str, float]  # by precision; of fp32 those of TF32 where the card has it
+    tflops: dict[str, float]  # by precision; fp32 without TF32, which training in half precision alone takes, see ivcore.precision
     link: float  # GB/s between the cards of a machine
     network: float  # GB/s a card between machines
     a_machine: int = 8  # cards
@@ -50,11 +50,11 @@ class Card:
 
 CARDS = {
     "v100-32": Card(32, {"fp32": 15.7, "fp16": 125}, 150, 3.1),
-    "a100-40": Card(40, {"fp32": 156, "fp16": 312, "bf16": 312}, 300, 25),
-    "a100-80": Card(80, {"fp32": 156, "fp16": 312, "bf16": 312}, 300, 25),
-    "h100": Card(80, {"fp32": 495, "fp16": 989, "bf16": 989}, 450, 50),
-    "h200": Card(141, {"fp32": 495, "fp16": 989, "bf16": 989}, 450, 50),
-    "l4": Card(24, {"fp32": 60, "fp16": 121, "bf16": 121}, 25, 3.1),
+    "a100-40": Card(40, {"fp32": 19.5, "fp16": 312, "bf16": 312}, 300, 25),
+    "a100-80": Card(80, {"fp32": 19.5, "fp16": 312, "bf16": 312}, 300, 25),
+    "h100": Card(80, {"fp32": 67, "fp16": 989, "bf16": 989}, 450, 50),
+    "h200": Card(141, {"fp32": 67, "fp16": 989, "bf16": 989}, 450, 50),
+    "l4": Card(24, {"fp32": 30, "fp16": 121, "bf16": 121}, 25, 3.1),
     "rtx4090": Card(24, {"fp32": 83, "fp16": 165, "bf16": 165}, 25, 1.2),
 }
 
