@@ -8,6 +8,7 @@ import torch
 from ivcore.cma import Coordinated
 from ivcore.data.captions.sets import CaptionedSet
 from ivcore.data.formats import CaptionedVideo
+from ivcore.encoders.caption_decoder import PlainCaptionDecoder
 from ivcore.encoders.clip import TextEncoder
 from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.encoders.uniformerv2 import UniFormerV2
@@ -58,6 +59,16 @@ KINDS = ("masked", "classifier", "multimodal", "coordinated", "video_text")
 def saved(folder: Path, kind: str) -> Path:
     model, usage = build(kind)
     return save_weights(model.eval(), folder / f"{kind}.safetensors", model.config | usage.saved(model))
+
+
+def captioning(folder: Path) -> Path:
+    """A video-text model that writes captions, of words by chance."""
+    model, usage = build("video_text")
+    torch.manual_seed(1)
+    model.caption_decoder = PlainCaptionDecoder(16, 16, 16, 1, 2, TOKENIZER.vocabulary)
+    for parameter in model.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    return save_weights(model.eval(), folder / "captions.safetensors", model.config | usage.saved(model))
 
 
 def video(path: Path, frames: int = 12, size: tuple[int, int] = (16, 24), seed: int = 0, fps: float = 8.0) -> Path:

@@ -94,6 +94,17 @@ class VideoModel:
             return model.features(video)
         return getattr(model, "encoder", model)(video).mean(1)
 
+    def shared(self) -> tuple[Callable, Callable] | None:
+        """(uint8 frames (N, size, size, 3) -> what the encoder makes of each by itself (N, …), the same of windows (B, T, …) -> `features`
+        (B, D)); None for encoders whose tokens depend on the clip: by joint attention, positions in the clip or local blocks."""
+        model, frames = self.model, lambda frames: self.model.prepare(frames[:, None])
+        if isinstance(model, Clip):
+            return lambda some: model.encode_video(frames(some)), lambda tokens: tokens.mean(1)
+        visual = getattr(model, "visual", model)
+        if isinstance(model, VideoTextModel | UniFormerV2) and visual.framewise:
+            return lambda some: visual.frame_tokens(frames(some))[:, 0], model.gather
+        return None
+
     def logits(self, clips: Tensor) -> Tensor:
         """uint8 (B, T, size, size, 3) -> (B, K), of a classifier."""
         if isinstance(self.model, Coordinated):

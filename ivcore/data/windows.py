@@ -147,12 +147,12 @@ def _each(function: Callable, items: Sequence, workers: int, path_of: Callable) 
     if workers < 1:
         yield from ((index, function(item)) for index, item in enumerate(items))
         return
-    for index, result in _ahead(lambda left: surviving.each(function, items, workers, left), 1):
+    for index, result in ahead(lambda left: surviving.each(function, items, workers, left), 1):
         died = isinstance(result, surviving.Died)
         yield index, VideoError(path_of(items[index]), f"the process that reads it is {result}") if died else result
 
 
-def _ahead(make: Callable[[Callable[[], bool]], Iterator], most: int) -> Iterator:
+def ahead(make: Callable[[Callable[[], bool]], Iterator], most: int) -> Iterator:
     """The items of an iterator that a thread runs ahead of the caller, by `most` items; it is closed when the caller leaves.
 
     make(left) -> the iterator; left() says whether he has.

@@ -272,6 +272,33 @@ class UniFormerV2(nn.Module):
         add_to(record, "video_tokens", tokens.flatten(1, 2))
         return features, tokens
 
+    @property
+    def framewise(self) -> bool:
+        """Whether every block sees each frame by itself, as without local blocks: then only the query token knows of several frames."""
+        return self.conv1.kernel_size[0] == 1 and all(block.lmhra1 is None for block in self.blocks)
+
+    def frame_tokens(self, video: Tensor) -> Tensor:
+        """(B, 3, T, H, W) -> (B, T, G, 1+hw, D): what `gather` reads, the tokens after each block with a global block, and after the last.
+
+        Where the model is `framewise` those of a frame are the same in every clip, so that windows which overlap can share them.
+        """
+        x, kept = self.embed(video), []
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            kept += [x] if i in self._read_later else []
+        return torch.stack(kept, dim=2)
+
+    def gather(self, tokens: Tensor) -> Tensor:
+        """What `frame_tokens` gives of the frames of a clip, (B, T, G, 1+hw, D) -> the clip's feature (B, D), as `features` gives it."""
+        query = self.first_query(len(tokens))
+        for place, layer in enumerate(self._read_later):
+            query = self.update_query(query, layer, tokens[:, :, place])
+        return self.fuse(query, mean_class(tokens[:, :, -1]))
+
+    @property
+    def _read_later(self) -> list[int]:
+        return sorted({*self.global_layers, len(self.blocks) - 1})
+
     def resize_positions(self, frames: int, height: int, width: int | None = None) -> UniFormerV2:
         """Expect frames of another size from now on; the position table is interpolated, as released. Returns self.
 

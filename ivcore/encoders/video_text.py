@@ -89,7 +89,14 @@ class VideoTextModel(nn.Module):
         if self.caption_query and "video_tokens" in return_intermediates:
             record["video_tokens"] = [torch.cat((record["video_tokens"][0], features[:, None]), dim=1)]
         add_to(record, "features", features)
-        return with_record(features if self.visual_proj is None else features @ self.visual_proj, record)
+        return with_record(self._projected(features), record)
+
+    def gather(self, tokens: Tensor) -> Tensor:
+        """What `visual.frame_tokens` gives, of the frames of a clip -> (B, E), as `encode_video` gives it."""
+        return self._projected(self.visual_ln_post(self.visual.gather(tokens)))
+
+    def _projected(self, features: Tensor) -> Tensor:
+        return features if self.visual_proj is None else features @ self.visual_proj
 
     def encode_text(self, ids: Tensor, masked: Tensor | None = None, return_intermediates: tuple[str, ...] = ()):
         """ids (B, L) -> (B, E). Intermediate "text_tokens": all tokens after ln_final (B, L, W)."""

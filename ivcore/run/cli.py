@@ -29,6 +29,7 @@ from ivcore.run import (
     search_command,
     submit_command,
     terminal,
+    timeline_command,
 )
 from ivcore.run import execute as run
 from ivcore.run import folder as run_folder
@@ -136,7 +137,15 @@ def _parser() -> argparse.ArgumentParser:
     submit_command.add(functools.partial(_add, commands))
     _add(commands, "box", _box, "the trained models that come with ivcore: how they were made, and what they score",
          "iv box", "iv run 30 tiny -p masked_encoder=ivcore/small-masked")  # fmt: skip
-    for each in (features_command, classify_command, finetune_command, search_command, caption_command, ask_command):
+    for each in (
+        features_command,
+        classify_command,
+        finetune_command,
+        search_command,
+        caption_command,
+        ask_command,
+        timeline_command,
+    ):
         each.add(functools.partial(_add, commands))
     _add_data(commands)
     _add_check(commands)

@@ -8,7 +8,7 @@ import pytest
 import video_models as zoo
 
 from ivcore.data.views import Views
-from ivcore.data.windows import Decoded, Length, Piece, Window, _ahead, decode, each_decoded, lay_out, pieces
+from ivcore.data.windows import Decoded, Length, Piece, Window, ahead, decode, each_decoded, lay_out, pieces
 from ivcore.errors import ParameterError, VideoError
 
 
@@ -92,7 +92,7 @@ def test_whoever_leaves_early_ends_what_runs_ahead():
         finally:
             closed.append(True)
 
-    for number in _ahead(numbers, 2):
+    for number in ahead(numbers, 2):
         if number == 3:
             break
     assert closed and len(seen) < 10
@@ -102,7 +102,7 @@ def test_whoever_leaves_early_ends_what_runs_ahead():
         raise OSError("full")
 
     with pytest.raises(OSError, match="full"):
-        list(_ahead(fails, 1))
+        list(ahead(fails, 1))
 
 
 def test_a_process_that_decodes_starts_without_torch(tmp_path):

@@ -8,21 +8,13 @@ import video_models as zoo
 
 from ivcore.data.video_answers import VideoModel
 from ivcore.data.windows import Piece, decode
-from ivcore.encoders.caption_decoder import PlainCaptionDecoder
 from ivcore.encoders.generate import beam, greedy
 from ivcore.run import cli
-from ivcore.train import save_weights
 
 
 @pytest.fixture
 def model(tmp_path):
-    model, usage = zoo.build("video_text")
-    words = zoo.TOKENIZER.vocabulary
-    torch.manual_seed(1)
-    model.caption_decoder = PlainCaptionDecoder(16, 16, 16, 1, 2, words)
-    for parameter in model.parameters():
-        parameter.data += 0.3 * torch.randn_like(parameter)
-    return save_weights(model.eval(), tmp_path / "captions.safetensors", model.config | usage.saved(model))
+    return zoo.captioning(tmp_path)
 
 
 def told(capsys, *arguments) -> tuple[int, list[dict]]:

@@ -1,0 +1,108 @@
+"""`iv timeline`'s pass over an hour of video beside the same windows one by one, and what is won by sharing frames and by sharing tokens.
+
+Windows of four seconds, one every second. Three ways, each in a process of its own, so that its peak memory is its own: every frame decoded once and, where
+the encoder sees each frame by itself, encoded once (`pass`); every frame decoded once, every window encoded (`frames`); each window read and encoded by itself
+(`each`, of a sample, some in a row at places all over the video, its time scaled). `pass` once more on a sixth of the video, to see what grows.
+
+    python benchmarks/timeline.py --minutes 60 --model ivcore/small-multimodal
+    python benchmarks/timeline.py --minutes 60 --model ivcore/small-masked-classifier
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+import clip_zoo as zoo
+import numpy as np
+import torch
+
+from ivcore.data.one_pass import Pass
+from ivcore.data.video_answers import VideoModel
+from ivcore.video import augment
+from ivcore.video.frame_folder import open_video
+
+IN_A_ROW = 8  # windows of the sample
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--fps", type=int, default=25)
+    parser.add_argument("--height", type=int, default=120, help="of the file; 4:3")
+    parser.add_argument("--gop", type=int, default=250, help="frames from one key frame of the file to the next")
+    parser.add_argument("--model", default="ivcore/small-multimodal")
+    parser.add_argument("--span", type=float, default=4.0, help="seconds of a window")
+    parser.add_argument("--every", type=float, default=1.0, help="seconds from one window to the next")
+    parser.add_argument("--sample", type=int, default=64, help="windows that are read by themselves")
+    parser.add_argument("--out", type=Path, help="write the rows as JSON")
+    parser.add_argument("--side", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.side:
+        return side(*options.side, options)
+    with tempfile.TemporaryDirectory() as folder:
+        size = (options.height, options.height * 4 // 3 // 2 * 2)
+        for name, share in (("whole", 1), ("sixth", 1 / 6)):
+            frames = round(options.minutes * 60 * options.fps * share)
+            zoo.write(Path(folder, f"{name}.mp4"), frames=frames, size=size, fps=options.fps, options={"preset": "ultrafast", "g": str(options.gop)})  # fmt: skip
+        kinds = [("pass", "sixth"), ("pass", "whole"), ("frames", "whole"), ("each", "whole")]
+        rows = [measured(*kind, folder, options) for kind in kinds]
+    for row in rows:
+        print(f"{row['way']:6} {row['video']:5} {row['windows']} windows, {row['cpu']:7.1f} processor seconds, peak {row['peak']:.0f} MiB")  # fmt: skip
+    print(f"tokens shared: {rows[1]['shared']}; each by itself takes {rows[3]['cpu'] / rows[1]['cpu']:.2f} times as long, "
+          f"only frames shared {rows[2]['cpu'] / rows[1]['cpu']:.2f} times; memory of the whole {rows[1]['peak'] / rows[0]['peak']:.3f} of that of a sixth")  # fmt: skip
+    if options.out:
+        options.out.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def measured(way: str, video: str, folder: str, options) -> dict:
+    named = {name: getattr(options, name) for name in ("model", "span", "every", "sample")}
+    words = [str(word) for name, value in named.items() for word in (f"--{name}", value)]
+    done = subprocess.run([sys.executable, __file__, "--side", way, f"{folder}/{video}.mp4", *words], check=True, capture_output=True, text=True)  # fmt: skip
+    return {"way": way, "video": video} | json.loads(done.stdout.splitlines()[-1])
+
+
+@torch.inference_mode()
+def side(way: str, file: str, options) -> None:
+    model = VideoModel.load(options.model)
+    with open_video(file) as video:
+        taken, length = Pass.of(model, video.fps, options.span, options.every), len(video)
+    shared, count = taken.share, taken.count(length)
+    taken = taken if way == "pass" else replace(taken, share=False)
+    used, scale = time.process_time(), 1.0
+    if way == "each":
+        numbers = sampled(count, options.sample)
+        scale = count / len(numbers)
+        each_alone(file, numbers, taken, model)
+    else:
+        for _ in taken.parts(file, model, model.features):
+            pass
+    cpu = (time.process_time() - used) * scale
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"cpu": cpu, "peak": peak, "windows": count, "shared": shared}))
+
+
+def sampled(count: int, size: int) -> np.ndarray:
+    firsts = np.linspace(0, count - IN_A_ROW, max(1, size // IN_A_ROW)).astype(int)
+    return np.unique(firsts[:, None] + np.arange(IN_A_ROW))
+
+
+def each_alone(file: str, numbers: np.ndarray, taken: Pass, model: VideoModel) -> None:
+    size = model.usage.image_size
+    with open_video(file, size) as video:
+        for number in numbers:
+            frames = video.read((number * taken.stride + np.arange(taken.num_frames)) * taken.step)
+            model.features(torch.from_numpy(augment.centre_crop(frames, size))[None])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""`iv timeline`: a long video in one pass, as a page, a JSON file and a few lines in the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ivcore.errors import ParameterError, UserError, VideoError, one_line, shown
+from ivcore.run import video_arguments
+from ivcore.run.terminal import clock
+
+EXAMPLES = (
+    'iv timeline film.mp4 --labels "a dog jumps" "a cat sleeps"',
+    'iv timeline film.mp4 --labels "a goal" "a corner" "nothing happens" --captions --html film.html --json film.json',
+    "iv timeline film.mp4 --model 30/tiny --per-window 2s --every 0.5s",
+)
+STATUS = "0 done; 2 a mistake in what was asked for, or a video that cannot be read; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
+CAPTIONS = "10s"
+CELLS = 48  # of the terminal for the whole video
+SHADES, PLAIN = " ▁▂▃▄▅▆▇█", " .:-=+*%#"  # how much of a cell a label leads
+ROWS = 12  # labels in the terminal
+
+
+def add(add_command: Callable) -> None:
+    """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
+    summary = (
+        "what a long video shows and when: labels, moments and captions on a timeline; goes on where it was stopped"
+    )
+    parser = add_command("timeline", _timeline, summary, *EXAMPLES, status=STATUS)
+    parser.add_argument("video", metavar="VIDEO", help="a file, or a folder of frames")
+    parser.add_argument("--labels", nargs="+", metavar="TEXT", help="sentences to choose from; without them a classifier's own classes")  # fmt: skip
+    video_arguments.add_model(parser, "11/tiny")
+    parser.add_argument("--per-window", metavar="LENGTH", help="what is looked at together, 4s or 96f (frames); by default a clip as the model learned from, or 4s")  # fmt: skip
+    parser.add_argument("--every", metavar="LENGTH", help="from one window to the next (a quarter of a window)")
+    parser.add_argument("--smooth", metavar="LENGTH", help="over how long probabilities are averaged; longer makes fewer moments (a window)")  # fmt: skip
+    parser.add_argument("--captions", nargs="?", const=CAPTIONS, metavar="LENGTH", help=f"also a sentence every so often ({CAPTIONS}), by a model that writes some")  # fmt: skip
+    parser.add_argument("--beams", type=int, default=1, metavar="N", help="of the captions' beam search, 1: the likeliest word each time (1)")  # fmt: skip
+    parser.add_argument("--html", metavar="FILE", help="where the page goes (the folder that is printed)")
+    parser.add_argument("--json", metavar="FILE", help="where the JSON goes (the folder that is printed)")
+    video_arguments.add_device(parser)
+
+
+def _timeline(options) -> int:
+    labels = tuple(" ".join(label.split()) for label in options.labels or ())
+    if options.labels and (len(set(labels)) < max(2, len(labels)) or not all(labels)):
+        raise ParameterError(f"--labels: {options.labels}, must be two or more, all different and none empty")
+    if not 1 <= options.beams <= 64:
+        raise ParameterError(f"--beams {options.beams}: must be in 1 to 64")
+    places = {"html": _place(options.html, "html", ".html", ".htm"), "json": _place(options.json, "json", ".json")}
+    video = _video(options.video)
+    from ivcore.run import finished_model
+    from ivcore.run.timeline import Asked, Timeline
+    from ivcore.video.frame_folder import open_video
+
+    try:
+        with open_video(video) as opened:
+            fps = opened.fps
+        lengths = {name: _seconds(getattr(options, name), name, fps) for name in ("per_window", "every", "smooth", "captions")}  # fmt: skip
+        model = video_arguments.load(options, finished_model.LABELS if labels or options.captions else finished_model.CLASSES)  # fmt: skip
+        notes = model.zero_shot(labels)[2] if labels else model.classifier() and []
+        if options.captions:
+            model.captions(options.beams)
+        asked = Asked(video, labels, lengths["per_window"], lengths["every"], lengths["captions"], options.beams, lengths["smooth"])  # fmt: skip
+        timeline = Timeline(asked, model)
+        for note in (*notes, *model.notes()):
+            print(f"iv: {one_line(note)}", file=sys.stderr)
+        if stopped := timeline.fill():
+            print(f"{stopped}: the same command goes on", file=sys.stderr)
+            return 130 if stopped == "interrupted" else 143
+    except VideoError as error:
+        raise UserError(one_line(str(error))) from None
+    return _told(timeline, places)
+
+
+def _video(place: str) -> str:
+    """One video. ParameterError for a folder of several, or a list."""
+    from ivcore.data import video_files
+
+    found = video_files.find(place)
+    if len(found) > 1:
+        raise ParameterError(f"VIDEO {shown(place)}: holds {len(found)} videos, must be one")
+    return found[0]
+
+
+def _place(file: str | None, name: str, *endings: str) -> Path | None:
+    """Where a file goes. ParameterError for one of another ending, or where nothing can be written."""
+    from ivcore import paths
+
+    if file is None:
+        return None
+    if not file.lower().endswith(endings):
+        raise ParameterError(f"--{name} {shown(file)}: must end in {endings[0]}")
+    place = paths.candidates(file)[0]
+    if not place.parent.is_dir() or place.is_dir():
+        raise ParameterError(f"--{name} {shown(file)}: {'is a folder' if place.is_dir() else 'there is no such folder'}")  # fmt: skip
+    return place
+
+
+def _seconds(text: str | None, name: str, fps: float) -> float | None:
+    from ivcore.data.windows import Length
+
+    if text is None:
+        return None
+    try:
+        length = Length.of(text)
+    except ParameterError as error:
+        raise ParameterError(str(error).replace("per-window", f"--{name.replace('_', '-')}", 1)) from None
+    return length.number if length.seconds else length.number / fps
+
+
+def _told(timeline, places: dict) -> int:
+    from ivcore import paths
+    from ivcore.run import timeline_page
+
+    probabilities, names = timeline.probabilities()
+    found = timeline.moments(probabilities)
+    for line in _summary(timeline, names, found):
+        print(line)
+    where = {kind: place or timeline.folder / f"timeline.{kind}" for kind, place in places.items()}
+    try:
+        timeline.write_json(where["json"], probabilities, names, found)
+        timeline_page.write(where["html"], timeline, probabilities, names, found)
+    except OSError as error:
+        raise UserError(f"{error.filename or where['html']}: cannot be written: {error.strerror}") from None
+    for place in where.values():
+        print(one_line(paths.short(place)))
+    return 0
+
+
+def _summary(timeline, names: list[str], found: list) -> list[str]:
+    """A line for each label that leads somewhere, longest first: its time, and where in the video it is."""
+    span, every = timeline.seconds
+    total = {k: sum(m.end - m.start for m in found if m.label == k) for k in {m.label for m in found}}
+    first = sorted(total, key=lambda k: -total[k])[:ROWS]
+    width = min(40, max(len(one_line(names[k])) for k in first))
+    lines = [f"{clock(timeline.duration)}, {timeline.count} windows of {span:.3g} s every {every:.3g} s, {len(found)} moments"]  # fmt: skip
+    for k in first:
+        cells = _cells([m for m in found if m.label == k], timeline.duration)
+        name = one_line(names[k])
+        name = name if len(name) <= width else f"{name[: width - 1]}…"
+        lines.append(f"  {name.ljust(width)}  |{cells}|  {clock(total[k])}  {100 * total[k] / timeline.duration:3.0f} %")  # fmt: skip
+    if len(total) > ROWS:
+        lines.append(f"  … and {len(total) - ROWS} more")
+    return lines
+
+
+def _cells(found: list, duration: float) -> str:
+    step, text = duration / CELLS, ""
+    shades = SHADES
+    try:
+        shades.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        shades = PLAIN
+    for n in range(CELLS):
+        inside = sum(max(0.0, min(m.end, (n + 1) * step) - max(m.start, n * step)) for m in found)
+        text += shades[min(8, -int(-8 * inside / step // 1))] if inside > 1e-9 else " "
+    return text
