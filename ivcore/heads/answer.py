@@ -50,15 +50,20 @@ class AnswerModel(nn.Module):
             "video": video_text.visual_ln_post.normalized_shape[0],
             "text": video_text.text.ln_final.normalized_shape[0],
         }
-        width = sum(widths[name] for name in self.features)
-        self.head = _head(width, 2 * width, answers, layers, dropout)
+        self.widths = {name: widths[name] for name in self.features}
+        self._shape = answers, layers, dropout
+        self.head = _head(sum(self.widths.values()), *self._shape)
         video_text.requires_grad_(False)
-        for part in self._read():
+        for part in self._parts():
             part.requires_grad_(True)
         if video_text.text.text_mask_embedding is not None:
             video_text.text.text_mask_embedding.requires_grad_(False)
 
-    def _read(self) -> list[nn.Module]:
+    def head_over(self, feature: str) -> nn.Sequential:
+        """A fresh head of the same layers over one of the features alone: (N, widths[feature]) -> (N, answers)."""
+        return _head(self.widths[feature], *self._shape)
+
+    def _parts(self) -> list[nn.Module]:
         """The parts of the model that the features are made of."""
         model, own = self.video_text, set(self.features)
         read = [model.visual] if own & {"caption", "video"} else []
@@ -81,8 +86,12 @@ class AnswerModel(nn.Module):
 
     def forward(self, video: Tensor, ids: Tensor) -> Tensor:
         """(B, 3, T, H, W), ids (B, L) of a question a clip -> (B, answers); ids (B, K, L) of several -> (B, K, answers)."""
+        return self.head(self.read(video, ids))
+
+    def read(self, video: Tensor, ids: Tensor) -> Tensor:
+        """What the head reads: arguments as of `forward` -> (B, width) or (B, K, width), the features side by side; `widths` says how wide each is."""
         told = (None, None) if self.features == ("text",) else self._of_videos(video)
-        return self.head(self._of_texts(ids.flatten(0, -2), *told)).unflatten(0, ids.shape[:-1])
+        return self._of_texts(ids.flatten(0, -2), *told).unflatten(0, ids.shape[:-1])
 
     def rank(self, video: Tensor, choices: Tensor) -> Tensor:
         """(B, 3, T, H, W), ids of K candidate texts a clip (B, K, L) -> (B, K), with a head of one output."""
@@ -115,8 +124,9 @@ def answering(
     return AnswerModel(pretrained, answers, features, layers, dropout)
 
 
-def _head(width: int, hidden: int, answers: int, layers: int, dropout: float) -> nn.Sequential:
+def _head(width: int, answers: int, layers: int, dropout: float) -> nn.Sequential:
     parts: list[nn.Module] = []
     for number in range(layers - 1):
-        parts += [nn.Dropout(dropout), nn.Linear(hidden if number else width, hidden), nn.LayerNorm(hidden), nn.GELU()]
-    return nn.Sequential(*parts, nn.Dropout(dropout), nn.Linear(hidden, answers))
+        wide = (2 if number else 1) * width
+        parts += [nn.Dropout(dropout), nn.Linear(wide, 2 * width), nn.LayerNorm(2 * width), nn.GELU()]
+    return nn.Sequential(*parts, nn.Dropout(dropout), nn.Linear(2 * width, answers))

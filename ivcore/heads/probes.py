@@ -42,22 +42,27 @@ def linear_probe(train: Tensor, labels: Tensor, queries: Tensor, *, num_classes:
         return layer(queries)
 
 
-@torch.enable_grad()
-def trained_layer(train: Tensor, labels: Tensor, num_classes: int, *, steps: int = 500, lr: float = 1e-2,
-                  weight_decay: float = 0.05, batch_size: int = 1024, seed: int = 0) -> nn.Linear:  # fmt: skip
-    """A linear layer trained on features (N, D) with AdamW and a cosine schedule, also where gradients are switched off outside."""
-    generator = torch.Generator().manual_seed(seed)
+def trained_layer(train: Tensor, labels: Tensor, num_classes: int, *, lr: float = 1e-2, **how) -> nn.Linear:
+    """A linear layer that begins at zero, trained on features (N, D); how: of `train_head`."""
     layer = nn.Linear(train.shape[1], num_classes)
     nn.init.zeros_(layer.weight), nn.init.zeros_(layer.bias)
-    optimiser = torch.optim.AdamW(layer.parameters(), lr, weight_decay=weight_decay)
+    train_head(layer, train, labels, lr=lr, **how)
+    return layer
+
+
+@torch.enable_grad()
+def train_head(head: nn.Module, train: Tensor, labels: Tensor, *, lr: float, steps: int = 500, weight_decay: float = 0.05,
+               batch_size: int = 1024, seed: int = 0) -> None:  # fmt: skip
+    """The head learns labels int64 (N,) from features (N, D) with AdamW and a cosine schedule, also where gradients are switched off outside."""
+    generator = torch.Generator().manual_seed(seed)
+    optimiser = torch.optim.AdamW(head.parameters(), lr, weight_decay=weight_decay)
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = lr * (1 + math.cos(math.pi * step / steps)) / 2
         rows = torch.randperm(len(train), generator=generator)[:batch_size]
-        loss = F.cross_entropy(layer(train[rows]), labels[rows])
+        loss = F.cross_entropy(head(train[rows]), labels[rows])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    return layer
 
 
 def probed(train: Tensor, labels: Tensor, queries: Tensor, truth: Tensor) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,7 @@ from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.errors import ParameterError
 from ivcore.heads.answer import AnswerModel, answering
+from ivcore.heads.probes import train_head
 from ivcore.losses.video_text import trimmed
 from ivcore.metrics.answering import UNKNOWN
 from ivcore.precision import autocast
@@ -29,6 +31,7 @@ from ivcore.stages.classify import order_frames
 from ivcore.train import save_weights
 
 AT_ONCE = 64  # videos of a batch
+QUESTIONS = 128  # of a step of a head alone
 
 
 def with_words(model: VideoTextModel, tokenizer: Tokenizer, texts: Sequence[str]) -> Tokenizer:
@@ -108,32 +111,69 @@ def views(videos: QuestionSet, found: VideoModel, **how) -> Views:
     return search.views(videos, found, **how)
 
 
-@torch.inference_mode()
 def answer(
     model: AnswerModel, videos: QuestionSet, shown: Views, answers: Sequence[str], tokenizer: Tokenizer, frame_order: str = "ordered", *,
-    others: bool = False, seed: int = 0, num_workers: int = 0, precision: str = "fp32",
+    others: bool = False, seed: int = 0, **reading,
 ) -> Answered:  # fmt: skip
     """What the model answers to the questions about the videos, each seen once, in `frame_order`. others: each video's questions are asked about another
-    one of its batch."""
+    one of its batch. reading: num_workers and precision."""
+
+    def scores(clips, ids):
+        clips = clips.roll(max(1, len(clips) // 2), 0) if others else clips  # neighbours may show one scene
+        return model(order_frames(model.prepare(clips), frame_order), ids)
+
+    values, questions, rows = _of_questions(scores, model, videos, shown, tokenizer, seed=seed, **reading)
+    return Answered(values, labels_of(questions, answers), questions, rows)
+
+
+def read(model: AnswerModel, videos: QuestionSet, shown: Views, tokenizer: Tokenizer, **reading) -> tuple[Tensor, list[Question]]:  # fmt: skip
+    """What the head reads of each question about a readable video, float (n, width), and these questions. reading: as of `answer`."""
+    found = _of_questions(lambda clips, ids: model.read(model.prepare(clips), ids), model, videos, shown, tokenizer, **reading)  # fmt: skip
+    return found[:2]
+
+
+def train_heads(
+    model: AnswerModel, read: Tensor, labels: Tensor, queries: Tensor, *, seed: int, **how
+) -> dict[str, Tensor]:
+    """The model's head, and one over each of its features alone, learn from what `read` gave, the rest of the model as it is.
+
+    read: float (n, width), labels: int64 (n,), where UNKNOWN does not count. how: of `train_head`. -> name -> guesses int64 (m,) for the questions of
+    which `queries` (m, width) was read; those of the model's head are called together.
+    """
+    known, starts = labels != UNKNOWN, dict(zip(model.widths, itertools.accumulate(model.widths.values(), initial=0)))
+    heads = {
+        name: (model.head_over(name), slice(starts[name], starts[name] + wide)) for name, wide in model.widths.items()
+    }
+    guesses = {}
+    for name, (head, columns) in {**heads, "together": (model.head, slice(None))}.items():
+        torch.manual_seed(seed)
+        train_head(head.train().cpu(), read[known][:, columns], labels[known], batch_size=QUESTIONS, seed=seed, **how)
+        with torch.inference_mode():
+            guesses[name] = head.eval()(queries[:, columns]).argmax(1)
+    model.head.to(next(model.video_text.parameters()).device)
+    return guesses
+
+
+@torch.inference_mode()
+def _of_questions(function, model, videos, shown, tokenizer, num_workers=0, precision="fp32", seed=0) -> tuple[Tensor, list[Question], list[int]]:  # fmt: skip
+    """function(clips uint8 (B, T, H, W, 3), ids (B, K, L)) -> (B, K, C), of all questions: (n, C), the questions, and the video of each. Ranks take turns."""
     model.eval()
     device = next(model.parameters()).device
 
-    def answered(batch: dict) -> tuple[list[Tensor], list[int]]:
-        clips, batch_rows = batch["views"].to(device)[:, 0], torch.as_tensor(batch["label"]).tolist()
-        clips = clips.roll(max(1, len(clips) // 2), 0) if others else clips  # neighbours may show one scene
-        asked = [videos.records[row].questions for row in batch_rows]
+    def of_batch(batch: dict) -> tuple[list[Tensor], list[int]]:
+        seen = torch.as_tensor(batch["label"]).tolist()
+        asked = [videos.records[row].questions for row in seen]
         most = max(map(len, asked))
         texts = [each.question for some in asked for each in (*some, *some[:1] * (most - len(some)))]
         ids = trimmed(tokenizer(texts)).to(device).unflatten(0, (len(asked), most))
         with autocast(device, precision):
-            logits = model(order_frames(model.prepare(clips), frame_order), ids).float().cpu()
-        return [of_one[: len(some)] for some, of_one in zip(asked, logits)], batch_rows
+            found = function(batch["views"].to(device)[:, 0], ids).float().cpu()
+        return [of_one[: len(some)] for some, of_one in zip(asked, found)], seen
 
-    by_batch = [*shown.each(answered, AT_ONCE, num_workers, seed)]
-    scores, seen = [each for some, _ in by_batch for each in some], [row for _, some in by_batch for row in some]
+    by_batch = [*shown.each(of_batch, AT_ONCE, num_workers, seed)]
+    values, seen = [each for some, _ in by_batch for each in some], [row for _, some in by_batch for row in some]
     questions = [each for row in seen for each in videos.records[row].questions]
-    rows = [row for row in seen for _ in videos.records[row].questions]
-    return Answered(torch.cat(scores).clone(), labels_of(questions, answers), questions, rows)
+    return torch.cat(values).clone(), questions, [row for row in seen for _ in videos.records[row].questions]
 
 
 def save(run: Run, model: AnswerModel, found: VideoModel, answers: Sequence[str], tokenizer: Tokenizer) -> None:

@@ -30,6 +30,18 @@ def small(features=FEATURES, layers=2, decoder="plain"):
     return answering(small_video_text.model(dtype=torch.float32, decoder=published), 5, features, layers).eval()
 
 
+@pytest.mark.parametrize("features", [FEATURES, ("video", "text"), ("text",)])
+def test_the_head_reads_the_features_side_by_side(features):
+    model, batch = small(features), small_video_text.batch(4)
+    video, ids = model.prepare(batch["video"]), batch["ids"]
+    read = model.read(video, ids)
+    assert read.shape == (4, sum(model.widths.values())) and tuple(model.widths) == features
+    assert torch.equal(model.head(read), model(video, ids))
+    for (name, wide), part in zip(model.widths.items(), read.split(list(model.widths.values()), dim=1)):
+        assert torch.allclose(small((name,)).read(video, ids), part, atol=1e-6) and part.shape == (4, wide)
+        assert model.head_over(name)(part).shape == (4, 5)
+
+
 def test_answers_equal_the_published_ones(golden, close):
     g = golden("cotrain_vqa_vtc_cap")
     model = weights.from_official(g.weights, g.config)

@@ -93,6 +93,23 @@ def test_each_question_is_asked_about_its_own_video(found, videos):
     assert not torch.allclose(other.scores, answered.scores)
 
 
+def test_heads_learn_over_each_feature_and_over_all_and_the_model_stays(found, videos):
+    model, tokenizer = built(found)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    read, questions = qa.read(model, videos, qa.views(videos, found, in_memory=True), tokenizer)
+    assert [each.question for each in questions] == ["what colour", "how many", "which way", "why"]
+    labels = qa.labels_of(questions, ANSWERS)
+    guesses = qa.train_heads(model, read, labels, read, steps=100, lr=0.01, seed=0)
+    assert list(guesses) == ["video", "text", "together"]
+    for name in ("text", "together"):  # the video alone cannot tell two questions about it apart
+        assert guesses[name][:3].tolist() == labels[:3].tolist()
+    assert guesses["video"][0] == guesses["video"][1]
+    moved = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved == {"head"}
+    with torch.no_grad():
+        assert torch.equal(model.eval().head(read).argmax(1), guesses["together"])
+
+
 def test_what_is_saved_says_its_answers(found, tmp_path):
     model, tokenizer = built(found)
 
