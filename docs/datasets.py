@@ -3,6 +3,7 @@
 python docs/datasets.py     writes all miniatures into a temporary folder, and the page from them
 """
 
+import gzip
 import re
 import tempfile
 from pathlib import Path
@@ -21,10 +22,11 @@ RUNS = {
     "temporal localization": "`iv run 31 {} -p data=FOLDER`",
     "open-set recognition": "`iv run 39 {} -p data=FOLDER`",
     "zero-shot recognition": "`iv run 36 k400 -p data=FOLDER`",
+    "navigation": "`iv run 35 tiny -p data=FOLDER`",
     "spatiotemporal localization": "notebook 32, which takes the files one by one",
 }
 SPLITS = re.compile(r"train(?:ing)?|validation|val|test|split[123]")
-TEXT = {".csv", ".txt", ".json", ".jsonl", ".list", ".pbtxt"}
+TEXT = {".csv", ".txt", ".json", ".jsonl", ".list", ".pbtxt", ".gz"}
 BINARY = {".npy", ".pkl"}
 WIDTH, NAMED = 150, 4
 
@@ -54,8 +56,9 @@ def _begins(path: Path) -> list[str]:
     """The first two lines of a list, or the beginning of a JSON file, cut."""
     if path.suffix not in TEXT:
         return ["(binary)"]
-    text = path.read_text(encoding="utf-8")
-    lines = [" ".join(text[:4000].split())] if path.suffix == ".json" else text.splitlines()[:2]
+    packed = path.suffix == ".gz"
+    text = gzip.decompress(path.read_bytes()).decode() if packed else path.read_text(encoding="utf-8")
+    lines = [" ".join(text[:4000].split())] if packed or path.suffix == ".json" else text.splitlines()[:2]
     return [line.rstrip() if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in lines]
 
 

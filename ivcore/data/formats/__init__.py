@@ -23,6 +23,9 @@ from ivcore.data.formats.captions import (
     write_msrvtt_csv, write_msrvtt_json,
 )
 from ivcore.data.formats.kinetics_release import KineticsClip, is_kinetics_release, read_kinetics_release
+from ivcore.data.formats.navigation import (
+    Episode, read_vln_episodes, read_vln_truth, write_vln_episodes, write_vln_truth,
+)
 from ivcore.data.formats.one_label import OneLabel
 from ivcore.data.formats.open_set import (
     OpenSetVideo, read_hmdb_splits, read_open_set, read_ucf_classes, read_ucf_split,
@@ -88,6 +91,8 @@ READERS = {
     "choice_jsonl": read_choice_jsonl,
     "lsmdc_choice": read_lsmdc_choice,
     "ucf_classes": read_ucf_classes,
+    "vln_episodes": read_vln_episodes,
+    "vln_truth": read_vln_truth,
 }
 
 

@@ -84,7 +84,12 @@ class Node:
 
 def read_json(path, errors: str = "strict") -> Node:
     """The file as a tree. Not JSON, NaN, or a key given twice (the first would be lost in silence): FormatError."""
-    return _parse(Document(str(path), read_text(path, errors)))
+    return read_json_text(path, read_text(path, errors))
+
+
+def read_json_text(path, text: str) -> Node:
+    """The same of a file's text."""
+    return _parse(Document(str(path), text))
 
 
 def read_json_lines(path, errors: str = "strict") -> list[Node]:

@@ -1,0 +1,1 @@
+"""Navigation: floor plans, instructions and simulators that an agent walks in."""

@@ -1,0 +1,377 @@
+"""Navigation as a stage: what an agent sees on its way, walks by an expert, a planner or neither, and the planner's training (paper 4.3.2)."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ivcore import paths
+from ivcore.data import formats
+from ivcore.data.batches import Batches, fitting
+from ivcore.data.formats import Episode
+from ivcore.data.navigation.episodes import World
+from ivcore.data.navigation.habitat import habitat
+from ivcore.data.navigation.miniworld import MiniWorld
+from ivcore.data.navigation.ray_caster import RayCaster
+from ivcore.data.navigation.simulator import PlanSimulator, Simulator, Waypoint, expert_action
+from ivcore.data.video_answers import VideoModel
+from ivcore.encoders.tokenizer import Tokenizer
+from ivcore.errors import UserError
+from ivcore.heads.planner import Planner
+from ivcore.losses.video_text import trimmed
+from ivcore.metrics.navigation import MEASURES, dense, navigation_scores
+from ivcore.stages.recipe import recipe_of
+from ivcore.train import History, train
+
+OBSERVATIONS = 16  # positions that the video embedding looks back at
+DEPTH_SIDE = 4  # depth is averaged over so many parts of a side
+AT_ONCE = 128  # clips of a batch
+KINDS = ("rgb", "depth", "video", "place")
+STEP = (*KINDS, "taught", "chosen")
+VERSION = "1"  # of what is seen on the expert's walks
+
+
+def episodes_of(data: str, counts: Mapping[str, int]) -> dict[str, list[Episode]]:
+    """train, val (to make choices on), seen (other ways through the floor plans of training) and test -> their episodes, so many of each, 0 for all of a
+    dataset. data: a folder with R2R's files as VLN-CE publishes them, where val and seen are val_seen and test is val_unseen; "" for floor plans of ours,
+    where only `seen` shares plans with `train`. UserError where an episode keeps its goal back."""
+    if not data:
+        world = World(counts["train"], counts["seen"], counts["val"], counts["test"])
+        return {name: world.episodes(split) for name, split in zip(counts, ("train", "val_unseen", "val_seen", "test"))}
+    found = {}
+    for name, split in zip(counts, ("train", "val_seen", "val_seen", "val_unseen")):
+        file = Path(data) / split / f"{split}.json.gz"
+        truth = file.with_name(f"{split}_gt.json.gz")
+        found[name] = formats.read_vln_episodes(file, truth if truth.exists() else None)[: counts[name] or None]
+        if any(each.goal is None or not each.reference for each in found[name]):
+            raise UserError(f"{file}: an episode has no goal or no reference path, so nothing can be measured")
+    return found
+
+
+def simulators_of(kind: str, scenes: str, *, headings: int, image_size: int, fov: float, reach: float, at_once: int) -> list[Simulator]:  # fmt: skip
+    """`at_once` simulators of this kind: plans, miniworld, or habitat, which has one. UserError where what it needs is not installed."""
+    if kind == "habitat":
+        return [habitat(scenes, headings, image_size, fov, reach)]
+    painter = (MiniWorld if kind == "miniworld" else RayCaster)(image_size, fov)
+    return [PlanSimulator(painter, headings, reach) for _ in range(at_once)]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What was seen before a decision: rgb (V, R), depth (V, 16), video (V, D) or None, place (V, 4); and `taught`, what the expert would do (a view, or V
+    to stop); `chosen`: what was done."""
+
+    rgb: np.ndarray
+    depth: np.ndarray
+    video: np.ndarray | None
+    place: np.ndarray
+    taught: int
+    chosen: int = -1
+
+
+@dataclass
+class Walk:
+    """One episode as it was walked: positions, metres to the goal at each, and the steps, where somebody looked."""
+
+    episode: Episode
+    simulator: Simulator
+    distances: list[float] = field(default_factory=list)
+    path: list[np.ndarray] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    waypoints: list[Waypoint] = field(default_factory=list)
+    stopped: bool = False
+    collisions: int = 0
+    made: int = 0  # decisions
+    frames: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    def note(self) -> None:
+        """Take down where the simulator is now."""
+        new = self.simulator.path[len(self.path) :]
+        self.path += new
+        self.distances += [self.simulator.geodesic(place) for place in new]
+        self.collisions, self.waypoints = self.simulator.collisions, self.simulator.waypoints()
+
+    def taught(self) -> int:
+        """The expert's choice here: a view, or the number of views to stop."""
+        best = expert_action(self.simulator, self.waypoints)
+        return self.simulator.headings if best is None else best.view
+
+    def places(self) -> np.ndarray:
+        """float32 (V, 4): see `planner.PLACE`."""
+        views = 2 * np.pi * np.arange(self.simulator.headings) / self.simulator.headings
+        place = np.zeros((len(views), 4), np.float32)
+        for way in self.waypoints:
+            views[way.view], place[way.view, 2:] = way.heading, (way.distance, 1)
+        turned = views - self.simulator.heading
+        place[:, 0], place[:, 1] = np.sin(turned), np.cos(turned)
+        return place
+
+    def scores(self) -> dict[str, float]:
+        """`navigation_scores`, and collisions."""
+        told = navigation_scores(self.path, self.distances, self.stopped, dense(self.episode.reference))
+        return told | {"collisions": self.collisions}
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """Frozen encoders. image: asked for single frames. video: asked for clips of the last 16 observations of each view; None leaves them out."""
+
+    image: VideoModel
+    video: VideoModel | None = None
+
+    @torch.inference_mode()
+    def see(self, walks: Sequence[Walk], with_video: bool = True) -> list[dict[str, np.ndarray | None]]:
+        """What each agent sees where it stands: rgb (V, R), depth (V, 16), video (V, D) or None."""
+        clips = [self._clips(walk, with_video and self.video is not None) for walk in walks]
+        views = clips[0][0].shape[0]
+        now, depth = np.concatenate([clip[:, -1:] for clip, _ in clips]), np.concatenate([each for _, each in clips])
+        rgb = self._asked(self.image, now).reshape(len(walks), views, -1)
+        near = F.adaptive_avg_pool2d(torch.from_numpy(depth)[:, None], DEPTH_SIDE).flatten(1).log1p()
+        video = [None] * len(walks)
+        if with_video and self.video is not None:
+            video = self._asked(self.video, np.concatenate([clip for clip, _ in clips])).reshape(len(walks), views, -1)
+        return [{"rgb": r, "depth": d, "video": v} for r, d, v in zip(rgb, near.numpy().reshape(len(walks), views, -1), video)]  # fmt: skip
+
+    def _clips(self, walk: Walk, video: bool) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 (V, T, size, size, 3), of each view the frames that the video encoder takes of the last 16 observations (the last alone without it), and the
+        present's depth (V, size, size). Before the start there is the first observation again."""
+        last, views = len(walk.path) - 1, range(walk.simulator.headings)
+        frames = self.video.usage.num_frames if video else 1
+        back = OBSERVATIONS // frames * np.arange(frames)[::-1] if frames < OBSERVATIONS else np.arange(frames)[::-1]
+        rows = [max(0, last - step) for step in back.tolist()]
+        wanted = [(row, view) for row in sorted(set(rows)) for view in views if (row, view) not in walk.frames]
+        if wanted:
+            seen = walk.simulator.look([walk.path[row] for row, _ in wanted], [view for _, view in wanted])
+            walk.frames |= dict(zip(wanted, zip(*seen)))
+        clips = np.stack([[walk.frames[row, view][0] for row in rows] for view in views])
+        return clips, np.stack([walk.frames[last, view][1] for view in views])
+
+    @staticmethod
+    def _asked(model: VideoModel, clips: np.ndarray) -> np.ndarray:
+        """float32 (n, D)"""
+        device = next(model.model.parameters()).device
+        parts = [model.features(part.to(device)).float().cpu() for part in torch.from_numpy(clips).split(AT_ONCE)]
+        return torch.cat(parts).numpy()
+
+
+def walk(
+    simulators: Sequence[Simulator], episodes: Sequence[Episode], choose: Callable[[list[Walk]], list[int]], *,
+    eyes: Eyes | None = None, with_video: bool = True, most_steps: int = 20,
+) -> list[Walk]:  # fmt: skip
+    """Walks all episodes, as many at once as there are simulators. choose: a view for each of the walks given, or the number of views to stop. After
+    `most_steps` decisions an agent has not stopped, and fails. Without `eyes` nothing is looked at, and there are no steps."""
+    done = []
+    for begin in range(0, len(episodes), len(simulators)):
+        walks = [Walk(episode, simulator) for episode, simulator in zip(episodes[begin:], simulators)]
+        for each in walks:
+            each.simulator.reset(each.episode)
+            each.note()
+        going = walks
+        while going := [each for each in going if not each.stopped and each.made < most_steps]:
+            if eyes:
+                for each, seen in zip(going, eyes.see(going, with_video)):
+                    each.steps.append(Step(**seen, place=each.places(), taught=each.taught()))
+            for each, chosen in zip(going, choose(going)):
+                _go(each, int(chosen))
+        for each in walks:
+            each.frames.clear()
+        done += walks
+    return done
+
+
+def _go(each: Walk, chosen: int) -> None:
+    if each.steps:
+        each.steps[-1] = replace(each.steps[-1], chosen=chosen)
+    each.made += 1
+    ways = {way.view: way for way in each.waypoints}
+    each.stopped = chosen == each.simulator.headings
+    if not each.stopped and chosen in ways:
+        each.simulator.go_to(ways[chosen])
+        each.note()
+
+
+def expert(walks: list[Walk]) -> list[int]:
+    """The shortest way."""
+    return [each.taught() for each in walks]
+
+
+def taught_walks(simulators: Sequence[Simulator], episodes: Sequence[Episode], eyes: Eyes, most_steps: int, setting: Mapping) -> list[Walk]:  # fmt: skip
+    """The expert's walks with what was seen on them, which is kept in the cache: `setting` says how the views are drawn."""
+    encoders = [each.digest for each in (eyes.image, eyes.video) if each]
+    told = json.dumps([VERSION, encoders, most_steps, dict(setting), list(map(repr, episodes))])
+    file = paths.cache() / "navigation" / f"{hashlib.sha256(told.encode()).hexdigest()[:24]}.npz"
+    walks = walk(simulators, episodes, expert, most_steps=most_steps, eyes=None if file.exists() else eyes)
+    if file.exists():
+        with np.load(file) as kept:
+            columns = {name: kept[name] for name in kept.files}
+        rows = iter(range(len(columns["taught"])))
+        for each in walks:
+            each.steps = [Step(**{name: columns[name][row] if name in columns else None for name in STEP}) for row in itertools.islice(rows, each.made)]  # fmt: skip
+        return walks
+    steps = [step for each in walks for step in each.steps]
+    columns = {name: np.stack([getattr(step, name) for step in steps]) for name in STEP if getattr(steps[0], name) is not None}  # fmt: skip
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file.with_suffix(".tmp"), "wb") as scratch:
+        np.savez(scratch, **columns)
+    file.with_suffix(".tmp").replace(file)
+    return walks
+
+
+def at_random(decisions: int, seed: int) -> Callable[[list[Walk]], list[int]]:
+    """Any waypoint, and a stop after so many decisions."""
+    rng = np.random.default_rng(seed)
+    return _then_stop(decisions, lambda each: int(rng.choice([way.view for way in each.waypoints])))
+
+
+def forward_only(decisions: int) -> Callable[[list[Walk]], list[int]]:
+    """The waypoint that lies most nearly straight ahead, and a stop after so many decisions."""
+
+    def ahead(each: Walk) -> int:
+        place = each.places()
+        return int(np.where(place[:, 3] > 0, place[:, 1], -2).argmax())
+
+    return _then_stop(decisions, ahead)
+
+
+def _then_stop(decisions: int, go: Callable[[Walk], int]) -> Callable[[list[Walk]], list[int]]:
+    def choose(walks: list[Walk]) -> list[int]:
+        return [go(each) if each.made < decisions and each.waypoints else each.simulator.headings for each in walks]
+
+    return choose
+
+
+def planned(planner: Planner, tokenizer: Tokenizer) -> Callable[[list[Walk]], list[int]]:
+    """What the planner finds best."""
+    return lambda walks: scores_of(planner, tokenizer, walks).argmax(1).tolist()
+
+
+def student(planner: Planner, tokenizer: Tokenizer, share: float, seed: int) -> Callable[[list[Walk]], list[int]]:
+    """With probability `share` what the planner draws by its scores, else the expert's choice; it is taught at every step what the expert would do."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def choose(walks: list[Walk]) -> list[int]:
+        drawn = scores_of(planner, tokenizer, walks).softmax(1).multinomial(1, generator=generator)[:, 0]
+        own = torch.rand(len(walks), generator=generator) < share
+        return [int(d) if o else each.taught() for d, o, each in zip(drawn, own, walks)]
+
+    return choose
+
+
+def retold(episodes: Sequence[Episode], instructions: Sequence[str]) -> list[Episode]:
+    """The same episodes with other instructions."""
+    return [replace(each, instruction=told) for each, told in zip(episodes, instructions)]
+
+
+def pictures(simulator: Simulator, walked: Walk, which: int) -> np.ndarray:
+    """uint8 (V, size, size, 3): what was seen before a decision of a finished walk."""
+    simulator.reset(walked.episode)
+    for step in walked.steps[:which]:
+        simulator.go_to(next(way for way in simulator.waypoints() if way.view == step.chosen))
+    return simulator.look([simulator.path[-1]] * simulator.headings, range(simulator.headings))[0]
+
+
+@torch.inference_mode()
+def scores_of(planner: Planner, tokenizer: Tokenizer, walks: Sequence[Walk], which: int = -1) -> Tensor:
+    """What the planner makes of one decision of each walk, the last or another: float (n, V + 1), on the CPU."""
+    planner.eval()
+    device = next(planner.parameters()).device
+    batch = Decisions([(each, which % len(each.steps)) for each in walks], tokenizer, planner).all()
+    return planner({name: value.to(device) for name, value in batch.items()}).float().cpu()
+
+
+class Decisions:
+    """Decisions of walks as a source of batches (`data.batches`): what `Planner` takes, and `action`, what the expert would do. decisions: (walk, which)."""
+
+    def __init__(self, decisions: Sequence[tuple[Walk, int]], tokenizer: Tokenizer, planner: Planner):
+        self.decisions, self.kinds = decisions, [k for k in KINDS if k != "video" or planner.video]
+        self.most = planner.config["most_steps"]
+        texts = sorted({each.episode.instruction for each, _ in decisions})
+        self.ids = dict(zip(texts, tokenizer(texts)[:, : planner.config["context"]]))
+
+    @classmethod
+    def of(cls, walks: Sequence[Walk], tokenizer: Tokenizer, planner: Planner) -> Decisions:
+        return cls([(each, which) for each in walks for which in range(len(each.steps))], tokenizer, planner)
+
+    def __len__(self) -> int:
+        return len(self.decisions)
+
+    def batch(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
+        del epoch
+        chosen = [self.decisions[k] for k in indices.tolist()]
+        batch = {"ids": trimmed(torch.stack([self.ids[each.episode.instruction] for each, _ in chosen]))}
+        batch["action"] = torch.tensor([each.steps[which].taught for each, which in chosen])
+        longest = max(1, *(which for _, which in chosen))
+        batch["past"] = torch.tensor([[k < which for k in range(longest)] for _, which in chosen])
+        for kind in self.kinds:
+            batch[kind] = torch.from_numpy(np.stack([getattr(each.steps[which], kind) for each, which in chosen]))
+            past = batch[kind].new_zeros(len(chosen), longest, batch[kind].shape[-1])
+            for row, (each, which) in enumerate(chosen):
+                for k, step in enumerate(each.steps[:which]):
+                    past[row, k] = torch.from_numpy(getattr(step, kind)[step.chosen])
+            batch[f"past_{kind}"] = past
+        return batch
+
+    def all(self) -> dict[str, Tensor]:
+        return self.batch(np.arange(len(self)), 0)
+
+
+def planner_loss(planner: Planner, batch: dict, generator: torch.Generator | None = None) -> tuple[Tensor, dict]:
+    """Behaviour cloning: cross-entropy with the expert's choice -> (scalar, {accuracy})."""
+    scores, action = planner(batch), batch["action"]
+    return F.cross_entropy(scores.float(), action), {"accuracy": (scores.argmax(1) == action).float().mean()}
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of training: the share of the planner's own choices, the training's history, and the scores of the validation episodes after it."""
+
+    share: float
+    history: History
+    on_val: dict[str, np.ndarray]
+
+
+def learn(
+    planner: Planner, tokenizer: Tokenizer, taught: Sequence[Walk], val: Sequence[Episode], simulators: Sequence[Simulator], eyes: Eyes, *,
+    params: Mapping, folder: Path,
+) -> list[Round]:  # fmt: skip
+    """Behaviour cloning in rounds, one for each of the `student_shares` of `params`: the first walks are the expert's, `taught`; then the planner walks some
+    of their episodes itself with the expert beside it, and learns from all walks so far. It keeps the weights of the round with the most successes on `val`.
+    """
+    walks, rounds, best = list(taught), [], (-1.0, {})
+    again = [each.episode for each in taught][: params["student_episodes"] or None]
+    how = {"eyes": eyes, "with_video": bool(planner.video), "most_steps": params["most_steps"]}
+    for number, share in enumerate(params["student_shares"]):
+        if share:
+            walks += walk(simulators, again, student(planner, tokenizer, share, params["seed"] + number), **how)
+        source = Decisions.of(walks, tokenizer, planner)
+        batches = Batches(source, fitting(params["batch_size"], len(source)), params["seed"] + number)
+        history = train(planner, planner_loss, batches, recipe_of(params, batches), folder / f"round_{number}")
+        rounds.append(Round(share, history, table(walk(simulators, val, planned(planner, tokenizer), **how))))
+        success = float(rounds[-1].on_val["success"].mean())
+        if success >= best[0]:
+            best = success, copy.deepcopy(planner.state_dict())
+    planner.load_state_dict(best[1])
+    return rounds
+
+
+def table(walks: Sequence[Walk]) -> dict[str, np.ndarray]:
+    """name -> float (episodes,) of each measure."""
+    rows = [each.scores() for each in walks]
+    return {name: np.array([row[name] for row in rows]) for name in (*MEASURES, "collisions")}
+
+
+def interval(values: np.ndarray, seed: int = 0, draws: int = 2000) -> tuple[float, float]:
+    """95 % confidence interval of the mean, by bootstrap over episodes."""
+    rows = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
+    low, high = np.percentile(values[rows].mean(1), (2.5, 97.5))
+    return float(low), float(high)
