@@ -59,9 +59,10 @@ STAGES = (
         "ivcore.metrics.retrieval",
     ),
     Stage("all of it on many devices", "3.2", 0, 3, ("60",), "ivcore.train.engine"),
+    Stage("walking by instructions", "4.3.2", 1, 3, ("35",), "ivcore.heads.planner"),
     Stage("further families of tasks", "4.3", 4, 2.4),
 )
-ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (4, 8), (2, 9), (2, 10), (5, 12))
+ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (4, 8), (2, 9), (2, 10), (5, 13))
 
 
 def chain(stages=STAGES, arrows=ARROWS):

@@ -331,6 +331,21 @@ def planner_loss(planner: Planner, batch: dict, generator: torch.Generator | Non
     return F.cross_entropy(scores.float(), action), {"accuracy": (scores.argmax(1) == action).float().mean()}
 
 
+def planner_of(tokenizer: Tokenizer, taught: Sequence[Walk], params: Mapping, with_video: bool) -> Planner:
+    """A fresh planner for what is seen on such walks. params: `planner_width` and so on, of a notebook."""
+    torch.manual_seed(params["seed"])
+    seen = taught[0].steps[0]
+    sizes = {
+        "width": "planner_width",
+        "heads": "planner_heads",
+        "ffn_ratio": "planner_ratio",
+        "dropout": "planner_drop",
+    }
+    sizes |= {name: name for name in ("text_layers", "cross_layers", "words_look", "most_steps")}
+    features = seen.rgb.shape[1], seen.depth.shape[1], seen.video.shape[1] if with_video else 0
+    return Planner(tokenizer.vocabulary, tokenizer.context, *features, **{name: params[key] for name, key in sizes.items()})  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Round:
     """One round of training: the share of the planner's own choices, the training's history, and the scores of the validation episodes after it."""
@@ -375,3 +390,15 @@ def interval(values: np.ndarray, seed: int = 0, draws: int = 2000) -> tuple[floa
     rows = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
     low, high = np.percentile(values[rows].mean(1), (2.5, 97.5))
     return float(low), float(high)
+
+
+def metrics_of(
+    scores: Mapping[str, Mapping[str, np.ndarray]], bounds: Mapping[str, tuple[float, float]]
+) -> dict[str, float]:
+    """Means of all measures and the bounds of success, flat: `spl` and `success_low` of the first agent, `spl_without_video` of another."""
+    flat = {}
+    for number, who in enumerate(scores):
+        end = f"_{who.replace(' ', '_')}" if number else ""
+        flat |= {f"{key}{end}": float(values.mean()) for key, values in scores[who].items()}
+        flat |= {f"success_{side}{end}": bound for side, bound in zip(("low", "high"), bounds[who])}
+    return flat

@@ -58,7 +58,7 @@ def write_vln_episodes(path, episodes) -> None:
 
 
 def write_vln_truth(path, episodes) -> None:
-    entries = {each.name: {"locations": [*map(list, each.reference)], "actions": [*each.actions]} for each in episodes}
+    entries = {each.name: {"locations": [*map(_rounded, each.reference)], "actions": [*each.actions]} for each in episodes}
     _write_packed(path, entries)
 
 
@@ -110,12 +110,17 @@ def _entry(each: Episode) -> dict:
     entry = {
         "episode_id": int(each.name) if each.name.isdigit() else each.name,
         "scene_id": each.scene,
-        "start_position": [*each.start],
+        "start_position": _rounded(each.start),
         "start_rotation": [0.0, math.sin(turn / 2), 0.0, math.cos(turn / 2)],
         "instruction": {"instruction_text": each.instruction},
     }
-    goal = {} if each.goal is None else {"goals": [{"position": [*each.goal]}]}
-    return entry | goal | ({"reference_path": [*map(list, each.reference)]} if each.reference else {})
+    goal = {} if each.goal is None else {"goals": [{"position": _rounded(each.goal)}]}
+    return entry | goal | ({"reference_path": [*map(_rounded, each.reference)]} if each.reference else {})
+
+
+def _rounded(place: Place) -> list[float]:
+    """To a tenth of a millimetre."""
+    return [round(each, 4) for each in place]
 
 
 def _tree(path) -> Node:
