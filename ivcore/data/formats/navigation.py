@@ -58,7 +58,9 @@ def write_vln_episodes(path, episodes) -> None:
 
 
 def write_vln_truth(path, episodes) -> None:
-    entries = {each.name: {"locations": [*map(_rounded, each.reference)], "actions": [*each.actions]} for each in episodes}
+    entries = {
+        each.name: {"locations": [*map(_rounded, each.reference)], "actions": [*each.actions]} for each in episodes
+    }
     _write_packed(path, entries)
 
 
