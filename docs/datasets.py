@@ -13,7 +13,7 @@ from ivcore.data import mini
 PAGE = Path(__file__).with_name("datasets.md")
 HEAD = """# The datasets, as they lie on disk
 
-Which files a dataset's folder has, and how each begins. All of it is written by `iv data mini NAME FOLDER`, so it can be had, opened and run; the videos are moving shapes.
+Which files a dataset's folder has, and how each begins. All of it is written by `iv data mini NAME FOLDER`, so it can be had, opened and run; the videos are moving shapes, or scenes in first person.
 Your copy of the dataset has to look the same. Where its videos lie elsewhere, most notebooks take `video_root`. This page is made by `python docs/datasets.py`.
 
 """
@@ -21,6 +21,11 @@ RUNS = {
     "recognition": "`iv run 30 {} -p data=FOLDER`",
     "temporal localization": "`iv run 31 {} -p data=FOLDER`",
     "open-set recognition": "`iv run 39 {} -p data=FOLDER`",
+    "short-term anticipation": "`iv run 40 ego4d -p data=FOLDER`",
+    "future hand prediction": "`iv run 41 ego4d -p data=FOLDER`",
+    "natural language queries": "`iv run 42 ego4d -p data=FOLDER`",
+    "state change object detection": "`iv run 43 ego4d -p data=FOLDER`",
+    "moment queries": "`iv run 44 ego4d -p data=FOLDER`",
     "zero-shot recognition": "`iv run 36 k400 -p data=FOLDER`",
     "navigation": "`iv run 35 tiny -p data=FOLDER`",
     "spatiotemporal localization": "notebook 32, which takes the files one by one",

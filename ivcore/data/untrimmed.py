@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ivcore import paths
-from ivcore.data import formats, shapes, splits
+from ivcore.data import egocentric, formats, shapes, splits
 from ivcore.data.formats.segments import UntrimmedVideo
 from ivcore.data.records import require_some
 from ivcore.errors import ParameterError, UserError
 
-SOURCE = "moving shapes"
+SOURCE, EGOCENTRIC = "moving shapes", "first-person scenes"
 SEED = 31  # of the moving shapes: other test videos than those of notebook 32
 FEW = 5  # of so many training videos, one is for choices
 
@@ -32,6 +32,8 @@ class Release:
     test: str = "validation"
     scores: str = ""
     root: str = "videos"
+    test_annotations: str = ""
+    read: Callable = formats.read_segments
 
 
 RELEASES = {
@@ -43,7 +45,18 @@ RELEASES = {
         "annotations/HACS_segments_v1.1.1_af.json", scores="annotations/uniformerv2_hacs_16x10x3.json"
     ),
     "fineaction": Release("annotations/annotations_gt_af.json", scores="annotations/uniformerv2_fineaction.json"),
+    "ego4d_mq": Release(
+        "annotations/moments_train.json",
+        "train",
+        "val",
+        "",
+        "clips",
+        "annotations/moments_val.json",
+        formats.read_moments,
+    ),
 }
+# What notebook 44 does not ask for: its videos are Ego4D's, or first-person scenes in the place of these.
+MOMENT_QUERIES = {"release": "ego4d_mq", "annotations": "", "test_annotations": "", "video_scores": "", "class_agnostic": False}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,17 +84,18 @@ def untrimmed_splits(params: Mapping, run_dir=None) -> tuple[list[UntrimmedSet],
     subset is not in the file.
     """
     released, source = _release(params)
-    train = formats.read_segments(released.annotations, released.root or None, subset=released.train)
+    train = released.read(released.annotations, released.root or None, subset=released.train)
     number = formats.segment_labels(train)
     if source == SOURCE:  # few videos do not show all that the others do
         number = {name: label for label, name in enumerate(shapes.config.KNOWN_ACTIONS)}
     if not number:
         raise UserError(f"{released.annotations}: no video of the subset {released.train!r} has a segment")
     tested = params["test_annotations"] and str(paths.resolve(params["test_annotations"]))
-    test = formats.read_segments(tested or released.annotations, released.root or None, subset=released.test, labels=number)  # fmt: skip
+    tested = tested or released.test_annotations or released.annotations
+    test = released.read(tested, released.root or None, subset=released.test, labels=number)
     given = {"train": train, "val": None, "test": test}
     if params["features"]:
-        records, missing = _held_out(train) | {"test": test}, dict.fromkeys(given, 0)
+        records, missing = held_out(train) | {"test": test}, dict.fromkeys(given, 0)
     else:
         require_some([video.path for video in train], released.annotations)
         parted = splits.part(given, max_bad=params["max_bad"], run_dir=run_dir)
@@ -110,8 +124,12 @@ def _release(params: Mapping) -> tuple[Release, str]:
         if not (folder / release.annotations).exists():
             raise ParameterError(f"data = {params['data']!r}: has no {release.annotations}; `iv data mini --list` shows layouts")  # fmt: skip
         there = release.scores and (folder / release.scores).exists() and params["class_agnostic"]
-        files = {"annotations": str(folder / release.annotations), "root": str(folder / release.root)}
+        files = _in(folder, release)
         return replace(release, scores=scores or (str(folder / release.scores) if there else ""), **files), params["release"]  # fmt: skip
+    if params.get("release") == MOMENT_QUERIES["release"]:
+        release = RELEASES[params["release"]]
+        folder = egocentric.build(egocentric.Egocentric.of(params["num_videos"]))
+        return replace(release, **_in(folder, release)), EGOCENTRIC
     if not params["annotations"]:
         folder = shapes.build(shapes.Shapes(parts=("untrimmed",), seed=SEED, untrimmed=params["num_videos"]))
         return Release(str(folder / "activitynet.json"), root=str(folder / "untrimmed"), scores=scores), SOURCE
@@ -119,7 +137,12 @@ def _release(params: Mapping) -> tuple[Release, str]:
     return Release(file, params["train_subset"], params["test_subset"], scores, root), Path(file).name
 
 
-def _held_out(train: list[UntrimmedVideo]) -> dict[str, list]:
+def _in(folder: Path, release: Release) -> dict[str, str]:
+    names = {"annotations": release.annotations, "root": release.root, "test_annotations": release.test_annotations}
+    return {name: str(folder / file) for name, file in names.items() if file}
+
+
+def held_out(train: list[UntrimmedVideo]) -> dict[str, list]:
     ordered = sorted(train, key=lambda video: splits.number_by_name(video.path))
     held = ordered[: max(1, min(splits.MOST, len(train) // FEW))]
     if len(held) == len(train):

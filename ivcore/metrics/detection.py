@@ -17,6 +17,7 @@ from ivcore.metrics.columns import Columns
 
 THUMOS14 = (0.3, 0.4, 0.5, 0.6, 0.7)
 ACTIVITYNET = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)  # also HACS and FineAction
+EGO4D = (0.1, 0.2, 0.3, 0.4, 0.5)  # moment queries
 TOLERANCE = 1e-3  # seconds
 
 

@@ -60,9 +60,10 @@ STAGES = (
     ),
     Stage("all of it on many devices", "3.2", 0, 3, ("60",), "ivcore.train.engine"),
     Stage("walking by instructions", "4.3.2", 1, 3, ("35",), "ivcore.heads.planner"),
+    Stage("first-person video: Ego4D", "4.3", 4, 3.2, ("40", "41", "42", "43", "44"), "ivcore.heads.span"),
     Stage("further families of tasks", "4.3", 4, 2.4),
 )
-ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (4, 8), (2, 9), (2, 10), (5, 13))
+ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (4, 8), (2, 9), (2, 10), (5, 14), (3, 13))
 
 
 def chain(stages=STAGES, arrows=ARROWS):

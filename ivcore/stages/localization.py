@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -112,7 +112,7 @@ def _parted(train: BoxSet, test: dict[str, BoxSet], share: float, names, scored,
 class Showing:
     """How keyframes are shown to the model: their clips, in pixels and frames, and where decoded clips are kept.
 
-    frame_order, region: see `KeyframeClips`.
+    frame_order, region: see `KeyframeClips`. frames: which frames of a video are the clip of a keyframe.
     """
 
     num_frames: int
@@ -125,6 +125,7 @@ class Showing:
     run_dir: Path | None = None
     frame_order: str = "ordered"
     region: str = "box"
+    frames: Callable = sampling.around
 
     def training(self, boxes: BoxSet, seed: int, *, smallest_crop: float, flip: float, jitter: float) -> KeyframeClips:
         short_side = round(min(self.height, self.width) / smallest_crop)
@@ -138,7 +139,7 @@ class Showing:
         return self._clips(boxes.keyframes, view, min(self.height, self.width), random=False)
 
     def _clips(self, every: list[Keyframe], view: Callable, short_side: int, **how) -> KeyframeClips:
-        sampler = partial(sampling.around, num_frames=self.num_frames, stride=self.stride)
+        sampler = partial(self.frames, num_frames=self.num_frames, stride=self.stride)
         if self.in_memory:
             bad = BadVideos([keyframe.path for keyframe in every], 1.0, self.run_dir)
             every = keyframes.decoded(every, sampler, short_side, bad, self.strict)
@@ -161,6 +162,19 @@ class _Readable:
             return self.clips.item(index)
         except VideoError as error:
             return error
+
+
+def in_batches(clips: KeyframeClips, unread: set[str], batch_size: int = 32, num_workers: int = 0) -> Iterator[list[tuple[Keyframe, dict]]]:  # fmt: skip
+    """Keyframes with their items, those that can be read; the names of the others go into `unread`. UserError where they are more than max_bad allows."""
+    loader = DataLoader(_Readable(clips), batch_size, collate_fn=list, num_workers=num_workers)
+    for start, items in zip(range(0, len(clips), batch_size), loader):
+        rows = range(start, start + len(items))
+        for row, item in zip(rows, items):
+            if isinstance(item, VideoError):
+                unread.add(clips.records[row].name)
+                clips.bad.note(item)
+        yield [(clips.records[row], item) for row, item in zip(rows, items) if not isinstance(item, VideoError)]
+    clips.bad.refuse_too_many()  # a score of the few that are left would flatter
 
 
 @torch.inference_mode()

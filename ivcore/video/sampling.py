@@ -59,6 +59,15 @@ def around(num_video_frames: int, centre: int, num_frames: int, stride: int) -> 
     return np.clip(places, 0, num_video_frames - 1)
 
 
+def until(num_video_frames: int, last: int, num_frames: int, stride: int) -> np.ndarray:
+    """`num_frames` frames, every `stride`-th, of which the frame `last` is the last: what can be known before something happens. Before the video
+    begins its first frame is repeated. -> (num_frames,)
+    """
+    _check(num_video_frames=num_video_frames, num_frames=num_frames, stride=stride)
+    places = last + (np.arange(num_frames, dtype=np.int64) - num_frames + 1) * stride
+    return np.clip(places, 0, num_video_frames - 1)
+
+
 def mirrored(num_video_frames: int, num_frames: int) -> np.ndarray:
     """`num_frames` evenly spaced frames from the first to the last, mirrored about the middle.
 

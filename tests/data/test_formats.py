@@ -399,7 +399,30 @@ class TestOpenSet:
 
 RELEASED = "label,youtube_id,time_start,time_end,split\nabseiling,0347ZoDXyP0,10,20,train\n"
 
+_CLIP = '{"videos": [{"split": "train", "clips": [{"clip_uid": "c", "video_start_sec": 0, "video_end_sec": 9, "annotations": [\n%s]}]}]}'
+_OBJECT = '{"noun_categories": [], "verb_categories": [], "annotations": [\n{"uid": "u", "video_id": "v", "frame": 1, "objects": [%s]}]}'
 MALFORMED = [  # kind, content, line, part of the message
+    (
+        "ego4d_moments",
+        _CLIP % '{"labels": [{"label": "x", "start_time": 3, "end_time": 2}]}',
+        2,
+        "start_time <= end_time",
+    ),
+    (
+        "ego4d_queries",
+        _CLIP % '{"language_queries": [{"query": "x", "clip_start_sec": 10, "clip_end_sec": 11}]}',
+        2,
+        "end of the clip at 9 s",
+    ),
+    ("ego4d_anticipation", _OBJECT % '{"box": [0, 0, 1, 1], "noun_category_id": 1}', 2, "one of the 0 ids"),
+    ("ego4d_detections", '{"u":\n[{"box": [3, 0, 1, 1]}]}', 2, "x1 < x2"),
+    ("ego4d_hands", '{"clips": [{"clip_uid": "c", "frames": [\n{"pre_30": {}}]}]}', 2, "expected the key 'pre_45'"),
+    (
+        "ego4d_changes",
+        '{"categories": [], "images": [], "annotations": [\n{"bbox": [1, 2, 3]}]}',
+        2,
+        "x, y, width, height",
+    ),
     ("kinetics_release", RELEASED.replace("youtube_id", "id"), 1, "no youtube_id found"),
     ("kinetics_release", RELEASED + "abseiling,#NAME?,10,20,train\n", 3, "YouTube id of 11 characters"),
     ("kinetics_release", RELEASED + "abseiling,-347ZoDXyP0,20,10,train\n", 3, "time_start < time_end"),

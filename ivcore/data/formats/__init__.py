@@ -22,6 +22,9 @@ from ivcore.data.formats.captions import (
     CaptionedVideo, ClipSentence, SplitRow, read_lsmdc_table, read_msrvtt_csv, read_msrvtt_json,
     write_msrvtt_csv, write_msrvtt_json,
 )
+from ivcore.data.formats.ego4d import (
+    NextObject, Picture, PictureSet, Query, read_changed, read_detections, read_hands, read_moments, read_nlq, read_sta,
+)
 from ivcore.data.formats.kinetics_release import KineticsClip, is_kinetics_release, read_kinetics_release
 from ivcore.data.formats.navigation import (
     Episode, read_vln_episodes, read_vln_truth, write_vln_episodes, write_vln_truth,
@@ -93,6 +96,12 @@ READERS = {
     "ucf_classes": read_ucf_classes,
     "vln_episodes": read_vln_episodes,
     "vln_truth": read_vln_truth,
+    "ego4d_moments": read_moments,
+    "ego4d_queries": read_nlq,
+    "ego4d_anticipation": read_sta,
+    "ego4d_detections": read_detections,
+    "ego4d_hands": read_hands,
+    "ego4d_changes": read_changed,
 }
 
 

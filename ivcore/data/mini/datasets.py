@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from ivcore.data.mini import asked, captioned, navigated, trimmed, untrimmed
+from ivcore.data.mini.egocentric import ego4d
 from ivcore.data.mini.trimmed import HMDB, MIT, activitynet_trimmed, hacs, hmdb51, kinetics, open_set
 from ivcore.data.mini.untrimmed import ava, segments
 
@@ -76,4 +77,14 @@ DATASETS: dict[str, Mini] = {
     "msvd_qa": Mini("MSVD-QA", ASKED, "msvd_{train,val,test}_qa_encode.json msvd_answer_set.txt msvd_youtube_mapping.txt videos/ID.avi", asked.msvd_qa),
     "tgif_frame": Mini("TGIF-Frame", ASKED, "frameqa_{train,test}.jsonl frameqa_trainval_ans2label.json gifs/NAME.mp4", asked.tgif_frame),
     "r2r_vlnce": Mini("R2R, VLN-CE", "navigation", "{train,val_seen,val_unseen,test}/SPLIT.json.gz {train,val_seen,val_unseen}/SPLIT_gt.json.gz", navigated.r2r),
+    "ego4d_sta": Mini("Ego4D, short-term anticipation", "short-term anticipation",
+                      "annotations/fho_sta_{train,val}.json annotations/object_detections.json clips/CLIP_UID.mp4", partial(ego4d, track="fho_sta")),
+    "ego4d_hands": Mini("Ego4D, future hand prediction", "future hand prediction",
+                        "annotations/fho_hands_{train,val}.json clips/CLIP_UID.mp4", partial(ego4d, track="fho_hands")),
+    "ego4d_nlq": Mini("Ego4D, natural language queries", "natural language queries",
+                      "annotations/nlq_{train,val}.json clips/CLIP_UID.mp4", partial(ego4d, track="nlq")),
+    "ego4d_scod": Mini("Ego4D, state change object detection", "state change object detection",
+                       "annotations/scod_{train,val}.json clips/CLIP_UID.mp4", partial(ego4d, track="scod")),
+    "ego4d_mq": Mini("Ego4D, moment queries", "moment queries", "annotations/moments_{train,val}.json clips/CLIP_UID.mp4",
+                     partial(ego4d, track="moments")),
 }  # fmt: skip

@@ -1,0 +1,16 @@
+"""Miniatures of Ego4D's five tracks: first-person scenes in the place of its clips."""
+
+from pathlib import Path
+
+from ivcore.data.egocentric import Egocentric, fill
+
+TRAIN, VAL = 5, 2  # clips
+
+
+def ego4d(folder: Path, track: str) -> None:
+    """The annotation files that begin like `track`, and the clips."""
+    fill(Egocentric(train=TRAIN, val=VAL, frames=160, seed=17), folder)
+    (folder / "complete").unlink()
+    for path in (folder / "annotations").iterdir():
+        if not path.name.startswith((track, "object_" if track == "fho_sta" else track)):
+            path.unlink()

@@ -1,0 +1,28 @@
+"""What a `SpanFinder` learns from: a cross-entropy for the first and one for the last moment of an answer, and one for which moments lie in it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+EXTENDED = 0.1  # of the answer's length: so much on either side also counts as highlighted, as published
+
+
+def span_loss(model, batch: dict, generator=None, *, highlight_weight: float = 5.0) -> tuple[Tensor, dict]:
+    """Of a batch dict(video (B, T, C), there (B, T), words (B, L, E), said (B, L), span int (B, 2): first and last moment) -> (scalar, {span_loss, highlight_loss})."""
+    del generator
+    span, there = batch["span"], batch["there"]
+    start, end, highlight = model(batch["video"], there, batch["words"], batch["said"])
+    located = F.cross_entropy(start.float(), span[:, 0]) + F.cross_entropy(end.float(), span[:, 1])
+    wanted = highlighted(span, there.shape[1])
+    each = F.binary_cross_entropy_with_logits(highlight.float(), wanted, reduction="none") * there
+    lit = (each.sum(1) / there.sum(1)).mean()
+    return located + highlight_weight * lit, {"span_loss": located.detach(), "highlight_loss": lit.detach()}
+
+
+def highlighted(span: Tensor, length: int) -> Tensor:
+    """(B, 2) -> (B, T) of 0 and 1: the answer and EXTENDED of its length on either side."""
+    place = torch.arange(length, device=span.device)
+    reach = (EXTENDED * (span[:, 1] - span[:, 0] + 1)).round()
+    return ((place >= (span[:, 0] - reach)[:, None]) & (place <= (span[:, 1] + reach)[:, None])).float()

@@ -1,0 +1,38 @@
+"""Where hands go: true and predicted paths over the last frame that was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ivcore.show.style import DPI, OKABE_ITO
+
+HANDS = (("left", OKABE_ITO[1]), ("right", OKABE_ITO[4]))
+SIDE = 2.4  # inches of a picture
+
+
+def hand_paths(frames: Sequence[np.ndarray], true: Sequence[np.ndarray], found: Sequence[np.ndarray], columns: int = 4):
+    """Pictures uint8 (H, W, 3), each with paths (5, 2, 2): keyframes, left and right hand, x and y in shares of the picture; nan is not drawn.
+
+    True paths are solid with filled dots, found ones dashed with hollow ones; the last dot, the contact, is the largest. -> Figure
+    """
+    import matplotlib.pyplot as plt
+
+    rows = max(1, -(-len(frames) // columns))
+    figure, axes = plt.subplots(rows, columns, figsize=(SIDE * columns, SIDE * rows + 0.4), squeeze=False, dpi=DPI, layout="constrained")  # fmt: skip
+    for axis in axes.flat:
+        axis.set_axis_off()
+    lines = {}
+    for axis, frame, real, guessed in zip(axes.flat, frames, true, found):
+        axis.imshow(frame, interpolation="nearest", extent=(0, 1, 1, 0))
+        axis.set(xlim=(0, 1), ylim=(1, 0))
+        for which, (hand, colour) in enumerate(HANDS):
+            for path, name, style, face in ((real, "true", "-", colour), (guessed, "predicted", "--", "white")):
+                x, y = path[:, which].T
+                if np.isnan(real[:, which]).all():
+                    continue
+                (lines[f"{hand}, {name}"],) = axis.plot(x, y, style, color=colour, lw=1.8, solid_capstyle="round")
+                axis.scatter(x, y, s=[14] * 4 + [55], facecolor=face, edgecolor=colour, linewidth=1.2, zorder=3)
+    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=4, frameon=False)
+    return figure

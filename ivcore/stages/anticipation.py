@@ -1,0 +1,145 @@
+"""Short-term anticipation: a detector's boxes, of which the model says what will be touched, how and when, and its scores (Ego4D, arXiv 2211.09529)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from ivcore import paths
+from ivcore.data import formats
+from ivcore.data.formats import Picture
+from ivcore.data.keyframes import KeyframeClips
+from ivcore.errors import ParameterError
+from ivcore.heads.interaction import Interaction
+from ivcore.metrics.anticipation import Interactions, top5_map
+from ivcore.metrics.frame_map import iou
+from ivcore.stages import first_person
+from ivcore.stages.first_person import Frames, Track
+
+MATCHED = 0.5  # IoU from which a detector's box stands for a thing that will be touched
+
+
+def read(params: Mapping, run_dir=None) -> tuple[Track, dict[str, Frames], Interaction, dict[str, list]]:
+    """The track, its parts with the boxes to learn from or to test, the layout of the answers, and what the detector found on each picture.
+
+    To learn from are true boxes and a detector's; what the detector found besides is what nothing is done to. Validation and test have the
+    detector's boxes alone.
+    """
+    track = first_person.track(params, "fho_sta", formats.read_sta, run_dir)
+    file = (
+        paths.resolve(params["detections"])
+        if params["detections"]
+        else track.folder / "annotations/object_detections.json"
+    )
+    if not file.exists():
+        raise ParameterError(f"detections: {file} is not there, and whose boxes else are to be tested?")
+    boxes, layout = formats.read_detections(file), Interaction(len(track.nouns), len(track.verbs))
+    rows = {
+        name: {number: row for row, number in enumerate(known)}
+        for name, known in (("noun", track.nouns), ("verb", track.verbs))
+    }
+
+    def target(picture: Picture, size, learn: bool) -> tuple:
+        real = np.array([thing.box for thing in picture.things]).reshape(-1, 4)
+        wanted = np.zeros((len(real), layout.nouns + layout.verbs + 1), np.float32)
+        for each, thing in zip(wanted, picture.things):
+            each[rows["noun"][thing.noun]] = each[layout.nouns + rows["verb"][thing.verb]] = 1
+            each[-1] = thing.seconds
+        given = np.array([box for box, *_ in boxes.get(picture.id, [])]).reshape(-1, 4)
+        if not learn:
+            return given, np.zeros((len(given), wanted.shape[1]))
+        overlap = iou(given[:, None], real[None]) if len(given) else np.zeros((0, len(real)))
+        same = overlap.argmax(1) if len(real) else np.zeros(len(given), int)
+        near = overlap.max(1, initial=0) >= MATCHED
+        labels = np.where(near[:, None], wanted[same], 0) if len(real) else np.zeros((len(given), wanted.shape[1]))
+        return np.concatenate([real, given]), np.concatenate([wanted, labels])
+
+    parts = {
+        name: first_person.frames(pictures, lambda picture, size, learn=name == "train": target(picture, size, learn))
+        for name, pictures in track.parts.items()
+    }
+    return track, parts, layout, boxes
+
+
+def truth(frames: Frames, track: Track, shown: Sequence[str]) -> list[Interactions]:
+    """Of the pictures in `shown`, nouns and verbs numbered as in the layout."""
+    nouns, verbs = list(track.nouns), list(track.verbs)
+    return [
+        Interactions(np.array([t.box for t in p.things]).reshape(-1, 4), np.array([nouns.index(t.noun) for t in p.things], int),
+                     np.array([verbs.index(t.verb) for t in p.things], int), np.array([t.seconds for t in p.things], float))
+        for p in frames.pictures if p.id in shown
+    ]  # fmt: skip
+
+
+def found(model, clips: KeyframeClips, frames: Frames, layout: Interaction, **how) -> dict[str, Interactions]:
+    """Picture -> an interaction for each of its boxes."""
+
+    def answer(batch: dict) -> list:
+        logits = (
+            model(model.prepare(batch["video"]), batch["boxes"], batch["there"])
+            if batch["there"].any()
+            else torch.zeros(0, layout.outputs)
+        )
+        each = torch.stack([column.float() for column in layout.best(logits)], 1).cpu().numpy()
+        return np.split(each, batch["there"].sum(1).cumsum(0)[:-1].cpu().numpy())
+
+    said = first_person.answers(model, clips, answer, **how)
+    boxes = {k.name: k.boxes * np.tile(size, 2) for k, size in zip(frames.keyframes, frames.sizes)}
+    return {
+        name: Interactions(boxes[name], rows[:, 0].astype(int), rows[:, 1].astype(int), rows[:, 2], rows[:, 3])
+        for name, rows in said.items()
+    }
+
+
+def scored(frames: Frames, track: Track, said: Mapping[str, Interactions]) -> dict[str, float]:
+    """Top-5 mAP in its four variants on the pictures that something is said about, and as top1_… the same with every wrong prediction counted."""
+    real, given = truth(frames, track, said), [said[p.id] for p in frames.pictures if p.id in said]
+    return top5_map(real, given) | {f"top1_{name}": value for name, value in top5_map(real, given, k=1).items()}
+
+
+def prior(frames: Frames, train: Frames, track: Track, detections: Mapping[str, list]) -> dict[str, Interactions]:
+    """What the detector alone says: each of its boxes is touched, as the noun it names, with the commonest verb of training and its median time."""
+    things, nouns = [t for p in train.pictures for t in p.things], list(track.nouns)
+    verbs = [t.verb for t in things]
+    verb, seconds = (
+        list(track.verbs).index(max(set(verbs), key=verbs.count)),
+        float(np.median([t.seconds for t in things])),
+    )
+    said = {}
+    for picture in frames.pictures:
+        given = detections.get(picture.id, [])
+        named, score = [nouns.index(noun) for _, noun, _ in given], [score for *_, score in given]
+        box = np.array([box for box, *_ in given]).reshape(-1, 4)
+        filled = np.array(named, int), np.full(len(given), verb), np.full(len(given), seconds)
+        said[picture.id] = Interactions(box, *filled, np.array(score, float))
+    return said
+
+
+def samples(
+    clips: KeyframeClips, frames: Frames, track: Track, found_in: Mapping[str, Interactions], count: int = 8
+) -> tuple:
+    """The last frame of `count` clips, with what will be touched and the likeliest of the boxes, for `show.boxes`."""
+    nouns, verbs = list(track.nouns.values()), list(track.verbs.values())
+    by_id = dict(track.nouns), dict(track.verbs)
+    rows = [row for row, p in enumerate(frames.pictures) if p.id in found_in and len(found_in[p.id])]
+    rows = [rows[n] for n in np.unique(np.linspace(0, len(rows) - 1, count).astype(int))] if rows else []
+    pictures, real, guessed = [], [], []
+    for row in rows:
+        picture, size, found_here = (
+            frames.pictures[row],
+            np.tile(frames.sizes[row], 2),
+            found_in[frames.pictures[row].id],
+        )
+        pictures.append(clips.item(row)["video"][-1])
+        real.append(
+            [
+                (np.array(t.box) / size, f"{by_id[1][t.verb]} {by_id[0][t.noun]}, {t.seconds:.1f} s")
+                for t in picture.things
+            ]
+        )
+        best = int(found_here.score.argmax())
+        words = f"{verbs[found_here.verb[best]]} {nouns[found_here.noun[best]]}, {found_here.seconds[best]:.1f} s"
+        guessed.append([(found_here.box[best] / size, words)])
+    return pictures, real, guessed

@@ -1,0 +1,121 @@
+"""Ego4D's tracks about single frames as keyframes with targets: parts to train, choose and test on, and the clip of each frame (arXiv 2211.09529)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ivcore import paths
+from ivcore.data import egocentric, splits
+from ivcore.data.formats import Picture, PictureSet
+from ivcore.data.keyframes import Keyframe, KeyframeClips, collate
+from ivcore.data.untrimmed import EGOCENTRIC
+from ivcore.errors import ParameterError, VideoError
+from ivcore.precision import autocast
+from ivcore.stages.localization import Showing, in_batches
+from ivcore.video import sampling
+from ivcore.video.frame_folder import open_video
+from ivcore.video.images import is_image, read_image
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Pictures of one part with their keyframes, in the same order. sizes (N, 2): width and height of each in pixels."""
+
+    pictures: list[Picture]
+    keyframes: list[Keyframe]
+    sizes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+@dataclass(frozen=True)
+class Track:
+    """The files of a track. missing: of each part, pictures whose video is not there."""
+
+    parts: dict[str, list[Picture]]
+    nouns: dict[int, str]
+    verbs: dict[int, str]
+    source: str
+    folder: Path
+    missing: dict[str, int] = field(default_factory=dict)
+
+
+def track(params: Mapping, file: str, read: Callable[..., PictureSet], run_dir=None) -> Track:
+    """annotations/<file>_{train,val}.json of the release in `data`, or of first-person scenes. A fifth of the training videos is for choices."""
+    if params["data"]:
+        folder, source = Path(paths.resolve(params["data"])), "ego4d"
+    else:
+        folder, source = egocentric.build(egocentric.Egocentric.of(params["num_videos"])), EGOCENTRIC
+    files = [folder / f"annotations/{file}_{part}.json" for part in ("train", "val")]
+    if lacking := [path for path in files if not path.exists()]:
+        name = lacking[0].relative_to(folder)
+        raise ParameterError(f"data = {params['data']!r}: has no {name}; `iv data mini --list` shows layouts")
+    train, test = (read(path, folder / "clips") for path in files)
+    given = {"train": train.pictures, "val": None, "test": test.pictures}
+    parted = splits.part(given, max_bad=params["max_bad"], run_dir=run_dir)
+    print("".join(f"{line}\n" for line in parted.notes), end="")
+    return Track(parted.records, train.nouns, train.verbs, source, folder, parted.missing)
+
+
+def frames(pictures: list[Picture], target: Callable[[Picture, np.ndarray], tuple]) -> Frames:
+    """target(picture, its width and height) -> boxes (n, 4) in pixels, labels (n, K). A video whose size cannot be read leaves its pictures to the
+    reading of clips, which counts it."""
+    known: dict[str, tuple[int, int]] = {}
+    sizes = np.array([picture.size or _size(picture.path, known) for picture in pictures], float).reshape(-1, 2)
+    shown = []
+    for picture, size in zip(pictures, sizes):
+        boxes, labels = target(picture, size)
+        shares = (np.reshape(boxes, (-1, 4)) / np.tile(size, 2)).clip(0, 1)
+        second = (picture.frame or 0) / picture.fps
+        shown.append(Keyframe(picture.id, picture.path, second, shares, np.asarray(labels, np.float32)))
+    return Frames(pictures, shown, sizes)
+
+
+def _size(path: str, known: dict) -> tuple[int, int]:
+    if path not in known:
+        try:
+            if is_image(path):
+                known[path] = read_image(path).shape[2:0:-1]
+            else:
+                with open_video(path) as video:
+                    known[path] = video.width, video.height
+        except VideoError:
+            known[path] = 1, 1
+    return known[path]
+
+
+def showing(params: Mapping, run_dir, order: str, before: bool) -> Showing:
+    """How clips are shown: up to their frame where the model must look `before` something happens, else around it."""
+    names = ("num_frames", "sampling_rate", "image_size", "image_size", "in_memory", "strict_decoding", "max_bad")
+    shown = Showing(*(params[name] for name in names), run_dir, order)
+    return replace(shown, frames=sampling.until) if before else shown
+
+
+def clips(parts: Mapping[str, Frames], params: Mapping, run_dir, order: str = "ordered", before: bool = False, jitter: float = 0.0) -> dict[str, KeyframeClips]:  # fmt: skip
+    """Of each part its clips: those to train on with boxes that move a little (`jitter`), the others as they are. Nothing is mirrored or cropped: left
+    and right are labels, and places are targets."""
+    shown = showing(params, run_dir, order, before)
+    make = {"train": partial(shown.training, seed=params["seed"], smallest_crop=1.0, flip=0.0, jitter=jitter)}
+    return {name: make.get(name, partial(shown.testing, extended=False))(part) for name, part in parts.items()}
+
+
+@torch.inference_mode()
+def answers(model, shown: KeyframeClips, answer: Callable[[dict], list], *, batch_size: int = 32, num_workers: int = 0, precision: str = "fp32") -> dict[str, Any]:  # fmt: skip
+    """Keyframe's name -> what answer(batch, on the model's device) says of its clip, of every clip that can be read. Puts the model into eval mode."""
+    model.eval()
+    device, found = next(model.parameters()).device, {}
+    for read in in_batches(shown, set(), batch_size, num_workers):
+        if read:
+            batch = collate([item for _, item in read])
+            batch |= {name: batch[name].to(device) for name in ("video", "boxes", "there")}
+            with autocast(device, precision):
+                found |= zip([record.name for record, _ in read], answer(batch), strict=True)
+    return found

@@ -1,0 +1,191 @@
+"""Natural language queries: questions about clips, features of both, and a head that finds the seconds that answer (Ego4D, arXiv 2211.09529)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ivcore import paths
+from ivcore.data import egocentric, formats, untrimmed
+from ivcore.data.formats import Query, UntrimmedVideo
+from ivcore.data.untrimmed import FeatureSequence, UntrimmedSet
+from ivcore.data.video_answers import VideoModel
+from ivcore.errors import ParameterError
+from ivcore.heads.span import SpanFinder, best_spans
+from ivcore.metrics.detection import tiou
+from ivcore.metrics.span import BEST, span_scores
+from ivcore.show.timeline import Timeline
+from ivcore.stages import temporal_localization
+
+FILES = {"train": "annotations/nlq_train.json", "test": "annotations/nlq_val.json"}
+
+
+@dataclass(frozen=True)
+class QuerySet:
+    """queries: of one part; videos: their clips, as sets of untrimmed videos have them."""
+
+    queries: list[Query]
+    videos: UntrimmedSet
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+
+def query_sets(params: Mapping) -> list[QuerySet]:
+    """Training, validation and test queries: of the release in `data`, or about first-person scenes. Validation is a fifth of the training clips."""
+    if params["data"]:
+        folder, source = Path(paths.resolve(params["data"])), "ego4d"
+        if lacking := [file for file in FILES.values() if not (folder / file).exists()]:
+            raise ParameterError(f"data = {params['data']!r}: has no {lacking[0]}; `iv data mini --list` shows layouts")
+    else:
+        folder, source = egocentric.build(egocentric.Egocentric.of(params["num_videos"])), untrimmed.EGOCENTRIC
+    train, test = (formats.read_nlq(folder / file, folder / "clips") for file in FILES.values())
+    clips = untrimmed.held_out(_videos(train))
+    ids = {name: {video.id for video in part} for name, part in clips.items()}
+    parts = {name: [query for query in train if query.clip in ids[name]] for name in ("train", "val")} | {"test": test}
+    return [QuerySet(part, UntrimmedSet(_videos(part), [], source)) for part in parts.values()]
+
+
+def _videos(queries: Sequence[Query]) -> list[UntrimmedVideo]:
+    clips = {query.clip: query for query in queries}
+    return [UntrimmedVideo(uid, query.path, "", query.duration, None, ()) for uid, query in clips.items()]
+
+
+def features(sets: Sequence[QuerySet], params: Mapping, models: Sequence[VideoModel], order: str, run_dir=None) -> list[dict[str, FeatureSequence]]:  # fmt: skip
+    """Of each part the features of its clips by id: those of all models side by side, or without one those of the folder `features`."""
+    settings, videos = params | temporal_localization.MOMENTS, [each.videos for each in sets]
+    parts = [temporal_localization.sequences(videos, settings, model, order, run_dir) for model in models or [None]]
+    longest = params["max_seq_len"]
+    return [{each[0].id: _shortened(_joined(each), longest) for each in zip(*of_models)} for of_models in zip(*parts)]
+
+
+def _joined(parts: Sequence[FeatureSequence]) -> FeatureSequence:
+    """At the times of the first; of the others the features that are nearest to those."""
+    first, seconds = parts[0], parts[0].first + parts[0].step * np.arange(len(parts[0].features))
+    rows = [((seconds - each.first) / each.step).round().clip(0, len(each.features) - 1).astype(int) for each in parts]
+    return replace(first, features=torch.cat([each.features[row] for each, row in zip(parts, rows)], 1))
+
+
+def _shortened(each: FeatureSequence, longest: int) -> FeatureSequence:
+    """As published, a clip of more features is interpolated to `longest`."""
+    return each if len(each.features) <= longest else each.resized(longest)
+
+
+@torch.inference_mode()
+def words_of(queries: Sequence[Query], model: VideoModel) -> dict[str, Tensor]:
+    """The text tower's normalised tokens (L, E) of every different sentence, on the CPU, start and end included."""
+    tokenizer, texts = model.tokenizer("queries"), sorted({query.text for query in queries})
+    ids = tokenizer(texts)
+    device = next(model.model.parameters()).device
+    tokens = [model.model.text.tokens(part.to(device)).float().cpu() for part in ids.split(256)]
+    return {
+        text: row[:length].clone() for text, row, length in zip(texts, torch.cat(tokens), (ids != 0).sum(1).tolist())
+    }
+
+
+class QueryItems:
+    """Batches for `losses.span`: the queries whose clip has features. With `words` of other queries nothing can be known but where answers mostly lie."""
+
+    def __init__(self, queries: Sequence[Query], clips: Mapping[str, FeatureSequence], words: Mapping[str, Tensor]):
+        self.queries = [query for query in queries if query.clip in clips]
+        self.clips, self.words = clips, words
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def batch(self, indices, epoch: int = 0) -> dict:
+        chosen = [self.queries[int(index)] for index in indices]
+        clips = [self.clips[query.clip] for query in chosen]
+        video, there = _padded([clip.features for clip in clips])
+        words, said = _padded([self.words[query.text] for query in chosen])
+        span = torch.tensor([_span(query, clip) for query, clip in zip(chosen, clips)])
+        return {"video": video, "there": there, "words": words, "said": said, "span": span}
+
+
+def _padded(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    lengths = torch.tensor([len(part) for part in parts])
+    there = torch.arange(int(lengths.max())) < lengths[:, None]
+    return torch.nn.utils.rnn.pad_sequence(list(parts), batch_first=True), there
+
+
+def _span(query: Query, clip: FeatureSequence) -> tuple[int, int]:
+    """First and last feature of the answer: those nearest to its ends."""
+    (start, end), last = clip.on_grid([query.start, query.end])[0].round().int().tolist(), len(clip.features) - 1
+    start = min(max(start, 0), last)
+    return start, min(max(end, start), last)
+
+
+def head(items: QueryItems, params: Mapping) -> SpanFinder:
+    clip, words = next(iter(items.clips.values())), next(iter(items.words.values()))
+    longest = max(params["max_seq_len"], max(map(len, items.words.values())))
+    return SpanFinder(
+        clip.features.shape[1], words.shape[1], params["width"], params["n_head"], params["dropout"], longest
+    )
+
+
+@torch.inference_mode()
+def found(model: SpanFinder, items: QueryItems, at_once: int = 64, best: int = max(BEST)) -> list[np.ndarray]:
+    """Of each query its `best` answers (n, 2) in seconds, best first. Puts the model into eval mode."""
+    model.eval()
+    device, answers = next(model.parameters()).device, []
+    for first in range(0, len(items), at_once):
+        rows = range(first, min(first + at_once, len(items)))
+        batch = {name: value.to(device) for name, value in items.batch(rows).items()}
+        start, end, _ = model(batch["video"], batch["there"], batch["words"], batch["said"])
+        spans, _ = best_spans(start, end, best)
+        answers += [items.clips[items.queries[row].clip].in_seconds(each.cpu()) for row, each in zip(rows, spans)]
+    return answers
+
+
+def scored(model: SpanFinder, items: QueryItems) -> dict[str, float]:
+    return span_scores(truth(items), found(model, items))
+
+
+def truth(items: QueryItems) -> np.ndarray:
+    return np.array([(query.start, query.end) for query in items.queries])
+
+
+def by_prior(train: QueryItems, test: QueryItems) -> dict[str, float]:
+    """What knowing nothing of clip and query scores: the five commonest answers of training, in tenths of the clip, of fitting size."""
+    shares = np.array([(q.start / q.duration, q.end / q.duration) for q in train.queries])
+    places, counts = np.unique((shares * 10).round() / 10, axis=0, return_counts=True)
+    common = places[np.argsort(-counts, kind="stable")]
+    common = common[common[:, 1] > common[:, 0]][: max(BEST)]
+    return span_scores(truth(test), [common * query.duration for query in test.queries])
+
+
+def swapped(items: QueryItems, seed: int) -> QueryItems:
+    """The same clips, each asked with the words of another query."""
+    texts = [query.text for query in items.queries]
+    order = np.random.default_rng(seed).permutation(len(texts))
+    mixed = {text: items.words[texts[row]] for text, row in zip(texts, order)}
+    return QueryItems(items.queries, items.clips, mixed)
+
+
+@torch.inference_mode()
+def timelines_of(
+    model: SpanFinder, items: QueryItems, count: int = 3, frames: bool = True, best: int = 3
+) -> list[Timeline]:
+    """`count` queries from all over, for a figure: the true answer, the best ones, and the highlighting over time."""
+    rows = np.unique(np.linspace(0, len(items) - 1, count).astype(int))
+    device, shown = next(model.parameters()).device, []
+    for row in rows:
+        query, batch = items.queries[row], items.batch([row])
+        start, end, highlight = model.eval()(*(batch[name].to(device) for name in ("video", "there", "words", "said")))
+        clip, (spans, chances) = items.clips[query.clip], best_spans(start, end, best)
+        answers = []
+        for span, chance in zip(clip.in_seconds(spans[0].cpu()), chances[0].tolist()):
+            right = bool(tiou(span[None], np.array([[query.start, query.end]]))[0, 0] > 0.5)
+            answers.append((*span, "answer", chance, right))
+        seconds = clip.first + clip.step * np.arange(len(clip.features))
+        pictures = temporal_localization.pictures(query.path) if frames else ()
+        true = [(query.start, query.end, "true answer")]
+        shown.append(
+            Timeline(query.text, query.duration, true, answers, seconds, highlight[0].sigmoid().cpu().numpy(), pictures)
+        )
+    return shown

@@ -1,0 +1,230 @@
+"""Ego4D's five tracks: what is shown and asked, baselines that see nothing, and every track's files to a score."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import video_models as zoo
+
+from ivcore.data import formats
+from ivcore.data.formats import NextObject, Picture
+from ivcore.errors import ParameterError
+from ivcore.heads import classifier as heads
+from ivcore.heads.boxes import BoxClassifier
+from ivcore.heads.clip_detector import ClipDetector, detector_loss
+from ivcore.heads.interaction import Interaction, interaction_loss
+from ivcore.losses.hands import hands_loss
+from ivcore.metrics.anticipation import Interactions
+from ivcore.metrics.frame_map import Boxes, iou
+from ivcore.run import execute as run
+from ivcore.stages import anticipation, changed_objects, first_person, hands, queries
+from ivcore.video import sampling
+
+PARAMS = {"num_frames": 4, "sampling_rate": 2, "image_size": 16, "in_memory": True, "strict_decoding": False, "max_bad": 0.0, "seed": 0, "detections": ""}  # fmt: skip
+MINIS = {"40": "ego4d_sta", "41": "ego4d_hands", "42": "ego4d_nlq", "43": "ego4d_scod", "44": "ego4d_mq"}
+
+
+def params(written, number):
+    return PARAMS | {"data": str(written(MINIS[number]))}
+
+
+def encoder(outputs):
+    torch.manual_seed(0)
+    return heads.classifier(zoo.build("masked")[0], outputs, frames=4, image=16)
+
+
+def test_a_clip_ends_where_it_is_asked_what_follows():
+    assert sampling.until(20, 10, 4, 2).tolist() == [4, 6, 8, 10]
+    assert sampling.until(20, 3, 4, 2).tolist() == [0, 0, 1, 3]
+
+
+def test_a_picture_is_in_shares_of_its_own_size():
+    things = (((16, 0, 32, 48), 3),)
+    shown = first_person.frames(
+        [Picture("1", "a.mp4", 12, 8.0, (64, 48), things)], lambda p, size: ([box for box, _ in p.things], [[1]])
+    )
+    (keyframe,) = shown.keyframes
+    assert keyframe.boxes.tolist() == [[0.25, 0, 0.5, 1]] and keyframe.seconds == 1.5
+
+
+def test_a_folder_without_the_files_is_named(tmp_path):
+    with pytest.raises(ParameterError, match=r"has no annotations/fho_sta_train.json; `iv data mini --list`"):
+        first_person.track(PARAMS | {"data": str(tmp_path)}, "fho_sta", formats.read_sta)
+    with pytest.raises(ParameterError, match=r"has no annotations/nlq_train.json"):
+        queries.query_sets({"data": str(tmp_path)})
+
+
+class TestAnticipation:
+    def test_what_is_learned_from_boxes(self, written):
+        track, parts, layout, detections = anticipation.read(params(written, "40"))
+        picture, keyframe = parts["train"].pictures[0], parts["train"].keyframes[0]
+        assert len(keyframe.boxes) == 1 + len(detections[picture.id])
+        thing, wanted = picture.things[0], keyframe.actions[0]
+        assert wanted.argmax() == list(track.nouns).index(thing.noun) and wanted[-1] == pytest.approx(thing.seconds)
+        assert wanted[layout.nouns : -1].argmax() == list(track.verbs).index(thing.verb) and wanted[:-1].sum() == 2
+        assert {tuple(row) for row in keyframe.actions[1:]} <= {tuple(wanted), (0.0,) * len(wanted)}
+        assert not parts["test"].keyframes[0].actions.any() and not {p.path for p in parts["train"].pictures} & {
+            p.path for p in parts["val"].pictures
+        }
+
+    def test_losses_by_hand_and_their_sum_in_pieces(self):
+        layout = Interaction(2, 3)
+        logits = torch.zeros(2, layout.outputs)
+        targets = torch.tensor([[0, 1, 0, 0, 1, 0.5], [0, 0, 0, 0, 0, 0]]).float()
+        noun, verb, time = layout.loss(logits, targets)
+        assert noun.item() == pytest.approx(2 * np.log(3)) and verb.item() == pytest.approx(np.log(3))
+        apart = np.log(2) - 0.5
+        assert time.item() == pytest.approx(0.5 * apart**2 / 0.25, rel=1e-4)
+        logits[0, 1], logits[0, 5] = 5, 3
+        which, said, seconds, chance = layout.best(logits)
+        assert which[0] == 1 and said[0] == 2 and seconds[0] == pytest.approx(np.log(2)) and chance[0] > 0.9
+
+    def test_from_files_to_scores(self, written):
+        track, parts, layout, detections = anticipation.read(params(written, "40"))
+        clips = first_person.clips(parts, params(written, "40"), None, before=True, jitter=1.0)
+        model = BoxClassifier(encoder(layout.outputs))
+        loss, _ = interaction_loss(model, clips["train"].batch([0, 1, 2]), layout=layout)
+        loss.backward()
+        said = anticipation.found(model, clips["test"], parts["test"], layout, batch_size=4)
+        assert {name: len(each) for name, each in said.items()} == {
+            p.id: len(detections[p.id]) for p in parts["test"].pictures
+        }
+        scores = anticipation.scored(parts["test"], track, said)
+        assert len(scores) == 8 and scores["noun"] >= scores["top1_noun"]
+        alone = anticipation.scored(
+            parts["test"], track, anticipation.prior(parts["test"], parts["train"], track, detections)
+        )
+        assert alone["noun"] > 0.5  # its boxes are those of the things
+        assert len(anticipation.samples(clips["test"], parts["test"], track, said, 2)[0]) == 2
+
+    def test_a_perfect_answer_scores_one(self):
+        things = (NextObject((0, 0, 9, 9), 7, 3, 0.9),)
+        frames = SimpleNamespace(pictures=[Picture("a", "", 0, 8.0, None, things)])
+        track = SimpleNamespace(nouns={5: "x", 7: "y"}, verbs={3: "z"})
+        said = {
+            "a": Interactions(
+                np.array([[0, 0, 9, 9.0]]), np.array([1]), np.array([0]), np.array([1.0]), np.array([0.5])
+            )
+        }
+        assert set(anticipation.scored(frames, track, said).values()) == {1.0}
+
+
+class TestHands:
+    def test_from_files_to_scores(self, written):
+        track, parts = hands.read(params(written, "41"))
+        clips = first_person.clips(parts, params(written, "41"), None, before=True)
+        model, batch = encoder(20), clips["train"].batch([0, 1, 2])
+        places, known = batch["labels"][:, 0].split(20, 1)
+        assert set(known.unique().tolist()) == {0, 1} and not places[known == 0].any() and places.max() <= 1
+        hands_loss(model, batch)[0].backward()
+        said = hands.found(model, clips["test"], parts["test"], batch_size=4)
+        scores = hands.scored(parts["test"], said)
+        assert set(said) == {p.id for p in parts["test"].pictures} and 0 < scores["mean"] < 64
+        assert hands.scored(parts["test"], hands.mean_places(parts["train"], parts["test"]))["mean"] > 0
+        right = {p.id: np.nan_to_num(hands.places_of(p)) for p in parts["test"].pictures}
+        assert hands.scored(parts["test"], right)["mean"] == 0 and track.source == "ego4d"
+
+    def test_hands_out_of_sight_teach_nothing(self):
+        class Fixed(torch.nn.Module):
+            prepare = staticmethod(lambda video: video)
+
+            def forward(self, video):
+                return torch.zeros(1, 20)
+
+        labels = torch.zeros(1, 1, 40)
+        labels[0, 0, 20] = 1  # only the first number is known, and it is 0
+        loss, parts = hands_loss(Fixed(), {"video": torch.zeros(1), "labels": labels})
+        assert parts["off"] == 0.5 and loss.item() == pytest.approx((0.5 - 0.05 / 2) / 0.05)
+
+
+class TestChangedObjects:
+    def test_from_files_to_scores(self, written):
+        track, parts = changed_objects.read(params(written, "43"))
+        clips = first_person.clips(parts, params(written, "43"), None)
+        model = ClipDetector(encoder(1), len(track.nouns), 16)
+        loss, losses = detector_loss(model, clips["train"].batch([0, 1, 2]))
+        loss.backward()
+        assert set(losses) == {"objectness", "rpn_box_reg", "classifier", "box_reg"} and all(
+            map(torch.isfinite, losses.values())
+        )
+        said = changed_objects.found(model, clips["test"], batch_size=4)
+        assert (
+            set(said.frame) <= {k.name for k in parts["test"].keyframes} and ((said.box >= 0) & (said.box <= 1)).all()
+        )
+        assert 0 <= changed_objects.scored(said, parts["test"], track)["ap"] < 0.5
+        real = changed_objects.truth(parts["test"], track)
+        perfect = Boxes(real.frame, real.box, real.label, np.ones(len(real)))
+        assert set(changed_objects.scored(perfect, parts["test"], track).values()) == {1.0}
+        wrong = Boxes(real.frame, real.box, (real.label + 1) % len(track.nouns), np.ones(len(real)))
+        assert changed_objects.scored(wrong, parts["test"], track)["ap"] < 1
+        assert (
+            changed_objects.scored(changed_objects.of_one_kind(wrong), parts["test"], track, one_kind=True)["ap"] == 1
+        )
+
+    def test_it_learns_where_a_thing_is(self):
+        torch.manual_seed(0)
+        model = ClipDetector(encoder(1), 2, 16)
+        video = torch.zeros(2, 4, 16, 16, 3, dtype=torch.uint8)
+        video[0, :, 0:8, 0:8], video[1, :, 8:16, 8:16] = 255, 255
+        boxes = torch.tensor([[[0, 0, 0.5, 0.5]], [[0.5, 0.5, 1, 1]]])
+        labels = torch.tensor([[[1, 0]], [[0, 1]]])
+        batch = {"video": video, "boxes": boxes, "there": torch.ones(2, 1, dtype=torch.bool), "labels": labels}
+        optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
+        for _ in range(60):
+            optimizer.zero_grad()
+            detector_loss(model, batch)[0].backward()
+            optimizer.step()
+        with torch.inference_mode():
+            found = model.eval().detect(model.prepare(video))
+        assert [int(kinds[0]) for _, kinds, _ in found] == [0, 1]
+        for row, (best, *_) in enumerate(found):
+            assert iou(best[0].numpy(), boxes[row, 0].numpy()) > 0.5
+
+
+def test_queries_from_files_to_scores(written):
+    sets = queries.query_sets({"data": str(written("ego4d_nlq"))})
+    assert [len({q.clip for q in each.queries}) for each in sets] == [4, 1, 2]
+    words = {query.text: torch.randn(4, 8) for each in sets for query in each.queries}
+    clips = {
+        v.id: queries.untrimmed.sequence(v, np.random.rand(20, 6), 0.5, 1.0, v.duration, [])
+        for each in sets
+        for v in each.videos.videos
+    }
+    train, _, test = (queries.QueryItems(each.queries, clips, words) for each in sets)
+    model = queries.head(train, {"max_seq_len": 20, "width": 16, "n_head": 2, "dropout": 0.0})
+    scores = queries.scored(model, test)
+    assert set(scores) == {"r1_0.3", "r1_0.5", "r5_0.3", "r5_0.5", "mean_iou"} and scores["r5_0.3"] >= scores["r1_0.3"]
+    assert queries.by_prior(train, test)["r5_0.3"] > 0
+    other = queries.swapped(test, seed=0)
+    assert sum(other.words[t] is not test.words[t] for t in {q.text for q in test.queries}) >= 1
+    batch = test.batch([0, 1])
+    query, clip = test.queries[0], test.clips[test.queries[0].clip]
+    assert abs(clip.first + clip.step * batch["span"][0, 0] - query.start) <= clip.step
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", MINIS)
+def test_a_track_goes_from_its_files_to_a_run(number, written, tmp_path, monkeypatch):
+    monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
+    given = {"data": str(written(MINIS[number])), "encoder": str(zoo.saved(tmp_path, "masked"))}
+    given |= {
+        "num_frames": "4",
+        "image_size": "16",
+        "sampling_rate": "1",
+        "epochs": "1",
+        "warmup_epochs": "0",
+        "batch_size": "4",
+    }
+    given |= {"multimodal_encoder": str(zoo.saved(tmp_path, "video_text"))} if number == "42" else {}
+    if number in ("42", "44"):
+        given |= {"feature_stride": "4", "max_seq_len": "48", "num_frames": "0", "image_size": "0"}
+        given |= {"levels": "3", "embd_dim": "16", "n_head": "4", "n_mha_win_size": "3"} if number == "44" else {}
+    else:
+        given |= {"num_workers": "0", "in_memory": "true", "precision": "fp32", "micro_batch": "0"}
+    folder = run.execute(run.jobs(number, "ego4d", given)[0], timeout=300)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["data"].startswith("ego4d")
+    wanted = {"40": "top5_noun", "41": "displacement_mean", "42": "r1_0.3", "43": "ap", "44": "average_map"}[number]
+    assert metrics[wanted] >= 0
