@@ -10,12 +10,11 @@ from ivcore.data.egocentric.scenes import NOUNS, STILL, VERBS, Scene
 from ivcore.data.formats.ego4d import HAND_FRAMES
 from ivcore.files import write_json
 
-VERSION = "1"
+VERSION = "2"
 CHANGES = tuple(verb for verb in VERBS if verb not in STILL)
 _PAST = {"push": "push the {} away", "pull": "pull the {} near", "take": "take the {} away", "rub": "rub the {}",
          "switch on": "switch on the {}", "switch off": "switch off the {}"}  # fmt: skip
-_MOMENT = {"push": "push_something_away", "pull": "pull_something_near", "take": "take_something_away", "rub": "rub_something",
-           "switch on": "switch_something_on", "switch off": "switch_something_off"}  # fmt: skip
+_MOMENT = {"push": "push_away", "pull": "pull_near", "take": "take_away", "rub": "rub", "switch on": "switch_on", "switch off": "switch_off"}  # fmt: skip
 _MISSED, _OFF = (
     0.05,
     0.06,
