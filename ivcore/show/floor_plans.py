@@ -22,8 +22,10 @@ def floor_plan(
     succeeded around the reference's end. -> Figure"""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(plans), figsize=(4.4 * len(plans), 5.6), squeeze=False, layout="constrained")
-    for place, plan, walked, told in zip(axes[0], plans, ways, instructions):
+    figure, axes = plt.subplots(1, len(plans), figsize=(4.4 * len(plans), 5.8), squeeze=False, layout="constrained")
+    told = [textwrap.wrap(each, 46) for each in instructions]
+    titles = ["\n".join(lines + [""] * (max(map(len, told)) - len(lines))) for lines in told]
+    for place, plan, walked, title in zip(axes[0], plans, ways, titles):
         for wall in plan.walls:
             colour, width = (PAINT[wall.colour], 5) if wall.colour else ("0.25", 1.6)
             place.plot(*zip(wall.a, wall.b), color=colour, lw=width, solid_capstyle="butt", zorder=2)
@@ -39,8 +41,11 @@ def floor_plan(
         place.plot(first[0, 0], first[0, 2], "o", color="black", ms=8, zorder=6, label="start")
         place.add_patch(plt.Circle(first[-1, ::2], within, fill=False, ec="0.4", ls=(0, (2, 2)), label=f"within {within:g} m of the goal"))  # fmt: skip
         place.set(aspect="equal", xlabel="x in metres", ylabel="z in metres")
-        place.invert_yaxis()  # z to the right of x, as a map of who looks along x
-        place.set_title(textwrap.fill(told, 46), loc="left", fontsize=9)
+        wide, deep = max(room.x1 for room in plan.rooms), max(room.z1 for room in plan.rooms)
+        place.set(
+            xlim=(-0.4, wide + 0.4), ylim=(deep + 0.4, -0.4)
+        )  # z to the right of x, as a map of who looks along x
+        place.set_title(title, loc="left", fontsize=9)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 

@@ -147,7 +147,7 @@ class Eyes:
         present's depth (V, size, size). Before the start there is the first observation again."""
         last, views = len(walk.path) - 1, range(walk.simulator.headings)
         frames = self.video.usage.num_frames if video else 1
-        back = OBSERVATIONS // frames * np.arange(frames)[::-1] if frames < OBSERVATIONS else np.arange(frames)[::-1]
+        back = (np.arange(frames) * OBSERVATIONS // frames)[::-1]
         rows = [max(0, last - step) for step in back.tolist()]
         wanted = [(row, view) for row in sorted(set(rows)) for view in views if (row, view) not in walk.frames]
         if wanted:
@@ -158,10 +158,19 @@ class Eyes:
 
     @staticmethod
     def _asked(model: VideoModel, clips: np.ndarray) -> np.ndarray:
-        """float32 (n, D)"""
-        device = next(model.model.parameters()).device
-        parts = [model.features(part.to(device)).float().cpu() for part in torch.from_numpy(clips).split(AT_ONCE)]
+        """float32 (n, D), of clips of any size (n, T, size, size, 3)."""
+        device, size = next(model.model.parameters()).device, model.usage.image_size
+        parts = [model.features(_sized(part.to(device), size)).float().cpu() for part in torch.from_numpy(clips).split(AT_ONCE)]  # fmt: skip
         return torch.cat(parts).numpy()
+
+
+def _sized(clips: Tensor, size: int) -> Tensor:
+    """uint8 (n, T, h, h, 3) as (n, T, size, size, 3)."""
+    if clips.shape[2] == size:
+        return clips
+    frames = clips.flatten(0, 1).movedim(-1, 1).float()
+    resized = F.interpolate(frames, (size, size), mode="bilinear", antialias=True).round().to(torch.uint8)
+    return resized.movedim(1, -1).unflatten(0, clips.shape[:2])
 
 
 def walk(

@@ -26,7 +26,11 @@ class Encoder:
     """Stands for a frozen encoder: its features are the mean colour of each frame."""
 
     def __init__(self, frames: int):
-        self.usage, self.model, self.digest = SimpleNamespace(num_frames=frames), torch.nn.Linear(1, 1), f"e{frames}"
+        self.usage, self.model, self.digest = (
+            SimpleNamespace(num_frames=frames, image_size=8),
+            torch.nn.Linear(1, 1),
+            f"e{frames}",
+        )
         self.seen = []
 
     def features(self, clips):
@@ -59,6 +63,14 @@ def test_a_clip_ends_in_the_present_and_begins_with_the_first_observation_again(
     for frame, back in ((-1, 0), (-2, 2), (-8, 14)):  # eight of the last 16, every other one
         place = simulator.path[max(0, len(simulator.path) - 1 - back)]
         np.testing.assert_array_equal(clips[:, frame].numpy(), simulator.look([place] * 6, range(6))[0])
+
+
+def test_an_encoder_gets_views_of_its_own_size(eyes):
+    eyes.image.usage.image_size = 4
+    nav.walk(simulators(1), EPISODES[:1], nav.expert, eyes=eyes, most_steps=1)
+    (views,), (clips,) = eyes.image.seen, eyes.video.seen
+    assert views.shape == (6, 1, 4, 4, 3) and views.dtype == torch.uint8 and clips.shape[2:4] == (8, 8)
+    assert (views.float().mean((1, 2, 3)) - clips[:, -1].float().mean((1, 2))).abs().max() < 3
 
 
 def test_the_expert_is_taught_what_it_does_and_scores_well(taught):
