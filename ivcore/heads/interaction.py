@@ -38,11 +38,12 @@ class Interaction:
             F.smooth_l1_loss(seconds[touched], real_seconds[touched, 0], reduction="sum", beta=0.25),
         )
 
-    def best(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Of each box its likeliest noun, verb, the seconds, and how likely that noun is."""
+    def best(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Of each box its likeliest noun, verb, the seconds, how likely that noun is, and how likely it is that anything is done to the box."""
         noun, verb, seconds = self.parts(logits)
-        chance, which = noun.softmax(1)[:, : self.nouns].max(1)
-        return which, verb.argmax(1), seconds, chance
+        chances = noun.softmax(1)
+        chance, which = chances[:, : self.nouns].max(1)
+        return which, verb.argmax(1), seconds, chance, 1 - chances[:, self.nouns]
 
 
 def interaction_loss(

@@ -22,7 +22,8 @@ MATCHED = 0.5  # IoU from which a detector's box stands for a thing that will be
 
 
 def read(params: Mapping, run_dir=None) -> tuple[Track, dict[str, Frames], Interaction, dict[str, list]]:
-    """The track, its parts with the boxes to learn from or to test, the layout of the answers, and what the detector found on each picture.
+    """The track, its parts with the boxes to learn from or to test, the layout of the answers, and what the detector found on each picture: (box in pixels, row of
+    the noun, score).
 
     To learn from are true boxes and a detector's; what the detector found besides is what nothing is done to. Validation and test have the
     detector's boxes alone.
@@ -35,10 +36,16 @@ def read(params: Mapping, run_dir=None) -> tuple[Track, dict[str, Frames], Inter
     )
     if not file.exists():
         raise ParameterError(f"detections: {file} is not there, and whose boxes else are to be tested?")
-    boxes, layout = formats.read_detections(file), Interaction(len(track.nouns), len(track.verbs))
+    layout = Interaction(len(track.nouns), len(track.verbs))
     rows = {
         name: {number: row for row, number in enumerate(known)}
         for name, known in (("noun", track.nouns), ("verb", track.verbs))
+    }
+
+    found_there = formats.read_detections(file).items()
+    boxes = {
+        uid: [(box, rows["noun"][noun], score) for box, noun, score in each if noun in rows["noun"]]
+        for uid, each in found_there
     }
 
     def target(picture: Picture, size, learn: bool) -> tuple:
@@ -73,8 +80,12 @@ def truth(frames: Frames, track: Track, shown: Sequence[str]) -> list[Interactio
     ]  # fmt: skip
 
 
-def found(model, clips: KeyframeClips, frames: Frames, layout: Interaction, **how) -> dict[str, Interactions]:
-    """Picture -> an interaction for each of its boxes."""
+def found(model, clips: KeyframeClips, frames: Frames, layout: Interaction, named: Mapping[str, Sequence] | None = None, **how) -> dict[str, Interactions]:  # fmt: skip
+    """Picture -> an interaction for each of its boxes.
+
+    named: what the detector found, whose nouns the boxes then have; the score is then the detector's times how likely something is done to the box. Without it
+    the noun is the head's likeliest.
+    """
 
     def answer(batch: dict) -> list:
         logits = (
@@ -86,11 +97,15 @@ def found(model, clips: KeyframeClips, frames: Frames, layout: Interaction, **ho
         return np.split(each, batch["there"].sum(1).cumsum(0)[:-1].cpu().numpy())
 
     said = first_person.answers(model, clips, answer, **how)
-    boxes = {k.name: k.boxes * np.tile(size, 2) for k, size in zip(frames.keyframes, frames.sizes)}
-    return {
-        name: Interactions(boxes[name], rows[:, 0].astype(int), rows[:, 1].astype(int), rows[:, 2], rows[:, 3])
-        for name, rows in said.items()
-    }
+    shown = {k.name: k.boxes * np.tile(size, 2) for k, size in zip(frames.keyframes, frames.sizes)}
+    answers = {}
+    for name, rows in said.items():
+        noun, verb, seconds, chance, touched = rows.T
+        if named is not None:
+            given = named.get(name, [])
+            noun, chance = np.array([each for _, each, _ in given]), np.array([score for *_, score in given]) * touched
+        answers[name] = Interactions(shown[name], noun.astype(int), verb.astype(int), seconds, chance)
+    return answers
 
 
 def scored(frames: Frames, track: Track, said: Mapping[str, Interactions]) -> dict[str, float]:
@@ -101,7 +116,7 @@ def scored(frames: Frames, track: Track, said: Mapping[str, Interactions]) -> di
 
 def prior(frames: Frames, train: Frames, track: Track, detections: Mapping[str, list]) -> dict[str, Interactions]:
     """What the detector alone says: each of its boxes is touched, as the noun it names, with the commonest verb of training and its median time."""
-    things, nouns = [t for p in train.pictures for t in p.things], list(track.nouns)
+    things = [t for p in train.pictures for t in p.things]
     verbs = [t.verb for t in things]
     verb, seconds = (
         list(track.verbs).index(max(set(verbs), key=verbs.count)),
@@ -110,7 +125,7 @@ def prior(frames: Frames, train: Frames, track: Track, detections: Mapping[str, 
     said = {}
     for picture in frames.pictures:
         given = detections.get(picture.id, [])
-        named, score = [nouns.index(noun) for _, noun, _ in given], [score for *_, score in given]
+        named, score = [noun for _, noun, _ in given], [score for *_, score in given]
         box = np.array([box for box, *_ in given]).reshape(-1, 4)
         filled = np.array(named, int), np.full(len(given), verb), np.full(len(given), seconds)
         said[picture.id] = Interactions(box, *filled, np.array(score, float))

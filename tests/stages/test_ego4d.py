@@ -78,8 +78,11 @@ class TestAnticipation:
         apart = np.log(2) - 0.5
         assert time.item() == pytest.approx(0.5 * apart**2 / 0.25, rel=1e-4)
         logits[0, 1], logits[0, 5] = 5, 3
-        which, said, seconds, chance = layout.best(logits)
-        assert which[0] == 1 and said[0] == 2 and seconds[0] == pytest.approx(np.log(2)) and chance[0] > 0.9
+        which, said, seconds, chance, touched = layout.best(logits)
+        assert (
+            which[0] == 1 and said[0] == 2 and seconds[0] == pytest.approx(np.log(2)) and touched[0] > chance[0] > 0.9
+        )
+        assert touched[1] == pytest.approx(2 / 3)
 
     def test_from_files_to_scores(self, written):
         track, parts, layout, detections = anticipation.read(params(written, "40"))
@@ -93,6 +96,10 @@ class TestAnticipation:
         }
         scores = anticipation.scored(parts["test"], track, said)
         assert len(scores) == 8 and scores["noun"] >= scores["top1_noun"]
+        named = anticipation.found(model, clips["test"], parts["test"], layout, detections, batch_size=4)
+        for name, each in named.items():
+            assert each.noun.tolist() == [noun for _, noun, _ in detections[name]] and (each.score < 1).all()
+            assert (each.verb == said[name].verb).all()
         alone = anticipation.scored(
             parts["test"], track, anticipation.prior(parts["test"], parts["train"], track, detections)
         )
