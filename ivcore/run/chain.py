@@ -60,10 +60,9 @@ STAGES = (
     ),
     Stage("all of it on many devices", "3.2", 0, 3, ("60",), "ivcore.train.engine"),
     Stage("walking by instructions", "4.3.2", 1, 3, ("35",), "ivcore.heads.planner"),
-    Stage("first-person video: Ego4D", "4.3", 4, 3.2, ("40", "41", "42", "43", "44"), "ivcore.heads.span"),
-    Stage("further families of tasks", "4.3", 4, 2.4),
+    Stage("first-person video: Ego4D", "4.3", 4, 2.4, ("40", "41", "42", "43", "44"), "ivcore.heads.span"),
 )
-ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (4, 8), (2, 9), (2, 10), (5, 14), (3, 13))
+ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (4, 8), (2, 9), (2, 10), (4, 13))
 
 
 def chain(stages=STAGES, arrows=ARROWS):
@@ -98,9 +97,15 @@ def _box(axes, stage: Stage) -> None:
     shape = {"boxstyle": "round,pad=0.02,rounding_size=0.06", "mutation_aspect": 1.6}
     axes.add_patch(FancyBboxPatch((stage.x - 0.4, stage.y - 0.36), 0.8, 0.72, fc=face, ec=edge, ls=style, lw=1.5, **shape))  # fmt: skip
     several = "s" if len(stage.standing) > 1 else ""
-    numbers = f"notebook{several} {', '.join(stage.standing)}\n" if stage.standing else ""
+    numbers = f"notebook{several} {_listed(stage.standing)}\n" if stage.standing else ""
     words = "\n".join(textwrap.wrap(stage.name, 20, break_on_hyphens=False))
     axes.text(stage.x, stage.y, f"{numbers}{words}\n§{stage.section}", ha="center", va="center", fontsize=9)
+
+
+def _listed(numbers: list[str]) -> str:
+    """ "33, 34, 37", and "40 to 44" for many in a row."""
+    in_a_row = len(numbers) > 3 and int(numbers[-1]) - int(numbers[0]) == len(numbers) - 1
+    return f"{numbers[0]} to {numbers[-1]}" if in_a_row else ", ".join(numbers)
 
 
 def _legend(axes, states: set[str]) -> None:
