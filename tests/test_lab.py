@@ -1,11 +1,10 @@
 """`make lab`: JupyterLab stands at the project's root, so that what a notebook links to opens."""
 
+import importlib.util
 import json
 import os
-import shlex
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -13,27 +12,34 @@ from pathlib import Path
 
 import pytest
 
+from ivcore.run import cli, tour_command
+
 ROOT = Path(__file__).parents[1]
 
 
-def command(*settings: str) -> list[str]:
-    """What `make lab` runs in this environment."""
-    make = ["make", "-n", "lab", f"BIN={Path(sys.executable).parent}", "READY=", *settings]
-    # Below `make test` a make of its own, which names no folders.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    shown = subprocess.run(make, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    return shlex.split(shown.stdout.replace("\\\n", ""))
-
-
-def test_it_opens_the_map_at_the_projects_root():
-    program, subcommand, *settings = command("ARGS=--no-browser")
-    assert program.endswith("/jupyter") and subcommand == "lab"
+def test_it_opens_the_tour_at_the_projects_root():
+    _, _, program, *settings = tour_command.lab(["--no-browser"])
+    assert program == "jupyterlab"
     given = dict(word.partition("=")[::2] for word in settings)
     assert Path(given["--ServerApp.root_dir"]) == ROOT and given["--LabApp.news_url"] == "None"
     assert (ROOT / given["--LabApp.default_url"].removeprefix("/lab/tree/")).is_file()
     assert (Path(given["--LabApp.app_settings_dir"]) / "page_config.json").is_file()
-    assert "--no-browser" in settings and not any("token" in word for word in settings)  # Jupyter makes one
+    assert settings[-1] == "--no-browser" and not any("token" in word for word in settings)  # Jupyter makes one
     assert ("--allow-root" in settings) == (os.getuid() == 0)
+
+
+def test_make_lab_opens_the_tour_and_hands_options_on():
+    make = ["make", "-n", "lab", "BIN=bin", "READY=", "ARGS=--no-browser --port 8899"]
+    # Below `make test` a make of its own, which names no folders.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    shown = subprocess.run(make, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == ["bin/iv", "tour", "--", "--no-browser", "--port", "8899"]
+
+
+def test_without_jupyterlab_it_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert cli.main(["tour"]) == 2
+    assert "pip install 'ivcore[lab]'" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -45,7 +51,8 @@ def test_links_to_source_and_text_open_with_the_token_alone(tmp_path):
     folders = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
     environment = os.environ | {f"JUPYTER_{name}": str(tmp_path / name) for name in folders}
     environment["JUPYTERLAB_WORKSPACES_DIR"] = str(tmp_path)
-    started = command(f"ARGS=--no-browser --port={port} --ServerApp.port_retries=0 --IdentityProvider.token=0123abcd")
+    own = ["--no-browser", f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=0123abcd"]
+    started = tour_command.lab(own)
     with open(tmp_path / "log", "w") as log:
         server = subprocess.Popen(started, cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:
@@ -67,7 +74,7 @@ def test_links_to_source_and_text_open_with_the_token_alone(tmp_path):
         assert {"README.md", "docs", "ivcore", "notebooks"} <= names
         for file in ("ivcore/cma.py", "docs/notes.md", "README.md"):
             assert get(f"files/{file}") == (ROOT / file).read_text()
-        page = get("lab/tree/notebooks/00_map.ipynb")
+        page = get("lab/tree/notebooks/00_tour.ipynb")
         shown = json.loads(page.split('id="jupyter-config-data"')[1].split(">", 1)[1].split("</script>")[0])
         assert shown["news"] == {"disabled": True}
         assert shown["disabledExtensions"] == [

@@ -37,16 +37,16 @@ def test_every_number_has_a_commit_and_is_asked_for():
 
 @pytest.mark.parametrize("commit", ["", "3c9cc5131caa+"])
 def test_a_run_of_edited_files_is_not_collected(commit, tmp_path, monkeypatch):
-    (values,), folder = measured.expected("00/tiny"), tmp_path / "00_map/tiny-1"
+    (values,), folder = measured.expected("09/tiny"), tmp_path / "09_map/tiny-1"
     folder.mkdir(parents=True)
     (folder / "params.yaml").write_text(json.dumps(values))
     (folder / "metrics.json").write_text('{"one": 1}')
     (folder / "env.json").write_text(json.dumps({"commit": "3c9cc5131caa"}))
     monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path))
-    assert measured.measured("00/tiny")[0]["metrics"] == {"one": 1}
+    assert measured.measured("09/tiny")[0]["metrics"] == {"one": 1}
     (folder / "env.json").write_text(json.dumps({"commit": commit}))
     with pytest.raises(measured.Missing, match="made with edited files"):
-        measured.measured("00/tiny")
+        measured.measured("09/tiny")
 
 
 RESULTS = {

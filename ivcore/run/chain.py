@@ -15,6 +15,9 @@ LOOKS = {  # state -> face, edge, line style, in words
 }
 
 
+WIDEST = 20  # characters of a line in a box
+
+
 @dataclass(frozen=True)
 class Stage:
     """A part of the chain; x, y its place; `numbers` the notebooks that train or measure it, `module` its code, as far as there are any."""
@@ -69,10 +72,10 @@ def chain(stages=STAGES, arrows=ARROWS):
     """-> Figure"""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(9, 4.3), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9.6, 6.4), layout="constrained")
     for begin, end in arrows:
         a, b = stages[begin], stages[end]
-        line = {"arrowstyle": "-|>", "color": "0.4", "lw": 1.3, "shrinkA": 0, "shrinkB": 0}
+        line = {"arrowstyle": "-|>", "color": "0.4", "lw": 1.3, "shrinkA": 0, "shrinkB": 0, "zorder": 1}
         axes.annotate("", (b.x - 0.42, b.y), (a.x + 0.42, a.y), arrowprops=line)
     for stage in stages:
         _box(axes, stage)
@@ -95,11 +98,12 @@ def _box(axes, stage: Stage) -> None:
 
     face, edge, style, _ = LOOKS[stage.state]
     shape = {"boxstyle": "round,pad=0.02,rounding_size=0.06", "mutation_aspect": 1.6}
-    axes.add_patch(FancyBboxPatch((stage.x - 0.4, stage.y - 0.36), 0.8, 0.72, fc=face, ec=edge, ls=style, lw=1.5, **shape))  # fmt: skip
+    axes.add_patch(FancyBboxPatch((stage.x - 0.4, stage.y - 0.36), 0.8, 0.72, fc=face, ec=edge, ls=style, lw=1.5, zorder=2, **shape))  # fmt: skip
     several = "s" if len(stage.standing) > 1 else ""
-    numbers = f"notebook{several} {_listed(stage.standing)}\n" if stage.standing else ""
-    words = "\n".join(textwrap.wrap(stage.name, 20, break_on_hyphens=False))
-    axes.text(stage.x, stage.y, f"{numbers}{words}\n§{stage.section}", ha="center", va="center", fontsize=9)
+    numbers = f"notebook{several} {_listed(stage.standing)}" if stage.standing else ""
+    lines = [line for text in (numbers, stage.name) for line in textwrap.wrap(text, WIDEST, break_on_hyphens=False)]
+    words = "\n".join([*lines, f"§{stage.section}"])
+    axes.text(stage.x, stage.y, words, ha="center", va="center", fontsize=9, linespacing=1.1, zorder=3)
 
 
 def _listed(numbers: list[str]) -> str:

@@ -30,6 +30,7 @@ from ivcore.run import (
     submit_command,
     terminal,
     timeline_command,
+    tour_command,
 )
 from ivcore.run import execute as run
 from ivcore.run import folder as run_folder
@@ -105,13 +106,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="iv",
         description="The InternVideo workbook from the command line. `iv COMMAND --help` has examples.",
-        epilog="first steps:\n  iv list           what there is\n  iv run 10 quick   run notebook 10 at preset quick\n"
+        epilog="first steps:\n  iv tour           ten minutes with the trained models\n  iv list           what there is\n  iv run 10 quick   run notebook 10 at preset quick\n"
         f"  iv board          what has come out\n\n{ENVIRONMENT}\n\n{_status(EXIT_OF_RUN)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"iv {ivcore.__version__}")
     parser.set_defaults(command=lambda options: parser.print_help())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", help="what to do")
+    tour_command.add(functools.partial(_add, commands))
     _add_run(commands)
     listing = _add(commands, "list", _list, "notebooks, what they claim, their presets and how each run stands",
                    "iv list", "iv list 12")  # fmt: skip

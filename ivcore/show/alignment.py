@@ -6,7 +6,7 @@ import numpy as np
 
 from ivcore.show.style import OKABE_ITO, titled
 
-CELL = 0.31  # inches
+CELL = 0.43  # inches: room for a number in 9 points
 RIGHT, WRONG = OKABE_ITO[0], OKABE_ITO[1]
 
 
@@ -109,7 +109,7 @@ def _table(panel, values: np.ndarray, form: str) -> None:
     panel.imshow(values, cmap="Blues", vmin=low, vmax=high + 0.25 * max(high - low, 1e-9), aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         dark = value > low + 0.75 * (high - low)
-        panel.text(column, row, form.format(value), ha="center", va="center", fontsize=6.5, color="white" if dark else "black")  # fmt: skip
+        panel.text(column, row, form.format(value), ha="center", va="center", fontsize=9, color="white" if dark else "black")  # fmt: skip
     panel.spines[:].set_visible(False)
     panel.tick_params(length=0)
 

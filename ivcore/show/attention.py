@@ -22,7 +22,7 @@ def attention_strip(clip, maps: dict, marked: tuple[int, int, int] | None = None
     maps = {name: _plain(weights) for name, weights in maps.items()}
     first = next(iter(maps.values()))
     slots, length = first.shape[0], len(frames) // first.shape[0]
-    shown = frames if marked is None else _framed(frames, marked, first.shape)
+    shown = frames if marked is None else framed(frames, marked, first.shape)
     rows = [film.Row("clip", shown[::length], tuple(f"slot {slot}" for slot in range(slots)))]
     for name, weights in maps.items():
         most = weights.max() / weights.mean()
@@ -44,8 +44,8 @@ def overlay(clip, weights) -> np.ndarray:
     return (DARK * grey + (1 - DARK) * colours + 0.5).astype(np.uint8)
 
 
-def _framed(frames: np.ndarray, place, grid) -> np.ndarray:
-    """The frames with a one-pixel border inside one token."""
+def framed(frames: np.ndarray, place, grid) -> np.ndarray:
+    """uint8 (T, H, W, 3) with a border inside one token, that at place (t, h, w) of a grid (t, h, w)."""
     _check(grid, frames.shape[:3])
     (t0, t1), (y0, y1), (x0, x1) = (
         (at * size // places, (at + 1) * size // places) for at, size, places in zip(place, frames.shape, grid)

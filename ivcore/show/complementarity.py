@@ -108,7 +108,7 @@ def _write_cells(axes, values: np.ndarray) -> None:
             colour = "black" if value > 0.55 else "white"
             text = f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
             text = text.replace("0.", ".", 1) if abs(value) < 0.995 else text
-            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+            axes.text(column, row, text, ha="center", va="center", fontsize=9, color=colour)
 
 
 def _frame(axes, values: np.ndarray) -> None:

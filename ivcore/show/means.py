@@ -182,7 +182,7 @@ def _series(axes, panel: Panel, name: str, number: int) -> None:
         axes.plot([x for x, _ in control], means_of_control, lw=1, ls=":", ms=6, mfc="white", zorder=4, **look)
     # Notes are right and left of their points in turn, since neighbours may be close.
     sides = cycle(({"ha": "left", "xytext": (6, 5)}, {"ha": "right", "xytext": (-6, 5)}))
-    place = {"textcoords": "offset points", "fontsize": 8, "color": look["color"]}
+    place = {"textcoords": "offset points", "fontsize": 9, "color": look["color"]}
     for (x, _), mean, text, side in zip(points, means, panel.notes.get(name, ()), sides):
         axes.annotate(text, (x, mean), **place, **side)
 

@@ -67,7 +67,7 @@ def _write(axes, y: int, gain) -> None:
     left = gain.gain < 0
     text = f"{100 * gain.accuracy_a:.0f} → {100 * gain.accuracy_b:.0f}"
     place = {"xytext": (-5 if left else 5, 0), "textcoords": "offset points", "va": "center"}
-    axes.annotate(text, (100 * gain.gain, y), ha="right" if left else "left", fontsize=8, **place)
+    axes.annotate(text, (100 * gain.gain, y), ha="right" if left else "left", fontsize=9, **place)
 
 
 def _finish(axes, before: str, after: str, title: str | None) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import html
+import io
 from pathlib import Path
 
 DPI = 150
@@ -39,6 +40,31 @@ def save(fig, path: Path) -> Path:
     return path
 
 
+def png(figure) -> bytes:
+    """The figure as it would be saved; closed, so that the notebook does not show it a second time."""
+    import matplotlib.pyplot as plt
+
+    file = io.BytesIO()
+    figure.savefig(file, dpi=DPI, bbox_inches="tight", format="png", pil_kwargs={"compress_level": 1})
+    plt.close(figure)
+    return file.getvalue()
+
+
+def reading_width(data: bytes) -> int:
+    """Width of a PNG of a figure at its size on paper, in CSS pixels. A PNG begins with its size."""
+    return round(int.from_bytes(data[16:20], "big") * 96 / DPI)
+
+
+def image(data: bytes, alt: str, width: int | None = None, shrinks: bool = False) -> str:
+    """A PNG as HTML, at reading width if none is given. On a narrow page it is scrolled, and not made smaller, so that text in it stays readable.
+
+    shrinks: it has no text and may be made smaller.
+    """
+    source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    look = f'width="{width or reading_width(data)}" style="max-width:{"100%" if shrinks else "none"};height:auto"'
+    return f'<div style="overflow-x:auto;max-width:100%"><img src="{source}" {look} alt="{html.escape(alt)}"></div>'
+
+
 def show(path: Path, alt: str = "", live: bool = False) -> None:
     """Shows a saved figure in the notebook at its size on paper, in full resolution, `alt` in its place for who cannot see it.
 
@@ -51,9 +77,4 @@ def show(path: Path, alt: str = "", live: bool = False) -> None:
     if get_ipython() is None:
         return
     content = path.read_bytes()
-    width = round(int.from_bytes(content[16:20], "big") * 96 / DPI)  # a PNG begins with its size
-    if live:
-        source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-        display(HTML(f'<img src="{source}" width="{width}" alt="{html.escape(alt)}">'))
-    else:
-        display(Image(data=content, width=width, alt=alt or None))
+    display(HTML(image(content, alt)) if live else Image(data=content, width=reading_width(content), alt=alt or None))

@@ -70,7 +70,14 @@ def _timeline(axis, video: Timeline) -> None:
     for start, end, text in video.true:
         _bar(axis, start, end, top + 0.25, TRUE, text)
     for lane, (start, end, text, score, right) in zip(lanes, video.found):
-        _bar(axis, start, end, top - 0.75 - 0.85 * lane, RIGHT if right else WRONG, f"{text} {score:.2f}")
+        _bar(
+            axis,
+            start,
+            end,
+            top - 0.75 - 0.85 * lane,
+            RIGHT if right else WRONG,
+            f"{text} {score:.2f} {'✓' if right else '✗'}",
+        )
     places = {"score": 0.5, "found": (top + 1.2) / 2, "true": top + 0.6}
     axis.set(xlim=(0, video.duration), ylim=(0, top + 1.05))
     axis.set_yticks(list(places.values()), list(places))
@@ -89,8 +96,8 @@ def _lanes(video: Timeline) -> list[int]:
 
 
 def _bar(axis, start: float, end: float, low: float, colour: str, text: str) -> None:
-    axis.broken_barh([(start, end - start)], (low, 0.7), facecolor=colour, alpha=0.75, ec="white", lw=1)
-    axis.text((start + end) / 2, low + 0.35, text.replace(" ", "\n").replace("-", "-\n"), ha="center", va="center", fontsize=6.5, color="white", clip_on=True)  # fmt: skip
+    axis.broken_barh([(start, end - start)], (low, 0.7), facecolor=colour, alpha=0.85, ec="white", lw=1)
+    axis.text((start + end) / 2, low + 0.35, text.replace(" ", "\n").replace("-", "-\n"), ha="center", va="center", fontsize=9, linespacing=0.95, color="white", clip_on=True)  # fmt: skip
 
 
 def pyramid(points: np.ndarray, answers: np.ndarray, segments: np.ndarray, texts: Sequence[str]):
@@ -105,7 +112,7 @@ def pyramid(points: np.ndarray, answers: np.ndarray, segments: np.ndarray, texts
     for number, ((start, end), text) in enumerate(zip(segments, texts)):
         colour = OKABE_ITO[number % 7]
         axis.broken_barh([(start, end - start)], (-0.3, 0.6), facecolor=colour, alpha=0.6)
-        axis.text((start + end) / 2, -0.42, text, ha="center", va="bottom", fontsize=8)
+        axis.text((start + end) / 2, -0.42, text, ha="center", va="bottom", fontsize=9)
         mine = points[answers == number]
         axis.plot(mine[:, 0], [1 + strides.index(stride) for stride in mine[:, 3]], "o", ms=7, color=colour, zorder=3)
     rows = [1 + strides.index(stride) for stride in points[:, 3]]

@@ -24,7 +24,7 @@ def triangles(alphas: Mapping[str, np.ndarray], names, samples: int = 1500, seed
         axes.plot(*(rng.dirichlet(alpha, samples) @ CORNERS).T, ".", ms=2, alpha=0.4, color=OKABE_ITO[0])
         axes.plot(*(np.asarray(alpha) / np.sum(alpha) @ CORNERS), "D", ms=6, color=OKABE_ITO[3], mec="white")
         for (x, y), name, place in zip(CORNERS, names, ((0, -14), (0, -14), (0, 5))):
-            axes.annotate(name, (x, y), xytext=place, textcoords="offset points", ha="center", fontsize=8)
+            axes.annotate(name, (x, y), xytext=place, textcoords="offset points", ha="center", fontsize=9)
         axes.set_title(title, fontsize=9)
         axes.set(aspect="equal", xlim=(-0.12, 1.12), ylim=(-0.16, 1.0))
         axes.set_axis_off()

@@ -62,7 +62,7 @@ def test_a_time_out_is_above_zero(book, capsys, seconds):
     assert not book.folders("10_stage")
 
 
-COMMANDS = ("run", "list", "params", "graph", "board", "report", "models", "plan", "submit", "box", "features", "classify", "finetune", "index", "search", "caption", "ask", "timeline", "data", "data metaworld", "data shapes", "check", "doctor")  # fmt: skip
+COMMANDS = ("tour", "run", "list", "params", "graph", "board", "report", "models", "plan", "submit", "box", "features", "classify", "finetune", "index", "search", "caption", "ask", "timeline", "data", "data metaworld", "data shapes", "check", "doctor")  # fmt: skip
 
 
 def help_of(capsys, *words) -> str:

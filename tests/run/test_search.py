@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from matplotlib import pyplot as plt
 
 from ivcore.data.video_answers import VideoModel
 from ivcore.run import cli, notebook, video_index
-from ivcore.show import explore
+from ivcore.show import explore, explorer
 from ivcore.show.clips import clip_grid
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "37_zero_shot_retrieval.ipynb"
@@ -215,23 +216,25 @@ def test_features_are_no_index(videos, model, tmp_path, capsys):
 
 
 def test_the_widget_of_the_notebook_shows_what_is_typed(videos, model, capsys, monkeypatch):
-    import ipywidgets
-
     index(videos, model)
     monkeypatch.setenv("IVCORE_HEADLESS", "")
     monkeypatch.setenv("JPY_SESSION_NAME", "37.ipynb")
-    made, pictures = {}, []
-    interact = ipywidgets.interact
-    monkeypatch.setattr(ipywidgets, "interact", lambda redraw, **widgets: (made.update(widgets), interact(redraw, **widgets)))  # fmt: skip
-    monkeypatch.setattr(explore, "_show", lambda figure: (pictures.append(pixels_of(figure)), plt.close(figure)))
+    made, pictures = [], []
+    monkeypatch.setattr(explorer.Explorer, "show", lambda self: (made.append(self), self.answer()))
+    monkeypatch.setattr(
+        explorer, "png", lambda figure: (pictures.append(pixels_of(figure)), plt.close(figure), b"0" * 24)[-1]
+    )
     opened = video_index.VideoIndex.open(video_index.find(str(videos)))
     cells = {cell["id"]: notebook.source(cell) for cell in notebook.cells(NOTEBOOK)}
     names = {"index": opened, "clip_grid": clip_grid, "Path": Path, "explore": explore.explore, "asked_for": SENTENCE}
     exec(cells["own-finds"].split("\n\n\n")[0], names)
     exec(cells["own-widget"], names)
-    made["sentence"].value = "a dog jumps"
-    made["answers"].value = 3
-    made["sentence"].value = " "  # told, and no picture
+    moved = made[0]._moved
+    moved["sentence"].widget.value = "a dog jumps"
+    moved["answers"].widget.value = 3
+    assert re.search(r"\d ms; answered in \d+ ms", made[0]._said.value)
+    moved["sentence"].widget.value = " "  # told, and no picture
+    assert "answered" not in made[0]._said.value
     assert [title for title, _, _ in pictures] == [SENTENCE, "a dog jumps", "a dog jumps"]
     assert [len(rows) for _, rows, _ in pictures] == [5, 5, 3]
     for sentence, rows, drawn in pictures:

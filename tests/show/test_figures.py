@@ -198,7 +198,7 @@ def test_numbers_are_sorted_and_start_at_the_default_or_in_the_middle(monkeypatc
         drawn.append((step, ratio))
         return plt.figure(figsize=(1, 1))
 
-    explore.explore(draw, step=[200, 1, 22], ratio=[0.9, 0.5])
+    explore.explore(draw, alt="x", step=[200, 1, 22], ratio=[0.9, 0.5])
     assert drawn == [(1, 0.9), (22, 0.9), (200, 0.9), (22, 0.5)]
 
 
@@ -210,7 +210,7 @@ def test_a_text_is_drawn_as_it_stands(monkeypatch):
         drawn.append((sentence, count))
         return plt.figure(figsize=(1, 1))
 
-    explore.explore(draw, sentence="a dog jumps", count=[3, 5])
+    explore.explore(draw, alt="x", sentence="a dog jumps", count=[3, 5])
     assert drawn == [("a dog jumps", 5), ("a dog jumps", 3)]
 
 
@@ -228,7 +228,7 @@ def test_headless_exploring_draws_the_positions_and_leaves_no_figure_open(monkey
         drawn.append(ratio)
         return plt.figure(figsize=(1, 1))
 
-    explore.explore(draw, ratio=[1, 2, 3, 4, 5])
+    explore.explore(draw, alt="x", ratio=[1, 2, 3, 4, 5])
     assert drawn == [1, 3, 5] and not plt.get_fignums()
 
 

@@ -55,6 +55,19 @@ def test_every_notebook_that_trains_or_measures_has_a_box_on_the_map():
         assert sum(text.startswith("notebook") and all(n in text for n in stage.numbers) for text in drawn), stage
 
 
+def test_the_words_of_each_box_lie_within_its_frame():
+    figure = chain.chain()
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    boxes = [patch.get_window_extent() for patch in axes.patches if hasattr(patch, "get_boxstyle") and not hasattr(patch, "arrow_patch")]  # fmt: skip
+    for text in axes.texts:
+        if words := text.get_text():
+            x, y = axes.transData.transform(text.get_position())
+            (frame,) = [box for box in boxes if box.contains(x, y)]
+            extent = text.get_window_extent()
+            assert frame.contains(*extent.min) and frame.contains(*extent.max), words
+
+
 def test_the_map_fills_a_box_only_for_a_notebook_that_is_there():
     assert chain.Stage("x", "3", 0, 0, ("98", "99"), "ivcore.no_such_module").state == "paper"
     assert chain.Stage("x", "3", 0, 0, (), "ivcore.masking").state == "code"

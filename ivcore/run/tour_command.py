@@ -1,0 +1,60 @@
+"""`iv tour`: the tour of the notebooks, in JupyterLab, or run without anybody and shown as a page."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+
+from ivcore import paths
+from ivcore.errors import UserError
+
+TOUR = "00_tour"
+EXAMPLES = ("iv tour", "iv tour --headless", "iv tour -- --no-browser --port 8899")
+STATUS = "0 JupyterLab was closed, or the page is written; 1 a cell failed; 2 a mistake in what was asked for"
+MOST_BYTES = 200 * 2**20  # of a message from the browser: a video that is uploaded comes in one
+
+
+def add(add_command: Callable) -> None:
+    """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
+    parser = add_command("tour", _tour, "ten minutes with the trained models, in JupyterLab", *EXAMPLES, status=STATUS)
+    parser.add_argument("--headless", action="store_true", help="run it without a browser, and write its page")
+    parser.add_argument("lab", nargs="*", metavar="-- OPTION", help="options of JupyterLab, behind --")
+
+
+def lab(options: Sequence[str] = ()) -> list[str]:
+    """The command that opens JupyterLab at the tour. options: further ones, or others in the place of those here.
+
+    It is rooted at the project, so that links from the notebooks to ivcore/, docs/ and outputs/ open. JupyterLab's question about news, which
+    covers a corner also where there is no news_url, is an extension that .jupyterlab/page_config.json turns off.
+    """
+    settings = {
+        "ServerApp.root_dir": paths.ROOT,
+        "ServerApp.tornado_settings": {"websocket_max_message_size": MOST_BYTES},
+        "LabApp.default_url": f"/lab/tree/notebooks/{TOUR}.ipynb",
+        "LabApp.app_settings_dir": paths.ROOT / ".jupyterlab",
+        "LabApp.news_url": None,
+        "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
+    }
+    given = {option.partition("=")[0] for option in options}
+    own = [f"--{name}={value}" for name, value in settings.items() if f"--{name}" not in given]
+    return [sys.executable, "-m", "jupyterlab", *own, *(["--allow-root"] if os.getuid() == 0 else []), *options]
+
+
+def _tour(options) -> int:
+    if options.headless:
+        return _page()
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise UserError("JupyterLab is not installed: pip install 'ivcore[lab]', or iv tour --headless")
+    return subprocess.run(lab(options.lab)).returncode
+
+
+def _page() -> int:
+    from ivcore.run import execute, report
+
+    for job in execute.jobs(TOUR, "tiny"):
+        execute.execute(job)
+    print(paths.short(report.write()))
+    return 0

@@ -1,0 +1,274 @@
+"""What can be explored of each model: figures and clips for `ivcore.show.explore`, whose controls stand here beside what they change.
+
+    explore(**explorers.attention(encoder, examples))
+
+Every function gives the keywords of `explore`. Examples are `data.examples.Example`s; forward passes are kept by clip, so that only the first look at one
+waits for the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ivcore import masking
+from ivcore.cma import Coordinated
+from ivcore.data.examples import Example
+from ivcore.data.video_answers import VideoModel
+from ivcore.encoders.uniformerv2 import UniFormerV2
+from ivcore.encoders.videomae import MaskedAutoencoder, MaskedVideoEncoder
+from ivcore.metrics.rollout import rollout
+from ivcore.show.attention import attention_strip, framed, overlay
+from ivcore.show.clips import clip_grid
+from ivcore.show.controls import Clips, Patch
+from ivcore.show.opinions import opinions
+from ivcore.show.reconstructions import reconstruction_strip
+from ivcore.stages import masked
+from ivcore.stages.attention_maps import attention_maps
+from ivcore.stages.cross_model import modules_of, prepared
+from ivcore.stages.embed import embed_texts
+from ivcore.stages.turned_gates import turned
+
+OPENINGS = [0.0, 0.25, 0.5, 0.75, 1.0]
+BEAMS = 4
+
+
+def reconstruction(model: MaskedAutoencoder, examples: Sequence[Example], normalised: bool = True) -> dict:
+    """How much of a clip is hidden, and how: what the autoencoder makes of it."""
+    length, side, grid = model.size.frames, model.size.image, model.encoder.grid
+
+    @cache
+    def frames(clip):
+        return torch.from_numpy(clip.dense(length, side))
+
+    @cache
+    def rows(clip, ratio, kind, seed):
+        mask = masking.MASKS[kind](1, grid, ratio, torch.Generator().manual_seed(seed))
+        return [row[0].numpy() for row in masked.reconstruct(model, frames(clip)[None], mask, normalised)]
+
+    def draw(clip, ratio=0.75, kind="tube", mask=0):
+        return reconstruction_strip(
+            frames(clip).numpy(), {f"{kind}, {ratio:.0%} hidden": rows(clip, ratio, kind, mask)}
+        )
+
+    def play(clip, ratio, kind, mask):
+        return dict(zip(("clip", "what it is given", "what it makes of it"), (frames(clip).numpy(), *rows(clip, ratio, kind, mask))))  # fmt: skip
+
+    return {
+        "draw": draw, "play": play, "clip": Clips(examples), "ratio": [0.25, 0.5, 0.75, 0.9], "kind": ["tube", "random", "frame"],
+        "mask": range(6), "alt": "A clip, what is left of it under a mask, and the reconstruction",
+    }  # fmt: skip
+
+
+def attention(encoder: MaskedVideoEncoder, examples: Sequence[Example]) -> dict:
+    """Where a token of the masked encoder looks, in one block or through all of them, in one head or the mean of all."""
+    (length, side, _), (slots, rows, columns) = encoder.clip, encoder.grid
+
+    @cache
+    def frames(clip):
+        return clip.dense(length, side)
+
+    @cache
+    @torch.inference_mode()
+    def looks(clip):
+        video = encoder.prepare(_on(encoder, frames(clip)))
+        return [layer[0].cpu() for layer in encoder(video, return_intermediates=("attention",))[1]["attention"]]
+
+    def chosen(clip, block, head, slot, place):
+        layers = [layer.mean(0) if head == "mean" else layer[int(head) - 1] for layer in looks(clip)]
+        matrix = rollout(layers) if block == "all (rollout)" else layers[int(block) - 1]
+        return matrix[np.ravel_multi_index((slot, *place), encoder.grid)].reshape(encoder.grid)
+
+    def draw(clip, block="all (rollout)", head="mean", slot=slots // 2, place=(rows // 2, columns // 2)):
+        weights = chosen(clip, block, head, slot, place)
+        return attention_strip(frames(clip), {f"block {block}, head {head}": weights}, (slot, *place))
+
+    def play(clip, block, head, slot, place):
+        return {"clip": frames(clip), "where it looks": overlay(frames(clip), chosen(clip, block, head, slot, place))}
+
+    return {
+        "draw": draw, "play": play, "clip": Clips(examples), "block": [*map(str, range(1, len(encoder.blocks) + 1)), "all (rollout)"],
+        "head": ["mean", *map(str, range(1, encoder.heads + 1))], "slot": range(slots),
+        "place": Patch(rows, columns, lambda clip, slot, **_: frames(clip)[slot * length // slots]),
+        "alt": "A clip with one token framed, and below it the attention of that token: the brighter a place, the more",
+    }  # fmt: skip
+
+
+def query(visual: UniFormerV2, examples: Sequence[Example], count: int) -> dict:
+    """Where UniFormerV2's query token looks in its global blocks, over the `count` frames it is given."""
+    height, width = visual.grid
+
+    @cache
+    def frames(clip):
+        return clip.sparse(count, visual.image)
+
+    @cache
+    def looks(clip):
+        return query_of(visual, frames(clip))
+
+    def chosen(clip, block, head):
+        layer = looks(clip)[block - 1]
+        return layer.mean(0) if head == "mean" else layer[int(head) - 1]
+
+    def maps(weights):
+        return weights[:, 1:].unflatten(1, (height, width))
+
+    def draw(clip, block=1, head="mean"):
+        weights = chosen(clip, block, head)
+        shares = ", ".join(f"{share:.0%}" for share in weights.sum(1).tolist())
+        title = f"attention to each frame: {shares}; to the class tokens among it {weights[:, 0].sum():.0%}"
+        return attention_strip(frames(clip), {f"global block {block}, head {head}": maps(weights)}, title=title)
+
+    def play(clip, block, head):
+        return {"clip": frames(clip), "where the query looks": overlay(frames(clip), maps(chosen(clip, block, head)))}
+
+    heads = visual.transformer.dec[0].attn.heads if len(visual.global_layers) else 1
+    return {
+        "draw": draw, "play": play, "clip": Clips(examples), "block": range(1, len(visual.global_layers) + 1),
+        "head": ["mean", *map(str, range(1, heads + 1))],
+        "begin": {"block": len(visual.global_layers)},
+        "alt": "The frames of a clip, and below them the attention of the query token: the brighter a place, the more",
+    }  # fmt: skip
+
+
+@torch.inference_mode()
+def query_of(visual: UniFormerV2, frames: np.ndarray) -> list[torch.Tensor]:
+    """Attention of the query token to the tokens of uint8 (T, H, W, 3), in each global block: (heads, T, 1 + h * w), a frame's class token first."""
+    height, width = visual.grid
+    _, found = visual(visual.prepare(_on(visual, frames)), return_intermediates=("global_attention",))
+    return [layer[0].cpu().unflatten(1, (-1, 1 + height * width)) for layer in found["global_attention"]]
+
+
+def gates(model: Coordinated, examples: Sequence[Example], classes: Sequence[str]) -> dict:
+    """Who listens to whom: a slider a module, from shut to as trained; what the encoders and both together say then, and where each module looks."""
+    length, side, _ = model.masked.clip
+    names, (_, rows, columns) = list(modules_of(model)), model.masked.grid
+
+    @cache
+    def frames(clip):
+        return clip.dense(length, side), clip.sparse(model.frames, side)
+
+    def pair(clip):
+        return torch.from_numpy(np.concatenate(frames(clip)))[None]
+
+    @cache
+    @torch.inference_mode()
+    def encoded(clip):
+        return model.encode_frozen(prepared(model, pair(clip)))
+
+    @cache
+    @torch.inference_mode()
+    def said(clip, openings):
+        with turned(model, dict(zip(names, openings))):
+            scores = model.fuse(encoded(clip))
+        parts = {"masked encoder": scores.masked, "multimodal encoder": scores.multimodal, "together": scores.fused}
+        return {name: part[0].softmax(-1).tolist() for name, part in parts.items()}
+
+    @cache
+    def looks(clip):
+        return attention_maps(model, pair(clip))
+
+    def draw(clip, place=(rows // 2, columns // 2), **openings):
+        now, trained = said(clip, tuple(openings.values())), said(clip, (1.0,) * len(names))
+        title = f"what {clip.name} shows; black marks: with all gates as trained"
+        return opinions(now, classes, trained, title=title)
+
+    def play(clip, place, **_):
+        (dense, sparse), (forward, back) = frames(clip), looks(clip)
+        slot = model.masked.grid[0] // 2
+        token = int(np.ravel_multi_index((slot, *place), model.masked.grid))
+        films = {"clip": framed(dense, (slot, *place), model.masked.grid)}
+        films |= {f"{name} looks at": overlay(sparse, each[token]) for name, each in forward.items()}
+        return films | ({} if back is None else {"query looks back at": overlay(dense, back)})
+
+    return {
+        "draw": draw, "play": play, "clip": Clips(examples), **{name: OPENINGS for name in names}, "begin": dict.fromkeys(names, 1.0),
+        "place": Patch(rows, columns, lambda clip, **_: frames(clip)[0][length // 2]),
+        "alt": "Bars of the likeliest classes for the masked encoder, the multimodal one and both together",
+    }  # fmt: skip
+
+
+def words(model: VideoModel, examples: Sequence[Example], sentence: str, most: int = 4) -> dict:
+    """A sentence finds clips, and the model says of a clip what it shows."""
+    used, tokenizer = model.usage, model.tokenizer()
+    ids, _ = model.captions(BEAMS)
+    asked = dict.fromkeys(examples)  # with the reader's own, once chosen
+
+    @cache
+    def frames(clip):
+        return clip.sparse(used.num_frames, used.image_size)
+
+    @cache
+    @torch.inference_mode()
+    def vector(clip):
+        return F.normalize(model.features(_on(model.model, frames(clip))), dim=-1)[0].cpu()
+
+    @cache
+    @torch.inference_mode()
+    def says(clip):
+        return tokenizer.caption(ids(_on(model.model, frames(clip)))[0])
+
+    @cache
+    def told(text):
+        return embed_texts(model.model, [text], tokenizer)[0]
+
+    def draw(clip, sentence=sentence):
+        asked.setdefault(clip)
+        cosines = {each: float(vector(each) @ told(sentence)) for each in asked}
+        found = sorted(cosines, key=lambda each: -cosines[each])
+        shown = [clip, *found[:most]]
+        lines = [f"{clip.name}: place {found.index(clip) + 1} of {len(found)}", *(f"{n}. {cosines[each]:.2f}  {each.name}" for n, each in enumerate(found[:most], 1))]  # fmt: skip
+        unknown = tokenizer.unknown(sentence)
+        note = f"\nwords that it has never read: {', '.join(unknown)}" if unknown else ""
+        return clip_grid(
+            map(frames, shown), lines, title=f"of {clip.name} it says: {says(clip)}\n{sentence} finds:{note}"
+        )
+
+    def play(clip, sentence):
+        return {"clip": frames(clip)}
+
+    return {
+        "draw": draw, "play": play, "clip": Clips(examples), "sentence": sentence,
+        "alt": "The chosen clip with what the model says of it, and below it the clips that a sentence finds, the nearest first",
+    }  # fmt: skip
+
+
+def fusion(pair: Sequence, examples: Sequence[Example], classes: Sequence[str], frames: tuple[int, int], curve: Sequence[tuple[float, float]]) -> dict:  # fmt: skip
+    """How much the multimodal encoder counts in a mean of both answers: what is said of a clip, and what validation has of each share.
+
+    pair: the masked and the multimodal classifier. frames: of each. curve: (share, top-1 on validation); the shares are those to choose from.
+    """
+    worth = dict(curve)
+
+    @cache
+    def seen(clip):
+        return clip.dense(frames[0], pair[0].clip[1]), clip.sparse(frames[1], pair[1].image)
+
+    @cache
+    @torch.inference_mode()
+    def said(clip):
+        return [model(model.prepare(_on(model, part)))[0].softmax(-1).cpu() for model, part in zip(pair, seen(clip))]
+
+    def draw(clip, share=0.5):
+        masked_says, multimodal_says = said(clip)
+        mixed = (1 - share) * masked_says + share * multimodal_says
+        models = {
+            "masked encoder": masked_says,
+            "multimodal encoder": multimodal_says,
+            f"{1 - share:.0%} and {share:.0%}": mixed,
+        }
+        return opinions(models, classes, title=f"{clip.name}; top-1 on validation with this share {worth[share]:.3f}")
+
+    return {
+        "draw": draw, "play": lambda clip, share: {"clip": seen(clip)[0]}, "clip": Clips(examples), "share": list(worth),
+        "alt": "Bars of the likeliest classes for both encoders and for the mean of their answers",
+    }  # fmt: skip
+
+
+def _on(model: torch.nn.Module, frames: np.ndarray) -> torch.Tensor:
+    """One clip as a batch on the model's device."""
+    return torch.from_numpy(frames)[None].to(next(model.parameters()).device)

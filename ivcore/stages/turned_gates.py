@@ -1,0 +1,40 @@
+"""Gates of cross-model attention, turned by hand: what a coordinated model says when its encoders listen to each other less (paper 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+
+from ivcore.cma import Coordinated
+from ivcore.errors import ParameterError
+from ivcore.stages.cross_model import modules_of
+
+
+@contextmanager
+def turned(model: Coordinated, shares: Mapping[str, float]) -> Iterator[Coordinated]:
+    """The model with both gates of each module at a share of their opening, 0 shut and 1 as trained; afterwards all is as it was.
+
+    shares: module -> share, named as by `modules_of`; others stay. ParameterError for a name that there is not, and for modules without gates.
+    """
+    modules = modules_of(model)
+    if unknown := [name for name in shares if name not in modules]:
+        raise ParameterError(f"gate of {unknown[0]!r}: there are {', '.join(modules)}")
+    gates = [
+        (gate, share)
+        for name, share in shares.items()
+        for gate in (modules[name].attention_gate, modules[name].ffn_gate)
+    ]
+    if any(gate is None for gate, _ in gates):
+        raise ParameterError("gates: this model was trained without any")
+    kept = [gate.detach().clone() for gate, _ in gates]
+    try:
+        with torch.no_grad():
+            for gate, share in gates:
+                gate.copy_((share * gate.tanh()).clamp(-1 + 1e-6, 1 - 1e-6).atanh() if share != 1 else gate)
+        yield model
+    finally:
+        with torch.no_grad():
+            for (gate, _), value in zip(gates, kept):
+                gate.copy_(value)
