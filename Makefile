@@ -1,4 +1,4 @@
-# make recipe | ablations | report | test | lab | sim | box | figures | lint | clean. PYTHON picks the interpreter (3.11 to 3.13); TORCH another build of torch,
+# make recipe | ablations | report | test | browser-test | lab | sim | box | figures | lint | clean. PYTHON picks the interpreter (3.11 to 3.13); TORCH another build of torch,
 # where the package index has one: make recipe TORCH="torch==2.13.0+cpu" leaves several GB of CUDA libraries out.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 TORCH ?=
@@ -26,12 +26,13 @@ FIGURES := 10/tiny:reconstructions 10/small:film
 # The run of notebook 13 that the box is made of, or all five runs.
 RUNS ?= 13/small
 
-.PHONY: help recipe ablations graph report test lab sim box figures numbers lint clean
+.PHONY: help recipe ablations graph report test browser-test lab sim box figures numbers lint clean
 help:
 	@echo "make recipe   every stage at preset tiny (CPU, minutes), in parallel, then the leaderboard and a report"
 	@echo "make ablations   the sweeps of the ablation notebooks, the same way"
 	@echo "make report   all finished runs as one page: outputs/report/index.html"
 	@echo "make test     all tests, every notebook at preset quick among them"
+	@echo "make browser-test   the tour and every explorer in a headless Chromium; screenshots in outputs/browser"
 	@echo "make lab      JupyterLab, open at the tour; ARGS=--no-browser on a remote machine"
 	@echo "make sim      what rendering all sources of iv data hybrid needs: simulators, films, and Debian's GL libraries"
 	@echo "make box      pack the chain that 13 small ends into ivcore/box; RUNS=13/tiny for another"
@@ -63,6 +64,16 @@ report: $(READY)
 # Two tests at a time, with a thread each, those of one file one after another; PYTEST=... goes to pytest, -n 0 for one at a time.
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope $(PYTEST)
+
+# A browser is a system package: installed where we may, named where we may not. Nothing is downloaded by playwright itself.
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome || echo /usr/bin/chromium)
+browser-test: $(READY)
+	@test -x '$(CHROMIUM)' || \
+	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
+	    apt-get install -y -qq --no-install-recommends chromium; } || \
+	  { echo "a Chromium is needed: sudo apt-get install chromium, then make browser-test again; or CHROMIUM=/path/to/it"; exit 1; }
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,browser]' $(TORCH)
+	IVCORE_BROWSER=1 OMP_NUM_THREADS=1 CHROMIUM='$(CHROMIUM)' $(BIN)/python -m pytest tests/browser $(PYTEST)
 
 # ARGS go to JupyterLab: ARGS="--no-browser --port 8899".
 lab: $(READY)

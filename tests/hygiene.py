@@ -115,6 +115,18 @@ def _shadowed(path: Path, code: list) -> list[str]:
     return sorted(taken & (bound | defined | {n.arg for n in nodes if isinstance(n, ast.arg)}))
 
 
+def without_words(executed: Path) -> list[str]:
+    """Ids of the cells of an executed notebook that show a picture without words for who cannot see it."""
+    cells = json.loads(executed.read_text(encoding="utf-8"))["cells"]
+    shown = [
+        (cell["id"], output)
+        for cell in cells
+        for output in cell.get("outputs", ())
+        if "image/png" in output.get("data", {})
+    ]
+    return [cell for cell, output in shown if not output.get("metadata", {}).get("image/png", {}).get("alt")]
+
+
 def functions(path: Path) -> dict[str, str]:
     """Name -> body of every function and class that a notebook or a module defines, docstring and local names aside."""
     trees = [_tree(c) for c in notebook.cells(path) if c["cell_type"] == "code"] if path.suffix == ".ipynb" else None

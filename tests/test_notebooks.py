@@ -83,6 +83,7 @@ def test_runs_at_quick(path, outputs):
     assert len(metrics) > 3 and not bad
     missing = [name for name in hygiene.figures(path) if not (folder / f"figures/{name}.png").is_file()]
     assert not missing
+    assert not hygiene.without_words(folder / "notebook.ipynb"), "pictures without alt text"
     if path.stem[0] in "123":  # it measures something, and says what it is about
         assert len(metrics["headline"]) > 1
 
@@ -137,6 +138,13 @@ def write(tmp_path, monkeypatch):
         return path
 
     return write
+
+
+def test_a_picture_without_words_is_found(tmp_path):
+    picture = {"data": {"image/png": "x"}, "metadata": {"image/png": {"alt": "a clip"}}}
+    cells = [{"id": "a", "outputs": [picture]}, {"id": "b", "outputs": [picture | {"metadata": {}}]}, {"id": "c"}]
+    (tmp_path / "notebook.ipynb").write_text(json.dumps({"cells": cells}))
+    assert hygiene.without_words(tmp_path / "notebook.ipynb") == ["b"]
 
 
 def test_a_good_notebook_has_no_complaints(write):

@@ -75,8 +75,8 @@ def chain(stages=STAGES, arrows=ARROWS):
     figure, axes = plt.subplots(figsize=(9.6, 6.4), layout="constrained")
     for begin, end in arrows:
         a, b = stages[begin], stages[end]
-        line = {"arrowstyle": "-|>", "color": "0.4", "lw": 1.3, "shrinkA": 0, "shrinkB": 0, "zorder": 1}
-        axes.annotate("", (b.x - 0.42, b.y), (a.x + 0.42, a.y), arrowprops=line)
+        line = {"arrowstyle": "-|>", "color": "0.4", "lw": 1.3, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", (b.x - 0.42, b.y), (a.x + 0.42, a.y), arrowprops=line, zorder=1)
     for stage in stages:
         _box(axes, stage)
     axes.set(xlim=(-0.5, 4.5), ylim=(3.95, -0.75))

@@ -20,6 +20,7 @@ from ivcore.show.style import image, png
 
 LOOK = {"style": {"description_width": "11em"}, "layout": {"width": "30em", "max_width": "98%"}}
 KEPT = 100  # positions whose pictures are kept
+BLANK = "\u00a0"  # of a cell that is not chosen: the browser does not take back a text for an empty one
 SIDE = 272  # of a picture to click, in pixels
 VIDEOS = "video/*,.mp4,.avi,.mkv,.mov,.webm,.mpg,.mpeg,.m4v"
 
@@ -207,7 +208,7 @@ class _PatchGrid(_Plain):
         self._picture.value = image(pages({"": frame[None]})[0], "the picture to click", width)
         for place, button in self._buttons.items():
             chosen = place == self._at
-            wanted = ("✕", "3px solid #D55E00") if chosen else ("", "1px solid rgba(255, 255, 255, 0.35)")
+            wanted = ("✕", "3px solid #D55E00") if chosen else (BLANK, "1px solid rgba(255, 255, 255, 0.35)")
             if (button.description, button.layout.border_top) != wanted:
                 button.description, button.layout.border = wanted
 

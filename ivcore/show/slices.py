@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ivcore.errors import ParameterError
 from ivcore.show import frames as film
-from ivcore.show.style import OKABE_ITO, titled
+from ivcore.show.style import OKABE_ITO
 
 LINES = {"row": (OKABE_ITO[3], "-"), "column": (OKABE_ITO[0], "--")}
 
@@ -20,7 +20,10 @@ def space_time_slices(clip, row: int, column: int, title: str | None = None):
     length, height, width = frames.shape[:3]
     if not (0 <= row < height and 0 <= column < width):
         raise ParameterError(f"row={row}, column={column}: must lie in a frame of {height} x {width} pixels")
-    figure, (whole, across, down) = plt.subplots(1, 3, figsize=(8.4, 3), layout="constrained")
+    figure = plt.figure(figsize=(8.4, 2.7), layout="none")  # places by hand: an explorer draws this at every move
+    whole, across, down = (
+        figure.add_axes((left, 0.2, 0.25, 0.66), xticks=[], yticks=[]) for left in (0.05, 0.39, 0.73)
+    )
     whole.imshow(frames[length // 2], interpolation="nearest")
     for line, at, (colour, style) in zip((whole.axhline, whole.axvline), (row, column), LINES.values()):
         line(at, color=colour, ls=style, lw=2)
@@ -29,4 +32,8 @@ def space_time_slices(clip, row: int, column: int, title: str | None = None):
     across.set(title=f"row {row} (full line)", xlabel="x, pixels", ylabel="frame")
     down.imshow(frames[:, :, column].swapaxes(0, 1), interpolation="nearest", aspect="auto")
     down.set(title=f"column {column} (dashed line)", xlabel="frame", ylabel="y, pixels")
-    return titled(figure, title)
+    for axes, ends in ((whole, (width, height)), (across, (width, length)), (down, (length, height))):
+        axes.set(xticks=(0, ends[0] - 1), yticks=(0, ends[1] - 1))
+    if title:
+        whole.text(-0.02, 1.16, title, transform=whole.transAxes, fontsize=10)
+    return figure

@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.timeout(3600),
     pytest.mark.skipif(not os.environ.get("IVCORE_BROWSER"), reason="make browser-test runs it, with IVCORE_BROWSER=1"),
 ]
-NARROW = 420
+NARROW, TALL = 420, 2600  # what does not fit into the window would be cut off
 TOO_LONG = 300  # milliseconds, for an answer without a first look at a clip, where the machine has nothing else to do
 
 
@@ -64,7 +64,7 @@ def browser(tmp_path_factory):
 def photograph(page: lab.Page, folder: Path, name: str) -> None:
     """Each explorer and each figure at 1300 and at 420 pixels."""
     for width in (1300, NARROW):
-        page.page.set_viewport_size({"width": width, "height": 1000})
+        page.page.set_viewport_size({"width": width, "height": TALL})
         page.page.wait_for_timeout(1500)
         for number, explorer in enumerate(page.explorers()):
             explorer.root.scroll_into_view_if_needed()
@@ -116,6 +116,9 @@ def test_the_tour(browser, shown, own_clip):
     where = player(joined)
     joined.click_patch(9)()
     wait_for(lambda: player(joined) != where)
+    assert [
+        number for number, text in enumerate(joined.root.locator(".iv-patch button").all_inner_texts()) if text.strip()
+    ] == [9]
     refuses(said)
     assert seconds["all"] < 90 * max(1, os.getloadavg()[0] / os.cpu_count()), seconds
     keep(shown, "00_tour", page, seconds, answers)

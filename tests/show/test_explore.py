@@ -85,7 +85,7 @@ def test_a_clicked_patch_is_what_is_drawn_and_is_marked(two):
     buttons = made._moved["place"]._buttons
     buttons[0, 2].click()
     assert shown[-1][2] == (0, 2) and made._moved["place"].value == (0, 2)
-    assert [place for place, button in buttons.items() if button.description] == [(0, 2)]
+    assert [place for place, button in buttons.items() if button.description.strip()] == [(0, 2)]
     assert buttons[0, 2].tooltip == "row 1, column 3" and len(buttons) == 6
 
 
