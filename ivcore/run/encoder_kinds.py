@@ -5,7 +5,7 @@ what is in it. Nothing is fetched: a published name holds what it holds.
 
     masked                   a masked autoencoder, its encoder, or a classifier made of it: runs of 10, 12, 30
     autoencoder              one of these that is no classifier: 10
-    masked_classifier        12 (from 10), 30
+    masked_classifier        12 (from 10), 30, 40, 41
     multimodal               a video-text model, its video tower, or a classifier made of it: 11, 12 (from 11)
     multimodal_classifier    12 (from 11)
     video_text               one that reads sentences: 11
@@ -115,11 +115,12 @@ def of_run(number: str, values: dict, start: Held | None) -> Held | None:
         case "11" if from_scratch:
             made = video_text_size(values["model_size"])
             return Held("video_text", made.patch, made.width, made.layers)
-        case "11" | "12" | "30" | "13":
+        case "11" | "12" | "30" | "13" | "40" | "41":
             masked = start and start.kind in KINDS["masked"]
             classifier = "masked_classifier" if masked else "multimodal_classifier"
             tuned = "coordinated" if start and start.kind == "coordinated" else classifier
             kinds = {"11": "video_text", "12": classifier, "30": tuned, "13": "coordinated"}
+            kinds |= {"40": classifier, "41": classifier}
             return start and replace(start, kind=kinds[number])
         case "33" | "36" | "45":
             return start

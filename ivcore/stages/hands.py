@@ -39,10 +39,11 @@ def found(model, clips: KeyframeClips, frames: Frames, **how) -> dict[str, np.nd
 
 
 def scored(frames: Frames, places: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Displacements of the pictures that something is found for, and `mean`, over both hands alike."""
+    """Displacements of the pictures that something is found for, without those of a hand that is never seen, and `mean`, over both hands alike."""
     there = [picture for picture in frames.pictures if picture.id in places]
     scores = displacements([places_of(picture) for picture in there], [places[picture.id] for picture in there])
-    return scores | {"mean": float(np.nanmean([scores["left_mean"], scores["right_mean"]]))}
+    mean = float(np.nanmean([scores["left_mean"], scores["right_mean"]]))
+    return {name: value for name, value in scores.items() if value == value} | {"mean": mean}
 
 
 def shares_seen(frames: Frames) -> dict[str, float]:
