@@ -43,5 +43,5 @@ def answer_bars(
     below.tick_params(axis="y", length=0)
     if truth in [sentences[k] for k in order]:
         handles = [plt.Rectangle((0, 0), 1, 1, color=OKABE_ITO[colour]) for colour in (2, 0)]
-        figure.legend(handles, ["what it shows", "other"], loc="outside lower right", ncols=2)
+        figure.legend(handles, ["right answer", "other"], loc="outside lower right", ncols=2)
     return titled(figure, title)

@@ -140,6 +140,7 @@ def train_heads(
     read: float (n, width), labels: int64 (n,), where UNKNOWN does not count. how: of `train_head`. -> name -> guesses int64 (m,) for the questions of
     which `queries` (m, width) was read; those of the model's head are called together.
     """
+    torch.manual_seed(seed)
     known, starts = labels != UNKNOWN, dict(zip(model.widths, itertools.accumulate(model.widths.values(), initial=0)))
     heads = {
         name: (model.head_over(name), slice(starts[name], starts[name] + wide)) for name, wide in model.widths.items()
