@@ -10,9 +10,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from ivcore.run import cli, tour_command
+from ivcore.run import cli, execute, report, tour_command
+from ivcore.video.writer import write_video
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,6 +36,17 @@ def test_make_lab_opens_the_tour_and_hands_options_on():
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     shown = subprocess.run(make, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     assert shown.stdout.split() == ["bin/iv", "tour", "--", "--no-browser", "--port", "8899"]
+
+
+def test_headless_it_runs_the_tour_with_ones_own_video_and_writes_the_page(monkeypatch, capsys, tmp_path):
+    ran = []
+    monkeypatch.setattr(execute, "execute", lambda job: ran.append(job))
+    monkeypatch.setattr(report, "write", lambda: tmp_path / "index.html")
+    write_video(tmp_path / "mine.mp4", np.zeros((16, 32, 32, 3), np.uint8), 8)
+    assert cli.main(["tour", "--headless", "--video", str(tmp_path / "mine.mp4")]) == 0
+    assert [(job.spec.stem, job.values["video"]) for job in ran] == [("00_tour", str(tmp_path / "mine.mp4"))]
+    assert "index.html" in capsys.readouterr().out
+    assert cli.main(["tour", "--video", "mine.mp4"]) == 2 and "goes with --headless" in capsys.readouterr().err
 
 
 def test_without_jupyterlab_it_says_what_to_install(monkeypatch, capsys):

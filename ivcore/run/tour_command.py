@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 from ivcore import paths
-from ivcore.errors import UserError
+from ivcore.errors import ParameterError, UserError
 
 TOUR = "00_tour"
-EXAMPLES = ("iv tour", "iv tour --headless", "iv tour -- --no-browser --port 8899")
+EXAMPLES = ("iv tour", "iv tour --headless --video clip.mp4", "iv tour -- --no-browser --port 8899")
 STATUS = "0 JupyterLab was closed, or the page is written; 1 a cell failed; 2 a mistake in what was asked for"
 MOST_BYTES = 200 * 2**20  # of a message from the browser: a video that is uploaded comes in one
 
@@ -21,6 +21,7 @@ def add(add_command: Callable) -> None:
     """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
     parser = add_command("tour", _tour, "ten minutes with the trained models, in JupyterLab", *EXAMPLES, status=STATUS)
     parser.add_argument("--headless", action="store_true", help="run it without a browser, and write its page")
+    parser.add_argument("--video", metavar="FILE", help="with --headless: a video of your own, shown beside the embedded clips")  # fmt: skip
     parser.add_argument("lab", nargs="*", metavar="-- OPTION", help="options of JupyterLab, behind --")
 
 
@@ -45,16 +46,22 @@ def lab(options: Sequence[str] = ()) -> list[str]:
 
 def _tour(options) -> int:
     if options.headless:
-        return _page()
+        return _page({"video": options.video} if options.video else {})
+    if options.video:
+        raise ParameterError("--video: goes with --headless; in JupyterLab each explorer has a field for it")
     if importlib.util.find_spec("jupyterlab") is None:
         raise UserError("JupyterLab is not installed: pip install 'ivcore[lab]', or iv tour --headless")
     return subprocess.run(lab(options.lab)).returncode
 
 
-def _page() -> int:
+def _page(overrides: dict[str, str]) -> int:
     from ivcore.run import execute, report
 
-    for job in execute.jobs(TOUR, "tiny"):
+    (job,) = execute.jobs(TOUR, "tiny", overrides)
+    try:
         execute.execute(job)
+    except execute.RunFailed as error:
+        print(*error.lines(), sep="\n", file=sys.stderr)
+        return error.failure.status
     print(paths.short(report.write()))
     return 0
