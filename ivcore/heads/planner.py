@@ -17,7 +17,7 @@ class Planner(nn.Module):
 
     rgb, depth, video: numbers of features of a view; video 0 for a planner without it. history: whether steps of the past are seen. text_layers and
     cross_layers: depths of the instruction's own encoder and of the cross-modal one. words_look: whether words attend to what is seen, too; without, the
-    planner costs less than half (HAMT's code has the same choice).
+    planner costs about half (HAMT's code has the same choice).
     """
 
     def __init__(
