@@ -64,6 +64,7 @@ STAGES = (
     Stage("all of it on many devices", "3.2", 0, 3, ("60",), "ivcore.train.engine"),
     Stage("walking by instructions", "4.3.2", 1, 3, ("35",), "ivcore.heads.planner"),
     Stage("first-person video: Ego4D", "4.3", 4, 2.4, ("40", "41", "42", "43", "44"), "ivcore.heads.span"),
+    Stage("what happens when in long video", "5.1", 4, 3.3, ("50",), "ivcore.heads.event_order"),
 )
 ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (4, 8), (2, 9), (2, 10), (4, 13))
 
