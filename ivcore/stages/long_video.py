@@ -168,10 +168,11 @@ class Answers:
 
 
 def by_distance(scores: Iterable[Answers], edges: Sequence[float] = (0, 5, 10, 20, 40, 80, 160, 320, np.inf)) -> list[tuple[float, float]]:  # fmt: skip
-    """(mean seconds between the two events, share of right answers) of all pairs between two edges, where there are FEW or more."""
+    """(mean seconds between the two events, share of right answers) of all pairs between two edges, where there are FEW or more; of all together where there are so many nowhere."""
     right, apart = (np.concatenate(columns) for columns in zip(*((each.right, each.apart) for each in scores)))
     inside = [(apart >= low) & (apart < high) for low, high in pairwise(edges)]
-    return [(float(apart[some].mean()), float(right[some].mean())) for some in inside if some.sum() >= FEW]
+    told = [some for some in inside if some.sum() >= FEW] or [np.ones(len(right), bool)]
+    return [(float(apart[some].mean()), float(right[some].mean())) for some in told]
 
 
 @torch.inference_mode()

@@ -61,7 +61,7 @@ def test_errors_count_videos_and_distances_pairs():
     answers = Answers(np.array([True] * 4 + [False] * 4), np.array([1.0, 2, 6, 7, 1, 2, 6, 7]), np.repeat([0, 1], 4))
     assert answers.accuracy == 0.5 and answers.error == pytest.approx(np.sqrt(8) / 8)
     assert by_distance([answers] * 5, (0, 5, 10, 20)) == [(1.5, 0.5), (6.5, 0.5)]
-    assert by_distance([answers] * 4, (0, 5, 10, 20)) == []
+    assert by_distance([answers] * 4, (0, 5, 10, 20)) == [(4.0, 0.5)]
 
 
 def test_the_counterpart_has_the_same_events_the_other_way_round(tmp_path):
