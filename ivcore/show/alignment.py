@@ -6,7 +6,7 @@ import numpy as np
 
 from ivcore.show.style import OKABE_ITO, titled
 
-CELL = 0.43  # inches: room for a number in 9 points
+CELL = 0.38  # inches: room for a number in 9 points, and three tables of eight on a page
 RIGHT, WRONG = OKABE_ITO[0], OKABE_ITO[1]
 
 
