@@ -126,7 +126,7 @@ class Explorer:
 
     @property
     def milliseconds(self) -> int:
-        return int(re.fullmatch(r"answered in (\d+) ms", self.said)[1])
+        return int(re.search(r"answered in (\d+) ms$", self.said)[1])
 
     @property
     def times(self) -> int:
