@@ -23,6 +23,7 @@ NOT_INSTALLED = {
     "mujoco": "mujoco",
     "miniworld": "miniworld",
 }  # where nobody has asked for the simulator
+FROM_CONDA = {"habitat-sim"}  # which has no package that pip installs
 NEEDS_RUN = {"run", "show", "stages"}  # folders that are of use to notebooks only
 
 
@@ -53,7 +54,7 @@ def distributions(files) -> set[str]:
     """The packages that these modules import."""
     names = {name for file in files for name in imported(file)}
     of_module = packages_distributions()
-    return {canonicalize_name((of_module.get(n) or [NOT_INSTALLED.get(n, n)])[0]) for n in names} - BESIDE
+    return {canonicalize_name((of_module.get(n) or [NOT_INSTALLED.get(n, n)])[0]) for n in names} - BESIDE - FROM_CONDA
 
 
 def test_every_version_is_a_range_and_its_pin_lies_in_it():
