@@ -1,17 +1,21 @@
 """docs/scale.md says what the stages need past one machine, as `iv plan` counts it.
 
-python docs/scale.py     counts and writes the page; about two minutes
+python docs/scale.py     counts, and writes the page and beside it the counts, scale.json; about two minutes
+
+Tests make the whole page again from these counts, which takes no time, and count a few of them anew.
 """
 
+import json
 import re
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from ivcore import costs, scaling
+from ivcore import costs, files, scaling
 from ivcore.run import planned
 from ivcore.run.spec import Spec
 
-PAGE = Path(__file__).with_name("scale.md")
+PAGE, COUNTS = (Path(__file__).with_name(f"scale.{ending}") for ending in ("md", "json"))
 CARD, GPUS = "a100-80", (1, 8, 64, 256, 1024)
 SIZES = {"base": {}, "large": {"decoder_depth": "12"}, "huge": {}, "giant": {"patch_size": "14", "decoder_depth": "4"}}
 CLIPS = {"10": 1_340_000, "12": 658_000, "13": 658_000}  # UnlabeledHybrid and Kinetics-710 (paper, table 1 and 3.2)
@@ -55,13 +59,34 @@ No GPU has been measured yet: `python benchmarks/gpu.py --out gpu.json` does it 
 """
 
 
+_known: dict[str, list[dict]] = json.loads(COUNTS.read_text(encoding="utf-8")) if COUNTS.exists() else {}
+
+
 @cache
 def counted(notebook: str, preset: str, changes: tuple = ()) -> tuple:
-    """Values of a preset, and each kind of its steps with what it costs."""
+    """Values of a preset, and each kind of its steps with what it costs: as known, or counted."""
+    values, steps = planned_steps(notebook, preset, changes)
+    name = name_of(notebook, preset, changes)
+    if name not in _known:
+        _known[name] = [asdict(costs.training_step(each.build, each.run, values["precision"])) for each in steps]
+    return values, [(each, scaling.StepCosts(**found)) for each, found in zip(steps, _known[name], strict=True)]
+
+
+def planned_steps(notebook: str, preset: str, changes: tuple = ()) -> tuple:
     spec = Spec.of(notebook)
     values = planned.values_of(spec, preset, dict(changes))
-    steps = planned.steps_of(spec, values)
-    return values, [(each, costs.training_step(each.build, each.run, values["precision"])) for each in steps]
+    return values, planned.steps_of(spec, values)
+
+
+def name_of(notebook: str, preset: str, changes: tuple = ()) -> str:
+    return " ".join((notebook, preset, *(f"{name}={value}" for name, value in changes)))
+
+
+def rows() -> list[tuple]:
+    """(notebook, preset, changes) of everything that is counted for the page."""
+    sizes = [("10", "paper", (("encoder_size", name), *own.items())) for name, own in SIZES.items()]
+    stages = [(notebook, preset, ()) for notebook, preset, _ in STAGES]
+    return list(dict.fromkeys([*sizes, *stages, *((*each, ()) for each in presets())]))
 
 
 def quickest(notebook: str, preset: str, gpus: int, changes: tuple = (), card: str = CARD) -> tuple[str, list] | None:
@@ -177,5 +202,7 @@ def page() -> str:
 
 
 if __name__ == "__main__":
+    _known.clear()
     PAGE.write_text(page(), encoding="utf-8")
+    files.write_json(COUNTS, _known)
     print(PAGE)

@@ -20,6 +20,8 @@ from ivcore import distributed, masking
 from ivcore.cma import Coordinated
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
+from ivcore.errors import UserError
+from ivcore.losses.contrastive import clamp_
 from ivcore.losses.video_text import VideoTextLoss
 from ivcore.stages.cross_model import interaction_loss
 from ivcore.stages.masked import masked_loss
@@ -58,12 +60,45 @@ def coordinated():
     return model, partial(interaction_loss, branches=0.5), InMemory(video=_videos(6, 16), label=labels)
 
 
-STAGES = {"10": masked, "11": video_text, "13": coordinated}
+class Tempered(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.logit_scale = torch.nn.Linear(2, 1), torch.nn.Parameter(torch.tensor(4.58))
+        self.register_buffer("seen", torch.zeros(()))
+
+
+def bounded():
+    """A temperature that the loss keeps in bounds: driven beyond them for five steps, and back."""
+    torch.manual_seed(0)
+
+    def loss(model, batch, generator):
+        clamp_(model.logit_scale)
+        model.seen += 1
+        way = -1 if model.seen <= 5 else 1
+        value = model.layer(batch["x"]).square().mean()
+        return value + way * model.logit_scale, {"logit_scale": model.logit_scale.detach().clone()}
+
+    return Tempered(), loss, InMemory(x=torch.randn(CLIPS, 2, generator=torch.Generator().manual_seed(1)))
+
+
+STAGES = {"10": masked, "11": video_text, "13": coordinated, "bounded": bounded}
 # plain is ddp on two ranks and ddp plain on one, and zero1 and zero2 are one class of DeepSpeed's
 COMPARED = {"plain": ("10", "11", "13"), "ddp": ("10", "11", "13"), "fsdp": ("10", "11", "13"), "zero1": ("10",),
             "zero2": ("10", "11", "13"), "zero3": ("10", "11", "13")}  # fmt: skip
 IN_PIECES = ("plain", "fsdp", "zero2")
-KILLED = {"plain": "fsdp", "fsdp": "zero1", "zero1": "zero3", "zero3": "plain"}  # and what goes on in its place
+BOUNDED = ("plain", "zero1", "zero2", "zero3")
+MODES = [
+    *((engine, {"precision": precision}) for engine in ("plain", "fsdp", "zero1", "zero2", "zero3") for precision in ("bf16", "fp16")),
+    *((engine, {"offload": what}) for engine in ("fsdp", "zero1", "zero2", "zero3") for what in ("optimizer", "all")),
+    ("zero3", {"compile": True}),
+]  # fmt: skip
+KILLED = {
+    "plain": "fsdp",
+    "fsdp": "zero1",
+    "zero1": "zero2",
+    "zero2": "zero3",
+    "zero3": "plain",
+}  # and what goes on in its place
 MOVED = {"zero3": "plain", "fsdp": "zero1", "zero1": "fsdp"}
 
 
@@ -107,6 +142,14 @@ def killed(stage, engine, folder, at, **changes):
         return
 
 
+def refused_or(trained):
+    """What it gives, or the line with which it is refused."""
+    try:
+        return trained()
+    except UserError as error:
+        return str(error)
+
+
 def everything(folder, world):
     found = {}
     for engine, stages in COMPARED.items():
@@ -116,8 +159,22 @@ def everything(folder, world):
     for engine in IN_PIECES:
         place = folder / f"{world} pieces {engine}"
         found[f"pieces {engine}"] = run("11", engine, place, micro_batch=2 // world, steps=10)
+    for engine in BOUNDED:
+        place = folder / f"{world} bounded {engine}"
+        run("bounded", engine, place, steps=10, lr=2e-2)
+        found[f"bounded {engine}"] = [json.loads(line)["logit_scale"] for line in (place / "train.jsonl").read_text().splitlines()]  # fmt: skip
+    for engine, changes in MODES:
+        name = f"{engine} {changes}"
+        found[name] = refused_or(lambda: run("10", engine, folder / f"{world} {name}", steps=8, **changes))  # noqa: B023
+    found["refused"] = refused_or(lambda: run("11", "zero3", folder / f"{world} refused", micro_batch=1, steps=2))
+    if world == 2:  # numbers of weights that do not divide by two, and one without a dimension
+        killed("bounded", "zero3", folder / "resumed", 6, steps=10, lr=2e-2)
+        found["resumed"] = run("bounded", "zero3", folder / "resumed", steps=10, lr=2e-2)
+        found["not resumed"] = run("bounded", "zero3", folder / "not resumed", steps=10, lr=2e-2)
+        found["bounded in bf16"] = run("bounded", "zero3", folder / "bounded in bf16", steps=10, precision="bf16")[0]
     if world == 1:
         found["whole"] = run("11", "plain", folder / "whole", steps=10)
+        found["whole of 10"] = run("10", "plain", folder / "whole of 10", steps=8)
         for engine in KILLED:
             killed("10", engine, folder / f"killed {engine}", 6, steps=10)
             shutil.copytree(folder / f"killed {engine}", folder / f"changed {engine}")

@@ -85,10 +85,11 @@ def measure(
     shape = model.size
     clips = torch.randint(0, 256, (batch, shape.frames, shape.image, shape.image, 3), dtype=torch.uint8)
     batches = Batches(InMemory(video=clips, path=[f"{i}.mp4" for i in range(batch)]), batch)
-    loss, seen = masked.masked_loss(lambda count, grid, generator: tube(count, grid, 0.75, generator)), []
+    loss, seen, spent = masked.masked_loss(lambda count, grid, generator: tube(count, grid, 0.75, generator)), [], []
 
     def watched(model, batch, generator):
         seen.append(time.monotonic())
+        spent.append(time.process_time())
         if dies and len(seen) == dies and distributed.rank() == distributed.world() - 1:
             _say(file, died=time.time())
             os.kill(os.getpid(), signal.SIGKILL)
@@ -105,7 +106,8 @@ def measure(
     parameters = sum(p.numel() for p in model.parameters())
     # fsdp and zero train a copy, and leave the caller's model in the host's memory.
     held[0] -= 4 * parameters if engine.startswith(("fsdp", "zero")) else 0
-    rows = distributed.all_gather_object({"held": held[0], "seconds": (seen[-1] - seen[2]) / (len(seen) - 3)})
+    a_step = {name: (at[-1] - at[2]) / (len(at) - 3) for name, at in (("seconds", seen), ("processor_seconds", spent))}
+    rows = distributed.all_gather_object({"held": held[0], **a_step})
     if distributed.rank() == 0:
         _say(file, ranks=rows, parameters=parameters, loss=history.last("loss"))
 

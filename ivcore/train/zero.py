@@ -16,6 +16,7 @@ from pathlib import Path
 from unittest import mock
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ivcore import distributed
@@ -24,6 +25,9 @@ from ivcore.train.engine import Engine, Step, copy_of_rank_0
 from ivcore.train.optim import set_lr
 from ivcore.train.recipe import Recipe
 
+_COUNT = (
+    "step"  # what torch's optimisers call the number of steps; everything else that they keep is as large as the weight
+)
 _BUCKET = 500_000_000  # gradients of one message, at most: DeepSpeed's default
 
 
@@ -36,6 +40,14 @@ class Zero(Engine):
         if recipe.offload == "all" and recipe.engine != "zero3":
             raise UserError(
                 f"offload='all': engine {recipe.engine} keeps all weights on the device; optimizer is what it can offload, zero3 all"
+            )
+        if recipe.precision == "fp16" and self.device.type == "cpu":
+            raise UserError(
+                f"precision='fp16': engine {recipe.engine} has none on a CPU; bf16 is what it can, plain and fsdp can fp16"
+            )
+        if recipe.compile and recipe.engine == "zero3":
+            raise UserError(
+                "compile=True: engine zero3 gathers weights while a block runs, which torch.compile cannot follow; zero2 and fsdp can be compiled"
             )
         self.looks_ahead = recipe.engine != "zero3"  # which wants every pass to take the same way
         return copy_of_rank_0(self.model)
@@ -67,6 +79,7 @@ class Zero(Engine):
         losses = distributed.mean(self.losses)
         set_lr(self.wrapped.optimizer, lr)
         if losses.isfinite():
+            self._take_over()
             self.wrapped.step()
             norm = torch.as_tensor(self.wrapped.get_global_grad_norm(), dtype=torch.float32, device=self.device)
             if self.precision == "fp16" and self.wrapped.optimizer.overflow and self.wrapped.optimizer.cur_scale >= 1:
@@ -97,8 +110,8 @@ class Zero(Engine):
         self._make_moments(state["moments"])
         for name, p in self._named():
             for key, value in state["moments"].get(name, {}).items():
-                if value.dim():
-                    self.deepspeed.utils.safe_set_full_optimizer_state(p, value.to(self.device), key)
+                if key != _COUNT:
+                    self._set(p, value, key)
 
     def _moments(self, p: nn.Parameter) -> dict[str, Tensor]:
         kept = self._kept()
@@ -123,7 +136,7 @@ class Zero(Engine):
         of_groups = [flat for group in inner.param_groups for flat in group["params"]]
         for flat in getattr(optimizer, "fp32_partitioned_groups_flat", of_groups):  # zero3 has its own
             inner.state[flat] = {
-                name: torch.zeros_like(flat) if value.dim() else value.to(flat.device, copy=True)
+                name: value.to(flat.device, copy=True) if name == _COUNT else torch.zeros_like(flat)
                 for name, value in found.items()
             }
         self._link()
@@ -135,11 +148,32 @@ class Zero(Engine):
             optimizer._hp_optimizer_states_linked = False
             optimizer._lazy_init_hp_params_optimizer_state()
 
+    def _take_over(self) -> None:
+        """Numbers that the loss has changed in place, such as a temperature that it keeps in bounds: DeepSpeed would go on from its own copy."""
+        for _, p in self._named():
+            if _shape(p) == () and p.numel():
+                kept = self.deepspeed.utils.safe_get_full_fp32_param(p).view(())
+                if kept.to(p.dtype) != p.detach():
+                    self._set(p, p.detach())
+
+    def _set(self, p: nn.Parameter, value: Tensor, moment: str | None = None) -> None:
+        """A weight in the optimiser's float32, or a moment, on all ranks. zero3's own cuts go past the end where the numbers do not divide by ranks."""
+        value, tools = value.to(self.device, torch.float32), self.deepspeed.utils
+        if hasattr(p, "ds_tensor"):
+            part = p.ds_tensor.numel()
+            value = F.pad(value.flatten(), (0, part * distributed.world() - value.numel()))
+            own = value[part * distributed.rank() : part * (distributed.rank() + 1)]
+            tools.safe_set_local_optimizer_state(p, own, moment) if moment else tools.safe_set_local_fp32_param(p, own)
+        else:
+            tools.safe_set_full_optimizer_state(p, value, moment) if moment else tools.safe_set_full_fp32_param(
+                p, value
+            )
+
     def _set_weights(self) -> None:
         """The optimiser's weights in float32 from the caller's model: DeepSpeed has taken them from the copy in half precision."""
         own = dict(self.model.named_parameters())
         for name, p in self._named():
-            self.deepspeed.utils.safe_set_full_fp32_param(p, own[name].detach().float())
+            self._set(p, own[name].detach())
 
 
 def config_of(recipe: Recipe, parameters: int = _BUCKET) -> dict:

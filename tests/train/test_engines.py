@@ -1,6 +1,7 @@
 """Every engine, on one rank and on two: the same losses, killed or not, and what one has begun any other ends."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from engine_ranks import COMPARED, IN_PIECES, KILLED, MOVED
+from engine_ranks import BOUNDED, COMPARED, IN_PIECES, KILLED, MODES, MOVED
 
 from ivcore.errors import UserError
 from ivcore.train import Recipe
@@ -56,6 +57,50 @@ def test_micro_batches_of_the_contrastive_loss_change_nothing(found, engine):
     alone, first, _ = found
     for each in (alone, first):
         assert apart(each[f"pieces {engine}"], alone["whole"]) < 1e-5
+
+
+@pytest.mark.parametrize("engine", BOUNDED)
+def test_what_a_loss_keeps_in_bounds_goes_on_from_there(found, engine):
+    """The temperature, which DeepSpeed also has a copy of."""
+    alone, first, _ = found
+    plain = alone["bounded plain"]
+    assert max(plain) == pytest.approx(math.log(100)) and plain[-1] < plain[5]  # driven to the bound, and back at once
+    for each in (alone, first):
+        assert each[f"bounded {engine}"] == pytest.approx(plain, abs=1e-6)
+
+
+@pytest.mark.parametrize(("engine", "changes"), MODES)
+def test_half_precision_and_offload_train_as_float32_does_and_what_cannot_is_refused(found, engine, changes):
+    alone, first, second = (each[f"{engine} {changes}"] for each in found)
+    if engine.startswith("zero") and changes == {"precision": "fp16"}:
+        return [_is_line(each, "precision='fp16': engine zero") for each in (alone, first, second)]
+    if "compile" in changes:
+        return [_is_line(each, "compile=True: engine zero3") for each in (alone, first, second)]
+    if engine in ("zero1", "zero2") and changes == {"offload": "all"}:
+        return [_is_line(each, "offload='all': engine zero") for each in (alone, first, second)]
+    for each in (alone, first, second):
+        assert len(each[0]) == 8 and each[0][-1] < each[0][0]
+        reference = found[0]["whole of 10"]
+        assert apart(each, reference) < (1e-5 if "offload" in changes else 1e-3)
+    assert equal(first, second)
+
+
+def test_two_ranks_go_on_where_weights_do_not_divide_by_two(found):
+    for rank in found[1:]:
+        assert rank["resumed"][2] == 6 and equal(rank["resumed"], rank["not resumed"])
+        assert len(rank["bounded in bf16"]) == 10
+
+
+def _is_line(said, begins: str) -> None:
+    assert isinstance(said, str) and said.startswith(begins) and "\n" not in said
+
+
+def test_the_contrastive_loss_in_pieces_is_refused_by_zero3(found):
+    for each in found:
+        assert each["refused"].startswith(
+            "micro_batch=1, engine=zero3: a loss over the whole batch cannot be taken in pieces"
+        )
+        assert each["refused"].endswith("zero2 or fsdp, or micro_batch=0")
 
 
 @pytest.mark.parametrize("engine", KILLED)
