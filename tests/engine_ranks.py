@@ -166,13 +166,13 @@ def everything(folder, world):
     for engine, changes in MODES:
         name = f"{engine} {changes}"
         found[name] = refused_or(lambda: run("10", engine, folder / f"{world} {name}", steps=8, **changes))  # noqa: B023
-    found["refused"] = refused_or(lambda: run("11", "zero3", folder / f"{world} refused", micro_batch=1, steps=2))
     if world == 2:  # numbers of weights that do not divide by two, and one without a dimension
         killed("bounded", "zero3", folder / "resumed", 6, steps=10, lr=2e-2)
         found["resumed"] = run("bounded", "zero3", folder / "resumed", steps=10, lr=2e-2)
         found["not resumed"] = run("bounded", "zero3", folder / "not resumed", steps=10, lr=2e-2)
         found["bounded in bf16"] = run("bounded", "zero3", folder / "bounded in bf16", steps=10, precision="bf16")[0]
     if world == 1:
+        found["refused"] = refused_or(lambda: run("11", "zero3", folder / "refused", micro_batch=1, steps=2))
         found["whole"] = run("11", "plain", folder / "whole", steps=10)
         found["whole of 10"] = run("10", "plain", folder / "whole of 10", steps=8)
         for engine in KILLED:
