@@ -498,6 +498,13 @@ MALFORMED = [  # kind, content, line, part of the message
     ("vatex", '[\n{"videoID": "a", "enCap": []}]', 2, "captions in enCap, found none"),
     ("video_ids", "a\nb\n\na\n", 4, "every video once, found 'a' again"),
     ("video_ids", '["a",\n"b",\n"a"]', 3, "every video once, found 'a' again"),
+    (
+        "vln_episodes",
+        '{"episodes": [\n{"episode_id": 1, "scene_id": "a.glb", "instruction": {"instruction_text": "go"},\n"start_position": [0, 1]}]}',
+        3,
+        "expected x, height and z, found 2 numbers",
+    ),
+    ("vln_truth", '{"1": {"locations": [[0, 0, 0]],\n"actions": [5]}}', 2, "an action from 0 to 3, found 5"),
 ]
 LENIENT = ("caption_csv", "caption_json", "captions")  # captions are read in whatever encoding they have
 
