@@ -42,9 +42,8 @@ class Card:
     """An accelerator as its vendor describes it. Rates are of one direction."""
 
     memory: float  # GiB
-    tflops: dict[
-        str, float
-    ]  # by precision; fp32 without TF32, which training in half precision alone takes, see ivcore.precision
+    # by precision; fp32 without TF32, which training in half precision alone takes, see ivcore.precision
+    tflops: dict[str, float]
     link: float  # GB/s between the cards of a machine
     network: float  # GB/s a card between machines
     a_machine: int = 8  # cards

@@ -95,7 +95,9 @@ def untrimmed_splits(params: Mapping, run_dir=None) -> tuple[list[UntrimmedSet],
     test = released.read(tested, released.root or None, subset=released.test, labels=number)
     given = {"train": train, "val": None, "test": test}
     if params["features"]:
-        records, missing = held_out(train) | {"test": test}, dict.fromkeys(given, 0)
+        shown = {video.id for video in test}  # a video of both lists is for the test alone
+        records = held_out([video for video in train if video.id not in shown]) | {"test": test}
+        missing = dict.fromkeys(given, 0)
     else:
         require_some([video.path for video in train], released.annotations)
         parted = splits.part(given, max_bad=params["max_bad"], run_dir=run_dir)

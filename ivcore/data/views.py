@@ -21,6 +21,8 @@ from ivcore.video import augment, sampling
 if TYPE_CHECKING:
     from torch import Tensor
 
+AT_ONCE = 20 << 20  # pixels of a batch, at most: 52 clips of 8 frames of 224 x 224, of which a ViT-L keeps 9 GB
+
 
 class Views:
     """Items dict(views uint8 (num_clips * num_crops, T, size, size, 3), label, path), the clips slowest; a VideoError in place of an unreadable one.
@@ -112,6 +114,7 @@ class Views:
 
     def _parts(self, views_at_once: int) -> list[range]:
         """The items of each batch."""
+        views_at_once = min(views_at_once, AT_ONCE // ((self.num_frames + self.num_segments) * self.size**2))
         per_batch = max(1, views_at_once // (self.num_clips * self.num_crops))
         return [range(begin, min(begin + per_batch, len(self))) for begin in range(0, len(self), per_batch)]
 

@@ -45,6 +45,8 @@ def query_sets(params: Mapping) -> list[QuerySet]:
     else:
         folder, source = egocentric.build(egocentric.Egocentric.of(params["num_videos"])), untrimmed.EGOCENTRIC
     train, test = (formats.read_nlq(folder / file, folder / "clips") for file in FILES.values())
+    shown = {query.clip for query in test}
+    train = [query for query in train if query.clip not in shown]  # a clip of both files is for the test alone
     clips = untrimmed.held_out(_videos(train))
     ids = {name: {video.id for video in part} for name, part in clips.items()}
     parts = {name: [query for query in train if query.clip in ids[name]] for name in ("train", "val")} | {"test": test}

@@ -25,9 +25,7 @@ from ivcore.train.engine import Engine, Step, copy_of_rank_0
 from ivcore.train.optim import set_lr
 from ivcore.train.recipe import Recipe
 
-_COUNT = (
-    "step"  # what torch's optimisers call the number of steps; everything else that they keep is as large as the weight
-)
+_COUNT = "step"  # of what torch's optimisers keep, the one that is not as large as the weight
 _BUCKET = 500_000_000  # gradients of one message, at most: DeepSpeed's default
 
 
@@ -165,9 +163,8 @@ class Zero(Engine):
             own = value[part * distributed.rank() : part * (distributed.rank() + 1)]
             tools.safe_set_local_optimizer_state(p, own, moment) if moment else tools.safe_set_local_fp32_param(p, own)
         else:
-            tools.safe_set_full_optimizer_state(p, value, moment) if moment else tools.safe_set_full_fp32_param(
-                p, value
-            )
+            own = value
+            tools.safe_set_full_optimizer_state(p, own, moment) if moment else tools.safe_set_full_fp32_param(p, own)
 
     def _set_weights(self) -> None:
         """The optimiser's weights in float32 from the caller's model: DeepSpeed has taken them from the copy in half precision."""

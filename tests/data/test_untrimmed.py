@@ -55,6 +55,16 @@ def test_with_features_no_video_has_to_be_there(annotations):
         splits_of(annotations)
 
 
+def test_with_features_a_video_of_both_lists_is_for_the_test_alone(annotations, tmp_path):
+    content = json.loads(annotations.read_text())
+    for name in ("t0", "t1", "t2"):
+        content["database"][name]["subset"] = "validation"
+    (again := tmp_path / "again.json").write_text(json.dumps(content))
+    train, val, test = splits_of(annotations, features="somewhere", test_annotations=str(again))
+    ids = [{video.id for video in some.videos} for some in (train, val, test)]
+    assert ids[2] >= {"t0", "t1", "t2"} and not (ids[0] | ids[1]) & ids[2] and len(ids[0] | ids[1]) == 7
+
+
 def test_missing_videos_are_counted_and_too_many_refused(annotations):
     (annotations.parent / "v1.mp4").unlink()
     *_, test = splits_of(annotations, max_bad=0.5)

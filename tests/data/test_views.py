@@ -1,5 +1,7 @@
 """Evaluation leaves out what cannot be read, counts it, and never shows another video in its place."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -77,3 +79,10 @@ def test_evaluation_runs_at_the_precision_of_training(records, precision, seen):
 
     scores, _ = over_views(function, model, Views(records[:1], **SHAPE), precision=precision)
     assert found == [seen] and scores.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("frames", "size", "crops", "each"), [(8, 32, 1, 256), (8, 224, 1, 52), (32, 224, 3, 4)])
+def test_a_batch_has_no_more_pixels_than_its_views_may_have(frames, size, crops, each):
+    views = Views([SimpleNamespace(path=f"{n}.mp4") for n in range(600)], num_frames=frames, size=size, num_crops=crops)
+    parts = views._parts(256)
+    assert {len(part) for part in parts[:-1]} == {each} and [row for part in parts for row in part] == list(range(600))

@@ -190,6 +190,19 @@ class TestChangedObjects:
             assert iou(best[0].numpy(), boxes[row, 0].numpy()) > 0.5
 
 
+def test_a_clip_of_both_files_is_for_the_test_alone(written, tmp_path):
+    folder = written("ego4d_nlq")
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "clips").symlink_to(folder / "clips")
+    train, test = (json.loads((folder / file).read_text()) for file in queries.FILES.values())
+    test["videos"] += train["videos"][:1]
+    for file, content in zip(queries.FILES.values(), (train, test), strict=True):
+        (tmp_path / file).write_text(json.dumps(content))
+    shown = {clip["clip_uid"] for video in train["videos"][:1] for clip in video["clips"]}
+    parts = [{query.clip for query in each.queries} for each in queries.query_sets({"data": str(tmp_path)})]
+    assert shown <= parts[2] and not (parts[0] | parts[1]) & parts[2]
+
+
 def test_queries_from_files_to_scores(written):
     sets = queries.query_sets({"data": str(written("ego4d_nlq"))})
     assert [len({q.clip for q in each.queries}) for each in sets] == [4, 1, 2]
