@@ -74,11 +74,6 @@ class PictureSet:
         return len(self.pictures)
 
 
-def is_moments(path) -> bool:
-    """Whether the JSON is Ego4D's and not ActivityNet's."""
-    return "videos" in read_json(path).expect(dict, "an object")
-
-
 def read_moments(path, root=None, subset: str | None = None, labels=None) -> list[UntrimmedVideo]:
     """Every clip as a video with its moments; those that are not `primary` do not count. What several annotators name alike counts as often."""
     base = base_folder(path, root)
