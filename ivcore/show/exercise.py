@@ -44,6 +44,21 @@ EXERCISES = {
         "Every clip has 8 captions in the batch that are all the same.",
         "The best probability that a model can give to the right one of 8 equal captions is 1/8.",
     ),
+    "06.share": (
+        1 / (1 + math.exp(-2 * math.sqrt(2))),
+        "Red with red is 2 and red with blue is -2. Divide both by the root of 2 before the exponential.",
+        "The share is e^1.414 divided by the sum of e^1.414 and e^-1.414.",
+    ),
+    "06.half-open": (
+        math.atanh(0.5),
+        "Which number has a tanh of one half? tanh(a) is (e^2a - 1) / (e^2a + 1).",
+        "Set that to one half and solve for e^2a: it is 3.",
+    ),
+    "06.ratio": (
+        1568 * 2056 / 1568,
+        "Every token that asks has one product with every token that answers.",
+        "1,568 ask 2,056 in the one, and 1 asks 1,568 in the other. Divide.",
+    ),
 }
 _wrong = Counter()  # exercise -> wrong answers in this kernel
 

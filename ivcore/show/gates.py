@@ -11,10 +11,11 @@ STYLES = ("-", "--", "-.", ":")
 
 
 def gates_opening(steps: Sequence, gates: Mapping[str, Mapping[str, Sequence]], title: str | None = None,
-                  xlabel: str = "step", ylabel: str = "tanh of the gate"):  # fmt: skip
+                  xlabel: str = "step", ylabel: str = "tanh of the gate", form: str = "{:+.2f}"):  # fmt: skip
     """One panel a kind of gate, one line a module, its last value in the legend. -> Figure
 
-    gates: "attention gates", say -> module -> a value for each of `steps`. A negative value turns the sign of what the module adds.
+    gates: "attention gates", say -> module -> a value for each of `steps`. A negative value turns the sign of what the module adds. form: of the last
+    value in the legend.
     """
     import matplotlib.pyplot as plt
 
@@ -26,7 +27,7 @@ def gates_opening(steps: Sequence, gates: Mapping[str, Mapping[str, Sequence]], 
         panel.axhline(0, color="0.6", lw=1)
         for number, (name, values) in enumerate(lines.items()):
             look = {"color": OKABE_ITO[number % len(OKABE_ITO)], "ls": STYLES[number % len(STYLES)]}
-            text = f"{name}: {values[-1]:+.2f}".replace("-", "−")
+            text = f"{name}: {form.format(values[-1])}".replace("-", "−")
             panel.plot(steps, values, label=text, marker="o" if len(steps) < 3 else None, ms=4, **look)
         panel.set_title(kind, loc="left")
         panel.set_xlabel(xlabel)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -23,20 +21,14 @@ def toy_tokens() -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def toy_attention(opening: float | None = 0.0) -> CrossModelAttention:
-    """A module whose four projections are identities and whose feed-forward network is shut. opening: of the attention gate, from 0 to 1 (its
-    tanh); None leaves both gates out, and the feed-forward network then adds 0."""
-    module = CrossModelAttention(2, 2, heads=1, gate=None if opening is None else 0.0)
-    for linear in (module.q, module.k, module.v, module.proj):
+def toy_attention(attention: float = 0.0, feed_forward: float = 0.0) -> CrossModelAttention:
+    """A module whose projections and both layers of the feed-forward network are identities.
+
+    attention, feed_forward: the numbers behind the two gates, whose tanh counts; `math.inf` is a gate that is open in full.
+    """
+    module = CrossModelAttention(2, 2, heads=1, ffn_ratio=1.0)
+    for linear in (module.q, module.k, module.v, module.proj, module.ffn.fc1, module.ffn.fc2):
         linear.weight.copy_(torch.eye(2))
-    if opening is None:
-        module.ffn.fc2.weight.zero_()
-    else:
-        module.attention_gate.fill_(math.atanh(opening) if opening < 1 else math.inf)
+    module.attention_gate.fill_(attention)
+    module.ffn_gate.fill_(feed_forward)
     return module.eval()
-
-
-@torch.no_grad()
-def first_numbers(module: CrossModelAttention, masked: Tensor, multimodal: Tensor) -> Tensor:
-    """The first number of each token (B, N) behind the module: how red it is."""
-    return module(masked, multimodal)[..., 0]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 from ivcore.cma import Coordinated
 from ivcore.errors import ParameterError
-from ivcore.stages.cross_model import modules_of
+from ivcore.stages.cross_model import modules_of, prepared
 
 
 @contextmanager
@@ -38,3 +39,18 @@ def turned(model: Coordinated, shares: Mapping[str, float]) -> Iterator[Coordina
         with torch.no_grad():
             for (gate, _), value in zip(gates, kept):
                 gate.copy_(value)
+
+
+@torch.inference_mode()
+def while_opening(model: Coordinated, video: Tensor, shares: Sequence[float]) -> dict[str, Tensor]:
+    """What is said while all gates are turned together: for the masked encoder, the multimodal one and both together the probabilities
+    (shares, B, K).
+
+    video: uint8 (B, both frames, H, W, 3), as `cross_model.prepared` takes it. shares: of each gate's opening, 0 shut and 1 as trained.
+    """
+    frozen, said = model.encode_frozen(prepared(model, video)), []
+    for share in shares:
+        with turned(model, dict.fromkeys(modules_of(model), share)):
+            said.append([part.softmax(-1) for part in model.fuse(frozen)])
+    parts = (torch.stack(part) for part in zip(*said, strict=True))
+    return dict(zip(("masked encoder", "multimodal encoder", "together"), parts, strict=True))

@@ -8,7 +8,7 @@ from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import VideoClassifier
 from ivcore.errors import ParameterError
 from ivcore.stages.cross_model import modules_of, prepared
-from ivcore.stages.turned_gates import turned
+from ivcore.stages.turned_gates import turned, while_opening
 
 
 def joined(gate=0.7, classes=5):
@@ -68,3 +68,12 @@ def test_what_there_is_not_is_refused():
     model = joined(gate=None)
     with pytest.raises(ParameterError, match="trained without any"), turned(model, {"reversed": 0.0}):
         pass
+
+
+def test_while_gates_open_the_first_answer_is_that_of_each_alone_and_the_last_that_of_training(clip):
+    model = joined()
+    with torch.inference_mode():
+        alone, trained = joined(gate=0.0)(prepared(model, clip)), model(prepared(model, clip))
+    said = while_opening(model, clip, [0.0, 1.0])
+    assert torch.equal(said["masked encoder"], torch.stack([alone.masked, trained.masked]).softmax(-1))
+    assert torch.equal(said["together"][1], trained.fused.softmax(-1))
