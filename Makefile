@@ -1,4 +1,4 @@
-# make recipe | ablations | report | test | browser-test | lab | sim | box | figures | lint | clean. PYTHON picks the interpreter (3.11 to 3.13); TORCH another build of torch,
+# make recipe | ablations | report | book | test | browser-test | lab | sim | box | figures | lint | clean. PYTHON picks the interpreter (3.11 to 3.13); TORCH another build of torch,
 # where the package index has one: make recipe TORCH="torch==2.13.0+cpu" leaves several GB of CUDA libraries out.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 TORCH ?=
@@ -26,11 +26,12 @@ FIGURES := 10/tiny:reconstructions 10/small:film
 # The run of notebook 13 that the box is made of, or all five runs.
 RUNS ?= 13/small
 
-.PHONY: help recipe ablations graph report test browser-test lab sim box figures numbers lint clean
+.PHONY: help recipe ablations graph report book test browser-test lab sim box figures numbers lint clean
 help:
 	@echo "make recipe   every stage at preset tiny (CPU, minutes), in parallel, then the leaderboard and a report"
 	@echo "make ablations   the sweeps of the ablation notebooks, the same way"
 	@echo "make report   all finished runs as one page: outputs/report/index.html"
+	@echo "make book     executed notebooks, docs and source as a site to read and search offline: outputs/book/site/index.html"
 	@echo "make test     all tests, every notebook at preset quick among them"
 	@echo "make browser-test   the tour and every explorer in a headless Chromium; screenshots in outputs/browser"
 	@echo "make lab      JupyterLab, open at the tour; ARGS=--no-browser on a remote machine"
@@ -60,6 +61,13 @@ recipe ablations graph: $(READY)
 
 report: $(READY)
 	@$(BIN)/iv report
+
+# Notebooks that have never finished a run are run at preset quick first. What fails stays without outputs on its page; the status tells.
+book: $(READY)
+	@status=0; ends=$$($(BIN)/python docs/book/runs.py); test -z "$$ends" || \
+	$(BIN)/snakemake -s workflow/Snakefile --workflow-profile workflow/profiles/$(PROFILE) --directory="$${IVCORE_OUTPUTS:-outputs}" \
+	  $(if $(CORES),--cores $(CORES)) --config ends="$$ends" $(ARGS) || status=$$?; \
+	$(BIN)/python docs/book/build.py && exit $$status
 
 # Two tests at a time, with a thread each, those of one file one after another; PYTEST=... goes to pytest, -n 0 for one at a time.
 test: $(READY)

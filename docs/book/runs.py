@@ -1,0 +1,50 @@
+"""Which finished run the book shows of each notebook, and which runs it still needs.
+
+python docs/book/runs.py     prints the latter as "20 quick;21 quick", as workflow/Snakefile takes them
+"""
+
+import json
+from pathlib import Path
+
+from ivcore.run import board, notebook
+from ivcore.run import folder as run_folder
+
+SMALLEST = "quick"  # what is run where there is nothing
+OWN = "tiny"  # the preset that a notebook's parameters cell is
+
+
+def chosen(stem: str) -> Path | None:
+    """The run whose executed copy is shown: of the notebook's own preset, else the latest of another one, else of `quick`; None without any.
+
+    A run whose parameters were changed comes behind those of a preset as it is.
+    """
+    there = [folder for folder in board.folders(stem) if run_folder.is_done(folder) and _copy(folder).is_file()]
+    return max(there, key=_preference, default=None)
+
+
+def _copy(folder: Path) -> Path:
+    return folder / "notebook.ipynb"
+
+
+def _preference(folder: Path) -> tuple:
+    label = run_folder.label_of(folder)
+    preset = label.rstrip("+")
+    return (preset != SMALLEST, preset == label, preset == OWN, facts(folder).get("began", ""), folder.name)
+
+
+def facts(folder: Path) -> dict:
+    """What the run's env.json says of machine, commit, time and command; {} where it does not read."""
+    try:
+        return json.loads((folder / "env.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def missing() -> list[str]:
+    """ "20 quick" for each notebook without a run to show; the leaderboard, which reads the others, only when all others are there."""
+    numbers = [notebook.number(path) for path in notebook.every() if chosen(path.stem) is None]
+    return [f"{number} {SMALLEST}" for number in [n for n in numbers if n != "90"] or numbers]
+
+
+if __name__ == "__main__":
+    print(";".join(missing()))
