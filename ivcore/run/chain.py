@@ -49,24 +49,24 @@ STAGES = (
     Stage("supervised: masked encoder", "3.2", 2, 0, ("12",), "ivcore.heads.classifier"),
     Stage("supervised: multimodal encoder", "3.2", 2, 2, ("12",), "ivcore.heads.classifier"),
     Stage("cross-model attention", "3.3", 3, 1, ("13", "23", "24"), "ivcore.cma"),
-    Stage("recognition, with the masked encoder", "4.3.1", 4, -0.3, ("30",), "ivcore.heads.classifier"),
+    Stage("recognition, with either encoder or both", "4.3.1", 4, -0.3, ("30",), "ivcore.heads.classifier"),
     Stage("who does what where and when", "4.3.1", 4, 0.6, ("31", "32"), "ivcore.heads.boxes"),
     Stage("what is of no known class", "4.3.3", 4, 1.5, ("39",), "ivcore.losses.evidential"),
     Stage("zero-shot recognition", "4.3.3", 2, 3, ("36",), "ivcore.heads.zero_shot"),
     Stage(
         "finding videos by sentences, and writing these",
         "4.3.2",
-        3,
+        1,
         3,
         ("33", "34", "37", "38", "45"),
         "ivcore.metrics.retrieval",
     ),
     Stage("all of it on many devices", "3.2", 0, 3, ("60",), "ivcore.train.engine"),
-    Stage("walking by instructions", "4.3.2", 1, 3, ("35",), "ivcore.heads.planner"),
+    Stage("walking by instructions", "4.3.2", 3, 3, ("35",), "ivcore.heads.planner"),
     Stage("first-person video: Ego4D", "4.3", 4, 2.4, ("40", "41", "42", "43", "44"), "ivcore.heads.span"),
     Stage("what happens when in long video", "5.1", 4, 3.3, ("50",), "ivcore.heads.event_order"),
 )
-ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (4, 8), (2, 9), (2, 10), (4, 13))
+ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (5, 6), (4, 8), (2, 9), (2, 10), (4, 13))
 
 
 def chain(stages=STAGES, arrows=ARROWS):
@@ -77,7 +77,8 @@ def chain(stages=STAGES, arrows=ARROWS):
     for begin, end in arrows:
         a, b = stages[begin], stages[end]
         line = {"arrowstyle": "-|>", "color": "0.4", "lw": 1.3, "shrinkA": 0, "shrinkB": 0}
-        axes.annotate("", (b.x - 0.42, b.y), (a.x + 0.42, a.y), arrowprops=line, zorder=1)
+        ends = ((a.x, a.y + 0.38), (b.x, b.y - 0.38)) if a.x == b.x else ((a.x + 0.42, a.y), (b.x - 0.42, b.y))
+        axes.annotate("", ends[1], ends[0], arrowprops=line, zorder=1)
     for stage in stages:
         _box(axes, stage)
     axes.set(xlim=(-0.5, 4.5), ylim=(3.95, -0.75))
@@ -88,7 +89,7 @@ def chain(stages=STAGES, arrows=ARROWS):
 
 def in_words(stages=STAGES, arrows=ARROWS) -> str:
     """The picture for who cannot see it: "masked video modelling (notebooks 10, 20, 21) leads to …; …"."""
-    names = [f"{s.name} (notebooks {', '.join(s.standing)})" if s.standing else s.name for s in stages]
+    names = [f"{s.name} ({_numbered(s.standing)})" if s.standing else s.name for s in stages]
     led = [f"{names[begin]} leads to {stages[end].name}" for begin, end in arrows]
     beside = [name for index, name in enumerate(names) if not any(index in arrow for arrow in arrows)]
     return "; ".join([*led, *(f"{name} stands beside it" for name in beside)])
@@ -100,11 +101,14 @@ def _box(axes, stage: Stage) -> None:
     face, edge, style, _ = LOOKS[stage.state]
     shape = {"boxstyle": "round,pad=0.02,rounding_size=0.06", "mutation_aspect": 1.6}
     axes.add_patch(FancyBboxPatch((stage.x - 0.4, stage.y - 0.36), 0.8, 0.72, fc=face, ec=edge, ls=style, lw=1.5, zorder=2, **shape))  # fmt: skip
-    several = "s" if len(stage.standing) > 1 else ""
-    numbers = f"notebook{several} {_listed(stage.standing)}" if stage.standing else ""
+    numbers = _numbered(stage.standing) if stage.standing else ""
     lines = [line for text in (numbers, stage.name) for line in textwrap.wrap(text, WIDEST, break_on_hyphens=False)]
     words = "\n".join([*lines, f"§{stage.section}"])
     axes.text(stage.x, stage.y, words, ha="center", va="center", fontsize=9, linespacing=1.1, zorder=3)
+
+
+def _numbered(numbers: list[str]) -> str:
+    return f"notebook{'s' if len(numbers) > 1 else ''} {_listed(numbers)}"
 
 
 def _listed(numbers: list[str]) -> str:
