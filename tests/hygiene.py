@@ -98,6 +98,69 @@ def lesson(path: Path) -> dict[str, str]:
     return wrong
 
 
+LESSONS = ("01", "02", "03", "04", "05", "06")
+MEDIAN_OF_LESSON, CYCLES = 5, 3
+PREDICT, CHECK = "**Predict.**", "**Check.**"
+FOLDED = re.compile(
+    r"<details><summary>[^<]+</summary>\n\n.+?\n\n</details>", re.DOTALL
+)  # blank lines: or markdown in it is not rendered
+
+
+def taught(path: Path, answers: dict[str, float]) -> dict[str, str]:
+    """What keeps a lesson from teaching by predict, run, check: the rule -> what is wrong; {} for a good one.
+
+    answers: exercise -> the number that is right. An answer may stand in a folded part, and nowhere else near its question.
+    """
+    cells = [cell for cell in notebook.cells(path) if "parameters" not in notebook.tags(cell)]
+    texts = [(cell["cell_type"], notebook.source(cell)) for cell in cells]
+    code = [text for kind, text in texts if kind == "code"]
+    prose = [text for kind, text in texts if kind == "markdown"]
+    wrong = {}
+    if (median := statistics.median(text.count("\n") + 1 for text in code)) > MEDIAN_OF_LESSON:
+        wrong["median"] = f"half of the code cells have {median:g} lines or more, at most {MEDIAN_OF_LESSON}"
+    if (words := _words(prose)) <= (of_code := _words(code)):
+        wrong["prose"] = f"{words} words of prose for {of_code} of code: there must be more prose"
+    if left := _unchecked(texts):
+        wrong["check"] = f"predictions that are not run and then checked, folded: {left}"
+    if (count := sum(PREDICT in text for text in prose)) < CYCLES:
+        wrong["predict"] = f"{count} predictions, at least {CYCLES}"
+    if found := [problem for place in range(len(texts)) for problem in _exercise(texts, place, answers)]:
+        wrong["exercise"] = "; ".join(found)
+    return wrong
+
+
+def _words(texts: list[str]) -> int:
+    return sum(len(text.split()) for text in texts)
+
+
+def _unchecked(texts: list[tuple[str, str]]) -> list[str]:
+    """The beginnings of predictions that no code cell follows, or no check that begins with a folded part before the next prediction."""
+    places = [n for n, (kind, text) in enumerate(texts) if kind == "markdown" and PREDICT in text]
+    left = []
+    for place, end in zip(places, [*places[1:], len(texts)]):
+        run = place + 1 < len(texts) and texts[place + 1][0] == "code"
+        behind = [text for kind, text in texts[place + 1 : end + 1] if kind == "markdown"]
+        checks = [text.removeprefix(CHECK).strip() for text in behind if text.startswith(CHECK)]
+        if not run or not any(FOLDED.match(text) for text in checks[:1]):
+            left.append(texts[place][1].partition(PREDICT)[2].strip()[:40])
+    return left
+
+
+def _exercise(texts: list[tuple[str, str]], place: int, answers: dict[str, float]) -> list[str]:
+    """What is wrong with the exercise in this cell, if there is one: no folded solution right behind it, or an answer that can be seen."""
+    kind, text = texts[place]
+    asked = re.search(r'^check\("([^"]+)"', text, re.MULTILINE)
+    if kind != "code" or not asked:
+        return []
+    solution = texts[place + 1][1] if place + 1 < len(texts) else ""
+    near = "\n".join((texts[place - 1][1], text, FOLDED.sub("", solution)))
+    wrong = [] if FOLDED.match(solution) else [f"{asked[1]} has no folded solution in the cell behind it"]
+    number = answers[asked[1]]
+    forms = {form.format(number) for form in ("{:.2f}", "{:.3f}", "{:.4g}", *(("{:,.0f}",) if number == int(number) else ()))}  # fmt: skip
+    shown = [form for form in forms if re.search(rf"(?<![\w.,]){re.escape(form)}(?![\w]|[.,]\d)", near)]
+    return wrong + [f"{asked[1]} shows its answer {form}" for form in shown]
+
+
 def _shows(tree: ast.Module) -> bool:
     calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     return isinstance(tree.body[-1], ast.Expr) or bool(calls & SHOWING)

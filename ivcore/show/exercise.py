@@ -54,10 +54,10 @@ EXERCISES = {
         "Which number has a tanh of one half? tanh(a) is (e^2a - 1) / (e^2a + 1).",
         "Set that to one half and solve for e^2a: it is 3.",
     ),
-    "06.ratio": (
-        1568 * 2056 / 1568,
+    "06.products": (
+        1568 * 2056,
         "Every token that asks has one product with every token that answers.",
-        "1,568 ask 2,056 in the one, and 1 asks 1,568 in the other. Divide.",
+        "Multiply how many ask by how many answer.",
     ),
 }
 _wrong = Counter()  # exercise -> wrong answers in this kernel

@@ -1,14 +1,17 @@
 """Figures of the notebooks on ideas: samplers, tubelets, positions, the map; exercises."""
 
+import json
 import re
 
 import matplotlib
 
 matplotlib.use("Agg")
 
+import hygiene
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from workbook import as_notebook
 
 from ivcore import paths
 from ivcore.encoders.positions import sine_cosine
@@ -105,7 +108,60 @@ def test_the_second_wrong_answer_gets_the_second_hint_and_the_third_the_way_out(
         assert says in capsys.readouterr().out
 
 
-def test_every_exercise_is_in_a_notebook_and_no_answer_is():
+def test_every_exercise_is_in_a_notebook():
     cells = [notebook.source(cell) for path in notebook.every() for cell in notebook.cells(path)]
     asked = [name for cell in cells for name in re.findall(r'^check\("([^"]+)", answer\);$', cell, re.M)]
     assert sorted(asked) == sorted(EXERCISES)
+
+
+ANSWERS = {name: right for name, (right, *_) in EXERCISES.items()}
+
+
+@pytest.mark.parametrize("number", hygiene.LESSONS)
+def test_a_lesson_predicts_runs_and_checks_and_shows_no_answer(number):
+    wrong = hygiene.taught(notebook.find(number), ANSWERS)
+    assert not wrong, wrong
+
+
+PREDICTED = "# Before\n\n**Predict.** How many?"
+CHECKED = "# Again\n\n"
+FOLDED = "<details><summary>Why</summary>\n\nThere are 24.\n\n</details>"
+EXERCISE = ["# Exercise\n\nHow many are there?", 'answer = ...\ncheck("x", answer);']
+
+
+def lesson(tmp_path, *cells):
+    """A notebook of three good cycles, and then these cells; a text that begins with # or < or * is prose."""
+    made = ["# 10 · A lesson", "n: int = 1", *3 * ["# A\n\n**Predict.** How many are there, and of which kind?", "print(1)", f"**Check.**\n\n{FOLDED}"]]  # fmt: skip
+    content = as_notebook([*made, *cells])
+    for cell in content["cells"]:
+        if cell["source"][0] in "#<*":
+            cell["cell_type"] = "markdown"
+    (path := tmp_path / "10_lesson.ipynb").write_text(json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    "cells, rule, says",
+    [
+        ([PREDICTED, CHECKED, "print(1)", f"**Check.**\n\n{FOLDED}"], "check", "How many?"),
+        ([PREDICTED, "print(1)"], "check", "How many?"),
+        ([PREDICTED, "print(1)", "**Check.** There are 24."], "check", "How many?"),
+        ([PREDICTED, "print(1)", "**Check.**\n\n<details><summary>Why</summary>\nThere are 24.\n</details>"], "check", "How many?"),
+        ([*EXERCISE, "# Solution\n\nThere are many."], "exercise", "no folded solution"),
+        ([*EXERCISE, f"{FOLDED}\n\nSo there are 24."], "exercise", "shows its answer 24"),
+        (["# Exercise\n\nAre there 24?", EXERCISE[1], FOLDED], "exercise", "shows its answer 24"),
+        ([EXERCISE[0], 'answer = 24.00\ncheck("x", answer);', FOLDED], "exercise", "shows its answer 24.00"),
+        (["print(1)\n" * 5 + "print(1)"] * 4, "median", "6 lines"),
+        (["print(1)", "a = 1  # one two three four five six seven eight nine ten" * 9], "prose", "there must be more prose"),
+    ],
+)  # fmt: skip
+def test_each_way_not_to_teach_is_seen(tmp_path, cells, rule, says):
+    assert hygiene.taught(lesson(tmp_path), {}) == {}
+    wrong = hygiene.taught(lesson(tmp_path, *cells), {"x": 24})
+    assert list(wrong) == [rule] and says in wrong[rule]
+
+
+def test_an_exercise_with_a_folded_solution_is_a_good_one_and_a_lesson_without_predictions_is_not(tmp_path):
+    assert hygiene.taught(lesson(tmp_path, *EXERCISE, FOLDED), {"x": 24}) == {}
+    (path := tmp_path / "11_none.ipynb").write_text(json.dumps(as_notebook(["# 11 · None at all here", "n: int = 1", "print(1)"])))  # fmt: skip
+    assert hygiene.taught(path, {}) == {"predict": "0 predictions, at least 3"}
