@@ -106,8 +106,17 @@ def model_of(preset: str, values: dict):
         return None if preset.startswith("13") else VideoClassifier("huge", 710)
 
 
+def first_step(beta2: float) -> float:
+    """How far the optimiser moves a weight whose gradient is 1, as a share of the learning rate: 1 where it corrects its moments' bias."""
+    weight = torch.nn.Linear(1, 1, bias=False)
+    optimizer = optimizer_of(weight, Recipe(batch_size=1, lr=1.0, steps=1, weight_decay=0.0, betas=(0.9, beta2)))
+    before, weight.weight.grad = weight.weight.item(), torch.ones(1, 1)
+    optimizer.step()
+    return before - weight.weight.item()
+
+
 def fixed(preset: str, values: dict) -> dict:
-    """What the notebook and the models fix: the optimiser's betas and eps, which matrices do not decay, sizes."""
+    """What the notebook and the models fix: the optimiser's betas and eps, which matrices do not decay, sizes, and the rate behind the warm-up."""
     source = "".join(map(notebook.source, notebook.cells(notebook.find(preset.split()[0]))))
     found = {"eps": 1e-6 if "eps=1e-6" in source else Recipe(batch_size=1, lr=1.0, steps=1).eps}
     second = {"betas=(0.9, 0.95)": 0.95, "betas=(0.9, 0.999)": 0.999, "betas=(0.9, beta2)": values.get("beta2")}
@@ -123,6 +132,8 @@ def fixed(preset: str, values: dict) -> dict:
         found["undecayed_matrices"] = sorted(spared)
     if isinstance(model, UniFormerV2):
         found["mlp_dropout"] = model.transformer.dec[0].mlp.dropout.p
+    found["after_warmup"] = lr_at(100, 1000, 1.0, warmup=100)
+    found["bias_correction"] = first_step(values.get("beta2", 0.999)) == pytest.approx(1.0, rel=1e-3)
     return found | {"decoder_width": SIZES[values.get("encoder_size", "huge")].decoder_width}
 
 

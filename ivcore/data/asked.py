@@ -4,7 +4,7 @@
     msvd_qa      msvd_{train,val,test}_qa_encode.json, msvd_answer_set.txt, msvd_youtube_mapping.txt
     tgif_frame   frameqa_{train,test}.jsonl, frameqa_trainval_ans2label.json
 
-Where there is no list to make choices on, it is held out of the training list, video by video.
+Where there is no list to make choices on, it is held out of the training list, video by video; where nothing is chosen it is not.
 """
 
 from __future__ import annotations
@@ -65,10 +65,11 @@ class QuestionSet:
 
 
 def sets(
-    files: Mapping[str, str], *, data: str = "", release: str = "", root: str = "", num_clips: int = 0, max_bad=None, run_dir=None
+    files: Mapping[str, str], *, data: str = "", release: str = "", root: str = "", num_clips: int = 0, chooses: bool = True, max_bad=None, run_dir=None
 ) -> tuple[dict[str, QuestionSet], list[str]]:  # fmt: skip
     """(split -> its videos, the answers that the release names: [] where it names none). files: split (train, val, test) -> file of `formats.read_qa`, "" for
     none; they win over `data`, a generated set or a folder laid out as `release` says. No video is in two splits, see `splits.part`.
+    chooses: whether choices are made on val; if not, there is none where no list of it is given or published.
 
     FormatError for a bad file, ParameterError for one that is not there.
     """
@@ -90,9 +91,10 @@ def sets(
         lists, answers = LAYOUTS[release](Path(data))
         found, source, together = video_files(Path(data)), Path(data).name, {}
         lists = {name: some and [_placed(each, found) for each in some] for name, some in lists.items()}
+    lists = {name: some for name, some in lists.items() if some is not None or chooses or name != "val"}
     parted = splits.part(lists, label=lambda record: None, together=together, max_bad=max_bad, run_dir=run_dir)
     print("".join(f"{one_line(line)}\n" for line in parted.notes), end="")
-    return {name: QuestionSet(parted.records[name], source, parted.missing[name]) for name in SPLITS}, answers
+    return {name: QuestionSet(parted.records[name], source, parted.missing[name]) for name in lists}, answers
 
 
 def _grouped(questions: Sequence[Question]) -> list[AskedVideo]:

@@ -13,12 +13,13 @@ class BadVideos:
     """Counts unreadable files up to a limit and lists them in <run_dir>/bad_videos.jsonl, one JSON object a line.
 
     limit: how many, or as a float which share of the files, at least one file then unless it is 0; by default one in twenty.
-    Workers and resumed runs share the list, so the limit holds for all of them together; without `run_dir` each counts for itself.
+    Workers and resumed runs share the list, so the limit holds for all of them together; without `run_dir` each counts for itself. missing: how many
+    further files of the set are known to be bad, which count as well.
     """
 
-    def __init__(self, paths: list[str], limit: int | float | None = None, run_dir=None):
-        self.paths = set(paths)
-        self.total = len(self.paths)
+    def __init__(self, paths: list[str], limit: int | float | None = None, run_dir=None, missing: int = 0):
+        self.paths, self.missing = set(paths), missing
+        self.total = len(self.paths) + missing
         self.limit, self.allowed = _limit(MAX_BAD if limit is None else limit, self.total)
         self.file = None if run_dir is None else Path(run_dir) / "bad_videos.jsonl"
         self.causes: dict[str, str] = {}
@@ -42,12 +43,12 @@ class BadVideos:
                 self.note(VideoError(path, "there is no such file"))
 
     def refuse_too_many(self) -> None:
-        if len(self.causes) <= self.limit:
+        if len(self.causes) + self.missing <= self.limit:
             return
         self.note_missing()  # so that the list names all of them
         listed = f"; those found are listed in {self.file}" if self.file else ""
         raise UserError(
-            f"{len(self.causes)} of {self.total} videos cannot be read, more than max_bad={self.allowed}, "
+            f"{len(self.causes) + self.missing} of {self.total} videos cannot be read, more than max_bad={self.allowed}, "
             f"e.g. {self.example()}{listed}; `iv check` on the list finds all, a larger max_bad passes over them"
         )
 

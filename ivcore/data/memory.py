@@ -74,11 +74,12 @@ def load(
     max_bad: int | float | None = None,
     run_dir=None,
     strict: bool = False,
+    missing: int = 0,
 ) -> DecodedVideos:
     """Decodes the frames that the records (see `data.records`) are about, resized to a short side of `size`.
 
     num_frames: evenly spaced frames, see `sampling.mirrored`; None takes all. strict: as in VideoReader. Kept in memory and in the cache
-    folder under a key of path, length and time of change of every file. max_bad, run_dir: see `BadVideos`; that list is complete before too
+    folder under a key of path, length and time of change of every file. max_bad, run_dir, missing: see `BadVideos`; that list is complete before too
     many bad files are refused. UserError beyond 8 GiB.
     """
     if int(size) != size or size < 1:
@@ -88,7 +89,7 @@ def load(
     key = _key(records, size, num_frames, strict)
     video, index, causes = _recall(key, len(records)), np.arange(len(records)), {}
     if video is None:
-        bad = BadVideos([record.path for record in records], max_bad, run_dir)
+        bad = BadVideos([record.path for record in records], max_bad, run_dir, missing)
         video, index, causes = _decode(records, size, num_frames, workers, bad, strict)
         if not causes:
             _keep(key, video)

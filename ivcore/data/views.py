@@ -1,6 +1,7 @@
 """Multi-view testing: several clips of a video and several crops of each clip, all from one decode (paper 4.3.1: 5 x 3, 7 x 3).
 
-A video that cannot be read is left out of what is scored, and counted; another never takes its place. Several ranks share a set: each video is seen
+A video that cannot be read is left out of what is scored, and counted; another never takes its place. Where a limit is set, more of them stop the run: fewer
+videos to be mistaken for each other make a better score. Several ranks share a set: each video is seen
 by one of them, and every rank gets the scores of all. torch is imported where it is needed: processes that only decode start without it.
 """
 
@@ -30,7 +31,8 @@ class Views:
     videos: records (see `data.records`) with a label, of files or decoded. segment: each clip has one frame of each of `num_frames` equal
     parts of the whole video, and `stride` does not count. num_segments: behind the dense frames of each clip come so many frames, one of each
     segment, for a second encoder, in the same crop. missing: how many further videos of the set are known not to be there. flaws: what else its
-    records have, counted, see `data.videos.VideoSet`. strict: as in VideoReader.
+    records have, counted, see `data.videos.VideoSet`. strict: as in VideoReader. max_bad: how many of all these, or as a float which share, may be missing
+    or unreadable (see `BadVideos`); None for any. UserError, which names some, while the videos are read, as soon as there are more.
     """
 
     def __init__(
@@ -48,13 +50,15 @@ class Views:
         flaws: Mapping[str, int] | None = None,
         run_dir=None,
         strict: bool = False,
+        max_bad: int | float | None = None,
     ):
         self.videos, self.segment, self.num_segments = videos, segment, num_segments
         self.num_frames, self.stride, self.size, self.strict = num_frames, stride, size, strict
         self.num_clips, self.num_crops, self.missing, self.flaws = num_clips, num_crops, missing, flaws or {}
         self.scored: list[str] = []  # paths of the videos of the last pass, in order
         # Every rank learns of all of them, and one lists them.
-        self.bad = BadVideos(self.paths, len(videos), None if distributed.rank() else run_dir)
+        limit = len(videos) + missing if max_bad is None else max_bad
+        self.bad = BadVideos(self.paths, limit, None if distributed.rank() else run_dir, missing)
 
     @property
     def paths(self) -> list[str]:
@@ -129,7 +133,7 @@ class Views:
         self.scored = []
         for value, paths, errors in results:
             for error in errors:
-                self.bad.note(error)
+                self.bad.add(error)
             self.scored += paths
             if paths:
                 yield value
@@ -155,13 +159,14 @@ def _collated(read: tuple[list[dict], list[VideoError]]) -> tuple[dict | None, l
     return default_collate(good) if good else None, [item["path"] for item in good], bad
 
 
-def views_of(videos, *, in_memory: bool, size: int, run_dir=None, strict: bool = False, **how) -> Views:
+def views_of(videos, *, in_memory: bool, size: int, run_dir=None, strict: bool = False, max_bad: int | float | None = None, **how) -> Views:  # fmt: skip
     """Views of a `data.videos.VideoSet`, decoded once and kept or file by file; `how` is what else `Views` takes."""
-    records = videos.records
+    records, reading = videos.records, {"run_dir": run_dir, "strict": strict}
     if in_memory:
-        records = load(records, size, max_bad=1.0, run_dir=run_dir, strict=strict).readable()
+        limit = 1.0 if max_bad is None else max_bad
+        records = load(records, size, max_bad=limit, missing=videos.missing, **reading).readable()
     missing = videos.missing + len(videos) - len(records)
-    return Views(records, size=size, missing=missing, flaws=videos.flaws, run_dir=run_dir, strict=strict, **how)
+    return Views(records, size=size, missing=missing, flaws=videos.flaws, max_bad=max_bad, **reading, **how)
 
 
 def merged_scores(

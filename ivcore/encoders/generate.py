@@ -53,7 +53,8 @@ def draw(logits: Tensor, top_p: float, generator: torch.Generator | None = None)
 @torch.no_grad()
 def beam(model: VideoTextModel, video: Tensor, words: Words, length: int | None = None, *, beams: int = 4,
          length_penalty: float = 1.0) -> Tensor:  # fmt: skip
-    """The caption of highest log-probability / (words ** length_penalty) among those that `beams` partial captions grow into."""
+    """The caption of highest log-probability / (tokens ** length_penalty) among those that `beams` partial captions grow into; tokens: words and their
+    parts, and the start and the end."""
     stream, length = _Stream(model, video), _length(model, length)
     rows = torch.arange(len(video), device=video.device)
     stream.select(rows.repeat_interleave(beams))

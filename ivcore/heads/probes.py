@@ -53,11 +53,17 @@ def trained_layer(train: Tensor, labels: Tensor, num_classes: int, *, lr: float 
 @torch.enable_grad()
 def train_head(head: nn.Module, train: Tensor, labels: Tensor, *, lr: float, steps: int = 500, weight_decay: float = 0.05,
                batch_size: int = 1024, seed: int = 0) -> None:  # fmt: skip
-    """The head learns labels int64 (N,) from features (N, D) with AdamW and a cosine schedule, also where gradients are switched off outside."""
+    """The head learns labels int64 (N,) from features (N, D) with AdamW and a cosine schedule, also where gradients are switched off outside. Matrices
+    alone decay, as in `train`."""
     generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(head.parameters(), lr, weight_decay=weight_decay)
+    groups = {True: [], False: []}
+    for weight in head.parameters():
+        groups[weight.dim() > 1].append(weight)
+    decays = [{"params": some, "weight_decay": weight_decay * matrices} for matrices, some in groups.items()]
+    optimiser = torch.optim.AdamW(decays, lr)
     for step in range(steps):
-        optimiser.param_groups[0]["lr"] = lr * (1 + math.cos(math.pi * step / steps)) / 2
+        for group in optimiser.param_groups:
+            group["lr"] = lr * (1 + math.cos(math.pi * step / steps)) / 2
         rows = torch.randperm(len(train), generator=generator)[:batch_size]
         loss = F.cross_entropy(head(train[rows]), labels[rows])
         optimiser.zero_grad()

@@ -12,7 +12,9 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from ivcore.errors import ParameterError
 
@@ -84,13 +86,7 @@ def cider(candidates: list[Words], references: list[list[Words]], corpus: list[l
     Phrases that the candidate has more often than the reference are clipped, and a length that differs by d words costs
     exp(-d²/(2 sigma²)). Phrases that occur with every clip of the corpus weigh nothing, so the score of a corpus of one clip is 0.
     """
-    phrases = [frozenset().union(*(_all_ngrams(text) for text in texts)) for texts in corpus]
-    clips = Counter(phrase for of_clip in phrases for phrase in of_clip)
-
-    def vector(text: Words) -> list[dict]:
-        weight = math.log(max(len(corpus), 1))
-        vectors = [ngrams(text, n) for n in range(1, LONGEST + 1)]
-        return [{p: many * (weight - math.log(max(clips[p], 1))) for p, many in v.items()} for v in vectors]
+    vector = _vectors_of(corpus)
 
     def score(candidate: Words, texts: list[Words]) -> float:
         ours = vector(candidate)
@@ -101,6 +97,51 @@ def cider(candidates: list[Words], references: list[list[Words]], corpus: list[l
         )
 
     return [10 * score(candidate, texts) for candidate, texts in zip(candidates, references)]
+
+
+def cider_of_each(sentences: Sequence[str], references: Sequence[Sequence[str]], sigma: float = 6.0) -> list[float]:
+    """Of each sentence its `cider` if it were written about every clip, the mean over clips; references and corpus as in `captioning`.
+
+    Of any number of sentences the references are counted once, by phrase.
+    """
+    texts = [[words(text) for text in some] for some in references]
+    vector = _vectors_of(texts)
+    rows = [(text, 1 / (len(texts) * len(some))) for some in texts for text in some]
+    lengths, shares = np.array([len(text) for text, _ in rows]), np.array([share for _, share in rows])
+    found: dict[tuple, list[tuple[int, float]]] = {}
+    norms = np.zeros((LONGEST, len(rows)))
+    for row, (text, _) in enumerate(rows):
+        for n, weights in enumerate(vector(text)):
+            norms[n, row] = math.hypot(*weights.values())
+            for phrase, weight in weights.items():
+                found.setdefault(phrase, []).append((row, weight))
+    index = {phrase: (np.array([row for row, _ in some]), np.array([weight for _, weight in some])) for phrase, some in found.items()}  # fmt: skip
+    nowhere = np.zeros(0, int), np.zeros(0)
+
+    def score(sentence: Words) -> float:
+        total = np.zeros(len(rows))
+        for n, weights in enumerate(vector(sentence)):
+            same = np.zeros(len(rows))
+            for phrase, weight in weights.items():
+                where, theirs = index.get(phrase, nowhere)
+                same[where] += np.minimum(weight, theirs) * theirs
+            norm = norms[n] * math.hypot(*weights.values())
+            total += np.divide(same, norm, out=np.zeros(len(rows)), where=norm > 0) / LONGEST
+        return 10 * float((shares * total * np.exp(-((lengths - len(sentence)) ** 2) / (2 * sigma**2))).sum())
+
+    return [score(words(sentence)) for sentence in sentences]
+
+
+def _vectors_of(corpus: list[list[Words]]) -> Callable[[Words], list[dict]]:
+    """A function that gives a sentence's tf-idf vectors of 1- to 4-grams, phrase -> weight, by how many clips of the corpus have a phrase."""
+    phrases = [frozenset().union(*(_all_ngrams(text) for text in texts)) for texts in corpus]
+    clips, weight = Counter(phrase for of_clip in phrases for phrase in of_clip), math.log(max(len(corpus), 1))
+
+    def vector(text: Words) -> list[dict]:
+        counted = [ngrams(text, n) for n in range(1, LONGEST + 1)]
+        return [{p: many * (weight - math.log(max(clips[p], 1))) for p, many in v.items()} for v in counted]
+
+    return vector
 
 
 def ngrams(sentence: Words, n: int) -> Counter:

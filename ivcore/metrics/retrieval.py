@@ -9,9 +9,10 @@ count as one candidate, as published evaluations of MSVD and VATEX do.
 
 Ties. The fair rule, the default, takes the expected value over all orders of candidates with exactly the same score: scores that are
 all equal give chance, never more. The rule of the published code (`rule="published"`, CLIP4Clip's and InternVideo's) instead
-counts a query once for every candidate that scores as the true one, so that shares are over more than there are queries; with several
-sentences a clip its text-to-video median is the lower of the two middle ranks, and its dual softmax reads both directions from the matrix
-normalised over texts. Without ties and with one sentence a clip both rules agree.
+counts a query once for every candidate that scores as the true one, so that shares are over more than there are queries. With several sentences
+a clip, that code counts a sentence once, equal scores in the order of the clips (torch's sort on a CPU leaves them so); its text-to-video median is the
+lower of the two middle ranks, and its dual softmax reads both directions from the matrix normalised over texts. Without ties and with one sentence a clip
+both rules agree.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ CUTS = (1, 5, 10)
 
 @dataclass(frozen=True)
 class Ranks:
-    """Of every query: how many candidates score above the true one, and how many others exactly the same. Both int64 (queries,)."""
+    """Of every query: how many candidates score above the true one, how many others exactly the same, and how many of these stand before it.
+    All int64 (queries,)."""
 
     above: Tensor
     equal: Tensor
+    before: Tensor
 
     def recall(self, k: int) -> float:
         """Expected share of queries whose true candidate is among the first k, if equal scores fall in any order."""
@@ -45,10 +48,17 @@ class Ranks:
 
     @property
     def published(self) -> Tensor:
-        """All ranks the true candidate could have, int64; longer than there are queries where scores are equal. The best is 1."""
+        """All ranks the true candidate could have, int64; longer than there are queries where scores are equal. The best is 1. Of one sentence a clip,
+        and of clips that look for sentences."""
         first = self.equal.cumsum(0) + torch.arange(len(self.equal)) - self.equal
         within = torch.arange(int(self.equal.sum()) + len(self.equal))
         return 1 + (self.above - first).repeat_interleave(self.equal + 1) + within
+
+    @property
+    def in_order(self) -> Tensor:
+        """The rank of the true candidate, equal scores in the order of the candidates, int64 (queries,). The published one of sentences where a clip has
+        several."""
+        return 1 + self.above + self.before
 
 
 def retrieval(
@@ -114,17 +124,19 @@ def order_accuracy(own: Tensor, reversed_: Tensor) -> float:
 def _ranks(scores: Tensor, true: Tensor) -> Ranks:
     """(queries, candidates), index of the true candidate (queries,)."""
     reached = scores.gather(1, true[:, None])
-    return Ranks((scores > reached).sum(1), (scores == reached).sum(1) - 1)
+    equal, earlier = scores == reached, torch.arange(scores.shape[1]) < true[:, None]
+    return Ranks((scores > reached).sum(1), equal.sum(1) - 1, (equal & earlier).sum(1))
 
 
-def _summary(name: str, ranks: Ranks, rule: str, lower_median: bool) -> dict[str, float]:
+def _summary(name: str, ranks: Ranks, rule: str, several: bool) -> dict[str, float]:
+    """several: of sentences that look for clips that have several of them."""
     if rule == "fair":
         values, shares = ranks.expected, {k: ranks.recall(k) for k in CUTS}
     else:
-        values = ranks.published.double()
+        values = (ranks.in_order if several else ranks.published).double()
         shares = {k: (values <= k).double().mean().item() for k in CUTS}
     fair_median = values.quantile(0.5).item()
-    median = values.median().item() if rule == "published" and lower_median else fair_median
+    median = values.median().item() if rule == "published" and several else fair_median
     summary = {f"{name}_r{k}": share for k, share in shares.items()}
     return summary | {f"{name}_median_rank": median, f"{name}_mean_rank": values.mean().item()}
 

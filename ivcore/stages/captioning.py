@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -39,31 +40,24 @@ def with_decoder(model: VideoModel, width: int, layers: int, seed: int) -> Video
     return model
 
 
-def ways(beams: Sequence[int], length_penalties: Sequence[float], top_p: float, seed: int) -> dict[str, Callable]:
-    """name -> decoding(model, video, tokenizer) -> ids: greedy, beam search with each of these, nucleus sampling, which draws by `seed`."""
+def ways(beams: Sequence[int], length_penalties: Sequence[float], top_p: float) -> dict[str, Callable]:
+    """name -> decoding(model, video, tokenizer) -> ids: greedy, beam search with each of these, nucleus sampling, which draws from the global generator."""
     found: dict[str, Callable] = {"greedy": generate.greedy}
     for count in beams:
         for penalty in length_penalties:
-            found[f"beam {count}, penalty {penalty:g}"] = _beam(count, penalty)
-
-    def nucleus(model, video, tokenizer):
-        generator = torch.Generator(video.device).manual_seed(seed)
-        return generate.nucleus(model, video, tokenizer, top_p=top_p, generator=generator)
-
-    return found | {f"nucleus {top_p:g}": nucleus}
-
-
-def _beam(count: int, penalty: float) -> Callable:
-    return lambda *asked: generate.beam(*asked, beams=count, length_penalty=penalty)
+            found[f"beam {count}, penalty {penalty:g}"] = partial(generate.beam, beams=count, length_penalty=penalty)
+    return found | {f"nucleus {top_p:g}": partial(generate.nucleus, top_p=top_p)}
 
 
 @dataclass(frozen=True)
 class Written:
-    """A sentence for each readable video, and all true ones, both as the tokenizer spells them. rows: which videos of the set these are."""
+    """A sentence for each readable video, and all true ones, both as the tokenizer spells them. rows: which videos of the set these are. told: the true
+    sentences as they were told, for the file."""
 
     texts: list[str]
     references: list[list[str]]
     rows: list[int]
+    told: list[Sequence[str]] = ()
 
     def instead(self, texts: Sequence[str]) -> Written:
         """Other sentences about the same videos."""
@@ -78,14 +72,15 @@ class Written:
         return captioning.captioning(self.texts, self.references)
 
     def save(self, file) -> None:
-        """A JSON object a line, for other measures: generated, references and the row of the video."""
-        rows = zip(self.rows, self.texts, self.references)
-        lines = (json.dumps({"row": row, "generated": text, "references": true}) for row, text, true in rows)
+        """A JSON object a line, for other measures: generated, references as they were told, and the row of the video."""
+        rows = zip(self.rows, self.texts, self.told or self.references)
+        lines = (json.dumps({"row": row, "generated": text, "references": [*true]}) for row, text, true in rows)
         files.write_text(file, "".join(f"{line}\n" for line in lines))
 
 
 def write(model: VideoModel, videos: CaptionedSet, shown: Views, way: Callable, frame_order: str = "ordered", *, seed: int, **reading) -> Written:  # fmt: skip
-    """What the model writes about the videos, decoded by a way of `ways`. shown: of `search.views`. reading: num_workers and precision."""
+    """What the model writes about the videos, decoded by a way of `ways`. shown: of `search.views`. seed: of what is drawn, anew for each batch. reading:
+    num_workers and precision."""
     tokenizer = model.tokenizer()
 
     def ids(video):
@@ -94,15 +89,29 @@ def write(model: VideoModel, videos: CaptionedSet, shown: Views, way: Callable, 
 
     values, rows = over_views(ids, model.model, shown, seed=seed, **reading)
     texts = [tokenizer.caption(row) for row in values[:, 0].long()]
-    return Written(texts, [[respelt(t, tokenizer) for t in videos.captions[row]] for row in rows], rows.tolist())
+    told = [videos.captions[row] for row in rows]
+    return Written(texts, [[respelt(text, tokenizer) for text in some] for some in told], rows.tolist(), told)
 
 
-def most_frequent(videos: CaptionedSet, tokenizer: Tokenizer) -> str:
-    """The sentence that most of these videos have, the first of equals: what one writes who sees no video."""
+def by_frequency(videos: CaptionedSet, tokenizer: Tokenizer) -> list[str]:
+    """The sentences of these videos, the one that most of them have first; equals in their order. ParameterError where there is none."""
     counts = Counter(respelt(text, tokenizer) for texts in videos.captions for text in dict.fromkeys(texts))
     if not counts:
         raise ParameterError(f"{videos.source}: no training video has a caption")
-    return counts.most_common(1)[0][0]
+    return [text for text, _ in counts.most_common()]
+
+
+def best_for_all(sentences: Sequence[str], written: Written, seed: int, most: int = 2000) -> str:
+    """The one of these sentences that has the highest CIDEr if it is written about every video of `written`: the best that can be said blindly.
+
+    Of more than `most` sentences the first half of so many are tried, and as many others by chance.
+    """
+    sentences, half = list(sentences), most // 2
+    if len(sentences) > most:
+        drawn = torch.randperm(len(sentences) - half, generator=torch.Generator().manual_seed(seed))[: most - half]
+        sentences = sentences[:half] + [sentences[half + place] for place in sorted(drawn.tolist())]
+    scores = captioning.cider_of_each(sentences, written.references)
+    return sentences[max(range(len(scores)), key=scores.__getitem__)]
 
 
 def word_kinds(data: str, listed: bool, tokenizer: Tokenizer) -> dict[str, frozenset[str]]:

@@ -16,6 +16,7 @@ from ivcore.data.formats import CaptionedVideo, Choice
 from ivcore.data.set_names import METAWORLD
 from ivcore.data.video_answers import VideoModel
 from ivcore.errors import ParameterError
+from ivcore.metrics.certainty import standard_error
 from ivcore.metrics.choice import chosen_right
 from ivcore.stages.embed import embed_texts
 
@@ -78,11 +79,12 @@ def _released(folder: Path, release: str) -> Questions:
 @dataclass(frozen=True)
 class Answered:
     """scores: float (n, K), logits of n readable videos with the options of their questions, -inf beyond the last; answers int64 (n,): the right one.
-    rows: which questions these are."""
+    rows: which questions these are. groups int64 (n,): equal for questions between the same sentences, which are not independent of each other."""
 
     scores: Tensor
     answers: Tensor
     rows: Tensor
+    groups: Tensor
 
     @property
     def right(self) -> Tensor:
@@ -92,6 +94,11 @@ class Answered:
     @property
     def accuracy(self) -> float:
         return self.right.mean().item()
+
+    @property
+    def error(self) -> float:
+        """The standard error of the accuracy over groups; nan for a single one."""
+        return standard_error(self.right, self.groups)
 
     @property
     def options(self) -> Tensor:
@@ -109,7 +116,9 @@ def answer(model: VideoModel, questions: Questions, found: tuple[Tensor, Tensor]
     scores = torch.full((len(asked), max(len(each.options) for each in asked)), -torch.inf)
     for row, each in enumerate(asked):
         scores[row, : len(each.options)] = scale * torch.stack([told[text] for text in each.options]) @ features[row]
-    return Answered(scores, torch.tensor([each.answer for each in asked]), rows)
+    sets = {options: number for number, options in enumerate(dict.fromkeys(frozenset(each.options) for each in asked))}
+    groups = torch.tensor([sets[frozenset(each.options)] for each in asked])
+    return Answered(scores, torch.tensor([each.answer for each in asked]), rows, groups)
 
 
 def unseen(found: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

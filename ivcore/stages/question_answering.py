@@ -6,6 +6,7 @@ import copy
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
@@ -73,12 +74,19 @@ def batches(
 
 
 def question_loss(model: AnswerModel, batch: dict, generator: torch.Generator | None = None) -> tuple[Tensor, dict]:
-    """Cross-entropy over the answers to all questions of a batch of `AskedClips`, those without a known answer left out -> (scalar, {accuracy})."""
+    """Cross-entropy over the answers to the questions of a batch of `AskedClips`, those without a known answer left out -> (scalar, {accuracy}).
+
+    Both are means over the clips of the mean over a clip's questions, so that a batch in pieces, or on several ranks, is the batch as a whole. With one
+    question a clip that is the published loss.
+    """
     ids = trimmed(batch["ids"].flatten(0, 1)).unflatten(0, batch["ids"].shape[:2])
-    logits, labels = model(model.prepare(batch["video"]), ids).flatten(0, 1), batch["label"].flatten()
+    logits, labels = model(model.prepare(batch["video"]), ids), batch["label"]
     known = labels != UNKNOWN
-    right = (logits.argmax(-1) == labels).sum() / known.sum().clamp_min(1)
-    return F.cross_entropy(logits.float(), labels, ignore_index=UNKNOWN), {"accuracy": right}
+    each = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=UNKNOWN, reduction="none").view(
+        labels.shape
+    )
+    share = known / known.sum(1, keepdim=True).clamp_min(1) / len(labels)
+    return (each * share).sum(), {"accuracy": ((logits.argmax(-1) == labels) * share).sum()}
 
 
 @dataclass(frozen=True)
@@ -116,14 +124,27 @@ def answer(
     others: bool = False, seed: int = 0, **reading,
 ) -> Answered:  # fmt: skip
     """What the model answers to the questions about the videos, each seen once, in `frame_order`. others: each video's questions are asked about another
-    one of its batch. reading: num_workers and precision."""
+    one, see `of_others`. reading: num_workers and precision."""
 
     def scores(clips, ids):
-        clips = clips.roll(max(1, len(clips) // 2), 0) if others else clips  # neighbours may show one scene
         return model(order_frames(model.prepare(clips), frame_order), ids)
 
+    shown = of_others(shown) if others else shown
     values, questions, rows = _of_questions(scores, model, videos, shown, tokenizer, seed=seed, **reading)
     return Answered(values, labels_of(questions, answers), questions, rows)
+
+
+def of_others(shown: Views) -> Views:
+    """Each video in the place of another one, half the set away, since neighbours may show one scene. ParameterError where there is no other."""
+    if len(shown) < 2:
+        raise ParameterError(f"{len(shown)} video to ask about: there is no other one")
+    moved, half = copy.copy(shown), len(shown) // 2
+    places = [(row + half) % len(shown) for row in range(len(shown))]
+    moved.videos = [
+        SimpleNamespace(**vars(shown.videos[place]) | {"label": shown.videos[row].label})
+        for row, place in enumerate(places)
+    ]
+    return moved
 
 
 def read(model: AnswerModel, videos: QuestionSet, shown: Views, tokenizer: Tokenizer, **reading) -> tuple[Tensor, list[Question]]:  # fmt: skip
@@ -141,18 +162,31 @@ def train_heads(
     which `queries` (m, width) was read; those of the model's head are called together.
     """
     torch.manual_seed(seed)
-    known, starts = labels != UNKNOWN, dict(zip(model.widths, itertools.accumulate(model.widths.values(), initial=0)))
+    starts = dict(zip(model.widths, itertools.accumulate(model.widths.values(), initial=0)))
     heads = {
         name: (model.head_over(name), slice(starts[name], starts[name] + wide)) for name, wide in model.widths.items()
     }
     guesses = {}
     for name, (head, columns) in {**heads, "together": (model.head, slice(None))}.items():
-        torch.manual_seed(seed)
-        train_head(head.train().cpu(), read[known][:, columns], labels[known], batch_size=QUESTIONS, seed=seed, **how)
+        _learn(head, read[:, columns], labels, seed, **how)
         with torch.inference_mode():
-            guesses[name] = head.eval()(queries[:, columns]).argmax(1)
+            guesses[name] = head(queries[:, columns]).argmax(1)
     model.head.to(next(model.video_text.parameters()).device)
     return guesses
+
+
+def train_own_head(model: AnswerModel, read: Tensor, labels: Tensor, *, seed: int, **how) -> None:
+    """The model's head alone learns, as it does in `train_heads`."""
+    _learn(model.head, read, labels, seed, **how)
+    model.head.to(next(model.video_text.parameters()).device)
+
+
+def _learn(head: nn.Module, read: Tensor, labels: Tensor, seed: int, **how) -> None:
+    """It ends in eval mode, on the CPU."""
+    torch.manual_seed(seed)
+    known = labels != UNKNOWN
+    train_head(head.train().cpu(), read[known], labels[known], batch_size=QUESTIONS, seed=seed, **how)
+    head.eval()
 
 
 @torch.inference_mode()

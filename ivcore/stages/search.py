@@ -21,37 +21,52 @@ from ivcore.errors import ParameterError
 from ivcore.metrics import retrieval
 from ivcore.stages import zero_shot
 from ivcore.stages.embed import embed_texts
+from ivcore.weights.averaging import average
 
 
 def sets(
-    files: Mapping[str, str], *, data: str = "", release: str = "", root: str = "", num_clips: int = 0, captioning: bool = False,
-    max_bad=None, run_dir=None,
+    files: Mapping[str, str], *, data: str = "", release: str = "", root: str = "", num_clips: int = 0, chooses: bool = True,
+    captioning: bool = False, max_bad=None, run_dir=None,
 ) -> dict[str, CaptionedSet]:  # fmt: skip
     """split -> its videos. files: split -> captions (any file of `formats.read_captions`), "" for none; their splits are those that are asked for.
 
     data: a generated set, "" for the moving shapes, or the folder of a dataset laid out as `release` says. Files win over it. Where only a list to test
-    on is given there is no other split; where one of training is, the others are held out of it. captioning: a release is parted as captions are tested,
-    see `data.captions.releases`.
+    on is given there is no other split; where one of training is, the others are held out of it. chooses: whether choices are made on val; if not, none is
+    held out for it, and there is no val where no list of it is given or published. captioning: a release is parted as captions are tested, see
+    `data.captions.releases`.
     """
     reading = {"max_bad": max_bad, "run_dir": run_dir}
     if any(files.values()):
         if files.get("train"):
+            files = {name: file for name, file in files.items() if file or chooses or name != "val"}
             return dict(zip(files, captioned_splits({n: (f, "") for n, f in files.items()}, root=root, **reading)))
         return {name: captioned_set(name, file, root=root) for name, file in files.items() if file}
     if not is_generated(data):
-        return dict(zip(files, released_sets(data, release, files, captioning=captioning, **reading)))
+        return released_sets(data, release, files, chooses=chooses, captioning=captioning, **reading)
     fields = {"source": data or "shapes"} | ({} if data else {"train": num_clips})
     return {name: captioned_set(name, **fields) for name in files}
 
 
-def load(run, parameter: str) -> VideoModel | None:
-    """The model of video and language at the run's parameter of this name; None where there is none. ParameterError where it does not say its words."""
+def load(run, parameter: str, dropout: float = 0.0) -> VideoModel | None:
+    """The model of video and language at the run's parameter of this name; None where there is none. ParameterError where it does not say its words.
+
+    dropout: in the MLPs of its global blocks while it is trained, whatever it was trained with; CLIP has no such blocks.
+    """
     if (place := run.upstream(parameter)) is None:
         return None
     found = VideoModel.load(str(place), run.device, parameter)
     if found.usage.tokenizer is None:
         raise ParameterError(f"{parameter} = {run.params[parameter]!r}: does not say which words it knows")
+    for block in getattr(found.model.visual.transformer, "dec", ()):
+        block.mlp.dropout.p = dropout
     return found
+
+
+def begin_between(run, model: VideoModel, share: float) -> None:
+    """Where the run has a `start_model`, the model gets weights at this share of the way from that one to its own, as in WiSE-FT."""
+    if (begun := run.upstream("start_model")) is not None:
+        parts = [zero_shot.begun_from(model.model, begun), zero_shot.state_of(model.model)]
+        model.model.load_state_dict(average(parts, [1 - share, share]))
 
 
 def sentences(videos: CaptionedSet, every: bool = False) -> tuple[list[str], Tensor]:
@@ -61,11 +76,12 @@ def sentences(videos: CaptionedSet, every: bool = False) -> tuple[list[str], Ten
     return [text for texts in each for text in texts], torch.tensor(owner)
 
 
-def views(videos: CaptionedSet, model: VideoModel, num_frames: int = 0, **how) -> Views:
-    """The videos as the model sees them, with so many frames (0: as many as it is used to); labels are their rows. how: as of `views_of`."""
+def views(videos: CaptionedSet, model: VideoModel, num_frames: int = 0, *, max_bad: int | float | None, **how) -> Views:  # fmt: skip
+    """The videos as the model sees them, with so many frames (0: as many as it is used to); labels are their rows. max_bad: as of `Views`; a video that is
+    left out takes its sentences along, so that without a limit a gallery would shrink and its scores rise. how: as of `views_of`."""
     records = [SimpleNamespace(path=record.path, label=row, **_part(record)) for row, record in enumerate(videos.records)]  # fmt: skip
     shape = model.usage.views() | ({"num_frames": num_frames} if num_frames else {})
-    return views_of(VideoSet(records, [], videos.source, missing=videos.missing), **shape, **how)
+    return views_of(VideoSet(records, [], videos.source, missing=videos.missing), max_bad=max_bad, **shape, **how)
 
 
 def _part(record) -> dict:

@@ -29,6 +29,15 @@ def test_released_questions_have_their_videos_and_share_none(written, layout):
     assert any(each.answer not in answers for each in sets["test"].questions)
 
 
+def test_where_nothing_is_chosen_no_training_question_is_held_out(written):
+    for layout, held_out in {"msrvtt_qa": False, "msvd_qa": False, "tgif_frame": True}.items():
+        chosen, whole = (
+            asked.sets(NONE, data=str(written(layout)), release=layout, chooses=each)[0] for each in (True, False)
+        )
+        assert list(chosen) == [*asked.SPLITS] and ("val" in whole) != held_out, layout
+        assert len(whole["train"]) == len(chosen["train"]) + held_out * len(chosen["val"]), layout
+
+
 @pytest.mark.parametrize("layout", asked.LAYOUTS)
 def test_bad_rows_and_missing_files_are_refused(written, layout, tmp_path):
     folder = shutil.copytree(written(layout), tmp_path / "set")

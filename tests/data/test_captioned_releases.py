@@ -17,7 +17,7 @@ PARTS = ("train", "val", "test")
 
 
 def sets_of(written, layout, names=PARTS):
-    return released_sets(written(MINIS[layout]), layout, names)
+    return [*released_sets(written(MINIS[layout]), layout, names).values()]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -51,14 +51,14 @@ def test_videos_are_found_without_a_folder_of_that_name_and_without_v_(written, 
     for file in (folder / "clips").iterdir():
         file.rename(file.with_name(file.name.removeprefix("v_")))
     sets = released_sets(folder, "activitynet", PARTS)
-    assert [len(one) for one in sets] == [len(one) for one in sets_of(written, "activitynet")]
+    assert [len(one) for one in sets.values()] == [len(one) for one in sets_of(written, "activitynet")]
 
 
 def test_missing_videos_are_counted_and_too_many_refused(written, tmp_path, capsys):
     folder = shutil.copytree(written("msvd"), tmp_path / "msvd")
     for gone in sets_of(written, "msvd")[2].records[:3]:
         os.remove(folder / "videos" / os.path.basename(gone.path))
-    test = released_sets(folder, "msvd", ("test",), max_bad=0.5)[0]
+    test = released_sets(folder, "msvd", ("test",), max_bad=0.5)["test"]
     assert (len(test), test.missing) == (5, 3) and "test: 3 of 8 files are not there" in capsys.readouterr().out
     with pytest.raises(UserError, match="max_bad"):
         released_sets(folder, "msvd", ("test",), max_bad=0.05)
@@ -111,11 +111,41 @@ def test_a_pair_for_every_caption(written):
 def test_captions_of_msrvtt_are_tested_on_the_split_of_its_own_file_and_all_of_them_count(written, tmp_path):
     listed = {video.id: video for video in formats.read_msrvtt_json(written("msrvtt") / "MSRVTT_data.json")}
     for layout in ("msrvtt", "msrvtt_1ka"):
-        sets = released_sets(written("msrvtt"), layout, PARTS, captioning=True)
+        sets = [*released_sets(written("msrvtt"), layout, PARTS, captioning=True).values()]
         assert all(record.captions == listed[record.id].captions for one in sets for record in one.records)
         said = [{listed[record.id].split for record in one.records} for one in sets]
         assert said == [{"train"}, {"validate"}, {"test"}] or layout == "msrvtt_1ka"
     folder = shutil.copytree(written("msrvtt"), tmp_path / "msrvtt")
     formats.write_msrvtt_json(folder / "MSRVTT_data.json", [replace(video, split=None) for video in listed.values()])
-    with pytest.raises(UserError, match="no video has the split train or validate or test; release = msrvtt_1ka"):
+    with pytest.raises(UserError, match="no video has the split train; release = msrvtt_1ka"):
         released_sets(folder, "msrvtt", PARTS, captioning=True)
+
+
+HELD_OUT = ("msrvtt", "activitynet", "vatex")  # their validation videos are training videos, or those of the test
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_where_nothing_is_chosen_no_training_video_is_held_out(written, layout):
+    chosen, whole = (released_sets(written(MINIS[layout]), layout, PARTS, chooses=each) for each in (True, False))
+    assert list(chosen) == [*PARTS] and ("val" in whole) == (layout not in HELD_OUT)
+    trained = {
+        name: {record.path for record in some["train"].records} for name, some in (("chosen", chosen), ("whole", whole))
+    }
+    held_out = {record.path for record in chosen["val"].records} if layout in HELD_OUT else {*()}
+    assert trained["whole"] == trained["chosen"] | held_out
+    assert [record.path for record in whole["test"].records] == [record.path for record in chosen["test"].records]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_test_videos_alone_are_enough_to_test(written, tmp_path, layout):
+    """No other video is there, and no list of others."""
+    whole = released_sets(written(MINIS[layout]), layout, ("test",))["test"]
+    folder = shutil.copytree(written(MINIS[layout]), tmp_path / layout)
+    kept = {os.path.basename(record.path) for record in whole.records}
+    for file in [*(folder / "videos").rglob("*.*"), *folder.glob("*train*"), *folder.glob("*val_list*")]:
+        if file.name not in kept:
+            file.unlink()
+    alone = released_sets(folder, layout, ("test",))["test"]
+    assert alone.queries == whole.queries and alone.missing == 0
+    with pytest.raises(UserError):
+        released_sets(folder, layout, PARTS)

@@ -1,5 +1,6 @@
 """Evaluation leaves out what cannot be read, counts it, and never shows another video in its place."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,8 @@ from torch import nn
 
 from ivcore.data.formats import LabelledVideo
 from ivcore.data.memory import load
-from ivcore.data.views import Views, over_views
+from ivcore.data.videos import VideoSet
+from ivcore.data.views import Views, over_views, views_of
 from ivcore.errors import UserError
 from ivcore.video.writer import write_video
 
@@ -54,6 +56,23 @@ def test_each_score_belongs_to_its_label(records, in_memory, workers, tmp_path):
     assert views.scored == [records[i].path for i in (0, 2, 3, 5)]
     if not in_memory:
         assert len((tmp_path / "run/bad_videos.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_more_bad_videos_than_allowed_stop_and_say_of_how_many(records, in_memory, tmp_path):
+    """Of the eight videos of the list two are known to be missing, one is damaged and one is gone since."""
+    videos = VideoSet(records, [], "own", missing=2)
+    how = SHAPE | {"in_memory": in_memory, "run_dir": tmp_path / "run"}
+    model = Brightness()
+    with pytest.raises(
+        UserError,
+        match=r"4 of 8 videos cannot be read, more than max_bad=0\.4, e\.g\. .*mp4: .*; those found are listed in",
+    ):
+        over_views(model, model, views_of(videos, max_bad=0.4, **how))
+    listed = [json.loads(line)["path"] for line in (tmp_path / "run/bad_videos.jsonl").read_text().splitlines()]
+    assert sorted(listed) == [records[1].path, records[4].path]
+    scores, _ = over_views(model, model, views_of(videos, max_bad=0.5, **how))
+    assert len(scores) == len(over_views(model, model, views_of(videos, **how))[0]) == 4
 
 
 def test_a_second_pass_counts_alike(records):

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torch import nn
 
-from ivcore.heads.probes import linear_probe, nearest_neighbours, probed, standardise
+from ivcore.heads.probes import linear_probe, nearest_neighbours, probed, standardise, train_head
 from ivcore.metrics.recognition import top_k
 
 
@@ -60,8 +61,17 @@ def test_labels_may_be_any_numbers_and_those_that_lack_count_as_wrong():
     assert probed(train[:1], labels[:1], queries, truth) == {}
 
 
+def test_only_matrices_decay():
+    """With no loss to speak of a matrix shrinks, and neither a bias nor a norm does."""
+    head = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 1))
+    before = [weight.detach().clone() for weight in head.parameters()]
+    train_head(head, torch.randn(8, 4), torch.zeros(8, dtype=torch.long), lr=0.1, steps=5, weight_decay=1.0)
+    shrunk = [weight.norm() < 0.99 * old.norm() for weight, old in zip(head.parameters(), before)]
+    assert shrunk == [weight.dim() > 1 for weight in head.parameters()]
+
+
 def test_neighbours_in_chunks_are_the_same():
     train, queries = torch.randn(50, 8), torch.randn(30, 8)
     labels = torch.arange(50) % 4
     whole, cut = (nearest_neighbours(train, labels, queries, chunk=chunk) for chunk in (4096, 7))
-    torch.testing.assert_close(whole, cut)
+    torch.testing.assert_close(whole, cut, rtol=1e-5, atol=1e-5)

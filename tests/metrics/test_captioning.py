@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivcore.errors import ParameterError
-from ivcore.metrics.captioning import captioning, cider, rouge_l, words
+from ivcore.metrics.captioning import captioning, cider, cider_of_each, rouge_l, words
 
 REFERENCES = [
     ["a red square slides left", "here a red square slides left"],
@@ -107,3 +107,15 @@ def test_scores_stay_in_their_range_and_know_no_order(pairs):
 def test_what_does_not_fit_is_said(generated, references, said):
     with pytest.raises(ParameterError, match=said):
         captioning(generated, references)
+
+
+def test_a_sentence_for_every_clip_is_worth_what_it_has_when_written_about_each():
+    references = [
+        ["a red square slides left", "a square slides"],
+        ["a blue ring falls"],
+        ["two rings fall", "a ring falls", "rings"],
+    ]
+    sentences = ["a ring falls", "a red red square slides left", "nothing of it", ""]
+    each = cider_of_each(sentences, references)
+    assert each == pytest.approx([captioning([text] * 3, references)["cider"] for text in sentences])
+    assert each[0] > each[2] == each[3] == 0

@@ -43,7 +43,7 @@ def test_ranks_are_the_published_ones_one_by_one(case):
     assert (clips.published - 1).tolist() == published["vt_metrics"]["cols"]
     if several:
         spread = published["tv_metrics"]["Std_Rank"]
-        assert texts.published.double().std(correction=0).item() == pytest.approx(spread, rel=1e-6)
+        assert texts.in_order.double().std(correction=0).item() == pytest.approx(spread, rel=1e-6)
     else:
         assert (texts.published - 1).tolist() == published["tv_metrics"]["cols"]
 
@@ -92,6 +92,20 @@ def test_scores_that_are_all_equal_give_chance_and_the_published_rule_does_not_c
     assert retrieval(half)["t2v_r1"] == pytest.approx(0.5 + 0.5 * 0.1)
     assert published["t2v_r1"] == pytest.approx(0.02)
     assert retrieval(half, rule="published")["t2v_r1"] == pytest.approx(10 / 55)
+
+
+def test_the_published_rule_counts_a_sentence_once_where_a_clip_has_several():
+    """Two sorts, as that code ranks: of three clips that score the same the first is first, and each of the four sentences counts once."""
+    similarity, owner = torch.ones(3, 4), torch.tensor([0, 0, 1, 2])
+    order = similarity.T.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    ranks = text_to_video(similarity, owner).in_order
+    assert ranks.tolist() == (1 + order.gather(1, owner[:, None])[:, 0]).tolist() == [1, 1, 2, 3]
+    got = retrieval(similarity, owner, rule="published")
+    assert (got["t2v_r1"], got["t2v_mean_rank"], got["t2v_median_rank"]) == (0.5, 1.75, 1.0)
+    assert got["v2t_r1"] == pytest.approx(1 / 3)  # of clips every tie counts there, too
+    lowest = similarity.clone()
+    lowest[0, 2] = 2.0
+    assert text_to_video(lowest, owner).in_order.tolist() == [1, 1, 2, 3]
 
 
 def test_one_clip_is_always_found():

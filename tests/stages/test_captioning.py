@@ -16,7 +16,7 @@ from ivcore.run import execute as run
 from ivcore.stages import captioning, search
 from ivcore.stages.captioning import Written
 
-WAYS = captioning.ways([1, 3], [0.0, 1.0], 0.9, seed=0)
+WAYS = captioning.ways([1, 3], [0.0, 1.0], 0.9)
 HOW = {"seed": 0, "num_workers": 0}
 
 
@@ -41,7 +41,7 @@ def test_a_new_decoder_is_given_to_a_model_without_one_alone(model, capsys):
 
 def test_every_way_of_decoding_writes_about_the_readable_videos(model, tmp_path):
     videos = some_videos(tmp_path, 3, broken=(1,))
-    shown = search.views(videos, model, in_memory=True)
+    shown = search.views(videos, model, in_memory=True, max_bad=1.0)
     written = {name: captioning.write(model, videos, shown, way, **HOW) for name, way in WAYS.items()}
     assert all(each.rows == [0, 2] and len(each.texts) == 2 for each in written.values())
     assert written["greedy"].references[1] == ["a red square slides left", "a dog jumps 2"]
@@ -57,16 +57,49 @@ def test_frames_in_random_order_are_what_the_model_sees(model, tmp_path):
         seen.append(video.clone())
         return torch.tensor([[words.start, words.end]] * len(video))
 
-    shown = search.views(videos, model, in_memory=True)
+    shown = search.views(videos, model, in_memory=True, max_bad=1.0)
     for order in ("ordered", "shuffled"):
         captioning.write(model, videos, shown, way, order, **HOW)
     plain, mixed = seen
     assert not torch.equal(plain, mixed) and torch.allclose(plain.sort(2)[0], mixed.sort(2)[0])
 
 
+def test_what_is_drawn_differs_from_batch_to_batch(model, tmp_path, monkeypatch):
+    videos = some_videos(tmp_path, 2)
+    monkeypatch.setattr("ivcore.data.views.AT_ONCE", 1)  # a batch a video
+    drawn = []
+
+    def way(_, video, words):
+        drawn.append(torch.rand(1).item())
+        return torch.tensor([[words.start, words.end]] * len(video))
+
+    shown = search.views(videos, model, in_memory=True, max_bad=1.0)
+    for _ in range(2):
+        captioning.write(model, videos, shown, way, **HOW)
+    assert drawn[:2] == drawn[2:] and drawn[0] != drawn[1]
+    ids = [WAYS["nucleus 0.9"](model.model, torch.zeros(1, 3, 2, 16, 16), zoo.TOKENIZER).tolist() for _ in range(8)]
+    assert any(some != ids[0] for some in ids)
+
+
+def test_references_are_saved_as_they_were_told(model, tmp_path):
+    told = ("A red square, SLIDES left!", "a dog")
+    videos = some_videos(tmp_path, 1)
+    videos = replace(videos, records=[replace(videos.records[0], captions=told)])
+    written = captioning.write(
+        model, videos, search.views(videos, model, in_memory=True, max_bad=1.0), WAYS["greedy"], **HOW
+    )
+    written.save(tmp_path / "captions.jsonl")
+    assert json.loads((tmp_path / "captions.jsonl").read_text())["references"] == [*told]
+    assert written.references[0][0] != told[0]
+
+
 def test_what_is_written_blindly(tmp_path, tokenizer):
     videos = some_videos(tmp_path, 3)
-    assert captioning.most_frequent(videos, tokenizer) == "a red square slides left"
+    assert captioning.by_frequency(videos, tokenizer)[0] == "a red square slides left"
+    asked = Written(["", "", ""], [["a dog runs"], ["a dog runs far"], ["a cat"]], [0, 1, 2])
+    tried = ["a", "a cat", "a dog runs"]
+    assert captioning.best_for_all(tried, asked, seed=0) == "a dog runs"
+    assert captioning.best_for_all(["a dog runs", *["a"] * 9], asked, seed=0, most=2) == "a dog runs"
     own = Written(["a", "b", "c"], [["a"], ["b"], ["c"]], [0, 1, 2])
     assert own.measures()["exact_match"] == 1
     assert own.of_others(torch.tensor([1, 2, 0])).measures()["exact_match"] == 0

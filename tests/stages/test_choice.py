@@ -35,7 +35,7 @@ def questions(tmp_path):
 
 
 def found(model, questions):
-    return search.embed(model, search.views(questions.videos, model, in_memory=True))
+    return search.embed(model, search.views(questions.videos, model, in_memory=True, max_bad=1.0))
 
 
 def test_options_are_scored_by_scaled_cosines(model, questions):
@@ -54,6 +54,23 @@ def test_a_video_that_cannot_be_read_takes_its_question_along(model, questions, 
     (tmp_path / "1.mp4").write_bytes(b"x")
     answered = choice.answer(model, questions, found(model, questions))
     assert answered.rows.tolist() == [0, 2] and answered.options.tolist() == [3, 3]
+
+
+def test_questions_between_the_same_sentences_count_as_one_for_the_error():
+    scores, answers = torch.eye(2).repeat(4, 1), torch.tensor([0, 1, 0, 1, 1, 0, 1, 0])  # four right, four wrong
+    alone, pairs = (
+        choice.Answered(scores, answers, torch.arange(8), groups) for groups in (torch.arange(8), torch.arange(8) // 2)
+    )
+    assert alone.accuracy == pairs.accuracy == 0.5
+    assert alone.error == pytest.approx((0.25 / 7) ** 0.5) and pairs.error == pytest.approx((4 / 3 * 4) ** 0.5 / 8)
+
+
+def test_the_same_sentences_in_another_order_are_one_group(model, questions):
+    first, second, third = questions.asked
+    turned = replace(third, options=third.options[::-1], answer=len(third.options) - 1 - third.answer)
+    found_ = found(model, questions)
+    assert choice.answer(model, questions, found_).groups.tolist() == [0, 1, 0]
+    assert choice.answer(model, replace(questions, asked=[first, second, turned]), found_).groups.tolist() == [0, 1, 0]
 
 
 def test_videos_are_exchanged_or_left_out(model, questions):

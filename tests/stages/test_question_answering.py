@@ -69,20 +69,32 @@ def test_nothing_to_learn_is_said(found, videos):
         batches(found, built(found)[1], videos, ["blue"])
 
 
-def test_the_loss_counts_answerable_questions_alone(found, videos):
+def test_the_loss_counts_answerable_questions_alone_and_every_clip_as_one(found, videos):
     model, tokenizer = built(found)
     batch = batches(found, tokenizer, videos).fetch(0)
     loss, numbers = qa.question_loss(model.eval(), batch)
-    logits = model(model.prepare(batch["video"]), batch["ids"])
-    kept = batch["label"] >= 0
-    assert kept.sum() == 3
-    assert loss.item() == pytest.approx(torch.nn.functional.cross_entropy(logits[kept], batch["label"][kept]).item(), rel=1e-4)  # fmt: skip
-    assert numbers["accuracy"].item() == pytest.approx((logits.argmax(-1) == batch["label"]).sum().item() / 3)
+    logits, own = model(model.prepare(batch["video"]), batch["ids"]), []
+    for scores, labels in zip(logits, batch["label"]):
+        kept = labels >= 0
+        hits = (scores.argmax(-1) == labels)[kept].double().mean()
+        own.append((torch.nn.functional.cross_entropy(scores[kept], labels[kept]).item(), hits.item()))
+    assert (batch["label"] >= 0).sum(1).sort()[0].tolist() == [1, 2]
+    assert loss.item() == pytest.approx(sum(each for each, _ in own) / 2, rel=1e-4)
+    assert numbers["accuracy"].item() == pytest.approx(sum(each for _, each in own) / 2)
+
+
+def test_pieces_of_a_batch_are_the_batch_as_a_whole(found, videos):
+    """Of two clips one has two questions with an answer, the other one: a mean over questions would differ."""
+    model, tokenizer = built(found)
+    batch = batches(found, tokenizer, videos).fetch(0)
+    whole = qa.question_loss(model.eval(), batch)[0]
+    pieces = [{name: value[row : row + 1] for name, value in batch.items()} for row in (0, 1)]
+    assert whole.item() == pytest.approx(sum(qa.question_loss(model, each)[0].item() for each in pieces) / 2, rel=1e-5)
 
 
 def test_each_question_is_asked_about_its_own_video(found, videos):
     model, tokenizer = built(found)
-    shown = qa.views(videos, found, in_memory=True)
+    shown = qa.views(videos, found, in_memory=True, max_bad=1.0)
     answered = qa.answer(model, videos, shown, ANSWERS, tokenizer)
     assert answered.rows == [0, 0, 1, 2] and answered.labels.tolist() == [0, 1, 2, -100]
     clip = torch.from_numpy(shown[1]["views"][0])[None]
@@ -93,10 +105,40 @@ def test_each_question_is_asked_about_its_own_video(found, videos):
     assert not torch.allclose(other.scores, answered.scores)
 
 
+def test_another_video_is_another_one_whatever_the_batches(found, videos, monkeypatch):
+    model, tokenizer = built(found)
+    monkeypatch.setattr(qa, "AT_ONCE", 2)  # of three videos the last is alone in its batch
+    for in_memory in (True, False):
+        shown = qa.views(videos, found, in_memory=in_memory, max_bad=1.0)
+        other = qa.answer(model, videos, shown, ANSWERS, tokenizer, others=True)
+        assert other.rows == [0, 0, 1, 2] and [each.path for each in qa.of_others(shown).videos] == [
+            shown.videos[n].path for n in (1, 2, 0)
+        ]
+        clip = torch.from_numpy(shown[0]["views"][0])[None]
+        with torch.no_grad():
+            alone = model(model.prepare(clip), tokenizer(["why"]))
+        assert torch.allclose(other.scores[3], alone[0], atol=1e-4)
+    with pytest.raises(ParameterError, match="1 video to ask about"):
+        qa.of_others(qa.views(videos.first(1), found, in_memory=True, max_bad=1.0))
+
+
+def test_the_head_of_a_model_that_sees_no_video_learns_alone_too(found, videos):
+    """As long as that of the other model."""
+    model, tokenizer = built(found, ("text",))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    read, questions = qa.read(model, videos, qa.views(videos, found, in_memory=True, max_bad=1.0), tokenizer)
+    labels = qa.labels_of(questions, ANSWERS)
+    qa.train_own_head(model, read, labels, steps=100, lr=0.01, seed=0)
+    moved = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved == {"head"}
+    with torch.no_grad():
+        assert model.head(read).argmax(1)[:3].tolist() == labels[:3].tolist()
+
+
 def test_heads_learn_over_each_feature_and_over_all_and_the_model_stays(found, videos):
     model, tokenizer = built(found)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    read, questions = qa.read(model, videos, qa.views(videos, found, in_memory=True), tokenizer)
+    read, questions = qa.read(model, videos, qa.views(videos, found, in_memory=True, max_bad=1.0), tokenizer)
     assert [each.question for each in questions] == ["what colour", "how many", "which way", "why"]
     labels = qa.labels_of(questions, ANSWERS)
     guesses = qa.train_heads(model, read, labels, read, steps=100, lr=0.01, seed=0)

@@ -22,7 +22,7 @@ from ivcore.stages import search
 from ivcore.train import save_weights
 
 MINIS = {layout: layout for layout in LAYOUTS} | {"activitynet": "activitynet_captions"}
-HOW = {"in_memory": True}
+HOW = {"in_memory": True, "max_bad": 1.0}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_scores_are_scaled_cosines_of_whole_videos(model, tmp_path):
 def test_a_video_that_cannot_be_read_takes_its_sentences_along(model, tmp_path):
     whole, broken = (some_videos(tmp_path / name, broken=bad) for name, bad in (("a", ()), ("b", (1,))))
     (tmp_path / "b").mkdir(exist_ok=True)
-    views = search.views(broken, model, in_memory=False)
+    views = search.views(broken, model, in_memory=False, max_bad=1.0)
     found = search.scored(model, broken, search.embed(model, views), every=True)
     assert found.rows.tolist() == [0, 2, 3] and found.similarity.shape == (3, 6)
     assert found.owner.tolist() == [0, 0, 1, 1, 2, 2] and found.texts[3] == "a dog jumps 2"
@@ -108,6 +108,19 @@ def test_a_list_to_test_on_alone_is_enough(tmp_path):
     assert [len(some) for some in search.sets({"val": "", "test": ""}, num_clips=60).values()] != [0, 0]
 
 
+def test_own_captions_are_not_held_out_for_choices_that_nobody_makes(tmp_path):
+    paths = [str(zoo.video(tmp_path / f"{n}.mp4", seed=n)) for n in range(8)]
+    (tmp_path / "list.csv").write_text(
+        "path,caption\n" + "".join(f"{path},a dog {n}\n" for n, path in enumerate(paths))
+    )
+    files = {"train": str(tmp_path / "list.csv"), "val": "", "test": ""}
+    chosen, whole = (search.sets(files, chooses=each) for each in (True, False))
+    assert list(chosen) == ["train", "val", "test"] and list(whole) == ["train", "test"]
+    assert len(whole["train"]) == len(chosen["train"]) + len(chosen["val"]) and len(whole["test"]) == len(
+        chosen["test"]
+    )
+
+
 def test_what_contradicts_itself_is_said():
     asked = {
         "frame_counts": [2, 4],
@@ -131,6 +144,37 @@ def test_towers_learn_slower_than_what_is_named():
     own = {name for name, _ in zoo.video_text().named_parameters()}
     for begins in search.FAST.values():
         assert all(any(name.startswith(begin) for name in own) for begin in begins if not begin.endswith("proj."))
+
+
+class Run:
+    """What of a run a model is loaded by: parameters that name models."""
+
+    def __init__(self, **params):
+        self.params, self.device = params, "cpu"
+
+    def upstream(self, name):
+        return self.params[name] or None
+
+
+def test_dropout_is_that_of_the_task_and_not_that_of_the_class(tmp_path):
+    run = Run(multimodal_encoder=str(zoo.saved(tmp_path, "video_text")))
+    for rate in (0.0, 0.5):
+        model = search.load(run, "multimodal_encoder", rate).model.train()
+        for block in model.visual.transformer.dec:
+            torch.nn.init.normal_(block.mlp.c_proj.weight)  # zero at first, so that nothing would be dropped
+        once, again = (model.encode_video(torch.ones(1, 3, 2, 16, 16)) for _ in range(2))
+        assert torch.equal(once, again) == (rate == 0.0)
+
+
+def test_training_may_begin_between_the_model_and_what_it_was_trained_from(tmp_path):
+    run = Run(multimodal_encoder=str(zoo.saved(tmp_path, "video_text")), start_model=clip_file(tmp_path))
+    model, clip = search.load(run, "multimodal_encoder"), weights.load(run.params["start_model"])
+    own = model.model.visual_proj.detach().clone()
+    search.begin_between(run, model, 0.25)
+    assert torch.allclose(model.model.visual_proj, 0.75 * clip.visual.proj + 0.25 * own, atol=1e-6)
+    again = search.load(run, "multimodal_encoder")
+    search.begin_between(Run(**run.params | {"start_model": ""}), again, 0.25)
+    assert torch.equal(again.model.visual_proj, own)
 
 
 def test_the_sentence_that_got_ahead_most():

@@ -2,6 +2,7 @@
 example of each.
 
 What choices are made on is the published validation list, or held out of the training list where there is none or where it is the one to test on.
+Where nothing is chosen nothing is held out. A list that no split is made of is not read, and neither it nor its videos need be there.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 from ivcore.data import formats, splits
@@ -18,26 +20,30 @@ from ivcore.errors import ParameterError, UserError, one_line
 
 MSRVTT_SPLITS = {"train": "train", "val": "validate", "test": "test"}
 SEVERAL = ("msvd", "vatex")  # where every caption of a test video is searched for
-Parts = dict[str, list[CaptionedVideo] | None]
+Lists = dict[str, Callable[[], list[CaptionedVideo]] | None]  # split -> what reads it; None where none is published
 
 
 def released_sets(
-    folder, layout: str, names: Iterable[str], *, captioning: bool = False, max_bad=None, run_dir=None
-) -> list[CaptionedSet]:
+    folder, layout: str, names: Iterable[str], *, chooses: bool = True, captioning: bool = False, max_bad=None, run_dir=None
+) -> dict[str, CaptionedSet]:  # fmt: skip
     """The videos of the splits with these names (train, val, test), of a dataset in one of LAYOUTS. No video is in two of them, see `splits.part`.
 
-    captioning: parted as captions are tested, where that is another way (CAPTIONING).
+    chooses: whether choices are made on val; if not, there is no val where it would have to be held out of the training list. captioning: parted as
+    captions are tested, where that is another way (CAPTIONING).
 
     Videos are looked for by their names, in `videos` or anywhere below the folder. UserError that names the file for one that is not there or not as it
     must be.
     """
-    folder, asked = Path(folder), list(names)
-    found = (LAYOUTS | CAPTIONING if captioning else LAYOUTS)[layout](folder)
+    folder = Path(folder)
+    known = (LAYOUTS | CAPTIONING if captioning else LAYOUTS)[layout](folder)
+    asked = [name for name in names if known[name] or chooses]
+    held_out = any(known[name] is None for name in asked)
     files = video_files(folder)
-    lists = {name: videos and [placed(video, files) for video in videos] for name, videos in found.items()}
+    lists = {name: known[name] and [placed(video, files) for video in known[name]()]
+             for name in known if name in asked or (held_out and name == "train")}  # fmt: skip
     parted = splits.part(lists, label=lambda record: None, max_bad=max_bad, run_dir=run_dir)
     print("".join(f"{one_line(line)}\n" for line in parted.notes), end="")
-    return [_set(parted.records[name], folder.name, parted.missing[name]) for name in asked]
+    return {name: _set(parted.records[name], folder.name, parted.missing[name]) for name in asked}
 
 
 def _set(records: list[CaptionedVideo], source: str, missing: int) -> CaptionedSet:
@@ -63,47 +69,62 @@ def placed(video: CaptionedVideo, files: dict[str, str]) -> CaptionedVideo:
     return replace(video, path=path)
 
 
-def _msrvtt(folder: Path) -> Parts:
+def _msrvtt(folder: Path) -> Lists:
     """JSFusion's 1,000 test videos with one sentence each, the other 9,000 to train on."""
-    videos, tested = _there(folder, "MSRVTT_data.json"), _there(folder, "MSRVTT_JSFUSION_test.csv")
-    listed = formats.read_msrvtt_json(videos)
-    rows = {"train": _there(folder, "MSRVTT_train.9k.csv"), "test": tested}
-    parts = {name: formats.in_split(listed, formats.read_msrvtt_csv(file), file) for name, file in rows.items()}
-    return {"train": parts["train"], "val": None, "test": parts["test"]}
+    listed = _msrvtt_listed(folder)
+
+    def of_list(name: str) -> list[CaptionedVideo]:
+        file = _there(folder, name)
+        return formats.in_split(listed(), formats.read_msrvtt_csv(file), file)
+
+    return {"train": lambda: of_list("MSRVTT_train.9k.csv"), "val": None, "test": lambda: of_list("MSRVTT_JSFUSION_test.csv")}  # fmt: skip
 
 
-def _msrvtt_of_file(folder: Path) -> Parts:
+def _msrvtt_listed(folder: Path) -> Callable[[], list[CaptionedVideo]]:
+    """All videos, read once."""
+    return cache(lambda: formats.read_msrvtt_json(_there(folder, "MSRVTT_data.json")))
+
+
+def _msrvtt_of_file(folder: Path) -> Lists:
     """The split that the release itself names: 6,513 videos to train on, 497 to choose on, 2,990 to test on, each with its twenty sentences."""
-    file = _there(folder, "MSRVTT_data.json")
-    listed = formats.read_msrvtt_json(file)
-    parts = {name: [video for video in listed if video.split == said] for name, said in MSRVTT_SPLITS.items()}
-    if empty := [MSRVTT_SPLITS[name] for name, videos in parts.items() if not videos]:
-        raise UserError(
-            f"{file}: no video has the split {' or '.join(empty)}; release = msrvtt_1ka takes the lists beside it"
-        )
-    return parts
+    listed = _msrvtt_listed(folder)
+
+    def said(split: str) -> list[CaptionedVideo]:
+        if not (videos := [video for video in listed() if video.split == split]):
+            file = folder / "MSRVTT_data.json"
+            raise UserError(f"{file}: no video has the split {split}; release = msrvtt_1ka takes the lists beside it")
+        return videos
+
+    return {name: partial(said, split) for name, split in MSRVTT_SPLITS.items()}
 
 
-def _msrvtt_all_sentences(folder: Path) -> Parts:
+def _msrvtt_all_sentences(folder: Path) -> Lists:
     """The videos of the lists for retrieval, each with its twenty sentences."""
-    listed = formats.read_msrvtt_json(_there(folder, "MSRVTT_data.json"))
-    captions = {video.id: video.captions for video in listed}
-    parts = _msrvtt(folder)
-    return parts | {"test": [replace(video, captions=captions[video.id]) for video in parts["test"]]}
+    lists, listed = _msrvtt(folder), _msrvtt_listed(folder)
+
+    def tested() -> list[CaptionedVideo]:
+        captions = {video.id: video.captions for video in listed()}
+        return [replace(video, captions=captions[video.id]) for video in lists["test"]()]
+
+    return lists | {"test": tested}
 
 
-def _msvd(folder: Path) -> Parts:
-    videos = formats.read_msvd_captions(_there(folder, "raw-captions.pkl"))
-    return {name: formats.of_ids(videos, _there(folder, f"{name}_list.txt")) for name in ("train", "val", "test")}
+def _msvd(folder: Path) -> Lists:
+    videos = cache(lambda: formats.read_msvd_captions(_there(folder, "raw-captions.pkl")))
+    return {name: partial(_of_ids, videos, folder, f"{name}_list.txt") for name in ("train", "val", "test")}
 
 
-def _lsmdc(folder: Path) -> Parts:
+def _of_ids(videos: Callable[[], list[CaptionedVideo]], folder: Path, ids: str) -> list[CaptionedVideo]:
+    return formats.of_ids(videos(), _there(folder, ids))
+
+
+def _lsmdc(folder: Path) -> Lists:
     files = {
         "train": "LSMDC16_annos_training.csv",
         "val": "LSMDC16_annos_val.csv",
         "test": "LSMDC16_challenge_1000_publictect.csv",
     }
-    return {name: _clips(_there(folder, file)) for name, file in files.items()}
+    return {name: lambda file=file: _clips(_there(folder, file)) for name, file in files.items()}
 
 
 def _clips(file: Path) -> list[CaptionedVideo]:
@@ -114,31 +135,31 @@ def _clips(file: Path) -> list[CaptionedVideo]:
     return [CaptionedVideo(clip, f"{file.parent}/{clip}.avi", tuple(texts)) for clip, texts in told.items()]
 
 
-def _activitynet(folder: Path) -> Parts:
-    files = {"train": ("train.json", "train_ids.json"), "test": ("val_1.json", "val_ids.json")}
-    parts = {
-        name: formats.of_ids(formats.read_paragraphs(_there(folder, captions)), _there(folder, ids))
-        for name, (captions, ids) in files.items()
-    }
-    return {"train": parts["train"], "val": None, "test": parts["test"]}
+def _activitynet(folder: Path) -> Lists:
+    def told(captions: str, ids: str) -> list[CaptionedVideo]:
+        return _of_ids(lambda: formats.read_paragraphs(_there(folder, captions)), folder, ids)
+
+    return {"train": partial(told, "train.json", "train_ids.json"), "val": None, "test": partial(told, "val_1.json", "val_ids.json")}  # fmt: skip
 
 
-def _didemo(folder: Path) -> Parts:
-    return {
-        name: formats.of_ids(formats.read_didemo(_there(folder, f"{name}_data.json")), _there(folder, f"{name}_list.txt"))
-        for name in ("train", "val", "test")
-    }  # fmt: skip
+def _didemo(folder: Path) -> Lists:
+    def told(name: str) -> list[CaptionedVideo]:
+        return _of_ids(lambda: formats.read_didemo(_there(folder, f"{name}_data.json")), folder, f"{name}_list.txt")
+
+    return {name: partial(told, name) for name in ("train", "val", "test")}
 
 
-def _vatex(folder: Path) -> Parts:
+def _vatex(folder: Path) -> Lists:
     """The published code tests on some of the validation captions, and validates on the same."""
-    names = ("training", "validation")
-    captions = {n: formats.read_vatex(_there(folder, f"vatex_{n}_v1.0.json", f"vatex_{n}_v1.0_ceph.json")) for n in names}  # fmt: skip
-    train = formats.of_ids(captions["training"], _there(folder, "train_list.txt"))
-    return {"train": train, "val": None, "test": formats.of_ids(captions["validation"], _there(folder, "test_list.txt"))}  # fmt: skip
+
+    def told(name: str, ids: str) -> list[CaptionedVideo]:
+        files = (f"vatex_{name}_v1.0.json", f"vatex_{name}_v1.0_ceph.json")
+        return _of_ids(lambda: formats.read_vatex(_there(folder, *files)), folder, ids)
+
+    return {"train": partial(told, "training", "train_list.txt"), "val": None, "test": partial(told, "validation", "test_list.txt")}  # fmt: skip
 
 
-LAYOUTS: dict[str, Callable[[Path], Parts]] = {
+LAYOUTS: dict[str, Callable[[Path], Lists]] = {
     "msrvtt": _msrvtt,
     "msvd": _msvd,
     "lsmdc": _lsmdc,
