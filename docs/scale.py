@@ -26,6 +26,7 @@ STAGES = (
     ("12", "k710_multimodal", 32),
     ("13", "paper", 8),
 )
+STARTED = ("10", "11", "12", "13", "30")  # of the tasks beside recognition `iv plan` says it
 PAPERS = {
     ("10", "paper"): "64 A100",
     ("11", "paper"): "128 A100, two weeks: 43,000",
@@ -33,7 +34,7 @@ PAPERS = {
 }
 HEAD = """# Past one machine: what a stage needs
 
-`iv plan NOTEBOOK PRESET --gpus N --card NAME` says it of any preset of 10, 11, 12, 13 and 30, before anything starts. This page is made by `python docs/scale.py`.
+`iv plan NOTEBOOK PRESET --gpus N --card NAME` says it of any preset of 10 to 13, 30, 33, 34 and 45, before anything starts. This page is made by `python docs/scale.py`.
 
 **Counted**, on tensors without data: weights, trained weights, operations of forward and backward pass, what the backward pass keeps for each clip and once a step (`ivcore/costs.py`).
 **Assumed** (`ivcore/scaling.py`): a step reaches {mfu:.0%} of the card's peak; links carry {link:.0%} of their rate; messages hide behind the backward pass, {hidden:.0%} of the computing; a process holds
@@ -161,7 +162,7 @@ def presets() -> list[tuple[str, str]]:
     small = re.compile(
         "quick|tiny|sweep|small|metaworld|finetune|scratch|single|post_|coordinated|shuffled|hmdb51"
     )  # hmdb51: a sweep of three splits
-    return [(n, preset) for n in planned.NOTEBOOKS for preset in Spec.of(n).presets() if not small.search(preset)]
+    return [(n, preset) for n in STARTED for preset in Spec.of(n).presets() if not small.search(preset)]
 
 
 def presets_table(chosen: list[tuple[str, str]]) -> list[str]:

@@ -1,6 +1,7 @@
 """The model that a training notebook would build of its parameters, on tensors without data: what `iv plan` counts.
 
-No weights are read. An encoder that is a run ("12/k710_masked") is followed through the presets to the notebook that begins with a size.
+An encoder that is a run ("12/k710_masked") is followed through the presets to the notebook that begins with a size; no weights are read then. A model of
+video and language that 33, 34 and 45 start from may also be a file: its shapes are read where that takes an instant, else its name says its size.
 """
 
 from __future__ import annotations
@@ -8,17 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from ivcore import paths
 from ivcore.cma import Coordinated
+from ivcore.data.views import AT_ONCE
 from ivcore.encoders import build, sizes
+from ivcore.encoders.caption_decoder import PlainCaptionDecoder
 from ivcore.encoders.checkpointing import set_activation_checkpointing
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
 from ivcore.errors import ParameterError, shown
+from ivcore.heads.answer import answering
 from ivcore.heads.classifier import classifier
 from ivcore.run import constraints
 from ivcore.run import folder as run_folder
@@ -26,14 +31,20 @@ from ivcore.run.contradictions import SCRATCH
 from ivcore.run.encoder_kinds import start_of
 from ivcore.run.parameters import of_result
 from ivcore.run.spec import Reference, Spec
+from ivcore.weights import usage
+from ivcore.weights.sketch import sketch
 
-NOTEBOOKS = ("10", "11", "12", "13", "30")
+NOTEBOOKS = ("10", "11", "12", "13", "30", "33", "34", "45")
+ASKING = ("37", "38")  # which train nothing, and embed videos a batch at a time
 CLASSES = {
     "12": 710,
     "13": 710,
     "30": 400,
 }  # a classification layer is small beside any encoder: Kinetics' numbers do for all
 FEW_WORDS = 256  # of a small vocabulary, whose words only the captions tell
+# Where a preset names no number: the answers of a dataset, and the questions of a clip. Both are small beside a clip.
+ANSWERS, QUESTIONS = 1500, 5
+PUBLISHED_LAYERS, PUBLISHED_FRAMES = 4, 8  # of the released model's caption decoder, and of its clips
 _CLIP_SIZES = {r"B[-/_]?16": "base", r"L[-/_]?14": "large"}
 
 
@@ -53,6 +64,10 @@ class Steps:
 
 def steps_of(spec: Spec, values: dict) -> list[Steps]:
     """What the notebook of `spec` trains at these values. ParameterError for a notebook without a plan, and for an encoder of unknown size."""
+    if spec.number in ASKING:
+        raise ParameterError(
+            f"{spec.stem}: trains nothing; it embeds at most {AT_ONCE >> 20} million pixels at a time, of which a ViT-L keeps some 9 GB"
+        )
     if spec.number not in NOTEBOOKS:
         raise ParameterError(f"{spec.stem}: plans are made for notebooks {', '.join(NOTEBOOKS)}")
     repeats, clips = values.get("repeats", 1), values["batch_size"]
@@ -75,8 +90,11 @@ def steps_of(spec: Spec, values: dict) -> list[Steps]:
             for name, count, batch in turns
         ]
     make = lambda: _trained(spec, values)  # noqa: E731
-    run = {"10": _hidden, "13": _joined}.get(spec.number, _clips)(values)
-    return [Steps("clips", make, run, clips * repeats, clips)]
+    kinds = {"10": _hidden, "13": _joined, "33": _searched, "34": _asked, "45": _described}
+    run, again = kinds.get(spec.number, _clips)(values), 0.0
+    if spec.number == "33" or values.get("contrastive_weight"):
+        again = 1 / (4 if values["activation_checkpointing"] == "full" else 3)
+    return [Steps("clips", make, run, clips * repeats, clips, again=again)]
 
 
 def _trained(spec: Spec, values: dict) -> nn.Module:
@@ -98,6 +116,8 @@ def model_of(spec: Spec, values: dict) -> nn.Module:
         return _coordinated(spec, values)
     if number in ("12", "30"):
         return _classifier(spec, values)
+    if number in ("33", "34", "45"):
+        return {"33": _finder, "34": _answerer, "45": _captioner}[number](values)
     raise ParameterError(f"{spec.stem}: is not followed to a size; plans begin at notebooks {', '.join(NOTEBOOKS)}")
 
 
@@ -116,11 +136,11 @@ def _video_text(values: dict) -> VideoTextModel:
     return model.freeze(*{"nothing": (), "text": ("text",), "vision": ("visual",)}[values["frozen"]])
 
 
-def _clip_size(weights: str) -> str:
+def _clip_size(weights: str, name: str = "clip_weights") -> str:
     for pattern, size in _CLIP_SIZES.items():
         if re.search(pattern, str(weights)):
             return size
-    raise ParameterError(f"clip_weights = {shown(weights)}: its size is not told by its name; B/16 and L/14 are")
+    raise ParameterError(f"{name} = {shown(weights)}: its size is not told by its name; B/16 and L/14 are")
 
 
 def _classifier(spec: Spec, values: dict) -> nn.Module:
@@ -142,6 +162,66 @@ def _coordinated(spec: Spec, values: dict) -> Coordinated:
     fuse = "logits" if values["fusion"] == "raw" else "probabilities"
     return Coordinated(*branches, heads=values["heads"] or None, frames=values["multimodal_frames"], fuse=fuse,
                        **{name: values[name] for name in names})  # fmt: skip
+
+
+def _finder(values: dict) -> nn.Module:
+    model = _speaks(values)
+    if model.caption_decoder is not None:
+        model.caption_decoder.requires_grad_(False)  # it gets no gradient
+    return model
+
+
+def _answerer(values: dict) -> nn.Module:
+    model = _speaks(values)
+    how = {"features": values["answer_features"], "layers": values["head_layers"], "dropout": values["head_drop"]}
+    return answering(model, values["most_answers"] or ANSWERS, **how)
+
+
+def _captioner(values: dict) -> nn.Module:
+    model = _speaks(values)
+    if model.caption_decoder is None:
+        vocabulary, text_width = model.text.token_embedding.weight.shape
+        width = values["caption_width"]
+        model.caption_decoder = PlainCaptionDecoder(text_width, model.visual.width, width, values["caption_layers"], max(1, width // 64), vocabulary)  # fmt: skip
+    return model
+
+
+def _speaks(values: dict) -> VideoTextModel:
+    """The model of video and language that a training starts from."""
+    value = values["multimodal_encoder"]
+    if _is_run(value):
+        return _started_from(value)
+    if (model := _of_file(value)) is not None:
+        return model.to("meta")
+    size = sizes.video_text_size(_clip_size(value, "multimodal_encoder"))
+    return build.video_text_model(size, None, build.caption_decoder("published", size, layers=PUBLISHED_LAYERS))
+
+
+def _frames(values: dict) -> int:
+    """The frames of a clip: a number, or as many as the model is used to that a training starts from."""
+    if values.get("num_frames"):
+        return values["num_frames"]
+    value = values["multimodal_encoder"]
+    if _is_run(value):
+        reference, place = Reference.of(value), paths.resolve(value)
+        known = values_of(reference.spec, reference.preset, reference.overrides) if reference else of_result(run_folder.read_params(place))  # fmt: skip
+        return _frames(known)
+    model = _of_file(value)
+    return PUBLISHED_FRAMES if model is None else usage.of(value, model).num_frames
+
+
+def _is_run(value) -> bool:
+    return Reference.of(value) is not None or run_folder.digest_of(paths.resolve(value)) is not None
+
+
+def _of_file(value) -> VideoTextModel | None:
+    """Of a file, or of a name in the box; None where it takes more than an instant, and where it is another model."""
+    place = paths.resolve(value)
+    if not place.exists() and not str(value).startswith("ivcore/"):
+        return None
+    with torch.device("cpu"):  # also where a model is being built without data
+        model = sketch(place if place.exists() else Path(value))
+    return model if isinstance(model, VideoTextModel) else None
 
 
 def _started_from(value) -> nn.Module:
@@ -198,6 +278,35 @@ def _pairs(values: dict, frames: int, length: int) -> Callable:
             logits = model.caption_decoder(text["text_tokens"][0][:, :-1], clip["video_tokens"][0])
             total = total + logits.float().log_softmax(-1).sum()
         return total
+
+    return run
+
+
+def _searched(values: dict) -> Callable:
+    return _sentences(values, captioning=False)
+
+
+def _described(values: dict) -> Callable:
+    return _sentences(values, captioning=True)
+
+
+def _sentences(values: dict, captioning: bool) -> Callable:
+    frames = _frames(values)
+
+    def run(model, clips: int) -> Tensor:
+        weights = {"captioning_weight": float(captioning)}
+        return _pairs(weights, frames, model.text.context)(model, clips)
+
+    return run
+
+
+def _asked(values: dict) -> Callable:
+    frames = _frames(values)
+
+    def run(model, clips: int) -> Tensor:
+        inner = model.video_text
+        ids = torch.zeros(clips, values["questions_a_clip"] or QUESTIONS, inner.text.context, dtype=torch.long)
+        return model(torch.empty(clips, 3, frames, inner.visual.image, inner.visual.image), ids).float().log_softmax(-1)
 
     return run
 

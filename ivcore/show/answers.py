@@ -19,14 +19,20 @@ def answer_bars(
 ):  # fmt: skip
     """The clip's frames above, the `most` likeliest sentences below. -> Figure
 
-    clip: uint8 (T, H, W, 3). truth: the sentence that is right, where one is known; its bar has a colour of its own.
+    clip: uint8 (T, H, W, 3). truth: the sentence that is right, where one is known; it is ticked, its bar has a colour of its own, and where it is not
+    among the likeliest it stands in the place of the last of them.
     """
     import matplotlib.pyplot as plt
 
     shown = spread(film.as_frames(clip), FRAMES)
     gap = np.full((shown.shape[1], max(1, shown.shape[2] // 16), 3), 255, np.uint8)
     strip = np.concatenate([part for frame in shown for part in (frame, gap)][:-1], axis=1)
-    order = sorted(range(len(sentences)), key=lambda k: -probabilities[k])[:most]
+    order = sorted(range(len(sentences)), key=lambda k: -probabilities[k])
+    order = (
+        order[:most]
+        if truth not in [sentences[k] for k in order[most:]]
+        else [*order[: most - 1], [*sentences].index(truth)]
+    )
     tall = 7 * strip.shape[0] / strip.shape[1]
     sizes = {"height_ratios": (tall, BAR * len(order) + 0.3)}
     figure, (above, below) = plt.subplots(
@@ -38,10 +44,11 @@ def answer_bars(
     values = [float(probabilities[k]) for k in order]
     bars = below.barh(range(len(order)), values, color=colours, height=0.7)
     below.bar_label(bars, [f"{value:.2f}" for value in values], padding=4)
-    below.set_yticks(range(len(order)), [textwrap.fill(sentences[k], LINE).replace("$", r"\$") for k in order])
+    said = [f"✓ {sentences[k]}" if sentences[k] == truth else sentences[k] for k in order]
+    below.set_yticks(range(len(order)), [textwrap.fill(text, LINE).replace("$", r"\$") for text in said])
     below.set(xlim=(0, 1.08 if max(values) > 0.45 else 0.54), ylim=(len(order) - 0.5, -0.5), xlabel="probability")
     below.tick_params(axis="y", length=0)
     if truth in [sentences[k] for k in order]:
         handles = [plt.Rectangle((0, 0), 1, 1, color=OKABE_ITO[colour]) for colour in (2, 0)]
-        figure.legend(handles, ["right answer", "other"], loc="outside lower right", ncols=2)
+        figure.legend(handles, ["✓ right answer", "other"], loc="outside lower right", ncols=2)
     return titled(figure, title)

@@ -135,15 +135,15 @@ def answer(
 
 
 def of_others(shown: Views) -> Views:
-    """Each video in the place of another one, half the set away, since neighbours may show one scene. ParameterError where there is no other."""
-    if len(shown) < 2:
-        raise ParameterError(f"{len(shown)} video to ask about: there is no other one")
-    moved, half = copy.copy(shown), len(shown) // 2
-    places = [(row + half) % len(shown) for row in range(len(shown))]
-    moved.videos = [
-        SimpleNamespace(**vars(shown.videos[place]) | {"label": shown.videos[row].label})
-        for row, place in enumerate(places)
-    ]
+    """Each video in the place of another one, half the set away, since neighbours may show one scene; of those that the last pass could read, where there
+    was one. ParameterError where there is no other."""
+    read = set(shown.scored or shown.paths)
+    videos = [video for video in shown.videos if video.path in read]
+    if len(videos) < 2:
+        raise ParameterError(f"{len(videos)} video to ask about: there is no other one")
+    moved, half = copy.copy(shown), len(videos) // 2
+    others = videos[half:] + videos[:half]
+    moved.videos = [SimpleNamespace(**vars(other) | {"label": own.label}) for own, other in zip(videos, others)]
     return moved
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import video_models as zoo
 
 from ivcore import costs
 from ivcore.encoders.videomae import VideoClassifier
@@ -62,6 +63,40 @@ def test_videos_and_images_take_turns():
     assert counted[0].operations > 2 * counted[1].operations
 
 
+def test_tasks_of_language_start_from_a_run_from_a_file_or_from_a_name(tmp_path):
+    """11 tiny's model with its frames; a file's own; L/14 by a name, with the released decoder."""
+    file, image = str(zoo.saved(tmp_path, "video_text")), zoo.video_text().visual.image
+    with torch.device("meta"):
+        begun = planned.model_of(Spec.of("11"), planned.values_of(Spec.of("11"), "tiny"))
+        for number in ("33", "45"):
+            _, (steps,) = planned_model(number, "tiny")
+            assert costs.count_parameters(steps.build()) == costs.count_parameters(begun)
+        _, (steps,) = planned_model("34", "tiny")
+        answerer = steps.build()
+        assert answerer.head[-1].out_features == planned.ANSWERS and set(answerer.widths) == {
+            "caption",
+            "video",
+            "text",
+        }
+        _, (steps,) = planned_model("45", "tiny", multimodal_encoder=file, caption_width=32, caption_layers=2)
+        own = steps.build()
+        assert own.visual.image == image and len(own.caption_decoder.layers) == 2
+        _, (steps,) = planned_model("33", "msrvtt")
+        large = steps.build()
+        assert large.visual.width == 1024 and not any(p.requires_grad for p in large.caption_decoder.parameters())
+    assert planned._frames({"multimodal_encoder": "33/tiny"}) == planned.values_of(Spec.of("11"), "tiny")["num_frames"]
+
+
+def test_two_forward_passes_of_tiny_models_are_counted():
+    counted = {}
+    for number in ("33", "34", "45"):
+        _, (steps,) = planned_model(number, "tiny")
+        counted[number] = costs.training_step(steps.build, steps.run, "fp32")
+        assert steps.again == (1 / 3 if number == "33" else 0.0)
+    assert counted["33"].trained < counted["45"].trained == counted["45"].parameters
+    assert counted["34"].operations > counted["45"].operations > counted["33"].operations > 0
+
+
 def test_it_prints_a_row_an_engine_and_the_hours(capsys):
     assert cli.main(["plan", "10", "tiny", "--gpus", "8", "--clips", "1920"]) == 0
     shown = capsys.readouterr().out
@@ -93,7 +128,12 @@ def test_what_fits_nowhere_has_status_1(capsys, monkeypatch):
 @pytest.mark.parametrize(
     "words, said",
     [
-        (["20", "tiny"], "plans are made for notebooks 10, 11, 12, 13, 30"),
+        (["20", "tiny"], "plans are made for notebooks 10, 11, 12, 13, 30, 33, 34, 45"),
+        (["37", "msrvtt"], "trains nothing; it embeds at most 20 million pixels at a time"),
+        (
+            ["33", "tiny", "-p", "multimodal_encoder=mine.pt"],
+            "multimodal_encoder = 'mine.pt': its size is not told by its name",
+        ),
         (["10", "tiny", "--card", "abacus"], "--card 'abacus': must be one of v100-32"),
         (["10", "tiny", "--engine", "steam"], "--engine 'steam': must be one of plain"),
         (["10", "tiny", "--gpus", "0"], "--gpus 0: must be in [1, 65536]"),

@@ -1,11 +1,15 @@
 """A word before a training whose steps need more memory than the device has."""
 
+import re
+
 import pytest
 
 from ivcore.run import folder as run_folder
 from ivcore.run import planned, room, session
 from ivcore.run.spec import Spec
 from ivcore.scaling import GIB
+
+SMALL = re.compile("quick|tiny|sweep|small|metaworld")
 
 
 def values_of(notebook: str, preset: str, **changes) -> tuple[Spec, dict]:
@@ -41,6 +45,23 @@ def test_where_not_one_clip_fits_other_parameters_are_named():
 )
 def test_where_nothing_is_known_nothing_is_said(notebook, preset, changes):
     assert room.warning(*values_of(notebook, preset, **changes), GIB, ranks=8) == ""
+
+
+def test_a_search_that_takes_too_many_clips_at_once_is_named():
+    """33 msrvtt at 32 clips of 12 frames at once, with a published checkpoint of which the name alone is known."""
+    spec, values = values_of("33", "msrvtt", micro_batch=32)
+    said = room.warning(spec, values, 80 * GIB)
+    assert "and there are 80.0" in said and "micro_batch=22 is the most that fits" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", [f"{n} {preset}" for n in ("33", "34", "45") for preset in Spec.of(n).presets() if not SMALL.search(preset)]
+)
+def test_presets_of_language_fit_the_gpu_that_they_name(name):
+    number, preset = name.split()
+    changes = {"multimodal_encoder": "data/ViT-B-16.pt"} if preset == "one_gpu" else {}
+    assert room.warning(*values_of(number, preset, **changes), (24 if preset == "one_gpu" else 80) * GIB) == ""
 
 
 def test_the_folder_of_a_run_says_how_large_its_encoder_is(tmp_path):

@@ -1,6 +1,7 @@
 """Question answering as a stage: words that are new to a model, labels, what is asked about which video, and files to a score."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -118,6 +119,11 @@ def test_another_video_is_another_one_whatever_the_batches(found, videos, monkey
         with torch.no_grad():
             alone = model(model.prepare(clip), tokenizer(["why"]))
         assert torch.allclose(other.scores[3], alone[0], atol=1e-4)
+    broken = videos.records[1].path
+    Path(broken).write_bytes(b"x")
+    shown = qa.views(videos, found, in_memory=False, max_bad=1.0)
+    own, other = (qa.answer(model, videos, shown, ANSWERS, tokenizer, others=each) for each in (False, True))
+    assert own.rows == other.rows == [0, 0, 2] and torch.equal(own.labels, other.labels)
     with pytest.raises(ParameterError, match="1 video to ask about"):
         qa.of_others(qa.views(videos.first(1), found, in_memory=True, max_bad=1.0))
 
