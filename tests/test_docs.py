@@ -38,3 +38,53 @@ def test_a_missing_path_is_noticed():
         ROOT / "nowhere.md",
         ROOT / "ivcore/none.py",
     ]
+
+
+GLOSSARY = ROOT / "docs/glossary.md"
+
+
+def rows_of(text: str) -> list[list[str]]:
+    """The cells of every row of the tables of a page, their heads left out."""
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return [cells for cells in lines if cells[0] != "word" and not cells[0].startswith("---")]
+
+
+def untrue(cells: list[str]) -> list[str]:
+    """What is wrong with a row of the glossary: word, meaning, notebooks, a file and a name that stands in it."""
+    word, meaning, seen, written = cells
+    wrong = [] if 1 <= meaning.count(". ") + 1 <= 3 and meaning.endswith(".") else [f"{word}: one to three sentences"]
+    if not re.fullmatch(r"(\[\d\d\]\(\.\./notebooks/\d\d_\w+\.ipynb\) ?)+", seen):
+        wrong.append(f"{word}: names no notebook")
+    elif any(number != target for number, target in re.findall(r"\[(\d\d)\]\(\.\./notebooks/(\d\d)", seen)):
+        wrong.append(f"{word}: a link of another number")
+    found = re.fullmatch(r"\[([\w.]+)\]\(\.\./(ivcore/[\w/]+\.py)\) `(\w+)`", written)
+    if not found or not found[2].endswith(f"/{found[1]}"):
+        return [*wrong, f"{word}: names no file of its own name and no word in it"]
+    here = re.search(rf"\b{found[3]}\b", (ROOT / found[2]).read_text(encoding="utf-8"))
+    return wrong if here else [*wrong, f"{word}: {found[3]} is not in {found[2]}"]
+
+
+def test_every_word_of_the_glossary_leads_to_a_notebook_and_to_the_code_that_means_it():
+    rows = rows_of(GLOSSARY.read_text(encoding="utf-8"))
+    assert [problem for cells in rows for problem in untrue(cells)] == []
+    words = [cells[0] for cells in rows]
+    assert len(words) == len(set(words))
+
+
+def test_the_glossary_is_sorted_within_its_parts_and_linked_from_the_readme():
+    for part in GLOSSARY.read_text(encoding="utf-8").split("\n## ")[1:]:
+        words = [cells[0].lower() for cells in rows_of(part)]
+        assert words == sorted(words), part.partition("\n")[0]
+    assert "](docs/glossary.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_word_that_leads_nowhere_is_noticed():
+    good = ["gate", "It opens.", "[02](../notebooks/02_masking.ipynb)", "[masking.py](../ivcore/masking.py) `tube`"]
+    assert untrue(good) == []
+    assert untrue([*good[:3], "[masking.py](../ivcore/masking.py) `tubes`"]) == [
+        "gate: tubes is not in ivcore/masking.py"
+    ]
+    assert untrue([*good[:3], "[cma.py](../ivcore/masking.py) `tube`"]) == [
+        "gate: names no file of its own name and no word in it"
+    ]
+    assert untrue([*good[:2], "[03](../notebooks/02_masking.ipynb)", good[3]]) == ["gate: a link of another number"]
