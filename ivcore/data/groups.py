@@ -9,7 +9,7 @@ moving shapes have one: a held-out scene is shown forwards and backwards.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,11 @@ def read_groups(folder, root=None) -> dict[str, int]:
     file = Path(folder) / FILE
     listed = formats.read_kinetics_csv(file, root) if file.is_file() else []
     return {os.path.normpath(video.path): video.label for video in listed}
+
+
+def of_one_video(clips: Iterable) -> dict[str, str]:
+    """path -> `video_uid`, of clips that say which video they are cut from."""
+    return {os.path.normpath(clip.path): clip.video_uid for clip in clips if clip.video_uid}
 
 
 def group_numbers(paths: Sequence[str], together: Mapping[str, int]) -> Tensor:

@@ -32,7 +32,7 @@ class Parted:
 def part(
     lists: dict[str, list | None],
     *,
-    together: Mapping[str, int] | None = None,
+    together: Mapping | None = None,
     further: Sequence = (),
     max_bad: int | float | None = None,
     run_dir=None,

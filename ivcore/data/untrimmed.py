@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ivcore import paths
-from ivcore.data import egocentric, formats, shapes, splits
+from ivcore.data import egocentric, formats, groups, shapes, splits
 from ivcore.data.formats.segments import UntrimmedVideo
 from ivcore.data.records import require_some
 from ivcore.errors import ParameterError, UserError
@@ -95,12 +95,12 @@ def untrimmed_splits(params: Mapping, run_dir=None) -> tuple[list[UntrimmedSet],
     test = released.read(tested, released.root or None, subset=released.test, labels=number)
     given = {"train": train, "val": None, "test": test}
     if params["features"]:
-        shown = {video.id for video in test}  # a video of both lists is for the test alone
-        records = held_out([video for video in train if video.id not in shown]) | {"test": test}
+        records = held_out(train, test) | {"test": test}
         missing = dict.fromkeys(given, 0)
     else:
         require_some([video.path for video in train], released.annotations)
-        parted = splits.part(given, max_bad=params["max_bad"], run_dir=run_dir)
+        together = groups.of_one_video([*train, *test])
+        parted = splits.part(given, together=together, max_bad=params["max_bad"], run_dir=run_dir)
         records, missing = parted.records, parted.missing
         print("".join(f"{line}\n" for line in parted.notes), end="")
     sets = [UntrimmedSet(records[split], list(number), source, missing[split]) for split in given]
@@ -144,13 +144,16 @@ def _in(folder: Path, release: Release) -> dict[str, str]:
     return {name: str(folder / file) for name, file in names.items() if file}
 
 
-def held_out(train: list[UntrimmedVideo]) -> dict[str, list]:
-    ordered = sorted(train, key=lambda video: splits.number_by_name(video.path))
-    held = ordered[: max(1, min(splits.MOST, len(train) // FEW))]
-    if len(held) == len(train):
+def held_out(train: Sequence[UntrimmedVideo], test: Sequence[UntrimmedVideo]) -> dict[str, list]:
+    """Of the videos that may not be there: one of FEW is for choices, by its name, with all clips of the same `video_uid`. What is tested on is left out."""
+    of = lambda video: video.video_uid or video.id  # noqa: E731
+    shown = {of(video) for video in test}
+    train = [video for video in train if of(video) not in shown]
+    ordered = dict.fromkeys(of(video) for video in sorted(train, key=lambda video: splits.number_by_name(video.path)))
+    held = set(list(ordered)[: max(1, min(splits.MOST, len(ordered) // FEW))])
+    if len(held) == len(ordered):
         raise UserError("a single training video: two are needed, one to make choices on")
-    names = {video.id for video in held}
-    return {"train": [v for v in train if v.id not in names], "val": [v for v in train if v.id in names]}
+    return {"train": [v for v in train if of(v) not in held], "val": [v for v in train if of(v) in held]}
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,11 @@ class FeatureSequence:
 
     def in_seconds(self, grid: Tensor) -> np.ndarray:
         return (grid.double().numpy() * self.step + self.first).clip(0, self.duration)
+
+    def edges(self) -> np.ndarray:
+        """(T + 1,) seconds between which each feature counts: halfway to its neighbours, the first from 0 and the last to the end."""
+        between = self.first + self.step * (np.arange(1, len(self.features)) - 0.5)
+        return np.concatenate([[0.0], between.clip(0, self.duration), [self.duration]])
 
     def resized(self, length: int, first: float | None = None, step: float | None = None) -> FeatureSequence:
         """Interpolated to `length` features, about the seconds first + i * step; without these over the whole video evenly."""

@@ -36,8 +36,8 @@ class EventOrder(nn.Module):
         self.queries = nn.Parameter(torch.randn(classes, width) * width**-0.5)
         self.keys, self.values = nn.Linear(width, width), nn.Linear(width, width)
         hidden = 2 * width
-        if pool:  # as many weights as the transformer's layers have, in the MLP
-            hidden += layers * (4 * width * width + 4 * width * width) // (2 * width)
+        if pool:  # as many weights as the transformer's layers have, in the MLP, of which a hidden unit has width + 2
+            hidden += round(layers * (8 * width * width + 11 * width) / (width + 2))
         self.when = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, 1)
         )
@@ -46,19 +46,22 @@ class EventOrder(nn.Module):
         """features (B, T, C) in order, mask bool (B, T) True where there is one -> (B, K): when each class happens, on a scale without unit."""
         return self.look(features, mask)[0]
 
-    def look(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The same, and log weights (B, K, T) of the windows that each class was sought in and found; None where they are pooled."""
+    def look(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, and log weights (B, K, T) of the windows that each class was sought in and found; where they are pooled logits (B, K) of whether it happens."""
         x = self.drop(self.proj(self.norm(features)))
         if self.pool:
             weights = mask.float() / mask.sum(1, keepdim=True)
             x = torch.einsum("bt,btd->bd", weights, x)[:, None]
-            return self.when(self.values(x) + self.queries)[..., 0], None
+            return self.when(self.values(x) + self.queries)[..., 0], self._sought(x)[..., 0]
         x = x + places(mask, self.width).to(x.dtype)
         for layer in self.layers:
             x = layer(x, src_key_padding_mask=~mask)
-        scores = torch.einsum("kd,btd->bkt", self.queries, self.keys(x)) * self.width**-0.5
-        found = scores.masked_fill(~mask[:, None], float("-inf")).log_softmax(-1)
+        found = self._sought(x).masked_fill(~mask[:, None], float("-inf")).log_softmax(-1)
         return self.when(found.exp() @ self.values(x))[..., 0], found
+
+    def _sought(self, x: Tensor) -> Tensor:
+        """(B, T, D) -> (B, K, T): how much each looks like each class."""
+        return torch.einsum("kd,btd->bkt", self.queries, self.keys(x)) * self.width**-0.5
 
 
 def places(mask: Tensor, width: int) -> Tensor:
@@ -78,20 +81,24 @@ def first_logits(when: Tensor, pairs: Tensor) -> Tensor:
 def order_loss(
     model: nn.Module, batch: dict, generator: torch.Generator | None = None, find: float = 1.0
 ) -> tuple[Tensor, dict]:
-    """Cross-entropy of the pairs, mean over videos, plus `find` times how surely each class is found in the windows in which it happens.
+    """Cross-entropy of the pairs, mean over videos, plus `find` times how surely each class is found in the windows in which it happens, or, by a pooled
+    head, how surely it is known whether it happens once.
 
     batch: features, mask, pairs (B, P, 2), first bool (B, P), asked bool (B, P), and shown int (B, T), the class of each window that happens once, or -1.
-    -> (loss, numbers to log). A pooled head finds nothing, and learns from pairs alone.
+    -> (loss, numbers to log).
     """
     when, found = model.look(batch["features"], batch["mask"])
     logits = first_logits(when, batch["pairs"])
     each = F.binary_cross_entropy_with_logits(logits, batch["first"].float(), reduction="none")
     order, right = _mean(each, batch["asked"]), _mean(((logits > 0) == batch["first"]).float(), batch["asked"])
     numbers = {"order": order.detach(), "accuracy": right}
-    if found is None or not find:
+    if not find:
         return order, numbers
     inside = batch["shown"][:, None] == torch.arange(found.shape[1], device=found.device)[:, None]
     happens = inside.any(-1)
+    if model.pool:
+        missed = F.binary_cross_entropy_with_logits(found, happens.float())
+        return order + find * missed, numbers | {"missed": missed.detach()}
     missed = _mean(-found.masked_fill(~inside & happens[..., None], float("-inf")).logsumexp(-1), happens)
     return order + find * missed, numbers | {"missed": missed.detach()}
 

@@ -34,10 +34,8 @@ class SpanFinder(nn.Module):
         self.pool = nn.Linear(width, 1)
         self.joined = nn.Linear(2 * width, width)
         self.highlight = nn.Linear(width, 1)
-        self.start_encoder, self.end_encoder = (
-            _Encoder(width, heads, dropout, longest),
-            _Encoder(width, heads, dropout, longest),
-        )
+        self.answer_encoder = _Encoder(width, heads, dropout, longest)
+        self.start_norm, self.end_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.start, self.end = _answer(width), _answer(width)
 
     def forward(self, video: Tensor, there: Tensor, words: Tensor, said: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -49,8 +47,9 @@ class SpanFinder(nn.Module):
         seen = self.joined(torch.cat([seen, sentence], -1))
         highlight = self.highlight(seen)[..., 0]
         seen = seen * highlight.sigmoid()[..., None]
-        begun = self.start_encoder(seen, there)
-        ended = self.end_encoder(begun, there)
+        begun = self.answer_encoder(seen, there)
+        ended = self.answer_encoder(begun, there)
+        begun, ended = self.start_norm(begun), self.end_norm(ended)
         logits = self.start(torch.cat([begun, seen], -1)), self.end(torch.cat([ended, seen], -1))
         return *(each[..., 0].masked_fill(~there, _NONE) for each in logits), highlight.masked_fill(~there, _NONE)
 

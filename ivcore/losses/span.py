@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 EXTENDED = 0.1  # of the answer's length: so much on either side also counts as highlighted, as published
+LIT = 2.0  # how much a moment in the answer weighs in the loss of highlighting beside one outside, as published
 
 
 def span_loss(model, batch: dict, generator=None, *, highlight_weight: float = 5.0) -> tuple[Tensor, dict]:
@@ -17,7 +18,7 @@ def span_loss(model, batch: dict, generator=None, *, highlight_weight: float = 5
     located = F.cross_entropy(start.float(), span[:, 0]) + F.cross_entropy(end.float(), span[:, 1])
     wanted = highlighted(span, there.shape[1])
     each = F.binary_cross_entropy_with_logits(highlight.float(), wanted, reduction="none") * there
-    lit = (each.sum(1) / there.sum(1)).mean()
+    lit = (each * (1 + (LIT - 1) * wanted)).sum(1).div(there.sum(1)).mean()
     return located + highlight_weight * lit, {"span_loss": located.detach(), "highlight_loss": lit.detach()}
 
 

@@ -18,6 +18,7 @@ from ivcore.metrics.frame_map import iou
 from ivcore.stages import first_person
 from ivcore.stages.first_person import Frames, Track
 
+NOTHING = Interactions(np.zeros((0, 4)), *(np.zeros(0, int),) * 2, *(np.zeros(0),) * 2)
 MATCHED = 0.5  # IoU from which a detector's box stands for a thing that will be touched
 
 
@@ -70,13 +71,13 @@ def read(params: Mapping, run_dir=None) -> tuple[Track, dict[str, Frames], Inter
     return track, parts, layout, boxes
 
 
-def truth(frames: Frames, track: Track, shown: Sequence[str]) -> list[Interactions]:
-    """Of the pictures in `shown`, nouns and verbs numbered as in the layout."""
+def truth(frames: Frames, track: Track) -> list[Interactions]:
+    """Of each picture, nouns and verbs numbered as in the layout."""
     nouns, verbs = list(track.nouns), list(track.verbs)
     return [
         Interactions(np.array([t.box for t in p.things]).reshape(-1, 4), np.array([nouns.index(t.noun) for t in p.things], int),
                      np.array([verbs.index(t.verb) for t in p.things], int), np.array([t.seconds for t in p.things], float))
-        for p in frames.pictures if p.id in shown
+        for p in frames.pictures
     ]  # fmt: skip
 
 
@@ -109,8 +110,9 @@ def found(model, clips: KeyframeClips, frames: Frames, layout: Interaction, name
 
 
 def scored(frames: Frames, track: Track, said: Mapping[str, Interactions]) -> dict[str, float]:
-    """Top-5 mAP in its four variants on the pictures that something is said about, and as top1_… the same with every wrong prediction counted."""
-    real, given = truth(frames, track, said), [said[p.id] for p in frames.pictures if p.id in said]
+    """Top-5 mAP in its four variants, and as top1_… the same with every wrong prediction counted. Of a clip that cannot be read nothing is said, and its
+    things count as missed."""
+    real, given = truth(frames, track), [said.get(p.id, NOTHING) for p in frames.pictures]
     return top5_map(real, given) | {f"top1_{name}": value for name, value in top5_map(real, given, k=1).items()}
 
 

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from ivcore import paths
-from ivcore.data import egocentric, splits
+from ivcore.data import egocentric, groups, splits
 from ivcore.data.formats import Picture, PictureSet
 from ivcore.data.keyframes import Keyframe, KeyframeClips, collate
 from ivcore.data.untrimmed import EGOCENTRIC
 from ivcore.errors import ParameterError, VideoError
 from ivcore.precision import autocast
-from ivcore.stages.localization import Showing, in_batches
+from ivcore.stages.localization import Showing, by_batches
 from ivcore.video import sampling
 from ivcore.video.frame_folder import open_video
 from ivcore.video.images import is_image, read_image
@@ -60,7 +60,8 @@ def track(params: Mapping, file: str, read: Callable[..., PictureSet], run_dir=N
         raise ParameterError(f"data = {params['data']!r}: has no {name}; `iv data mini --list` shows layouts")
     train, test = (read(path, folder / "clips") for path in files)
     given = {"train": train.pictures, "val": None, "test": test.pictures}
-    parted = splits.part(given, max_bad=params["max_bad"], run_dir=run_dir)
+    together = groups.of_one_video([*train.pictures, *test.pictures])
+    parted = splits.part(given, together=together, max_bad=params["max_bad"], run_dir=run_dir)
     print("".join(f"{line}\n" for line in parted.notes), end="")
     return Track(parted.records, train.nouns, train.verbs, source, folder, parted.missing)
 
@@ -109,13 +110,17 @@ def clips(parts: Mapping[str, Frames], params: Mapping, run_dir, order: str = "o
 
 @torch.inference_mode()
 def answers(model, shown: KeyframeClips, answer: Callable[[dict], list], *, batch_size: int = 32, num_workers: int = 0, precision: str = "fp32") -> dict[str, Any]:  # fmt: skip
-    """Keyframe's name -> what answer(batch, on the model's device) says of its clip, of every clip that can be read. Puts the model into eval mode."""
+    """Keyframe's name -> what answer(batch, on the model's device) says of its clip, of every clip that can be read. Ranks take turns. Puts the model into
+    eval mode."""
     model.eval()
-    device, found = next(model.parameters()).device, {}
-    for read in in_batches(shown, set(), batch_size, num_workers):
-        if read:
-            batch = collate([item for _, item in read])
-            batch |= {name: batch[name].to(device) for name in ("video", "boxes", "there")}
-            with autocast(device, precision):
-                found |= zip([record.name for record, _ in read], answer(batch), strict=True)
-    return found
+    device = next(model.parameters()).device
+
+    def said(read: list) -> list:
+        if not read:
+            return []
+        batch = collate([item for _, item in read])
+        batch |= {name: batch[name].to(device) for name in ("video", "boxes", "there")}
+        with autocast(device, precision):
+            return list(zip([record.name for record, _ in read], answer(batch), strict=True))
+
+    return dict(pair for part in by_batches(said, shown, set(), batch_size, num_workers) for pair in part)

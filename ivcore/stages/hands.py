@@ -32,16 +32,17 @@ def places_of(picture: Picture) -> np.ndarray:
 
 
 def found(model, clips: KeyframeClips, frames: Frames, **how) -> dict[str, np.ndarray]:
-    """Picture -> twenty numbers in its pixels."""
+    """Picture -> twenty numbers in its pixels, of every clip that can be read."""
     say = lambda batch: list((0.5 + model(model.prepare(batch["video"])).float()).cpu().numpy())  # noqa: E731
     sizes = {picture.id: np.tile(size, NUMBERS // 2) for picture, size in zip(frames.pictures, frames.sizes)}
     return {name: each * sizes[name] for name, each in first_person.answers(model, clips, say, **how).items()}
 
 
-def scored(frames: Frames, places: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Displacements of the pictures that something is found for, without those of a hand that is never seen, and `mean`, over both hands alike."""
-    there = [picture for picture in frames.pictures if picture.id in places]
-    scores = displacements([places_of(picture) for picture in there], [places[picture.id] for picture in there])
+def scored(frames: Frames, places: Mapping[str, np.ndarray], blind: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Displacements, without those of a hand that is never seen, and `mean`, over both hands alike. blind: what counts as found for the pictures that
+    `places` lack, whose clips cannot be read, see `mean_places`."""
+    found_there = [places.get(picture.id, blind[picture.id]) for picture in frames.pictures]
+    scores = displacements([places_of(picture) for picture in frames.pictures], found_there)
     mean = float(np.nanmean([scores["left_mean"], scores["right_mean"]]))
     return {name: value for name, value in scores.items() if value == value} | {"mean": mean}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -164,16 +165,28 @@ class _Readable:
             return error
 
 
-def in_batches(clips: KeyframeClips, unread: set[str], batch_size: int = 32, num_workers: int = 0) -> Iterator[list[tuple[Keyframe, dict]]]:  # fmt: skip
-    """Keyframes with their items, those that can be read; the names of the others go into `unread`. UserError where they are more than max_bad allows."""
-    loader = DataLoader(_Readable(clips), batch_size, collate_fn=list, num_workers=num_workers)
-    for start, items in zip(range(0, len(clips), batch_size), loader):
-        rows = range(start, start + len(items))
-        for row, item in zip(rows, items):
-            if isinstance(item, VideoError):
-                unread.add(clips.records[row].name)
-                clips.bad.note(item)
-        yield [(clips.records[row], item) for row, item in zip(rows, items) if not isinstance(item, VideoError)]
+def by_batches(function: Callable[[list], Any], clips: KeyframeClips, unread: set[str], batch_size: int = 32, num_workers: int = 0) -> Iterator:  # fmt: skip
+    """function([(keyframe, item), …]) of each batch of clips that can be read, in order and on every rank: ranks take turns, see `ivcore.turns`.
+
+    The names of the others go into `unread`. UserError where they are more than max_bad allows.
+    """
+    parts = [range(begin, min(begin + batch_size, len(clips))) for begin in range(0, len(clips), batch_size)]
+
+    def done(part: tuple) -> tuple:
+        """(what the function makes of a batch, the (name, error)s of what cannot be read)."""
+        both = [(clips.records[row], item) for row, item in zip(*part)]
+        bad = [(keyframe.name, item) for keyframe, item in both if isinstance(item, VideoError)]
+        for _, error in bad:
+            clips.bad.note(error)  # lists it; the other ranks then find it there
+        return function([each for each in both if not isinstance(each[1], VideoError)]), bad
+
+    mine = [parts[number] for number in turns.own(len(parts))]
+    items = DataLoader(_Readable(clips), batch_sampler=mine, collate_fn=list, num_workers=num_workers) if mine else ()
+    for result, bad in turns.in_turns(done, zip(mine, items), len(parts)):
+        for name, error in bad:
+            unread.add(name)
+            clips.bad.note(error)
+        yield result
     clips.bad.refuse_too_many()  # a score of the few that are left would flatter
 
 
@@ -183,37 +196,23 @@ def found_by(
 ) -> tuple[Boxes, set[str]]:
     """Every action in every box of the keyframes, with a score in (0, 1), and the names of the keyframes that cannot be read.
 
-    Boxes are reported as they were given, not as they were widened. Ranks take turns, see `ivcore.turns`. UserError where more videos cannot be read
-    than max_bad allows.
+    Boxes are reported as they were given, not as they were widened. UserError where more videos cannot be read than max_bad allows.
     """
     model.eval()
-    device, columns, unread = next(model.parameters()).device, [], set()
-    parts = [range(begin, min(begin + batch_size, len(clips))) for begin in range(0, len(clips), batch_size)]
+    device, unread = next(model.parameters()).device, set()
 
-    def found(part: tuple) -> tuple:
-        """(names, boxes, scores) of a batch, None where it has no box, and the (names, errors) of what cannot be read."""
-        rows, items = part
-        keyframes_of = [clips.records[row] for row in rows]
-        bad = [(k.name, item) for k, item in zip(keyframes_of, items) if isinstance(item, VideoError)]
-        for _, error in bad:
-            clips.bad.note(error)  # lists it; the other ranks then find it there
-        good = [(k, item) for k, item in zip(keyframes_of, items) if not isinstance(item, VideoError) and len(item["boxes"])]  # fmt: skip
+    def found(read: list) -> tuple | None:
+        """(names, boxes, scores) of a batch, None where it has no box."""
+        good = [(keyframe, item) for keyframe, item in read if len(item["boxes"])]
         if not good:
-            return None, bad
+            return None
         batch = keyframes.collate([item for _, item in good])
         with autocast(device, precision):
             logits = model(model.prepare(batch["video"].to(device)), batch["boxes"].to(device), batch["there"])
         names = [k.name for k, _ in good for _ in k.boxes]
-        return (names, np.concatenate([k.boxes for k, _ in good]), logits.float().sigmoid().cpu().numpy()), bad
+        return names, np.concatenate([k.boxes for k, _ in good]), logits.float().sigmoid().cpu().numpy()
 
-    mine = [parts[number] for number in turns.own(len(parts))]
-    items = DataLoader(_Readable(clips), batch_sampler=mine, collate_fn=list, num_workers=num_workers) if mine else ()
-    for column, bad in turns.in_turns(found, zip(mine, items), len(parts)):
-        columns += [] if column is None else [column]
-        for name, error in bad:
-            unread.add(name)
-            clips.bad.note(error)
-    clips.bad.refuse_too_many()  # a score of the few that are left would flatter
+    columns = [each for each in by_batches(found, clips, unread, batch_size, num_workers) if each is not None]
     return _every_action(columns), unread
 
 

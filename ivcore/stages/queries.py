@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ivcore import paths
@@ -45,9 +46,7 @@ def query_sets(params: Mapping) -> list[QuerySet]:
     else:
         folder, source = egocentric.build(egocentric.Egocentric.of(params["num_videos"])), untrimmed.EGOCENTRIC
     train, test = (formats.read_nlq(folder / file, folder / "clips") for file in FILES.values())
-    shown = {query.clip for query in test}
-    train = [query for query in train if query.clip not in shown]  # a clip of both files is for the test alone
-    clips = untrimmed.held_out(_videos(train))
+    clips = untrimmed.held_out(_videos(train), _videos(test))
     ids = {name: {video.id for video in part} for name, part in clips.items()}
     parts = {name: [query for query in train if query.clip in ids[name]] for name in ("train", "val")} | {"test": test}
     return [QuerySet(part, UntrimmedSet(_videos(part), [], source)) for part in parts.values()]
@@ -55,7 +54,7 @@ def query_sets(params: Mapping) -> list[QuerySet]:
 
 def _videos(queries: Sequence[Query]) -> list[UntrimmedVideo]:
     clips = {query.clip: query for query in queries}
-    return [UntrimmedVideo(uid, query.path, "", query.duration, None, ()) for uid, query in clips.items()]
+    return [UntrimmedVideo(uid, q.path, "", q.duration, None, (), q.video_uid) for uid, q in clips.items()]
 
 
 def features(sets: Sequence[QuerySet], params: Mapping, models: Sequence[VideoModel], order: str, run_dir=None) -> list[dict[str, FeatureSequence]]:  # fmt: skip
@@ -63,7 +62,7 @@ def features(sets: Sequence[QuerySet], params: Mapping, models: Sequence[VideoMo
     settings, videos = params | temporal_localization.MOMENTS, [each.videos for each in sets]
     parts = [temporal_localization.sequences(videos, settings, model, order, run_dir) for model in models or [None]]
     longest = params["max_seq_len"]
-    return [{each[0].id: _shortened(_joined(each), longest) for each in zip(*of_models)} for of_models in zip(*parts)]
+    return [{each[0].id: shortened(_joined(each), longest) for each in zip(*of_models)} for of_models in zip(*parts)]
 
 
 def _joined(parts: Sequence[FeatureSequence]) -> FeatureSequence:
@@ -73,9 +72,12 @@ def _joined(parts: Sequence[FeatureSequence]) -> FeatureSequence:
     return replace(first, features=torch.cat([each.features[row] for each, row in zip(parts, rows)], 1))
 
 
-def _shortened(each: FeatureSequence, longest: int) -> FeatureSequence:
-    """As published, a clip of more features is interpolated to `longest`."""
-    return each if len(each.features) <= longest else each.resized(longest)
+def shortened(each: FeatureSequence, longest: int) -> FeatureSequence:
+    """As published, of a clip of more features neighbours are averaged until `longest` are left, which cover the clip evenly."""
+    if len(each.features) <= longest:
+        return each
+    step = each.duration / longest
+    return replace(each, features=F.adaptive_avg_pool1d(each.features.T[None], longest)[0].T, first=step / 2, step=step)
 
 
 @torch.inference_mode()
@@ -91,11 +93,14 @@ def words_of(queries: Sequence[Query], model: VideoModel) -> dict[str, Tensor]:
 
 
 class QueryItems:
-    """Batches for `losses.span`: the queries whose clip has features. With `words` of other queries nothing can be known but where answers mostly lie."""
+    """Batches for `losses.span`: the queries whose clip has features; `unseen` are the others, which no answer is found for. With `words` of other
+    queries nothing can be known but where answers mostly lie."""
 
     def __init__(self, queries: Sequence[Query], clips: Mapping[str, FeatureSequence], words: Mapping[str, Tensor]):
         self.queries = [query for query in queries if query.clip in clips]
+        self.unseen = [query for query in queries if query.clip not in clips]
         self.clips, self.words = clips, words
+        self.cells = [span_of(query, clips[query.clip]) for query in self.queries]
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -105,7 +110,7 @@ class QueryItems:
         clips = [self.clips[query.clip] for query in chosen]
         video, there = _padded([clip.features for clip in clips])
         words, said = _padded([self.words[query.text] for query in chosen])
-        span = torch.tensor([_span(query, clip) for query, clip in zip(chosen, clips)])
+        span = torch.tensor([self.cells[int(index)] for index in indices])
         return {"video": video, "there": there, "words": words, "said": said, "span": span}
 
 
@@ -115,11 +120,23 @@ def _padded(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return torch.nn.utils.rnn.pad_sequence(list(parts), batch_first=True), there
 
 
-def _span(query: Query, clip: FeatureSequence) -> tuple[int, int]:
-    """First and last feature of the answer: those nearest to its ends."""
-    (start, end), last = clip.on_grid([query.start, query.end])[0].round().int().tolist(), len(clip.features) - 1
-    start = min(max(start, 0), last)
-    return start, min(max(end, start), last)
+def span_of(query: Query, clip: FeatureSequence) -> tuple[int, int]:
+    """First and last feature of the answer: those whose whole cells (`FeatureSequence.edges`) overlap it best, as VSLNet has them."""
+    edges, last = clip.edges(), len(clip.features) - 1
+    first, end = np.searchsorted(edges, query.start, "right") - 1, np.searchsorted(edges, query.end) - 1
+    near = [np.unique(np.clip([cell - 1, cell, cell + 1], 0, last)) for cell in (first, end)]
+    pairs = np.array([(a, b) for a in near[0] for b in near[1] if a <= b])
+    overlap = tiou(in_seconds(clip, pairs), np.array([[query.start, query.end]]))[:, 0]
+    return tuple(pairs[overlap.argmax()].tolist())
+
+
+def in_seconds(clip: FeatureSequence, cells: np.ndarray) -> np.ndarray:
+    """First and last cells (n, 2) -> seconds from the start of the first to the end of the last."""
+    edges, cells = (
+        clip.edges(),
+        cells.clip(max=len(clip.features) - 1),
+    )  # a short clip has not so many answers as are asked for
+    return np.stack([edges[cells[:, 0]], edges[cells[:, 1] + 1]], 1)
 
 
 def head(items: QueryItems, params: Mapping) -> SpanFinder:
@@ -132,7 +149,7 @@ def head(items: QueryItems, params: Mapping) -> SpanFinder:
 
 @torch.inference_mode()
 def found(model: SpanFinder, items: QueryItems, at_once: int = 64, best: int = max(BEST)) -> list[np.ndarray]:
-    """Of each query its `best` answers (n, 2) in seconds, best first. Puts the model into eval mode."""
+    """Of each query its `best` answers (n, 2) in seconds, best first, and none of the `unseen`, which come last. Puts the model into eval mode."""
     model.eval()
     device, answers = next(model.parameters()).device, []
     for first in range(0, len(items), at_once):
@@ -140,8 +157,8 @@ def found(model: SpanFinder, items: QueryItems, at_once: int = 64, best: int = m
         batch = {name: value.to(device) for name, value in items.batch(rows).items()}
         start, end, _ = model(batch["video"], batch["there"], batch["words"], batch["said"])
         spans, _ = best_spans(start, end, best)
-        answers += [items.clips[items.queries[row].clip].in_seconds(each.cpu()) for row, each in zip(rows, spans)]
-    return answers
+        answers += [in_seconds(items.clips[items.queries[row].clip], each.cpu().numpy()) for row, each in zip(rows, spans)]  # fmt: skip
+    return answers + [np.zeros((0, 2))] * len(items.unseen)
 
 
 def scored(model: SpanFinder, items: QueryItems) -> dict[str, float]:
@@ -149,7 +166,7 @@ def scored(model: SpanFinder, items: QueryItems) -> dict[str, float]:
 
 
 def truth(items: QueryItems) -> np.ndarray:
-    return np.array([(query.start, query.end) for query in items.queries])
+    return np.array([(query.start, query.end) for query in items.queries + items.unseen])
 
 
 def by_prior(train: QueryItems, test: QueryItems) -> dict[str, float]:
@@ -158,7 +175,7 @@ def by_prior(train: QueryItems, test: QueryItems) -> dict[str, float]:
     places, counts = np.unique((shares * 10).round() / 10, axis=0, return_counts=True)
     common = places[np.argsort(-counts, kind="stable")]
     common = common[common[:, 1] > common[:, 0]][: max(BEST)]
-    return span_scores(truth(test), [common * query.duration for query in test.queries])
+    return span_scores(truth(test), [common * query.duration for query in test.queries + test.unseen])
 
 
 def swapped(items: QueryItems, seed: int) -> QueryItems:
@@ -166,7 +183,7 @@ def swapped(items: QueryItems, seed: int) -> QueryItems:
     texts = [query.text for query in items.queries]
     order = np.random.default_rng(seed).permutation(len(texts))
     mixed = {text: items.words[texts[row]] for text, row in zip(texts, order)}
-    return QueryItems(items.queries, items.clips, mixed)
+    return QueryItems(items.queries + items.unseen, items.clips, mixed)
 
 
 @torch.inference_mode()
@@ -181,7 +198,7 @@ def timelines_of(
         start, end, highlight = model.eval()(*(batch[name].to(device) for name in ("video", "there", "words", "said")))
         clip, (spans, chances) = items.clips[query.clip], best_spans(start, end, best)
         answers = []
-        for span, chance in zip(clip.in_seconds(spans[0].cpu()), chances[0].tolist()):
+        for span, chance in zip(in_seconds(clip, spans[0].cpu().numpy()), chances[0].tolist()):
             right = bool(tiou(span[None], np.array([[query.start, query.end]]))[0, 0] > 0.5)
             answers.append((*span, "answer", chance, right))
         seconds = clip.first + clip.step * np.arange(len(clip.features))

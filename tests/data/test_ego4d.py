@@ -63,7 +63,7 @@ def test_moments_are_those_that_are_primary(file, tmp_path):
 
 def test_queries_without_text_or_time_are_left_out(file, tmp_path):
     (query,) = formats.read_nlq(file(untrimmed({"language_queries": QUERIES})))
-    assert query == formats.Query("c1", f"{tmp_path}/c1.mp4", 10, "Where was the knife?", 1, 2.5)
+    assert query == formats.Query("c1", f"{tmp_path}/c1.mp4", 10, "Where was the knife?", 1, 2.5, "v")
     with pytest.raises(FormatError, match="at least one query"):
         formats.read_nlq(file(untrimmed({"language_queries": QUERIES[1:]})))
 

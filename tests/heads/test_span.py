@@ -77,4 +77,10 @@ def test_the_loss_by_hand():
     given = {name: value[:1] for name, value in batch(length=12).items()} | {"span": torch.tensor([[1, 2]])}
     given["there"] = torch.ones(1, 4, dtype=torch.bool)
     loss, _ = span_loss(Fixed(), given)
-    torch.testing.assert_close(loss, 2 * torch.tensor(4.0).log() + 5 * torch.tensor(2.0).log())
+    lit = torch.tensor(2.0).log() * (2 + 2 * 2) / 4  # two of four moments are the answer, and weigh twice
+    torch.testing.assert_close(loss, 2 * torch.tensor(4.0).log() + 5 * lit)
+
+
+def test_start_and_end_share_an_encoder_as_published():
+    encoders = [name for name, _ in SpanFinder(4, 2, width=16, heads=2).named_children() if name.endswith("encoder")]
+    assert encoders == ["encoder", "answer_encoder"]

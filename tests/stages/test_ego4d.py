@@ -1,6 +1,7 @@
 """Ego4D's five tracks: what is shown and asked, baselines that see nothing, and every track's files to a score."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ import video_models as zoo
 
 from ivcore.data import formats
 from ivcore.data.formats import NextObject, Picture
+from ivcore.data.untrimmed import MOMENT_QUERIES, untrimmed_splits
 from ivcore.errors import ParameterError
 from ivcore.heads import classifier as heads
 from ivcore.heads.boxes import BoxClassifier
@@ -96,6 +98,11 @@ class TestAnticipation:
         }
         scores = anticipation.scored(parts["test"], track, said)
         assert len(scores) == 8 and scores["noun"] >= scores["top1_noun"]
+        perfect = dict(zip(said, anticipation.truth(parts["test"], track)))
+        perfect = {name: replace(each, score=np.ones(len(each))) for name, each in perfect.items()}
+        assert anticipation.scored(parts["test"], track, perfect)["top1_noun"] == 1
+        half = dict(list(perfect.items())[::2])  # the others' clips cannot be read, and their things are missed
+        assert anticipation.scored(parts["test"], track, half)["top1_noun"] < 0.9
         named = anticipation.found(model, clips["test"], parts["test"], layout, detections, batch_size=4)
         for name, each in named.items():
             assert each.noun.tolist() == [noun for _, noun, _ in detections[name]] and (each.score < 1).all()
@@ -127,11 +134,13 @@ class TestHands:
         assert set(known.unique().tolist()) == {0, 1} and not places[known == 0].any() and places.max() <= 1
         hands_loss(model, batch)[0].backward()
         said = hands.found(model, clips["test"], parts["test"], batch_size=4)
-        scores = hands.scored(parts["test"], said)
+        blind = hands.mean_places(parts["train"], parts["test"])
+        scores = hands.scored(parts["test"], said, blind)
         assert set(said) == {p.id for p in parts["test"].pictures} and 0 < scores["mean"] < 64
-        assert hands.scored(parts["test"], hands.mean_places(parts["train"], parts["test"]))["mean"] > 0
+        alone = hands.scored(parts["test"], blind, blind)
+        assert alone["mean"] > 0 and hands.scored(parts["test"], {}, blind) == alone  # clips that cannot be read count
         right = {p.id: np.nan_to_num(hands.places_of(p)) for p in parts["test"].pictures}
-        assert hands.scored(parts["test"], right)["mean"] == 0 and track.source == "ego4d"
+        assert hands.scored(parts["test"], right, blind)["mean"] == 0 and track.source == "ego4d"
 
     def test_hands_out_of_sight_teach_nothing(self):
         class Fixed(torch.nn.Module):
@@ -190,6 +199,35 @@ class TestChangedObjects:
             assert iou(best[0].numpy(), boxes[row, 0].numpy()) > 0.5
 
 
+@pytest.mark.parametrize("number", MINIS)
+def test_clips_of_one_video_are_in_one_part(number, written, tmp_path):
+    folder = written(MINIS[number])
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "clips").symlink_to(folder / "clips")
+    for file in (folder / "annotations").iterdir():
+        content = json.loads(file.read_text())
+        for clip in content["clips"] if "clips" in content else content.get("videos", []):
+            clip["video_uid"] = f"{clip['video_uid'][:-1]}{int(clip['video_uid'][-1]) // 2}"
+        for image in content.get("images", []):
+            image["video_uid"] = (
+                f"v-{image['file_name'][: -len('0/frame_0000000.jpg')]}{int(image['file_name'].split('/')[0][-1]) // 2}"
+            )
+        for frame in content.get("annotations", []) if "noun_categories" in content else []:
+            frame["video_uid"] = f"{frame['video_id'][:-1]}{int(frame['video_id'][-1]) // 2}"
+        (tmp_path / "annotations" / file.name).write_text(json.dumps(content))
+    given = PARAMS | {"data": str(tmp_path)}
+    if number == "42":
+        parts = [each.queries for each in queries.query_sets(given)]
+    elif number == "44":
+        parts = [each.videos for each in untrimmed_splits(given | MOMENT_QUERIES | {"features": ""})[0]]
+    else:
+        read = {"40": anticipation, "41": hands, "43": changed_objects}[number].read
+        parts = [frames.pictures for frames in read(given)[1].values()]
+    videos = [{each.video_uid for each in part} for part in parts]
+    assert all(videos) and not videos[0] & videos[1] and not (videos[0] | videos[1]) & videos[2]
+    assert len({each.path for part in parts for each in part}) > len(set.union(*videos))  # some have several clips
+
+
 def test_a_clip_of_both_files_is_for_the_test_alone(written, tmp_path):
     folder = written("ego4d_nlq")
     (tmp_path / "annotations").mkdir()
@@ -219,9 +257,42 @@ def test_queries_from_files_to_scores(written):
     assert queries.by_prior(train, test)["r5_0.3"] > 0
     other = queries.swapped(test, seed=0)
     assert sum(other.words[t] is not test.words[t] for t in {q.text for q in test.queries}) >= 1
-    batch = test.batch([0, 1])
-    query, clip = test.queries[0], test.clips[test.queries[0].clip]
-    assert abs(clip.first + clip.step * batch["span"][0, 0] - query.start) <= clip.step
+    lost = queries.QueryItems(test.queries, {k: v for k, v in clips.items() if k != test.queries[0].clip}, words)
+    share = len(lost.queries) / len(test.queries)
+    right = [queries.in_seconds(lost.clips[q.clip], np.array([cells])) for q, cells in zip(lost.queries, lost.cells)]
+    oracle = queries.span_scores(queries.truth(lost), right + [np.zeros((0, 2))] * len(lost.unseen))
+    assert 0 < share < 1 and oracle["r1_0.3"] == pytest.approx(share)  # a clip that cannot be read counts as missed
+    assert len(queries.found(model, lost)) == len(test.queries) == len(queries.truth(lost))
+
+
+def vslnet_cells(start, end, cells, duration):
+    """Ego4D's episodic-memory, NLQ/VSLNet: time_to_index and index_to_time, by trying all pairs."""
+    edges = np.arange(cells + 1) / cells * duration
+    starts, ends = np.repeat(edges[:-1], cells), np.tile(edges[1:], cells)
+    shared = (np.minimum(end, ends) - np.maximum(start, starts)).clip(0)
+    union = np.maximum(end, ends) - np.minimum(start, starts)
+    best = np.argmax(shared / union * (starts < ends))
+    return starts[best], ends[best]
+
+
+@pytest.mark.parametrize("frames", [14400, 3000, 900])
+def test_an_oracle_reaches_the_ceiling_of_vslnet(frames):
+    """At the paper preset, 128 features of a clip: answers shorter than a step are found too."""
+    rng, fps, longest = np.random.default_rng(0), 30.0, 128
+    duration, count = frames / fps, (frames - 16) // 16 + 1
+    whole = queries.FeatureSequence(
+        "c", torch.zeros(count, 2), 8 / fps, 16 / fps, duration, np.zeros((0, 2)), np.zeros(0)
+    )
+    clip = queries.shortened(whole, longest)
+    starts = rng.uniform(0, duration - 0.5, 300)
+    spans = np.stack([starts, np.minimum(starts + rng.exponential(6, 300) + 0.2, duration)], 1)
+    asked = [queries.Query("c", "", duration, "", *span) for span in spans.tolist()]
+    items = queries.QueryItems(asked, {"c": clip}, {"": torch.zeros(1, 2)})
+    ours = queries.span_scores(spans, [queries.in_seconds(clip, np.array([cells])) for cells in items.cells])
+    ceiling = queries.span_scores(spans, [np.array([vslnet_cells(*s, min(count, longest), duration)]) for s in spans])
+    if count > longest:
+        assert ours == ceiling  # the same cells
+    assert ours["r1_0.3"] >= ceiling["r1_0.3"] - 0.02 and ours["r1_0.3"] > 0.5
 
 
 @pytest.mark.slow

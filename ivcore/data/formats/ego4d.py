@@ -1,14 +1,15 @@
 """Ego4D's annotation files of five tracks, as they are released beside its clips (arXiv 2110.07058).
 
-    moments_*.json    {"videos": [{"split": "train", "clips": [{"clip_uid", "video_start_sec", "video_end_sec",
+    moments_*.json    {"videos": [{"video_uid", "split": "train", "clips": [{"clip_uid", "video_start_sec", "video_end_sec",
                        "annotations": [{"labels": [{"label", "primary", "start_time", "end_time"}]}]}]}]}
     nlq_*.json        the same, with "annotations": [{"language_queries": [{"query", "clip_start_sec", "clip_end_sec"}]}]
     fho_sta_*.json    {"annotations": [{"uid", "video_id", "frame", "objects": [{"box", "noun_category_id", "verb_category_id", "time_to_contact"}]}],
                        "noun_categories": [{"id", "name"}], "verb_categories": …, "info": {"video_metadata": {"VIDEO": {"frame_width", "frame_height", "fps"}}}}
-    fho_hands_*.json  {"clips": [{"clip_uid", "frames": [{"pre_45": {"frame", "clip_frame", "boxes": [{"left_hand": [x, y]}, {"right_hand": [x, y]}]}, "pre_30": …}]}]}
-    COCO's JSON       {"images": [{"id", "file_name", "width", "height"}], "annotations": [{"image_id", "category_id", "bbox"}], "categories": [{"id", "name"}]}
+    fho_hands_*.json  {"clips": [{"clip_uid", "video_uid", "frames": [{"pre_45": {"frame", "clip_frame", "boxes": [{"left_hand": [x, y]}, {"right_hand": [x, y]}]}, "pre_30": …}]}]}
+    COCO's JSON       {"images": [{"id", "file_name", "width", "height", and "video_uid" where it is known}], "annotations": [{"image_id", "category_id", "bbox"}], "categories": [{"id", "name"}]}
 
 Times are in seconds of the clip, places in pixels of its pictures. Files that say no frame rate count 30 frames a second, as all released clips have.
+Every reader keeps `video_uid`, the video that a clip is cut from, since clips of one video are alike and belong into the same part.
 """
 
 import re
@@ -28,7 +29,7 @@ _PICTURE = re.compile(r"(.+?)[_/](?:frame_?)?(\d+)\.(?:jpe?g|png)", re.IGNORECAS
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question about a clip, and the seconds of it that answer."""
+    """A question about a clip, and the seconds of it that answer. video_uid: what the clip is cut from."""
 
     clip: str
     path: str
@@ -36,6 +37,7 @@ class Query:
     text: str
     start: float
     end: float
+    video_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class NextObject:
 @dataclass(frozen=True, slots=True)
 class Picture:
     """One frame of a video, or a picture file where `frame` is None. size: width and height in pixels, None where the file does not say; things: what
-    the track asks for on it: `NextObject`s, or (box, category) of changed objects; hands: 20 numbers, see `read_hands`."""
+    the track asks for on it: `NextObject`s, or (box, category) of changed objects; hands: 20 numbers, see `read_hands`; video_uid: what the clip is cut from, empty where the file does not say."""
 
     id: str
     path: str
@@ -60,6 +62,7 @@ class Picture:
     size: tuple[int, int] | None
     things: tuple = ()
     hands: tuple = ()
+    video_uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class PictureSet:
 def read_moments(path, root=None, subset: str | None = None, labels=None) -> list[UntrimmedVideo]:
     """Every clip as a video with its moments; those that are not `primary` do not count. What several annotators name alike counts as often."""
     base = base_folder(path, root)
-    videos = parse_rows(path, lambda clip, split: _moments(clip, split, base, labels), _clips(path))
+    videos = parse_rows(path, lambda clip, *of: _moments(clip, *of, base, labels), _clips(path))
     chosen = [video for video in videos if subset is None or video.subset.lower() == subset.lower()]
     if not chosen and subset is not None:
         present = ", ".join(sorted({video.subset for video in videos}))
@@ -85,13 +88,13 @@ def read_moments(path, root=None, subset: str | None = None, labels=None) -> lis
     return chosen
 
 
-def _clips(path) -> Iterator[tuple[Node, str]]:
+def _clips(path) -> Iterator[tuple[Node, str, str]]:
     for video in read_json(path).get("videos").entries():
-        split = video.get("split").text()
-        yield from ((clip, split) for clip in video.get("clips").entries())
+        split, uid = video.get("split").text(), video.get("video_uid", "").identifier()
+        yield from ((clip, split, uid) for clip in video.get("clips").entries())
 
 
-def _moments(clip: Node, split: str, base: str, labels) -> UntrimmedVideo:
+def _moments(clip: Node, split: str, video_uid: str, base: str, labels) -> UntrimmedVideo:
     uid, duration = clip.get("clip_uid").text(), _duration(clip)
     entries = (label for each in clip.get("annotations", []).entries() for label in each.get("labels").entries())
     found = []
@@ -102,7 +105,7 @@ def _moments(clip: Node, split: str, base: str, labels) -> UntrimmedVideo:
         if labels is not None and name not in labels:
             entry.get("label").fail(f"expected one of the {len(labels)} known labels, found {shown(name)}")
         found.append(Segment(name, *_span(entry, "start_time", "end_time", duration)))
-    return UntrimmedVideo(uid, f"{base}/{uid}.mp4", split, duration, None, tuple(found))
+    return UntrimmedVideo(uid, f"{base}/{uid}.mp4", split, duration, None, tuple(found), video_uid)
 
 
 def _duration(clip: Node) -> float:
@@ -124,21 +127,21 @@ def _span(entry: Node, first: str, last: str, duration: float) -> tuple[float, f
 def read_nlq(path, root=None) -> list[Query]:
     """Every query that has a text and lasts; the release has a few that do not, and scores none of them."""
     base = base_folder(path, root)
-    found = parse_rows(path, lambda clip, split: list(_queries(clip, base)), _clips(path))
+    found = parse_rows(path, lambda clip, split, video_uid: list(_queries(clip, video_uid, base)), _clips(path))
     queries = [query for each in found for query in each]
     if not queries:
         raise FormatError(path, None, "expected at least one query that has a text and lasts")
     return queries
 
 
-def _queries(clip: Node, base: str) -> Iterator[Query]:
+def _queries(clip: Node, video_uid: str, base: str) -> Iterator[Query]:
     uid, duration = clip.get("clip_uid").text(), _duration(clip)
     for each in clip.get("annotations").entries():
         for entry in each.get("language_queries").entries():
             start, end = _span(entry, "clip_start_sec", "clip_end_sec", duration)
             text = entry.get("query", None)
             if text.value is not None and text.text().strip() and start < end:
-                yield Query(uid, f"{base}/{uid}.mp4", duration, text.text().strip(), start, end)
+                yield Query(uid, f"{base}/{uid}.mp4", duration, text.text().strip(), start, end, video_uid)
 
 
 def read_sta(path, root=None) -> PictureSet:
@@ -163,7 +166,7 @@ def _anticipated(node: Node, base: str, films: Node, nouns: dict, verbs: dict) -
     things = tuple(_next_object(each, nouns, verbs) for each in node.get("objects").entries())
     here = clip.value is not None and frame.value is not None
     file, number = (clip.text(), frame.whole()) if here else (video, node.get("frame").whole())
-    return Picture(node.get("uid").text(), f"{base}/{file}.mp4", number, _fps(film), size, things)
+    return Picture(node.get("uid").text(), f"{base}/{file}.mp4", number, _fps(film), size, things, video_uid=video)
 
 
 def _fps(node: Node) -> float:
@@ -213,13 +216,16 @@ def _listed(tree: Node) -> Iterator[Node]:
 
 def _reaching(clip: Node, base: str) -> Iterator[Picture]:
     uid, fps = clip.get("clip_uid", clip.get("clip_id", "").value).identifier(), _fps(clip)
+    video = clip.get("video_uid", "").identifier()
     size = tuple(clip.get(name).whole(1) for name in ("width", "height")) if "width" in clip.value else None
     for number, row in enumerate(clip.get("frames").entries()):
         first = row.get(HAND_FRAMES[0])
         frame = first.get("clip_frame", first.get("frame", None).value)
         hands = tuple(each for name in HAND_FRAMES for each in _hands(row.get(name, {})))
         if any(each is not None for each in hands):
-            yield Picture(f"{uid},{number}", f"{base}/{uid}.mp4", frame.whole(), fps, size, hands=hands)
+            yield Picture(
+                f"{uid},{number}", f"{base}/{uid}.mp4", frame.whole(), fps, size, hands=hands, video_uid=video
+            )
 
 
 def _hands(node: Node) -> list[float | None]:
@@ -265,4 +271,12 @@ def _image(node: Node, base: str, fps: float, things: dict) -> Picture:
     size = tuple(node.get(side).whole(1) for side in ("width", "height"))
     part = _PICTURE.fullmatch(name)
     path, frame = (f"{base}/{part[1]}.mp4", int(part[2])) if part else (f"{base}/{name}", None)
-    return Picture(str(number), path, frame, fps, size, tuple(things.get(number, ())))
+    return Picture(
+        str(number),
+        path,
+        frame,
+        fps,
+        size,
+        tuple(things.get(number, ())),
+        video_uid=node.get("video_uid", "").identifier(),
+    )

@@ -29,7 +29,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class UntrimmedVideo:
-    """duration: in seconds; None in files that do not say it."""
+    """duration: in seconds; None in files that do not say it. video_uid: what a clip is cut from, empty where it is a video of its own."""
 
     id: str
     path: str
@@ -37,6 +37,7 @@ class UntrimmedVideo:
     duration: float | None
     fps: float | None
     segments: tuple[Segment, ...]
+    video_uid: str = ""
 
 
 def read_segments(
