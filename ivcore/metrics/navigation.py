@@ -18,13 +18,12 @@ MEASURES = ("distance_to_goal", "path_length", "success", "oracle_success", "spl
 
 
 def navigation_scores(
-    path, distances: Sequence[float], stopped: bool, reference, *, within: float = SUCCESS_DISTANCE, exact: bool = False
+    path, distances: Sequence[float], stopped: bool, reference, *, within: float = SUCCESS_DISTANCE
 ) -> dict[str, float]:
     """The MEASURES of one episode.
 
     path: (n, 3), where the agent was. distances: (n,), geodesic metres from each position to the goal, which only a simulator knows. stopped: whether
-    the agent itself ended the episode. reference: (m, 3), the dense reference path. exact: nDTW by the exact warping, not by the published
-    approximation. Success needs a stop within `within` metres; oracle success any position within. ParameterError for paths that do not fit.
+    the agent itself ended the episode. reference: (m, 3), the dense reference path. Success needs a stop within `within` metres; oracle success any position within. ParameterError for paths that do not fit.
     """
     path, reference = _path(path, "path"), _path(reference, "reference")
     if len(distances) != len(path):
@@ -32,7 +31,7 @@ def navigation_scores(
     length = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
     success = float(stopped and distances[-1] <= within)
     whole = max(distances[0], length)
-    cost = dtw(path, reference) if exact else fast_dtw(path, reference)
+    cost = fast_dtw(path, reference)
     return {
         "distance_to_goal": float(distances[-1]),
         "path_length": length,

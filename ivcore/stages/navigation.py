@@ -29,7 +29,7 @@ from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.errors import UserError
 from ivcore.heads.planner import Planner
 from ivcore.losses.video_text import trimmed
-from ivcore.metrics.navigation import MEASURES, dense, navigation_scores
+from ivcore.metrics.navigation import MEASURES, SUCCESS_DISTANCE, dense, navigation_scores
 from ivcore.stages.recipe import recipe_of
 from ivcore.train import History, train
 
@@ -43,16 +43,18 @@ VERSION = "1"  # of what is seen on the expert's walks
 
 def episodes_of(data: str, counts: Mapping[str, int]) -> dict[str, list[Episode]]:
     """train, val (to make choices on), seen (other ways through the floor plans of training) and test -> their episodes, so many of each, 0 for all of a
-    dataset. data: a folder with R2R's files as VLN-CE publishes them, where val and seen are val_seen and test is val_unseen; "" for floor plans of ours,
-    where only `seen` shares plans with `train`. UserError where an episode keeps its goal back."""
+    dataset. data: a folder with R2R's files as VLN-CE publishes them, where val and seen are every other episode of val_seen and test is val_unseen; ""
+    for floor plans of ours, where only `seen` shares plans with `train`. UserError where an episode keeps its goal back."""
     if not data:
         world = World(counts["train"], counts["seen"], counts["val"], counts["test"])
         return {name: world.episodes(split) for name, split in zip(counts, ("train", "val_unseen", "val_seen", "test"))}
     found = {}
-    for name, split in zip(counts, ("train", "val_seen", "val_seen", "val_unseen")):
+    parts = {"train": ("train", slice(None)), "val": ("val_seen", slice(0, None, 2)), "seen": ("val_seen", slice(1, None, 2)), "test": ("val_unseen", slice(None))}  # fmt: skip
+    for name, (split, which) in parts.items():
         file = Path(data) / split / f"{split}.json.gz"
         truth = file.with_name(f"{split}_gt.json.gz")
-        found[name] = formats.read_vln_episodes(file, truth if truth.exists() else None)[: counts[name] or None]
+        listed = formats.read_vln_episodes(file, truth if truth.exists() else None)
+        found[name] = (listed[which] or listed)[: counts[name] or None]  # a single episode is for both
         if any(each.goal is None or not each.reference for each in found[name]):
             raise UserError(f"{file}: an episode has no goal or no reference path, so nothing can be measured")
     return found
@@ -252,6 +254,19 @@ def forward_only(decisions: int) -> Callable[[list[Walk]], list[int]]:
     return _then_stop(decisions, ahead)
 
 
+def usual_decisions(simulators: Sequence[Simulator], episodes: Sequence[Episode], agent: Callable[[int], Callable], most_steps: int) -> int:  # fmt: skip
+    """After how many decisions `agent(decisions)` arrives most often in these episodes, which nothing is tested on; the fewest of equal ones."""
+    near, on = np.zeros(most_steps), agent(most_steps)
+
+    def choose(walks: list[Walk]) -> list[int]:
+        for each in walks:
+            near[each.made] += each.distances[-1] <= SUCCESS_DISTANCE  # where a stop would be a success
+        return on(walks)
+
+    walk(simulators, episodes, choose, most_steps=most_steps)
+    return int(near[1:].argmax()) + 1
+
+
 def _then_stop(decisions: int, go: Callable[[Walk], int]) -> Callable[[list[Walk]], list[int]]:
     def choose(walks: list[Walk]) -> list[int]:
         return [go(each) if each.made < decisions and each.waypoints else each.simulator.headings for each in walks]
@@ -399,6 +414,12 @@ def interval(values: np.ndarray, seed: int = 0, draws: int = 2000) -> tuple[floa
     rows = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
     low, high = np.percentile(values[rows].mean(1), (2.5, 97.5))
     return float(low), float(high)
+
+
+def gains(scores: Mapping[str, Mapping[str, np.ndarray]], who: str, seed: int = 0) -> dict[str, tuple[float, float, float]]:  # fmt: skip
+    """Of every other agent by how much more often `who` succeeds in the same episodes: the mean of the differences, and its interval."""
+    apart = {name: scores[who]["success"] - each["success"] for name, each in scores.items() if name != who}
+    return {name: (float(each.mean()), *interval(each, seed)) for name, each in apart.items()}
 
 
 def metrics_of(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ivcore import paths
-from ivcore.data import egocentric, formats, untrimmed
+from ivcore.data import egocentric, formats, groups, splits, untrimmed
 from ivcore.data.formats import Query, UntrimmedVideo
 from ivcore.data.untrimmed import FeatureSequence, UntrimmedSet
 from ivcore.data.video_answers import VideoModel
@@ -23,6 +26,7 @@ from ivcore.metrics.span import BEST, span_scores
 from ivcore.show.timeline import Timeline
 from ivcore.stages import temporal_localization
 
+WORD = 64  # numbers of a word's vector in `word_table`
 FILES = {"train": "annotations/nlq_train.json", "test": "annotations/nlq_val.json"}
 
 
@@ -37,8 +41,9 @@ class QuerySet:
         return len(self.queries)
 
 
-def query_sets(params: Mapping) -> list[QuerySet]:
-    """Training, validation and test queries: of the release in `data`, or about first-person scenes. Validation is a fifth of the training clips."""
+def query_sets(params: Mapping, run_dir=None) -> list[QuerySet]:
+    """Training, validation and test queries: of the release in `data`, or about first-person scenes. Validation is a fifth of the training clips, the same
+    as in the other notebooks on them. Where `features` are given the clips' own files need not be there."""
     if params["data"]:
         folder, source = Path(paths.resolve(params["data"])), "ego4d"
         if lacking := [file for file in FILES.values() if not (folder / file).exists()]:
@@ -46,9 +51,16 @@ def query_sets(params: Mapping) -> list[QuerySet]:
     else:
         folder, source = egocentric.build(egocentric.Egocentric.of(params["num_videos"])), untrimmed.EGOCENTRIC
     train, test = (formats.read_nlq(folder / file, folder / "clips") for file in FILES.values())
-    clips = untrimmed.held_out(_videos(train), _videos(test))
-    ids = {name: {video.id for video in part} for name, part in clips.items()}
-    parts = {name: [query for query in train if query.clip in ids[name]] for name in ("train", "val")} | {"test": test}
+    clips = {"train": _videos(train), "val": None, "test": _videos(test)}
+    if params["features"]:
+        clips = untrimmed.held_out(clips["train"], clips["test"])
+    else:
+        together = groups.of_one_video([*clips["train"], *clips["test"]])
+        parted = splits.part(clips, together=together, max_bad=params["max_bad"], run_dir=run_dir)
+        print("".join(f"{line}\n" for line in parted.notes), end="")
+        clips = parted.records
+    ids = {name: {video.id for video in clips[name]} for name in ("train", "val")}
+    parts = {name: [query for query in train if query.clip in ids[name]] for name in ids} | {"test": test}
     return [QuerySet(part, UntrimmedSet(_videos(part), [], source)) for part in parts.values()]
 
 
@@ -78,6 +90,19 @@ def shortened(each: FeatureSequence, longest: int) -> FeatureSequence:
         return each
     step = each.duration / longest
     return replace(each, features=F.adaptive_avg_pool1d(each.features.T[None], longest)[0].T, first=step / 2, step=step)
+
+
+def word_table(queries: Sequence[Query]) -> dict[str, Tensor]:
+    """A vector (L, WORD) of each word of every different sentence, drawn at random and always the same: the head has to learn what words mean. For texts
+    whose words no text tower at hand knows."""
+    spoken = {query.text: re.findall(r"\w+", query.text.lower()) for query in queries}
+    return {text: torch.stack([_word(each) for each in words or [""]]) for text, words in spoken.items()}
+
+
+@cache
+def _word(word: str) -> Tensor:
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:6], "big")
+    return torch.randn(WORD, generator=torch.Generator().manual_seed(seed))
 
 
 @torch.inference_mode()

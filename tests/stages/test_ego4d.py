@@ -24,7 +24,7 @@ from ivcore.run import execute as run
 from ivcore.stages import anticipation, changed_objects, first_person, hands, queries
 from ivcore.video import sampling
 
-PARAMS = {"num_frames": 4, "sampling_rate": 2, "image_size": 16, "in_memory": True, "strict_decoding": False, "max_bad": 0.0, "seed": 0, "detections": ""}  # fmt: skip
+PARAMS = {"num_frames": 4, "sampling_rate": 2, "image_size": 16, "in_memory": True, "strict_decoding": False, "max_bad": 0.0, "seed": 0, "detections": "", "features": ""}  # fmt: skip
 MINIS = {"40": "ego4d_sta", "41": "ego4d_hands", "42": "ego4d_nlq", "43": "ego4d_scod", "44": "ego4d_mq"}
 
 
@@ -55,7 +55,7 @@ def test_a_folder_without_the_files_is_named(tmp_path):
     with pytest.raises(ParameterError, match=r"has no annotations/fho_sta_train.json; `iv data mini --list`"):
         first_person.track(PARAMS | {"data": str(tmp_path)}, "fho_sta", formats.read_sta)
     with pytest.raises(ParameterError, match=r"has no annotations/nlq_train.json"):
-        queries.query_sets({"data": str(tmp_path)})
+        queries.query_sets(PARAMS | {"data": str(tmp_path)})
 
 
 class TestAnticipation:
@@ -219,7 +219,7 @@ def test_clips_of_one_video_are_in_one_part(number, written, tmp_path):
     if number == "42":
         parts = [each.queries for each in queries.query_sets(given)]
     elif number == "44":
-        parts = [each.videos for each in untrimmed_splits(given | MOMENT_QUERIES | {"features": ""})[0]]
+        parts = [each.videos for each in untrimmed_splits(given | MOMENT_QUERIES)[0]]
     else:
         read = {"40": anticipation, "41": hands, "43": changed_objects}[number].read
         parts = [frames.pictures for frames in read(given)[1].values()]
@@ -237,13 +237,18 @@ def test_a_clip_of_both_files_is_for_the_test_alone(written, tmp_path):
     for file, content in zip(queries.FILES.values(), (train, test), strict=True):
         (tmp_path / file).write_text(json.dumps(content))
     shown = {clip["clip_uid"] for video in train["videos"][:1] for clip in video["clips"]}
-    parts = [{query.clip for query in each.queries} for each in queries.query_sets({"data": str(tmp_path)})]
+    parts = [{query.clip for query in each.queries} for each in queries.query_sets(PARAMS | {"data": str(tmp_path)})]
     assert shown <= parts[2] and not (parts[0] | parts[1]) & parts[2]
 
 
 def test_queries_from_files_to_scores(written):
-    sets = queries.query_sets({"data": str(written("ego4d_nlq"))})
+    sets = queries.query_sets(PARAMS | {"data": str(written("ego4d_nlq"))})
     assert [len({q.clip for q in each.queries}) for each in sets] == [4, 1, 2]
+    table = queries.word_table(sets[0].queries)
+    text = sets[0].queries[0].text
+    assert text.startswith("When did I") and table[text].shape == (len(text.split()), queries.WORD)
+    for other in table.values():
+        assert torch.equal(other[:3], table[text][:3]) and not torch.equal(other[0], other[1])
     words = {query.text: torch.randn(4, 8) for each in sets for query in each.queries}
     clips = {
         v.id: queries.untrimmed.sequence(v, np.random.rand(20, 6), 0.5, 1.0, v.duration, [])

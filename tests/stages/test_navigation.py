@@ -185,3 +185,26 @@ def test_an_interval_holds_the_mean_and_shrinks_with_episodes():
         assert low < 0.5 < high
     assert np.ptp(nav.interval(many)) < np.ptp(nav.interval(few)) / 5
     assert np.ptp(nav.interval(few)) == pytest.approx(2 * 1.96 * 0.5 / np.sqrt(20), rel=0.15)
+
+
+def test_when_the_ignorant_stop_is_chosen_where_they_arrive_most_often():
+    some = simulators(4)
+    count = nav.usual_decisions(some, EPISODES, nav.forward_only, 8)
+    arrived = {
+        n: sum(each.scores()["success"] for each in nav.walk(some, EPISODES, nav.forward_only(n))) for n in range(1, 8)
+    }
+    assert arrived[count] == max(arrived.values()) and all(arrived[n] < arrived[count] for n in range(1, count))
+
+
+def test_differences_are_of_the_same_episodes():
+    one, other = np.array([1.0, 1, 0, 0] * 25), np.array([0.0, 1, 0, 0] * 25)
+    gain, low, high = nav.gains({"a": {"success": one}, "b": {"success": other}}, "a")["b"]
+    assert gain == 0.25 and (low, high) == nav.interval(one - other) and 0.1 < low < gain < high < 0.4
+
+
+def test_choices_and_seen_plans_of_r2r_are_different_episodes(tmp_path):
+    found = nav.episodes_of(
+        str(mini.write("r2r_vlnce", tmp_path / "r2r")), dict.fromkeys(("train", "val", "seen", "test"), 0)
+    )
+    names = {name: {each.name for each in some} for name, some in found.items()}
+    assert len(names["val"]) + len(names["seen"]) == 5 and not names["val"] & names["seen"]
