@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ivcore.errors import ParameterError
-from ivcore.show.style import OKABE_ITO, titled
+from ivcore.show.style import OKABE_ITO
 
 LOOKS = tuple(zip((OKABE_ITO[3], OKABE_ITO[0], OKABE_ITO[7]), "soD"))  # of the first names, in their order
+SIDE = 3.1  # inches, of a panel with its labels
 
 
 def token_plane(moves: Mapping[str, tuple], names: Sequence[str], axes: tuple[str, str], limits: tuple[float, float],
@@ -24,19 +26,21 @@ def token_plane(moves: Mapping[str, tuple], names: Sequence[str], axes: tuple[st
     kinds = list(dict.fromkeys(names))
     if len(kinds) > len(LOOKS):
         raise ParameterError(f"names: {len(kinds)} kinds of token, at most {len(LOOKS)} can be told apart")
-    size = (3.6 * len(moves), 4.1)
-    figure, panels = plt.subplots(1, len(moves), figsize=size, layout="constrained", sharey=True, squeeze=False)
-    for panel, (clip, (before, after)) in zip(panels[0], moves.items()):
+    figure = plt.figure(figsize=(SIDE * len(moves), SIDE), layout="none")  # an explorer draws this at every move
+    for number, (clip, (before, after)) in enumerate(moves.items()):
+        panel = figure.add_axes(((number + 0.05) / len(moves), 0, 0.9 / len(moves), 0.9))
         panel.axhline(0, color="0.85", lw=1, zorder=0), panel.axvline(0, color="0.85", lw=1, zorder=0)
-        for kind, (colour, marker) in zip(kinds, LOOKS):
+        for kind, look in zip(kinds, LOOKS):
             row = list(names).index(kind)
-            _move(panel, np.asarray(before)[row], np.asarray(after)[row], kind, colour, marker)
-        panel.set(xlim=limits, ylim=limits, aspect="equal", xlabel=axes[0])
+            _move(panel, np.asarray(before)[row], np.asarray(after)[row], kind, *look)
+        ticks = range(math.ceil(limits[0]), math.floor(limits[1]) + 1)
+        panel.set(xlim=limits, ylim=limits, xlabel=axes[0], xticks=ticks, yticks=ticks)
         panel.set_title(clip, loc="left")
-    panels[0, 0].set_ylabel(axes[1])
-    handles = panels[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=len(kinds), handletextpad=0.2)
-    return titled(figure, title)
+    figure.axes[0].set_ylabel(axes[1])
+    figure.legend(*panel.get_legend_handles_labels(), loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=len(kinds), handletextpad=0.2)  # fmt: skip
+    if title:
+        figure.text(0.05 / len(moves), 1.0, title)
+    return figure
 
 
 def _move(panel, start: np.ndarray, end: np.ndarray, name: str, colour: str, marker: str) -> None:
@@ -44,4 +48,4 @@ def _move(panel, start: np.ndarray, end: np.ndarray, name: str, colour: str, mar
     if np.abs(end - start).max() > 0.05:
         look = {"arrowstyle": "->", "color": colour, "lw": 1.5, "shrinkA": 5, "shrinkB": 5}
         panel.annotate("", end, start, arrowprops=look)
-    panel.plot(*end, marker, ms=8, color=colour, label=name, ls="")
+    panel.plot(*end, marker, ms=8, color=colour, label=name)

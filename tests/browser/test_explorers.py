@@ -171,6 +171,7 @@ def test_attention_and_the_query_token(browser, shown, own_clip):
     "name, act",
     [
         ("05_alignment", lambda one, clip: one.slide(0, "ArrowRight")),
+        ("06_cross_model_attention", lambda one, clip: one.slide(0, "ArrowRight")),
         ("10_masked_video_modeling", lambda one, clip: one.upload(clip)),
         ("13_cross_model_interaction", lambda one, clip: one.upload(clip)),
         ("24_complementarity", lambda one, clip: one.slide(0, "ArrowRight")),
@@ -183,6 +184,23 @@ def test_explorers_of_notebooks_that_train(browser, shown, own_clip, name, act):
     seconds = page.run_all()
     one = page.explorers()[-1] if name[:2] != "05" else page.explorers()[0]
     keep(shown, name, page, seconds, {"first": one.moved(act(one, own_clip))})
+
+
+def test_solutions_of_a_lesson_are_folded_until_somebody_unfolds_them(browser, shown):
+    page = browser("06_cross_model_attention")
+    folded = page.page.locator(".jp-RenderedMarkdown details")
+    wait_for(lambda: folded.count() >= 10)
+    assert not folded.locator("p").filter(visible=True).count()
+    last = folded.last
+    last.locator("summary").click()
+    assert last.locator("p").first.is_visible() and "3,223,808" in last.inner_text()
+    typeset = folded.locator("mjx-container").first.locator("xpath=ancestor::details")
+    typeset.locator("summary").click()
+    assert typeset.locator("mjx-container").first.is_visible()
+    for width in (1300, NARROW):
+        page.page.set_viewport_size({"width": width, "height": TALL})
+        page.page.screenshot(path=shown / f"06_solutions_{width}.png")
+    assert not page.errors
 
 
 def player(explorer: lab.Explorer) -> str:

@@ -18,6 +18,7 @@ def test_each_kind_of_token_goes_from_where_it_was_to_where_it_is():
     marks = [line.get_xydata()[0].tolist() for line in moved.lines if len(line.get_xydata()) == 1]
     assert marks == [[1, 0], [1.5, -0.5], [0, 1], [0.5, 0.5]]
     assert len(moved.texts) == 2 and not still.texts  # arrows
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["red", "blue"]
     assert still.get_xlim() == moved.get_ylim() == LIMITS
     plt.close(figure)
 
