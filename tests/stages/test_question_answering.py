@@ -188,4 +188,5 @@ def test_a_dataset_goes_from_its_files_to_a_score(layout, written, tmp_path, mon
     folder = run.execute(run.jobs("34", layout, given)[0], timeout=300)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["test_scored"] == metrics["test_videos"] == 8
+    assert ("'val'" in (folder / "log.txt").read_text()) == (layout != "tgif_frame")  # which would be held out
     assert 0 < metrics["answerable"] < 1 and metrics["accuracy"] <= metrics["accuracy_answerable"]

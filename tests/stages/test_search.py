@@ -1,7 +1,9 @@
 """Retrieval: which videos are searched by which sentences, what scores are worth, and every dataset's files to a score."""
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ import video_models as zoo
 from video_models import some_videos
 
 from ivcore import weights
-from ivcore.data.captions.releases import LAYOUTS, SEVERAL
+from ivcore.data.captions.releases import LAYOUTS, SEVERAL, released_sets
 from ivcore.data.formats import CaptionedSegment
 from ivcore.data.video_answers import VideoModel
 from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
@@ -194,7 +196,13 @@ def clip_file(folder) -> str:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_dataset_goes_from_its_files_to_a_score(layout, written, tmp_path, monkeypatch):
     monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
-    given = {"data": str(written(MINIS[layout])), "multimodal_encoder": str(zoo.saved(tmp_path, "video_text"))}
+    whole = released_sets(written(MINIS[layout]), layout, ("test",))["test"]
+    folder = shutil.copytree(written(MINIS[layout]), tmp_path / "set")
+    kept = {Path(record.path).name for record in whole.records}
+    for file in [*(folder / "videos").rglob("*.*"), *folder.glob("*train*")]:
+        if file.name not in kept:
+            file.unlink()  # nothing is chosen, so the test videos are enough
+    given = {"data": str(folder), "multimodal_encoder": str(zoo.saved(tmp_path, "video_text"))}
     if layout != "didemo":
         given["start_model"] = clip_file(tmp_path)
     given |= {"num_workers": "0", "frame_counts": "[2]"}
@@ -212,10 +220,12 @@ def test_a_dataset_goes_from_its_files_to_a_fine_tuned_model(layout, written, tm
     monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
     given = {"data": str(written(MINIS[layout])), "multimodal_encoder": str(zoo.saved(tmp_path, "video_text"))}
     given |= {"num_workers": "0", "num_frames": "2", "batch_size": "4", "micro_batch": "2", "precision": "fp32"}
-    given |= {"epochs": "1", "warmup_epochs": "0"}
+    given |= {"epochs": "1", "warmup_epochs": "0"} | ({"start_model": clip_file(tmp_path)} if layout == "lsmdc" else {})
     folder = run.execute(run.jobs("33", layout, given)[0], timeout=300)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["test_scored"] == metrics["test_videos"] > 0
+    held_out = ("msrvtt", "activitynet", "vatex")  # whose validation videos would be training videos
+    assert ("'val'" in (folder / "log.txt").read_text()) == (layout not in held_out)
     assert (metrics["sentences"] > metrics["test_scored"]) == (layout in SEVERAL)
     tuned, start = VideoModel.load(str(folder)), weights.load(given["multimodal_encoder"])
     assert tuned.usage.num_frames == 2 and tuned.usage.tokenizer == zoo.TOKENIZER.config
