@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ivcore import turns
 from ivcore.data import one_pass, untrimmed
 from ivcore.data.batches import Batches, fitting
 from ivcore.data.untrimmed import FeatureSequence, UntrimmedSet
@@ -177,16 +178,20 @@ def by_distance(scores: Iterable[Answers], edges: Sequence[float] = (0, 5, 10, 2
 
 @torch.inference_mode()
 def answered(head: nn.Module, asked: Sequence[Asked], shuffle: bool = False, seed: int = 0) -> Answers:
-    """shuffle: the windows of each video are in a random order, the same each time."""
+    """shuffle: the windows of each video are in a random order, the same each time. Ranks take turns."""
     head.eval()
-    device, right = next(head.parameters()).device, []
-    for number, item in enumerate(asked):
+    device = next(head.parameters()).device
+
+    def right(number: int) -> np.ndarray:
+        item = asked[number]
         features = (item.shuffled(np.random.default_rng((seed, number))) if shuffle else item).features
         mask = torch.ones(1, len(features), dtype=torch.bool, device=device)
         logits = first_logits(head(features[None].to(device), mask), torch.from_numpy(item.pairs)[None].to(device))[0]
-        right.append((logits.cpu().numpy() > 0) == item.first)
+        return (logits.cpu().numpy() > 0) == item.first
+
+    told = list(turns.in_turns(right, turns.own(len(asked)), len(asked)))
     video = np.repeat(np.arange(len(asked)), [len(item.pairs) for item in asked])
-    return Answers(np.concatenate(right), np.concatenate([item.apart for item in asked]), video)
+    return Answers(np.concatenate(told), np.concatenate([item.apart for item in asked]), video)
 
 
 # ---- the same events in another order

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ivcore import paths
+from ivcore import paths, turns
 from ivcore.data import egocentric, formats, groups, splits, untrimmed
 from ivcore.data.formats import Query, UntrimmedVideo
 from ivcore.data.untrimmed import FeatureSequence, UntrimmedSet
@@ -174,16 +174,20 @@ def head(items: QueryItems, params: Mapping) -> SpanFinder:
 
 @torch.inference_mode()
 def found(model: SpanFinder, items: QueryItems, at_once: int = 64, best: int = max(BEST)) -> list[np.ndarray]:
-    """Of each query its `best` answers (n, 2) in seconds, best first, and none of the `unseen`, which come last. Puts the model into eval mode."""
+    """Of each query its `best` answers (n, 2) in seconds, best first, and none of the `unseen`, which come last. Ranks take turns. Puts the model into eval
+    mode."""
     model.eval()
-    device, answers = next(model.parameters()).device, []
-    for first in range(0, len(items), at_once):
-        rows = range(first, min(first + at_once, len(items)))
+    device = next(model.parameters()).device
+    parts = [range(first, min(first + at_once, len(items))) for first in range(0, len(items), at_once)]
+
+    def answers(rows: range) -> list[np.ndarray]:
         batch = {name: value.to(device) for name, value in items.batch(rows).items()}
         start, end, _ = model(batch["video"], batch["there"], batch["words"], batch["said"])
-        spans, _ = best_spans(start, end, best)
-        answers += [in_seconds(items.clips[items.queries[row].clip], each.cpu().numpy()) for row, each in zip(rows, spans)]  # fmt: skip
-    return answers + [np.zeros((0, 2))] * len(items.unseen)
+        spans = best_spans(start, end, best)[0].cpu().numpy()
+        return [in_seconds(items.clips[items.queries[row].clip], each) for row, each in zip(rows, spans)]
+
+    told = turns.in_turns(answers, (parts[number] for number in turns.own(len(parts))), len(parts))
+    return [each for part in told for each in part] + [np.zeros((0, 2))] * len(items.unseen)
 
 
 def scored(model: SpanFinder, items: QueryItems) -> dict[str, float]:
