@@ -6,6 +6,7 @@ What is ours is the map: the encoder's tokens, averaged over time, so a box is f
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ivcore import torchvision_shim
@@ -29,7 +30,6 @@ class ClipDetector(BoxClassifier):
         from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
         from torchvision.models.detection.roi_heads import RoIHeads
         from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
-        from torchvision.ops import MultiScaleRoIAlign
 
         torchvision_shim.allow_nms()
         channels = len(encoder.class_embedding) if isinstance(encoder, UniFormerV2) else encoder.size.width
@@ -46,7 +46,7 @@ class ClipDetector(BoxClassifier):
             anchors, RPNHead(width, anchors.num_anchors_per_location()[0]), 0.6, 0.3, 64, 0.5, few, few, 0.7
         )  # fmt: skip
         self.boxes = RoIHeads(
-            MultiScaleRoIAlign(["0"], 5, 2), TwoMLPHead(width * 25, width), FastRCNNPredictor(width, classes + 1),
+            RoIAlign(5), TwoMLPHead(width * 25, width), FastRCNNPredictor(width, classes + 1),
             0.5, 0.5, 32, 0.25, None, 0.01, 0.5, most,
         )  # fmt: skip
 
@@ -74,6 +74,29 @@ class ClipDetector(BoxClassifier):
         maps = self.finer(self.feature_map(video).float())
         pictures = maps.new_empty(len(video), 1, self.scale, self.scale)
         return {"0": maps}, ImageList(pictures, [(self.scale, self.scale)] * len(video))
+
+
+class RoIAlign(nn.Module):
+    """Torchvision's `MultiScaleRoIAlign(["0"], size, samples)` of a single map, in the place of which it stands: that one guesses the map's scale as a power of
+    two, so on a map of 12 for 256 pixels it looks a third too far to the lower right. It is also much faster where compiled operators do not load."""
+
+    def __init__(self, size: int, samples: int = 2):
+        super().__init__()
+        self.output_size, self.samples = (size, size), samples
+
+    def forward(self, maps: dict[str, Tensor], boxes: list[Tensor], sizes: list[tuple[int, int]]) -> Tensor:
+        """Maps {"0": (B, C, H, W)}, of each picture boxes (n, 4) in pixels of its size (height, width) -> (sum of n, C, size, size)."""
+        count, parts = self.output_size[0] * self.samples, []
+        for each, mine, pixels in zip(maps["0"], boxes, sizes):
+            side = each.new_tensor(each.shape[:0:-1])  # width, height
+            corners = (mine / each.new_tensor(pixels[::-1]).repeat(2) * side.repeat(2)).unflatten(1, (2, 2))
+            steps = (torch.arange(count, device=each.device) + 0.5) / count
+            places = corners[:, None, 0] + steps[:, None] * (corners[:, 1] - corners[:, 0]).clamp(min=1)[:, None]
+            x, y = (2 * places / (side - 1) - 1).unbind(-1)  # (n, count) each
+            grid = torch.stack(torch.broadcast_tensors(x[:, None], y[:, :, None]), -1).flatten(0, 1)
+            found = F.grid_sample(each[None], grid[None], padding_mode="border", align_corners=True)[0]
+            parts.append(F.avg_pool2d(found.unflatten(1, (len(mine), count)).transpose(0, 1), self.samples))
+        return torch.cat(parts)
 
 
 def detector_loss(model, batch: dict, generator=None) -> tuple[Tensor, dict]:

@@ -15,7 +15,7 @@ from ivcore.data.untrimmed import MOMENT_QUERIES, untrimmed_splits
 from ivcore.errors import ParameterError
 from ivcore.heads import classifier as heads
 from ivcore.heads.boxes import BoxClassifier
-from ivcore.heads.clip_detector import ClipDetector, detector_loss
+from ivcore.heads.clip_detector import ClipDetector, RoIAlign, detector_loss
 from ivcore.heads.interaction import Interaction, interaction_loss
 from ivcore.losses.hands import hands_loss
 from ivcore.metrics.anticipation import Interactions
@@ -179,6 +179,27 @@ class TestChangedObjects:
             changed_objects.scored(changed_objects.of_one_kind(wrong), parts["test"], track, one_kind=True)["ap"] == 1
         )
 
+    def test_a_box_of_a_map_is_as_torchvision_has_it(self):
+        from torchvision.ops import MultiScaleRoIAlign
+
+        torch.manual_seed(0)
+        maps, sizes = {"0": torch.randn(2, 3, 16, 12)}, [(256, 192), (256, 192)]
+        corners = torch.rand(5, 2) * 150
+        boxes = torch.cat([corners, corners + torch.rand(5, 2) * 40], 1)
+        boxes[0], boxes[1] = torch.tensor([0, 0, 192.0, 256]), torch.tensor([188, 250, 192.0, 256])  # edges, tiny
+        given = [boxes[:2], boxes[2:]]
+        with torch.compiler.set_stance("force_eager"):
+            wanted = MultiScaleRoIAlign(["0"], 5, 2)(maps, given, sizes)
+        torch.testing.assert_close(RoIAlign(5)(maps, given, sizes), wanted)
+
+    def test_a_box_is_where_it_is_on_a_map_of_any_size(self):
+        """torchvision takes a map of 12 for one of 16 of a picture of 256, and looks a third too far to the lower right."""
+        maps = torch.zeros(1, 1, 12, 12)
+        maps[..., 8:11, 8:11] = 1  # from two thirds to eleven twelfths
+        boxes = [torch.tensor([[8.5, 8.5, 9.5, 9.5], [0, 0, 6, 6]]) * 256 / 12]
+        inside, outside = RoIAlign(5)({"0": maps}, boxes, [(256, 256)])
+        assert (inside == 1).all() and not outside.any()
+
     def test_it_learns_where_a_thing_is(self):
         torch.manual_seed(0)
         model = ClipDetector(encoder(1), 2, 16)
@@ -207,13 +228,13 @@ def test_clips_of_one_video_are_in_one_part(number, written, tmp_path):
     for file in (folder / "annotations").iterdir():
         content = json.loads(file.read_text())
         for clip in content["clips"] if "clips" in content else content.get("videos", []):
-            clip["video_uid"] = f"{clip['video_uid'][:-1]}{int(clip['video_uid'][-1]) // 2}"
+            clip["video_uid"] = f"{clip['video_uid'][:-1]}{int(clip['video_uid'][-1]) % 2}"
         for image in content.get("images", []):
             image["video_uid"] = (
-                f"v-{image['file_name'][: -len('0/frame_0000000.jpg')]}{int(image['file_name'].split('/')[0][-1]) // 2}"
+                f"v-{image['file_name'][: -len('0/frame_0000000.jpg')]}{int(image['file_name'].split('/')[0][-1]) % 2}"
             )
         for frame in content.get("annotations", []) if "noun_categories" in content else []:
-            frame["video_uid"] = f"{frame['video_id'][:-1]}{int(frame['video_id'][-1]) // 2}"
+            frame["video_uid"] = f"{frame['video_id'][:-1]}{int(frame['video_id'][-1]) % 2}"
         (tmp_path / "annotations" / file.name).write_text(json.dumps(content))
     given = PARAMS | {"data": str(tmp_path)}
     if number == "42":
