@@ -12,6 +12,7 @@ from ivcore.show.clips import spread
 from ivcore.show.style import OKABE_ITO, titled
 
 FRAMES, BAR, LINE = 8, 0.38, 40  # frames at most, inches of a bar, and characters of a line of text
+ROW = 0.17  # inches that a third line of text needs, and each after that
 
 
 def answer_bars(
@@ -34,18 +35,18 @@ def answer_bars(
         else [*order[: most - 1], [*sentences].index(truth)]
     )
     tall = 7 * strip.shape[0] / strip.shape[1]
-    sizes = {"height_ratios": (tall, BAR * len(order) + 0.3)}
-    figure, (above, below) = plt.subplots(
-        2, 1, figsize=(7, tall + BAR * len(order) + 1.1), gridspec_kw=sizes, layout="constrained"
-    )
+    said = [f"✓ {sentences[k]}" if sentences[k] == truth else sentences[k] for k in order]
+    texts = [textwrap.fill(text, LINE).replace("$", r"\$") for text in said]
+    low = len(order) * (BAR + ROW * max(0, max(text.count("\n") for text in texts) - 1))
+    sizes = {"height_ratios": (tall, low + 0.3)}
+    figure, (above, below) = plt.subplots(2, 1, figsize=(7, tall + low + 1.1), gridspec_kw=sizes, layout="constrained")
     above.imshow(strip, interpolation="nearest")
     above.set_axis_off()
     colours = [OKABE_ITO[2] if sentences[k] == truth else OKABE_ITO[0] for k in order]
     values = [float(probabilities[k]) for k in order]
     bars = below.barh(range(len(order)), values, color=colours, height=0.7)
     below.bar_label(bars, [f"{value:.2f}" for value in values], padding=4)
-    said = [f"✓ {sentences[k]}" if sentences[k] == truth else sentences[k] for k in order]
-    below.set_yticks(range(len(order)), [textwrap.fill(text, LINE).replace("$", r"\$") for text in said])
+    below.set_yticks(range(len(order)), texts)
     below.set(xlim=(0, 1.08 if max(values) > 0.45 else 0.54), ylim=(len(order) - 0.5, -0.5), xlabel="probability")
     below.tick_params(axis="y", length=0)
     if truth in [sentences[k] for k in order]:

@@ -120,15 +120,15 @@ def interaction(model: Coordinated):
     put(RIGHT, 0, f"multimodal encoder\n{seen:,} tokens of {multimodal.width:,}", "data")
     begin = [0, 0]
     for module, ends in zip(model.cma, model.placement):
-        put(LEFT, row, f"blocks {begin[0] + 1} to {ends[0] + 1}", rest)
+        put(LEFT, row, _blocks(begin[0], ends[0]), rest)
         if ends[1] >= begin[1]:  # or two modules ask the same tokens
-            put(RIGHT, row, f"blocks {begin[1] + 1} to {ends[1] + 1}", rest)
+            put(RIGHT, row, _blocks(begin[1], ends[1]), rest)
         row = put(LEFT, row + 1, _module(module, "asks the tokens at the right"))
         arrows.append((tops[RIGHT], tops[LEFT]))
         begin = [ends[0] + 1, max(begin[1], ends[1] + 1)]
     where = _span([layer + 1 for layer in multimodal.global_layers])
-    put(LEFT, row, f"blocks {begin[0] + 1} to {len(masked.blocks)}", rest)
-    row = put(RIGHT, row, f"blocks {begin[1] + 1} to {len(multimodal.blocks)}", rest)
+    put(LEFT, row, _blocks(begin[0], len(masked.blocks) - 1), rest)
+    row = put(RIGHT, row, _blocks(begin[1], len(multimodal.blocks) - 1), rest)
     row = put(RIGHT, row, f"query token of {multimodal.width:,},\nthrough global blocks {where}")
     if model.last_cma is not None:
         row = put(RIGHT, row, _module(model.last_cma, "the query asks those at the left"))
@@ -141,6 +141,11 @@ def interaction(model: Coordinated):
     )
     arrows += [(tops[x], len(boxes) - 1) for x in (LEFT, RIGHT)]
     return _drawn(boxes, arrows)
+
+
+def _blocks(first: int, last: int) -> str:
+    """From 1, as people count."""
+    return f"blocks {first + 1} to {last + 1}" if last > first else f"block {last + 1}"
 
 
 def _module(module: CrossModelAttention, who: str) -> str:

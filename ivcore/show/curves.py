@@ -9,7 +9,8 @@ import numpy as np
 
 WINDOW = 25  # points of the running mean, where there are ten times as many; else a tenth of them
 _NOISY = 100  # lines of a schedule are exact and stay as they are; noisy ones with more points than this get the mean
-_COLOURS = 8  # in the cycle; runs beyond it are dashed
+_COLOURS = 8  # in the cycle
+_STYLES = ("-", "--", "-.", ":")  # no two of 32 runs share both
 _INSIDE = 3  # legends of more runs than this stand beside the panel
 _EXACT = ("lr", "epoch", "weight_decay")
 
@@ -35,9 +36,9 @@ def training_curves(log, keys=("loss", "lr"), title: str | None = None, after: f
             if series.size:
                 series = series[:, series[0] >= after * series[0, -1]]
             _line(panel, number, name, *series, noisy=key not in _EXACT)
-        panel.set_ylabel(key)
+        panel.set_ylabel(key.replace("_", " "))
         outside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if beside else {}
-        panel.legend(handlelength=1.2 if len(runs) > 1 else 0, **outside)
+        panel.legend(handlelength=2.6 if len(runs) > 1 else 0, **outside)
     _finish(axes[:, 0], shown, title)
     return figure
 
@@ -59,7 +60,7 @@ def _line(panel, number: int, name: str, steps: np.ndarray, values: np.ndarray, 
     label = f"{name}  {values[-1]:.3g}" if name else f"at the end {values[-1]:.3g}"
     smooth = noisy and len(values) > _NOISY
     marker = "o" if len(values) <= 20 else None
-    look = {"color": f"C{number % _COLOURS}", "ls": "--" if number >= _COLOURS else "-"}
+    look = {"color": f"C{number % _COLOURS}", "ls": _STYLES[(number + number // _COLOURS) % len(_STYLES)]}
     panel.plot(steps, values, alpha=0.3 if smooth else 1, marker=marker, ms=4, label=label, **look)
     if smooth:
         panel.lines[-1].set_label("")

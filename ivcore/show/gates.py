@@ -11,16 +11,18 @@ STYLES = ("-", "--", "-.", ":")
 
 
 def gates_opening(steps: Sequence, gates: Mapping[str, Mapping[str, Sequence]], title: str | None = None,
-                  xlabel: str = "step", ylabel: str = "tanh of the gate", form: str = "{:+.2f}"):  # fmt: skip
+                  xlabel: str = "step", ylabel: str = "tanh of the gate", form: str = ""):  # fmt: skip
     """One panel a kind of gate, one line a module, its last value in the legend. -> Figure
 
     gates: "attention gates", say -> module -> a value for each of `steps`. A negative value turns the sign of what the module adds. form: of the last
-    value in the legend.
+    value in the legend; by itself two digits behind the point, or four where no gate has opened by a tenth.
     """
     import matplotlib.pyplot as plt
 
     if not gates or any(len(v) != len(steps) for lines in gates.values() for v in lines.values()):
         raise ParameterError(f"gates: expected one kind or more, with a value for each of {len(steps)} steps")
+    widest = max((abs(values[-1]) for lines in gates.values() for values in lines.values() if len(values)), default=0)
+    form = form or ("{:+.2f}" if widest >= 0.1 else "{:+.4f}")
     size = (4.1 * len(gates) + 0.6, 3.3)
     figure, panels = plt.subplots(1, len(gates), sharey=True, squeeze=False, figsize=size, layout="constrained")
     for panel, (kind, lines) in zip(panels[0], gates.items()):

@@ -54,7 +54,7 @@ def dots(rows, xlabel: str = "", title: str | None = None, levels=None, form: st
         _limits(place, panel, from_zero, 7 if len(panels) == 1 else 4)
         place.set_title(panel.title, loc="left")
         place.set_xlabel(xlabel)
-        place.tick_params(axis="y", length=0)
+        place.tick_params(axis="y", length=0, pad=7)  # a dot at 0 reaches over the axis
     labels = [name if isinstance(name, str) else " · ".join(name) for name in heights]
     axes[0, 0].set_yticks(list(heights.values()), labels)
     axes[0, 0].set_ylim(rows_tall - 0.5, -0.5)
@@ -92,7 +92,7 @@ def _row(axes, y: float, values: list[float], colour: str, form: str, bar: bool,
     text = form.format(mean)
     if spread and len(values) > 1:
         text += f" ± {statistics.stdev(values):.2g}"
-    place = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "fontsize": 10 if spread else 8}
+    place = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "fontsize": 10 if spread else 9}
     axes.annotate(text, (max(values), y), annotation_clip=False, zorder=5, **place,
                   bbox={"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8})  # fmt: skip
 
@@ -180,8 +180,8 @@ def _series(axes, panel: Panel, name: str, number: int) -> None:
     if control := panel.controls.get(name):
         means_of_control = [statistics.mean(values) for _, values in control]
         axes.plot([x for x, _ in control], means_of_control, lw=1, ls=":", ms=6, mfc="white", zorder=4, **look)
-    # Notes are right and left of their points in turn, since neighbours may be close.
-    sides = cycle(({"ha": "left", "xytext": (6, 5)}, {"ha": "right", "xytext": (-6, 5)}))
+    # Notes are right above and left below their points in turn, since neighbours may be close.
+    sides = cycle(({"ha": "left", "xytext": (6, 5)}, {"ha": "right", "xytext": (-6, -13)}))
     place = {"textcoords": "offset points", "fontsize": 9, "color": look["color"]}
     for (x, _), mean, text, side in zip(points, means, panel.notes.get(name, ()), sides):
         axes.annotate(text, (x, mean), **place, **side)
@@ -190,7 +190,7 @@ def _series(axes, panel: Panel, name: str, number: int) -> None:
 def _axis(axes, panel: Panel) -> None:
     if panel.log:
         axes.set_xscale("log")
-    axes.margins(x=0.12)
+    axes.margins(x=0.2 if panel.notes else 0.12)
     if panel.ticks is not None:
         axes.set_xticks(list(panel.ticks), list(panel.ticks.values()))
         axes.set_xlim(min(panel.ticks) - 0.3, max(panel.ticks) + 0.3)

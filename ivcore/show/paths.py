@@ -8,14 +8,14 @@ import numpy as np
 
 from ivcore.show.style import DPI, OKABE_ITO
 
-HANDS = (("left", OKABE_ITO[1]), ("right", OKABE_ITO[4]))
+HANDS = (("left", OKABE_ITO[1], "o"), ("right", OKABE_ITO[4], "s"))
 SIDE = 2.4  # inches of a picture
 
 
 def hand_paths(frames: Sequence[np.ndarray], true: Sequence[np.ndarray], found: Sequence[np.ndarray], columns: int = 4):
     """Pictures uint8 (H, W, 3), each with paths (5, 2, 2): keyframes, left and right hand, x and y in shares of the picture; nan is not drawn.
 
-    True paths are solid with filled dots, found ones dashed with hollow ones; the last dot, the contact, is the largest. -> Figure
+    True paths are solid with filled dots, found ones dashed with hollow ones; the right hand has squares for dots. The last dot, the contact, is the largest. -> Figure
     """
     import matplotlib.pyplot as plt
 
@@ -27,12 +27,24 @@ def hand_paths(frames: Sequence[np.ndarray], true: Sequence[np.ndarray], found: 
     for axis, frame, real, guessed in zip(axes.flat, frames, true, found):
         axis.imshow(frame, interpolation="nearest", extent=(0, 1, 1, 0))
         axis.set(xlim=(0, 1), ylim=(1, 0))
-        for which, (hand, colour) in enumerate(HANDS):
+        for which, (hand, colour, mark) in enumerate(HANDS):
             for path, name, style, face in ((real, "true", "-", colour), (guessed, "predicted", "--", "white")):
                 x, y = path[:, which].T
                 if np.isnan(real[:, which]).all():
                     continue
-                (lines[f"{hand}, {name}"],) = axis.plot(x, y, style, color=colour, lw=1.8, solid_capstyle="round")
-                axis.scatter(x, y, s=[14] * 4 + [55], facecolor=face, edgecolor=colour, linewidth=1.2, zorder=3)
+                (lines[f"{hand}, {name}"],) = axis.plot(
+                    x,
+                    y,
+                    style,
+                    color=colour,
+                    lw=1.8,
+                    solid_capstyle="round",
+                    marker=mark,
+                    ms=3.7,
+                    mfc=face,
+                    mec=colour,
+                    mew=1.2,
+                )
+                axis.plot(x[-1:], y[-1:], mark, ms=7.4, mfc=face, mec=colour, mew=1.2, zorder=3)
     figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=4, frameon=False)
     return figure

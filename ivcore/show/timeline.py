@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,10 @@ import numpy as np
 
 from ivcore.show.style import DPI, OKABE_ITO
 
-TRUE, RIGHT, WRONG = "0.35", OKABE_ITO[2], OKABE_ITO[3]
+TRUE, RIGHT, WRONG = "0.75", OKABE_ITO[2], OKABE_ITO[3]
+MARKERS = "osD^vPX"  # of the segments of a pyramid
 FRAMES = 8  # of a video, above its timeline
+WIDTH = 104  # characters from side to side
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def _timeline(axis, video: Timeline) -> None:
     lanes = _lanes(video)
     top = 2.0 + 0.85 * max(lanes, default=0)  # of what was found
     for start, end, text in video.true:
-        _bar(axis, start, end, top + 0.25, TRUE, text)
+        _bar(axis, start, end, top + 0.25, TRUE, _wrapped(text, end - start, video))
     for lane, (start, end, text, score, right) in zip(lanes, video.found):
         _bar(
             axis,
@@ -76,7 +79,7 @@ def _timeline(axis, video: Timeline) -> None:
             end,
             top - 0.75 - 0.85 * lane,
             RIGHT if right else WRONG,
-            f"{text} {score:.2f}\u00a0{'✓' if right else '✗'}",
+            f"{_wrapped(text, end - start, video)}\n{score:.2f}\u00a0{'✓' if right else '✗'}",
         )
     places = {"score": 0.5, "found": (top + 1.2) / 2, "true": top + 0.6}
     axis.set(xlim=(0, video.duration), ylim=(0, top + 1.05))
@@ -95,9 +98,15 @@ def _lanes(video: Timeline) -> list[int]:
     return lanes
 
 
+def _wrapped(text: str, seconds: float, video: Timeline) -> str:
+    """A class name on lines as short as its bar."""
+    room = int(seconds / max(video.duration, 1e-6) * WIDTH)
+    return textwrap.fill(text.replace("_", " "), max(room, 1), break_long_words=False)
+
+
 def _bar(axis, start: float, end: float, low: float, colour: str, text: str) -> None:
     axis.broken_barh([(start, end - start)], (low, 0.7), facecolor=colour, alpha=0.85, ec="white", lw=1)
-    axis.text((start + end) / 2, low + 0.35, text.replace(" ", "\n").replace("-", "-\n"), ha="center", va="center", fontsize=9, linespacing=0.95, color="white", clip_on=True)  # fmt: skip
+    axis.text((start + end) / 2, low + 0.35, text, ha="center", va="center", fontsize=9, linespacing=0.95, color="black", clip_on=True)  # fmt: skip
 
 
 def pyramid(points: np.ndarray, answers: np.ndarray, segments: np.ndarray, texts: Sequence[str]):
@@ -114,7 +123,9 @@ def pyramid(points: np.ndarray, answers: np.ndarray, segments: np.ndarray, texts
         axis.broken_barh([(start, end - start)], (-0.3, 0.6), facecolor=colour, alpha=0.6)
         axis.text((start + end) / 2, -0.42, text, ha="center", va="bottom", fontsize=9)
         mine = points[answers == number]
-        axis.plot(mine[:, 0], [1 + strides.index(stride) for stride in mine[:, 3]], "o", ms=7, color=colour, zorder=3)
+        rows, mark = [1 + strides.index(stride) for stride in mine[:, 3]], MARKERS[number % len(MARKERS)]
+        axis.plot(mine[:, 0], rows, mark, ms=7, color=colour, zorder=3)
+        axis.plot((start + end) / 2, 0, mark, ms=7, color="black", zorder=3)
     rows = [1 + strides.index(stride) for stride in points[:, 3]]
     axis.plot(points[:, 0], rows, "o", ms=3, mfc="white", mec="0.6", mew=0.8, zorder=2)
     bounds = dict(zip(points[:, 3], points[:, 1:3]))

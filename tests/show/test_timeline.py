@@ -27,7 +27,7 @@ def test_what_is_found_has_its_place_and_says_whether_it_is_right():
     (axis,) = timelines([twice]).axes
     lows = [path.get_extents().y0 for bar in axis.collections[1:] for path in bar.get_paths()]
     assert lows[0] == lows[1] > lows[2] + 0.7, "what overlaps a better one lies below it"
-    assert axis.texts[-1].get_text() == "wave-\noff\n0.10\u00a0✗"
+    assert axis.texts[-1].get_text() == "wave-off\n0.10\u00a0✗"
     with_frames = Timeline("a", 10.0, [], [], np.arange(2.0), np.ones(2), [np.zeros((4, 4, 3), np.uint8)] * 3)
     strip, _ = timelines([with_frames]).axes
     assert len(strip.images) == 3 and strip.get_xlim() == (0, 10)
