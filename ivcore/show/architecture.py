@@ -127,9 +127,10 @@ def interaction(model: Coordinated):
         arrows.append((tops[RIGHT], tops[LEFT]))
         begin = [ends[0] + 1, max(begin[1], ends[1] + 1)]
     where = _span([layer + 1 for layer in multimodal.global_layers])
-    put(LEFT, row, _blocks(begin[0], len(masked.blocks) - 1), rest)
-    row = put(RIGHT, row, _blocks(begin[1], len(multimodal.blocks) - 1), rest)
-    row = put(RIGHT, row, f"query token of {multimodal.width:,},\nthrough global blocks {where}")
+    for x, first, encoder in ((LEFT, begin[0], masked), (RIGHT, begin[1], multimodal)):
+        if first < len(encoder.blocks):
+            put(x, row, _blocks(first, len(encoder.blocks) - 1), rest)
+    row = put(RIGHT, row + 1, f"query token of {multimodal.width:,},\nthrough global blocks {where}")
     if model.last_cma is not None:
         row = put(RIGHT, row, _module(model.last_cma, "the query asks those at the left"))
         arrows.append((tops[LEFT], tops[RIGHT]))

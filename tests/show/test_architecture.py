@@ -96,6 +96,13 @@ def test_other_designs_are_drawn_as_they_are():
     assert not [one for one in plain if "attention" in one] and "blocks 1 to 32" in plain and "blocks 1 to 24" in plain
     twice = words(architecture.interaction(coordinated(placement=((3, 5), (7, 5)), per_class=True)))
     assert twice.count("blocks 1 to 6") == 1 and "fusion: sigmoid, 400 weights" in twice
+    to_the_end = words(architecture.interaction(coordinated(placement=((0, 0), (31, 23)))))
+    assert [one for one in to_the_end if one.startswith("block")] == [
+        "block 1",
+        "block 1",
+        "blocks 2 to 32",
+        "blocks 2 to 24",
+    ]
     figure = architecture.interaction(coordinated(frozen=False))
     assert legend(figure) == ["data", "learns"]
     plt.close(figure)
