@@ -4,13 +4,15 @@
 
 Efficiency is the step on one rank over the step on two, 1 where messages are free. By the clock it needs two idle cores, and says so: a core that
 others use makes the ranks wait for each other. By processor time of a rank it does not: it counts what the messages cost a rank to make, send and add up,
-and not how long it waits. Rounds alternate between one rank and two; the least of each counts.
+and not how long it waits. Two cores share memory and caches, so two trainings that know nothing of each other are slower than one, too: these *strangers*
+are measured beside, and what they lose is not the engine's. Rounds alternate between one rank, strangers and two ranks; the least of each counts.
 """
 
 import argparse
 import json
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ivcore.stages import held
@@ -23,6 +25,13 @@ def measured(engine: str, ranks: int, batch: int, steps: int) -> dict[str, float
     return {name: max(row[name] for row in found["ranks"]) for name in ("seconds", "processor_seconds")}
 
 
+def strangers(engine: str, batch: int, steps: int) -> dict[str, float]:
+    """The same of two trainings on one rank each, at once; of the slower one."""
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: measured(engine, 1, batch, steps), range(2)))
+    return {name: max(each[name] for each in found) for name in found[0]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--engines", nargs="+", default=["ddp", "fsdp"])
@@ -33,21 +42,20 @@ def main() -> None:
     options = parser.parse_args()
     rows = []
     for engine in options.engines:
-        times = {1: [], 2: []}
+        sides = {"one": (measured, 1), "strangers": (strangers,), "two": (measured, 2)}
+        times = {side: [] for side in sides}
         for _ in range(options.rounds):
-            for ranks, found in times.items():
-                found.append(measured(engine, ranks, options.batch, options.steps))
-        least = {r: {name: min(each[name] for each in found) for name in found[0]} for r, found in times.items()}
-        rows.append(
-            {"engine": engine, "batch": options.batch, "load": os.getloadavg()[0]}
-            | {f"{name} of {ranks}": value for ranks, of in least.items() for name, value in of.items()}
-            | {f"efficiency by {name}": least[1][name] / least[2][name] for name in least[1]}
-        )
-        one, two = least[1], least[2]
+            for side, (measure, *ranks) in sides.items():
+                times[side].append(measure(engine, *ranks, options.batch, options.steps))
         print(f"{engine}, {options.batch} clips a rank, others' load {os.getloadavg()[0]:.1f}:")
-        for name in one:
+        for name in ("seconds", "processor_seconds"):
+            one, apart, two = (min(each[name] for each in times[side]) for side in sides)
+            rows.append(
+                {"engine": engine, "batch": options.batch, "by": name, "one": one, "strangers": apart, "two": two}
+            )
             print(
-                f"  {name:17s} {1000 * one[name]:7.1f} ms on one rank, {1000 * two[name]:7.1f} on each of two: {one[name] / two[name]:.2f}"
+                f"  {name:17s} {1000 * one:6.1f} ms on one rank, {1000 * apart:6.1f} as one of two strangers, {1000 * two:6.1f} on each of two ranks:"
+                f" efficiency {one / two:.2f}, strangers {one / apart:.2f}, two ranks over strangers {apart / two:.2f}"
             )
     if options.out:
         options.out.write_text(json.dumps(rows, indent=1))

@@ -31,7 +31,7 @@ STAGES = {
     "11": ("steps=40", "checkpoint_seconds=1"),
     "12": ("epochs=20", "checkpoint_seconds=1"),
     "13": ("epochs=20", "checkpoint_seconds=1"),
-    "30": ("steps=60",),
+    "30": ("steps=60", "checkpoint_seconds=1"),
 }
 WHOM = ("kernel", "rank", "launcher")
 OWN_TIME = (

@@ -300,6 +300,9 @@ def _environment(folder: Path, copy: Path, group: str):
         "PYTHONUNBUFFERED": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # or each kernel prints a warning about frozen modules
     }
+    if distributed.world() > 1:
+        # Or each rank writes on the terminal that a model uses all its weights, whenever one does.
+        variables["TORCH_CPP_LOG_LEVEL"] = os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR")
     before = os.environ.copy()
     os.environ.update(variables)
     try:

@@ -131,6 +131,9 @@ def test_one_rank_fails_and_then_both_go_on_each_on_a_node_of_its_own(book, torc
         assert not [file for pattern in left for file in path.glob(pattern)]
         assert checkpoint(path) == 40 and not lock.is_held(path)
     assert shown.count("rank 0 trained") == 2 and "rank 1 trained" not in shown
+    assert (
+        "find_unused_parameters" not in said + shown + both[0][1] + both[1][1]
+    )  # what torch warns of is how we want it
 
 
 def until(condition, *processes) -> None:
