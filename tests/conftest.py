@@ -1,6 +1,9 @@
 """Fixtures for all tests: numbers of the published implementations (tests/golden, small copies)."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -56,3 +59,23 @@ def written(tmp_path_factory):
         return made[name]
 
     return write
+
+
+@pytest.fixture(scope="session")
+def ranks():
+    """ranks("two_ranks.py", folder): runs that script beside this file, which starts ranks that write to the folder; returns what they printed."""
+
+    def run(script: str, folder: Path) -> str:
+        here = Path(__file__).parent
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{here}:{here.parent}"}
+        done = subprocess.run(
+            [sys.executable, str(here / script), str(folder)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=500,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    return run

@@ -1,10 +1,6 @@
 """Two processes over gloo against one: losses, gradients and whole training runs."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import small_video_text as small
@@ -17,16 +13,12 @@ from ivcore.train import Batches, InMemory
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory):
+def both(ranks, tmp_path_factory):
     """What two ranks found, and what one process finds in the joined batch."""
     folder = tmp_path_factory.mktemp("two")
-    here = Path(__file__).parent
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{here}:{here.parent}"}
-    command = [sys.executable, str(here / "two_ranks.py"), str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
-    assert done.returncode == 0, done.stderr[-3000:]
+    printed = ranks("two_ranks.py", folder)
     found = [torch.load(folder / f"rank-{rank}.pt", weights_only=False) for rank in (0, 1)]
-    found[0]["printed"] = done.stdout
+    found[0]["printed"] = printed
     return *found, two_ranks.everything(tmp_path_factory.mktemp("one"), 0, 1), folder
 
 

@@ -1,10 +1,6 @@
 """Ranks that share a set: each piece is done once, every rank has all results, and they are the same to the last digit on any number of ranks."""
 
-import os
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,14 +12,10 @@ from ivcore import turns
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def found(ranks, tmp_path_factory):
     """world -> what each rank found."""
     folder = tmp_path_factory.mktemp("evaluating")
-    here = Path(__file__).parent
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{here}:{here.parent}"}
-    command = [sys.executable, str(here / "evaluating_ranks.py"), str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
-    assert done.returncode == 0, done.stderr[-3000:]
+    ranks("evaluating_ranks.py", folder)
     read = lambda world, rank: torch.load(folder / f"{rank}-of-{world}.pt", weights_only=False)  # noqa: E731
     listed = {world: (folder / f"{world}/bad_videos.jsonl").read_text().splitlines() for world in WORLDS}
     return {world: [read(world, rank) | {"listed": listed[world]} for rank in range(world)] for world in WORLDS}

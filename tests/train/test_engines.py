@@ -2,10 +2,6 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -19,14 +15,10 @@ pytest.importorskip("deepspeed")
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def found(ranks, tmp_path_factory):
     """What one rank found, and what each of two found."""
     folder = tmp_path_factory.mktemp("engines")
-    here = Path(__file__).parent
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{here.parent}:{here.parents[1]}"}
-    command = [sys.executable, str(here.parent / "engine_ranks.py"), str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
-    assert done.returncode == 0, done.stderr[-3000:]
+    ranks("engine_ranks.py", folder)
     alone, first, second = (
         torch.load(folder / f"{name}.pt", weights_only=False) for name in ("0-of-1", "0-of-2", "1-of-2")
     )
