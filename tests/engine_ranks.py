@@ -3,7 +3,9 @@
 One process imports torch and DeepSpeed, and forks the three ranks.
 """
 
+import itertools
 import json
+import math
 import os
 import shutil
 import socket
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import small_video_text as small
 import torch
+from safetensors.torch import load_file
 
 from ivcore import distributed, masking
 from ivcore.cma import Coordinated
@@ -87,6 +90,7 @@ COMPARED = {"plain": ("10", "11", "13"), "ddp": ("10", "11", "13"), "fsdp": ("10
             "zero2": ("10", "11", "13"), "zero3": ("10", "11", "13")}  # fmt: skip
 IN_PIECES = ("plain", "fsdp", "zero2")
 BOUNDED = ("plain", "zero1", "zero2", "zero3")
+SPOILT = ("plain", "fsdp", "zero1", "zero2", "zero3")
 MODES = [
     *((engine, {"precision": precision}) for engine in ("plain", "fsdp", "zero1", "zero2", "zero3") for precision in ("bf16", "fp16")),
     *((engine, {"offload": what}) for engine in ("fsdp", "zero1", "zero2", "zero3") for what in ("optimizer", "all")),
@@ -150,6 +154,26 @@ def refused_or(trained):
         return str(error)
 
 
+def spoilt(engine, what, folder):
+    """A run whose fourth loss, or only its gradient, is not finite -> (the line it ends with, how far the caller's weights are from the third checkpoint's)."""
+    model, loss, source = STAGES["10"]()
+    calls = itertools.count()
+
+    def spoiling(model, batch, generator):
+        value, numbers = loss(model, batch, generator)
+        if next(calls) == 3:  # a root has no slope at 0
+            value = value + (math.nan if what == "loss" else (0 * value).abs().sqrt())
+        return value, numbers
+
+    changes = {"steps": 10, "checkpoint_seconds": 0, "log_every": 5}
+    said = refused_or(
+        lambda: train(model, spoiling, Batches(source, BATCH, seed=5), recipe(engine, **changes), folder)
+    )
+    kept = load_file(folder / "checkpoints" / "step-00000003.safetensors")
+    apart = [(p.detach() - kept[name]).abs().max().item() for name, p in model.named_parameters()]
+    return said, max(apart)
+
+
 def everything(folder, world):
     found = {}
     for engine, stages in COMPARED.items():
@@ -166,6 +190,9 @@ def everything(folder, world):
     for engine, changes in MODES:
         name = f"{engine} {changes}"
         found[name] = refused_or(lambda: run("10", engine, folder / f"{world} {name}", steps=8, **changes))  # noqa: B023
+    for engine in SPOILT:
+        for what in ("loss", "gradient norm"):
+            found[f"spoilt {what} {engine}"] = spoilt(engine, what, folder / f"{world} spoilt {what} {engine}")
     if world == 2:  # numbers of weights that do not divide by two, and one without a dimension
         killed("bounded", "zero3", folder / "resumed", 6, steps=10, lr=2e-2)
         found["resumed"] = run("bounded", "zero3", folder / "resumed", steps=10, lr=2e-2)

@@ -313,6 +313,7 @@ class _Loop:
         if self.rank == 0:
             write_text(file, json.dumps({**facts, "indices": indices, "paths": paths}, indent=1))
         named = _listed(paths) if paths else f"items {_listed(indices)}"
+        self.engine.fill()
         raise UserError(
             f"step {step}: the {what} is {value}; stopped before the update. The batch: {named} (all in {file}). "
             "If these clips are fine, lower lr, set clip_grad or use precision fp32"

@@ -32,6 +32,8 @@ _BUCKET = 500_000_000  # gradients of one message, at most: DeepSpeed's default
 class Zero(Engine):
     """`Engine` by DeepSpeed; the recipe says which stage. offload: "optimizer" keeps moments in host memory, "all" with zero3 weights too."""
 
+    asynchronous = False  # a step waits for its loss and its gradient's norm, so a bad one is seen before the next
+
     def _prepared(self, recipe: Recipe) -> nn.Module:
         distributed.init_process_group(self.device, alone=True)
         self.deepspeed, self.recipe = _deepspeed(self.device, recipe.engine), recipe

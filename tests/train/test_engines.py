@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from engine_ranks import BOUNDED, COMPARED, IN_PIECES, KILLED, MODES, MOVED
+from engine_ranks import BOUNDED, COMPARED, IN_PIECES, KILLED, MODES, MOVED, SPOILT
 
 from ivcore.errors import UserError
 from ivcore.train import Recipe
@@ -81,6 +81,15 @@ def _refusal(engine, changes) -> str:
     if "compile" in changes:
         return "compile=True: engine zero3"
     return "offload='all': engine zero" if engine in ("zero1", "zero2") and changes == {"offload": "all"} else ""
+
+
+@pytest.mark.parametrize("engine", SPOILT)
+@pytest.mark.parametrize("what", ["loss", "gradient norm"])
+def test_a_step_that_is_not_finite_is_named_and_leaves_the_callers_weights_as_they_were(found, engine, what):
+    for each in found:
+        said, difference = each[f"spoilt {what} {engine}"]
+        assert said.startswith(f"step 3: the {what} is ") and "stopped before the update" in said
+        assert difference == 0
 
 
 def test_two_ranks_go_on_where_weights_do_not_divide_by_two(found):
