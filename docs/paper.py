@@ -30,9 +30,15 @@ def figures() -> dict:
     return {"framework": chain()} | drawn
 
 
-if __name__ == "__main__":
+def draw(folder: Path) -> list[Path]:
+    """The files, one a figure."""
     style.apply()
+    files = []
     for name, figure in figures().items():
-        path = style.save(figure, FOLDER / f"paper_{name}.png")
-        Image.open(path).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
-        print(path)
+        files.append(style.save(figure, folder / f"paper_{name}.png"))
+        Image.open(files[-1]).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(files[-1], optimize=True)
+    return files
+
+
+if __name__ == "__main__":
+    print(*draw(FOLDER), sep="\n")

@@ -166,9 +166,7 @@ def spoilt(engine, what, folder):
         return value, numbers
 
     changes = {"steps": 10, "checkpoint_seconds": 0, "log_every": 5}
-    said = refused_or(
-        lambda: train(model, spoiling, Batches(source, BATCH, seed=5), recipe(engine, **changes), folder)
-    )
+    said = refused_or(lambda: train(model, spoiling, Batches(source, BATCH, seed=5), recipe(engine, **changes), folder))
     kept = load_file(folder / "checkpoints" / "step-00000003.safetensors")
     apart = [(p.detach() - kept[name]).abs().max().item() for name, p in model.named_parameters()]
     return said, max(apart)

@@ -14,9 +14,9 @@ def warning(spec: Spec, values: dict, memory: float, ranks: int = 1) -> str:
 
     Also "" where nobody knows: of a notebook without a plan, and of an encoder whose size is not told. values: of the run.
     """
-    card = Card(memory / GIB, {values["precision"]: 1.0} if "precision" in values else {}, 1.0, 1.0)
     try:
         kinds = planned.steps_of(spec, values)
+        card = Card(memory / GIB, {values["precision"]: 1.0}, 1.0, 1.0)
         how = {"gpus": ranks, "engine": values["engine"], "precision": values["precision"], "offload": values["offload"] != "nothing"}  # fmt: skip
         at_once = values["micro_batch"] * values.get("repeats", 1)
         counted = [(kind, costs.training_step(kind.build, kind.run, values["precision"])) for kind in kinds]

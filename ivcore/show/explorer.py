@@ -68,6 +68,10 @@ class Explorer:
         notes = printed.getvalue().split("\n")
         self.say("; ".join([*filter(None, notes), f"answered in {1000 * (time.perf_counter() - began):.0f} ms"]))
 
+    def forget(self) -> None:
+        """Draw everything anew: what a picture compares may have changed, as a clip that joins a menu does."""
+        self._kept.clear()
+
     def say(self, text: str) -> None:
         self._times += 1  # so that a second equal line is seen to be another
         self._said.value = f'<span role="status" data-times="{self._times}">{html.escape(text)}</span>'
@@ -120,6 +124,8 @@ class _ClipChoice(_Plain):
 
     def __init__(self, name: str, control: Clips, start, explorer: Explorer):
         self._explorer = explorer
+        # Of all uploads, as long as this control: a clip is read again for a position that is not drawn yet.
+        self._uploads = tempfile.TemporaryDirectory(prefix="iv-clip-", ignore_cleanup_errors=True)
         options = [(each.name, each) for each in control.examples]
         self._menu = ipywidgets.Dropdown(options=options, value=start, description=name, **LOOK)
         self._upload = ipywidgets.FileUpload(
@@ -149,6 +155,7 @@ class _ClipChoice(_Plain):
             if (example := found()) is None:
                 return
             example.sparse(1, 16)
+            self._explorer.forget()
             self._menu.options = [*(each for each in self._menu.options if each[1] != example), (example.name, example)]
             self._menu.value = example
         except UserError as error:
@@ -161,10 +168,7 @@ class _ClipChoice(_Plain):
         if not self._upload.value:
             return None
         given = self._upload.value[-1]
-        self._folder = tempfile.TemporaryDirectory(
-            prefix="iv-clip-", ignore_cleanup_errors=True
-        )  # as long as this control
-        place = Path(self._folder.name) / Path(given["name"]).name
+        place = Path(tempfile.mkdtemp(dir=self._uploads.name)) / Path(given["name"]).name
         place.write_bytes(given["content"])
         return own(place)
 

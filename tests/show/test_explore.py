@@ -102,6 +102,20 @@ def test_a_clip_of_ones_own_comes_by_its_path_or_by_an_upload(two, tmp_path):
         choice._take(choice._uploaded)
     assert shown[-1][0] == "up.mp4" and choice.value.file.name == "up.mp4" and choice.value.file.is_file()
     assert [name for name, _ in choice._menu.options] == ["one", "two", "mine.mp4", "up.mp4"]
+    first = choice.value
+    with pytest.MonkeyPatch.context() as patch:
+        given = {"name": "other.mp4", "content": memoryview(mine.read_bytes())}
+        patch.setattr(type(choice._upload), "value", (given,))
+        choice._take(choice._uploaded)
+    assert choice.value != first and first.dense(2, 16).any()  # it can still be read for another position
+
+
+def test_a_clip_that_joins_the_menu_is_in_pictures_of_before_too(two, tmp_path):
+    shown = []
+    made = live(two, shown)
+    made._moved["clip"]._path.value = str(video(tmp_path / "mine", "mine.mp4", 5))
+    made._moved["clip"]._menu.value = two[0]
+    assert [name for name, *_ in shown] == ["one", "mine.mp4", "one"]
 
 
 def test_what_is_no_video_is_told_and_the_picture_stays(two, tmp_path):

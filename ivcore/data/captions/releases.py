@@ -19,7 +19,6 @@ from ivcore.data.formats import CaptionedVideo
 from ivcore.errors import ParameterError, UserError, one_line
 
 MSRVTT_SPLITS = {"train": "train", "val": "validate", "test": "test"}
-SEVERAL = ("msvd", "vatex")  # where every caption of a test video is searched for
 Lists = dict[str, Callable[[], list[CaptionedVideo]] | None]  # split -> what reads it; None where none is published
 
 
