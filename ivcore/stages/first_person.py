@@ -16,7 +16,7 @@ from ivcore.data import egocentric, groups, splits
 from ivcore.data.formats import Picture, PictureSet
 from ivcore.data.keyframes import Keyframe, KeyframeClips, collate
 from ivcore.data.untrimmed import EGOCENTRIC
-from ivcore.errors import ParameterError, VideoError
+from ivcore.errors import ParameterError, UserError, VideoError
 from ivcore.precision import autocast
 from ivcore.stages.localization import Showing, by_batches
 from ivcore.video import sampling
@@ -59,6 +59,13 @@ def track(params: Mapping, file: str, read: Callable[..., PictureSet], run_dir=N
         name = lacking[0].relative_to(folder)
         raise ParameterError(f"data = {params['data']!r}: has no {name}; `iv data mini --list` shows layouts")
     train, test = (read(path, folder / "clips") for path in files)
+    for kind in ("nouns", "verbs"):
+        known = getattr(train, kind)
+        if strange := [f"{key} {name!r}" for key, name in getattr(test, kind).items() if known.get(key) != name]:
+            where = f"{files[1].relative_to(folder)}: {kind} {', '.join(strange[:3])}"
+            raise UserError(
+                f"{where}: no such id and name in {files[0].relative_to(folder)}, so nothing can have learned them"
+            )
     given = {"train": train.pictures, "val": None, "test": test.pictures}
     together = groups.of_one_video([*train.pictures, *test.pictures])
     parted = splits.part(given, together=together, max_bad=params["max_bad"], run_dir=run_dir)

@@ -82,7 +82,9 @@ def _shown(video: FeatureSequence, once: Mapping) -> Tensor:
 
 
 def groups(videos: Sequence[FeatureSequence], each: int, count: int, seed: int) -> list[Asked]:
-    """`count` long videos that join `each` of these, drawn at random; of single ones all. UserError where nothing can be asked."""
+    """`count` long videos that join `each` of these, drawn at random; of single ones all. UserError where there are fewer, or nothing can be asked."""
+    if each > len(videos):
+        raise UserError(f"tested_lengths: {each} videos cannot be joined where there are {len(videos)}")
     if each == 1:
         drawn = [[video] for video in videos]
     else:
@@ -102,6 +104,10 @@ class Joins:
         self.lengths, self.seed, self.shuffled = lengths, seed, shuffled
         if not self.videos:
             raise UserError(f"{len(videos)} training videos: in none of them do two classes happen once")
+        if max(lengths) > len(self.videos):
+            raise UserError(
+                f"trained_lengths: {max(lengths)} videos cannot be joined, {len(self.videos)} training videos have two classes that happen once"
+            )
 
     def __len__(self) -> int:
         return len(self.videos)

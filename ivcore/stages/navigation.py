@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ivcore import paths
+from ivcore import files, paths
 from ivcore.data import formats
 from ivcore.data.batches import Batches, fitting
 from ivcore.data.formats import Episode
@@ -44,10 +44,15 @@ VERSION = "1"  # of what is seen on the expert's walks
 def episodes_of(data: str, counts: Mapping[str, int]) -> dict[str, list[Episode]]:
     """train, val (to make choices on), seen (other ways through the floor plans of training) and test -> their episodes, so many of each, 0 for all of a
     dataset. data: a folder with R2R's files as VLN-CE publishes them, where val and seen are every other episode of val_seen and test is val_unseen; ""
-    for floor plans of ours, where only `seen` shares plans with `train`. UserError where an episode keeps its goal back."""
+    for floor plans of ours, where only `seen` shares plans with `train`. UserError where an episode keeps its goal back or a part would be empty."""
     if not data:
+        if empty := [f"num_{name} = 0" for name, count in counts.items() if not count]:
+            raise UserError(
+                f"{', '.join(empty)}: floor plans of ours have no end, so 0 is not all of them; 1 or more without data"
+            )
         world = World(counts["train"], counts["seen"], counts["val"], counts["test"])
-        return {name: world.episodes(split) for name, split in zip(counts, ("train", "val_unseen", "val_seen", "test"))}
+        of_world = {"train": "train", "val": "val_unseen", "seen": "val_seen", "test": "test"}
+        return {name: world.episodes(split) for name, split in of_world.items()}
     found = {}
     parts = {"train": ("train", slice(None)), "val": ("val_seen", slice(0, None, 2)), "seen": ("val_seen", slice(1, None, 2)), "test": ("val_unseen", slice(None))}  # fmt: skip
     for name, (split, which) in parts.items():
@@ -221,8 +226,9 @@ def taught_walks(simulators: Sequence[Simulator], episodes: Sequence[Episode], e
     encoders = [each.digest for each in (eyes.image, eyes.video) if each]
     told = json.dumps([VERSION, encoders, most_steps, dict(setting), list(map(repr, episodes))])
     file = paths.cache() / "navigation" / f"{hashlib.sha256(told.encode()).hexdigest()[:24]}.npz"
-    walks = walk(simulators, episodes, expert, most_steps=most_steps, eyes=None if file.exists() else eyes)
-    if file.exists():
+    there = file.exists()
+    walks = walk(simulators, episodes, expert, most_steps=most_steps, eyes=None if there else eyes)
+    if there:
         with np.load(file) as kept:
             columns = {name: kept[name] for name in kept.files}
         rows = iter(range(len(columns["taught"])))
@@ -231,11 +237,13 @@ def taught_walks(simulators: Sequence[Simulator], episodes: Sequence[Episode], e
         return walks
     steps = [step for each in walks for step in each.steps]
     columns = {name: np.stack([getattr(step, name) for step in steps]) for name in STEP if getattr(steps[0], name) is not None}  # fmt: skip
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with open(file.with_suffix(".tmp"), "wb") as scratch:
-        np.savez(scratch, **columns)
-    file.with_suffix(".tmp").replace(file)
+    files.write_atomic(file, lambda scratch: _savez(scratch, columns))  # other seeds may write it at once
     return walks
+
+
+def _savez(path: Path, columns: Mapping[str, np.ndarray]) -> None:
+    with open(path, "wb") as file:  # np.savez puts its own ending behind a name
+        np.savez(file, **columns)
 
 
 def at_random(decisions: int, seed: int) -> Callable[[list[Walk]], list[int]]:
@@ -318,7 +326,6 @@ class Decisions:
 
     def __init__(self, decisions: Sequence[tuple[Walk, int]], tokenizer: Tokenizer, planner: Planner):
         self.decisions, self.kinds = decisions, [k for k in KINDS if k != "video" or planner.video]
-        self.most = planner.config["most_steps"]
         texts = sorted({each.episode.instruction for each, _ in decisions})
         self.ids = dict(zip(texts, tokenizer(texts)[:, : planner.config["context"]]))
 

@@ -1,6 +1,7 @@
 """Ego4D's five tracks: what is shown and asked, baselines that see nothing, and every track's files to a score."""
 
 import json
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import video_models as zoo
 from ivcore.data import formats
 from ivcore.data.formats import NextObject, Picture
 from ivcore.data.untrimmed import MOMENT_QUERIES, untrimmed_splits
-from ivcore.errors import ParameterError
+from ivcore.errors import ParameterError, UserError
 from ivcore.heads import classifier as heads
 from ivcore.heads.boxes import BoxClassifier
 from ivcore.heads.clip_detector import ClipDetector, RoIAlign, detector_loss
@@ -56,6 +57,18 @@ def test_a_folder_without_the_files_is_named(tmp_path):
         first_person.track(PARAMS | {"data": str(tmp_path)}, "fho_sta", formats.read_sta)
     with pytest.raises(ParameterError, match=r"has no annotations/nlq_train.json"):
         queries.query_sets(PARAMS | {"data": str(tmp_path)})
+
+
+def test_a_noun_that_training_does_not_know_is_named(written, tmp_path):
+    folder = shutil.copytree(written(MINIS["40"]), tmp_path / "ego4d")
+    file = folder / "annotations" / "fho_sta_val.json"
+    tree = json.loads(file.read_text())
+    tree["noun_categories"].append({"id": 77, "name": "anvil"})
+    file.write_text(json.dumps(tree))
+    with pytest.raises(
+        UserError, match=r"fho_sta_val.json: nouns 77 'anvil': no such id and name in .*fho_sta_train.json"
+    ):
+        first_person.track(PARAMS | {"data": str(folder)}, "fho_sta", formats.read_sta)
 
 
 class TestAnticipation:

@@ -57,6 +57,13 @@ def test_where_nothing_can_be_asked_it_is_said():
         Joins([video("a", (1, 0, 1))], (1,), 0)
 
 
+def test_more_videos_than_there_are_cannot_be_joined():
+    with pytest.raises(UserError, match="tested_lengths: 3 videos cannot be joined where there are 2"):
+        groups([FIRST, SECOND], 3, 5, 0)
+    with pytest.raises(UserError, match="trained_lengths: 4 videos cannot be joined, 2 training videos"):
+        Joins([FIRST, SECOND], (1, 4), 0)
+
+
 def test_errors_count_videos_and_distances_pairs():
     answers = Answers(np.array([True] * 4 + [False] * 4), np.array([1.0, 2, 6, 7, 1, 2, 6, 7]), np.repeat([0, 1], 4))
     assert answers.accuracy == 0.5 and answers.error == pytest.approx(np.sqrt(8) / 8)

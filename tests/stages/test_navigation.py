@@ -176,6 +176,14 @@ def test_episodes_of_a_release_and_of_our_own(tmp_path):
         nav.episodes_of(str(tmp_path / "r2r"), counts)
     with pytest.raises(FormatError, match="cannot be read"):
         nav.episodes_of(str(tmp_path), counts)
+    with pytest.raises(UserError, match=r"^num_val = 0: floor plans of ours have no end"):
+        nav.episodes_of("", counts | {"val": 0})
+
+
+def test_the_order_in_which_parts_are_named_does_not_matter():
+    counts = {"train": 4, "val": 2, "seen": 2, "test": 3}
+    turned = nav.episodes_of("", dict(reversed(counts.items())))
+    assert turned == nav.episodes_of("", counts)
 
 
 def test_an_interval_holds_the_mean_and_shrinks_with_episodes():
