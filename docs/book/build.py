@@ -40,7 +40,10 @@ def everything() -> tuple[list[Path], list[Path], list[Path]]:
 if __name__ == "__main__":
     began = time.monotonic()
     notebooks, docs, modules = everything()
-    site = build(paths.outputs() / "book", [notebook.find(n) for n in sys.argv[1:]] or notebooks, docs, modules)
-    executed.write(paths.outputs() / "book/executed", notebooks)
+    if some := [notebook.find(number) for number in sys.argv[1:]]:  # beside the whole book, which stays as it is
+        site = build(paths.outputs() / "book/part", some, docs, modules)
+    else:
+        site = build(paths.outputs() / "book", notebooks, docs, modules)
+        executed.write(paths.outputs() / "book/executed", notebooks)
     megabytes = sum(file.stat().st_size for file in site.rglob("*")) / 1e6
     print(f"{paths.short(site / 'index.html')}: {megabytes:.0f} MB in {time.monotonic() - began:.0f} s")

@@ -16,6 +16,7 @@ from ivcore.heads.interaction import Interaction
 from ivcore.metrics.anticipation import Interactions, top5_map
 from ivcore.metrics.frame_map import iou
 from ivcore.stages import first_person
+from ivcore.stages.evenly import evenly
 from ivcore.stages.first_person import Frames, Track
 
 NOTHING = Interactions(np.zeros((0, 4)), *(np.zeros(0, int),) * 2, *(np.zeros(0),) * 2)
@@ -141,7 +142,7 @@ def samples(
     nouns, verbs = list(track.nouns.values()), list(track.verbs.values())
     by_id = dict(track.nouns), dict(track.verbs)
     rows = [row for row, p in enumerate(frames.pictures) if p.id in found_in and len(found_in[p.id])]
-    rows = [rows[n] for n in np.unique(np.linspace(0, len(rows) - 1, count).astype(int))] if rows else []
+    rows = evenly(rows, count)
     pictures, real, guessed = [], [], []
     for row in rows:
         picture, size, found_here = (

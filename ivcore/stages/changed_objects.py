@@ -14,6 +14,7 @@ from ivcore.heads.clip_detector import ClipDetector
 from ivcore.metrics.coco_ap import coco_ap
 from ivcore.metrics.frame_map import Boxes
 from ivcore.stages import first_person
+from ivcore.stages.evenly import evenly
 from ivcore.stages.first_person import Frames, Track
 
 
@@ -68,10 +69,10 @@ def of_one_kind(boxes: Boxes) -> Boxes:
 def samples(clips: KeyframeClips, frames: Frames, track: Track, found_boxes: Boxes, count: int = 8) -> tuple:
     """The middle frame of `count` clips with true boxes and the best one found, for `show.boxes`."""
     names = list(track.nouns.values())
-    rows = np.unique(np.linspace(0, len(frames) - 1, count).astype(int))
+    rows = evenly(range(len(frames)), count)
     pictures, real, guessed = [], [], []
     for row in rows:
-        video, keyframe = clips.item(int(row))["video"], frames.keyframes[row]
+        video, keyframe = clips.item(row)["video"], frames.keyframes[row]
         pictures.append(video[len(video) // 2])
         real.append([(box, track.nouns[c]) for box, (_, c) in zip(keyframe.boxes, frames.pictures[row].things)])
         mine = found_boxes.take(np.flatnonzero(found_boxes.frame == keyframe.name))

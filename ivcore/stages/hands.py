@@ -12,6 +12,7 @@ from ivcore.data.keyframes import KeyframeClips
 from ivcore.losses.hands import NUMBERS
 from ivcore.metrics.hands import displacements
 from ivcore.stages import first_person
+from ivcore.stages.evenly import evenly
 from ivcore.stages.first_person import Frames, Track
 
 
@@ -67,7 +68,7 @@ def samples(
 ) -> tuple[Sequence, Sequence, Sequence]:
     """The last frame that is seen of `count` clips, and true and found paths (5, 2, 2) in shares of the picture."""
     rows = [row for row, picture in enumerate(frames.pictures) if picture.id in places]
-    rows = [rows[n] for n in np.unique(np.linspace(0, len(rows) - 1, count).astype(int))]
+    rows = evenly(rows, count)
     shape = lambda row, flat: flat.reshape(5, 2, 2) / frames.sizes[row]  # noqa: E731
     pictures = [clips.item(row)["video"][-1] for row in rows]
     chosen = [frames.pictures[row] for row in rows]

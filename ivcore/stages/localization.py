@@ -20,6 +20,7 @@ from ivcore.errors import ParameterError, VideoError
 from ivcore.heads.person_detector import PersonDetector
 from ivcore.metrics.frame_map import Boxes, FrameScores, frame_scores
 from ivcore.precision import autocast
+from ivcore.stages.evenly import evenly
 from ivcore.video import sampling
 
 FILES = ("train_csv", "test_csv", "video_root", "actions", "scored_actions", "test_excluded", "kinetics_train_csv", "kinetics_test_csv", "kinetics_root")  # fmt: skip
@@ -322,7 +323,7 @@ def true_actions(batch: dict, row: int, names: Mapping[int, str]) -> list[tuple]
 def samples(clips: KeyframeClips, truth: Boxes, found: Boxes, names: Mapping[int, str], count: int = 8) -> tuple:
     """Pictures, true and found boxes with their captions of `count` keyframes from all over the clips, for `show.boxes`."""
     readable = [k for k in clips.records if np.isin(k.name, truth.frame) and len(k.boxes)]
-    chosen = [readable[i] for i in np.unique(np.linspace(0, len(readable) - 1, count).astype(int))] if readable else []
+    chosen = evenly(readable, count)
     pictures = []
     for keyframe in chosen:
         frames = keyframes.frames_around(keyframe, clips.sampler, clips.size, clips.strict)

@@ -21,6 +21,7 @@ from ivcore.heads.unknown import OpenMax, entropy, information, unsure
 from ivcore.losses.evidential import annealing, evidential, uncertainty
 from ivcore.metrics import open_set
 from ivcore.stages.classify import order_frames
+from ivcore.stages.evenly import evenly
 from ivcore.stages.other_classes import read_by_head
 
 EVIDENCE, SOFTMAX, OPENMAX, RANDOM = "evidence", "softmax", "OpenMax", "random"
@@ -82,7 +83,7 @@ def clip_of(views: Views, number: int) -> np.ndarray:
 
 def examples(views: Views, count: int) -> list[tuple[np.ndarray, int]]:
     """(first view, label) of `count` clips from all over the set, less those that cannot be read."""
-    items = [views[number] for number in np.linspace(0, len(views) - 1, min(count, len(views))).astype(int)]
+    items = evenly(views, count)
     return [(item["views"][0], int(item["label"])) for item in items if isinstance(item, dict)]
 
 

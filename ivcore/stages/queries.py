@@ -25,6 +25,7 @@ from ivcore.metrics.detection import tiou
 from ivcore.metrics.span import BEST, span_scores
 from ivcore.show.timeline import Timeline
 from ivcore.stages import temporal_localization
+from ivcore.stages.evenly import evenly
 
 WORD = 64  # numbers of a word's vector in `word_table`
 FILES = {"train": "annotations/nlq_train.json", "test": "annotations/nlq_val.json"}
@@ -220,7 +221,7 @@ def timelines_of(
     model: SpanFinder, items: QueryItems, count: int = 3, frames: bool = True, best: int = 3
 ) -> list[Timeline]:
     """`count` queries from all over, for a figure: the true answer, the best ones, and the highlighting over time."""
-    rows = np.unique(np.linspace(0, len(items) - 1, count).astype(int))
+    rows = evenly(range(len(items)), count)
     device, shown = next(model.parameters()).device, []
     for row in rows:
         query, batch = items.queries[row], items.batch([row])

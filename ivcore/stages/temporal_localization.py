@@ -42,6 +42,7 @@ from ivcore.progress import Progress
 from ivcore.run.features import Done, Store, opened, state_of
 from ivcore.show.timeline import FRAMES, Timeline
 from ivcore.stages.embed import shuffle_frames
+from ivcore.stages.evenly import evenly
 from ivcore.train import train
 from ivcore.train.recipe import Recipe
 from ivcore.video.frame_folder import open_video
@@ -324,8 +325,7 @@ def timelines_of(
     """`count` videos from all over the set, for a figure: of what was found as many as there are true segments, and two more."""
     listed = {video.id: video for video in videos.videos}
     some = [each for each in examples if listed[each.id].segments]
-    chosen = [some[i] for i in np.unique(np.linspace(0, len(some) - 1, count).astype(int))] if some else []
-    return [_timeline(model, each, listed[each.id], videos.classes, events, frames) for each in chosen]
+    return [_timeline(model, each, listed[each.id], videos.classes, events, frames) for each in evenly(some, count)]
 
 
 def _timeline(model: nn.Module, example: FeatureSequence, video, classes: Sequence[str], events: Events, frames: bool) -> Timeline:  # fmt: skip
