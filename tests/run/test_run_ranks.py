@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -53,13 +54,24 @@ def book(tmp_path, monkeypatch):
 
 @pytest.fixture
 def torchrun(book):
-    """torchrun("10", "sweep") starts two ranks; what they print comes together. `node` of two: one of them alone."""
-    started = []
-    yield lambda *arguments, **more: started.append(launched(book, *arguments, **more)) or started[-1]
+    """torchrun("10", "sweep") starts two ranks; what they print comes together. `node` of two: one of them alone.
+
+    Each has temporary files of its own: one that sees no locks takes what others have there for left behind, and clears it away.
+    """
+    started, folders = [], []
+
+    def start(*arguments, **more):
+        folders.append(tempfile.TemporaryDirectory(prefix="node-", ignore_cleanup_errors=True))
+        started.append(launched(book, *arguments, TMPDIR=folders[-1].name, **more))
+        return started[-1]
+
+    yield start
     for process in started:
         if process.poll() is None:
             process.terminate()  # it ends its ranks, and they their kernels
             process.communicate(timeout=60)
+    for folder in folders:
+        folder.cleanup()
 
 
 def launched(book, *arguments, node: str = "", **variables) -> subprocess.Popen:
@@ -168,14 +180,14 @@ def log_of(folder: Path) -> str:
 
 def test_a_rank_that_hangs_is_named_with_its_line_and_every_ranks_stack(book, torchrun):
     folder, _ = with_training(book, "hang")
-    process = torchrun("10", "sweep", IVCORE_TIMEOUT="4")
+    process = torchrun("10", "sweep", IVCORE_TIMEOUT="8")
     _, said = process.communicate(timeout=500)
     assert process.returncode != 0
     error = read(folder / "error.json")
     assert (error["kind"], error["rank"]) == ("hung rank", 1), (error, said[-2000:])
     assert error["cell"] == {"index": 4, "name": "Training"}
     line = next(n for n, text in enumerate(TRAINS.splitlines(), 1) if "sleep(600)" in text)
-    assert f"waited for it in vain for 4 s; it is at line {line}" in error["message"]
+    assert f"waited for it in vain for 8 s; it is at line {line}" in error["message"]
     assert "iv: rank 1: hung rank in cell 4 (Training)" in said
     assert "in loss" in (folder / "stacks-rank1.txt").read_text()
     assert checkpoint(folder) > 0
