@@ -24,6 +24,7 @@ _OVERHEAD = 1.2  # of a step, for frames, crops and the optimiser
 _JOINED = (
     0.8  # a step of the coordinated model, as a share of those of both encoders: their first layers are computed once
 )
+_LONGEST = 3.0  # seconds of timing, after which nothing is repeated
 _VIEWS = 8  # of a training clip that the coordinated model keeps, at most
 
 
@@ -46,7 +47,7 @@ class Lengths:
 
 
 def cost(pretrained: nn.Module, frames: int, image: int, precision: str = "fp32") -> Cost:
-    """Of the encoder in `pretrained` on clips of this size, with a head; the best of three steps."""
+    """Of the encoder in `pretrained` on clips of this size, with a head; the best of three steps, fewer where they take long."""
     device = pick_device()
     model = classifier(pretrained, 10, frames=frames, image=image).to(device).train()
     clips = model.prepare(torch.zeros(BATCH, frames, image, image, 3, dtype=torch.uint8, device=device))
@@ -65,9 +66,15 @@ def cost(pretrained: nn.Module, frames: int, image: int, precision: str = "fp32"
     return Cost(_best(step, device) * _OVERHEAD / BATCH, _best(forward, device) * _OVERHEAD / BATCH)
 
 
+def precisions() -> tuple[str, ...]:
+    """Those worth timing: on a processor without wide instructions a step in bf16 takes many times that in fp32."""
+    narrow = pick_device() == "cpu" and torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "NO AVX", "AVX2")
+    return ("fp32",) if narrow else ("fp32", "bf16")
+
+
 def _best(act, device: str) -> float:
     seconds = []
-    for _ in range(3):
+    while len(seconds) < 3 and sum(seconds) < _LONGEST:
         began = time.monotonic()
         act()
         if device.startswith("cuda"):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -52,6 +53,7 @@ BOX = {  # started from, where they are there: they have seen labels of motions,
     "multimodal": "ivcore/small-multimodal-classifier",
 }
 _PLAN = {"source", "signature", "notes", "counts", "encoders", "seconds", "runs"}  # what plan.json has
+FEW = 30  # videos, on which a share says little
 MODELS = ("coordinated", "multimodal", "masked")  # that may be left; of equals the first
 
 
@@ -88,8 +90,11 @@ def finetune(asked: Asked) -> int:
         try:
             plan = _kept_plan(asked, folder, labelled) or _new_plan(asked, folder, labelled)
             print(counts_table(plan["counts"]), *plan["notes"], sep="\n", flush=True)
-            print(_told(plan), flush=True)
+            print(_told(plan, asked), flush=True)
             done = _run_all(asked, folder, plan)
+        except KeyboardInterrupt:
+            print("iv: interrupted; the same command goes on from here", file=sys.stderr)
+            return 130
         except (run.RunFailed, run.StoppedWhenDone) as error:
             lines = error.lines() if isinstance(error, run.RunFailed) else []
             print(*lines, "iv: the same command goes on from here", sep="\n", file=sys.stderr)
@@ -101,6 +106,8 @@ def finetune(asked: Asked) -> int:
 def dry(asked: Asked) -> None:
     """Prints how the videos would be divided and what would run. Opens no video and writes nothing."""
     labelled = class_folders.read(asked.place)
+    for name in BOX:
+        _value(asked, name)
     divided = divide.divide(labelled, {})
     print(counts_table(divided.counts()), *labelled.notes, *divided.notes, *divided.warnings(), sep="\n")
     length = (
@@ -136,7 +143,7 @@ def _signature(labelled: class_folders.Labelled, settings: dict) -> str:
 
 
 def _kept_plan(asked: Asked, folder: Path, labelled) -> dict | None:
-    """The plan of an earlier call for the same videos; None where there is none, or something is otherwise. UserError where the folder is another's."""
+    """The plan of an earlier call for the same videos; None where there is none, it is only begun, or something is otherwise. UserError where the folder is another's."""
     file = folder / "plan.json"
     if not file.exists():
         if others := [path.name for path in folder.iterdir() if path.name != ".lock"]:
@@ -148,12 +155,14 @@ def _kept_plan(asked: Asked, folder: Path, labelled) -> dict | None:
         plan = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
         return None
-    if not isinstance(plan, dict) or not plan.keys() >= _PLAN:
+    if not isinstance(plan, dict):
         return None
-    if plan["source"] != os.path.abspath(asked.place):
+    if plan.get("source", source := os.path.abspath(asked.place)) != source:
         raise UserError(
             f"{paths.short(folder)}: holds the fine-tuning of {plan['source']}; give another folder with --out"
         )
+    if not plan.keys() >= _PLAN:
+        return None
     whole = all((folder / f"{part}.csv").is_file() for part in PARTS)
     return plan if whole and plan["signature"] == _signature(labelled, asked.settings) else None
 
@@ -163,6 +172,8 @@ def _new_plan(asked: Asked, folder: Path, labelled) -> dict:
 
     for name in BOX:
         _value(asked, name)  # before any video is opened
+    # Says whose the folder is before anything else lies there, so that a call that ends early can be followed by another.
+    files.write_json(folder / "plan.json", {"source": os.path.abspath(asked.place)})
     began = time.monotonic()
     probes = check.probed_once(list(labelled.videos), folder / "read.jsonl")
     took = time.monotonic() - began
@@ -174,7 +185,7 @@ def _new_plan(asked: Asked, folder: Path, labelled) -> dict:
     image = max(each.image for each in encoders.values())
     print("timing a step of either encoder", flush=True)
     loaded = {name: each.load() for name, each in encoders.items()}
-    precision, costs = _faster({p: [budget.cost(loaded[n], each.frames, image, p) for n, each in encoders.items()] for p in ("fp32", "bf16")})  # fmt: skip
+    precision, costs = _faster({p: [budget.cost(loaded[n], each.frames, image, p) for n, each in encoders.items()] for p in budget.precisions()})  # fmt: skip
     in_memory = _bytes(probes.values(), image) < _memory()
     work = (*costs, sizes["train"], held_out, took, in_memory)
     if asked.epochs:
@@ -251,9 +262,9 @@ def _encoder(asked: Asked, name: str) -> _Encoder:
 
 
 def _faster(costs: Mapping[str, list]) -> tuple[str, list]:
-    """The precision in which steps take clearly less time, and what they cost: bf16 where the processor has it."""
+    """The precision in which steps take clearly less time, and what they cost."""
     steps = {precision: sum(cost.step for cost in both) for precision, both in costs.items()}
-    precision = "bf16" if steps["bf16"] < _CLEARLY * steps["fp32"] else "fp32"
+    precision = "bf16" if steps.get("bf16", math.inf) < _CLEARLY * steps["fp32"] else "fp32"
     return precision, costs[precision]
 
 
@@ -373,6 +384,22 @@ def best(table: list[dict]) -> str:
     return max(MODELS, key=lambda name: scores[name] or 0.0)
 
 
+def better(table: list[dict], chosen: str) -> str:
+    """What to say where a row that cannot be left as a model was better on the videos for choices; "" where none was."""
+    scores = {row["name"]: row["val"] or 0.0 for row in table}
+    above = max((name for name in scores if name not in MODELS), key=scores.get)
+    if scores[above] <= scores[chosen]:
+        return ""
+    return f"{above}: {scores[above]:.3f} there, the {chosen} one {scores[chosen]:.3f}. More epochs (--minutes, --epochs) or more videos may turn that."
+
+
+def few_tested(count: int) -> str:
+    """What to say of a test on few videos; "" of many. The bound is that of Clopper and Pearson, two-sided at 95 %."""
+    if count >= FEW:
+        return ""
+    return f"{count} test videos decide little: all of them right would mean at least {0.025 ** (1 / count):.2f} (95 %). Cuts of one film belong into one part: docs/data.md, groups"
+
+
 def as_text(table: list[dict], tablefmt: str) -> str:
     from tabulate import tabulate
 
@@ -380,7 +407,7 @@ def as_text(table: list[dict], tablefmt: str) -> str:
         return "" if value is None else f"{value:.{digits}f}"
 
     lines = [
-        (row["name"], number(row["val"]), number(row["test"]) + (f" ± {row['error']:.3f}" if row["error"] is not None else ""), number(row["seconds"], 0))
+        (row["name"], number(row["val"]), number(row["test"]) + (f" ± {row['error']:.3f}" if row["error"] else ""), number(row["seconds"], 0))
         for row in table
     ]  # fmt: skip
     return tabulate(lines, ("", "validation", "test top-1", "seconds"), tablefmt=tablefmt, disable_numparse=True)
@@ -396,9 +423,13 @@ def counts_table(counts: Mapping[str, Mapping[str, int]], most: int = 40) -> str
     return tabulate([*lines[:most], *cut, total], ("class", *PARTS), disable_numparse=True)
 
 
-def _told(plan: dict) -> str:
+def _told(plan: dict, asked: Asked) -> str:
     one = plan["runs"]["masked"]
     took = f", about {clock(plan['seconds'])} in all"
+    if not asked.epochs and plan["seconds"] > 60 * (minutes := asked.minutes or MINUTES):
+        took += (
+            f" (more than {minutes:g} minutes, since these are the fewest epochs that are planned; --epochs 1 is less)"
+        )
     flip = "" if one.get("flip", 1) else "; not mirrored, since names of classes tell sides apart"
     return (
         f"from {plan['encoders']['masked']} and {plan['encoders']['multimodal']}: {one['epochs']:g} epochs{took}; clips of "
@@ -415,7 +446,8 @@ def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: Asked,
     chance = metrics["masked"]["chance"]
     tested = sum(of["test"] for of in plan["counts"].values())
     about = f"{len(plan['counts'])} classes, chance {chance:.3f}; {tested} test videos, none of which any choice has seen; seed {asked.seed}"
-    kept = f"model.safetensors is the {chosen} one, the best on the validation videos"
+    kept = f"model.safetensors is the {chosen} one, on the validation videos the best of the three that are trained from the encoders"
+    kept = "\n".join(filter(None, (kept, better(table, chosen), few_tested(tested))))
     content = {
         **plan,
         "planned_seconds": plan["seconds"],
@@ -427,7 +459,7 @@ def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: Asked,
     }
     content["folders"] = {what: paths.short(job.folder) for what, job in done.items()}
     files.write_json(folder / "table.json", content)
-    text = [f"# {one_line(Path(plan['source']).name)}", "", as_text(table, "github"), "", about, "", kept, "", *(f"- {note}" for note in plan["notes"])]  # fmt: skip
+    text = [f"# {one_line(Path(plan['source']).name)}", "", as_text(table, "github"), "", about, "", *kept.split("\n"), "", *(f"- {note}" for note in plan["notes"])]  # fmt: skip
     files.write_text(folder / "table.md", "\n".join(text).rstrip() + "\n")
     print(f"\n{as_text(table, 'simple')}\n{about}\n{kept}")
     place = paths.short(folder)

@@ -1,5 +1,6 @@
 """`iv finetune`: what it decides by the videos, what it says of mistakes, and one whole pass at the smallest size."""
 
+import itertools
 import json
 
 import numpy as np
@@ -119,6 +120,47 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, outputs, capsys):
     assert (tmp_path / "thesis/train.csv").read_text() == "mine"
 
 
+@pytest.mark.parametrize("where", ["check.probed_once", "divide.write", "budget.cost"])
+def test_stopped_before_it_has_a_plan_the_same_command_goes_on(tmp_path, outputs, monkeypatch, capsys, where):
+    """Ctrl-C while videos are looked at, while lists are written and while steps are timed."""
+    films(tmp_path / "mine", ("jump", "wave"), 3)
+    how, reached = ["--epochs", "1", *small_encoders(tmp_path, monkeypatch)], []
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    owner = {"check": finetune.check, "divide": finetune.divide, "budget": budget}[where.split(".")[0]]
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, where.split(".")[1], stop)
+        assert cli.main(["finetune", str(tmp_path / "mine"), *how]) == 130
+    assert capsys.readouterr().err == "iv: interrupted; the same command goes on from here\n"
+    (tmp_path / "other").mkdir()
+    films(tmp_path / "other", ("jump", "wave"), 3)
+    taken = ["finetune", str(tmp_path / "other"), *how, "--out", str(outputs / "finetune/mine")]
+    assert cli.main(taken) == 2 and "holds the fine-tuning of" in capsys.readouterr().err
+    monkeypatch.setattr(budget, "cost", lambda *_: budget.Cost(0.01, 0.005))
+    monkeypatch.setattr(finetune, "_run_all", lambda *_: reached.append(1))
+    monkeypatch.setattr(finetune, "_finish", lambda *_: None)
+    assert cli.main(["finetune", str(tmp_path / "mine"), *how]) == 0 and reached == [1]
+
+
+def test_a_slow_step_is_timed_once(monkeypatch):
+    clock_of, calls = itertools.count(0, 4), []  # four seconds from one look at the clock to the next
+    monkeypatch.setattr(budget.time, "monotonic", lambda: next(clock_of))
+    assert budget._best(lambda: calls.append(1), "cpu") == 4 and calls == [1]
+
+
+def test_what_the_table_does_not_say_is_said():
+    names = ("nearest neighbours, masked features", "masked encoder from scratch", *finetune.MODELS)
+    table = [{"name": name, "val": 0.5} for name in names]
+    assert finetune.better(table, "coordinated") == ""
+    table[0]["val"] = 1.0
+    assert finetune.better(table, "coordinated").startswith(
+        "nearest neighbours, masked features: 1.000 there, the coordinated one 0.500"
+    )
+    assert "at least 0.66 (95 %)" in finetune.few_tested(9) and finetune.few_tested(30) == ""
+
+
 def test_of_a_runs_output_progress_is_shown(capsys):
     with brief_output():
         print("── Training\npeak lr 1.0\ntrain: step 3/6 (50%)  loss 2.3  lr 1.0e-4  left 0:04\ndone in 3 s: top1 0.5")
@@ -141,23 +183,30 @@ def films(place, classes, count):
             write_video(place / name / f"{i}.mp4", frames, 8)
 
 
-@pytest.mark.slow
-def test_from_a_raw_folder_to_a_table_and_a_model_and_nothing_is_done_twice(tmp_path, outputs, monkeypatch, capsys):
-    """Classes are colours; untrained encoders of one layer stand for pretrained ones."""
+def small_encoders(tmp_path, monkeypatch) -> list[str]:
+    """Words of the command: untrained encoders of one layer stand for pretrained ones."""
     import torch
     from small_video_text import model as small_model
 
-    from ivcore import weights
     from ivcore.encoders.videomae import MaskedVideoEncoder
     from ivcore.train import save_weights
 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     torch.manual_seed(0)
-    masked = MaskedVideoEncoder("tiny", depth=2, image=16, frames=4)
-    video_text = small_model(dtype=torch.float32)
     given = []
-    for name, encoder in (("masked", masked), ("multimodal", video_text)):
+    encoders = {
+        "masked": MaskedVideoEncoder("tiny", depth=2, image=16, frames=4),
+        "multimodal": small_model(dtype=torch.float32),
+    }
+    for name, encoder in encoders.items():
         given += [f"--{name}", str(save_weights(encoder, tmp_path / f"{name}.safetensors", encoder.config))]
+    return given
+
+
+@pytest.mark.slow
+def test_from_a_raw_folder_to_a_table_and_a_model_and_nothing_is_done_twice(tmp_path, outputs, monkeypatch, capsys):
+    """Classes are colours."""
+    given = small_encoders(tmp_path, monkeypatch)
     films(tmp_path / "my videos", ("deep red", "grün"), 5)
     (tmp_path / "my videos/grün/broken.mp4").write_bytes(b"no video")
     command = ["finetune", str(tmp_path / "my videos"), "--epochs", "1", *given]
@@ -172,6 +221,8 @@ def test_from_a_raw_folder_to_a_table_and_a_model_and_nothing_is_done_twice(tmp_
     rows = {row["name"]: row for row in table["table"]}
     assert len(rows) == 7 and all(0 <= row[part] <= 1 for row in rows.values() for part in ("val", "test"))
     assert "| coordinated" in (place / "table.md").read_text()
+    from ivcore import weights
+
     model = weights.load(place / "model.safetensors")
     assert getattr(model, "masked", model).num_classes == 2
 
