@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 
 from ivcore.errors import ParameterError
 
 FEW = 16  # videos that are not worth starting processes for
+KNOWS = "a model of the box that has learned from drawn scenes and a few minutes of film: of other videos it guesses"
 
 
 def add_folder(parser: ArgumentParser) -> None:
@@ -25,9 +27,9 @@ def add_out(parser: ArgumentParser, kind: str) -> None:
     parser.add_argument("--out", metavar="FOLDER", help=f"where to (a folder in outputs/{kind}, which is printed)")
 
 
-def add_model(parser: ArgumentParser, example: str) -> None:
-    """example: a run that serves."""
-    what = f"a run ({example}), a folder, a file or a name; by default a model of the box"
+def add_model(parser: ArgumentParser, example: str, where: str = "") -> None:
+    """example: a run that serves. where: when a model of the box does."""
+    what = f"a run ({example}), a folder, a file or a name; by default{where} a model of the box"
     parser.add_argument("--model", metavar="MODEL", help=what)
 
 
@@ -63,6 +65,8 @@ def load(options: Namespace, kind: str):
     from ivcore.run import finished_model
 
     asked = options.model or kind
+    if not options.model:
+        print(f"iv: {kind} answers, {KNOWS}; --model takes another", file=sys.stderr, flush=True)
     return video_answers.VideoModel.load(finished_model.find(asked), environment.pick_device(options.device), asked)
 
 
