@@ -21,14 +21,24 @@ def toy_tokens() -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def toy_attention(attention: float = 0.0, feed_forward: float = 0.0) -> CrossModelAttention:
+def toy_attention(attention: float | None = 0.0, feed_forward: float = 0.0) -> CrossModelAttention:
     """A module whose projections and both layers of the feed-forward network are identities.
 
-    attention, feed_forward: the numbers behind the two gates, whose tanh counts; `math.inf` is a gate that is open in full.
+    attention, feed_forward: the numbers behind the two gates, whose tanh counts; `math.inf` is a gate that is open in full. Without the first there are
+    no gates, and the feed-forward network adds 0.
     """
-    module = CrossModelAttention(2, 2, heads=1, ffn_ratio=1.0)
+    module = CrossModelAttention(2, 2, heads=1, ffn_ratio=1.0, gate=None if attention is None else 0.0)
     for linear in (module.q, module.k, module.v, module.proj, module.ffn.fc1, module.ffn.fc2):
         linear.weight.copy_(torch.eye(2))
-    module.attention_gate.fill_(attention)
-    module.ffn_gate.fill_(feed_forward)
+    if attention is None:
+        module.ffn.fc2.weight.zero_()
+    else:
+        module.attention_gate.fill_(attention)
+        module.ffn_gate.fill_(feed_forward)
     return module.eval()
+
+
+@torch.no_grad()
+def first_numbers(module: CrossModelAttention, masked: Tensor, multimodal: Tensor) -> Tensor:
+    """The first number of each token (B, N) behind the module: how red it is."""
+    return module(masked, multimodal)[..., 0]
