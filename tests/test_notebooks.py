@@ -1,5 +1,8 @@
 """Every notebook: its source is clean, and at preset `quick` it runs through the same runner as users'."""
 
+import ast
+import importlib
+import importlib.util
 import json
 import math
 import symtable
@@ -34,6 +37,22 @@ def test_source_is_clean(path):
 def test_reads_as_a_lesson(path):
     wrong = hygiene.lesson(path)
     assert not wrong, wrong
+
+
+@by_name
+def test_what_it_imports_of_ivcore_is_there(path):
+    """In a second: a quick run says it too, but only when it comes to be run."""
+    trees = [ast.walk(ast.parse(cell_source(cell))) for cell in notebook.cells(path)]
+    imports = [
+        node for tree in trees for node in tree if isinstance(node, ast.ImportFrom) and node.module.startswith("ivcore")
+    ]
+    assert imports
+    for node in imports:
+        module = importlib.import_module(node.module)
+        for name in (each.name for each in node.names):
+            assert hasattr(module, name) or importlib.util.find_spec(f"{node.module}.{name}"), (
+                f"{node.module}: no {name}"
+            )
 
 
 def test_no_function_is_defined_twice():

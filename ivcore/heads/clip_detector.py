@@ -92,7 +92,7 @@ class RoIAlign(nn.Module):
             corners = (mine / each.new_tensor(pixels[::-1]).repeat(2) * side.repeat(2)).unflatten(1, (2, 2))
             steps = (torch.arange(count, device=each.device) + 0.5) / count
             places = corners[:, None, 0] + steps[:, None] * (corners[:, 1] - corners[:, 0]).clamp(min=1)[:, None]
-            x, y = (2 * places / (side - 1) - 1).unbind(-1)  # (n, count) each
+            x, y = (2 * places / (side - 1).clamp(min=1) - 1).unbind(-1)  # (n, count) each
             grid = torch.stack(torch.broadcast_tensors(x[:, None], y[:, :, None]), -1).flatten(0, 1)
             found = F.grid_sample(each[None], grid[None], padding_mode="border", align_corners=True)[0]
             parts.append(F.avg_pool2d(found.unflatten(1, (len(mine), count)).transpose(0, 1), self.samples))

@@ -158,10 +158,8 @@ def span_of(query: Query, clip: FeatureSequence) -> tuple[int, int]:
 
 def in_seconds(clip: FeatureSequence, cells: np.ndarray) -> np.ndarray:
     """First and last cells (n, 2) -> seconds from the start of the first to the end of the last."""
-    edges, cells = (
-        clip.edges(),
-        cells.clip(max=len(clip.features) - 1),
-    )  # a short clip has not so many answers as are asked for
+    # A short clip has not so many answers as are asked for.
+    edges, cells = clip.edges(), cells.clip(max=len(clip.features) - 1)
     return np.stack([edges[cells[:, 0]], edges[cells[:, 1] + 1]], 1)
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ivcore.stages.toy_attention import toy_attention, toy_tokens
+from ivcore.stages.toy_attention import first_numbers, toy_attention, toy_tokens
 
 
 def test_a_shut_gate_changes_nothing_and_an_open_one_adds_what_attention_takes():
@@ -31,3 +31,12 @@ def test_a_shut_gate_has_a_gradient_and_what_is_behind_it_has_none():
     module(*toy_tokens())[1, 4, 0].backward()
     assert module.attention_gate.grad.item() == pytest.approx(-0.6, abs=1e-3)
     assert not module.q.weight.grad.any() and not module.ffn.fc1.weight.grad.any()
+
+
+def test_without_gates_all_that_attention_takes_is_added_and_nothing_else():
+    masked, multimodal = toy_tokens()
+    module = toy_attention(None)
+    assert module.attention_gate is None and module.gates().tolist() == [1, 1]
+    found = first_numbers(module, masked, multimodal)
+    assert found[0].tolist() == pytest.approx([2, 2, 1, 1, 1], abs=1e-3)
+    assert torch.equal(found, first_numbers(toy_attention(math.inf), masked, multimodal))
