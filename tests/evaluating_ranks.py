@@ -15,6 +15,8 @@ from ivcore import distributed
 from ivcore.cma import Coordinated
 from ivcore.data.batches import InMemory
 from ivcore.data.memory import DecodedVideo
+from ivcore.data.navigation.episodes import World
+from ivcore.data.navigation.simulator import PlanSimulator
 from ivcore.data.views import Views, merged_scores, over_views
 from ivcore.encoders.caption_decoder import PlainCaptionDecoder
 from ivcore.encoders.clip import TextEncoder
@@ -22,7 +24,7 @@ from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.video_text import VideoTextModel
 from ivcore.encoders.videomae import VideoClassifier
-from ivcore.stages import cross_model, embed, video_text
+from ivcore.stages import cross_model, embed, navigation, video_text
 from ivcore.stages.classify import order_frames
 
 VIDEOS, CLIPS, CROPS, CLASSES, SIZE, FRAMES = 101, 3, 2, 5, 16, 4
@@ -88,6 +90,12 @@ def everything(folder: Path) -> dict:
     found["embedded"] = embed.embed_clips(language, InMemory(video=clips), batch_size=8, shuffled=3)
     found["texts"] = embed.embed_texts(language, ["a red ring", "a blue square"] * 25, tokenizer, 4)
     found["written"] = video_text.write_captions(language, clips[:21], tokenizer, at_once=4)
+
+    walkers = [PlanSimulator(None) for _ in range(2)]
+    walks = navigation.walk(
+        walkers, World(train=5).episodes("train")[:7], navigation.at_random(6), most_steps=8, seed=3
+    )
+    found["walked"] = [(np.array(each.path).tolist(), each.decided, each.stopped) for each in walks]
     return found
 
 

@@ -33,7 +33,7 @@ def equal(one, other) -> bool:
 
 
 RESULTS = ("scores", "scored", "coverage", "small batches", "shuffled", "bf16", "workers", "one video", "cached", "predicted", "embedded", "texts",
-           "written", "listed")  # fmt: skip
+           "written", "walked", "listed")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", RESULTS)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ivcore import files, paths
+from ivcore import distributed, files, paths, turns
 from ivcore.data import formats
 from ivcore.data.batches import Batches, fitting
 from ivcore.data.formats import Episode
@@ -38,7 +38,7 @@ DEPTH_SIDE = 4  # depth is averaged over so many parts of a side
 AT_ONCE = 128  # clips of a batch
 KINDS = ("rgb", "depth", "video", "place")
 STEP = (*KINDS, "taught", "chosen")
-VERSION = "1"  # of what is seen on the expert's walks
+VERSION = "2"  # of what is seen on the expert's walks
 
 
 def episodes_of(data: str, counts: Mapping[str, int]) -> dict[str, list[Episode]]:
@@ -88,18 +88,24 @@ class Step:
 
 @dataclass
 class Walk:
-    """One episode as it was walked: positions, metres to the goal at each, and the steps, where somebody looked."""
+    """One episode as it was walked: positions, metres to the goal at each, and the steps, where somebody looked. On the way from rank to rank it has no
+    simulator."""
 
     episode: Episode
-    simulator: Simulator
+    simulator: Simulator | None
     distances: list[float] = field(default_factory=list)
     path: list[np.ndarray] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     waypoints: list[Waypoint] = field(default_factory=list)
     stopped: bool = False
     collisions: int = 0
-    made: int = 0  # decisions
+    decided: list[float] = field(default_factory=list)  # metres to the goal at each decision
     frames: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def made(self) -> int:
+        """Decisions."""
+        return len(self.decided)
 
     def note(self) -> None:
         """Take down where the simulator is now."""
@@ -182,13 +188,14 @@ def _sized(clips: Tensor, size: int) -> Tensor:
 
 def walk(
     simulators: Sequence[Simulator], episodes: Sequence[Episode], choose: Callable[[list[Walk]], list[int]], *,
-    eyes: Eyes | None = None, with_video: bool = True, most_steps: int = 20,
+    eyes: Eyes | None = None, with_video: bool = True, most_steps: int = 20, seed: int = 0,
 ) -> list[Walk]:  # fmt: skip
-    """Walks all episodes, as many at once as there are simulators. choose: a view for each of the walks given, or the number of views to stop. After
-    `most_steps` decisions an agent has not stopped, and fails. Without `eyes` nothing is looked at, and there are no steps."""
-    done = []
-    for begin in range(0, len(episodes), len(simulators)):
-        walks = [Walk(episode, simulator) for episode, simulator in zip(episodes[begin:], simulators)]
+    """Walks all episodes, as many at once as there are simulators; ranks take turns, see `ivcore.turns`. choose: a view for each of the walks given, or the
+    number of views to stop; what it draws from torch's generator depends on `seed`. After `most_steps` decisions an agent has not stopped, and fails.
+    Without `eyes` nothing is looked at, and there are no steps."""
+
+    def walked(some: Sequence[Episode]) -> list[Walk]:
+        walks = [Walk(episode, simulator) for episode, simulator in zip(some, simulators)]
         for each in walks:
             each.simulator.reset(each.episode)
             each.note()
@@ -199,16 +206,17 @@ def walk(
                     each.steps.append(Step(**seen, place=each.places(), taught=each.taught()))
             for each, chosen in zip(going, choose(going)):
                 _go(each, int(chosen))
-        for each in walks:
-            each.frames.clear()
-        done += walks
-    return done
+        return [replace(each, simulator=None, frames={}) for each in walks]
+
+    groups = [episodes[begin : begin + len(simulators)] for begin in range(0, len(episodes), len(simulators))]
+    told = turns.in_turns(walked, (groups[number] for number in turns.own(len(groups))), len(groups), seed)
+    return [replace(each, simulator=simulator) for walks in told for each, simulator in zip(walks, simulators)]
 
 
 def _go(each: Walk, chosen: int) -> None:
     if each.steps:
         each.steps[-1] = replace(each.steps[-1], chosen=chosen)
-    each.made += 1
+    each.decided.append(each.distances[-1])
     ways = {way.view: way for way in each.waypoints}
     each.stopped = chosen == each.simulator.headings
     if not each.stopped and chosen in ways:
@@ -226,7 +234,7 @@ def taught_walks(simulators: Sequence[Simulator], episodes: Sequence[Episode], e
     encoders = [each.digest for each in (eyes.image, eyes.video) if each]
     told = json.dumps([VERSION, encoders, most_steps, dict(setting), list(map(repr, episodes))])
     file = paths.cache() / "navigation" / f"{hashlib.sha256(told.encode()).hexdigest()[:24]}.npz"
-    there = file.exists()
+    there = all(distributed.all_gather_object(file.exists()))  # ranks may have caches of their own
     walks = walk(simulators, episodes, expert, most_steps=most_steps, eyes=None if there else eyes)
     if there:
         with np.load(file) as kept:
@@ -246,10 +254,9 @@ def _savez(path: Path, columns: Mapping[str, np.ndarray]) -> None:
         np.savez(file, **columns)
 
 
-def at_random(decisions: int, seed: int) -> Callable[[list[Walk]], list[int]]:
+def at_random(decisions: int) -> Callable[[list[Walk]], list[int]]:
     """Any waypoint, and a stop after so many decisions."""
-    rng = np.random.default_rng(seed)
-    return _then_stop(decisions, lambda each: int(rng.choice([way.view for way in each.waypoints])))
+    return _then_stop(decisions, lambda each: each.waypoints[int(torch.randint(len(each.waypoints), ()))].view)
 
 
 def forward_only(decisions: int) -> Callable[[list[Walk]], list[int]]:
@@ -262,16 +269,11 @@ def forward_only(decisions: int) -> Callable[[list[Walk]], list[int]]:
     return _then_stop(decisions, ahead)
 
 
-def usual_decisions(simulators: Sequence[Simulator], episodes: Sequence[Episode], agent: Callable[[int], Callable], most_steps: int) -> int:  # fmt: skip
+def usual_decisions(simulators: Sequence[Simulator], episodes: Sequence[Episode], agent: Callable[[int], Callable], most_steps: int, seed: int = 0) -> int:  # fmt: skip
     """After how many decisions `agent(decisions)` arrives most often in these episodes, which nothing is tested on; the fewest of equal ones."""
-    near, on = np.zeros(most_steps), agent(most_steps)
-
-    def choose(walks: list[Walk]) -> list[int]:
-        for each in walks:
-            near[each.made] += each.distances[-1] <= SUCCESS_DISTANCE  # where a stop would be a success
-        return on(walks)
-
-    walk(simulators, episodes, choose, most_steps=most_steps)
+    near = np.zeros(most_steps)
+    for each in walk(simulators, episodes, agent(most_steps), most_steps=most_steps, seed=seed):
+        near[: each.made] += np.array(each.decided) <= SUCCESS_DISTANCE  # where a stop would be a success
     return int(near[1:].argmax()) + 1
 
 
@@ -287,13 +289,12 @@ def planned(planner: Planner, tokenizer: Tokenizer) -> Callable[[list[Walk]], li
     return lambda walks: scores_of(planner, tokenizer, walks).argmax(1).tolist()
 
 
-def student(planner: Planner, tokenizer: Tokenizer, share: float, seed: int) -> Callable[[list[Walk]], list[int]]:
+def student(planner: Planner, tokenizer: Tokenizer, share: float) -> Callable[[list[Walk]], list[int]]:
     """With probability `share` what the planner draws by its scores, else the expert's choice; it is taught at every step what the expert would do."""
-    generator = torch.Generator().manual_seed(seed)
 
     def choose(walks: list[Walk]) -> list[int]:
-        drawn = scores_of(planner, tokenizer, walks).softmax(1).multinomial(1, generator=generator)[:, 0]
-        own = torch.rand(len(walks), generator=generator) < share
+        drawn = scores_of(planner, tokenizer, walks).softmax(1).multinomial(1)[:, 0]
+        own = torch.rand(len(walks)) < share
         return [int(d) if o else each.taught() for d, o, each in zip(drawn, own, walks)]
 
     return choose
@@ -362,7 +363,7 @@ def planner_loss(planner: Planner, batch: dict, generator: torch.Generator | Non
     return F.cross_entropy(scores.float(), action), {"accuracy": (scores.argmax(1) == action).float().mean()}
 
 
-def planner_of(tokenizer: Tokenizer, taught: Sequence[Walk], params: Mapping, with_video: bool) -> Planner:
+def planner_of(tokenizer: Tokenizer, taught: Sequence[Walk], params: Mapping, with_video: bool, history: bool = True) -> Planner:  # fmt: skip
     """A fresh planner for what is seen on such walks. params: `planner_width` and so on, of a notebook."""
     torch.manual_seed(params["seed"])
     seen = taught[0].steps[0]
@@ -374,7 +375,7 @@ def planner_of(tokenizer: Tokenizer, taught: Sequence[Walk], params: Mapping, wi
     }
     sizes |= {name: name for name in ("text_layers", "cross_layers", "words_look", "most_steps")}
     features = seen.rgb.shape[1], seen.depth.shape[1], seen.video.shape[1] if with_video else 0
-    return Planner(tokenizer.vocabulary, tokenizer.context, *features, **{name: params[key] for name, key in sizes.items()})  # fmt: skip
+    return Planner(tokenizer.vocabulary, tokenizer.context, *features, history=history, **{name: params[key] for name, key in sizes.items()})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -398,7 +399,8 @@ def learn(
     how = {"eyes": eyes, "with_video": bool(planner.video), "most_steps": params["most_steps"]}
     for number, share in enumerate(params["student_shares"]):
         if share:
-            walks += walk(simulators, again, student(planner, tokenizer, share, params["seed"] + number), **how)
+            seed = params["seed"] + number
+            walks += walk(simulators, again, student(planner, tokenizer, share), seed=seed, **how)
         source = Decisions.of(walks, tokenizer, planner)
         batches = Batches(source, fitting(params["batch_size"], len(source)), params["seed"] + number)
         history = train(planner, planner_loss, batches, recipe_of(params, batches), folder / f"round_{number}")

@@ -147,6 +147,19 @@ def test_the_expert_arrives(episodes):
     assert arrived >= len(episodes) - 1
 
 
+def test_who_went_astray_is_never_told_to_stop_far_from_the_goal(episodes):
+    told, rng = [], np.random.default_rng(0)
+    for episode in episodes:
+        simulator = PlanSimulator(None)
+        simulator.reset(episode)
+        for _ in range(12):
+            ways = simulator.waypoints()
+            told.append((simulator.geodesic(simulator.path[-1]), expert_action(simulator, ways)))
+            simulator.go_to(ways[rng.integers(len(ways))])
+    assert all(far <= 3.0 for far, best in told if best is None)
+    assert all(best is None for far, best in told if far <= 1.0)
+
+
 def test_who_walks_into_a_wall_slides_or_stops(episodes):
     simulator = PlanSimulator(None)
     simulator.reset(episodes[0])

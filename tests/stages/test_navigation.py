@@ -87,7 +87,7 @@ def test_who_does_not_stop_fails():
 
 
 def test_the_ignorant_stop_after_as_many_decisions():
-    for choose in (nav.at_random(3, 0), nav.forward_only(3)):
+    for choose in (nav.at_random(3), nav.forward_only(3)):
         walks = nav.walk(simulators(), EPISODES, choose)
         assert all(each.stopped and each.made == 4 and not each.steps for each in walks)
     straight = nav.walk(simulators(1), EPISODES[:1], nav.forward_only(2))[0]
@@ -125,9 +125,9 @@ def test_it_learns_in_rounds_from_the_expert_and_from_its_own_walks(taught, eyes
     assert [each.share for each in rounds] == [0.0, 1.0]
     assert all((tmp_path / f"round_{number}" / "train.jsonl").exists() for number in (0, 1))
     assert any(not torch.equal(value, start[name]) for name, value in planner.state_dict().items())
-    own = nav.walk(simulators(), EPISODES, nav.student(planner, tokenizer(), 1.0, 0), eyes=eyes, most_steps=16)
+    own = nav.walk(simulators(), EPISODES, nav.student(planner, tokenizer(), 1.0), eyes=eyes, most_steps=16)
     assert any(step.taught != step.chosen for each in own for step in each.steps)
-    same = nav.walk(simulators(), EPISODES, nav.student(planner, tokenizer(), 0.0, 0), eyes=eyes, most_steps=16)
+    same = nav.walk(simulators(), EPISODES, nav.student(planner, tokenizer(), 0.0), eyes=eyes, most_steps=16)
     assert all(step.taught == step.chosen for each in same for step in each.steps)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ivcore.data.formats import Episode
 from ivcore.data.navigation.plans import FloorPlan, plan_named
+from ivcore.metrics.navigation import SUCCESS_DISTANCE
 
 STEP = 0.25  # metres of one step
 
@@ -120,10 +121,12 @@ def distances_to(plan: FloorPlan, goal: tuple[float, float]) -> np.ndarray:
 
 
 def expert_action(simulator: Simulator, waypoints: Sequence[Waypoint], near: float = 1.0) -> Waypoint | None:
-    """The waypoint on the shortest way to the goal; None to stop: within `near` metres of it, or where no waypoint leads nearer."""
+    """The waypoint on the shortest way to the goal; None to stop: within `near` metres of it, where a stop is a success and no waypoint leads nearer, or
+    where there is no way at all."""
     here = simulator.path[-1]
     left = simulator.geodesic(here)
     ends = [here + w.distance * along(w.heading) for w in waypoints]
     ways = [(w.distance + simulator.geodesic(end), simulator.geodesic(end), k) for k, (w, end) in enumerate(zip(waypoints, ends))]  # fmt: skip
     nearer = [way for way in ways if way[1] < left - 0.2]
-    return None if left <= near or not nearer else waypoints[min(nearer)[2]]
+    arrived = left <= near or (left <= SUCCESS_DISTANCE and not nearer)
+    return None if arrived or not ways else waypoints[min(nearer or ways)[2]]
