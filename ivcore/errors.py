@@ -25,6 +25,11 @@ def one_line(text) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """ "1 file", "2 files"; plural: where it is not the noun with an s."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 class UserError(Exception):
     """Base of every error caused by input rather than by the program. Its text is one line that can be printed."""
 

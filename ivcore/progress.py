@@ -10,6 +10,7 @@ import time
 
 # Seconds between plain lines, and that gap as a share of the time elapsed.
 _SHORTEST, _LONGEST, _SHARE = 5.0, 60.0, 0.05
+_FIRST = 3  # units of work, before which nothing is known of the rest
 _REDRAW = 0.2  # seconds between two redraws of a live bar
 
 
@@ -104,6 +105,8 @@ class Progress:
         elapsed, fresh = time.monotonic() - self.begun, self.done - self.start
         if not self.total or fresh <= 0 or self.done >= self.total:
             return f"took {clock(elapsed)}"
+        if fresh < _FIRST and elapsed < _SHORTEST:  # the first step takes longer than others
+            return ""
         return f"left {clock(elapsed / fresh * (self.total - self.done))}"
 
     def close(self) -> None:

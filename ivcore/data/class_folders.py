@@ -22,7 +22,7 @@ from ivcore.data.groups import FILE as GROUPS
 from ivcore.data.groups import read_groups
 from ivcore.data.labels.union import normalise
 from ivcore.data.video_files import ENDINGS
-from ivcore.errors import UserError, shown
+from ivcore.errors import UserError, counted, shown
 
 _PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 _BESIDE = {GROUPS, "classes.txt"}
@@ -91,7 +91,9 @@ def _left_out_by_name(videos: dict[str, str]) -> list[str]:
     bad = [path for path in videos if not path.isprintable() or path != path.strip()]
     for path in bad:
         del videos[path]
-    return [f"{len(bad)} files left out whose names no list can hold, such as {shown(bad[0])}"] if bad else []
+    return (
+        [f"{counted(len(bad), 'file')} left out whose names no list can hold, such as {shown(bad[0])}"] if bad else []
+    )
 
 
 # ---- a folder
@@ -122,11 +124,13 @@ def _folder(place: Path) -> tuple[list[tuple[str, str]], list[str]]:
         kinds = ", ".join(
             f"{count} {ending}" for ending, count in sorted(others.items(), key=lambda each: (-each[1], each[0]))[:5]
         )
-        notes.append(f"{others.total()} files left out that are no videos by their ending: {kinds}")
+        notes.append(f"{counted(others.total(), 'file')} left out, by their ending no videos: {kinds}")
     if empty:
-        notes.append(f"{len(empty)} folders have no video and are no classes, such as {shown(empty[0])}")
+        notes.append(
+            f"{counted(len(empty), 'folder')} without a video, which makes no class, such as {shown(empty[0])}"
+        )
     if loose:
-        notes.append(f"{len(loose)} videos left out that lie in no class's folder, such as {shown(loose[0])}")
+        notes.append(f"{counted(len(loose), 'video')} left out, in no class's folder, such as {shown(loose[0])}")
     return found, notes
 
 
@@ -134,7 +138,12 @@ def _no_video(place: Path, beside: list[str], loose: list[str]) -> str:
     if lists := [name for name in beside if name.endswith((".csv", ".tsv", ".txt")) and name not in _BESIDE]:
         return f"{place}: no folder in it has a video; give its list: {place / lists[0]}"
     if loose:
-        return f"{place}: its {len(loose)} videos lie in no folder; put each in a folder named after its class, or give a list with `path,label` lines"
+        above = place.parent
+        others = sum(
+            child.is_dir() and any(_ending(name) in ENDINGS for name in _files(child)) for child in above.iterdir()
+        )
+        hint = f"; if {shown(place.name)} is a class, give the folder above: {above}" if others > 1 else ""
+        return f"{place}: {counted(len(loose), 'video')} in no folder{hint}; put each in a folder named after its class, or give a list with `path,label` lines"
     return f"{place}: no folder in it has a video ({', '.join(ENDINGS)})"
 
 
@@ -179,7 +188,7 @@ def _list(place: Path) -> tuple[list[tuple[str, str]], list[str]]:
             f"{place}: none of its {len(rows)} videos exists, e.g. {rows[0].path} (relative paths start from the list's own folder)"
         )
     gone = [row.path for row in rows if not os.path.exists(row.path)]
-    notes = [f"{len(gone)} files of the list are not there and left out, such as {shown(gone[0])}"] if gone else []
+    notes = [f"{counted(len(gone), 'file')} of the list left out, not there, such as {shown(gone[0])}"] if gone else []
     if beside := [file for file in ("train.csv", "val.csv", "test.csv") if place.with_name(file).is_file() and file != place.name]:  # fmt: skip
         notes.append(f"{' and '.join(beside)} beside it are not read: the parts are made of this list alone")
     return [(row.path, row.name) for row in there], notes

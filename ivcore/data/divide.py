@@ -14,7 +14,7 @@ from ivcore.data.formats import LabelledVideo
 from ivcore.data.identity import video_keys
 from ivcore.data.splits import number_by_name
 from ivcore.data.stratify import PARTS, stratify
-from ivcore.errors import UserError, shown
+from ivcore.errors import UserError, counted, shown
 from ivcore.video.probe import Probe
 
 _FEW = 5  # videos to train on, below which a class gets a word
@@ -41,9 +41,13 @@ class Divided:
         few = [name for name, of in counts.items() if of["train"] < _FEW]
         lines = []
         if untested:
-            lines.append(f"{len(untested)} classes have too few videos to be tested, such as {shown(untested[0])}")
+            lines.append(
+                f"{counted(len(untested), 'class', 'classes')} with too few videos to be tested, such as {shown(untested[0])}"
+            )
         if few:
-            lines.append(f"{len(few)} classes have fewer than {_FEW} videos to train on, such as {shown(few[0])}")
+            lines.append(
+                f"{counted(len(few), 'class', 'classes')} with fewer than {_FEW} videos to train on, such as {shown(few[0])}"
+            )
         return lines
 
 
@@ -56,13 +60,13 @@ def divide(labelled: Labelled, probes: Mapping[str, Probe]) -> Divided:
     bad = {path: probes[path].cause for path in videos if path in probes and probes[path].kind}
     if bad:
         path, cause = next(iter(bad.items()))
-        notes.append(f"{len(bad)} files left out that cannot be read, such as {path}: {cause}")
+        notes.append(f"{counted(len(bad), 'file')} left out that cannot be read, such as {path}: {cause}")
     videos = {path: name for path, name in videos.items() if path not in bad}
     keys = video_keys(videos)
     kept, left_out = _each_once(videos, keys)
     notes += left_out
     if gone := [name for name in labelled.classes if name not in kept.values()]:
-        notes.append(f"{len(gone)} classes have no video left, such as {shown(gone[0])}")
+        notes.append(f"{counted(len(gone), 'class', 'classes')} without a video left, such as {shown(gone[0])}")
     classes = [name for name in labelled.classes if name not in gone]
     if len(classes) < 2:
         raise UserError(f"{len(classes)} classes are left, and two are the least ({'; '.join(notes) or 'no videos'})")
@@ -85,10 +89,10 @@ def _each_once(videos: dict[str, str], keys: dict[str, str]) -> tuple[dict[str, 
     gone = {*again, *(path for paths in torn for path in paths)}
     notes = []
     if again:
-        notes.append(f"{len(again)} copies of videos left out, such as {again[0]}")
+        notes.append(f"{counted(len(again), 'copy', 'copies')} of videos left out, such as {again[0]}")
     if torn:
         first, second = (next(p for p in torn[0] if videos[p] == name) for name in sorted({videos[p] for p in torn[0]})[:2])  # fmt: skip
-        notes.append(f"{sum(map(len, torn))} files left out that show one video in two classes, such as {first} and {second}")  # fmt: skip
+        notes.append(f"{counted(sum(map(len, torn)), 'file')} left out that show one video in two classes, such as {first} and {second}")  # fmt: skip
     return {path: name for path, name in videos.items() if path not in gone}, notes
 
 

@@ -21,7 +21,11 @@ def add(add_command: Callable) -> None:
     summary = "the likeliest answers to a question about a video, or about each window of it"
     parser = add_command("ask", _ask, summary, *EXAMPLES, status=STATUS)
     video_arguments.add_videos(parser)
-    parser.add_argument("question", metavar="QUESTION", help="in words of its training")
+    parser.add_argument(
+        "question",
+        metavar="QUESTION",
+        help="in quotes; a model that has learned to answer knows the words of its training",
+    )
     video_arguments.add_model(parser, "34/tiny", " and with --answers")
     parser.add_argument("--answers", metavar="A,B", help="rank these, by how well question and answer fit the video, with any video-text model")  # fmt: skip
     parser.add_argument("--top", type=int, default=TOP, metavar="N", help=f"so many answers ({TOP})")

@@ -23,7 +23,7 @@ def add(add_command: Callable) -> None:
     """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
     summary = "what videos show: probabilities of a model's own classes, or of labels that you write"
     parser = add_command("classify", _classify, summary, *EXAMPLES, status=STATUS)
-    video_arguments.add_videos(parser)
+    video_arguments.add_videos(parser, nargs="*")
     video_arguments.add_model(parser, "30/tiny")
     parser.add_argument(
         "--labels", nargs="+", metavar="TEXT", help="sentences to choose from, for a model of video and language"
@@ -38,6 +38,10 @@ def _classify(options) -> int:
     if options.top < 1:
         raise ParameterError(f"--top {options.top}: must be at least 1")
     video_arguments.check(options)
+    if not options.videos:
+        raise ParameterError(
+            "VIDEO: none is given, since --labels takes all words after it: iv classify VIDEO --labels TEXT TEXT"
+        )
     labels = [" ".join(label.split()) for label in options.labels or ()]
     if options.labels and (len(set(labels)) < 2 or not all(labels) or len(set(labels)) < len(labels)):
         raise ParameterError(f"--labels: {options.labels}, must be two or more, all different and none empty")

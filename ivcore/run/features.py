@@ -29,7 +29,7 @@ from ivcore import files, lock, paths, signals
 from ivcore.data import sliding, video_answers, video_files
 from ivcore.data.video_answers import Answer, VideoModel
 from ivcore.data.windows import Length, Piece, Window, each_laid_out, pieces
-from ivcore.errors import ParameterError, UserError, VideoError, one_line, shown
+from ivcore.errors import ParameterError, UserError, VideoError, counted, one_line, shown
 from ivcore.progress import Progress
 from ivcore.run import environment, finished_model
 from ivcore.run.spec import brief
@@ -197,7 +197,7 @@ class Store:
         if gone:
             kept = "".join(f"{json.dumps(_row(done))}\n" for done in self.done.values())
             files.write_text(self.folder / "done.jsonl", kept)
-            print(f"{len(gone)} videos are gone, and forgotten")
+            print(f"{counted(len(gone), 'video')} gone, and forgotten")
 
     def put(self, video: str, as_it_was: tuple[int, int], values: np.ndarray, windows: tuple[Window, ...]) -> None:
         done = Done(video, *as_it_was, self._file_of(video), windows)
@@ -428,6 +428,8 @@ def _report(store: Store, videos: list[str], bad: list[VideoError]) -> bool:
     if not (shape := store.join(videos)):
         return False
     rows, width = shape
-    print(f"{rows} rows of {width} numbers from {len(videos)} videos, {len(bad)} could not be read")
+    print(
+        f"{counted(rows, 'row')} of {width} numbers from {counted(len(videos), 'video')}, {len(bad)} could not be read"
+    )
     print(paths.short(store.folder))
     return True

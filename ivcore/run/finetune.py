@@ -158,8 +158,13 @@ def _kept_plan(asked: Asked, folder: Path, labelled) -> dict | None:
     if not isinstance(plan, dict):
         return None
     if plan.get("source", source := os.path.abspath(asked.place)) != source:
+        gone = (
+            ""
+            if os.path.exists(plan["source"])
+            else " (not there any more: after a move, remove the folder and begin again)"
+        )
         raise UserError(
-            f"{paths.short(folder)}: holds the fine-tuning of {plan['source']}; give another folder with --out"
+            f"{paths.short(folder)}: holds the fine-tuning of {plan['source']}{gone}; give another folder with --out"
         )
     if not plan.keys() >= _PLAN:
         return None

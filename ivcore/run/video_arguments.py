@@ -16,10 +16,10 @@ def add_folder(parser: ArgumentParser) -> None:
     parser.add_argument("place", metavar="FOLDER", help="videos at any depth, or a list of videos")
 
 
-def add_videos(parser: ArgumentParser) -> None:
-    """The videos that are asked about, as `videos`; `found` lists them."""
+def add_videos(parser: ArgumentParser, nargs: str = "+") -> None:
+    """The videos that are asked about, as `videos`; `found` lists them. nargs "*": the command itself says that one is missing."""
     what = "a file, a folder of videos or of frames, or a list of videos"
-    parser.add_argument("videos", nargs="+", metavar="VIDEO", help=what)
+    parser.add_argument("videos", nargs=nargs, metavar="VIDEO", help=what)
 
 
 def add_out(parser: ArgumentParser, kind: str) -> None:

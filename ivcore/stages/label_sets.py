@@ -34,13 +34,14 @@ def unite_label_sets(folder: str = "", root: str = "", *, class_order: str = "fo
 
 
 def class_names(data: UnitedSets) -> list[str]:
-    """Names of the union's classes, in the order of its labels, written in one way."""
-    return [union.normalise(name) for name in data.union.classes]
+    """Names of the union's classes, in the order of its labels, as the first set that has them writes them."""
+    return list(data.union.classes)
 
 
 def kind_names(data: UnitedSets) -> dict[str, str] | None:
     """class name, as `class_names` writes it -> "motion" or "appearance"; None where nobody says which are which."""
-    return {union.normalise(name): kind for name, kind in data.kinds.items()} or None
+    kinds = {union.normalise(name): kind for name, kind in data.kinds.items()}
+    return {name: kinds[one] for name in data.union.classes if (one := union.normalise(name)) in kinds} or None
 
 
 def class_kinds(data: UnitedSets, labels: Tensor) -> dict[str, list[int]]:

@@ -34,9 +34,9 @@ def test_the_class_is_the_folder_below_however_deep_the_file_lies(tmp_path):
 def test_what_is_no_video_is_counted_by_its_ending(tmp_path):
     make(tmp_path, "a/1.mp4", "b/2.mp4", "a/notes.txt", "b/x.jpg", "b/y.jpg", "b/README", "c/empty.txt", "loose.mp4")
     notes = class_folders.read(tmp_path).notes
-    assert "5 files left out that are no videos by their ending: 2 .jpg, 2 .txt, 1 none" in notes
-    assert "1 folders have no video and are no classes, such as 'c'" in notes
-    assert "1 videos left out that lie in no class's folder, such as 'loose.mp4'" in notes
+    assert "5 files left out, by their ending no videos: 2 .jpg, 2 .txt, 1 none" in notes
+    assert "1 folder without a video, which makes no class, such as 'c'" in notes
+    assert "1 video left out, in no class's folder, such as 'loose.mp4'" in notes
 
 
 def test_links_are_followed_and_a_circle_of_them_ends(tmp_path):
@@ -62,7 +62,7 @@ def test_names_that_differ_in_case_blanks_or_composition_alone_are_one_class(tmp
     [
         (["only/a/1.mp4", "only/b/2.mp4"], r"one class only, 'only'.*give .*only"),
         (["train/a/1.mp4", "test/a/2.mp4"], "parts and not classes"),
-        (["1.mp4", "2.mp4"], "lie in no folder"),
+        (["1.mp4", "2.mp4"], "2 videos in no folder"),
         (["train.csv", "videos.zip"], r"give its list: .*train.csv"),
         (["a/1.txt"], "no folder in it has a video"),
         ([], "no folder in it has a video"),
@@ -117,11 +117,19 @@ def test_lists_of_other_parts_beside_it_are_not_read_and_that_is_said(tmp_path):
     ]
 
 
+def test_who_gives_a_single_class_is_shown_the_folder_above(tmp_path):
+    make(tmp_path, "jump/a.mp4", "wave/b.mp4")
+    with pytest.raises(
+        UserError, match="1 video in no folder; if 'jump' is a class, give the folder above: " + str(tmp_path)
+    ):
+        class_folders.read(tmp_path / "jump")
+
+
 def test_missing_files_and_two_labels_for_one(tmp_path):
     make(tmp_path, "a.mp4", "b.mp4")
     (tmp_path / "mine.csv").write_text("a.mp4,jump\nb.mp4,wave\nno\x1b[31mne.mp4,wave\n")
     (note,) = class_folders.read(tmp_path / "mine.csv").notes
-    assert "1 files of the list are not there" in note and note.isprintable()
+    assert "1 file of the list left out, not there" in note and note.isprintable()
     (tmp_path / "mine.csv").write_text("a.mp4,jump\nb.mp4,wave\na.mp4,wave\n")
     with pytest.raises(UserError, match="is listed as 'jump' and as 'wave'"):
         class_folders.read(tmp_path / "mine.csv")
@@ -139,7 +147,7 @@ def test_copies_are_kept_once_and_what_is_in_two_classes_never(tmp_path):
     divided = divide.divide(labelled, {str(tmp_path / "b/5.mp4"): Probe("unreadable", "no video in it")})
     kept = [os.path.relpath(video.path, tmp_path) for some in divided.parts.values() for video in some]
     assert sorted(kept) == ["a/0.mp4", "a/1.mp4", "a/3.mp4", "a/4.mp4", "a/5.mp4", *(f"b/{i}.mp4" for i in range(5))]
-    assert divided.notes[0].endswith("b/5.mp4: no video in it") and "1 files left out" in divided.notes[0]
+    assert divided.notes[0].endswith("b/5.mp4: no video in it") and "1 file left out" in divided.notes[0]
     assert divided.notes[1].startswith("2 copies of videos left out")
     assert divided.notes[2].startswith("2 files left out that show one video in two classes")
 
@@ -147,7 +155,7 @@ def test_copies_are_kept_once_and_what_is_in_two_classes_never(tmp_path):
 def test_a_class_that_loses_all_its_videos_is_no_class(tmp_path):
     make(tmp_path, *(f"{name}/{i}.mp4" for name in ("a", "b") for i in range(4)), "gone/1.mp4")
     divided = divide.divide(class_folders.read(tmp_path), {str(tmp_path / "gone/1.mp4"): Probe("unreadable", "empty")})
-    assert divided.classes == ["a", "b"] and "1 classes have no video left, such as 'gone'" in divided.notes
+    assert divided.classes == ["a", "b"] and "1 class without a video left, such as 'gone'" in divided.notes
     with pytest.raises(UserError, match="1 classes are left"):
         bad = {str(tmp_path / f"{name}/{i}.mp4"): Probe("unreadable") for name in ("b", "gone") for i in range(4)}
         divide.divide(class_folders.read(tmp_path), bad | {str(tmp_path / "gone/1.mp4"): Probe("unreadable")})

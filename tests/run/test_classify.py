@@ -110,6 +110,12 @@ def test_what_a_model_cannot_do_costs_one_line(clip, tmp_path, capsys, kind, arg
     assert said in line
 
 
+def test_labels_that_take_the_video_with_them_are_named(clip, capsys):
+    assert iv("--labels", "a dog", "a cat", clip) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("iv: VIDEO: none is given, since --labels takes all words after it")
+
+
 def test_a_run_that_is_not_there_says_how_to_make_it(clip, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
     assert iv(clip, "--model", "30/quick") == 2

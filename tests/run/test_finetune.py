@@ -116,7 +116,10 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, outputs, capsys):
     assert "holds something else (train.csv)" in capsys.readouterr().err
     (tmp_path / "thesis/plan.json").write_text(json.dumps(dict.fromkeys(finetune._PLAN) | {"source": "/other"}))
     assert cli.main(["finetune", str(place), "--out", str(tmp_path / "thesis")]) == 2
-    assert "holds the fine-tuning of /other; give another folder with --out" in capsys.readouterr().err
+    assert (
+        "holds the fine-tuning of /other (not there any more: after a move, remove the folder and begin again); give another folder with --out"
+        in capsys.readouterr().err
+    )
     assert (tmp_path / "thesis/train.csv").read_text() == "mine"
 
 
@@ -213,7 +216,7 @@ def test_from_a_raw_folder_to_a_table_and_a_model_and_nothing_is_done_twice(tmp_
     assert cli.main(command) == 0
     said = capsys.readouterr().out
     place = outputs / "finetune/my_videos"
-    assert "1 files left out that cannot be read" in said and "[4/4] scratch" in said
+    assert "1 file left out that cannot be read" in said and "[4/4] scratch" in said
     table = json.loads((place / "table.json").read_text())
     assert table["counts"] == {name: {"train": 3, "val": 1, "test": 1} for name in ("deep red", "grün")}
     assert table["planned_seconds"] == json.loads((place / "plan.json").read_text())["seconds"]

@@ -24,8 +24,8 @@ def test_top1_of_each_kind_that_occurs():
     assert set(label_sets.top1_by_kind(DATA, scores, torch.tensor([0, 2, 2, 0]))) == {"top1", "top1_motion"}
 
 
-def test_names_are_written_one_way():
-    assert label_sets.class_names(DATA)[0] == "grow" and label_sets.kind_names(DATA)["grow"] == "motion"
+def test_names_are_written_as_their_set_writes_them():
+    assert label_sets.class_names(DATA)[0] == "Grow" and label_sets.kind_names(DATA)["Grow"] == "motion"
 
 
 def test_a_pair_needs_both():
