@@ -29,7 +29,11 @@ def find(place: str | os.PathLike, besides: Path | None = None) -> list[str]:
         return found
     if not os.path.exists(place):
         raise UserError(f"{shown(place)}: there is no such file or folder")
-    return _listed(place) if place.lower().endswith(LISTS) else [place]
+    if not place.lower().endswith(LISTS):
+        return [place]
+    if not (listed := _listed(place)):
+        raise UserError(f"{shown(place)}: lists no video")
+    return listed
 
 
 def _below(place: str, besides: Path | None) -> Iterator[str]:
@@ -69,7 +73,8 @@ def _listed(place: str) -> list[str]:
     try:
         return _once(video.path for video in formats.read_captions(place))
     except FormatError:
-        pass
+        if place.lower().endswith((".json", ".jsonl")):  # no other list is
+            raise
     try:
         return _once(video.path for video in formats.read_video_list(place))
     except FormatError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ivcore.errors import ParameterError
+from ivcore.errors import ParameterError, shown
 from ivcore.run import each_window, video_arguments
 
 EXAMPLES = (
@@ -37,9 +37,13 @@ def add(add_command: Callable) -> None:
 def _ask(options) -> int:
     if options.top < 1:
         raise ParameterError(f"--top {options.top}: must be at least 1")
+    if not options.question.strip():
+        raise ParameterError("QUESTION: is empty")
     given = None if options.answers is None else [text.strip() for text in options.answers.split(",")]
-    if given is not None and (len(given) < 2 or not all(given) or len(set(given)) < len(given)):
-        raise ParameterError(f"--answers {options.answers!r}: must be two or more different answers, separated by commas")  # fmt: skip
+    if given is not None and (len(given) < 2 or not all(given) or len({text.lower() for text in given}) < len(given)):
+        raise ParameterError(f"--answers {shown(options.answers)}: must be two or more different answers, separated by commas")  # fmt: skip
+    if given is None and not options.model:
+        raise ParameterError('a question needs --model, a run of notebook 34, or --answers "red, blue"')
     from ivcore.run import finished_model
 
     def prepare(model):

@@ -337,7 +337,7 @@ def state_of(video: str) -> tuple[int, int]:
     """What tells a changed file from the one before: bytes, and the time of its last change in ns."""
     try:
         found = os.stat(video)
-    except OSError:
+    except (OSError, ValueError):  # the latter for a name that no file can have
         return 0, 0
     return found.st_size, found.st_mtime_ns
 

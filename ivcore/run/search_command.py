@@ -27,7 +27,6 @@ SEARCH_EXAMPLES = (
 INDEX_STATUS = (
     "0 done, now or already; 2 a mistake in what was asked for; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
 )
-WINDOW = "4s"  # of what is found, unless the user says otherwise
 HEIGHT = 96  # of a strip on the page, in pixels
 
 
@@ -39,7 +38,7 @@ def add(add_command: Callable) -> None:
     index = add_command("index", _index, summary, *INDEX_EXAMPLES, status=INDEX_STATUS)
     video_arguments.add_folder(index)
     video_arguments.add_model(index, "11/tiny")
-    index.add_argument("--per-window", default=WINDOW, metavar="LENGTH", help=f"what is found later, 2.5s or 48f (frames) long ({WINDOW})")  # fmt: skip
+    index.add_argument("--per-window", default=video_arguments.WINDOW, metavar="LENGTH", help=f"what is found later, 2.5s or 48f (frames) long ({video_arguments.WINDOW})")  # fmt: skip
     video_arguments.add_out(index, "index")
     video_arguments.add_workers(index)
     video_arguments.add_device(index)

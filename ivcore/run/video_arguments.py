@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 
 from ivcore.errors import ParameterError
 
+WINDOW = "4s"  # of what `iv search` finds, unless `iv index` is told otherwise
 FEW = 16  # videos that are not worth starting processes for
 KNOWS = "a model of the box that has learned from drawn scenes and a few minutes of film: of other videos it guesses"
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,8 @@ from ivcore.data.records import frames_of
 from ivcore.data.video_answers import VideoModel
 from ivcore.data.windows import Piece, Window
 from ivcore.encoders.tokenizer import Tokenizer
-from ivcore.errors import UserError, shown
-from ivcore.run import environment, finished_model
+from ivcore.errors import UserError, one_line, shown
+from ivcore.run import environment, finished_model, video_arguments
 from ivcore.run.features import read_settings
 from ivcore.run.terminal import clock
 
@@ -82,6 +83,16 @@ def _settings(folder: Path) -> dict | None:
     return found if all(isinstance(found.get(name), str) for name in SETTINGS) else None
 
 
+def _again(folder: Path, settings: dict) -> str:
+    """The command that brings this index up to date, and no other: its folder is by default named after place, model and windows."""
+    windows = settings.get("per_window")
+    command = ["iv", "index", settings["place"]]
+    command += ["--model", settings["source"]] * (settings["source"] != finished_model.LABELS)
+    command += ["--per-window", str(windows)] * (windows != video_arguments.WINDOW)
+    command += ["--out", str(folder)] * (os.path.realpath(folder.parent) != os.path.realpath(paths.outputs() / "index"))
+    return one_line(shlex.join(command))
+
+
 def _when(folder: Path) -> float:
     """When the index was brought up to date; before all others where it is not finished."""
     try:
@@ -107,10 +118,10 @@ class VideoIndex:
         """UserError where the folder is no index, is not finished, or its model is another one now."""
         if (settings := _settings(folder)) is None:
             raise UserError(f"{folder}: is no index, or a damaged one; `iv index` makes one")
-        again, name = f"`iv index {shown(settings['place'])}", settings["model"]
+        name = settings["model"]
         model = VideoModel.load(finished_model.find(settings["source"]), environment.pick_device(device), name)
         if model.digest != settings["weights"]:
-            raise UserError(f"{folder}: was made with another {name} than there is now; {again} --out FOLDER` makes a new one")  # fmt: skip
+            raise UserError(f"{folder}: was made with another {name} than there is now; `iv index {shlex.quote(settings['place'])} --out NEW_FOLDER` makes a new one")  # fmt: skip
         tokenizer = model.tokenizer("sentences")
         try:
             vectors = np.ascontiguousarray(np.load(folder / "features.npy", mmap_mode="r"))
@@ -120,7 +131,7 @@ class VideoIndex:
         except Exception:  # the readers raise many kinds at broken files
             sound = False
         if not sound or vectors.shape[1] != len(model.embed_text("a video", tokenizer)[0]):
-            raise UserError(f"{folder}: the index is not finished, or damaged; {again}` goes on")
+            raise UserError(f"{folder}: the index is not finished, or damaged; `{_again(folder, settings)}` goes on")
         videos, windows = [video for video, _ in rows], [window for _, window in rows]
         index = cls(folder, settings["place"], vectors, videos, windows, model, tokenizer)
         index.search("a video")  # what is done once is done now: the first answer comes as fast as others

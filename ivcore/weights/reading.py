@@ -12,6 +12,7 @@ import argparse
 import json
 import pathlib
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -131,7 +132,7 @@ def _read_file(path: Path):
             return load_file(path)
         if is_torchscript(path):
             return read_torchscript(path)
-        with torch.serialization.safe_globals(PLAIN):
+        with torch.serialization.safe_globals(PLAIN), warnings.catch_warnings(action="ignore"):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except WeightsError:
         raise

@@ -62,3 +62,11 @@ def test_nothing_to_find_is_one_line(tmp_path):
             find(place)
     with pytest.raises(FormatError):
         find(touch(tmp_path / "list.csv", "what\nis\nthis\n"))
+
+
+@pytest.mark.parametrize(
+    "text, said", [("[]", "lists no video"), ("{", "expected JSON"), ('[{"path": 3}]', "expected the key 'caption'")]
+)
+def test_a_broken_json_list_is_told_as_json(tmp_path, text, said):
+    with pytest.raises(UserError, match=said):
+        find(touch(tmp_path / "list.json", text))

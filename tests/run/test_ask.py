@@ -61,11 +61,21 @@ def test_given_answers_are_ranked_by_any_video_text_model(models, clip, capsys):
         (0, [], "knows no answers"),
         (1, ["--answers", "a,b"], "knows answers of its own"),
         (0, ["--answers", "a"], "two or more different answers"),
+        (0, ["--answers", "red, Red"], "two or more different answers"),
         (1, ["--top", "0"], "--top 0: must be at least 1"),
     ],
 )
 def test_mistakes_are_one_line(models, clip, capsys, model, more, said):
     assert main(["ask", clip, "what colour", "--model", models[model], *more]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "question, said", [(" ", "QUESTION: is empty"), ("what colour", "needs --model, a run of notebook 34")]
+)
+def test_a_question_that_nothing_can_answer_is_refused_before_a_model_is_read(clip, capsys, question, said):
+    assert main(["ask", clip, question]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
 

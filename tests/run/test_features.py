@@ -240,3 +240,12 @@ def test_a_folder_with_the_name_of_a_file_of_features_is_told_or_evaded(place, m
     assert iv(place, "--model", model, "--out", tmp_path / "new") == 0
     assert iv(place, "--model", model, "--out", tmp_path / "new") == 0 and len(index(tmp_path / "new")) == 6
     assert len({row["video"] for row in index(tmp_path / "new")}) == 6
+
+
+def test_a_listed_name_that_no_file_can_have_is_a_bad_video(place, model, tmp_path, capsys):
+    listed = tmp_path / "list.json"
+    listed.write_text(
+        json.dumps([{"path": name, "caption": "a dog"} for name in ("a\0.mp4", "\ud800.mp4", str(place / "a.mp4"))])
+    )
+    assert cli.main(["features", str(listed), "--model", str(model), "--workers", "0"]) == 0
+    assert "from 1 videos, 2 could not be read" in capsys.readouterr().out

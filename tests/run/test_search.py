@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -91,6 +92,21 @@ def test_an_index_that_is_not_finished_is_not_searched(videos, model, capsys):
     assert cli.main(["search", "a dog"]) == 2
     assert "is not finished, or damaged; `iv index" in capsys.readouterr().err
     assert index(videos, model) == 0 and len(found(capsys, "--top", 50)) == 6
+
+
+@pytest.mark.parametrize("more", [(), ("--out", "my own")])
+def test_the_command_that_is_named_for_an_unfinished_index_finishes_it(
+    videos, model, tmp_path, capsys, monkeypatch, more
+):
+    monkeypatch.chdir(tmp_path)
+    index(videos, model, *more)
+    folder = Path(more[1]) if more else video_index.find(None)
+    (folder / "index.csv").unlink()
+    capsys.readouterr()
+    assert cli.main(["search", "a dog", "--in", str(folder)]) == 2
+    named = re.search("`iv (.*)` goes on", capsys.readouterr().err)[1]
+    assert cli.main([*shlex.split(named), "--workers", "0"]) == 0 and "6 there" in capsys.readouterr().out
+    assert cli.main(["search", "a dog", "--in", str(folder)]) == 0
 
 
 def test_another_model_under_the_same_name_is_told(videos, model, capsys):
