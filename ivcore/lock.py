@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,13 +78,18 @@ def holder(folder: Path) -> str:
 
 
 def _open(folder: Path, flags: int) -> int:
-    """A link in the lock's place is not followed: what it leads to would be overwritten."""
+    """A link in the lock's place is not followed: what it leads to would be overwritten. A pipe is not waited for."""
     try:
-        return os.open(folder / ".lock", flags | os.O_NOFOLLOW, 0o666)
+        descriptor = os.open(folder / ".lock", flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
-        if error.errno != errno.ELOOP:
+        kind = {errno.ELOOP: "a link", errno.EISDIR: "a folder"}.get(error.errno)
+        if kind is None:
             raise
-        raise UserError(f"{paths.short(folder)}/.lock is a link and not a lock: remove it") from None
+        raise UserError(f"{paths.short(folder)}/.lock is {kind} and not a lock: remove it") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # a pipe, say, which takes no text
+        os.close(descriptor)
+        raise UserError(f"{paths.short(folder)}/.lock is no plain file and not a lock: remove it")
+    return descriptor
 
 
 def _forget() -> None:

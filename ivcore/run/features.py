@@ -136,10 +136,22 @@ class Store:
 
     def claim(self, settings: dict, out: str | None) -> None:
         """UserError where the folder holds features made otherwise, or something else."""
-        for name in ("settings.json", "done.jsonl", f"features.{self.format}", "index.csv", "bad_videos.jsonl"):
-            if (self.folder / name).is_dir():
+        for name in (
+            "settings.json",
+            "done.jsonl",
+            f"features.{self.format}",
+            "index.csv",
+            "bad_videos.jsonl",
+            "videos",
+        ):
+            path = self.folder / name
+            plain = path.is_dir() if name == "videos" else path.is_file() and not path.is_symlink()
+            if not plain and os.path.lexists(
+                path
+            ):  # what is written into a link lands elsewhere, and a pipe is waited for
+                kind, there = ("folder", "no folder") if name == "videos" else ("file", "no plain file")
                 raise UserError(
-                    f"{self.folder / name}: is a folder, and a file of that name is written; rename it, or give another --out"
+                    f"{path}: is {there}, and a {kind} of that name is written; rename it, or give another --out"
                 )
         file = self.folder / "settings.json"
         if file.exists():
@@ -325,7 +337,7 @@ def read_settings(folder: Path) -> dict:
     """What settings.json says. UserError where it is not there, or damaged."""
     file = folder / "settings.json"
     try:
-        there = json.loads(file.read_text(encoding="utf-8"))
+        there = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
     except (OSError, ValueError, RecursionError):
         there = None
     if not isinstance(there, dict):

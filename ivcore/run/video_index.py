@@ -158,7 +158,12 @@ class VideoIndex:
                     hits.append(Hit(self.videos[row], self.windows[row], 1 - distance, self._whole(row)))
             if len(hits) >= top or wanted >= count:
                 if gone := sum(not there for there in here.values()):
-                    notes = [*notes, f"{gone} videos that would be among them are gone; `iv index` forgets them"]
+                    moved = not os.path.exists(self.place)
+                    told = f"{shown(self.place)} is not there any more; `iv index` takes it in where it is now"
+                    told = (
+                        told if moved else f"{gone} videos that would be among them are gone; `iv index` forgets them"
+                    )
+                    notes = [*notes, told]
                 return hits[:top], notes, time.perf_counter() - began
             wanted *= 4
 

@@ -17,7 +17,7 @@ from ivcore.data.video_answers import VideoModel
 from ivcore.data.videos import VideoSet
 from ivcore.data.views import Views, views_of
 from ivcore.encoders.uniformerv2 import NEW
-from ivcore.errors import ParameterError
+from ivcore.errors import ParameterError, UserError
 from ivcore.metrics import retrieval
 from ivcore.stages import zero_shot
 from ivcore.stages.embed import embed_texts
@@ -34,8 +34,24 @@ def sets(
     on is given there is no other split; where one of training is, the others are held out of it. chooses: whether choices are made on val; if not, none is
     held out for it, and there is no val where no list of it is given or published. captioning: a release is parted as captions are tested, see
     `data.captions.releases`.
+
+    A video to search that has no sentence is left out, which is printed. UserError where none has one.
     """
     reading = {"max_bad": max_bad, "run_dir": run_dir}
+    found = _sets(files, data, release, root, num_clips, chooses, captioning, reading)
+    return {name: videos if name == "train" else _told(name, videos) for name, videos in found.items()}
+
+
+def _told(name: str, videos: CaptionedSet) -> CaptionedSet:
+    told = videos.told()
+    if not told.records:
+        raise UserError(f"{videos.source}: none of the {len(videos)} videos for {name} has a sentence")
+    if len(told) < len(videos):
+        print(f"{name}: {len(videos) - len(told)} of {len(videos)} videos have no sentence, and are left out")
+    return told
+
+
+def _sets(files, data, release, root, num_clips, chooses, captioning, reading) -> dict[str, CaptionedSet]:
     if any(files.values()):
         if files.get("train"):
             files = {name: file for name, file in files.items() if file or chooses or name != "val"}

@@ -73,6 +73,9 @@ def broken(written, tmp_path, layout, file, change):
 
 REFUSED = [
     ("msrvtt", "MSRVTT_JSFUSION_test.csv", lambda t: t + "ret9,msr9,video9999,a man\n", ":10: .*found 'video9999'"),
+    ("msrvtt", "MSRVTT_JSFUSION_test.csv", lambda t: t + t.splitlines()[2] + "\n", ":10: expected every row once, found that of line 3"),
+    ("msrvtt", "MSRVTT_train.9k.csv", lambda t: t + t.splitlines()[1] + "\n", "expected every row once, found that of line 2"),
+    ("vatex", "vatex_training_v1.0.json", lambda t: json.dumps([*json.loads(t), json.loads(t)[0]]), "expected every video once"),
     ("msvd", "raw-captions.pkl", lambda t: "cos\nsystem\n.", "raw-captions.pkl: .*os.system, which could run a program"),
     ("msvd", "val_list.txt", lambda t: t + "nobody\n", "val_list.txt:5: expected a video that has captions, found 'nobody'"),
     ("lsmdc", "LSMDC16_annos_val.csv", lambda t: t + "clip\ta man\n", ":5: expected 6 TAB-separated columns"),
@@ -83,7 +86,9 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("layout, file, change, message", REFUSED, ids=[f"{row[0]} {row[1]}" for row in REFUSED])
+@pytest.mark.parametrize(
+    "layout, file, change, message", REFUSED, ids=[f"{row[0]} {row[1]} {n}" for n, row in enumerate(REFUSED)]
+)
 def test_a_bad_file_is_named_with_its_line(written, tmp_path, layout, file, change, message):
     with pytest.raises(FormatError, match=message):
         released_sets(broken(written, tmp_path, layout, file, change), layout, PARTS)

@@ -2,6 +2,7 @@
 
 import json
 import string
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -142,3 +143,17 @@ class TestInARun:
         assert [(row["path"], row["line"]) for row in rows] == [(file, 1), (file, 3)]
         assert json.loads((folder / "metrics.json").read_text())["bad_rows"] == 2
         formats.leave_out_bad_rows(None)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [formats.read_lsmdc_table, formats.read_lsmdc_choice, formats.read_kinetics_csv, formats.read_ava_predictions],
+)
+@pytest.mark.parametrize("text", ["[", "a ", "a,"])
+def test_a_line_of_a_megabyte_is_refused_at_once(tmp_path, read, text):
+    """By some patterns it would take hours."""
+    (tmp_path / "list.csv").write_text(text * (1_000_000 // len(text)))
+    began = time.process_time()
+    with pytest.raises(FormatError, match=r"list.csv:1: .*, found \d+ characters; read are 16384"):
+        read(tmp_path / "list.csv")
+    assert time.process_time() - began < 1

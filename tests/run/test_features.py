@@ -235,11 +235,27 @@ def test_a_folder_with_the_name_of_a_file_of_features_is_told_or_evaded(place, m
         (tmp_path / name / name).mkdir(parents=True)
         assert iv(place, "--model", model, "--out", tmp_path / name) == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert f"{name}: is a folder" in line and "give another --out" in line
+        assert f"{name}: is no plain file" in line and "give another --out" in line
     shutil.copytree(place, place / "a.mp4.npy")  # whose features would lie in a folder where those of a.mp4 lie
     assert iv(place, "--model", model, "--out", tmp_path / "new") == 0
     assert iv(place, "--model", model, "--out", tmp_path / "new") == 0 and len(index(tmp_path / "new")) == 6
     assert len({row["video"] for row in index(tmp_path / "new")}) == 6
+
+
+@pytest.mark.parametrize("name", ["settings.json", "done.jsonl", "index.csv", "videos", ".lock"])
+@pytest.mark.parametrize(
+    "make", [lambda path: path.symlink_to(path.with_name("elsewhere")), os.mkfifo], ids=["link", "pipe"]
+)
+def test_links_and_pipes_in_the_folder_are_refused_and_not_followed(place, model, tmp_path, capsys, name, make):
+    """What is written into a link lands elsewhere, and who opens a pipe waits for ever."""
+    out = tmp_path / "out"
+    assert iv(place, "--model", model, "--out", out) == 0
+    shutil.rmtree(out / name) if name == "videos" else (out / name).unlink()
+    make(out / name)
+    capsys.readouterr()
+    assert iv(place, "--model", model, "--out", out) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(out / name) in line and not (out / "elsewhere").exists()
 
 
 def test_a_listed_name_that_no_file_can_have_is_a_bad_video(place, model, tmp_path, capsys):

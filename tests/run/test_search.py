@@ -148,6 +148,14 @@ def test_videos_that_are_gone_are_not_found(videos, model, capsys):
     assert found(capsys) == []
 
 
+def test_a_folder_that_was_moved_is_told(videos, model, capsys):
+    index(videos, model)
+    videos.rename(videos.with_name("moved"))
+    capsys.readouterr()
+    assert cli.main(["search", SENTENCE]) == 0
+    assert "my videos' is not there any more; `iv index` takes it in where it is now" in capsys.readouterr().err
+
+
 def test_where_no_video_can_be_read_any_more_nothing_is_searched(videos, model, capsys):
     index(videos, model)
     for file in videos.rglob("*.mp4"):

@@ -16,7 +16,7 @@ from ivcore.data.captions.releases import LAYOUTS, released_sets
 from ivcore.data.formats import CaptionedSegment
 from ivcore.data.video_answers import VideoModel
 from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
-from ivcore.errors import ParameterError
+from ivcore.errors import ParameterError, UserError
 from ivcore.metrics.retrieval import chance
 from ivcore.run import contradictions
 from ivcore.run import execute as run
@@ -65,6 +65,18 @@ def test_a_video_that_cannot_be_read_takes_its_sentences_along(model, tmp_path):
     assert views.coverage("test") == {"test_videos": 4, "test_scored": 3}
     kept = scored(model, whole, every=True)
     assert torch.allclose(kept.similarity[[0, 2, 3]][:, [0, 1, 4, 5, 6, 7]], found.similarity, atol=1e-5)
+
+
+def test_a_video_that_nothing_is_said_about_is_not_searched(tmp_path, capsys):
+    listed = [{"path": f"{n}.mp4", "caption": text} for n, text in enumerate(["a dog", "", ["\u200b", "a cat"], " "])]
+    (tmp_path / "test.json").write_text(json.dumps(listed))
+    files = {"train": "", "val": "", "test": str(tmp_path / "test.json")}
+    test = search.sets(files)["test"]
+    assert test.captions == [("a dog",), ("a cat",)] and test.queries == ["a dog", "a cat"] and len(test.backwards) == 2
+    assert "test: 2 of 4 videos have no sentence, and are left out" in capsys.readouterr().out
+    (tmp_path / "test.json").write_text(json.dumps(listed[1:2]))
+    with pytest.raises(UserError, match=r"test.json: none of the 1 videos for test has a sentence"):
+        search.sets(files)
 
 
 def test_a_part_of_a_video_is_all_that_is_searched(model, tmp_path):

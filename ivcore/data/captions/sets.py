@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ivcore.data import embedded, formats, splits
+from ivcore.data.captions import texts
 from ivcore.data.captions.clip_spec import ClipSpec
 from ivcore.data.captions.clips import CaptionedClips
 from ivcore.data.captions.reversals import WithReversals
@@ -37,6 +38,14 @@ class CaptionedSet:
     def first(self, count: int) -> "CaptionedSet":
         """The first `count` videos; all of them for 0."""
         return self.only(range(min(count or len(self), len(self))))
+
+    def told(self) -> "CaptionedSet":
+        """The records that have a sentence, without captions of which nothing can be read: nothing is found by those, nor compared with them."""
+        kept = [tuple(text for text in record.captions if texts.read(text)[0]) for record in self.records]
+        rows = [row for row, some in enumerate(kept) if some]
+        records = [replace(self.records[row], captions=kept[row]) for row in rows]
+        queries = [self.queries[row] if texts.read(self.queries[row])[0] else kept[row][0] for row in rows]
+        return replace(self.only(rows), records=records, queries=queries)
 
     def pairs(self) -> "CaptionedSet":
         """A record for every caption: an epoch then shows each video as often as it has captions."""

@@ -78,11 +78,16 @@ def read_msrvtt_csv(path) -> list[SplitRow]:
         expected = "a header with video_id (train) or key,vid_key,video_id,sentence (test)"
         return None if "video_id" in header else expected
 
+    first: dict[SplitRow, int] = {}
+
     def row(line: int, cells: dict) -> SplitRow:
         name, sentence = cells["video_id"].strip(), cells.get("sentence")
-        if not name or sentence == "":
+        if not name or (sentence is not None and not sentence.strip()):
             raise FormatError(path, line, f"expected no empty video_id or sentence, found {shown(cells)}")
-        return SplitRow(name, sentence)
+        found = SplitRow(name, sentence)
+        if first.setdefault(found, line) != line:
+            raise FormatError(path, line, f"expected every row once, found that of line {first[found]} again")
+        return found
 
     return read_table(path, required, row)
 
@@ -102,6 +107,6 @@ def write_msrvtt_csv(path, rows) -> None:
 LSMDC = LineFormat(
     "6 TAB-separated columns: clip, start and end aligned, start and end extracted, sentence",
     lambda base, clip, sentence: ClipSentence(clip.strip(), sentence.strip()),
-    r"([^\t]*[^\t\s][^\t]*)(?:\t[^\t]*){4}\t([^\t]*)",
+    r"([^\t]+)(?:\t[^\t]*){4}\t([^\t]*)",
 )
 read_lsmdc_table = LSMDC.read

@@ -8,6 +8,8 @@ from ivcore.data.formats.text import base_folder, numbered_lines, parse_rows
 from ivcore.errors import FormatError, shown
 from ivcore.files import write_text
 
+_LONGEST = 16_384  # characters of a line: what some patterns take grows with its square, a minute for 100,000
+
 
 class LineFormat:
     """A list without a header.
@@ -25,6 +27,10 @@ class LineFormat:
 
     def parse(self, path, base: str, number: int, line: str):
         """The record of one line. FormatError for a line that does not match."""
+        if len(line) > _LONGEST:
+            raise FormatError(
+                path, number, f"expected {self.expected}, found {len(line)} characters; read are {_LONGEST}"
+            )
         expected = self.expected
         for pattern in self.patterns:
             if match := pattern.fullmatch(line):

@@ -116,5 +116,5 @@ def read_lsmdc_choice(path, root=None, suffix: str = ".avi") -> list[Choice]:
         return Choice(clip.strip(), f"{base}/{clip.strip()}{suffix}", texts, int(answer) - 1)
 
     expected = "11 TAB-separated columns: clip, 4 times, 5 options, answer from 1 to 5"
-    columns = r"([^\t]*[^\t\s][^\t]*)(?:\t[^\t]*){4}\t([^\t]*(?:\t[^\t]*){4})\t\s*([1-5])"
+    columns = r"([^\t]+)(?:\t[^\t]*){4}\t([^\t]*(?:\t[^\t]*){4})\t\s*([1-5])"
     return LineFormat(expected, choice, columns).read(path, root)

@@ -94,13 +94,16 @@ def write_didemo(path, rows: Iterable[tuple[str, str, list[list[int]]]]) -> None
 
 def read_vatex(path, root=None, suffix: str = ".mp4") -> list[CaptionedVideo]:
     """`[{"videoID": "xx_000010_000020", "enCap": ["…", …]}]`; a further `path` says where the file is."""
-    base = base_folder(path, root)
+    base, seen = base_folder(path, root), set()
 
     def record(node: Node) -> CaptionedVideo:
         name, file = node.get("videoID").identifier(), node.get("path", None)
         captions = tuple(caption.text() for caption in node.get("enCap").entries())
         if not name or not captions:
             node.fail("expected a videoID and captions in enCap, found none")
+        if name in seen:
+            node.fail(f"expected every video once, found {shown(name)} again")
+        seen.add(name)
         return CaptionedVideo(name, f"{base}/{file.text() if file.value is not None else name + suffix}", captions)
 
     return parse_rows(path, record, read_json(path).entries())
