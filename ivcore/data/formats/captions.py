@@ -41,7 +41,7 @@ def read_msrvtt_json(path, root=None, suffix: str = ".mp4") -> list[CaptionedVid
     tree, base = read_json(path), base_folder(path, root)
     splits: dict[str, str | None] = {}
     for node in tree.get("videos").entries():
-        name = node.get("video_id").identifier()
+        name = node.get("video_id").name()
         if name in splits:
             node.fail(f"expected every video once, found {shown(name)} again")
         split = node.get("split", None)
@@ -49,7 +49,7 @@ def read_msrvtt_json(path, root=None, suffix: str = ".mp4") -> list[CaptionedVid
     captions: dict[str, list[str]] = {name: [] for name in splits}
 
     def sentence(node: Node) -> None:
-        name = node.get("video_id").identifier()
+        name = node.get("video_id").name()
         if name not in captions:
             node.fail(f"expected a video_id of the list `videos`, found {shown(name)}")
         captions[name].append(node.get("caption").text())

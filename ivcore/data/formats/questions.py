@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ivcore.data.formats.lines import LineFormat
 from ivcore.data.formats.text import base_folder, parse_rows, read_text
 from ivcore.data.formats.tree import Node, read_json, read_json_lines, write_json, write_json_lines
-from ivcore.errors import shown
+from ivcore.errors import FormatError, shown
 from ivcore.files import write_text
 
 
@@ -42,8 +42,10 @@ def read_qa(path, root=None, suffix: str = ".mp4") -> list[Question]:
 
 def _question(node: Node, base: str, suffix: str) -> Question:
     mapping = node.expect(dict, "an object with video_id, question, answer")
-    name = node.get("gif_name" if "gif_name" in mapping else "video_id").identifier()
+    name = node.get("gif_name" if "gif_name" in mapping else "video_id").name()
     text, answer = node.get("question").text(), node.get("answer").text()
+    if not text.strip() or not answer.strip():
+        node.fail(f"expected no empty question or answer, found {shown(text)}, {shown(answer)}")
     kind = node.get("type").text() if "type" in mapping else ""
     return Question(name, f"{base}/{name}{suffix}", text, answer, kind)
 
@@ -79,6 +81,8 @@ def read_ans2label(path) -> dict[str, int]:
         answers[answer] = label = node.whole()
         if owner.setdefault(label, answer) != answer:
             node.fail(f"expected every label once, {label} is also {shown(owner[label])}")
+    if not answers:
+        raise FormatError(path, None, "expected answers, found none")
     return answers
 
 
@@ -93,13 +97,15 @@ def read_choice_jsonl(path, root=None, suffix: str = ".mp4") -> list[Choice]:
 
 
 def _choice(node: Node, base: str, suffix: str) -> Choice:
-    name = node.get("clip_name").identifier()
+    name = node.get("clip_name").name()
     options = tuple(option.text() for option in node.get("options").entries())
     answer = node.get("answer")
     if len(options) < 2 or answer.whole() >= len(options):
         node.fail(
             f"expected two or more options and an answer from 0 to one less than their number, found {shown(node.value)}"
         )
+    if not options[answer.value].strip():
+        node.fail("expected a sentence as the right option, found none")
     return Choice(name, f"{base}/{name}{suffix}", options, answer.value)
 
 
@@ -113,6 +119,8 @@ def read_lsmdc_choice(path, root=None, suffix: str = ".avi") -> list[Choice]:
 
     def choice(base: str, clip: str, options: str, answer: str) -> Choice:
         texts = tuple(text.strip() for text in options.split("\t"))
+        if not texts[int(answer) - 1]:
+            raise ValueError("a sentence as the right option")
         return Choice(clip.strip(), f"{base}/{clip.strip()}{suffix}", texts, int(answer) - 1)
 
     expected = "11 TAB-separated columns: clip, 4 times, 5 options, answer from 1 to 5"

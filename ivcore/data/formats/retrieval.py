@@ -70,13 +70,13 @@ def read_didemo(path, root=None) -> list[CaptionedSegment]:
     base, described = base_folder(path, root), {}
 
     def row(node: Node) -> None:
-        name, text = node.get("video").identifier(), node.get("description").text().strip()
+        name, text = node.get("video").name(), node.get("description").text().strip()
         for time in node.get("times").entries():
             first, last = [end.whole() for end in time.entries()] if len(time.expect(list, "a pair")) == 2 else (1, 0)
             if first > last:
                 time.fail(f"expected a pair of chunks, first <= last, found {shown(time.value)}")
-        if not name or not text:
-            node.fail("expected no empty video or description")
+        if not text:
+            node.fail("expected no empty description")
         described.setdefault(name, []).append(text)
 
     parse_rows(path, row, read_json(path).entries())
@@ -97,10 +97,10 @@ def read_vatex(path, root=None, suffix: str = ".mp4") -> list[CaptionedVideo]:
     base, seen = base_folder(path, root), set()
 
     def record(node: Node) -> CaptionedVideo:
-        name, file = node.get("videoID").identifier(), node.get("path", None)
+        name, file = node.get("videoID").name(), node.get("path", None)
         captions = tuple(caption.text() for caption in node.get("enCap").entries())
-        if not name or not captions:
-            node.fail("expected a videoID and captions in enCap, found none")
+        if not captions:
+            node.fail("expected captions in enCap, found none")
         if name in seen:
             node.fail(f"expected every video once, found {shown(name)} again")
         seen.add(name)
@@ -147,7 +147,7 @@ def _ids(path) -> list[tuple[str, Callable[[str], NoReturn]]]:
         return name, fail
 
     if read_text(path).lstrip().startswith("["):
-        return parse_rows(path, lambda node: once(node.identifier(), node.fail), read_json(path).entries())
+        return parse_rows(path, lambda node: once(node.name(), node.fail), read_json(path).entries())
     return parse_rows(path, lambda number, line: once(line, partial(_fail, path, number)), numbered_lines(path))
 
 

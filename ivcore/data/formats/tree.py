@@ -67,6 +67,12 @@ class Node:
         """A name, which some releases write as a number."""
         return str(self.expect((str, int), "a name"))
 
+    def name(self) -> str:
+        """An identifier that is not blank."""
+        if not (name := self.identifier()).strip():
+            self.fail(f"expected a name, found {shown(name)}")
+        return name
+
     def whole(self, minimum: int = 0) -> int:
         if self.expect(int, f"a whole number from {minimum}") < minimum:
             self.fail(f"expected a whole number from {minimum}, found {self.value}")
