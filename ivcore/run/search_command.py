@@ -130,6 +130,8 @@ def _show_strip(hit) -> None:
         return
     from ivcore.show import terminal_strip
 
+    if terminal_strip.BLOCK.encode(sys.stdout.encoding, "ignore") == b"":  # each would be a question mark
+        return
     try:
         print(terminal_strip.terminal_strip(hit.frames(2 * terminal_strip.LINES), shutil.get_terminal_size().columns))
     except VideoError as error:

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,20 @@ def test_the_page_has_a_strip_for_each(videos, model, tmp_path, capsys):
 def test_json_lines_stay_json_beside_a_page(videos, model, tmp_path, capsys):
     index(videos, model)
     assert len(found(capsys, "--html", tmp_path / "found.html")) == 5 and (tmp_path / "found.html").exists()
+
+
+@pytest.mark.parametrize("encoding, strips", [("utf-8", True), ("ascii", False)])
+def test_strips_are_for_terminals_that_have_their_blocks(videos, model, monkeypatch, encoding, strips):
+    class Terminal(io.TextIOWrapper):
+        def isatty(self):
+            return True
+
+    index(videos, model)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stdout", Terminal(io.BytesIO(), encoding=encoding, errors="replace"))
+    assert cli.main(["search", SENTENCE, "--top", "1"]) == 0
+    assert (b"\033[38;2" in sys.stdout.buffer.getvalue()) == strips
 
 
 def test_videos_that_are_gone_are_not_found(videos, model, capsys):
