@@ -68,7 +68,8 @@ def read(place: str | os.PathLike) -> Labelled:
             raise UserError(f"{path}: is listed as {shown(videos[os.path.normpath(path)])} and as {shown(spelt[name])}")
     labelled = Labelled(videos, together, notes + _left_out_by_name(videos))
     if len(labelled.classes) < 2:
-        raise UserError(_too_few_classes(place, labelled.classes))
+        told = f" ({'; '.join(labelled.notes)})" if labelled.notes else ""
+        raise UserError(_too_few_classes(place, labelled.classes) + told)
     return labelled
 
 
@@ -87,13 +88,15 @@ def _spelling(names) -> dict[str, str]:
 
 
 def _left_out_by_name(videos: dict[str, str]) -> list[str]:
-    """Removes paths that no list can hold; -> notes."""
-    bad = [path for path in videos if not path.isprintable() or path != path.strip()]
+    """Removes paths and classes that no list can hold; -> notes."""
+    bad = [path for path, name in videos.items() if not (path.isprintable() and path == path.strip() and name)]
     for path in bad:
         del videos[path]
-    return (
-        [f"{counted(len(bad), 'file')} left out whose names no list can hold, such as {shown(bad[0])}"] if bad else []
-    )
+    if not bad:
+        return []
+    return [
+        f"{counted(len(bad), 'file')} left out, whose names no list can hold or whose class is blank, such as {shown(bad[0])}"
+    ]
 
 
 # ---- a folder
@@ -108,7 +111,7 @@ def _folder(place: Path) -> tuple[list[tuple[str, str]], list[str]]:
         )
     found, others, empty = [], Counter(), []
     for child in folders:
-        files = [file for file in _files(child)]
+        files = list(_files(child, place))
         videos = [file for file in files if _ending(file) in ENDINGS]
         others.update(
             f".{_ending(file)}" if _ending(file) else "none" for file in files if _ending(file) not in ENDINGS
@@ -140,7 +143,8 @@ def _no_video(place: Path, beside: list[str], loose: list[str]) -> str:
     if loose:
         above = place.parent
         others = sum(
-            child.is_dir() and any(_ending(name) in ENDINGS for name in _files(child)) for child in above.iterdir()
+            child.is_dir() and any(_ending(name) in ENDINGS for name in _files(child, above))
+            for child in above.iterdir()
         )
         hint = f"; if {shown(place.name)} is a class, give the folder above: {above}" if others > 1 else ""
         return f"{place}: {counted(len(loose), 'video')} in no folder{hint}; put each in a folder named after its class, or give a list with `path,label` lines"
@@ -156,9 +160,10 @@ def _too_few_classes(place: Path, classes: list[str]) -> str:
     return f"{place}: {there}, and learning to tell classes apart takes two or more{hint}"
 
 
-def _files(folder: Path) -> Iterator[str]:
-    """Every file below, through links, each folder once; by name."""
-    seen = set()
+def _files(folder: Path, place: Path) -> Iterator[str]:
+    """Every file below, through links, each folder once, never `place` and what is above it; by name."""
+    real = Path(os.path.realpath(place))
+    seen = {str(real), *map(str, real.parents)}
     for parent, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
         if real in seen:

@@ -4,10 +4,11 @@ The videos are read and divided (`data.class_folders`, `divide`), the lists are 
 the labels, cross-model attention joins both, and the masked encoder learns once more from random weights. What comes out is a table, and the model
 that was best on the videos for choices.
 
-    outputs/finetune/<name>/    train.csv val.csv test.csv classes.txt groups.csv    read.jsonl plan.json    untrained-<seed>.safetensors
-                                table.md table.json    model.safetensors
+    outputs/finetune/<name>/    train.csv val.csv test.csv classes.txt groups.csv videos.sha256    read.jsonl plan.json spent.json
+                                untrained-<seed>.safetensors    table.md table.json    model.safetensors
 
-Whatever is there already is not done again: plan.json keeps what was decided, runs are done or go on from their checkpoints.
+Whatever is there already is not done again: plan.json keeps what was decided, runs are done or go on from their checkpoints, spent.json counts
+the seconds of all calls. videos.sha256 belongs to the label set: where a video is another under its old name, runs begin afresh.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,6 +37,7 @@ from ivcore.run import encoder_kinds, provenance
 from ivcore.run import execute as run
 from ivcore.run import folder as run_folder
 from ivcore.run.brief import brief_output
+from ivcore.run.failure import STOPPED
 from ivcore.run.spec import Reference, Spec, held
 from ivcore.video.probe import Probe
 
@@ -53,6 +56,7 @@ BOX = {  # started from, where they are there: they have seen labels of motions,
     "multimodal": "ivcore/small-multimodal-classifier",
 }
 _PLAN = {"source", "signature", "notes", "counts", "encoders", "seconds", "runs"}  # what plan.json has
+_WIDE = 60  # characters of a class in the table of counts
 FEW = 30  # videos, on which a share says little
 MODELS = ("coordinated", "multimodal", "masked")  # that may be left; of equals the first
 
@@ -82,13 +86,15 @@ class Asked:
 
 def finetune(asked: Asked) -> int:
     """-> exit status. UserError for what cannot be learned from."""
-    began = time.monotonic()
     labelled = class_folders.read(asked.place)
     folder = _folder(asked)
     folder.mkdir(parents=True, exist_ok=True)
     with lock.held(folder):
         try:
-            plan = _kept_plan(asked, folder, labelled) or _new_plan(asked, folder, labelled)
+            signature = _signature(labelled, asked.settings)  # before videos are read, for one may change meanwhile
+            if not (plan := _kept_plan(asked, folder, signature)):
+                with _spending(folder, f"{signature} plan"):
+                    plan = _new_plan(asked, folder, labelled, signature)
             print(counts_table(plan["counts"]), *plan["notes"], sep="\n", flush=True)
             print(_told(plan, asked), flush=True)
             done = _run_all(asked, folder, plan)
@@ -97,9 +103,10 @@ def finetune(asked: Asked) -> int:
             return 130
         except (run.RunFailed, run.StoppedWhenDone) as error:
             lines = error.lines() if isinstance(error, run.RunFailed) else []
-            print(*lines, "iv: the same command goes on from here", sep="\n", file=sys.stderr)
+            mended = "" if error.failure.kind in STOPPED else "once that is mended, "
+            print(*lines, f"iv: {mended}the same command goes on from here", sep="\n", file=sys.stderr)
             return error.failure.status
-        _finish(folder, plan, done, asked, time.monotonic() - began)
+        _finish(folder, plan, done, asked)
     return 0
 
 
@@ -111,9 +118,7 @@ def dry(asked: Asked) -> None:
     divided = divide.divide(labelled, {})
     print(counts_table(divided.counts()), *labelled.notes, *divided.notes, *divided.warnings(), sep="\n")
     length = (
-        f"{asked.epochs:g} epochs"
-        if asked.epochs
-        else f"as many epochs as fit into {asked.minutes or MINUTES:g} minutes"
+        _epochs(asked.epochs) if asked.epochs else f"as many epochs as fit into {asked.minutes or MINUTES:g} minutes"
     )
     print(f"would be trained, {length}: " + ", ".join(f"{what} (iv run {n} {p})" for what, (n, p) in RUNS.items()))
     print(f"results would lie in {paths.short(_folder(asked))}")
@@ -129,6 +134,10 @@ def _folder(asked: Asked) -> Path:
     return paths.outputs() / "finetune" / name
 
 
+def _epochs(number: float) -> str:
+    return "1 epoch" if number == 1 else f"{number:g} epochs"
+
+
 # ---- the plan
 
 
@@ -136,13 +145,11 @@ def _signature(labelled: class_folders.Labelled, settings: dict) -> str:
     """Changes whenever a video, its class or its group does, or what was asked for."""
     hasher = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path, name in sorted(labelled.videos.items()):
-        status = os.stat(path)
-        row = [path, name, labelled.together.get(path), status.st_size, status.st_mtime_ns]
-        hasher.update(json.dumps(row).encode())
+        hasher.update(json.dumps([path, name, labelled.together.get(path), *check.state(path)]).encode())
     return hasher.hexdigest()[:16]
 
 
-def _kept_plan(asked: Asked, folder: Path, labelled) -> dict | None:
+def _kept_plan(asked: Asked, folder: Path, signature: str) -> dict | None:
     """The plan of an earlier call for the same videos; None where there is none, it is only begun, or something is otherwise. UserError where the folder is another's."""
     file = folder / "plan.json"
     if not file.exists():
@@ -155,7 +162,7 @@ def _kept_plan(asked: Asked, folder: Path, labelled) -> dict | None:
         plan = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
         return None
-    if not isinstance(plan, dict):
+    if not isinstance(plan, dict) or not isinstance(plan.get("source", ""), str):
         return None
     if plan.get("source", source := os.path.abspath(asked.place)) != source:
         gone = (
@@ -168,22 +175,26 @@ def _kept_plan(asked: Asked, folder: Path, labelled) -> dict | None:
         )
     if not plan.keys() >= _PLAN:
         return None
-    whole = all((folder / f"{part}.csv").is_file() for part in PARTS)
-    return plan if whole and plan["signature"] == _signature(labelled, asked.settings) else None
+    whole = all((folder / name).is_file() for name in ("classes.txt", *(f"{part}.csv" for part in PARTS)))
+    return plan if whole and plan["signature"] == signature else None
 
 
-def _new_plan(asked: Asked, folder: Path, labelled) -> dict:
+def _new_plan(asked: Asked, folder: Path, labelled, signature: str) -> dict:
     from ivcore.run import budget
 
     for name in BOX:
         _value(asked, name)  # before any video is opened
     # Says whose the folder is before anything else lies there, so that a call that ends early can be followed by another.
     files.write_json(folder / "plan.json", {"source": os.path.abspath(asked.place)})
+    for file in folder.glob("untrained-*.safetensors"):  # of the shape that another encoder had
+        file.unlink()
+    videos = _signature(labelled, {})
     began = time.monotonic()
     probes = check.probed_once(list(labelled.videos), folder / "read.jsonl")
     took = time.monotonic() - began
     divided = divide.divide(labelled, probes)
     divide.write(divided, folder)
+    files.write_text(folder / provenance.VIDEOS, f"{videos}\n")
     encoders = {name: _encoder(asked, name) for name in ("masked", "multimodal")}
     sizes = {part: len(videos) for part, videos in divided.parts.items()}
     held_out = sizes["val"] + sizes["test"]
@@ -200,7 +211,7 @@ def _new_plan(asked: Asked, folder: Path, labelled) -> dict:
         lengths = budget.fitting(asked.minutes or MINUTES, *work)
     plan = {
         "source": os.path.abspath(asked.place),
-        "signature": _signature(labelled, asked.settings),
+        "signature": signature,
         "notes": [*labelled.notes, *divided.notes, *divided.warnings()],
         "counts": divided.counts(),
         "encoders": {name: each.value for name, each in encoders.items()},
@@ -342,12 +353,34 @@ def _run_all(asked: Asked, folder: Path, plan: dict) -> dict[str, run.Job]:
     for number, what in enumerate(RUNS, 1):
         job = _job(what, asked, folder, plan, done)
         left = clock(plan["seconds"] * (len(RUNS) - len(done)) / len(RUNS))
-        said = "is done" if provenance.is_current(job.folder) else f"(about {left} left in all)"
-        print(f"[{number}/{len(RUNS)}] {what} {said}", flush=True)
-        with brief_output(asked.verbose):
+        there = provenance.is_current(job.folder)
+        print(f"[{number}/{len(RUNS)}] {what} {'is done' if there else f'(about {left} left in all)'}", flush=True)
+        counting = nullcontext() if there else _spending(folder, f"{plan['signature']} {job.folder.name}")
+        with counting, brief_output(asked.verbose):
             run.execute(job, quiet=True)
         done[what] = job
     return done
+
+
+@contextmanager
+def _spending(folder: Path, name: str) -> Iterator[None]:
+    """Adds the seconds of the block to spent.json, also where it is stopped: what is told in the end counts all calls that led there."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        spent = _spent(folder)
+        spent[name] = round(spent.get(name, 0.0) + time.monotonic() - began, 1)
+        files.write_json(folder / "spent.json", spent)
+
+
+def _spent(folder: Path) -> dict[str, float]:
+    """A plan's signature and "plan" or the name of a run's folder -> seconds of all calls. Empty where nothing is known."""
+    try:
+        found = json.loads((folder / "spent.json").read_text(encoding="utf-8"))
+        return {name: float(seconds) for name, seconds in found.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _job(what: str, asked: Asked, folder: Path, plan: dict, done: Mapping[str, run.Job]) -> run.Job:
@@ -364,7 +397,7 @@ def _job(what: str, asked: Asked, folder: Path, plan: dict, done: Mapping[str, r
 
 
 def rows(metrics: Mapping[str, dict]) -> list[dict]:
-    """The table: name, validation and test top-1, its standard error and the seconds of training and testing; None for what there is not."""
+    """The table: name, validation and test top-1, its standard error and the seconds ("spent") of the run; None for what there is not."""
     masked, multimodal, joined = metrics["masked"], metrics["multimodal"], metrics["coordinated"]
     made = [
         _row("nearest neighbours, masked features", masked, "knn_val_top1", "knn_top1"),
@@ -379,7 +412,7 @@ def rows(metrics: Mapping[str, dict]) -> list[dict]:
 
 
 def _row(name: str, metrics: dict, val: str, test: str, timed: bool = False) -> dict:
-    seconds = metrics.get("wall_seconds") if timed else None
+    seconds = metrics.get("spent") if timed else None
     return {"name": name, "val": metrics.get(val), "test": metrics.get(test), "error": metrics.get(f"{test}_error"), "seconds": seconds}  # fmt: skip
 
 
@@ -422,7 +455,8 @@ def counts_table(counts: Mapping[str, Mapping[str, int]], most: int = 40) -> str
     """How many videos each class has in each part, the first `most` classes of many."""
     from tabulate import tabulate
 
-    lines = [(one_line(name), *(of[part] for part in PARTS)) for name, of in counts.items()]
+    names = {name: line if len(line := one_line(name)) <= _WIDE else f"{line[: _WIDE - 1]}…" for name in counts}
+    lines = [(names[name], *(of[part] for part in PARTS)) for name, of in counts.items()]
     cut = [(f"… and {len(lines) - most} more", "", "", "")] if len(lines) > most else []
     total = ("all", *(sum(of[part] for of in counts.values()) for part in PARTS))
     return tabulate([*lines[:most], *cut, total], ("class", *PARTS), disable_numparse=True)
@@ -437,13 +471,17 @@ def _told(plan: dict, asked: Asked) -> str:
         )
     flip = "" if one.get("flip", 1) else "; not mirrored, since names of classes tell sides apart"
     return (
-        f"from {plan['encoders']['masked']} and {plan['encoders']['multimodal']}: {one['epochs']:g} epochs{took}; clips of "
+        f"from {plan['encoders']['masked']} and {plan['encoders']['multimodal']}: {_epochs(one['epochs'])}{took}; clips of "
         f"{one['num_frames']} frames, every {one['sampling_rate']}, {one['image_size']} pixels{flip}"
     )
 
 
-def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: Asked, seconds: float) -> None:
-    metrics = {what: run_folder.read_metrics(job.folder) for what, job in done.items()}
+def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: Asked) -> None:
+    mark = plan["signature"]
+    spent, metrics = _spent(folder), {what: run_folder.read_metrics(job.folder) for what, job in done.items()}
+    for what, job in done.items():  # metrics have the seconds of the last attempt
+        metrics[what]["spent"] = spent.get(f"{mark} {job.folder.name}", metrics[what].get("wall_seconds", 0.0))
+    seconds = spent.get(f"{mark} plan", 0.0) + sum(each["spent"] for each in metrics.values())
     table = rows(metrics)
     chosen = best(table)
     model = done[chosen].folder / "checkpoints" / "model.safetensors"

@@ -3,7 +3,7 @@
 The same parameters lead to the same folder, also where an encoder has been made anew in between, or a list edited. What was begun from the
 old one must then not go on from its checkpoints, and a result of the old one is not the result any more. So a run keeps a digest of each:
 encoders.json, and inputs.json for the lists of videos that it reads, class
-names, label sets and weights, and of which sources a generated set was. Neither the videos themselves are looked at nor lists that merely lie beside them.
+names, label sets and weights, and of which sources a generated set was. The videos themselves are not looked at, but for a digest of them in a label set, nor are lists that merely lie beside them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _BESIDE = {
     "video_list": ("classes.txt", "groups.csv"),
     "captions": ("groups.csv",),
 }
-_OF_SETS = ("motion_classes.txt", "groups.csv")
+VIDEOS = "videos.sha256"  # what the videos of a label set were, where whoever wrote its lists says so
+_OF_SETS = ("motion_classes.txt", "groups.csv", VIDEOS)
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
 _SET = "generated set"
 _ROOT = "video_root"  # only what relative paths start from: no list is read because it lies there

@@ -49,6 +49,20 @@ def test_links_are_followed_and_a_circle_of_them_ends(tmp_path):
     assert {"1.mp4", "2.mp4", "far.mp4"} == names_of(tmp_path / "set").keys()
 
 
+def test_links_to_the_place_itself_or_above_make_no_class(tmp_path):
+    make(tmp_path / "above/set", "a/1.mp4", "b/2.mp4")
+    make(tmp_path / "above", "other/3.mp4")
+    (tmp_path / "above/set/itself").symlink_to(tmp_path / "above/set")
+    (tmp_path / "above/set/up").symlink_to(tmp_path / "above")
+    assert names_of(tmp_path / "above/set") == {"1.mp4": "a", "2.mp4": "b"}
+
+
+def test_names_that_no_list_can_hold_are_told_also_where_too_little_is_left(tmp_path):
+    make(tmp_path, "a/1.mp4", "line\nend/2.mp4", "  /3.mp4")
+    with pytest.raises(UserError, match=r"one class only, 'a'.*\(2 files left out, whose names no list can hold"):
+        class_folders.read(tmp_path)
+
+
 def test_names_that_differ_in_case_blanks_or_composition_alone_are_one_class(tmp_path):
     composed, apart = (unicodedata.normalize(form, "Café") for form in ("NFC", "NFD"))
     make(tmp_path, "Jump_High/a.mp4", "jump high/b.mp4", "jump high/c.mp4", f"{composed}/d.mp4", f"{apart}/e.mp4")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivcore.progress import clock
-from ivcore.run import budget, cli, finetune
+from ivcore.run import budget, cli, finetune, provenance
 from ivcore.run.brief import brief_output
 from ivcore.run.budget import Cost
 from ivcore.video.probe import Probe
@@ -145,6 +145,68 @@ def test_stopped_before_it_has_a_plan_the_same_command_goes_on(tmp_path, outputs
     monkeypatch.setattr(finetune, "_run_all", lambda *_: reached.append(1))
     monkeypatch.setattr(finetune, "_finish", lambda *_: None)
     assert cli.main(["finetune", str(tmp_path / "mine"), *how]) == 0 and reached == [1]
+
+
+@pytest.fixture
+def planned(tmp_path, outputs, monkeypatch):
+    """A function that calls the command up to its runs, and what they would be told; `tmp_path`/mine has the videos."""
+    films(tmp_path / "mine", ("jump", "wave"), 3)
+    how = ["--epochs", "1", *small_encoders(tmp_path, monkeypatch)]
+    monkeypatch.setattr(budget, "cost", lambda *_: budget.Cost(0.01, 0.005))
+    monkeypatch.setattr(finetune, "_run_all", lambda *_: None)
+    monkeypatch.setattr(finetune, "_finish", lambda *_: None)
+
+    def call(*words):
+        assert cli.main(["finetune", str(tmp_path / "mine"), *how, *words]) == 0
+        return json.loads((outputs / "finetune/mine/plan.json").read_text())
+
+    return call
+
+
+def test_a_link_that_leads_nowhere_is_a_video_that_cannot_be_read(tmp_path, planned):
+    (tmp_path / "mine/jump/gone.mp4").symlink_to("nowhere.mp4")
+    assert "1 file left out that cannot be read" in planned()["notes"][0]
+
+
+def test_another_video_under_an_old_name_makes_results_old(tmp_path, outputs, planned):
+    """The lists say the same, so runs would count as done."""
+    place = outputs / "finetune/mine"
+    planned()
+    before = provenance._digests(place, "folder")
+    assert planned() and provenance._digests(place, "folder") == before
+    films(tmp_path / "new", ("wave",), 4)
+    (tmp_path / "new/wave/3.mp4").replace(tmp_path / "mine/jump/0.mp4")
+    planned()
+    after = provenance._digests(place, "folder")
+    assert [file for file in before if before[file] != after[file]] == [str(place / "videos.sha256")]
+
+
+def test_what_is_left_of_an_earlier_plan_is_made_again(outputs, planned):
+    place = outputs / "finetune/mine"
+    planned()
+    for change in (lambda: (place / "classes.txt").unlink(), lambda: (place / "plan.json").write_text('{"source": 3}')):
+        (place / "untrained-0.safetensors").write_text("of another shape")
+        change()
+        assert planned()["counts"] and (place / "classes.txt").read_text() == "jump\nwave\n"
+        assert not (place / "untrained-0.safetensors").exists()
+
+
+def test_seconds_are_those_of_all_calls(tmp_path, monkeypatch):
+    at = itertools.count(0, 4)
+    monkeypatch.setattr(finetune.time, "monotonic", lambda: next(at))
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt), finetune._spending(tmp_path, "a"):
+            raise KeyboardInterrupt
+    with finetune._spending(tmp_path, "b"):
+        pass
+    assert finetune._spent(tmp_path) == {"a": 8, "b": 4}
+    (tmp_path / "spent.json").write_text('["damaged"]')
+    assert finetune._spent(tmp_path) == {}
+
+
+def test_a_long_name_makes_no_wide_table():
+    table = finetune.counts_table({"x" * 200: dict.fromkeys(("train", "val", "test"), 1)})
+    assert "xxx…" in table and max(map(len, table.splitlines())) < 90
 
 
 def test_a_slow_step_is_timed_once(monkeypatch):
