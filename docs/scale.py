@@ -160,7 +160,7 @@ def stages_table() -> list[str]:
 def presets() -> list[tuple[str, str]]:
     """(notebook, preset) of all that are meant for GPUs: one_gpu, the paper's and those of datasets."""
     small = re.compile(
-        "quick|tiny|sweep|small|metaworld|finetune|scratch|single|post_|coordinated|shuffled|hmdb51"
+        "look|quick|tiny|sweep|small|metaworld|finetune|scratch|single|post_|coordinated|shuffled|hmdb51"
     )  # hmdb51: a sweep of three splits
     return [(n, preset) for n in STARTED for preset in Spec.of(n).presets() if not small.search(preset)]
 

@@ -7,6 +7,7 @@ import yaml
 
 from ivcore import paths
 from ivcore.run import notebook
+from ivcore.run.parameters import FREE, OWNED_BY_RUNNER
 from ivcore.run.spec import Spec, points
 
 FILES = sorted(path for path in paths.presets().glob("*/*.yaml") if not path.name.startswith("_"))
@@ -20,12 +21,23 @@ def test_every_notebook_has_the_presets_quick_and_tiny():
 
 
 @pytest.mark.parametrize("path", notebook.every(), ids=lambda path: path.stem)
-def test_tiny_is_what_the_parameters_cell_says(path):
-    """So Run All in JupyterLab is `iv run NUMBER tiny`: the file has a head and nothing else."""
-    assert Spec.of(path).load("tiny") == {}
+def test_tiny_says_what_the_measured_run_has_otherwise_than_the_short_one_of_the_cell(path):
+    """All that it says counts, and nothing of how a run is computed: that belongs to no result."""
+    spec = Spec.of(path)
+    measured = spec.load("tiny")
+    assert measured.keys() == {name for name in measured if measured[name] != spec.cell[name]}
+    assert not measured.keys() & {*FREE, *OWNED_BY_RUNNER, "seed"}
+    assert ("look" in spec.presets()) == bool(measured)
     assert (
         (paths.presets() / path.stem / "tiny.yaml").read_text().startswith(f"# iv run {notebook.number(path)} tiny\n")
     )
+
+
+@pytest.mark.parametrize("path", notebook.every(), ids=lambda path: path.stem)
+def test_the_short_run_of_the_cell_is_one_that_runs(path):
+    spec = Spec.of(path)
+    if "look" in spec.presets():
+        assert spec.one("look") == spec.check(spec.cell)
 
 
 GROUPS = ["change these first", "data", "model", "optimisation", "run"]
@@ -85,8 +97,7 @@ def test_encoders_name_a_notebook_and_one_of_its_presets(file):
 def test_both_encoders_make_the_same_steps_where_they_are_compared():
     """`12 sweep_labels` asks which encoder is better with few labels: a lead must not be one of training."""
     runs = points(Spec.of("12_supervised_post_pretraining").load("sweep_labels"))
-    defaults = {name: each.default for name, each in Spec.of("12_supervised_post_pretraining").parameters.items()}
-    runs = [defaults | run for run in runs]
+    runs = [Spec.of("12_supervised_post_pretraining").defaults | run for run in runs]
     seen = {(r["encoder"], r["seed"], r["num_clips"]): (r["epochs"], r["batch_size"], r["repeats"]) for r in runs}
     sides = [{k[1:]: v for k, v in seen.items() if k[0] == encoder} for encoder in ("10/tiny", "11/tiny")]
     assert sides[0] == sides[1] and len(sides[0]) == 9 and len(runs) == 18

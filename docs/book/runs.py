@@ -10,11 +10,11 @@ from ivcore.run import board, notebook
 from ivcore.run import folder as run_folder
 
 SMALLEST = "quick"  # what is run where there is nothing
-OWN = "tiny"  # the preset that a notebook's parameters cell is
+OWN = "tiny"  # the measured run of a notebook
 
 
 def chosen(stem: str) -> Path | None:
-    """The run whose executed copy is shown: of the notebook's own preset, else the latest of another one, else of `quick`; None without any.
+    """The run whose executed copy is shown: of `tiny`, else the latest of another one, else of `quick`; None without any.
 
     A run whose parameters were changed comes behind those of a preset as it is.
     """

@@ -218,6 +218,11 @@ def one_encoder_to_tune(masked_encoder, multimodal_encoder, second_model, coordi
         return f"{others[0]} = {given[others[0]]!r}: fine-tuned in the place of {first}, so leave that empty"
 
 
+def one_start_of_both_towers(clip_weights, multimodal_encoder):
+    if clip_weights not in SCRATCH and multimodal_encoder not in SCRATCH:
+        return f"clip_weights = {clip_weights!r}: multimodal_encoder = {multimodal_encoder!r} brings both towers, so leave one of them empty"
+
+
 def a_joined_model_to_tune(coordinated_model, multimodal_frames, frame_sampling, frame_order, keep_head):
     if coordinated_model in SCRATCH:
         return f"multimodal_frames = {multimodal_frames}: only a coordinated_model sees them; must be 0" if multimodal_frames else None  # fmt: skip
@@ -285,6 +290,7 @@ RULES = (
     lists_of_their_own,
     a_release_or_lists,
     one_encoder_to_tune,
+    one_start_of_both_towers,
     a_joined_model_to_tune,
     a_head_to_keep,
     one_way_to_fine_tune,

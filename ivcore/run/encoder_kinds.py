@@ -115,11 +115,11 @@ def of_run(number: str, values: dict, start: Held | None) -> Held | None:
         case "11" if from_scratch:
             made = video_text_size(values["model_size"])
             return Held("video_text", made.patch, made.width, made.layers)
-        case "11" | "12" | "30" | "13" | "40" | "41":
+        case "10" | "11" | "12" | "30" | "13" | "40" | "41":
             masked = start and start.kind in KINDS["masked"]
             classifier = "masked_classifier" if masked else "multimodal_classifier"
             tuned = "coordinated" if start and start.kind == "coordinated" else classifier
-            kinds = {"11": "video_text", "12": classifier, "30": tuned, "13": "coordinated"}
+            kinds = {"10": "autoencoder", "11": "video_text", "12": classifier, "30": tuned, "13": "coordinated"}
             kinds |= {"40": classifier, "41": classifier}
             return start and replace(start, kind=kinds[number])
         case "33" | "36" | "45":

@@ -74,6 +74,8 @@ def steps_of(spec: Spec, values: dict) -> list[Steps]:
     frames = values.get("num_frames")
     if spec.number == "11":
         texts = values["context_length"] if values["clip_weights"] in SCRATCH else 77
+        if values.get("multimodal_encoder") not in SCRATCH:
+            texts = len(_speaks(values).text.positional_embedding)
         turns = [("videos", frames, clips)] + [("images", 1, values["image_batch_size"])] * values["images"]
         share, again = 1 / len(turns), 1 / (4 if values["activation_checkpointing"] == "full" else 3)
         return [
@@ -108,6 +110,8 @@ def model_of(spec: Spec, values: dict) -> nn.Module:
     """What a run at these values leaves behind, with random weights."""
     number = spec.number
     if number == "10":
+        if (start := values.get("masked_encoder")) not in SCRATCH:
+            return _started_from(start, "masked_encoder").resize_positions(values["num_frames"], values["image_size"])
         own = {"frames": values["num_frames"], "image": values["image_size"], "patch": values["patch_size"]}
         return MaskedAutoencoder(values["encoder_size"], decoder_depth=values["decoder_depth"], **own)
     if number == "11":
@@ -122,6 +126,8 @@ def model_of(spec: Spec, values: dict) -> nn.Module:
 
 
 def _video_text(values: dict) -> VideoTextModel:
+    if values.get("multimodal_encoder") not in SCRATCH:
+        return _speaks(values)
     weights = values["clip_weights"]
     size = sizes.video_text_size(values["model_size"], context=values["context_length"])
     if weights not in SCRATCH:
@@ -224,13 +230,13 @@ def _of_file(value) -> VideoTextModel | None:
     return model if isinstance(model, VideoTextModel) else None
 
 
-def _started_from(value) -> nn.Module:
+def _started_from(value, name: str = "encoder") -> nn.Module:
     """The model of a run that a value names: by the presets, or by what the run's folder says of its parameters."""
     reference, place = Reference.of(value), paths.resolve(value)
     if reference is None and run_folder.digest_of(place):
         return model_of(Spec.of(place.parent.name), of_result(run_folder.read_params(place)))
     if reference is None:
-        raise ParameterError(f"encoder = {shown(value)}: a plan follows runs (12/k710_masked), not files or names")
+        raise ParameterError(f"{name} = {shown(value)}: a plan follows runs (12/k710_masked), not files or names")
     return model_of(reference.spec, values_of(reference.spec, reference.preset, reference.overrides))
 
 
@@ -244,7 +250,8 @@ def values_of(spec: Spec, preset: str, overrides: dict | None = None) -> dict:
     asked = spec.load(preset)
     if any(key in asked for key in ("grid", "runs")):
         raise ParameterError(f"preset {preset} of {spec.stem} is a sweep; a plan is made for one run")
-    values = {name: each.fit(given.get(name, asked.get(name, each.default))) for name, each in spec.parameters.items()}
+    layers = spec.defaults | asked | given
+    values = {name: each.fit(layers[name]) for name, each in spec.parameters.items()}
     for name, each in spec.parameters.items():
         if each.kind in ("interval", "choice"):
             constraints.check(name, values[name], each.constraint)

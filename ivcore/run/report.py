@@ -191,10 +191,10 @@ def plain(markdown: str) -> str:
 
 
 def _changed(row: Row) -> list[tuple[str, str, str, str]]:
-    """(parameter, value, default, id of the run that the value names) of those that are not the notebook's defaults."""
+    """(parameter, value, default, id of the run that the value names) of those that are not those of tiny."""
     try:
         spec = Spec.of(row.notebook)
-        defaults = spec.pin({name: each.default for name, each in spec.parameters.items()})
+        defaults = spec.pin(spec.defaults)
     except ParameterError:
         defaults = {}
     changed = []

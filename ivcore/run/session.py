@@ -31,7 +31,7 @@ from ivcore.errors import ParameterError, UserError, one_line
 from ivcore.run import contradictions, environment, provenance, stacks
 from ivcore.run import folder as run_folder
 from ivcore.run.folder import is_done, read_metrics
-from ivcore.run.spec import OWNER, Spec, resolving_once
+from ivcore.run.spec import LOOK, OWNER, TINY, Spec, resolving_once
 from ivcore.run.stand_in import stand_in, told
 
 RESERVED = ("notebook", "preset", "wall_seconds", "headline")  # what `finish` adds to the metrics
@@ -199,6 +199,8 @@ def start(name: str, namespace: dict, fresh: bool = False, preset: str = "") -> 
     `run = start("10_masked_video_modeling", globals(), preset="quick")` puts the values of a preset in the place of those in the
     parameters cell, in an open notebook alone: where papermill or `iv run` has chosen the values, it counts for nothing.
     Each call begins with the cell's values again, whatever preset the one before it had.
+
+    An open notebook whose cell is a short run, unlike its preset tiny, says so. Opened as it comes it shows the run of tiny, where that is done.
     """
     spec = Spec.of(name)
     if runners := os.environ.get("IVCORE_NOTEBOOK"):  # its copy: the source may have been edited since
@@ -207,6 +209,8 @@ def start(name: str, namespace: dict, fresh: bool = False, preset: str = "") -> 
     given = spec.check(asked | models)
     values = spec.pin(given)
     folder = _folder(spec, values, namespace.get("run_dir"), fresh, asked)
+    if is_short(spec, asked):
+        print(f"a short run, to look at: `iv run {spec.number} {TINY}` is the measured one", flush=True)
     if models:
         print(told(spec, asked, models), flush=True)
     if fresh or not is_done(folder):
@@ -234,10 +238,17 @@ def _values(spec: Spec, namespace: dict, preset: str) -> tuple[dict, dict[str, s
         spec.require(name)
     if missing := [name for name in spec.parameters if name not in namespace]:
         raise ParameterError(f"{missing[0]} is not set: run the parameters cell of {spec.stem} first")
-    defaults = {name: each.default for name, each in spec.parameters.items()} | _take_back(namespace)
+    defaults = spec.cell | _take_back(namespace)
     given = own = {name: namespace[name] for name in spec.parameters}
-    if preset and injected is None and not _given_by_runner():
-        given = spec.check(contradictions.override(own, _of_preset(spec, preset)))
+    by_hand, elsewhere = injected is None, not _given_by_runner()  # or parameters by papermill; all by the runner
+    if by_hand and elsewhere and not preset and own == spec.cell and _is_measured(spec):
+        print(f"the run of {TINY} is there: it is shown (preset={LOOK!r} in start trains the short one)", flush=True)
+        preset = TINY
+    if elsewhere and (preset or not by_hand):  # begins where `iv run` does
+        untouched = [name for name in own if name not in (injected or ()) and own[name] == defaults[name]]
+        given = own | {name: spec.defaults[name] for name in untouched}
+    if elsewhere and by_hand and preset:
+        given = spec.check(contradictions.override(given, _of_preset(spec, preset)))
         edited = [name for name in own if own[name] not in (defaults[name], given[name])]
         if edited:
             print(f"preset {preset} replaces " + ", ".join(f"{name} = {own[name]!r}" for name in edited), flush=True)
@@ -249,6 +260,17 @@ def _values(spec: Spec, namespace: dict, preset: str) -> tuple[dict, dict[str, s
     namespace.update(given)
     namespace[_LAST] = copy.deepcopy((given, own, defaults, len(namespace.get("In", ()))))
     return values, models
+
+
+def is_short(spec: Spec, values: dict) -> bool:
+    """Whether all that the parameters cell has otherwise than tiny is as the cell has it."""
+    short = spec.load(LOOK) if LOOK in spec.presets() else {}
+    return bool(short) and all(values[name] == value for name, value in short.items())
+
+
+def _is_measured(spec: Spec) -> bool:
+    """Whether a run of tiny can be shown in the place of the short one that the parameters cell is."""
+    return LOOK in spec.presets() and provenance.is_current(spec.folder(spec.pin(spec.one(TINY)), TINY))
 
 
 def _take_back(namespace: dict) -> dict:

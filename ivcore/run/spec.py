@@ -1,8 +1,9 @@
 """A notebook as something that can be run: its parameters, its presets, the names of its runs and what they start from.
 
 `Spec.of("10")` reads a notebook, once for as long as the file stays as it is. The parameters cell is the configuration (see
-ivcore.run.parameters), `params/<notebook>/<preset>.yaml` holds only what differs. A preset with `grid:` (every combination) or `runs:`
-(a list) is a sweep. A run is named by a hash of its parameters.
+ivcore.run.parameters). `tiny.yaml` in `params/<notebook>/` holds what the measured run has otherwise, and every other preset what differs
+from tiny. So the cell alone may be a short run, for who opens the notebook to look: the preset `look`, which has no file. A preset with
+`grid:` (every combination) or `runs:` (a list) is a sweep. A run is named by a hash of its parameters.
 
 The value of a parameter whose constraint is `encoder` is another run: "10/tiny" is notebook 10 at preset tiny, "10/tiny:seed=1,epochs=4"
 the same with other parameters (`iv run 10 tiny -p seed=1 -p epochs=4`), whether it has run yet or not. Brackets hold together what belongs
@@ -36,8 +37,13 @@ from ivcore.run.encoder_kinds import Held
 from ivcore.run.parameters import FREE, OWNED_BY_RUNNER, Parameter, of_result
 
 SWEEP_KEYS = ("grid", "runs")
+_LATER = {  # encoders to start from that notebooks did not have when there were runs already, which keep their names
+    "10_masked_video_modeling": "masked_encoder",
+    "11_video_language_contrastive": "multimodal_encoder",
+}
 MOST_RUNS = 10_000  # of a sweep: who asks for more has mistyped
-_ORDER = ("quick", "tiny", "one_gpu", "paper")  # of presets, the others follow by name
+TINY, LOOK = "tiny", "look"  # the measured run, and the parameters cell as it stands
+_ORDER = (LOOK, "quick", TINY, "one_gpu", "paper")  # of presets, the others follow by name
 _REFERENCE = re.compile(r"(\d\w*)/([\w-]+)(:.*)?")
 _NEARLY = re.compile(r"(\d\w*)(?:\s*/\s*([\w-]+)|[\s:]+([\w-]+)(?![\w-]|\s*=))?\W*(.*)", re.DOTALL)  # see `_meant`
 _PUBLISHED = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
@@ -86,41 +92,61 @@ class Spec:
 
     # ---- presets
 
+    @property
+    def cell(self) -> dict:
+        """The values of the parameters cell."""
+        return {name: each.default for name, each in self.parameters.items()}
+
+    @property
+    def defaults(self) -> dict:
+        """What a preset leaves open, and `iv run` begins with: the values of tiny, where that is silent those of the cell."""
+        file = self._file(TINY)
+        stated = load_yaml(file) if file.is_file() else {}
+        return self.cell | {name: self.parameters[name].fit(stated[name]) for name in self.parameters if name in stated}
+
+    def _file(self, preset: str) -> Path:
+        return paths.presets() / self.stem / f"{preset}.yaml"
+
+    def _look(self) -> dict:
+        """What the parameters cell has otherwise than tiny."""
+        measured = self.defaults
+        return {name: value for name, value in self.cell.items() if value != measured[name]}
+
     def presets(self) -> list[str]:
-        """Their names; `tiny` needs no file, it is the defaults of the parameters cell."""
+        """Their names; `tiny` needs no file. `look` has none: it is the parameters cell, where that is not tiny itself."""
         files = (paths.presets() / self.stem).glob("*.yaml")
-        names = {file.stem for file in files if not file.name.startswith("_")} | {"tiny"}
+        names = {file.stem for file in files if not file.name.startswith("_")} | {TINY}
+        names |= {LOOK} if self._look() else set()
         rank = {name: place for place, name in enumerate(_ORDER)}
         return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
 
     def load(self, preset: str) -> dict:
         """What a preset says, unchecked: {} for a `tiny` without a file. A path to a .yaml file is a preset too."""
-        file = paths.presets() / self.stem / f"{preset}.yaml"
+        file = self._file(preset)
         if str(preset).endswith((".yaml", ".yml")):
             file = next(filter(os.path.isfile, paths.candidates(preset)), paths.resolve(preset))
         elif preset not in (names := self.presets()):
             raise ParameterError(f"{self.stem} has no preset {shown(preset)}{notebook.nearest(preset, names)}")
         elif not file.is_file():
-            return {}
+            return self._look() if preset == LOOK else {}
         return load_yaml(file)
 
     def base(self, preset: str) -> dict:
-        """The values of a preset, unchecked; of a sweep those that all its runs share; of one that is not known (any more) the cell's."""
+        """The values of a preset, unchecked; of a sweep those that all its runs share; of one that is not known (any more) those of tiny."""
         given = self.load(preset) if preset in self.presets() else {}
-        shared = {name: value for name, value in given.items() if name not in SWEEP_KEYS}
-        return self.pin({name: shared.get(name, each.default) for name, each in self.parameters.items()})
+        return self.pin({name: given.get(name, value) for name, value in self.defaults.items()})
 
     # ---- the values of runs
 
     @resolving_once()
-    def expand(self, preset: str = "tiny", overrides: dict | None = None) -> list[dict]:
+    def expand(self, preset: str = TINY, overrides: dict | None = None) -> list[dict]:
         """Complete, checked values of every run that a preset stands for; one, unless it is a sweep.
 
         `overrides` win over the preset, and epochs among them over its steps; text is read by the parameter's type ("1e-4" for a
         float). Encoders stay as written ("10/tiny"): see `pin`.
         """
         given = {name: self._given(name, value) for name, value in (overrides or {}).items()}
-        defaults = {name: each.default for name, each in self.parameters.items()}
+        defaults = self.defaults
         asked = self.load(preset)
         for name in OWNED_BY_RUNNER:
             if place := given.get(name) or asked.get(name):
@@ -137,14 +163,14 @@ class Spec:
             runs.append(self.check(values))
         return list({self.digest(values): values for values in runs}.values())
 
-    def one(self, preset: str = "tiny", overrides: dict | None = None) -> dict:
+    def one(self, preset: str = TINY, overrides: dict | None = None) -> dict:
         """The values of the one run that a preset stands for, see `expand`; ParameterError for a sweep."""
         runs = self.expand(preset, overrides)
         if any(key in self.load(preset) for key in SWEEP_KEYS):
             raise ParameterError(f"preset {preset} of {self.stem} is a sweep of {len(runs)} runs")
         return runs[0]
 
-    def resolve(self, preset: str = "tiny", overrides: dict | None = None) -> dict:
+    def resolve(self, preset: str = TINY, overrides: dict | None = None) -> dict:
         """The values that one run gets: defaults <- preset <- overrides, checked, encoders given as run folders."""
         return self.pin(self.one(preset, overrides))
 
@@ -152,7 +178,8 @@ class Spec:
         """The values in the cell's order and types; ParameterError for the first that is unknown, not allowed or contradicts another."""
         for name in values:
             self.require(name)
-        checked = {name: each.fit(values.get(name, each.default)) for name, each in self.parameters.items()}
+        given = values if self.parameters.keys() <= values.keys() else self.defaults | values
+        checked = {name: each.fit(given[name]) for name, each in self.parameters.items()}
         rows = formats.without_bad_rows if values.get("drop_bad_rows") else contextlib.nullcontext
         held = {}
         with rows():
@@ -222,6 +249,8 @@ class Spec:
         kept = {name: value for name, value in values.items() if name not in OWNED_BY_RUNNER}
         kept |= {name: self.parameters[name].default for name in FREE if name in self.parameters}
         kept |= {name: _identity(value) for name, value in self.encoders(values).items()}
+        if kept.get(later := _LATER.get(self.stem)) in SCRATCH:
+            kept.pop(later, None)
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]
 
     def label(self, preset: str, values: dict, overrides: dict | None = None) -> str:
@@ -487,7 +516,7 @@ def _meant(value: str) -> str:
     text = text[1:-1] if 0 < _closing(text) == len(text) - 1 else text
     if not (match := _NEARLY.fullmatch(text)):
         return ""
-    number, preset, changed = match[1], match[2] or match[3] or "tiny", match[4]
+    number, preset, changed = match[1], match[2] or match[3] or TINY, match[4]
     changed = re.sub(r"[\s;,:]+(?=\w+\s*=)", ",", changed) if "=" in changed else ""
     near = f"{number}/{preset}:{changed}" if changed else f"{number}/{preset}"
     try:

@@ -8,13 +8,31 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ivcore import rng
+from ivcore import rng, weights
+from ivcore.encoders.videomae import MaskedAutoencoder
+from ivcore.errors import ParameterError, shown
 from ivcore.losses.reconstruction import blank, picture, reconstruction, targets
 from ivcore.masking import some_of, split
 from ivcore.train import Batches, History, train
 from ivcore.train.recipe import Recipe
 
 DrawMask = Callable[[int, tuple, torch.Generator], Tensor]  # (clips, grid, generator) -> bool (clips, N), True = hidden
+
+
+def autoencoder(start: Path | str | None, size: str, *, frames: int, image: int, **shape) -> MaskedAutoencoder:
+    """A masked autoencoder for clips of `frames` frames of `image` pixels: the one at `start`, its positions interpolated, or of random weights.
+
+    start: a run's folder, a checkpoint or a name, as `weights.load` takes them; its size is then its own. size, and shape (patch, decoder_depth), are
+    of a fresh one. ParameterError where `start` has no decoder to go on with.
+    """
+    if start is None:
+        return MaskedAutoencoder(size, frames=frames, image=image, **shape)
+    model = weights.load(start, {"num_frames": frames, "img_size": image})
+    if not isinstance(model, MaskedAutoencoder):
+        raise ParameterError(
+            f"masked_encoder = {shown(str(start))}: has no decoder, must be a masked autoencoder with its own"
+        )
+    return model
 
 
 def masked_loss(draw_mask: DrawMask, normalise: bool = True, predicted: float = 1.0) -> Callable:

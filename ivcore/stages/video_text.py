@@ -75,6 +75,14 @@ def build_model(
     return model.freeze(*FROZEN[frozen])
 
 
+def go_on_with(
+    model: VideoTextModel, frozen: str = "nothing", activation_checkpointing: str = "nothing"
+) -> VideoTextModel:
+    """A model that was trained before, made ready to be trained on as `build_model` makes a new one; the same object."""
+    set_activation_checkpointing(model, activation_checkpointing)
+    return model.freeze(*FROZEN[frozen])
+
+
 def similarities(
     model, clips, videos: CaptionedSet, tokenizer, shuffled: int | None = None, precision: str = "fp32"
 ) -> Tensor:

@@ -49,6 +49,10 @@ REFUSED = {
         ("train_shards=pipe:ls shard_samples=9", "train_shards: shards pipe:ls: pipe: runs a command"),
         ("image_shards=a{0..9999999}.tar", "image_shards: shards a{0..9999999}.tar: the braces name 10,000,000"),
         ("image_shards=nowhere.tar", "image_shards: shards nowhere.tar: no such file"),
+        (
+            "clip_weights=a/b multimodal_encoder=11/tiny",
+            "clip_weights = 'a/b': multimodal_encoder = '11/tiny' brings both",
+        ),
         ("contrastive_weight=0 captioning_weight=0", "there is nothing to learn"),
         ("contrastive_weight=0 caption_decoder=none", "there is nothing to learn"),
         ("caption_width=100", "caption_width = 100"),
@@ -96,7 +100,7 @@ def test_a_contradiction_is_one_line_and_leaves_no_folder(run, given, says, tmp_
     (tmp_path / "own.yaml").write_text("\n".join(each.replace("=", ": ") for each in given.split()))
     if not given.startswith("steps"):  # a preset file is the whole difference to the defaults, where steps are given
         values = Spec.of(number).load(preset) | Spec.of(number).load(str(tmp_path / "own.yaml"))
-        cells = {name: each.default for name, each in Spec.of(number).parameters.items()} | values
+        cells = Spec.of(number).defaults | values
         with pytest.raises(ParameterError):
             start(notebook.find(number).stem, cells)
     assert not os.path.exists(tmp_path / "outputs")
@@ -153,8 +157,7 @@ def test_what_a_mask_hides_is_what_masking_hides(kind, ratio, grid):
 
 @pytest.mark.parametrize("path", notebook.every(), ids=lambda path: path.stem)
 def test_the_cells_as_they_are_hold_together(path):
-    known = Spec.of(path).parameters
-    contradictions.check({name: each.default for name, each in known.items()})
+    contradictions.check(Spec.of(path).cell)
 
 
 def test_no_rule_is_about_names_that_are_gone():

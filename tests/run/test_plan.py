@@ -11,6 +11,7 @@ import torch
 import video_models as zoo
 
 from ivcore import costs
+from ivcore.encoders import sizes
 from ivcore.encoders.videomae import VideoClassifier
 from ivcore.run import cli, planned
 from ivcore.run.spec import Spec
@@ -87,6 +88,17 @@ def test_tasks_of_language_start_from_a_run_from_a_file_or_from_a_name(tmp_path)
     assert planned._frames({"multimodal_encoder": "33/tiny"}) == planned.values_of(Spec.of("11"), "tiny")["num_frames"]
 
 
+def test_pretraining_goes_on_with_a_model_of_its_own_size():
+    large = {"masked_encoder": "10/paper", "num_frames": 8, "image_size": 112}
+    _, (steps,) = planned_model("10", "tiny", **large)
+    with torch.device("meta"):
+        model = steps.build()
+    assert model.size.width == sizes.size("huge").width and model.encoder.clip == (8, 112, 112)
+    _, (videos, _) = planned_model("11", "look")
+    with torch.device("meta"):
+        assert videos.build().visual.image == 64
+
+
 def test_two_forward_passes_of_tiny_models_are_counted():
     counted = {}
     for number in ("33", "34", "45"):
@@ -143,6 +155,7 @@ def test_what_fits_nowhere_has_status_1(capsys, monkeypatch):
         (["10", "tiny", "-p", "lr=1", "-p", "lr=2"], "-p lr: given 2 times"),
         (["10", "tiny", "-p", "mask_ratio=2"], "mask_ratio = 2.0: must be in (0, 1)"),
         (["10", "tiny", "-p", "mask_kind=round"], "mask_kind = 'round': must be one of tube, random, frame"),
+        (["10", "look"], "masked_encoder = 'ivcore/small-masked': a plan follows runs"),
         (["30", "tiny", "-p", "masked_encoder=a.pth"], "a plan follows runs"),
         (["30", "sweep_seeds"], "is a sweep"),
         (["11", "tiny", "-p", "clip_weights=mine.pt"], "its size is not told by its name"),

@@ -9,7 +9,7 @@ from ivcore.run import planned, room, session
 from ivcore.run.spec import Spec
 from ivcore.scaling import GIB
 
-SMALL = re.compile("quick|tiny|sweep|small|metaworld")
+SMALL = re.compile("look|quick|tiny|sweep|small|metaworld")
 
 
 def values_of(notebook: str, preset: str, **changes) -> tuple[Spec, dict]:

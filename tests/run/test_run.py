@@ -525,6 +525,46 @@ def test_a_cell_s_values_are_there_again_for_the_next_preset(book, capfd):
     assert values() == ("custom", {"lr": 0.3, "seed": 9, "sizes": [4, 16]})
 
 
+@pytest.fixture
+def short(book):
+    """A notebook whose cell is a short run."""
+    book.notebook("10_stage")
+    book.preset("10_stage", "tiny", "lr: 0.5\nsizes: [64]\n")
+    book.preset("10_stage", "paper", "lr: 0.1\n")
+    return book
+
+
+def test_an_opened_notebook_is_a_short_run_and_says_so(short, capfd):
+    begun = start("10_stage", namespace())
+    assert (begun.label, begun.params["lr"], begun.params["sizes"]) == ("look", 1e-3, [8, 16])
+    assert capfd.readouterr().out.startswith("a short run, to look at: `iv run 10 tiny` is the measured one\n")
+    assert start("10_stage", namespace(seed=1)).label == "custom"
+    assert "a short run" in capfd.readouterr().out, "as short with another seed"
+    assert start("10_stage", namespace(lr=0.1)).params["sizes"] == [8, 16], "what a cell says is what runs"
+    assert "a short run" not in capfd.readouterr().out
+
+
+def test_a_preset_and_papermill_begin_with_tiny_in_an_open_notebook_too(short):
+    assert start("10_stage", namespace(), preset="paper").params["sizes"] == [64]
+    assert start("10_stage", namespace(), preset="tiny").label == "tiny"
+    assert start("10_stage", namespace(sizes=[4]), preset="paper").params["sizes"] == [4], "edited in the cell"
+    injected = namespace(lr=0.1, In=["# Parameters\nlr = 0.1"])
+    assert start("10_stage", injected).label == "paper" and injected["sizes"] == [64]
+    injected = namespace(In=["# Parameters\nlr = 0.001"])
+    assert start("10_stage", injected).params["lr"] == 1e-3, "papermill has said so"
+
+
+def test_the_measured_run_is_shown_where_it_is_there(short, capfd):
+    start("10_stage", namespace(), preset="tiny").finish({"loss": 1.0})
+    capfd.readouterr()
+    cells = namespace()
+    begun = start("10_stage", cells)
+    assert (begun.shown, begun.label, cells["lr"], cells["sizes"]) == (True, "tiny", 0.5, [64])
+    assert "the run of tiny is there: it is shown" in capfd.readouterr().out
+    assert start("10_stage", cells, preset="look").params["lr"] == 1e-3
+    assert start("10_stage", namespace(seed=1)).params["lr"] == 1e-3, "another run was asked for"
+
+
 def test_a_cell_that_sets_what_the_preset_had_is_believed(book):
     book.notebook("10_stage")
     book.preset("10_stage", "quick", "lr: 0.5\nseed: 3\n")

@@ -120,6 +120,35 @@ def test_text_for_other_types(book, parameter, text, value):
     assert found == value and type(found) is type(value)
 
 
+def test_presets_begin_with_tiny_and_the_cell_alone_is_a_preset_of_its_own(book):
+    book.preset("10_stage", "tiny", "sizes: [8, 16, 32]\nlr: 1\n")
+    book.preset("10_stage", "paper", "lr: 0.5\n")
+    spec = Spec.of("10")
+    assert spec.presets() == ["look", "tiny", "paper"]
+    assert spec.defaults == spec.cell | {"sizes": [8, 16, 32], "lr": 1.0}
+    found = {name: spec.resolve(name) for name in spec.presets()}
+    assert [found[name]["sizes"] for name in found] == [[8, 16], [8, 16, 32], [8, 16, 32]]
+    assert [found[name]["lr"] for name in found] == [1e-3, 1.0, 0.5]
+    assert found["look"] == spec.cell and spec.check({"lr": 0.5}) == found["paper"]
+    assert spec.resolve()["lr"] == 1.0, "iv run 10 is iv run 10 tiny"
+
+
+def test_without_a_tiny_of_its_own_the_cell_is_tiny(book):
+    book.preset("10_stage", "tiny", "# iv run 10 tiny\n{}\n")
+    assert Spec.of("10").presets() == ["tiny"] and Spec.of("10").resolve() == Spec.of("10").cell
+    assert "no preset 'look'" in error(book, "10", "look")
+
+
+def test_an_encoder_that_came_later_leaves_the_names_of_runs_from_scratch(book):
+    before = Spec.of("10").digest(Spec.of("10").resolve())
+    line = 'masked_encoder: str = ""  # to train on; encoder of scratch, masked\n'
+    for name in ("10_stage", "10_masked_video_modeling"):
+        book.notebook(name, parameters=line + PARAMETERS)
+    assert Spec.of("10_stage").digest(Spec.of("10_stage").resolve()) != before
+    spec = Spec.of("10_masked_video_modeling")
+    assert spec.digest(spec.resolve()) == before != spec.digest(spec.resolve() | {"masked_encoder": "owner/published"})
+
+
 @pytest.mark.parametrize(
     "name, text, says",
     [

@@ -1,13 +1,15 @@
 """Masked pretraining as a stage: a cell of a study is read back when finished, and a reconstruction keeps what was seen."""
 
+import pytest
 import torch
 
 from ivcore import masking, rng
 from ivcore.data.memory import DecodedVideo
 from ivcore.data.sources import training_clips
 from ivcore.encoders.videomae import MaskedAutoencoder
+from ivcore.errors import ParameterError
 from ivcore.stages import masked as masked_stage
-from ivcore.train import Batches
+from ivcore.train import Batches, save_weights
 from ivcore.train.recipe import Recipe
 
 SIZE = {"width": 32, "depth": 1, "heads": 1, "decoder_width": 16, "decoder_depth": 1, "frames": 4, "image": 16}
@@ -29,6 +31,26 @@ def cell(folder, steps=3, **how):
         model, draw, Batches(source, 4, 0), Recipe(batch_size=4, lr=1e-2, steps=steps), folder, **how
     )
     return model, history, drawn
+
+
+def test_training_goes_on_with_an_autoencoder_that_is_there(tmp_path):
+    """Its weights and its size; its positions are interpolated to the clips that are asked for."""
+    before = MaskedAutoencoder("tiny", frames=8, image=16, patch=8, width=32, heads=1)
+    save_weights(before, tmp_path / "model.safetensors", before.config)
+    shape = {"frames": 4, "image": 32, "patch": 4, "decoder_depth": 1}
+    model = masked_stage.autoencoder(tmp_path / "model.safetensors", "base", **shape)
+    assert (model.size.width, model.size.patch, model.encoder.clip) == (32, 8, (4, 32, 32))
+    assert torch.equal(model.decoder.blocks[0].attn.qkv.weight, before.decoder.blocks[0].attn.qkv.weight)
+    assert masked_stage.autoencoder(None, "tiny", **shape).size.patch == 4
+    fetched = masked_stage.autoencoder("ivcore/small-masked", "tiny", **shape)
+    assert fetched.encoder.clip == (4, 32, 32)
+
+
+def test_an_encoder_without_a_decoder_is_refused_in_one_line(tmp_path):
+    alone = MaskedAutoencoder("tiny", frames=4, image=16).encoder
+    save_weights(alone, tmp_path / "model.safetensors", alone.config)
+    with pytest.raises(ParameterError, match=r"^masked_encoder = .*: has no decoder, must be .*$"):
+        masked_stage.autoencoder(tmp_path / "model.safetensors", "tiny", frames=4, image=16)
 
 
 def test_a_finished_cell_is_read_back(tmp_path):

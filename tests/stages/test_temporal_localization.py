@@ -35,7 +35,7 @@ def tiny_encoder(folder: Path) -> str:
 
 
 def params(**changed) -> dict:
-    return {name: each.default for name, each in Spec.of("31").parameters.items()} | {"max_bad": 0.0} | changed
+    return Spec.of("31").defaults | {"max_bad": 0.0} | changed
 
 
 @pytest.mark.parametrize("name", DATASETS)
