@@ -93,6 +93,7 @@ def finetune(asked: Asked) -> int:
         try:
             signature = _signature(labelled, asked.settings)  # before videos are read, for one may change meanwhile
             if not (plan := _kept_plan(asked, folder, signature)):
+                _begin(asked, folder)
                 with _spending(folder, f"{signature} plan"):
                     plan = _new_plan(asked, folder, labelled, signature)
             print(counts_table(plan["counts"]), *plan["notes"], sep="\n", flush=True)
@@ -153,7 +154,7 @@ def _kept_plan(asked: Asked, folder: Path, signature: str) -> dict | None:
     """The plan of an earlier call for the same videos; None where there is none, it is only begun, or something is otherwise. UserError where the folder is another's."""
     file = folder / "plan.json"
     if not file.exists():
-        if others := [path.name for path in folder.iterdir() if path.name != ".lock"]:
+        if others := [each.name for each in folder.iterdir() if not each.name.startswith((".lock", ".plan.json."))]:
             raise UserError(
                 f"{paths.short(folder)}: holds something else ({others[0]}); give another folder with --out"
             )
@@ -179,13 +180,16 @@ def _kept_plan(asked: Asked, folder: Path, signature: str) -> dict | None:
     return plan if whole and plan["signature"] == signature else None
 
 
+def _begin(asked: Asked, folder: Path) -> None:
+    """Says whose the folder is before anything else lies there, so that a call that ends early can be followed by another."""
+    for name in BOX:
+        _value(asked, name)  # before any video is opened
+    files.write_json(folder / "plan.json", {"source": os.path.abspath(asked.place)})
+
+
 def _new_plan(asked: Asked, folder: Path, labelled, signature: str) -> dict:
     from ivcore.run import budget
 
-    for name in BOX:
-        _value(asked, name)  # before any video is opened
-    # Says whose the folder is before anything else lies there, so that a call that ends early can be followed by another.
-    files.write_json(folder / "plan.json", {"source": os.path.abspath(asked.place)})
     for file in folder.glob("untrained-*.safetensors"):  # of the shape that another encoder had
         file.unlink()
     videos = _signature(labelled, {})
