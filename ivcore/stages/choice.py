@@ -106,12 +106,12 @@ class Answered:
         return self.scores.isfinite().sum(1)
 
 
-def answer(model: VideoModel, questions: Questions, found: tuple[Tensor, Tensor]) -> Answered:
+def answer(model: VideoModel, questions: Questions, found: tuple[Tensor, Tensor], precision: str = "fp32") -> Answered:
     """found: the videos' unit-length embeddings (n, E) and which questions they are of, as `search.embed` gives them."""
     features, rows = found
     asked = [questions.asked[row] for row in rows.tolist()]
     texts = list(dict.fromkeys(text for each in asked for text in each.options))
-    told = dict(zip(texts, embed_texts(model.model, texts, model.tokenizer())))
+    told = dict(zip(texts, embed_texts(model.model, texts, model.tokenizer(), precision=precision)))
     scale = model.model.logit_scale.detach().exp().cpu()
     scores = torch.full((len(asked), max(len(each.options) for each in asked)), -torch.inf)
     for row, each in enumerate(asked):

@@ -149,11 +149,13 @@ def embed(model: VideoModel, shown: Views, frame_order: str = "ordered", **readi
     return F.normalize(features.mean(1), dim=-1), rows
 
 
-def scored(model: VideoModel, videos: CaptionedSet, embedded: tuple[Tensor, Tensor], every: bool = False) -> Scored:
+def scored(
+    model: VideoModel, videos: CaptionedSet, embedded: tuple[Tensor, Tensor], every: bool = False, precision: str = "fp32"
+) -> Scored:  # fmt: skip
     """What the model makes of each video with each sentence of the readable ones. embedded: of `embed`."""
     features, rows = embedded
     texts, owner = sentences(videos.only(rows.tolist()), every)
-    told = embed_texts(model.model, texts, model.tokenizer())
+    told = embed_texts(model.model, texts, model.tokenizer(), precision=precision)
     scale = model.model.logit_scale.detach().exp().cpu()
     return Scored(scale * features @ told.T, owner, texts, rows)
 
@@ -166,15 +168,17 @@ def together(parts: Sequence[Scored]) -> Scored:
     return replace(first, similarity=torch.stack([part.similarity for part in parts]).mean(0))
 
 
-def order_accuracy(model: VideoModel, videos: CaptionedSet, embedded: tuple[Tensor, Tensor]) -> float | None:
+def order_accuracy(
+    model: VideoModel, videos: CaptionedSet, embedded: tuple[Tensor, Tensor], precision: str = "fp32"
+) -> float | None:  # fmt: skip
     """Share of the videos that are nearer to their sentence than to that of the same video backwards; None where no such sentence is known."""
     features, rows = embedded
     asked = [(place, row) for place, row in enumerate(rows.tolist()) if videos.backwards[row]]
     if not asked:
         return None
     tokenizer = model.tokenizer()
-    own = embed_texts(model.model, [videos.queries[row] for _, row in asked], tokenizer)
-    turned = embed_texts(model.model, [videos.backwards[row][0] for _, row in asked], tokenizer)
+    own = embed_texts(model.model, [videos.queries[row] for _, row in asked], tokenizer, precision=precision)
+    turned = embed_texts(model.model, [videos.backwards[row][0] for _, row in asked], tokenizer, precision=precision)
     clips = features[[place for place, _ in asked]]
     return retrieval.order_accuracy((clips * own).sum(1), (clips * turned).sum(1))
 

@@ -55,6 +55,13 @@ def test_scores_are_scaled_cosines_of_whole_videos(model, tmp_path):
     assert found.similarity.shape == (4, 4)
 
 
+def test_sentences_are_embedded_in_the_precision_that_videos_are(model, tmp_path):
+    videos = some_videos(tmp_path)
+    embedded = search.embed(model, search.views(videos, model, **HOW))
+    full, half = (search.scored(model, videos, embedded, precision=each).similarity for each in ("fp32", "bf16"))
+    assert not torch.equal(full, half) and torch.allclose(full, half, rtol=0.05, atol=0.05 * full.abs().max().item())
+
+
 def test_a_video_that_cannot_be_read_takes_its_sentences_along(model, tmp_path):
     whole, broken = (some_videos(tmp_path / name, broken=bad) for name, bad in (("a", ()), ("b", (1,))))
     (tmp_path / "b").mkdir(exist_ok=True)
