@@ -55,7 +55,15 @@ BOX = {  # started from, where they are there: they have seen labels of motions,
     "masked": "ivcore/small-masked-classifier",
     "multimodal": "ivcore/small-multimodal-classifier",
 }
-_PLAN = {"source", "signature", "notes", "counts", "encoders", "seconds", "runs"}  # what plan.json has
+_PLAN = {  # what plan.json has
+    "source": str,
+    "signature": str,
+    "notes": list,
+    "counts": dict,
+    "encoders": dict,
+    "seconds": float | int,
+    "runs": dict,
+}
 _WIDE = 60  # characters of a class in the table of counts
 FEW = 30  # videos, on which a share says little
 MODELS = ("coordinated", "multimodal", "masked")  # that may be left; of equals the first
@@ -174,7 +182,10 @@ def _kept_plan(asked: Asked, folder: Path, signature: str) -> dict | None:
         raise UserError(
             f"{paths.short(folder)}: holds the fine-tuning of {plan['source']}{gone}; give another folder with --out"
         )
-    if not plan.keys() >= _PLAN:
+    if (
+        not all(isinstance(plan.get(name), kind) for name, kind in _PLAN.items())
+        or not plan["runs"].keys() >= RUNS.keys()
+    ):
         return None
     whole = all((folder / name).is_file() for name in ("classes.txt", *(f"{part}.csv" for part in PARTS)))
     return plan if whole and plan["signature"] == signature else None

@@ -185,7 +185,12 @@ def test_another_video_under_an_old_name_makes_results_old(tmp_path, outputs, pl
 def test_what_is_left_of_an_earlier_plan_is_made_again(outputs, planned):
     place = outputs / "finetune/mine"
     planned()
-    for change in (lambda: (place / "classes.txt").unlink(), lambda: (place / "plan.json").write_text('{"source": 3}')):
+    damaged = (
+        '{"source": 3}',
+        *(json.dumps(planned() | change) for change in ({"runs": {}}, {"notes": 5}, {"seconds": "x"})),
+    )
+    changes = [lambda text=text: (place / "plan.json").write_text(text) for text in damaged]
+    for change in (lambda: (place / "classes.txt").unlink(), *changes):
         (place / "untrained-0.safetensors").write_text("of another shape")
         change()
         assert planned()["counts"] and (place / "classes.txt").read_text() == "jump\nwave\n"
