@@ -12,6 +12,11 @@ _NOISY = 100  # lines of a schedule are exact and stay as they are; noisy ones w
 _COLOURS = 8  # in the cycle
 _STYLES = ("-", "--", "-.", ":")  # no two of 32 runs share both
 _INSIDE = 3  # legends of more runs than this stand beside the panel
+_SPOKEN = {
+    "contrastive": "contrastive loss",
+    "captioning": "captioning loss",
+    "lr": "learning rate",
+}  # what a key alone leaves open
 _EXACT = ("lr", "epoch", "weight_decay")
 
 
@@ -36,7 +41,7 @@ def training_curves(log, keys=("loss", "lr"), title: str | None = None, after: f
             if series.size:
                 series = series[:, series[0] >= after * series[0, -1]]
             _line(panel, number, name, *series, noisy=key not in _EXACT)
-        panel.set_ylabel(key.replace("_", " "))
+        panel.set_ylabel(_SPOKEN.get(key, key.replace("_", " ")))
         outside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if beside else {}
         panel.legend(handlelength=2.6 if len(runs) > 1 else 0, **outside)
     _finish(axes[:, 0], shown, title)

@@ -120,7 +120,7 @@ def test_curves_read_the_journal_and_leave_out_what_is_not_there(tmp_path):
     records = [{"step": n, "loss": 1 / n, "lr": 1e-3} for n in range(1, 11)]
     file.write_text("".join(json.dumps(record) + "\n" for record in records))
     figure = training_curves(file, keys=("loss", "lr", "accuracy"))
-    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "lr"]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "learning rate"]
     assert np.allclose(figure.axes[0].lines[0].get_xydata(), [(r["step"], r["loss"]) for r in records])
     assert "at the end 0.1" in texts(figure)
 
