@@ -90,6 +90,8 @@ def _row(axes, y: float, values: list[float], colour: str, form: str, bar: bool,
     if bar or len(values) > 1:
         axes.plot(values, [y] * len(values), "o", **seeds)
     text = form.format(mean)
+    if form == "{:.3g}" and "." in text and "e" not in text:
+        text = f"{mean:#.3g}"  # 2.40 beside 2.24, not 2.4
     if spread and len(values) > 1:
         text += f" ± {statistics.stdev(values):.2g}"
     place = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "fontsize": 10 if spread else 9}
