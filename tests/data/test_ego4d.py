@@ -2,12 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ivcore.data import egocentric, formats
-from ivcore.data.egocentric import painting, scenes
+from ivcore.data.egocentric import annotations, painting, scenes
 from ivcore.data.untrimmed import MOMENT_QUERIES, untrimmed_splits
 from ivcore.errors import FormatError
 from ivcore.video.frame_folder import open_video
@@ -129,17 +130,53 @@ def test_a_fault_is_one_line(file, read, content, says):
 
 
 def test_what_happens_in_a_scene_is_where_the_annotations_say():
-    scene = scenes.draw(np.random.default_rng(3), 192, 8)
-    assert len(scene.acts) >= 3
+    scene = scenes.draw(np.random.default_rng(3), 320, 8)
+    assert len(scene.acts) >= 4
+    done = {}
     for act in scene.acts:
-        thing, hand = scene.things[act.thing], scene.hands[act.hand]
-        assert np.abs(hand[act.contact] - thing.place[act.contact]).max() < 0.01
-        before, after = thing.place[act.contact, 1], thing.place[act.end, 1]
-        assert {"push": after < before - 0.2, "pull": after > before + 0.2}.get(act.verb, True)
-        was, now = thing.lit[act.contact], thing.lit[act.end]
-        assert {"switch on": (was, now) == (0, 1), "switch off": (was, now) == (1, 0)}.get(act.verb, was == now)
-    words = [(act.verb, scene.things[act.thing].words) for act in scene.acts]
-    assert len(set(words)) == len(words)
+        thing, hand, during = scene.things[act.thing], scene.hands[act.hand], slice(act.contact + 2, act.end - 1)
+        assert np.abs(hand[during] - thing.place[during]).max() < 1e-6, "the thing moves with the hand"
+        apart = [
+            np.abs(scene.things[act.thing].place[act.contact] - hand[frame]).max() for frame in (act.start, act.contact)
+        ]
+        assert apart[0] > apart[1] <= 2 * scenes.SWING
+        assert np.ptp(thing.place[act.start : act.contact], 0).max() == 0
+        last = done.get(act.thing)
+        assert last is None or scenes.VERBS.index(last) == scenes.VERBS.index(act.verb) ^ 1
+        done[act.thing] = act.verb
+    assert len({thing.words for thing in scene.things}) == len(scene.things)
+
+
+@pytest.mark.parametrize("verb, partner", [*zip(scenes.VERBS[::2], scenes.VERBS[1::2])])
+def test_a_verbs_partner_is_its_time_reversal(verb, partner):
+    turns = np.arange(24) / 12 + 0.21
+    forth = scenes.swung(verb, turns)
+    assert (scenes.swung(partner, -turns) == forth).all()
+    assert np.abs(np.diff(forth, axis=0) + np.diff(forth[::-1], axis=0)).max() > 0.01, "no reversal of itself"
+
+
+def test_a_scene_played_backwards_has_the_same_frames_and_no_frame_says_which_way():
+    scene = scenes.draw(np.random.default_rng(3), 64, 8)
+    things = [replace(thing, place=thing.place[::-1]) for thing in scene.things]
+    back = scenes.Scene(things, scene.hands[:, ::-1], scene.shapes[:, ::-1], scene.camera[::-1], scene.ground)
+    assert (painting.render(back, 64)[::-1] == painting.render(scene, 64)).all()
+
+
+def test_the_way_to_a_thing_and_what_is_done_there_are_drawn_evenly():
+    """Else a shuffled second would say something of them."""
+    config = egocentric.Egocentric.of(112)
+    acts = [act for part, uid in config.clips() for act in config.scene(part, uid).acts]
+    second = np.mean([scenes.VERBS.index(act.verb) % 2 for act in acts])
+    assert abs(second - 0.5) < 3 * 0.5 / len(acts) ** 0.5
+
+
+def test_what_is_asked_about_happened_once():
+    config = egocentric.Egocentric(train=6, val=1)
+    for part, uid in config.clips():
+        scene = config.scene(part, uid)
+        done = [f"When did I {act.verb} something?" for act in scene.acts]
+        queries = [each["query"] for each in annotations._queries(config, scene)["language_queries"]]
+        assert queries == [each for each in done if done.count(each) == 1]
 
 
 def test_pixels_depend_on_the_seed_alone_and_a_box_holds_its_thing():
@@ -174,7 +211,7 @@ def test_a_miniature_reads_back(track, written):
         parts[part] = {each.path for each in getattr(found, "pictures", found)}
         for path in parts[part]:
             with open_video(path) as video:
-                assert len(video) == 160
+                assert len(video) == 240
     assert not parts["train"] & parts["val"]
     others = {path.name for path in (folder / "annotations").iterdir()} - {"object_detections.json"}
     assert others == {f"{track}_train.json", f"{track}_val.json"}

@@ -47,7 +47,8 @@ def capsule(layer, ends, radii, colour, *, edge=None, rim=0.0, hollow=False, lig
     radius = radii[:, 0, None, None] + along * (radii[:, 1] - radii[:, 0])[:, None, None]
     inside = radius - np.hypot(u, v)
     cover = np.clip(inside + 0.5, 0, 1)
-    if not cover.any():
+    hit = cover > 0
+    if not hit.any():
         return
     shade = np.float32(1)
     if light:
@@ -56,18 +57,19 @@ def capsule(layer, ends, radii, colour, *, edge=None, rim=0.0, hollow=False, lig
         )
     if bands:
         shade = shade * (1 - bands * (np.sin(along * np.sqrt(square) * 0.9) > 0))
-    paint = np.asarray(colour, np.float32) * np.broadcast_to(np.expand_dims(shade, -1), (*cover.shape, 1))
-    place = (np.arange(len(ends), dtype=np.int32)[:, None, None] * size + ys[:, :, None]) * size + xs[:, None, :]
+    cover, inside = cover[hit], inside[hit]
+    paint = np.asarray(colour, np.float32) * np.broadcast_to(shade, hit.shape)[hit][:, None]
+    place = ((np.arange(len(ends), dtype=np.int32)[:, None, None] * size + ys[:, :, None]) * size + xs[:, None, :])[hit]
     if edge is not None:
         core = np.clip(inside - np.float32(rim) + 0.5, 0, 1)
-        paint = np.asarray(edge, np.float32) + core[..., None] * (paint - np.asarray(edge, np.float32))
+        paint = np.asarray(edge, np.float32) + core[:, None] * (paint - np.asarray(edge, np.float32))
         if hollow:
             flat = layer.hollow.reshape(-1)
             flat[place] = np.maximum(flat[place], core)
     flat, alpha = layer.colour.reshape(-1, 3), layer.cover.reshape(-1)
     below, under = flat[place], alpha[place]
     # Where nothing lies below, the colour is taken whole, so that edges do not darken.
-    weight = np.where(under > 0, np.maximum(cover, 1 - under), np.float32(1))[..., None] * (cover > 0)[..., None]
+    weight = np.where(under > 0, np.maximum(cover, 1 - under), np.float32(1))[:, None]
     flat[place] = below + weight * (paint - below)
     alpha[place] = np.maximum(under, cover)
 

@@ -1,6 +1,5 @@
-"""Scenes in first person: a camera over a table, two hands, and things that they push, pull, take, rub and switch. See `config`."""
+"""Scenes in first person: a camera over a table, two hands, and things that they fill, empty, tighten, loosen, wind and unwind. See `config`."""
 # ruff: noqa: F401  (this file lists what the folder offers)
 
-from ivcore.data.egocentric.annotations import CHANGES
 from ivcore.data.egocentric.config import RENDERER_VERSION, Egocentric, build, fill, make
 from ivcore.data.egocentric.scenes import NOUNS, VERBS

@@ -6,15 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ivcore.data.egocentric.scenes import NOUNS, STILL, VERBS, Scene
+from ivcore.data.egocentric.scenes import NOUNS, VERBS, Scene
 from ivcore.data.formats.ego4d import HAND_FRAMES
 from ivcore.files import write_json
 
-VERSION = "2"
-CHANGES = tuple(verb for verb in VERBS if verb not in STILL)
-_PAST = {"push": "push the {} away", "pull": "pull the {} near", "take": "take the {} away", "rub": "rub the {}",
-         "switch on": "switch on the {}", "switch off": "switch off the {}"}  # fmt: skip
-_MOMENT = {"push": "push_away", "pull": "pull_near", "take": "take_away", "rub": "rub", "switch on": "switch_on", "switch off": "switch_off"}  # fmt: skip
+VERSION = "4"
 _MISSED, _OFF = (
     0.05,
     0.06,
@@ -53,20 +49,19 @@ def _untrimmed(config, part: str, annotations: dict) -> dict:
 def _moments(config, scene: Scene) -> dict:
     """A moment lasts from half a second before the touch to half a second after the act."""
     return {"annotator_uid": "a", "labels": [
-        {"label": _MOMENT[act.verb], "primary": True, "start_time": _seconds(config, act.contact - config.fps // 2),
+        {"label": act.verb, "primary": True, "start_time": _seconds(config, act.contact - config.fps // 2),
          "end_time": _seconds(config, act.end + config.fps // 2)} for act in scene.acts
     ]}  # fmt: skip
 
 
 def _queries(config, scene: Scene) -> dict:
-    """When each act was, by the thing's name, and by its colour or its noun alone where that says which."""
-    queries = []
-    for number, act in enumerate(scene.acts):
-        thing = scene.things[act.thing]
-        same = [scene.things[each.thing] for each in scene.acts if each.verb == act.verb]
-        words = thing.words if number % 2 or len(same) > 1 else f"{thing.colour} thing" if number % 4 else thing.noun
+    """When each act was whose verb happened once in the clip."""
+    queries, done = [], [act.verb for act in scene.acts]
+    for act in scene.acts:
+        if done.count(act.verb) > 1:
+            continue
         start, end = (_seconds(config, f) for f in (act.contact - config.fps // 2, act.end + config.fps // 2))
-        queries.append({"query": f"When did I {_PAST[act.verb].format(words)}?", "template": "Objects: What X did I Y?",
+        queries.append({"query": f"When did I {act.verb} something?", "template": "Objects: What X did I Y?",
                         "clip_start_sec": start, "clip_end_sec": end, "video_start_sec": start, "video_end_sec": end})  # fmt: skip
     return {"annotation_uid": "a", "language_queries": queries}
 
@@ -76,12 +71,15 @@ def _pixels(config, box) -> list[float]:
 
 
 def _sta(config, scenes: dict[str, Scene], detections: dict) -> dict:
-    """Before each touch three frames, while the hand is on its way. A detector is played that finds everything on them, a little beside."""
+    """Before each touch three frames, while the hand is on its way. A detector is played that finds everything on them, a little beside.
+
+    The two seconds before such a frame begin as long after the hand set out as the frame lies before the touch: else the way itself would say whereto.
+    """
     entries = []
     for uid, scene in scenes.items():
         rng = np.random.default_rng([config.seed, *uid.encode()])
         for act in scene.acts:
-            for ahead in rng.permutation(np.arange(2, 7 * config.fps // 4))[:3]:
+            for ahead in rng.permutation(np.arange(2, act.contact - act.start - 2 * config.fps))[:3]:
                 frame = act.contact - int(ahead)
                 if (box := scene.box(act.thing, frame)) is None:
                     continue
@@ -147,18 +145,18 @@ def _keyframe(config, scene: Scene, frame: int) -> dict:
 
 
 def _scod(config, scenes: dict[str, Scene]) -> dict:
-    """One picture of each act that changes something, halfway through, with the thing that changes and how."""
+    """One picture of each act, halfway through, with the thing that changes and how."""
     images, boxes = [], []
     for uid, scene in scenes.items():
         for act in scene.acts:
             frame = (act.contact + act.end) // 2
             box = scene.box(act.thing, frame)
-            if act.verb not in CHANGES or box is None:
+            if box is None:
                 continue
             image = len(images)
             images.append({"id": image, "file_name": f"{uid}/frame_{frame:07d}.jpg", "width": config.size, "height": config.size})  # fmt: skip
             x1, y1, x2, y2 = _pixels(config, box)
-            boxes.append({"id": image, "image_id": image, "category_id": CHANGES.index(act.verb), "iscrowd": 0,
+            boxes.append({"id": image, "image_id": image, "category_id": VERBS.index(act.verb), "iscrowd": 0,
                           "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)], "area": round((x2 - x1) * (y2 - y1), 2)})  # fmt: skip
-    kinds = [{"id": number, "name": name} for number, name in enumerate(CHANGES)]
+    kinds = [{"id": number, "name": name} for number, name in enumerate(VERBS)]
     return {"info": {"fps": config.fps}, "images": images, "annotations": boxes, "categories": kinds}

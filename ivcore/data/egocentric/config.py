@@ -1,9 +1,9 @@
-"""First-person scenes on a table, with the annotation files of Ego4D's five tracks: <cache>/egocentric-<hash>, made in about half a second a video.
+"""First-person scenes on a table, with the annotation files of Ego4D's five tracks: <cache>/egocentric-<hash>, made in about a second a video.
 
     annotations/  moments_{train,val}.json nlq_{train,val}.json fho_sta_{train,val}.json object_detections.json fho_hands_{train,val}.json scod_{train,val}.json
     clips/        CLIP_UID.mp4
 
-Colours, ground, things, hands and head movements are drawn for each clip. Pushing and pulling, and switching on and off, are each other's reversals.
+Colours, ground, things, hands and head movements are drawn for each clip. Of the six verbs two by two are each other's reversals.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from ivcore.data.egocentric import annotations, painting, scenes
 from ivcore.files import write_text
 from ivcore.video.writer import write_video
 
-RENDERER_VERSION = "1"
+RENDERER_VERSION = "3"
 PARTS = ("train", "val")
 _MINIMUMS = {"train": 1, "val": 1, "size": 32, "frames": 64, "fps": 4, "seed": 0}
 
@@ -29,10 +29,10 @@ _MINIMUMS = {"train": 1, "val": 1, "size": 32, "frames": 64, "fps": 4, "seed": 0
 class Egocentric:
     """How many clips, of `size` x `size` pixels and `frames` frames at `fps`."""
 
-    train: int = 120
-    val: int = 48
+    train: int = 80
+    val: int = 32
     size: int = 64
-    frames: int = 192
+    frames: int = 320
     fps: int = 8
     seed: int = 0
 

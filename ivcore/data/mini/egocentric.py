@@ -9,7 +9,7 @@ TRAIN, VAL = 5, 2  # clips
 
 def ego4d(folder: Path, track: str) -> None:
     """The annotation files that begin like `track`, and the clips."""
-    fill(Egocentric(train=TRAIN, val=VAL, frames=160, seed=17), folder)
+    fill(Egocentric(train=TRAIN, val=VAL, frames=240, seed=17), folder)
     (folder / "complete").unlink()
     for path in (folder / "annotations").iterdir():
         if not path.name.startswith((track, "object_" if track == "fho_sta" else track)):
