@@ -80,7 +80,7 @@ def test_new_changed_and_gone_videos(videos, model, capsys):
     (videos / "0.mp4").unlink()
     zoo.video(videos / "2.mp4", frames=16, seed=99)
     zoo.video(videos / "new.mp4", frames=8, seed=5)
-    assert index(videos, model) == 0 and "1 videos are gone" in capsys.readouterr().out
+    assert index(videos, model) == 0 and "1 video gone" in capsys.readouterr().out
     names = sorted(os.path.basename(hit["video"]) for hit in found(capsys, "--top", 50, "--moments"))
     assert names == ["1.mp4", "2.mp4", "2.mp4", "3.mp4", "4.mp4", *["größe 走る.mp4"] * 4, "new.mp4"]
     assert not (folder / "videos" / "0.mp4.npy").exists() and "0.mp4" not in (folder / "done.jsonl").read_text()
