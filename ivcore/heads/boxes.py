@@ -30,15 +30,16 @@ class BoxClassifier(nn.Module):
         return self.encoder.classify(self.in_boxes(self.feature_map(video), boxes, there))
 
     def feature_map(self, video: Tensor) -> Tensor:
-        """(B, 3, T, H, W) -> (B, D, h, w). A masked encoder's tokens are normalised before the mean, a multimodal one's after pooling."""
+        """(B, 3, T, H, W) -> (B, D, h, w)."""
+        return rearrange(self.tokens(video).mean(1), "b h w d -> b d h w")
+
+    def tokens(self, video: Tensor) -> Tensor:
+        """(B, 3, T, H, W) -> (B, t, h, w, D). A masked encoder's tokens are normalised here, a multimodal one's after pooling."""
         encoder = self.encoder
         if isinstance(encoder, UniFormerV2):
-            tokens = rearrange(encoder.encode(video)[1][:, :, 1:], "b t (h w) d -> b t h w d", h=encoder.grid[0])
-        else:
-            time, height, _ = encoder.grid
-            normalised = encoder.fc_norm(encoder.encode(video))
-            tokens = rearrange(normalised, "b (t h w) d -> b t h w d", t=time, h=height)
-        return rearrange(tokens.mean(1), "b h w d -> b d h w")
+            return rearrange(encoder.encode(video)[1][:, :, 1:], "b t (h w) d -> b t h w d", h=encoder.grid[0])
+        time, height, _ = encoder.grid
+        return rearrange(encoder.fc_norm(encoder.encode(video)), "b (t h w) d -> b t h w d", t=time, h=height)
 
     @staticmethod
     def in_boxes(features: Tensor, boxes: Tensor, there: Tensor) -> Tensor:
