@@ -264,4 +264,4 @@ def test_a_listed_name_that_no_file_can_have_is_a_bad_video(place, model, tmp_pa
         json.dumps([{"path": name, "caption": "a dog"} for name in ("a\0.mp4", "\ud800.mp4", str(place / "a.mp4"))])
     )
     assert cli.main(["features", str(listed), "--model", str(model), "--workers", "0"]) == 0
-    assert "from 1 videos, 2 could not be read" in capsys.readouterr().out
+    assert "from 1 video, 2 could not be read" in capsys.readouterr().out
