@@ -83,7 +83,6 @@ def _hybrid(name: str) -> hybrid.Hybrid:
 
 
 def _config(name: str, /, **fields) -> shapes.Shapes | metaworld.MetaWorld:
-    if name != METAWORLD:
-        return shapes.Shapes(**fields)
+    module, sort = (metaworld, metaworld.MetaWorld) if name == METAWORLD else (shapes, shapes.Shapes)
     train = fields.pop("train", None)
-    return metaworld.MetaWorld(**fields) if train is None else metaworld.with_training(train, **fields)
+    return sort(**fields) if train is None else module.with_training(train, **fields)

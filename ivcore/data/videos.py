@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from ivcore.data import embedded, formats, shapes, splits
+from ivcore.data import embedded, formats, splits
 from ivcore.data.formats import OneLabel
 from ivcore.data.groups import group_numbers, read_groups
 from ivcore.data.records import read_records
@@ -166,6 +166,6 @@ def zero_shot_set(csv: str = "", root: str = "", *, max_bad: int | float | None 
     """
     if csv:
         return video_splits({"zero_shot": csv}, root, max_bad=max_bad, run_dir=run_dir)[0]
-    folder = shapes.build(shapes.Shapes(parts=("zero_shot",), **generated))
+    folder = embedded.build("", parts=("zero_shot",), **generated)
     names = formats.read_class_names(folder / "zero_shot_classes.txt")
     return VideoSet(read_records(str(folder / "zero_shot.csv")), names, "moving shapes")

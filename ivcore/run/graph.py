@@ -135,9 +135,9 @@ def _num_clips(job: run.Job) -> int | None:
 
 def shapes(num_clips: int, parts: Iterable[str]) -> tuple[Path, list[Path]]:
     """The folder of the moving shapes that a run with `num_clips` reads, and the marks that its parts are complete."""
-    from ivcore.data.shapes import Shapes
+    from ivcore.data.shapes import with_training
 
-    folder = Shapes(train=num_clips).folder
+    folder = with_training(num_clips).folder
     return folder, [folder / f"{part}.complete" for part in parts]
 
 

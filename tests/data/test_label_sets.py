@@ -24,7 +24,7 @@ def by_path(records):
 
 
 def test_every_clip_is_in_the_union_once_under_its_own_class(small):
-    config, names = shapes.Shapes(**SMALL), [name.casefold() for name in small.union.classes]
+    config, names = shapes.with_training(**SMALL), [name.casefold() for name in small.union.classes]
     sizes = {"train": 120, "val": 120, "test": 90}
     for split in sizes:
         labels = by_path(getattr(small, split).records)
@@ -53,7 +53,7 @@ def test_every_class_is_either_motion_or_appearance(small):
 
 def test_the_large_thing_is_the_one_named():
     """In clips labelled by it, the last thing is the larger one in every frame."""
-    config = shapes.Shapes(**SMALL)
+    config = shapes.with_training(**SMALL)
     scenes_ = [video.shots[0].scene(config) for video in shapes.clips(config)]
     seen = [scene for scene in scenes_ if shapes.label_sets.class_of(scene).startswith("large")]
     assert len(seen) > 50

@@ -406,3 +406,11 @@ def test_orphaned_workers_end(tmp_path):
         time.sleep(0.05)
     os.killpg(group, signal.SIGKILL)
     pytest.fail("workers went on without the process that waits for them")
+
+
+def test_a_try_has_held_out_sets_no_larger_than_its_training():
+    default = shapes.Shapes()
+    assert shapes.with_training(240) == dataclasses.replace(default, train=240)
+    few = shapes.with_training(60, test=30, parts=("clips", "captions"))
+    assert (few.train, few.val, few.test, few.further_test, few.untrimmed) == (60, 60, 30, 60, default.untrimmed)
+    assert few.parts == ("clips", "captions")

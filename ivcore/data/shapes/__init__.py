@@ -3,7 +3,7 @@
 
 from ivcore.data.shapes import annotations, label_sets, scenes, timelines
 from ivcore.data.shapes.builder import build, film
-from ivcore.data.shapes.config import PARTS, RENDERER_VERSION, SPLITS, Shapes
+from ivcore.data.shapes.config import PARTS, RENDERER_VERSION, SPLITS, Shapes, with_training
 from ivcore.data.shapes.plan import (
     Shot,
     Video,

@@ -32,6 +32,7 @@ from ivcore.errors import ParameterError
 PARTS = ("clips", "further_test", "zero_shot", "open_set", "captions", "qa", "choice", "untrimmed", "ava")
 # The random seeds depend on this order.
 SPLITS = ("train", "val", "test", "zero_shot", "unknown", "untrimmed", "further_test")
+FULL = 240  # from so many training clips on, the held-out sets are whole
 UNKNOWN_ACTIONS = ("push", "pull", "jump")
 KNOWN_ACTIONS = tuple(a for a in scenes.ACTIONS if a not in (*UNKNOWN_ACTIONS, "rest"))
 # The version of the code that renders. Another text makes new videos: change it whenever pixels change
@@ -88,3 +89,14 @@ class Shapes:
         fields = {k: v for k, v in dataclasses.asdict(self).items() if k != "parts"}
         text = json.dumps(fields, sort_keys=True) + RENDERER_VERSION
         return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def with_training(train: int, **fields) -> Shapes:
+    """`train` training clips, and the held-out sets of the default; below 240 it is a try, and no held-out set is larger than training.
+
+    fields: the others of Shapes, which win.
+    """
+    if train >= FULL:
+        return Shapes(**{"train": train} | fields)
+    held_out = {split: min(train, getattr(Shapes, split)) for split in SPLITS[1:]}
+    return Shapes(**{"train": train} | held_out | fields)
