@@ -1,15 +1,25 @@
-"""Mismatched pairs, a control for models that join two views of a clip: each clip comes with another one that has nothing to do with it."""
+"""What does not belong together, for controls: each item comes with another one, never with its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ivcore.data.batches import batch_of
 from ivcore.errors import ParameterError
 
 OTHER = "other "  # before the names of what belongs to the other clip
+
+
+def others(count: int, seed: int) -> Tensor:
+    """int64 (count,): for each item another one, all of them once. A single item gets itself."""
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    other = torch.empty_like(order)
+    other[order] = order.roll(1)
+    return other
 
 
 def mismatched_clips(groups: Sequence[int], rng: np.random.Generator) -> np.ndarray:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ivcore import paths, turns
-from ivcore.data import egocentric, formats, groups, splits, untrimmed
+from ivcore.data import egocentric, formats, groups, mismatched, splits, untrimmed
 from ivcore.data.formats import Query, UntrimmedVideo
 from ivcore.data.untrimmed import FeatureSequence, UntrimmedSet
 from ivcore.data.video_answers import VideoModel
@@ -207,11 +207,10 @@ def by_prior(train: QueryItems, test: QueryItems) -> dict[str, float]:
 
 
 def swapped(items: QueryItems, seed: int) -> QueryItems:
-    """The same clips, each asked with the words of another query."""
-    texts = [query.text for query in items.queries]
-    order = np.random.default_rng(seed).permutation(len(texts))
-    mixed = {text: items.words[texts[row]] for text, row in zip(texts, order)}
-    return QueryItems(items.queries + items.unseen, items.clips, mixed)
+    """The same clips and answers, each query asked with the words of another one, which may happen to be the same."""
+    other = mismatched.others(len(items), seed)
+    mixed = [replace(query, text=items.queries[row].text) for query, row in zip(items.queries, other)]
+    return QueryItems(mixed + items.unseen, items.clips, items.words)
 
 
 @torch.inference_mode()

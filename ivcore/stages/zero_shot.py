@@ -230,14 +230,6 @@ def best_alpha(curve: Mapping[float, Mapping[str, float]], alphas: Sequence[floa
     return alphas[0] if len(alphas) == 1 else max(alphas, key=lambda alpha: curve[alpha]["all classes"])
 
 
-def other_names(count: int, seed: int) -> Tensor:
-    """int64 (count,): for each class another one, all of them once. Of one class itself."""
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    other = torch.empty_like(order)
-    other[order] = order.roll(1)
-    return other
-
-
 def save(run: Run, model: VideoModel) -> None:
     """The model as it is now, with how it is used, to the run's checkpoints/model.safetensors: for `iv classify --labels`."""
     config = model.model.config | model.usage.saved(model.model)

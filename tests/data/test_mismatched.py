@@ -4,14 +4,23 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivcore.data.batches import Batches, InMemory
-from ivcore.data.mismatched import OTHER, WithMismatched, mismatched_clips
+from ivcore.data.mismatched import OTHER, WithMismatched, mismatched_clips, others
 from ivcore.errors import ParameterError
 
 quick = settings(max_examples=60, deadline=None, database=None)
+
+
+@quick
+@given(st.integers(2, 40), st.integers(0, 99))
+def test_nothing_stays_in_its_place_and_all_are_there(count, seed):
+    found = others(count, seed)
+    assert sorted(found.tolist()) == [*range(count)] and not (found == torch.arange(count)).any()
+    assert torch.equal(found, others(count, seed)) and others(1, seed).tolist() == [0]
 
 
 def drawn(groups, seed=0):

@@ -299,8 +299,15 @@ def test_queries_from_files_to_scores(written):
     scores = queries.scored(model, test)
     assert set(scores) == {"r1_0.3", "r1_0.5", "r5_0.3", "r5_0.5", "mean_iou"} and scores["r5_0.3"] >= scores["r1_0.3"]
     assert queries.by_prior(train, test)["r5_0.3"] > 0
-    other = queries.swapped(test, seed=0)
-    assert sum(other.words[t] is not test.words[t] for t in {q.text for q in test.queries}) >= 1
+    numbered = [replace(query, text=str(row)) for row, query in enumerate(test.queries)]
+    words_of = {query.text: torch.full((1, 8), float(row)) for row, query in enumerate(numbered)}
+    for seed in range(5):
+        asked = queries.swapped(queries.QueryItems(numbered, clips, words_of), seed)
+        rows = [int(query.text) for query in asked.queries]
+        assert sorted(rows) == [*range(len(rows))] and all(row != place for place, row in enumerate(rows))
+        assert asked.batch([0])["words"][0, 0, 0] == rows[0] and np.array_equal(
+            queries.truth(asked), queries.truth(test)
+        )
     lost = queries.QueryItems(test.queries, {k: v for k, v in clips.items() if k != test.queries[0].clip}, words)
     share = len(lost.queries) / len(test.queries)
     right = [queries.in_seconds(lost.clips[q.clip], np.array([cells])) for q, cells in zip(lost.queries, lost.cells)]

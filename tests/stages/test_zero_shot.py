@@ -95,12 +95,6 @@ def test_fine_tuning_teaches_the_video_side_what_the_told_classes_are(tmp_path):
     assert all(p.grad is None for p in model.parameters())
 
 
-def test_other_names_are_never_the_own_ones():
-    for count in (2, 3, 15):
-        other = zero_shot.other_names(count, 1)
-        assert sorted(other.tolist()) == [*range(count)] and not (other == torch.arange(count)).any()
-
-
 def test_a_clip_is_answered_as_iv_classify_does(tmp_path, capsys):
     place, video = zoo.saved(tmp_path, "video_text"), zoo.video(tmp_path / "a.mp4")
     named = SimpleNamespace(
