@@ -20,7 +20,7 @@ GROUND = {
 }
 IDEAS = {"masking", "tubelets", "cma", "ensemble", "encoders", "losses", "heads", "metrics", "costs", "scaling"}
 # A layer may import itself and what stands above it in this list.
-LAYERS = [GROUND, IDEAS, {"video"}, {"weights"}, {"data"}, {"show"}, {"train"}, {"run"}, {"stages"}]
+LAYERS = [GROUND, IDEAS, {"video"}, {"weights"}, {"data"}, {"show"}, {"train"}, {"run", "command"}, {"stages"}]
 
 
 def modules() -> dict[str, Path]:

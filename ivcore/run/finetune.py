@@ -105,7 +105,7 @@ def finetune(asked: Asked) -> int:
                 with _spending(folder, f"{signature} plan"):
                     plan = _new_plan(asked, folder, labelled, signature)
             print(counts_table(plan["counts"]), *plan["notes"], sep="\n", flush=True)
-            print(_told(plan, asked), flush=True)
+            print(*_replaced(asked, folder), _told(plan, asked), sep="\n", flush=True)
             done = _run_all(asked, folder, plan)
         except KeyboardInterrupt:
             print("iv: interrupted; the same command goes on from here", file=sys.stderr)
@@ -489,6 +489,16 @@ def _told(plan: dict, asked: Asked) -> str:
         f"from {plan['encoders']['masked']} and {plan['encoders']['multimodal']}: {_epochs(one['epochs'])}{took}; clips of "
         f"{one['num_frames']} frames, every {one['sampling_rate']}, {one['image_size']} pixels{flip}"
     )
+
+
+def _replaced(asked: Asked, folder: Path) -> list[str]:
+    """A line where the table and the model of another seed lie in the folder; their runs stay."""
+    try:
+        seed = json.loads((folder / "table.json").read_text(encoding="utf-8"))["seed"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+    place = paths.short(folder)
+    return [] if seed == asked.seed else [f"replaces table and model of seed {seed} in {place}; --out keeps both"]
 
 
 def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: Asked) -> None:

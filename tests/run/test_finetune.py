@@ -197,6 +197,20 @@ def test_what_is_left_of_an_earlier_plan_is_made_again(outputs, planned):
         assert not (place / "untrained-0.safetensors").exists()
 
 
+def test_that_another_seed_replaces_the_table_is_said_first(outputs, planned, capsys):
+    place = outputs / "finetune/mine"
+    planned()
+    (place / "table.json").write_text('{"seed": 0}')
+    capsys.readouterr()
+    planned()
+    assert "replaces" not in capsys.readouterr().out
+    planned("--seed", "1")
+    assert "replaces table and model of seed 0 in" in capsys.readouterr().out
+    (place / "table.json").write_text("damaged")
+    planned("--seed", "1")
+    assert "replaces" not in capsys.readouterr().out
+
+
 def test_seconds_are_those_of_all_calls(tmp_path, monkeypatch):
     at = itertools.count(0, 4)
     monkeypatch.setattr(finetune.time, "monotonic", lambda: next(at))
