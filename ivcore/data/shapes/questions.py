@@ -23,7 +23,7 @@ def write_qa(config: Shapes, folder: Path) -> None:
     for video in (*plan.clips(config), *plan.two_action_clips(config)):
         place = video.id, str(folder / video.file)
         scenes_of = [shot.scene(config) for shot in video.shots]
-        about = _about_order(*scenes_of) if len(scenes_of) > 1 else _about(scenes_of[0])
+        about = _about_order(*scenes_of) if len(scenes_of) > 1 else of_scene(scenes_of[0])
         asked[video.split] += [Candidate(kind, choice, *place, text, answer) for kind, choice, text, answer in about]
     write_questions(folder, asked, config.seed)
 
@@ -52,7 +52,7 @@ _WAYS = {
 _MOVER = {"cover": 1, "uncover": 1, "orbit clockwise": 0, "orbit counter-clockwise": 0}  # which of two things moves
 
 
-def _about(scene: scenes.Scene) -> list[tuple[str, str, str, str]]:
+def of_scene(scene: scenes.Scene) -> list[tuple[str, str, str, str]]:
     """(kind, choice, question, answer). No two things have the same colour, but they may have the same shape."""
     things = scene.objects
     asked = [("how many", "", "how many things are there", ("one", "two", "three")[len(things) - 1])]

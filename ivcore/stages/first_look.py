@@ -1,0 +1,151 @@
+"""The first picture of a notebook: what its question is about, drawn from scenes at once, before a video is rendered or a network imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ivcore.data import egocentric, shapes
+from ivcore.data.shapes import questions, scenes, timelines
+from ivcore.errors import ParameterError, shown
+
+SEED, SIZE = 2, 64
+PAIR = "move apart", "approach"  # an action and its reversal
+ORDER = "The frames of both rows are the same. Only their order tells"
+TURNED = "Two film strips of the same frames, the lower one turned round; at the left of each"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What draws a picture, the one thing that it says, and what stands for it where it cannot be seen."""
+
+    draw: Callable
+    caption: str
+    alt: str
+
+
+def first_look(run, about: str) -> None:
+    """Shows the picture `about` one of LOOKS and saves it among the figures of the run. ParameterError for another."""
+    if about not in LOOKS:
+        raise ParameterError(f"about = {shown(about)}: must be one of {', '.join(LOOKS)}")
+    look = LOOKS[about]
+    run.figure(look.draw(), "first_look", caption=look.caption, alt=look.alt)
+
+
+def actions():
+    return _both_ways([scene.action for scene in _scenes()])
+
+
+def sentences():
+    return _both_ways([scene.caption() for scene in _scenes()])
+
+
+def asked():
+    found = [each for scene in _scenes() for each in questions.of_scene(scene) if each[0] == "which way"]
+    return _both_ways([f"{question}? {answer}" for _, _, question, answer in found])
+
+
+def _scenes() -> list[scenes.Scene]:
+    return [scenes.make_scene(SEED, action) for action in PAIR]
+
+
+def _both_ways(names: Sequence[str]):
+    from ivcore.show.clips import clip_grid
+
+    return clip_grid([scenes.render(scene, SIZE) for scene in _scenes()], names)
+
+
+def masks():
+    import torch
+
+    from ivcore.masking import MASKS
+    from ivcore.show.masks import mask_film_strip
+
+    clip, grid = scenes.render(_scenes()[0], SIZE), (8, 8, 8)
+    seed = torch.Generator().manual_seed
+    drawn = {f"{name} 75 %": MASKS[name](1, grid, 0.75, seed(SEED))[0] for name in ("tube", "random", "frame")}
+    return mask_film_strip(clip, drawn, grid)
+
+
+def segments():
+    from ivcore.show.clips import clip_grid
+
+    config, video = _untrimmed()
+    done, frames = timelines.untrimmed(config, config.folder, video).segments, shapes.film(config, video)
+    names = [f"{each.start:.1f} to {each.end:.1f} s: {each.label}" for each in done]
+    return clip_grid([frames[round(each.start * config.fps) : round(each.end * config.fps)] for each in done], names)
+
+
+def boxes():
+    from ivcore.show.boxes import boxes_on_keyframes
+
+    config, video = _untrimmed()
+    names, frames, found = [*config.actions, "rest"], shapes.film(config, video), {}
+    for box in timelines.boxes(config, video, names):
+        found.setdefault(box.timestamp, []).append((box.box, names[box.action - 1]))
+    busy = [second for second, each in found.items() if any(name != "rest" for _, name in each)]
+    chosen = busy[:: max(1, len(busy) // 4)][:4]
+    pictures = [frames[round(second * config.fps)] for second in chosen]
+    return boxes_on_keyframes(pictures, [found[second] for second in chosen], [[]] * len(chosen))
+
+
+def _untrimmed():
+    config = shapes.Shapes(untrimmed=1)
+    return config, shapes.untrimmed_videos(config)[0]
+
+
+def first_person():
+    from ivcore.data.egocentric import painting
+    from ivcore.show.clips import film_strip
+
+    config = egocentric.Egocentric(frames=160)
+    scene = config.scene("val", "val-0000")
+    act = scene.acts[0]
+    places = np.linspace(act.start, act.end, 16).round().astype(int)
+    captions = [f"{(place - act.contact) / config.fps:+.1f} s" for place in places]
+    title = f"{act.verb} the {scene.things[act.thing].words}; seconds from the touch"
+    return film_strip(painting.render(scene, config.size)[places], captions=captions, title=title)
+
+
+def rooms():
+    from ivcore.data.navigation.episodes import World
+    from ivcore.data.navigation.plans import plan_named
+    from ivcore.show.floor_plans import floor_plan
+
+    ways = World(train=2).episodes("train")
+    shortest = [{"shortest way": way.reference} for way in ways]
+    return floor_plan([plan_named(way.scene) for way in ways], shortest, [way.instruction for way in ways])
+
+
+LOOKS = {
+    "actions": Look(actions, f"{ORDER} which action it is.", f"{TURNED} the name of its action."),
+    "sentences": Look(sentences, f"{ORDER} which sentence is true.", f"{TURNED} its sentence."),
+    "questions": Look(asked, f"{ORDER} which answer is right.", f"{TURNED} the same question and another answer."),
+    "masks": Look(
+        masks,
+        "Three quarters are hidden each time. Only under a tube can nothing be copied from another frame.",
+        "Four film strips: a clip, and what a tube mask, a random mask and a mask of whole frames leave of it.",
+    ),
+    "segments": Look(
+        segments,
+        "All of this is done in one video, one after the other. Between the rows nothing is done.",
+        "A row of frames for each thing that is done in a video, with its seconds and its name at the left.",
+    ),
+    "boxes": Look(
+        boxes,
+        "In one frame some things act and others rest, so an answer has a box.",
+        "Four frames with boxes around the things in them, and what each of them does.",
+    ),
+    "first person": Look(
+        first_person,
+        "A hand sets out, touches a thing and does something to it; the head goes along.",
+        "Sixteen frames of a table with things on it, seen from above. A hand comes to one of them and moves over it.",
+    ),
+    "rooms": Look(
+        rooms,
+        "The agent is given the instruction; it has never seen the rooms.",
+        "Two floor plans of nine rooms with coloured doors and things, a way from start to goal, the instruction above.",
+    ),
+}
