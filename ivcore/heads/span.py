@@ -27,6 +27,8 @@ class SpanFinder(nn.Module):
     ):
         super().__init__()
         self.config = {"channels": channels, "word_channels": word_channels, "width": width, "heads": heads, "dropout": dropout, "longest": longest}  # fmt: skip
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("scale", torch.ones(channels))
         self.video_in = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels, width))
         self.words_in = nn.Sequential(nn.Dropout(dropout), nn.Linear(word_channels, width))
         self.encoder = _Encoder(width, heads, dropout, longest)
@@ -38,8 +40,14 @@ class SpanFinder(nn.Module):
         self.start_norm, self.end_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.start, self.end = _answer(width), _answer(width)
 
+    @torch.no_grad()
+    def standardise(self, features: Tensor) -> None:
+        """From now on each channel of a video is taken by how far it is from its mean in these features (n, C), in standard deviations of theirs."""
+        self.mean.copy_(features.mean(0))
+        self.scale.copy_(1 / features.std(0, correction=0).clamp_min(1e-6))
+
     def forward(self, video: Tensor, there: Tensor, words: Tensor, said: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        video = self.encoder(self.video_in(video), there)
+        video = self.encoder(self.video_in((video - self.mean) * self.scale), there)
         words = self.encoder(self.words_in(words), said)
         seen = self.attention(video, there, words, said)
         weight = self.pool(words).masked_fill(~said[..., None], _NONE).softmax(1)

@@ -164,11 +164,14 @@ def in_seconds(clip: FeatureSequence, cells: np.ndarray) -> np.ndarray:
 
 
 def head(items: QueryItems, params: Mapping) -> SpanFinder:
+    """With `standardise` it takes features by mean and deviation of those of the items."""
     clip, words = next(iter(items.clips.values())), next(iter(items.words.values()))
     longest = max(params["max_seq_len"], max(map(len, items.words.values())))
-    return SpanFinder(
-        clip.features.shape[1], words.shape[1], params["width"], params["n_head"], params["dropout"], longest
-    )
+    sizes = params["width"], params["n_head"], params["dropout"], longest
+    model = SpanFinder(clip.features.shape[1], words.shape[1], *sizes)
+    if params["standardise"]:
+        model.standardise(torch.cat([each.features for each in items.clips.values()]))
+    return model
 
 
 @torch.inference_mode()

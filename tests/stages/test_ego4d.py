@@ -295,7 +295,11 @@ def test_queries_from_files_to_scores(written):
         for v in each.videos.videos
     }
     train, _, test = (queries.QueryItems(each.queries, clips, words) for each in sets)
-    model = queries.head(train, {"max_seq_len": 60, "width": 16, "n_head": 2, "dropout": 0.0})
+    model = queries.head(train, {"max_seq_len": 60, "width": 16, "n_head": 2, "dropout": 0.0, "standardise": True})
+    taken = (torch.cat([clip.features for clip in clips.values()]) - model.mean) * model.scale
+    assert torch.allclose(taken.mean(0), torch.zeros(6), atol=1e-4) and torch.allclose(
+        taken.std(0, correction=0), torch.ones(6), atol=1e-3
+    )
     scores = queries.scored(model, test)
     assert set(scores) == {"r1_0.3", "r1_0.5", "r5_0.3", "r5_0.5", "mean_iou"} and scores["r5_0.3"] >= scores["r1_0.3"]
     assert queries.by_prior(train, test)["r5_0.3"] > 0
