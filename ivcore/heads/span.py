@@ -111,10 +111,21 @@ class _ContextQuery(nn.Module):
 
 
 @torch.no_grad()
-def best_spans(start: Tensor, end: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Logits (B, T) -> the `count` likeliest pairs of first and last moment (B, count, 2), best first, and their probabilities; fewer where T has not so many."""
-    chance = start.float().softmax(1)[:, :, None] * end.float().softmax(1)[:, None]
-    chance = chance.triu()
-    length = chance.shape[1]
-    score, place = chance.flatten(1).topk(min(count, length * (length + 1) // 2), 1)
-    return torch.stack([place // length, place % length], -1), score
+def best_spans(start: Tensor, end: Tensor, count: int, overlap: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Logits (B, T) -> the `count` likeliest pairs of first and last moment (B, count, 2), best first, and their probabilities; fewer where T has not so many.
+
+    overlap: pairs that overlap a better one by more (intersection over union) come after all that do not; of 1 none.
+    """
+    length = start.shape[1]
+    first, last = torch.triu_indices(length, length, device=start.device)
+    chance = start.float().softmax(1)[:, first] * end.float().softmax(1)[:, last]
+    rank, chosen = chance.clone(), []
+    for _ in range(min(count, len(first))):
+        best = rank.argmax(1, keepdim=True)
+        chosen.append(best)
+        shared = torch.minimum(last, last[best]) - torch.maximum(first, first[best]) + 1
+        union = (last - first) + (last - first)[best] + 2 - shared
+        rank -= (shared > overlap * union).float()
+        rank.scatter_(1, best, -torch.inf)
+    place = torch.cat(chosen, 1)
+    return torch.stack([first[place], last[place]], -1), chance.gather(1, place)

@@ -175,9 +175,11 @@ def head(items: QueryItems, params: Mapping) -> SpanFinder:
 
 
 @torch.inference_mode()
-def found(model: SpanFinder, items: QueryItems, at_once: int = 64, best: int = max(BEST)) -> list[np.ndarray]:
-    """Of each query its `best` answers (n, 2) in seconds, best first, and none of the `unseen`, which come last. Ranks take turns. Puts the model into eval
-    mode."""
+def found(
+    model: SpanFinder, items: QueryItems, overlap: float = 1.0, at_once: int = 64, best: int = max(BEST)
+) -> list[np.ndarray]:
+    """Of each query its `best` answers (n, 2) in seconds, best first, and none of the `unseen`, which come last. overlap: see `best_spans`. Ranks take turns. Puts
+    the model into eval mode."""
     model.eval()
     device = next(model.parameters()).device
     parts = [range(first, min(first + at_once, len(items))) for first in range(0, len(items), at_once)]
@@ -185,15 +187,15 @@ def found(model: SpanFinder, items: QueryItems, at_once: int = 64, best: int = m
     def answers(rows: range) -> list[np.ndarray]:
         batch = {name: value.to(device) for name, value in items.batch(rows).items()}
         start, end, _ = model(batch["video"], batch["there"], batch["words"], batch["said"])
-        spans = best_spans(start, end, best)[0].cpu().numpy()
+        spans = best_spans(start, end, best, overlap)[0].cpu().numpy()
         return [in_seconds(items.clips[items.queries[row].clip], each) for row, each in zip(rows, spans)]
 
     told = turns.in_turns(answers, (parts[number] for number in turns.own(len(parts))), len(parts))
     return [each for part in told for each in part] + [np.zeros((0, 2))] * len(items.unseen)
 
 
-def scored(model: SpanFinder, items: QueryItems) -> dict[str, float]:
-    return span_scores(truth(items), found(model, items))
+def scored(model: SpanFinder, items: QueryItems, overlap: float = 1.0) -> dict[str, float]:
+    return span_scores(truth(items), found(model, items, overlap))
 
 
 def truth(items: QueryItems) -> np.ndarray:
@@ -218,7 +220,7 @@ def swapped(items: QueryItems, seed: int) -> QueryItems:
 
 @torch.inference_mode()
 def timelines_of(
-    model: SpanFinder, items: QueryItems, count: int = 3, frames: bool = True, best: int = 3
+    model: SpanFinder, items: QueryItems, count: int = 3, frames: bool = True, best: int = 3, overlap: float = 1.0
 ) -> list[Timeline]:
     """`count` queries from all over, for a figure: the true answer, the best ones, and the highlighting over time."""
     rows = evenly(range(len(items)), count)
@@ -226,7 +228,7 @@ def timelines_of(
     for row in rows:
         query, batch = items.queries[row], items.batch([row])
         start, end, highlight = model.eval()(*(batch[name].to(device) for name in ("video", "there", "words", "said")))
-        clip, (spans, chances) = items.clips[query.clip], best_spans(start, end, best)
+        clip, (spans, chances) = items.clips[query.clip], best_spans(start, end, best, overlap)
         answers = []
         for span, chance in zip(in_seconds(clip, spans[0].cpu().numpy()), chances[0].tolist()):
             right = bool(tiou(span[None], np.array([[query.start, query.end]]))[0, 0] > 0.5)

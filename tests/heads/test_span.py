@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 import torch
 
 from ivcore.heads.span import SpanFinder, best_spans
@@ -61,6 +62,26 @@ def test_best_spans_are_those_of_all_pairs():
         assert [tuple(pair) for pair in spans[row].tolist()] == best
         torch.testing.assert_close(chances[row], torch.tensor([of[pair] for pair in best]))
     assert len(best_spans(start, end, 100)[0][0]) == 15
+
+
+@pytest.mark.parametrize("overlap", [0.2, 0.5])
+def test_answers_that_overlap_a_better_one_come_last(overlap):
+    torch.manual_seed(2)
+    start, end = torch.randn(3, 6), torch.randn(3, 6)
+    spans, chances = best_spans(start, end, 21, overlap)
+    listed, _ = best_spans(start, end, 21)
+    for mine, every in zip(spans.tolist(), listed.tolist()):
+        kept = []
+        for pair in every:
+            if all(iou(pair, other) <= overlap for other in kept):
+                kept.append(pair)
+        assert mine[: len(kept)] == kept and sorted(mine) == sorted(every) and len(kept) < 21
+    assert (chances > 0).all()
+
+
+def iou(a, b):
+    shared = max(0, min(a[1], b[1]) - max(a[0], b[0]) + 1)
+    return shared / (a[1] - a[0] + b[1] - b[0] + 2 - shared)
 
 
 def test_highlighted_moments_reach_a_tenth_beyond_the_answer():
