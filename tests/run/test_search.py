@@ -6,7 +6,10 @@ import os
 import re
 import shlex
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +96,31 @@ def test_an_index_that_is_not_finished_is_not_searched(videos, model, capsys):
     assert cli.main(["search", "a dog"]) == 2
     assert "is not finished, or damaged; `iv index" in capsys.readouterr().err
     assert index(videos, model) == 0 and len(found(capsys, "--top", 50)) == 6
+
+
+COMMAND = [sys.executable, "-c", "import sys; from ivcore.command import main; sys.exit(main())"]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_an_index_ended_at_any_moment_goes_on_and_loses_and_doubles_nothing(number, status, videos, model, tmp_path, monkeypatch):  # fmt: skip
+    for i in range(5, 40):
+        zoo.video(videos / f"{i}.mp4", frames=8, seed=i)
+    assert index(videos, model) == 0
+    whole = video_index.find(None)
+    monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "ended"))
+    words = ["index", "--workers", "0", "--per-window", "1s", "--model", str(model), str(videos)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(COMMAND + words, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler), **quiet)  # fmt: skip
+    done = lambda: sum(file.read_bytes().count(b"\n") for file in tmp_path.glob("ended/**/done.jsonl"))  # noqa: E731
+    while done() < 3 and process.poll() is None:
+        time.sleep(0.002)
+    process.send_signal(number)
+    assert process.wait(60) == status and 3 <= done() <= 41
+    assert index(videos, model) == 0
+    again = video_index.find(None)
+    assert again != whole and done() == 41
+    for name in ("features.npy", "index.csv"):
+        assert (again / name).read_bytes() == (whole / name).read_bytes()
 
 
 @pytest.mark.parametrize("more", [(), ("--out", "my own")])
