@@ -15,36 +15,28 @@ SIDE = 2.4  # inches of a picture
 def hand_paths(frames: Sequence[np.ndarray], true: Sequence[np.ndarray], found: Sequence[np.ndarray], columns: int = 4):
     """Pictures uint8 (H, W, 3), each with paths (5, 2, 2): keyframes, left and right hand, x and y in shares of the picture; nan is not drawn.
 
-    True paths are solid with filled dots, found ones dashed with hollow ones; the right hand has squares for dots. The last dot, the contact, is the largest. -> Figure
+    True paths are solid with filled dots, found ones dashed with hollow ones, of the moments whose truth is known; the right hand has squares for dots.
+    The last dot, the contact, is the largest. Everything has a dark edge, so that it is seen on any table. -> Figure
     """
     import matplotlib.pyplot as plt
+    from matplotlib.patheffects import withStroke
 
     rows = max(1, -(-len(frames) // columns))
     figure, axes = plt.subplots(rows, columns, figsize=(SIDE * columns, SIDE * rows + 0.4), squeeze=False, dpi=DPI, layout="constrained")  # fmt: skip
     for axis in axes.flat:
         axis.set_axis_off()
-    lines = {}
+    lines, edge = {}, [withStroke(linewidth=3.6, foreground="black")]
     for axis, frame, real, guessed in zip(axes.flat, frames, true, found):
         axis.imshow(frame, interpolation="nearest", extent=(0, 1, 1, 0))
         axis.set(xlim=(0, 1), ylim=(1, 0))
         for which, (hand, colour, mark) in enumerate(HANDS):
+            known = ~np.isnan(real[:, which]).any(-1)
+            if not known.any():
+                continue
             for path, name, style, face in ((real, "true", "-", colour), (guessed, "predicted", "--", "white")):
-                x, y = path[:, which].T
-                if np.isnan(real[:, which]).all():
-                    continue
-                (lines[f"{hand}, {name}"],) = axis.plot(
-                    x,
-                    y,
-                    style,
-                    color=colour,
-                    lw=1.8,
-                    solid_capstyle="round",
-                    marker=mark,
-                    ms=3.7,
-                    mfc=face,
-                    mec=colour,
-                    mew=1.2,
-                )
-                axis.plot(x[-1:], y[-1:], mark, ms=7.4, mfc=face, mec=colour, mew=1.2, zorder=3)
+                x, y = np.where(known, path[:, which].T, np.nan)
+                looks = {"color": colour, "mfc": face, "mec": colour, "mew": 1.2, "path_effects": edge}
+                (lines[f"{hand}, {name}"],) = axis.plot(x, y, style, marker=mark, lw=1.8, ms=3.7, **looks)
+                axis.plot(x[-1:], y[-1:], mark, ms=7.4, zorder=3, **looks)
     figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=4, frameon=False)
     return figure
