@@ -112,13 +112,13 @@ def test_the_tour(browser, shown, own_clip):
         "gate": joined.moved(joined.slide(0, "ArrowLeft")),
         "another gate": joined.moved(joined.slide(2, "Home")),
     }
+    where = player(joined)
     joined.moved(joined.choose(0, "creature 6"))
+    wait_for(lambda: player(joined) != where)  # the clip's own comes behind the figure
     where = player(joined)
     joined.click_patch(9)()
+    wait_for(lambda: marked(joined) == [9])
     wait_for(lambda: player(joined) != where)
-    assert [
-        number for number, text in enumerate(joined.root.locator(".iv-patch button").all_inner_texts()) if text.strip()
-    ] == [9]
     refuses(said)
     assert seconds["all"] < 90 * max(1, os.getloadavg()[0] / os.cpu_count()), seconds
     keep(shown, "00_tour", page, seconds, answers)
@@ -201,6 +201,12 @@ def test_solutions_of_a_lesson_are_folded_until_somebody_unfolds_them(browser, s
         page.page.set_viewport_size({"width": width, "height": TALL})
         page.page.screenshot(path=shown / f"06_solutions_{width}.png")
     assert not page.errors
+
+
+def marked(explorer) -> list[int]:
+    """The numbers of the patches that are marked as clicked."""
+    texts = explorer.root.locator(".iv-patch button").all_inner_texts()
+    return [number for number, text in enumerate(texts) if text.strip()]
 
 
 def player(explorer: lab.Explorer) -> str:
