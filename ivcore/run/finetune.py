@@ -343,8 +343,8 @@ def _memory() -> float:
     return min(memory.LARGEST, psutil.virtual_memory().available / 2)
 
 
-def _untrained(asked: Asked, folder: Path) -> str:
-    """The masked encoder as a file with random weights: the same shape, so that nothing but pretraining is the difference."""
+def _untrained(asked: Asked, folder: Path, plan: dict) -> str:
+    """The plan's masked encoder as a file with random weights, of the same shape."""
     from ivcore import rng
     from ivcore.encoders.videomae import MaskedVideoEncoder
     from ivcore.heads.classifier import masked_encoder
@@ -352,7 +352,8 @@ def _untrained(asked: Asked, folder: Path) -> str:
 
     file = folder / f"untrained-{asked.seed}.safetensors"
     if not file.exists():
-        pretrained = masked_encoder(_encoder(asked, "masked").load())
+        planned = replace(asked, masked=plan["encoders"]["masked"])
+        pretrained = masked_encoder(_encoder(planned, "masked").load())
         rng.seed_all(asked.seed)
         fresh = MaskedVideoEncoder(pretrained.size, **pretrained.options)
         save_weights(fresh, file, fresh.config)
@@ -402,7 +403,7 @@ def _job(what: str, asked: Asked, folder: Path, plan: dict, done: Mapping[str, r
     notebook, preset = RUNS[what]
     changes = plan["runs"][what] | {"seed": asked.seed}
     if what == "scratch":
-        changes["encoder"] = _untrained(asked, folder)
+        changes["encoder"] = _untrained(asked, folder, plan)
     if what == "coordinated":
         changes |= {f"{name}_encoder": paths.short(done[name].folder) for name in ("masked", "multimodal")}
     return run.jobs(notebook, preset, changes)[0]

@@ -19,7 +19,8 @@ def runs_by_labels(run: Run, metrics: dict, train_videos: int) -> dict[int, list
     """Number of labelled videos -> this run and finished ones beside it, of each branch the setting that has most seeds.
 
     They may differ from this run in the encoder, its frames, the number of labelled videos and the seed (FREE), and have seen equally many
-    clips in all: fewer videos, more often. metrics: as of `finished.comparable`, with "branch". train_videos: those of this run's lists.
+    clips in all: fewer videos, more often. All were tested on as many videos: a try with few clips, and Meta-World, have smaller test sets.
+    metrics: as of `finished.comparable`, with "branch" and "test_videos". train_videos: those of this run's lists.
     """
     generated = run.params["label_sets"] in embedded.SIZED
 
@@ -30,7 +31,8 @@ def runs_by_labels(run: Run, metrics: dict, train_videos: int) -> dict[int, list
         return row.params["epochs"] * labelled(row)
 
     rows = comparable(run, metrics, *FREE)
-    rows = [row for row in rows if clips_seen(row) == clips_seen(rows[0])]
+    alike = [(clips_seen(row), row.metrics.get("test_videos")) for row in rows]
+    rows = [row for row, what in zip(rows, alike) if what == alike[0]]
     numbers = sorted({labelled(row) for row in rows})
     return {n: most_seeds([row for row in rows if labelled(row) == n], "branch") for n in numbers}
 

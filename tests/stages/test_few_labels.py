@@ -9,9 +9,9 @@ from ivcore.run import board
 from ivcore.stages import few_labels
 
 
-def row(name, branch="masked", num_clips=1920, epochs=16.0, seed=0):
+def row(name, branch="masked", num_clips=1920, epochs=16.0, seed=0, tested=960):
     params = {"label_sets": "", "num_clips": num_clips, "epochs": epochs, "seed": seed, "encoder": branch, "lr": 0.008}
-    return board.Row(Path("12_x") / name, params, {"branch": branch, "top1": 0.5}, "d", {})
+    return board.Row(Path("12_x") / name, params, {"branch": branch, "top1": 0.5, "test_videos": tested}, "d", {})
 
 
 @pytest.fixture
@@ -20,6 +20,7 @@ def by_labels(monkeypatch):
         row("few", num_clips=240, epochs=128.0),
         row("few again", num_clips=240, epochs=128.0, seed=1),
         row("few and short", num_clips=240),  # saw an eighth of the clips
+        row("a try", num_clips=120, epochs=256.0, tested=120),
         row("other", "multimodal"),
     ]
     monkeypatch.setattr(few_labels, "comparable", lambda run, metrics, *free: [row("own"), *found])
