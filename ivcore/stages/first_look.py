@@ -101,7 +101,7 @@ def first_person():
     from ivcore.show.clips import film_strip
 
     config = egocentric.Egocentric(frames=160)
-    scene = config.scene("val", "val-0000")
+    scene = config.scene("train", f"train-{SEED:04d}")
     act = scene.acts[0]
     places = np.linspace(act.start, act.end, 16).round().astype(int)
     captions = [f"{(place - act.contact) / config.fps:+.1f} s" for place in places]
