@@ -106,7 +106,7 @@ box: $(READY)
 	@$(BIN)/python -m ivcore.stages.pack_box $(RUNS) && $(BIN)/python docs/measured.py write
 
 numbers: $(READY)
-	@$(BIN)/python docs/measured.py collect && $(BIN)/python docs/measured.py write
+	@$(BIN)/python docs/measured.py collect && $(BIN)/python docs/measured.py write && $(BIN)/python docs/opening.py write
 
 figures: $(READY)
 	@mkdir -p docs/figures

@@ -7,7 +7,6 @@ python docs/opening.py write                        writes the texts from docs/o
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -21,7 +20,7 @@ RANGE = re.compile(r"of \d+ to \d+ processor seconds, (\s*)with a first picture 
 
 
 def read() -> dict[str, dict]:
-    """Number of a notebook -> {"picture", "all": processor seconds until the first picture and the end, "commit"}."""
+    """Number of a notebook -> processor seconds until its first "picture" and until it is through with "all"."""
     return json.loads(MEASURED.read_text(encoding="utf-8"))
 
 
@@ -34,10 +33,8 @@ def words(row: dict) -> str:
 
 
 def table(rows: dict[str, dict]) -> str:
-    lines = [
-        f"| {number} | {row['picture']:.0f} | {row['all']:.0f} | {row['commit'][:7]} |" for number, row in rows.items()
-    ]
-    head = ["| notebook | first picture, processor s | all, processor s | at commit |", "| --- | --- | --- | --- |"]
+    lines = [f"| {number} | {row['picture']:.0f} | {row['all']:.0f} |" for number, row in rows.items()]
+    head = ["| notebook | first picture, processor s | all, processor s |", "| --- | --- | --- |"]
     return "\n".join([*head, *lines, ""])
 
 
@@ -59,15 +56,11 @@ def texts() -> list[Path]:
 
 
 def collect(files: list[str]) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
     rows = read() if MEASURED.is_file() else {}
     for row in (row for file in files for row in json.loads(Path(file).read_text(encoding="utf-8"))):
         if row["error"] or row["picture_processor"] is None:
             sys.exit(f"{row['notebook']}: {row['error'] or 'shows no picture'}")
-        seconds = {"picture": round(row["picture_processor"], 1), "all": round(row["processor"], 1)}
-        rows[row["notebook"][:2]] = seconds | {"commit": row.get("commit", commit)}
+        rows[row["notebook"][:2]] = {"picture": round(row["picture_processor"], 1), "all": round(row["processor"], 1)}
     MEASURED.write_text(json.dumps(dict(sorted(rows.items())), indent=1) + "\n", encoding="utf-8")
 
 
