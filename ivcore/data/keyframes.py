@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -242,8 +243,8 @@ class KeyframeClips(Clips):
     """Items dict(video uint8 (T, height, width, 3), boxes (n, 4), labels (n, K), index int, path str), and `batch`es of them.
 
     view(frames, boxes, rng) -> clip, boxes (m, 4), which of the n boxes these are: see `training_view` and `whole_view`. Further arguments as of
-    `Clips`. Two are for comparison. frame_order: "ordered", "shuffled" in every clip anew, or a "single" frame repeated. region: "box", or
-    "picture", which makes every box as large as the picture.
+    `Clips`. Two are for comparison. frame_order: "ordered", "shuffled" in every clip anew, "past_shuffled" with the last frame in its place, or
+    a "single" frame repeated. region: "box", or "picture", which makes every box as large as the picture.
     """
 
     def __init__(
@@ -258,11 +259,19 @@ class KeyframeClips(Clips):
         video, boxes, kept = self.view(frames, record.boxes, rng)
         if self.frame_order == "shuffled":
             video = video[rng.permutation(len(video))]
+        elif self.frame_order == "past_shuffled":
+            video = video[[*rng.permutation(len(video) - 1), -1]]
         elif self.frame_order == "single":
             video = video[np.full(len(video), rng.integers(len(video)))]
         if self.region == "picture":
             boxes = np.tile([0.0, 0.0, 1.0, 1.0], (len(boxes), 1))
         return {"video": video, "boxes": boxes.astype(np.float32), "labels": record.actions[kept]}, 0
+
+    def in_order(self) -> KeyframeClips:
+        """The same clips with their frames in order, for pictures of what is asked about."""
+        same = copy(self)
+        same.frame_order = "ordered"
+        return same
 
     def item(self, index: int, epoch: int = 0) -> dict:
         shown = super().item(index, epoch)

@@ -7,13 +7,14 @@ import numpy as np
 from ivcore.errors import ParameterError
 
 SIDES = ("left", "right")
+MOMENTS = ("pre_45", "pre_30", "pre_15", "pre", "contact")
 
 
 def displacements(truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
     """truth, found (N, 20) pixels: of five keyframes x and y of the left and of the right hand; truth has nan for a hand that is not seen.
 
-    {side}_mean: mean distance over all keyframes in which the hand is seen, {side}_contact: over the contact frame alone, the last. nan for a hand that is
-    never seen. ParameterError for other shapes, and for predictions that are not finite.
+    {side}_mean: mean distance over all keyframes in which the hand is seen, {side}_contact: over the contact frame alone, the last. Each of MOMENTS: over both
+    hands in that keyframe alone. nan for what is never seen. ParameterError for other shapes, and for predictions that are not finite.
     """
     truth, found = (np.asarray(each, float) for each in (truth, found))
     if truth.shape != found.shape or truth.ndim != 2 or truth.shape[1] != 20 or not np.isfinite(found).all():
@@ -23,7 +24,10 @@ def displacements(truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
     apart = np.linalg.norm((truth - found).reshape(-1, 5, 2, 2), axis=-1)
     scores = {}
     for row, side in enumerate(SIDES):
-        for name, mine in (("mean", apart[:, :, row]), ("contact", apart[:, -1, row])):
-            seen = mine[~np.isnan(mine)]
-            scores[f"{side}_{name}"] = float(seen.mean()) if len(seen) else float("nan")
-    return scores
+        scores |= {f"{side}_mean": _mean(apart[:, :, row]), f"{side}_contact": _mean(apart[:, -1, row])}
+    return scores | {moment: _mean(apart[:, row]) for row, moment in enumerate(MOMENTS)}
+
+
+def _mean(apart: np.ndarray) -> float:
+    seen = apart[~np.isnan(apart)]
+    return float(seen.mean()) if len(seen) else float("nan")

@@ -9,7 +9,7 @@ import torch
 
 from ivcore import paths
 from ivcore.data import formats
-from ivcore.data.formats import Picture
+from ivcore.data.formats import NextObject, Picture
 from ivcore.data.keyframes import KeyframeClips
 from ivcore.errors import ParameterError
 from ivcore.heads.interaction import Interaction
@@ -118,21 +118,26 @@ def scored(frames: Frames, track: Track, said: Mapping[str, Interactions]) -> di
 
 
 def prior(frames: Frames, train: Frames, track: Track, detections: Mapping[str, list]) -> dict[str, Interactions]:
-    """What the detector alone says: each of its boxes is touched, as the noun it names, with the commonest verb of training and its median time."""
+    """What the detector alone says: each of its boxes is touched, as the noun it names, with the commonest verb of that noun in training and its median
+    time. A noun that nothing was done to in training has those of all."""
     things = [t for p in train.pictures for t in p.things]
-    verbs = [t.verb for t in things]
-    verb, seconds = (
-        list(track.verbs).index(max(set(verbs), key=verbs.count)),
-        float(np.median([t.seconds for t in things])),
-    )
+    usual = {noun: _usual([t for t in things if t.noun == noun] or things, track) for noun in track.nouns}
+    verb, seconds = np.array(list(usual.values())).T
     said = {}
     for picture in frames.pictures:
         given = detections.get(picture.id, [])
-        named, score = [noun for _, noun, _ in given], [score for *_, score in given]
+        named, score = np.array([noun for _, noun, _ in given], int), np.array([score for *_, score in given], float)
         box = np.array([box for box, *_ in given]).reshape(-1, 4)
-        filled = np.array(named, int), np.full(len(given), verb), np.full(len(given), seconds)
-        said[picture.id] = Interactions(box, *filled, np.array(score, float))
+        said[picture.id] = Interactions(box, named, verb[named].astype(int), seconds[named], score)
     return said
+
+
+def _usual(things: Sequence[NextObject], track: Track) -> tuple[int, float]:
+    """The row of the commonest verb, of several the first, and the median time."""
+    verbs = [thing.verb for thing in things]
+    return max(range(len(track.verbs)), key=lambda row: verbs.count(list(track.verbs)[row])), float(
+        np.median([thing.seconds for thing in things])
+    )
 
 
 def samples(
@@ -150,7 +155,7 @@ def samples(
             np.tile(frames.sizes[row], 2),
             found_in[frames.pictures[row].id],
         )
-        pictures.append(clips.item(row)["video"][-1])
+        pictures.append(clips.in_order().item(row)["video"][-1])
         real.append(
             [
                 (np.array(t.box) / size, f"{by_id[1][t.verb]} {by_id[0][t.noun]}, {t.seconds:.1f} s")

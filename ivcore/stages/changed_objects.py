@@ -72,7 +72,7 @@ def samples(clips: KeyframeClips, frames: Frames, track: Track, found_boxes: Box
     rows = evenly(range(len(frames)), count)
     pictures, real, guessed = [], [], []
     for row in rows:
-        video, keyframe = clips.item(row)["video"], frames.keyframes[row]
+        video, keyframe = clips.in_order().item(row)["video"], frames.keyframes[row]
         pictures.append(video[len(video) // 2])
         real.append([(box, track.nouns[c]) for box, (_, c) in zip(keyframe.boxes, frames.pictures[row].things)])
         mine = found_boxes.take(np.flatnonzero(found_boxes.frame == keyframe.name))

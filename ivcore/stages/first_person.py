@@ -73,16 +73,16 @@ def track(params: Mapping, file: str, read: Callable[..., PictureSet], run_dir=N
     return Track(parted.records, train.nouns, train.verbs, source, folder, parted.missing)
 
 
-def frames(pictures: list[Picture], target: Callable[[Picture, np.ndarray], tuple]) -> Frames:
+def frames(pictures: list[Picture], target: Callable[[Picture, np.ndarray], tuple], ahead: int = 0) -> Frames:
     """target(picture, its width and height) -> boxes (n, 4) in pixels, labels (n, K). A video whose size cannot be read leaves its pictures to the
-    reading of clips, which counts it."""
+    reading of clips, which counts it. ahead: by how many frames a keyframe lies before the frame of its picture."""
     known: dict[str, tuple[int, int]] = {}
     sizes = np.array([picture.size or _size(picture.path, known) for picture in pictures], float).reshape(-1, 2)
     shown = []
     for picture, size in zip(pictures, sizes):
         boxes, labels = target(picture, size)
         shares = (np.reshape(boxes, (-1, 4)) / np.tile(size, 2)).clip(0, 1)
-        second = (picture.frame or 0) / picture.fps
+        second = max((picture.frame or 0) - ahead, 0) / picture.fps
         shown.append(Keyframe(picture.id, picture.path, second, shares, np.asarray(labels, np.float32)))
     return Frames(pictures, shown, sizes)
 

@@ -17,9 +17,12 @@ from ivcore.stages.first_person import Frames, Track
 
 
 def read(params: Mapping, run_dir=None) -> tuple[Track, dict[str, Frames]]:
-    """The track and its parts, whose keyframes have one box, the picture, and as labels the places and which of them are known."""
+    """The track and its parts, whose keyframes have one box, the picture, and as labels the places and which of them are known.
+
+    As published they end one frame before the first of the five moments, which are all to be foretold.
+    """
     track = first_person.track(params, "fho_hands", formats.read_hands, run_dir)
-    return track, {name: first_person.frames(pictures, _target) for name, pictures in track.parts.items()}
+    return track, {name: first_person.frames(pictures, _target, ahead=1) for name, pictures in track.parts.items()}
 
 
 def _target(picture: Picture, size: np.ndarray) -> tuple:
@@ -40,7 +43,7 @@ def found(model, clips: KeyframeClips, frames: Frames, **how) -> dict[str, np.nd
 
 
 def scored(frames: Frames, places: Mapping[str, np.ndarray], blind: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Displacements, without those of a hand that is never seen, and `mean`, over both hands alike. blind: what counts as found for the pictures that
+    """Displacements, without those that are never seen, and `mean`, over both hands alike. blind: what counts as found for the pictures that
     `places` lack, whose clips cannot be read, see `mean_places`."""
     found_there = [places.get(picture.id, blind[picture.id]) for picture in frames.pictures]
     scores = displacements([places_of(picture) for picture in frames.pictures], found_there)
@@ -70,7 +73,7 @@ def samples(
     rows = [row for row, picture in enumerate(frames.pictures) if picture.id in places]
     rows = evenly(rows, count)
     shape = lambda row, flat: flat.reshape(5, 2, 2) / frames.sizes[row]  # noqa: E731
-    pictures = [clips.item(row)["video"][-1] for row in rows]
+    pictures = [clips.in_order().item(row)["video"][-1] for row in rows]
     chosen = [frames.pictures[row] for row in rows]
     return (
         pictures,

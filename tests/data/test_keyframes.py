@@ -128,11 +128,15 @@ def test_controls_change_what_is_shown_and_nothing_else(folder):
     found = read(folder, f"whole,0001,{BOX},1,0\nwhole,0002,{BOX},2,0\n").keyframes
     view = partial(keyframes.whole_view, height=32, width=48)
     clips = {order: keyframes.KeyframeClips(found, SAMPLER, view, 32, random=False, frame_order=order, region=region)
-             for order, region in (("ordered", "box"), ("shuffled", "box"), ("single", "picture"))}  # fmt: skip
+             for order, region in {"ordered": "box", "shuffled": "box", "past_shuffled": "box", "single": "picture"}.items()}  # fmt: skip
     second = {order: each.item(1) for order, each in clips.items()}
     again = clips["shuffled"].batch([0, 1])["video"][1]
     assert (again.numpy() == second["shuffled"]["video"]).all()
     order = [frame[16, 24, 0] // 15 for frame in second["shuffled"]["video"]]
     assert sorted(order) == [frame[16, 24, 0] // 15 for frame in second["ordered"]["video"]] != order
+    past = [frame[16, 24, 0] // 15 for frame in second["past_shuffled"]["video"]]
+    true = [frame[16, 24, 0] // 15 for frame in second["ordered"]["video"]]
+    assert past[-1] == true[-1] and sorted(past) == true != past
+    assert (clips["shuffled"].in_order().item(1)["video"] == second["ordered"]["video"]).all()
     assert (second["single"]["video"] == second["single"]["video"][:1]).all()
     assert second["single"]["boxes"].tolist() == [[0, 0, 1, 1]] and second["single"]["labels"].argmax() == 1

@@ -15,8 +15,10 @@ def test_only_hands_that_are_seen_count():
     scores = displacements(truth.reshape(2, 20), found.reshape(2, 20))
     assert scores["left_mean"] == pytest.approx((5 + 2 + 0) / 3) and scores["left_contact"] == 2
     assert np.isnan(scores["right_mean"]) and np.isnan(scores["right_contact"])
+    assert scores["pre_45"] == 5 and scores["pre_15"] == 0 and np.isnan(scores["pre"])
     truth[1, 4, 1] = 3, 4
-    assert displacements(truth.reshape(2, 20), found.reshape(2, 20))["right_contact"] == 5
+    scores = displacements(truth.reshape(2, 20), found.reshape(2, 20))
+    assert scores["right_contact"] == 5 and scores["contact"] == (2 + 5) / 2
 
 
 @pytest.mark.parametrize("found", [np.zeros((2, 19)), np.full((2, 20), np.nan)])

@@ -144,6 +144,8 @@ class TestHands:
     def test_from_files_to_scores(self, written):
         track, parts = hands.read(params(written, "41"))
         clips = first_person.clips(parts, params(written, "41"), None, before=True)
+        for picture, keyframe in zip(parts["train"].pictures, parts["train"].keyframes):
+            assert keyframe.seconds == max(picture.frame - 1, 0) / picture.fps  # the first moment is not seen
         model, batch = encoder(20), clips["train"].batch([0, 1, 2])
         places, known = batch["labels"][:, 0].split(20, 1)
         assert set(known.unique().tolist()) == {0, 1} and not places[known == 0].any() and places.max() <= 1
