@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ivcore import paths
 from ivcore.data import formats
@@ -82,11 +83,11 @@ def truth(frames: Frames, track: Track) -> list[Interactions]:
     ]  # fmt: skip
 
 
-def found(model, clips: KeyframeClips, frames: Frames, layout: Interaction, named: Mapping[str, Sequence] | None = None, **how) -> dict[str, Interactions]:  # fmt: skip
+def found(model, clips: KeyframeClips, frames: Frames, layout: Interaction, named: Mapping[str, Sequence] | None = None, usual: Tensor | None = None, **how) -> dict[str, Interactions]:  # fmt: skip
     """Picture -> an interaction for each of its boxes.
 
     named: what the detector found, whose nouns the boxes then have; the score is then the detector's times how likely something is done to the box. Without it
-    the noun is the head's likeliest.
+    the noun is the head's likeliest. usual: see `usual_verbs`; with it the verb is the likeliest by head and noun together, else by the head alone.
     """
 
     def answer(batch: dict) -> list:
@@ -95,19 +96,29 @@ def found(model, clips: KeyframeClips, frames: Frames, layout: Interaction, name
             if batch["there"].any()
             else torch.zeros(0, layout.outputs)
         )
-        each = torch.stack([column.float() for column in layout.best(logits)], 1).cpu().numpy()
+        best, verbs = torch.stack([column.float() for column in layout.best(logits)], 1), layout.parts(logits)[1]
+        each = torch.cat([best, verbs.log_softmax(1)], 1).cpu().numpy()
         return np.split(each, batch["there"].sum(1).cumsum(0)[:-1].cpu().numpy())
 
     said = first_person.answers(model, clips, answer, **how)
     shown = {k.name: k.boxes * np.tile(size, 2) for k, size in zip(frames.keyframes, frames.sizes)}
     answers = {}
     for name, rows in said.items():
-        noun, verb, seconds, chance, touched = rows.T
+        noun, verb, seconds, chance, touched = rows[:, :5].T
         if named is not None:
             given = named.get(name, [])
-            noun, chance = np.array([each for _, each, _ in given]), np.array([score for *_, score in given]) * touched
+            noun, chance = np.array([each for _, each, _ in given], int), np.array([s for *_, s in given]) * touched
+            verb = verb if usual is None else (rows[:, 5:] + usual.numpy()[noun]).argmax(1)
         answers[name] = Interactions(shown[name], noun.astype(int), verb.astype(int), seconds, chance)
     return answers
+
+
+def usual_verbs(train: Frames, track: Track) -> Tensor:
+    """(nouns, verbs): the logarithm of how often each verb is done to each noun in training, everything once more than it was."""
+    counts = torch.ones(len(track.nouns), len(track.verbs))
+    for thing in (thing for picture in train.pictures for thing in picture.things):
+        counts[list(track.nouns).index(thing.noun), list(track.verbs).index(thing.verb)] += 1
+    return (counts / counts.sum(1, keepdim=True)).log()
 
 
 def scored(frames: Frames, track: Track, said: Mapping[str, Interactions]) -> dict[str, float]:

@@ -81,32 +81,50 @@ def segments():
 def boxes():
     from ivcore.show.boxes import boxes_on_keyframes
 
-    config, video = _untrimmed()
+    config, video = _untrimmed(2)  # the first with things that act and things that rest in four frames
     names, frames, found = [*config.actions, "rest"], shapes.film(config, video), {}
     for box in timelines.boxes(config, video, names):
         found.setdefault(box.timestamp, []).append((box.box, names[box.action - 1]))
-    busy = [second for second, each in found.items() if any(name != "rest" for _, name in each)]
+    busy = [second for second, each in found.items() if len({name == "rest" for _, name in each}) == 2]
     chosen = busy[:: max(1, len(busy) // 4)][:4]
     pictures = [frames[round(second * config.fps)] for second in chosen]
     return boxes_on_keyframes(pictures, [found[second] for second in chosen], [[]] * len(chosen))
 
 
-def _untrimmed():
-    config = shapes.Shapes(untrimmed=1)
-    return config, shapes.untrimmed_videos(config)[0]
+def _untrimmed(number: int = 1):
+    config = shapes.Shapes(untrimmed=number)
+    return config, shapes.untrimmed_videos(config)[-1]
 
 
 def first_person():
     from ivcore.data.egocentric import painting
     from ivcore.show.clips import film_strip
 
-    config = egocentric.Egocentric(frames=160)
-    scene = config.scene("train", f"train-{SEED:04d}")
-    act = scene.acts[0]
+    config, scene, act = _act_done_once()
     places = np.linspace(act.start, act.end, 16).round().astype(int)
     captions = [f"{(place - act.contact) / config.fps:+.1f} s" for place in places]
     title = f"{act.verb} the {scene.things[act.thing].words}; seconds from the touch"
     return film_strip(painting.render(scene, config.size)[places], captions=captions, title=title)
+
+
+def query():
+    from ivcore.data.egocentric import painting
+    from ivcore.show.clips import film_strip
+
+    config, scene, act = _act_done_once()
+    places = np.linspace(0, config.frames - 1, 16).round().astype(int)
+    answer = (places >= act.contact - config.fps // 2) & (places <= act.end + config.fps // 2)
+    captions = [f"{place / config.fps:.1f} s{' ✓' * bool(inside)}" for place, inside in zip(places, answer)]
+    clip = painting.render(scene, config.size)[places]
+    return film_strip(clip, captions=captions, title=f"When did I {act.verb} something?")
+
+
+def _act_done_once() -> tuple:
+    """A short scene of those to train on, and an act of it whose verb occurs once."""
+    config = egocentric.Egocentric(frames=160)
+    scene = config.scene("train", "train-0000")
+    done = [act.verb for act in scene.acts]
+    return config, scene, next(act for act in scene.acts if done.count(act.verb) == 1)
 
 
 def rooms():
@@ -114,7 +132,7 @@ def rooms():
     from ivcore.data.navigation.plans import plan_named
     from ivcore.show.floor_plans import floor_plan
 
-    ways = World(train=2).episodes("train")
+    ways = World(test=2).episodes("test")
     shortest = [{"shortest way": way.reference} for way in ways]
     return floor_plan([plan_named(way.scene) for way in ways], shortest, [way.instruction for way in ways])
 
@@ -125,7 +143,7 @@ LOOKS = {
     "questions": Look(asked, f"{ORDER} which answer is right.", f"{TURNED} the same question and another answer."),
     "masks": Look(
         masks,
-        "Three quarters are hidden each time. Only under a tube can nothing be copied from another frame.",
+        "Three quarters are hidden each time. Only under a tube can nothing that stands still be copied from another frame.",
         "Four film strips: a clip, and what a tube mask, a random mask and a mask of whole frames leave of it.",
     ),
     "segments": Look(
@@ -142,6 +160,11 @@ LOOKS = {
         first_person,
         "A hand sets out, touches a thing and does something to it; the head goes along.",
         "Sixteen frames of a table with things on it, seen from above. A hand comes to one of them and moves over it.",
+    ),
+    "query": Look(
+        query,
+        "A hand does one thing after the other. The ticked stretch of seconds is the answer.",
+        "Sixteen frames of a table with things on it, seen from above, with their seconds. Some in a row are ticked.",
     ),
     "rooms": Look(
         rooms,

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ivcore import paths, turns
-from ivcore.data import egocentric, formats, groups, mismatched, splits, untrimmed
+from ivcore.data import egocentric, formats, groups, splits, untrimmed
 from ivcore.data.formats import Query, UntrimmedVideo
 from ivcore.data.untrimmed import FeatureSequence, UntrimmedSet
 from ivcore.data.video_answers import VideoModel
@@ -119,8 +119,8 @@ def words_of(queries: Sequence[Query], model: VideoModel) -> dict[str, Tensor]:
 
 
 class QueryItems:
-    """Batches for `losses.span`: the queries whose clip has features; `unseen` are the others, which no answer is found for. With `words` of other
-    queries nothing can be known but where answers mostly lie."""
+    """Batches for `losses.span`: the queries whose clip has features; `unseen` are the others, which no answer is found for. See `unasked` for
+    queries of which nothing can be known but where answers mostly lie."""
 
     def __init__(self, queries: Sequence[Query], clips: Mapping[str, FeatureSequence], words: Mapping[str, Tensor]):
         self.queries = [query for query in queries if query.clip in clips]
@@ -211,11 +211,10 @@ def by_prior(train: QueryItems, test: QueryItems) -> dict[str, float]:
     return span_scores(truth(test), [common * query.duration for query in test.queries + test.unseen])
 
 
-def swapped(items: QueryItems, seed: int) -> QueryItems:
-    """The same clips and answers, each query asked with the words of another one, which may happen to be the same."""
-    other = mismatched.others(len(items), seed)
-    mixed = [replace(query, text=items.queries[row].text) for query, row in zip(items.queries, other)]
-    return QueryItems(mixed + items.unseen, items.clips, items.words)
+def unasked(items: QueryItems) -> QueryItems:
+    """The same clips and answers, but every query has the same words. Words of other queries would still say what is not asked for."""
+    text = min(items.words)
+    return QueryItems([replace(query, text=text) for query in items.queries] + items.unseen, items.clips, items.words)
 
 
 @torch.inference_mode()

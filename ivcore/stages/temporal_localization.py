@@ -237,10 +237,13 @@ def decoding_of(params: Mapping) -> Decoding:
 # ---- what it finds
 
 
-def truth(examples: Sequence[FeatureSequence], videos: UntrimmedSet, agnostic: bool = False) -> Events:
-    """The segments to find, with the labels of `videos.classes`, of the videos that have features. agnostic: all have the label 0."""
+def truth(
+    examples: Sequence[FeatureSequence], videos: UntrimmedSet, agnostic: bool = False, every: bool = False
+) -> Events:
+    """The segments to find, with the labels of `videos.classes`, of the videos that have features, or of `every` video. agnostic: all have the label 0."""
     number, there = {name: label for label, name in enumerate(videos.classes)}, {each.id for each in examples}
-    rows = [(v.id, (s.start, s.end), number[s.label]) for v in videos.videos if v.id in there for s in v.segments]
+    counted = [video for video in videos.videos if every or video.id in there]
+    rows = [(v.id, (s.start, s.end), number[s.label]) for v in counted for s in v.segments]
     names, segments, labels = zip(*rows) if rows else ((), (), ())
     return distinct(Events(names, np.array(segments), np.zeros(len(labels)) if agnostic else labels))
 
@@ -276,7 +279,8 @@ def scored(
     """(scores, what was found) on these videos, as the parameters have it.
 
     Where there are `video_scores`, segments get their classes from them, and class-agnostic ones need them. Released files have none for the videos
-    that choices are made on: without them the classes are the head's, of class-agnostic segments a single one. final: refuse that, ParameterError
+    that choices are made on: without them the classes are the head's, of class-agnostic segments a single one. By Ego4D's measure (`tiou`) the segments of a
+    video that cannot be read count as missed; the others leave it out. final: refuse that, ParameterError
     for a video without. refiner: moves the ends of what was found.
     """
     agnostic, video_scores = params["class_agnostic"], video_scores or {}
@@ -289,7 +293,7 @@ def scored(
     events = found(model, examples, decoding_of(params), joined, params["precision"])
     if refiner is not None:
         events = refined(refiner, events, examples)
-    real = truth(examples, videos, agnostic and bool(lack))
+    real = truth(examples, videos, agnostic and bool(lack), every=params["tiou"] == "ego4d")
     return detection_scores(real, events, TIOU[params["tiou"]]), events
 
 
