@@ -439,12 +439,12 @@ def best(table: list[dict]) -> str:
 
 
 def better(table: list[dict], chosen: str) -> str:
-    """What to say where a row that cannot be left as a model was better on the videos for choices; "" where none was."""
+    """What to say where a row that cannot be left as a model was as good or better on the videos for choices; "" where none was."""
     scores = {row["name"]: row["val"] or 0.0 for row in table}
     above = max((name for name in scores if name not in MODELS), key=scores.get)
-    if scores[above] <= scores[chosen]:
+    if scores[above] < scores[chosen]:
         return ""
-    return f"{above}: {scores[above]:.3f} there, the {chosen} one {scores[chosen]:.3f}. More epochs (--minutes, --epochs) or more videos may turn that."
+    return f"No better than {above}: {scores[above]:.3f} there, the {chosen} one {scores[chosen]:.3f}. More epochs (--minutes, --epochs) or more videos may turn that."
 
 
 def few_tested(count: int) -> str:
@@ -515,7 +515,7 @@ def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: Asked)
     chance = metrics["masked"]["chance"]
     tested = sum(of["test"] for of in plan["counts"].values())
     about = f"{len(plan['counts'])} classes, chance {chance:.3f}; {tested} test videos, none of which any choice has seen; seed {asked.seed}"
-    kept = f"model.safetensors is the {chosen} one, on the validation videos the best of the three that are trained from the encoders"
+    kept = f"model.safetensors is the {chosen} one; none of the three that are trained from the encoders is better on the validation videos"
     kept = "\n".join(filter(None, (kept, better(table, chosen), few_tested(tested))))
     content = {
         **plan,

@@ -210,7 +210,10 @@ def start(name: str, namespace: dict, fresh: bool = False, preset: str = "") -> 
     values = spec.pin(given)
     folder = _folder(spec, values, namespace.get("run_dir"), fresh, asked)
     if is_short(spec, asked):
-        print(f"a short run, to look at: `iv run {spec.number} {TINY}` is the measured one", flush=True)
+        ways = [preset for preset in spec.presets() if re.match(rf"{TINY}(_|$)", preset)]  # of either encoder
+        commands = " and ".join(f"`iv run {spec.number} {preset}`" for preset in ways)
+        is_one = "is the measured one" if len(ways) == 1 else "are the measured ones"
+        print(f"a short run, to look at: {commands} {is_one}", flush=True)
     if models:
         print(told(spec, asked, models), flush=True)
     if fresh or not is_done(folder):

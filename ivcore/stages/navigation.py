@@ -418,8 +418,15 @@ def table(walks: Sequence[Walk]) -> dict[str, np.ndarray]:
     return {name: np.array([row[name] for row in rows]) for name in (*MEASURES, "collisions")}
 
 
-def interval(values: np.ndarray, seed: int = 0, draws: int = 2000) -> tuple[float, float]:
-    """95 % confidence interval of the mean, by bootstrap over episodes."""
+def interval(values: np.ndarray, seed: int = 0, draws: int = 2000, lowest: float = 0.0) -> tuple[float, float]:
+    """95 % confidence interval of the mean of values in [lowest, 1], by bootstrap over episodes.
+
+    Where all n episodes are alike a bootstrap would be sure. There the bound is that of Clopper and Pearson for what was never seen:
+    1 - 0.025^(1/n) to either side.
+    """
+    if np.ptp(values) == 0:
+        unseen = 1 - 0.025 ** (1 / len(values))
+        return max(lowest, float(values[0]) - unseen), min(1.0, float(values[0]) + unseen)
     rows = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
     low, high = np.percentile(values[rows].mean(1), (2.5, 97.5))
     return float(low), float(high)
@@ -428,7 +435,7 @@ def interval(values: np.ndarray, seed: int = 0, draws: int = 2000) -> tuple[floa
 def gains(scores: Mapping[str, Mapping[str, np.ndarray]], who: str, seed: int = 0) -> dict[str, tuple[float, float, float]]:  # fmt: skip
     """Of every other agent by how much more often `who` succeeds in the same episodes: the mean of the differences, and its interval."""
     apart = {name: scores[who]["success"] - each["success"] for name, each in scores.items() if name != who}
-    return {name: (float(each.mean()), *interval(each, seed)) for name, each in apart.items()}
+    return {name: (float(each.mean()), *interval(each, seed, lowest=-1.0)) for name, each in apart.items()}
 
 
 def metrics_of(

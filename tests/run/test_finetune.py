@@ -237,11 +237,13 @@ def test_a_slow_step_is_timed_once(monkeypatch):
 
 def test_what_the_table_does_not_say_is_said():
     names = ("nearest neighbours, masked features", "masked encoder from scratch", *finetune.MODELS)
-    table = [{"name": name, "val": 0.5} for name in names]
+    table = [{"name": name, "val": 0.5 if name in finetune.MODELS else 0.4} for name in names]
     assert finetune.better(table, "coordinated") == ""
+    table[0]["val"] = 0.5
+    assert "0.500 there, the coordinated one 0.500" in finetune.better(table, "coordinated")
     table[0]["val"] = 1.0
     assert finetune.better(table, "coordinated").startswith(
-        "nearest neighbours, masked features: 1.000 there, the coordinated one 0.500"
+        "No better than nearest neighbours, masked features: 1.000 there, the coordinated one 0.500"
     )
     assert "at least 0.66 (95 %)" in finetune.few_tested(9) and finetune.few_tested(30) == ""
 

@@ -542,6 +542,9 @@ def test_an_opened_notebook_is_a_short_run_and_says_so(short, capfd):
     assert "a short run" in capfd.readouterr().out, "as short with another seed"
     assert start("10_stage", namespace(lr=0.1)).params["sizes"] == [8, 16], "what a cell says is what runs"
     assert "a short run" not in capfd.readouterr().out
+    short.preset("10_stage", "tiny_other", "lr: 0.2\n")
+    start("10_stage", namespace())
+    assert "look at: `iv run 10 tiny` and `iv run 10 tiny_other` are the measured ones\n" in capfd.readouterr().out
 
 
 def test_a_preset_and_papermill_begin_with_tiny_in_an_open_notebook_too(short):

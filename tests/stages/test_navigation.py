@@ -195,6 +195,17 @@ def test_an_interval_holds_the_mean_and_shrinks_with_episodes():
     assert np.ptp(nav.interval(few)) == pytest.approx(2 * 1.96 * 0.5 / np.sqrt(20), rel=0.15)
 
 
+def test_ten_episodes_alike_are_not_certain():
+    never, always = nav.interval(np.zeros(10)), nav.interval(np.ones(10))
+    assert never == (0, pytest.approx(0.308, abs=1e-3)) and always == (pytest.approx(0.692, abs=1e-3), 1)
+    same = {"success": np.zeros(10)}
+    assert nav.gains({"a": same, "b": same}, "a")["b"] == (
+        0,
+        pytest.approx(-0.308, abs=1e-3),
+        pytest.approx(0.308, abs=1e-3),
+    )
+
+
 def test_when_the_ignorant_stop_is_chosen_where_they_arrive_most_often():
     some = simulators(4)
     count = nav.usual_decisions(some, EPISODES, nav.forward_only, 8)
