@@ -27,11 +27,12 @@ class Look:
 
 
 def first_look(run, about: str) -> None:
-    """Shows the picture `about` one of LOOKS and saves it among the figures of the run. ParameterError for another."""
+    """Shows the picture `about` one of LOOKS, with its caption below, and saves it among the figures of the run. ParameterError for another."""
     if about not in LOOKS:
         raise ParameterError(f"about = {shown(about)}: must be one of {', '.join(LOOKS)}")
     look = LOOKS[about]
     run.figure(look.draw(), "first_look", caption=look.caption, alt=look.alt)
+    print(look.caption)
 
 
 def actions():

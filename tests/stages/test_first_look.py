@@ -24,9 +24,10 @@ class Run:
 
 
 @pytest.mark.parametrize("about", LOOKS)
-def test_every_picture_is_drawn_and_says_one_thing(about):
+def test_every_picture_is_drawn_and_says_one_thing(about, capsys):
     run = Run()
     first_look(run, about)
+    assert capsys.readouterr().out == f"{run.words[0]}\n"
     assert run.name == "first_look" and run.axes and 1 < run.size[1] < 8 and 4 < run.size[0] < 11
     assert all(text.endswith(".") and len(text) < 130 for text in run.words)
 
