@@ -140,6 +140,15 @@ def test_segments_without_classes_get_them_from_the_scores_of_videos():
     assert fused.classes == (1,) and {*events.label} == {0, 1} and events.label[events.score.argmax()] == 1
 
 
+@pytest.mark.parametrize("measure, counted", [("ego4d", {"a", "b"}), ("thumos14", {"a"})])
+def test_a_video_without_features_counts_as_missed_by_the_measure_of_ego4d(measure, counted, monkeypatch):
+    videos, asked = UntrimmedSet([video("a"), video("b")], ["jump", "run"], "here"), []
+    monkeypatch.setattr(stage, "detection_scores", lambda real, *_: asked.append(set(real.video)))
+    given = params(tiou=measure)
+    stage.scored(stage.head(6, 2, given), [example("a")], videos, given)
+    assert asked == [counted]
+
+
 def test_a_refiner_moves_what_was_found_and_lowers_its_scores(tmp_path):
     given = params(levels=2, embd_dim=8, n_head=2, max_seq_len=32, refine_steps=2, batch_size=2)
     mover = stage.refiner([example(), example("b")], given, tmp_path)
