@@ -79,7 +79,7 @@ def _timeline(axis, video: Timeline) -> None:
             end,
             top - 0.75 - 0.85 * lane,
             RIGHT if right else WRONG,
-            f"{_wrapped(text, end - start, video)}\n{score:.2g}\u00a0{'✓' if right else '✗'}",
+            f"{_wrapped(text, end - start, video)}\n{score:{'.2f' if score >= 0.1 else '.1g'}}\u00a0{'✓' if right else '✗'}",
         )
     places = {"score": 0.5, "found": (top + 1.2) / 2, "true": top + 0.6}
     axis.set(xlim=(0, video.duration), ylim=(0, top + 1.05))
