@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 INTERRUPTED = """
 import os, signal, sys
@@ -21,8 +23,8 @@ def test_ctrl_c_while_it_is_imported_is_one_line():
 
 
 def test_it_is_what_the_package_installs():
-    done = subprocess.run(
-        [sys.executable, "-c", "import sys; from ivcore.command import main; sys.exit(main())", "list", "nothing"],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 2 and done.stderr.count("Traceback") == 0
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"iv": "ivcore.command:main"}
+    call = "import sys; from ivcore.command import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", call, "run", "nothing"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and done.stderr.startswith("iv: ") and "Traceback" not in done.stderr

@@ -27,7 +27,9 @@ from ivcore.run.spec import Reference, Spec, resolving_once
 from ivcore.run.stand_in import stand_in, told
 from ivcore.signals import Requests, stop_requests
 
-_FOLLOWS = re.compile(r"gloo|nccl|connection (closed|reset)|pair closure|DistBackend|DistNetwork|DistStore", re.IGNORECASE)
+_FOLLOWS = re.compile(
+    r"gloo|nccl|connection (closed|reset)|pair closure|DistBackend|DistNetwork|DistStore", re.IGNORECASE
+)
 _IN_VAIN = re.compile(r"timed? ?out|timeout caused pair closure", re.IGNORECASE)  # gloo says either
 
 

@@ -96,7 +96,5 @@ def with_training(train: int, **fields) -> Shapes:
 
     fields: the others of Shapes, which win.
     """
-    if train >= FULL:
-        return Shapes(**{"train": train} | fields)
-    held_out = {split: min(train, getattr(Shapes, split)) for split in SPLITS[1:]}
+    held_out = {split: min(train, getattr(Shapes, split)) for split in SPLITS[1:]} if train < FULL else {}
     return Shapes(**{"train": train} | held_out | fields)
