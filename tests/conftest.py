@@ -75,7 +75,7 @@ def ranks():
             text=True,
             timeout=500,
         )
-        assert done.returncode == 0, done.stderr[-3000:]
+        assert done.returncode == 0, done.stderr[-12_000:]
         return done.stdout
 
     return run

@@ -8,7 +8,6 @@ import json
 import math
 import os
 import shutil
-import socket
 import sys
 import time
 import warnings
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import small_video_text as small
 import torch
+from rank_processes import free_port, run_together
 from safetensors.torch import load_file
 
 from ivcore import distributed, masking
@@ -244,14 +244,6 @@ if __name__ == "__main__":
 
     (place := Path(sys.argv[1])).mkdir(exist_ok=True)
     (place / "cut.json").write_text(json.dumps({"zero_optimization": {"stage3_param_persistence_threshold": 16}}))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    children = []
-    for rank, world in ((0, 2), (1, 2), (0, 1)):
-        if not (child := os.fork()):
-            warnings.simplefilter("ignore")
-            start(place, rank, world, port)
-            os._exit(0)
-        children.append(child)
-    sys.exit(any([os.waitpid(child, 0)[1] for child in children]))
+    warnings.simplefilter("ignore")
+    port = free_port()
+    sys.exit(run_together([partial(start, place, rank, world, port) for rank, world in ((0, 2), (1, 2), (0, 1))]))

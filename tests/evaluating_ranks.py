@@ -4,12 +4,13 @@ One process imports torch, renders the videos and forks all ranks.
 """
 
 import os
-import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from rank_processes import free_port, run_together
 
 from ivcore import distributed
 from ivcore.cma import Coordinated
@@ -108,14 +109,8 @@ def start(folder: Path, rank: int, world: int, port: int) -> None:
 
 
 if __name__ == "__main__":
-    children = []
+    bodies = []
     for world in WORLDS:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        for rank in range(world):
-            if not (child := os.fork()):
-                start(Path(sys.argv[1]), rank, world, port)
-                os._exit(0)
-            children.append(child)
-    sys.exit(any([os.waitpid(child, 0)[1] for child in children]))
+        port = free_port()
+        bodies += [partial(start, Path(sys.argv[1]), rank, world, port) for rank in range(world)]
+    sys.exit(run_together(bodies))

@@ -4,12 +4,13 @@ Importing torch takes seconds, so one process imports it and forks.
 """
 
 import os
-import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 import small_video_text as small
 import torch
+from rank_processes import free_port, run_together
 from torch import nn
 
 from ivcore import distributed
@@ -146,12 +147,5 @@ def start(folder, rank, port):
 
 
 if __name__ == "__main__":
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    child = os.fork()
-    try:
-        start(Path(sys.argv[1]), 0 if child else 1, port)
-    finally:
-        status = os.waitpid(child, 0)[1] if child else 0
-    sys.exit(status)
+    port = free_port()
+    sys.exit(run_together([partial(start, Path(sys.argv[1]), rank, port) for rank in (0, 1)]))
