@@ -19,7 +19,7 @@ STATUS = "0 done; 2 a mistake in what was asked for, or a video that cannot be r
 CAPTIONS = "10s"
 CELLS = 48  # of the terminal for the whole video
 SHADES, PLAIN = " ▁▂▃▄▅▆▇█", " .:-=+*%#"  # how much of a cell a label leads
-ROWS = 12  # labels in the terminal
+ROWS = 12  # labels in the terminal, and captions
 
 
 def add(add_command: Callable) -> None:
@@ -115,7 +115,7 @@ def _told(timeline, places: dict) -> int:
 
     probabilities, names = timeline.probabilities()
     found = timeline.moments(probabilities)
-    for line in _summary(timeline, names, found):
+    for line in (*_summary(timeline, names, found), *_sentences(timeline)):
         print(line)
     where = {kind: place or timeline.folder / f"timeline.{kind}" for kind, place in places.items()}
     try:
@@ -134,7 +134,11 @@ def _summary(timeline, names: list[str], found: list) -> list[str]:
     total = {k: sum(m.end - m.start for m in found if m.label == k) for k in {m.label for m in found}}
     first = sorted(total, key=lambda k: -total[k])[:ROWS]
     width = min(40, max(len(one_line(names[k])) for k in first))
-    lines = [f"{clock(timeline.duration)}, {timeline.count} windows of {span:.3g} s every {every:.3g} s, {len(found)} moments"]  # fmt: skip
+    many = f"{len(found)} moment{'s' if len(found) != 1 else ''}"
+    lines = [
+        f"{clock(timeline.duration)}, {timeline.count} windows of {span:.3g} s every {every:.3g} s, {many}; "
+        "of each label its time and its share of the video"
+    ]
     for k in first:
         cells = _cells([m for m in found if m.label == k], timeline.duration)
         name = one_line(names[k])
@@ -143,6 +147,20 @@ def _summary(timeline, names: list[str], found: list) -> list[str]:
     if len(total) > ROWS:
         lines.append(f"  … and {len(total) - ROWS} more")
     return lines
+
+
+def _sentences(timeline) -> list[str]:
+    """A line for each caption in order of time, once for as long as it stays the same; of many, those that stay longest."""
+    told: list[dict] = []
+    for row in timeline.windows() if timeline.spoken else ():
+        if "caption" not in row:
+            continue
+        if not told or told[-1]["caption"] != row["caption"]:
+            told.append({"caption": row["caption"], "start": row["start"]})
+        told[-1]["end"] = row["end"]
+    longest = sorted(told, key=lambda each: each["start"] - each["end"])[:ROWS]
+    lines = [f"  {clock(each['start'])} to {clock(each['end'])}  {one_line(each['caption'])}" for each in told if each in longest]  # fmt: skip
+    return lines + ([f"  … and {len(told) - ROWS} more captions"] if len(told) > ROWS else [])
 
 
 def _cells(found: list, duration: float) -> str:

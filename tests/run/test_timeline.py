@@ -19,6 +19,8 @@ import video_models as zoo
 from ivcore.data.video_answers import VideoModel
 from ivcore.heads.zero_shot import class_embeddings
 from ivcore.run import cli
+from ivcore.run.terminal import clock
+from ivcore.run.timeline import Timeline
 from ivcore.video.reader import VideoReader
 
 LABELS = ("a red square slides left", "a dog jumps")
@@ -88,6 +90,23 @@ def test_the_page_has_all_and_needs_nothing_beside_it(tmp_path, capsys):
     pictures = re.findall(r"<img [^>]*>", text)
     assert len(pictures) >= 24 and all('alt="' in each for each in pictures)
     assert len(re.findall(r'<tr id="m\d+">', text)) == len(found["moments"]) == len(re.findall(r'<a href="#m\d+" style', text))  # fmt: skip
+
+
+def test_the_terminal_shows_the_captions_once_for_as_long_as_they_stay(tmp_path, capsys, monkeypatch):
+    film = zoo.video(tmp_path / "film.mp4", frames=200)
+    texts = [f"sentence {n // 3}" for n in range(100)]
+    monkeypatch.setattr(Timeline, "_captions", lambda self, part, first, said: dict(enumerate(texts[first : first + len(part.windows)])))  # fmt: skip
+    arguments = (film, "--model", zoo.captioning(tmp_path), "--labels", *LABELS, "--per-window", "1s", "--every", "0.2s", "--captions", "0.2s")  # fmt: skip
+    place = tmp_path / "found.json"
+    status, out, _ = said(capsys, *arguments, "--json", place)
+    rows = json.loads(place.read_text())["windows"]
+    assert status == 0 and len(rows) > 39
+    told = [line for line in out.splitlines() if "  sentence " in line]
+    assert len(told) == 12 and [line.split()[-1] for line in told] == sorted(
+        (line.split()[-1] for line in told), key=int
+    )
+    assert told[0].split() == ["0:00.0", "to", clock(rows[2]["end"]), "sentence", "0"]
+    assert f"… and {-(-len(rows) // 3) - 12} more captions" in out
 
 
 def long_film(tmp_path) -> list[str]:
