@@ -17,6 +17,7 @@ GROUND = {
     "turns",
     "torchvision_shim",
     "git_lfs",
+    "cores",
 }
 IDEAS = {"masking", "tubelets", "cma", "ensemble", "encoders", "losses", "heads", "metrics", "costs", "scaling"}
 # A layer may import itself and what stands above it in this list.

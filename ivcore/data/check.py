@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ivcore.cores import cores
 from ivcore.data import formats, surviving
 from ivcore.errors import FormatError, UserError, VideoError, one_line, shown
 from ivcore.progress import Progress
@@ -96,7 +97,7 @@ def check(
 
 def probed_files(files: Sequence[str], workers: int | None = None, strict: bool = False) -> Iterator[tuple[str, Probe]]:
     """(file, Probe) as they are read, in any order, in several processes; shows the progress."""
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or cores()
     with Progress(len(files), "check", unit="file") as bar:
         done = surviving.each(partial(probe, strict=strict), files, workers)
         for count, (index, probed) in enumerate(done, 1):

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ivcore.cores import cores  # noqa: F401  (the sources ask for it here)
 from ivcore.errors import ParameterError
 from ivcore.progress import Progress
 
@@ -35,11 +36,6 @@ def require_names(field: str, names: Sequence[str], allowed: Sequence[str]) -> N
             raise ParameterError(f"{field}: {name!r} must be one of {', '.join(allowed)}")
     if len(set(names)) < len(names):
         raise ParameterError(f"{field}: every name only once")
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def missing(folder: Path, files: list[str]) -> list[int]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ivcore import paths
+from ivcore.cores import cores
 from ivcore.data.bad_videos import BadVideos
 from ivcore.data.records import frames_of
 from ivcore.errors import ParameterError, UserError, VideoError
@@ -204,7 +205,7 @@ def _together(videos: list[np.ndarray]):
 @contextlib.contextmanager
 def _pool(workers: int | None):
     """Threads that give up what is still waiting when something goes wrong."""
-    pool = ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)))
+    pool = ThreadPoolExecutor(workers or cores())
     try:
         yield pool
     finally:

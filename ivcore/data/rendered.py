@@ -23,6 +23,7 @@ from types import ModuleType
 from typing import Any
 
 from ivcore import lock, paths
+from ivcore.cores import cores
 from ivcore.data import annotations, generated
 from ivcore.data.annotations import Clip
 from ivcore.files import write_text
@@ -105,7 +106,7 @@ def _render(source: ModuleType, config, folder: Path, clips: Sequence[Clip], wor
     if hasattr(source, "require_simulator"):
         source.require_simulator()
     job = _Job(source.__name__, config)
-    workers = min(workers or generated.cores(), len(todo) // 8)
+    workers = min(workers or cores(), len(todo) // 8)
     generated.make_in_processes(__name__, job, folder, todo, workers, len(clips), f"{name_of(source)} clip")
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from ivcore import paths
+from ivcore.cores import cores
 from ivcore.run import environment
 
 _LIBRARIES = (
@@ -37,7 +38,7 @@ def findings():
     if missing := [name for name, version in versions.items() if not version and name != "decord"]:
         yield "missing", False, ", ".join(missing), "pip install -e '.[run]'"
     threads = os.environ.get("OMP_NUM_THREADS")
-    yield ("cores", None, f"{environment.cores()} usable" + (f", OMP_NUM_THREADS={threads}" if threads else ""), "")
+    yield ("cores", None, f"{cores()} usable" + (f", OMP_NUM_THREADS={threads}" if threads else ""), "")
     yield _memory()
     yield _disk()
     yield _device()

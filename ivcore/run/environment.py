@@ -8,6 +8,7 @@ import subprocess
 from importlib import metadata
 
 from ivcore import paths
+from ivcore.cores import cores
 from ivcore.errors import ParameterError, shown
 
 PACKAGES = "torch torchvision timm numpy decord av papermill nbclient ipykernel safetensors".split()
@@ -50,11 +51,6 @@ def _git(*arguments: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""
-
-
-def cores() -> int:
-    """Cores this process may use, which a batch system sets lower than what the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def yield_cores() -> None:

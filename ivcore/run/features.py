@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from ivcore import files, lock, paths, signals
+from ivcore.cores import cores
 from ivcore.data import sliding, video_answers, video_files
 from ivcore.data.video_answers import Answer, VideoModel
 from ivcore.data.windows import Length, Piece, Window, each_laid_out, pieces
@@ -85,7 +86,7 @@ def features(
         store.claim(settings | {"model": brief(asked), "source": source}, out)
         if searchable:
             store.forget(videos)
-        return _fill(store, videos, loaded, length, environment.cores() if workers is None else workers, moving)
+        return _fill(store, videos, loaded, length, cores() if workers is None else workers, moving)
 
 
 def _settings(model: VideoModel, length: Length | None, format: str) -> dict:

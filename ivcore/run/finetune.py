@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from ivcore import files, lock, paths
+from ivcore.cores import cores
 from ivcore.data import check, class_folders, divide, memory
 from ivcore.data.stratify import PARTS
 from ivcore.errors import ParameterError, UserError, one_line, shown
@@ -308,7 +309,7 @@ def _parameters(folder: Path, divided: divide.Divided, probes: Mapping[str, Prob
     if any(_SIDED.search(name) for name in divided.classes):
         common["flip"] = 0.0
     if not in_memory:
-        common |= {"in_memory": False, "num_workers": min(8, len(os.sched_getaffinity(0)))}
+        common |= {"in_memory": False, "num_workers": min(8, cores())}
     epochs = {"epochs": lengths.epochs, "warmup_epochs": lengths.epochs / 10}
     joint = {"epochs": lengths.joint_epochs, "warmup_epochs": lengths.joint_epochs / 10}
     frames = {"masked_frames": masked.frames, "multimodal_frames": multimodal.frames}

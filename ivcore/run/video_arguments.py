@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
+from ivcore.cores import cores
 from ivcore.errors import ParameterError
 
 WINDOW = "4s"  # of what `iv search` finds, unless `iv index` is told otherwise
@@ -73,10 +74,8 @@ def load(options: Namespace, kind: str):
 
 def workers(options: Namespace, videos: int) -> int:
     """Processes for so many videos. One of its own would take longer to start than one video does."""
-    from ivcore.run import environment
-
     if videos < 2:
         return 0
     if options.workers is not None:
         return options.workers
-    return environment.cores() if videos > FEW else 0
+    return cores() if videos > FEW else 0
