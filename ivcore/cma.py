@@ -1,21 +1,23 @@
-"""Cross-model attention (CMA), the coordinated model and score fusion: two frozen encoders made better by each other (paper 3.3, 4.2.3).
+"""Cross-model attention (CMA), coordinated model, score fusion: two frozen encoders improve each other (paper 3.3,
+4.2.3).
 
-Nobody released this part. What follows is built from the paper's text; each reading is stated where it is made, and placement and sizes
-are parameters. The text says:
+No code of this part was released. This file follows the paper's text. Each interpretation is stated where it is made;
+placement and sizes are parameters. The text says:
 
-- "standard multi-head cross attention along with a feed-forward network", with tanh gates "as in Flamingo" (arXiv 2204.14198) on
-  both, "to maintain the original output": gates start at 0, so at first nothing changes, exactly.
-- Queries are the masked encoder's tokens, keys and values the multimodal encoder's intermediate tokens, and "the features in all
-  stages of the masked video encoder" are enhanced: several modules, spread evenly over depth, each where both encoders are
-  equally deep. With the default of four stages there is one at the end of stages 1, 2 and 3. What they add passes on through the
-  frozen blocks, so that every stage's output changes.
-- The last module, at the end of the fourth stage, is reversed: "the query is from the class token of the multimodal video
-  encoder", keys and values are the masked encoder's tokens. The class token that stands for the whole clip there is the query
-  token after the last global block, before it is mixed with the mean of the frames' class tokens.
-- "We freeze both backbones except the classification layers and the query tokens": trained are the modules, the `head` of both
-  encoders, the multimodal encoder's `query_token`, and the weight of the fusion.
-- A dropout rate of 0.9: on the classification layers (`head_drop`). As dropout inside the modules (`dropout`, default 0) it would
-  silence what they should learn.
+- "standard multi-head cross attention along with a feed-forward network", with tanh gates "as in Flamingo" (arXiv
+  2204.14198) on both, "to maintain the original output": gates start at 0, so the first outputs are exactly those of
+  the single encoders.
+- Queries are the masked encoder's tokens, keys and values the multimodal encoder's intermediate tokens, and "the
+  features in all stages of the masked video encoder" are enhanced: several modules, spread evenly over depth, each at
+  the same relative depth of both encoders. With the default of four stages there is one at the end of stages 1, 2 and
+  3. Their output passes through the frozen blocks that follow, so every later feature changes.
+- The last module, at the end of the fourth stage, is reversed: "the query is from the class token of the multimodal
+  video encoder", keys and values are the masked encoder's tokens. UniFormerV2's class token of the whole clip is its
+  query token after the last global block, before it is mixed with the mean of the frames' class tokens.
+- "We freeze both backbones except the classification layers and the query tokens": only the modules, the `head` of both
+  encoders, the multimodal encoder's `query_token` and the fusion weight are trained.
+- A dropout rate of 0.9: applied to the classification layers (`head_drop`). Inside the modules (`dropout`, default 0)
+  this rate would stop them from learning.
 """
 
 from __future__ import annotations
@@ -41,8 +43,8 @@ from ivcore.errors import ParameterError
 class CrossModelAttention(nn.Module):
     """x + tanh(a) * MHCA(norm(x), norm(source)), then x + tanh(f) * FFN(norm(x)); a and f start at `gate`.
 
-    gate None leaves the gates out: the branches then count in full, and the original output is lost. Width and FFN are those of the
-    query side.
+    gate=None: no gates; the branches are added in full, and the original output is lost. Width and FFN follow the query
+    side.
     """
 
     def __init__(self, width: int, source_width: int, heads: int, *, ffn_ratio=4.0, dropout=0.0, gate: float | None = 0.0):  # fmt: skip
@@ -50,7 +52,7 @@ class CrossModelAttention(nn.Module):
         if heads < 1 or width % heads:
             raise ParameterError(f"heads: {heads} does not divide the width {width} of the query tokens")
         self.heads = heads
-        # norms and GELU of these few modules cost little time to compute again, and are much of what would be kept
+        # Norms and GELU are much of the stored activations, and recomputing them takes little time.
         self.activation_checkpointing = "selective"
         self.norm_q, self.norm_kv = nn.LayerNorm(width), nn.LayerNorm(source_width)
         self.q, self.proj = nn.Linear(width, width), nn.Linear(width, width)
@@ -70,7 +72,7 @@ class CrossModelAttention(nn.Module):
         return x + _gated(self.ffn_gate, self._feed_forward(x))
 
     def gates(self) -> Tensor:
-        """How far attention and FFN are open: tanh of the two gates (2,), 1 where there are none."""
+        """tanh of the attention gate and the FFN gate (2,); ones if the module has no gates."""
         if self.attention_gate is None:
             return self.proj.weight.new_ones(2)
         return torch.stack((self.attention_gate, self.ffn_gate)).detach().tanh()
@@ -96,14 +98,15 @@ def _gated(gate: Tensor | None, branch: Tensor) -> Tensor:
     return branch if gate is None else gate.tanh() * branch
 
 
-# ---- where modules stand
+# ---- placement of modules
 
-Placement = tuple[tuple[int, int], ...]  # (masked block, multimodal block): the tokens after these two meet
+Placement = tuple[tuple[int, int], ...]  # (masked block, multimodal block): a module joins the outputs of these two
 
 
 def even_placement(masked_depth: int, multimodal_depth: int, stages: int = 4) -> Placement:
-    """Both encoders cut into `stages` of equal depth, with a module at the end of each but the last: (7, 5), (15, 11), (23, 17) for 32
-    and 24 blocks. At the end of the last stage stands the reversed module."""
+    """Cuts both encoders into `stages` of equal depth; a module follows each stage but the last: (7, 5), (15, 11), (23,
+    17) for 32 and 24 blocks. The reversed module follows the last stage. ParameterError unless 1 <= stages <= the
+    smaller depth."""
     most = min(masked_depth, multimodal_depth)
     if not 1 <= stages <= most:
         raise ParameterError(f"stages={stages}: must be from 1 to {most}, the smaller depth")
@@ -130,14 +133,17 @@ def _checked(placement, masked_depth: int, multimodal_depth: int) -> Placement:
 class ScoreFusion(nn.Module):
     """The learnable linear combination of two scores, whose parameters "are initialized as zero" (paper 3.3, 4.2.3).
 
-    kind "sigmoid": (1 - s(w)) * masked + s(w) * multimodal with s the sigmoid, so w = 0 weighs both one half. The same authors'
-        UniFormerV2 balances its two tokens so (`balance`, zeros too), and under this reading step 0 means something.
-    kind "raw": w_1 * masked + w_2 * multimodal, both 0 at first. The literal reading: all scores are 0 at step 0, and only the two
-        weights get a gradient there.
-    of "probabilities": softmax before the sum, as published ensembles merge scores. Step 0 then is that ensemble, and it does not
-        matter which encoder has the larger logits. The result is in logarithms, whose softmax is the mixture. Not for "raw".
-    of "logits": the sum is taken of logits.
-    per_class: a weight for each class in place of one for all.
+    kind="sigmoid": (1 - s(w)) * masked + s(w) * multimodal with s the sigmoid; w = 0 gives both the weight 1/2.
+        UniFormerV2 by the same authors balances its two tokens this way (`balance`, also zeros), and the scores of step
+        0 are useful.
+    kind="raw": w_1 * masked + w_2 * multimodal, both weights 0 at first. The literal reading: all scores are 0 at step
+        0, and only the two weights get a gradient there.
+    of="probabilities": softmax before the sum, as published ensembles merge scores. Step 0 equals that ensemble, and
+        the scale of an encoder's logits does not matter. Returns log probabilities of the mixture. Not for "raw".
+    of="logits": sums logits.
+    per_class: one weight per class instead of one for all.
+
+    Errors: ParameterError for an unknown kind or `of`, and for "raw" of "probabilities".
     """
 
     def __init__(self, classes: int, kind: str = "sigmoid", of: str = "probabilities", per_class: bool = False):  # fmt: skip
@@ -150,7 +156,7 @@ class ScoreFusion(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1 if kind == "sigmoid" else 2, classes if per_class else 1))
 
     def forward(self, masked: Tensor, multimodal: Tensor) -> Tensor:
-        """Logits (B, K) of the two models -> logits (B, K)."""
+        """Logits (B, K) of both models -> fused logits (B, K)."""
         if self.kind == "raw":
             return self.weight[0] * masked + self.weight[1] * multimodal
         if self.of == "logits":
@@ -177,17 +183,20 @@ class Scores(NamedTuple):
 
 
 class Coordinated(nn.Module):
-    """Two classifiers joined by CMA: `m(m.prepare(clips))` gives Scores, `m.features(...)` both features side by side.
+    """Two classifiers joined by CMA: `m(m.prepare(clips))` gives Scores, `m.features(...)` both features concatenated.
 
-    The model freezes `masked` and `multimodal`, except their heads and the query token: no gradients, and eval mode whatever
-    train() says. At first both predictions equal the single models' exactly.
-    placement: pairs of blocks whose outputs meet, or None for `even_placement` with `stages`. reverse: with the last, reversed
-    module. heads: None takes each module's from its query side. head_drop: None leaves the encoders' own.
-    fusion, fuse, per_class: kind, of and per_class of `ScoreFusion`. frames: how many the multimodal branch takes of a shared clip.
-    frozen=False trains everything (an ablation).
+    The model freezes `masked` and `multimodal`, except their heads and the query token: they get no gradients and stay
+    in eval mode, even after train(). Before training, both predictions equal those of the single models exactly.
+    placement: pairs of blocks whose outputs are joined, or None for `even_placement` with `stages`. reverse: adds the
+    last, reversed module. heads: None uses the number of the module's query side. head_drop: None keeps the encoders'
+    own rate.
+    fusion, fuse, per_class: kind, of and per_class of `ScoreFusion`. frames: number that the multimodal branch takes
+    from a shared clip. frozen=False trains everything (an ablation).
 
-    A step has two halves: `encode_frozen`, all that needs no gradient, and `fuse`, the rest. Where clips are not augmented the first can
-    be computed once a clip and kept, see `stages.cross_model.cache_features`.
+    A step has two parts: `encode_frozen`, which needs no gradient, and `fuse`. Without augmentation the result of the
+    first can be computed once per clip and stored, see `stages.cross_model.cache_features`.
+
+    Errors: ParameterError for branches of another kind or with different classes, and for a wrong placement.
     """  # fmt: skip
 
     intermediates = (
@@ -195,7 +204,7 @@ class Coordinated(nn.Module):
         "gates",
         "masked_features",
         "multimodal_features",
-    )  # the first two: one a module
+    )  # the first two: one per module
 
     def __init__(self, masked: VideoClassifier, multimodal: UniFormerV2, *, placement: Placement | None = None, stages: int = 4,
                  reverse=True, heads: int | None = None, ffn_ratio=4.0, dropout=0.0, gate: float | None = 0.0,
@@ -225,19 +234,20 @@ class Coordinated(nn.Module):
             masked.set_head_dropout(head_drop), multimodal.set_head_dropout(head_drop)
         if frozen:
             self._freeze()
-        self.train(masked.training and multimodal.training)  # loaded models come in eval mode, and so stays this
+        self.train(masked.training and multimodal.training)  # loaded models are in eval mode; keep it
 
     # -- what is trained
 
     def _freeze(self) -> None:
-        """Leave a gradient to the classification layers and the query token only."""
+        """Turns off all gradients except those of the classification layers and the query token."""
         self.masked.requires_grad_(False)
         self.multimodal.requires_grad_(False)
         for trained in (self.masked.head, self.multimodal.head, self.multimodal.query_token):
             trained.requires_grad_(True)
 
     def train(self, mode: bool = True) -> Coordinated:
-        """Frozen encoders stay in eval mode: no drop path, no dropout, no running statistics. Their heads follow `mode`."""
+        """Sets `mode` for modules and heads; frozen encoders stay in eval mode (dropout, drop path and statistics
+        off)."""
         super().train(mode)
         if self.frozen:
             self.masked.eval(), self.multimodal.eval()
@@ -246,56 +256,58 @@ class Coordinated(nn.Module):
 
     @property
     def added_parameters(self) -> int:
-        """What joining adds to the two encoders: modules and fusion."""
+        """Number of parameters that the two encoders do not have: CMA modules and fusion weights."""
         added = ("cma.", "last_cma.", "fusion.")
         return sum(p.numel() for name, p in self.named_parameters() if name.startswith(added))
 
     def no_weight_decay(self) -> set[str]:
-        """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters); per-class fusion weights too."""
+        """Parameters without weight decay (timm's idiom), fusion weights included; timm adds all 1-D parameters."""
         encoders = (("masked", self.masked), ("multimodal", self.multimodal))
         return {"fusion.weight"} | {f"{e}.{name}" for e, encoder in encoders for name in encoder.no_weight_decay()}
 
     @property
     def config(self) -> dict:
-        """What `weights.load` cannot read off the shapes; saved beside the weights."""
+        """Settings that `weights.load` cannot read from tensor shapes; saved with the weights."""
         coordinated = {"placement": [list(pair) for pair in self.placement], **self.options}
         return {"masked": self.masked.config, "multimodal": self.multimodal.config, "coordinated": coordinated}
 
     # -- clips
 
     def resize_positions(self, frames: int, height: int, width: int | None = None) -> Coordinated:
-        """Both branches expect clips of another size from now on, and the masked one of another length; tables are interpolated.
-        Returns self."""
+        """Sets the image size of both branches and the frames of the masked one; interpolates position tables. Returns
+        self."""
         self.masked.resize_positions(frames, height, width)
         self.multimodal.resize_positions(frames, height, width)
         return self
 
     def prepare(self, clips: Tensor, sparse: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """uint8 (B, T, H, W, 3) -> normalised clips for the masked and the multimodal branch, each with its own statistics.
+        """uint8 (B, T, H, W, 3) -> clips for the masked and the multimodal branch, each normalised with its own
+        statistics.
 
-        Each branch has its own frames too: dense ones (16, every 4th) and sparse ones over the whole video (8). Give the second as
-        `sparse`, uint8 (B, T', H', W', 3). Without, each branch takes its number of frames from the one clip, spread evenly from its
-        first to its last frame: right where the clip covers the whole video.
+        The branches also use different frames: dense ones (16, every 4th) and sparse ones from the whole video (8).
+        Pass the latter as `sparse`, uint8 (B, T', H', W', 3). Without `sparse`, each branch takes its number of frames
+        from `clips`, evenly from the first to the last. This is correct if the clip covers the whole video.
         """
         dense = spread_frames(clips, self.masked.clip[0])
         sparse = spread_frames(clips, self.frames) if sparse is None else sparse
         return self.masked.prepare(dense), self.multimodal.prepare(sparse)
 
-    # -- the two halves of a step
+    # -- the two parts of a step
 
     def forward(self, clips: tuple[Tensor, Tensor], return_intermediates: tuple[str, ...] = ()):
-        """The pair that `prepare` gives: (B, 3, T, H, W) for each branch -> Scores."""
+        """Both clips (B, 3, T, H, W) from `prepare` -> Scores."""
         return self.fuse(self.encode_frozen(clips), return_intermediates)
 
     def features(self, clips: tuple[Tensor, Tensor]) -> Tensor:
-        """The pair that `prepare` gives -> both features side by side (B, D + D')."""
+        """Both clips from `prepare` -> both features concatenated (B, D + D')."""
         return torch.cat(self._features(self.encode_frozen(clips), None), dim=-1)
 
     def encode_frozen(self, clips: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """All that comes before the first trained part, without gradients where the encoders are frozen:
+        """Computes everything before the first trained part, without gradients if the encoders are frozen:
 
-        masked (B, N, D): the masked encoder's tokens before the first module, or its last where there is none;
-        multimodal_<i> (B, T, 1+hw, D'): those after block i, for the modules and the global blocks; class_mean (B, D').
+        masked (B, N, D): the masked encoder's tokens before the first module (the last tokens if there is no module);
+        multimodal_<i> (B, T, 1+hw, D'): tokens after block i, for each block that a module or a global block reads;
+        class_mean (B, D').
         """
         before = self.placement[0][0] + 1 if self.placement else len(self.masked.blocks)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
@@ -303,9 +315,10 @@ class Coordinated(nn.Module):
             return {"masked": tokens, **self._multimodal_tokens(clips[1])}
 
     def fuse(self, frozen: dict[str, Tensor], return_intermediates: tuple[str, ...] = ()):
-        """What `encode_frozen` gives -> Scores. Intermediates come in the modules' order, the reversed one last."""
+        """Result of `encode_frozen` -> Scores. Intermediates come in module order, the reversed one last."""
         record = start_record(return_intermediates, self.intermediates)
-        # Kept in half precision, they are float32 here, as they are where they are not kept. Autocast does not mix its own bf16 with float16.
+        # Stored features may be float16, which autocast does not mix with bf16. As float32 they match features that
+        # were not stored.
         frozen = {name: value.to(self.fusion.weight.dtype) for name, value in frozen.items()}
         masked, multimodal = self._features(frozen, record)
         add_to(record, "masked_features", masked), add_to(record, "multimodal_features", multimodal)
@@ -328,7 +341,7 @@ class Coordinated(nn.Module):
         return self.masked.pool(tokens), self.multimodal.fuse(query, frozen["class_mean"])
 
     def _masked_tokens(self, frozen: dict[str, Tensor], record: Record) -> Tensor:
-        """The masked encoder's final tokens: each module, then the blocks up to the next."""
+        """The masked encoder's final tokens (B, N, D): runs each module, then the blocks up to the next one."""
         x = frozen["masked"]
         stops = [masked + 1 for masked, _ in self.placement[1:]] + [len(self.masked.blocks)]
         for module, (masked, multimodal), stop in zip(self.cma, self.placement, stops, strict=False):
@@ -337,7 +350,7 @@ class Coordinated(nn.Module):
         return self.masked.norm(x)
 
     def _query(self, frozen: dict[str, Tensor]) -> Tensor:
-        """The query token after all global blocks. Their weights are frozen, but the token learns through them."""
+        """The query token (B, D') after all global blocks; gradients reach it through their frozen weights."""
         query = self.multimodal.first_query(len(frozen["masked"]))
         for layer in self.multimodal.global_layers:
             query = self.multimodal.update_query(query, layer, frozen[f"multimodal_{layer}"])
@@ -347,9 +360,9 @@ class Coordinated(nn.Module):
 def branches(
     masked: nn.Module, multimodal: nn.Module, frames: tuple[int, int], image: int
 ) -> tuple[VideoClassifier, UniFormerV2]:
-    """The two that `weights.load` gave, expecting clips of so many frames each and so many pixels: positions are interpolated.
+    """The two loaded classifiers, resized to these frame counts and this image size; position tables are interpolated.
 
-    ParameterError naming the one that is no classifier of its kind.
+    Errors: ParameterError names the model that is not a classifier of its kind.
     """
     _check_kinds(masked, multimodal)
     return masked.resize_positions(frames[0], image), multimodal.resize_positions(frames[1], image)
@@ -365,8 +378,8 @@ def _check_kinds(masked: nn.Module, multimodal: nn.Module) -> None:
 
 
 def spread_frames(clips: Tensor, frames: int) -> Tensor:
-    """`frames` of the clip's frames (B, T, ...), evenly from the first to the last and mirrored about the middle, so that a clip played
-    backwards gives the same frames backwards."""
+    """Clips (B, T, ...) -> `frames` of their frames, evenly from the first to the last. The choice is symmetric: a clip
+    played backwards gives the same frames in reverse order."""
     last = clips.shape[1] - 1
     if frames == last + 1:
         return clips

@@ -1,10 +1,10 @@
-"""The `iv` command while it is being imported: Ctrl-C ends it in one line then too."""
+"""Entry point of the `iv` command: Ctrl-C during imports also ends it with one line."""
 
 import sys
 
 
 def main() -> int:
-    """-> exit status"""
+    """Runs `iv`. Returns the exit status."""
     try:
         from ivcore.run.cli import main as command
     except KeyboardInterrupt:

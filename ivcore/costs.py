@@ -1,8 +1,9 @@
-"""What each published size costs: parameters, tokens, operations for a clip, memory for a training step. Counted, not typed.
+"""Costs of each published size: parameters, tokens, operations per clip, memory of a training step. All counted by
+code.
 
-Models are built and run on tensors without data, so that the largest takes seconds and no memory. Operations are those of a forward
-pass, a multiply-add counted as two. Memory is for one clip, in bytes: weights, in float32 the gradients and AdamW's two moments of those
-that are trained, and what the backward pass keeps.
+Models are built and run on tensors without data, so even the largest takes seconds and no memory. Operations are those
+of a forward pass; a multiply-add counts as two. Memory is in bytes for one clip: weights, plus gradients and AdamW's
+two moments of the trained weights (all float32), plus the activations stored for the backward pass.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ PAPER_TOTALS = (
 
 
 def count_parameters(module: nn.Module, trained: bool = False) -> int:
-    """Numbers in all parameters of a module, or in those that are trained."""
+    """Number of parameters of a module; with `trained`, only of those that require gradients."""
     return sum(p.numel() for p in module.parameters() if p.requires_grad or not trained)
 
 
 @dataclass(frozen=True)
 class Card:
-    """One model: `encoder_tokens` are what its encoder attends over, `tokens` those of a whole clip."""
+    """Costs of one model: `tokens` of a whole clip, and `encoder_tokens` that its encoder attends over."""
 
     name: str
     clip: str
@@ -46,9 +47,9 @@ class Card:
     tokens: int
     encoder_tokens: int
     operations: int  # of a forward pass for one clip
-    state_bytes: int  # weights; gradients and two moments of those that are trained
-    activation_bytes: int  # kept for the backward pass, one clip
-    added: int = 0  # of the parameters, those that joining two models adds to theirs
+    state_bytes: int  # weights, and gradients and two moments of the trained ones
+    activation_bytes: int  # stored for the backward pass, one clip
+    added: int = 0  # parameters that a joined model has beyond its two encoders
 
     @property
     def training_bytes(self) -> int:
@@ -56,14 +57,14 @@ class Card:
 
 
 def cards(names: list[str] | None = None) -> Iterator[Card]:
-    """The cards, in order; only those in `names` if given."""
+    """Yields the costs of all models in order, or of those in `names`."""
     for name, spec in _models().items():
         if names is None or name in names:
             yield _card(name, spec)
 
 
 def table(rows: list[Card] | None = None) -> str:
-    """The cards as text."""
+    """The costs as a text table."""
     head = f"{'model':43s} {'clip':>12s} {'parameters':>13s} {'tokens':>7s} {'encoded':>7s} {'GFLOP':>9s} {'training GiB':>12s}"
     lines, rows = [head], list(cards() if rows is None else rows)
     for card in rows:
@@ -86,7 +87,8 @@ def names() -> list[str]:
 
 
 class _Spec(NamedTuple):
-    """How to build a model and run it on one clip of a size, and the tokens of the clip and those that its encoder attends over."""
+    """Builds a model and runs it on one clip of size `clip`; tokens of the clip, and those that the encoder attends
+    over."""
 
     build: Callable[[], nn.Module]
     run: Callable[[nn.Module], Tensor]
@@ -180,10 +182,11 @@ def _card(name: str, spec: _Spec) -> Card:
 def training_step(
     build: Callable[[], nn.Module], run: Callable[[nn.Module, int], Tensor], precision: str = "fp32"
 ) -> StepCosts:
-    """Forward and backward pass of a model, counted on tensors without data. run(model, clips) -> what is trained on.
+    """Counts a forward and a backward pass on tensors without data. run(model, number of clips) -> the tensor to
+    differentiate.
 
-    Counted for one clip and for two, so that what comes once a step is told apart. What autograd keeps is that of the CPU's kernels, which keep as much as
-    fused kernels of a GPU do.
+    Counts with one clip and with two, to separate costs per clip from costs per step. Autograd's stored tensors are
+    those of the CPU kernels, which store as much as fused GPU kernels.
     """
     with torch.device("meta"):
         model = build()
@@ -208,13 +211,13 @@ def training_step(
 
 
 def _largest_block(model: nn.Module) -> int:
-    """Parameters of the largest entry of any list of blocks; of the whole model where it has none."""
+    """Number of parameters of the largest module in any ModuleList, or of the whole model if it has none."""
     blocks = [block for module in model.modules() if isinstance(module, nn.ModuleList) for block in module]
     return max(map(count_parameters, blocks), default=count_parameters(model))
 
 
 def _counter() -> FlopCounterMode:
-    """torch counts its other fused kernels, not the CPU's."""
+    """torch's operation counter, extended by the CPU's fused attention, which torch leaves out."""
     attention = torch.ops.aten
     fused = {
         attention._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v),
@@ -226,11 +229,11 @@ def _counter() -> FlopCounterMode:
 
 
 class _Kept:
-    """Adds up what autograd keeps, each storage once, weights left out."""
+    """Sums the bytes that autograd stores: each storage once, without weights."""
 
     def __init__(self, model: nn.Module):
         self.counted = {p.untyped_storage()._cdata for p in model.parameters()}
-        self.alive: list[Tensor] = []  # so that no storage is freed and its address taken again
+        self.alive: list[Tensor] = []  # keeps storages alive, so that no address is used twice
         self.bytes = 0
 
     def __call__(self, tensor: Tensor) -> Tensor:

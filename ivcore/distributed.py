@@ -1,10 +1,11 @@
-"""The processes that share one training run: which of them this is, and what they tell each other.
+"""Process group of one training run: rank, world size and collective operations.
 
-`torchrun` starts them and says in the environment how many there are. They become a group with `init_process_group`, or with the first
-thing that they tell each other; a process on its own answers itself. Importing this module does not import torch.
+`torchrun` starts the processes and sets their number in the environment. `init_process_group`, or the first collective
+call, joins them into a group. With a single process every collective returns its own value. Importing this module does
+not import torch.
 
-Ranks that share a loss follow one rule: each returns its share, the mean of the shares is the loss of the joined batch, and so the mean
-of the ranks' gradients is its gradient.
+Rule for a loss shared by ranks: each rank returns its share, and the mean of the shares is the loss of the joined
+batch. The mean of the ranks' gradients is then the gradient of that loss.
 """
 
 from __future__ import annotations
@@ -23,25 +24,26 @@ if TYPE_CHECKING:
 
 
 def world() -> int:
-    """How many processes there are: the size of their group, before there is one what the environment says (WORLD_SIZE), else 1."""
+    """Number of processes: size of the group; before the group exists WORLD_SIZE from the environment, else 1."""
     group = _group()
     return group.get_world_size() if group else int(os.environ.get("WORLD_SIZE") or 1)
 
 
 def rank() -> int:
-    """Which of them this is, from 0."""
+    """Number of this process, from 0."""
     group = _group()
     return group.get_rank() if group else int(os.environ.get("RANK") or 0) if world() > 1 else 0
 
 
 def _group():
-    """torch.distributed where this process is in a group. Nobody is in one before torch has been imported."""
+    """torch.distributed if this process is in a group, else None. Before torch is imported there is no group."""
     dist = sys.modules.get("torch.distributed")
     return dist if dist and dist.is_available() and dist.is_initialized() else None
 
 
 def patience() -> float:
-    """Seconds that one rank waits for another before the run ends: $IVCORE_TIMEOUT, half an hour where it is not set."""
+    """Seconds that ranks wait for each other before the run ends: $IVCORE_TIMEOUT, or 1800. UserError outside (0,
+    1e7)."""
     given = os.environ.get("IVCORE_TIMEOUT") or "1800"
     try:
         seconds = float(given)
@@ -53,12 +55,12 @@ def patience() -> float:
 
 
 def init_process_group(device: torch.device | None = None, alone: bool = False) -> None:
-    """Join the processes that the environment names (WORLD_SIZE, RANK, MASTER_ADDR, MASTER_PORT); in a group already: nothing.
+    """Joins the group that the environment describes (WORLD_SIZE, RANK, MASTER_ADDR, MASTER_PORT), once.
 
-    Nor where there is one process, but if it is to be a group `alone`, as engines want that cut weights over ranks.
+    A single process forms no group, unless `alone`: sharding engines need a group of one.
 
-    Tensors on the CPU travel by gloo, those on a GPU by NCCL. torchrun's store lives longer than a run: IVCORE_GROUP tells the groups of
-    its runs apart.
+    CPU tensors use gloo, GPU tensors NCCL. torchrun's store outlives a run; IVCORE_GROUP separates the groups of its
+    runs.
     """
     if world() == 1 and not alone:
         return
@@ -80,7 +82,7 @@ def init_process_group(device: torch.device | None = None, alone: bool = False) 
 
 
 def _joined():
-    """torch.distributed, with this process in its group; None for a process on its own."""
+    """torch.distributed after joining the group; None for a single process."""
     init_process_group()
     return _group() if world() > 1 else None
 
@@ -89,23 +91,23 @@ def _joined():
 
 
 def gather(x: Tensor) -> Tensor:
-    """(B, …) of each rank -> (world*B, …) in order of rank, on every rank; all must have the same shape.
+    """(B, …) on each rank -> (world*B, …) in order of rank, on every rank. All ranks must pass the same shape.
 
-    Gradients flow back to the rank a row came from, summed over all ranks that used it.
+    The gradient of a row returns to the rank it came from, summed over all ranks that used it.
     """
     dist = _joined()
     if not dist:
         return x
-    # torch.distributed.nn.functional.all_gather, which torch 2.13 gives up in favour of this module
+    # replaces torch.distributed.nn.functional.all_gather, which torch 2.13 deprecates
     from torch.distributed import _functional_collectives as functional
 
-    # The second name is that of torch before 2.13.
+    # before torch 2.13 only the second name exists
     gathered = getattr(functional, "all_gather_single_autograd", None) or functional.all_gather_tensor_autograd
     return gathered(x.contiguous(), 0, dist.group.WORLD)
 
 
 def mean(x: Tensor) -> Tensor:
-    """The mean over ranks of a tensor, the same on all; no gradient passes."""
+    """Mean of a tensor over ranks, the same on every rank, without gradient."""
     x = x.detach()
     if dist := _joined():
         x = x.clone() if x.is_floating_point() else x.float()
@@ -114,11 +116,11 @@ def mean(x: Tensor) -> Tensor:
     return x
 
 
-# ---- plain values, none of which waits for a GPU
+# ---- plain values, without waiting for a GPU
 
 
 def all_reduce_max(values: Sequence[float]) -> list[float]:
-    """Of each number the largest on any rank."""
+    """Maximum of each number over ranks."""
     dist = _joined()
     if not dist:
         return list(values)
@@ -130,13 +132,13 @@ def all_reduce_max(values: Sequence[float]) -> list[float]:
 
 
 def barrier() -> None:
-    """Wait until every rank of the group is here; where none has been formed there is nobody to wait for."""
+    """Waits until every rank of the group has called it. Without a group it returns at once."""
     if _group():
         all_reduce_max([0])
 
 
 def broadcast_object(value: Callable):
-    """What `value()` gives on rank 0, which alone calls it."""
+    """Calls `value()` on rank 0 only and returns its result on every rank."""
     dist = _joined()
     if not dist:
         return value()
@@ -148,7 +150,7 @@ def broadcast_object(value: Callable):
 
 
 def all_gather_object(value) -> list:
-    """The value of every rank, in order, on every rank."""
+    """Values of all ranks in order, on every rank."""
     dist = _joined()
     if not dist:
         return [value]

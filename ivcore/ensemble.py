@@ -1,7 +1,7 @@
-"""Ensembles: weighted averages of several models' scores, which is what InternVideo-D and -T are (paper Table 2 and its caption).
+"""Ensembles: weighted averages of several models' scores, such as InternVideo-D and -T (paper Table 2, caption).
 
-Scores are probabilities (N, K), softmaxed and merged over views, so that models with logits of different size count alike. The
-learnable combination inside the coordinated model is another thing; see `cma.py`.
+Scores are probabilities (N, K), after softmax and merged over views, so the scale of a model's logits does not matter.
+The learnable fusion of the coordinated model is in `cma.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ MOST_TRIES = 20_000
 
 
 def ensemble(models: Sequence[Tensor], weights: Sequence[float] | None = None) -> Tensor:
-    """Models' scores (N, K) each -> their weighted average (N, K). weights: one a model, not negative, of any sum; None for equal."""
+    """Scores (N, K) per model -> weighted average (N, K). weights: one per model, >= 0, normalised here; None: equal.
+
+    Errors: ParameterError for scores of different shapes, and for wrong weights.
+    """
     shapes = {tuple(scores.shape) for scores in models}
     if len(shapes) != 1:
         raise ParameterError(f"models: expected scores of one shape, got {sorted(shapes) or 'none'}")
@@ -40,9 +43,9 @@ def _shares(weights: Sequence[float] | None, models: int) -> list[float]:
 
 @dataclass(frozen=True)
 class ChosenWeights:
-    """Weights that did best on a validation split, and the clips of that split, which they refuse to be tested on.
+    """The best weights on a validation split, with the clips of that split; `apply` refuses to test on these clips.
 
-    top1: of the best weights on that split; tried: every (weights, top-1) of the grid.
+    top1: accuracy of these weights on that split, in [0, 1]. tried: all (weights, top-1) of the grid.
     """
 
     weights: tuple[float, ...]
@@ -51,7 +54,8 @@ class ChosenWeights:
     tried: list[tuple[tuple[float, ...], float]]
 
     def apply(self, test: Sequence[ClipScores]) -> ClipScores:
-        """The ensemble on a test split. ParameterError where it shares a clip with the split that chose the weights."""
+        """The ensemble's scores on a test split. ParameterError if a clip is also in the split that chose the
+        weights."""
         test = align(test)
         shared = self.clips.intersection(test[0].clips)
         if shared:
@@ -63,9 +67,10 @@ class ChosenWeights:
 
 
 def choose_weights(validation: Sequence[ClipScores], steps: int = 20) -> ChosenWeights:
-    """Tries all weights in steps of 1/steps that sum to 1; the best top-1 wins, of equals the ones nearest to equal weights.
+    """Tries all weights that sum to 1, in steps of 1/steps. Picks the best top-1; ties go to the most equal weights.
 
-    validation: each model's scores on clips that are neither trained nor tested on.
+    validation: scores of each model on clips that are used neither in training nor in testing.
+    Errors: ParameterError for steps below 1 or more than MOST_TRIES combinations.
     """
     validation = align(validation)
     models = len(validation)
@@ -83,7 +88,7 @@ def choose_weights(validation: Sequence[ClipScores], steps: int = 20) -> ChosenW
 
 
 def _compositions(total: int, parts: int) -> Iterator[tuple[int, ...]]:
-    """All ways to write `total` as an ordered sum of `parts` whole numbers from 0."""
+    """All ways to write `total` as an ordered sum of `parts` integers >= 0."""
     for bars in itertools.combinations(range(total + parts - 1), parts - 1):
         edges = (-1, *bars, total + parts - 1)
         yield tuple(right - left - 1 for left, right in itertools.pairwise(edges))

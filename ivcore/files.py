@@ -1,4 +1,4 @@
-"""Files that appear whole: written under another name, synced and renamed, so that neither a kill nor a power cut leaves half a file."""
+"""Atomic file writes: write under another name, sync, rename. Neither a kill nor a power cut leaves half a file."""
 
 import json
 import os
@@ -7,16 +7,17 @@ from pathlib import Path
 
 
 def write_atomic(path: Path, write: Callable[[Path], object], sync: bool = True) -> None:
-    """Let `write` fill a temporary file, then put it in the place of `path`: readers see the old file or the whole new one.
+    """Calls `write` with a temporary file, then renames it to `path`. Readers see the old file or the complete new one.
 
-    Without `sync` a power cut may leave a damaged file, and a kill never does: for one of many whose readers find and mend that.
+    Without `sync` a power cut may leave a damaged file (a kill does not). Use it for files whose readers detect and
+    repair damage.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         scratch.touch()
-        mode = scratch.stat().st_mode  # what the user's umask allows; safetensors would leave 0600
+        mode = scratch.stat().st_mode  # from the user's umask; safetensors would set 0600
         write(scratch)
         scratch.chmod(mode)
         if sync:
@@ -29,12 +30,12 @@ def write_atomic(path: Path, write: Callable[[Path], object], sync: bool = True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """The same for text, as UTF-8."""
+    """`write_atomic` for text, as UTF-8."""
     write_atomic(path, lambda scratch: scratch.write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, value) -> None:
-    """The same for JSON. ValueError for NaN and infinity, which it has not."""
+    """`write_atomic` for JSON. ValueError for NaN and infinity, which JSON lacks."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 

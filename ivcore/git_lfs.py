@@ -1,8 +1,8 @@
-"""What Git LFS leaves in the place of a large file until `git lfs pull` fetches it: a few lines of text."""
+"""Git LFS pointers: a few lines of text in place of a large file, until `git lfs pull` fetches it."""
 
 _BEGINS = b"version https://git-lfs.github.com/spec/"
 
 
 def is_pointer(begin: bytes) -> bool:
-    """By the first bytes of a file, a hundred or more."""
+    """True if a file that begins with these bytes (a hundred or more) is a pointer."""
     return begin.startswith(_BEGINS)

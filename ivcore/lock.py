@@ -1,4 +1,4 @@
-"""One process at a time in a folder: an advisory lock that the system drops when its holder dies."""
+"""One process at a time in a folder: an advisory lock. The system releases it when its holder dies."""
 
 import errno
 import fcntl
@@ -14,13 +14,13 @@ from ivcore import paths
 from ivcore.errors import UserError
 
 _held: dict[Path, int] = {}  # folder -> open file descriptor; a kernel that starts a run twice keeps its lock
-_RETRY = 0.5  # seconds: somebody may only be looking whether the folder is in use
+_RETRY = 0.5  # seconds: `is_held` in another process takes the lock for a moment
 
 
 def acquire(folder: Path, wait: bool = False) -> None:
-    """Takes the folder until `release` or the end of this process; UserError naming the holder when it is taken.
+    """Locks the folder until `release` or the end of this process. UserError names the holder if it is locked already.
 
-    With `wait` it waits for the holder instead, for as long as that takes.
+    With `wait` it waits for the holder, without a time limit.
     """
     if folder in _held:
         return
@@ -41,7 +41,7 @@ def acquire(folder: Path, wait: bool = False) -> None:
 
 
 def release(folder: Path) -> None:
-    """Gives up what this process holds; nothing where it holds nothing."""
+    """Releases the lock if this process holds it."""
     descriptor = _held.pop(folder, None)
     if descriptor is not None:
         os.close(descriptor)
@@ -57,7 +57,7 @@ def held(folder: Path, wait: bool = False) -> Iterator[None]:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process, this one included, is at work in the folder."""
+    """True if a process, this one included, holds the folder's lock."""
     if folder in _held:
         return True
     try:
@@ -78,7 +78,7 @@ def holder(folder: Path) -> str:
 
 
 def _open(folder: Path, flags: int) -> int:
-    """A link in the lock's place is not followed: what it leads to would be overwritten. A pipe is not waited for."""
+    """File descriptor of the lock file. UserError for a link (its target would be overwritten), a folder or a pipe."""
     try:
         descriptor = os.open(folder / ".lock", flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
@@ -86,14 +86,14 @@ def _open(folder: Path, flags: int) -> int:
         if kind is None:
             raise
         raise UserError(f"{paths.short(folder)}/.lock is {kind} and not a lock: remove it") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # a pipe, say, which takes no text
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # for example a pipe
         os.close(descriptor)
         raise UserError(f"{paths.short(folder)}/.lock is no plain file and not a lock: remove it")
     return descriptor
 
 
 def _forget() -> None:
-    """A lock belongs to the process that took it. Its children, such as a loader's workers, would keep it when it is killed."""
+    """Closes the locks in a forked child: a loader's worker would otherwise hold them after its parent is killed."""
     for descriptor in _held.values():
         os.close(descriptor)
     _held.clear()

@@ -2,8 +2,8 @@
 
 A mask is bool (B, N), True = hidden; N = t*h*w tokens, time-major, then row-major. Every row hides the same number
 of tokens, so the visible ones stack into one tensor. `grid` is (t, h, w) in tokens, not pixels. Randomness comes only
-from the generator that is passed in. Masks are made on the generator's device (CPU by default): leave them there, as
-the model only needs to count them, and that would wait for a GPU.
+from the generator that is passed in. Masks are made on the generator's device (CPU by default). Leave them there: the
+model counts their tokens, and counting on a GPU would wait for it.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ Grid = tuple[int, int, int]
 
 
 def tube(batch: int, grid: Grid, ratio: float, generator: torch.Generator | None = None) -> Tensor:
-    """Hide the same floor(ratio*h*w) cells in every temporal slot: what is hidden cannot leak from the next frame."""
+    """Hides the same floor(ratio*h*w) cells in every temporal slot, so the next frame cannot reveal them."""
     t, h, w = _checked(grid, ratio)
     cells = _hide_random(batch, h * w, int(ratio * (h * w)), generator)
     return repeat(cells, "b s -> b (t s)", t=t)
 
 
 def random(batch: int, grid: Grid, ratio: float, generator: torch.Generator | None = None) -> Tensor:
-    """Hide floor(ratio*t*h*w) tokens anywhere in space and time."""
+    """Hides floor(ratio*t*h*w) tokens anywhere in space and time."""
     t, h, w = _checked(grid, ratio)
     return _hide_random(batch, t * h * w, int(ratio * (t * h * w)), generator)
 
 
 def frame(batch: int, grid: Grid, ratio: float, generator: torch.Generator | None = None) -> Tensor:
-    """Hide floor(ratio*t) whole temporal slots."""
+    """Hides floor(ratio*t) whole temporal slots."""
     t, h, w = _checked(grid, ratio)
     slots = _hide_random(batch, t, int(ratio * t), generator)
     return repeat(slots, "b t -> b (t s)", s=h * w)
 
 
 def running_cell(batch: int, grid: Grid, ratio: float, generator: torch.Generator | None = None) -> Tensor:
-    """Hide all but a pattern that runs round every 2x2 cell as time passes (VideoMAE v2, arXiv 2303.16727, 3.2).
+    """Hides all but a pattern that moves clockwise round every 2x2 cell over time (VideoMAE v2, arXiv 2303.16727, 3.2).
 
-    `ratio` is rounded to a quarter, at most three (of the four tokens of a cell one is always seen); h and w must be even. The
-    first position is drawn for each clip, so that over four slots every token is seen equally often.
+    `ratio` is rounded to quarters, at most 3/4: one token of each cell is always visible. The start position is drawn
+    for each clip; over four slots every token is visible equally often. ParameterError unless h and w are even.
     """
     t, h, w = _checked(grid, ratio)
     if h % 2 or w % 2:
@@ -60,7 +60,8 @@ MASKS = {"tube": tube, "random": random, "frame": frame, "running cell": running
 
 
 def split(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Indices of the visible (B, N-M) and of the hidden tokens (B, M), each in token order."""
+    """Indices of visible (B, N-M) and hidden tokens (B, M), in token order. ParameterError if clips hide unequal
+    numbers."""
     counts = mask.sum(1)
     hidden = int(counts[0])
     if bool((counts != hidden).any()):
@@ -72,7 +73,10 @@ def split(mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def some_of(hidden: Tensor, share: float, generator: torch.Generator | None = None) -> Tensor:
-    """A random share of each clip's hidden tokens, at least one: indices (B, M) -> (B, max(1, floor(share*M))), in token order."""
+    """Samples a share of each clip's hidden tokens: indices (B, M) -> (B, max(1, floor(share*M))), in token order.
+
+    ParameterError unless 0 < share <= 1.
+    """
     if not 0 < share <= 1:
         raise ParameterError(f"share: {share} is not in (0, 1]")
     draw = lambda count: torch.rand(count, hidden.shape[1], generator=generator, device=_device(generator))  # noqa: E731

@@ -1,6 +1,6 @@
-"""Where things lie. Every path in a preset or a run's parameters is relative to the project root, never to the working folder:
-JupyterLab starts a kernel beside the notebook, papermill in its own folder, and both must mean the same file. What a user types, in
-a shell or in a parameters cell, may be meant from the working folder too: see `placed`.
+"""Folders and paths. Every path in a preset or a run's parameters is relative to the project root, not to the working
+folder: JupyterLab starts a kernel in the notebook's folder, papermill in its own, and both must find the same file. A
+path that a user types, in a shell or in a parameters cell, may also be relative to the working folder: see `placed`.
 """
 
 import os
@@ -17,7 +17,7 @@ def _root() -> Path:
     here = Path(__file__).resolve().parent.parent
     if (here / "pyproject.toml").is_file():
         return here
-    # Installed as a plain wheel: the workbook is the checkout that one stands in.
+    # Installed as a plain wheel: the root is the checkout around the working folder.
     cwd = Path.cwd()
     return next((p for p in (cwd, *cwd.parents) if (p / "notebooks").is_dir()), cwd)
 
@@ -26,7 +26,7 @@ ROOT = _root()
 
 
 def resolve(path) -> Path:
-    """Absolute form of a path written by a user: `~` expanded, relative to the project root. ParameterError for text that is no path."""
+    """Absolute form of a user's path: `~` expanded, relative to the project root. ParameterError if it is no path."""
     return _joined(ROOT, path)
 
 
@@ -49,7 +49,7 @@ def _joined(base: Path, path) -> Path:
 
 
 def candidates(path) -> list[Path]:
-    """Where a path that somebody typed may lead: from the working folder first, then from the project root."""
+    """Possible absolute forms of a typed path: relative to the working folder, then to the project root."""
     try:
         bases = (Path.cwd(), ROOT)
     except FileNotFoundError:  # the working folder has been removed
@@ -58,9 +58,10 @@ def candidates(path) -> list[Path]:
 
 
 def placed(path: str, typed: bool) -> str:
-    """A path as parameters keep it, relative to the project root or absolute, also where it leads somewhere from the working folder alone.
+    """Converts a path, perhaps relative to the working folder, to the form in parameters: absolute or relative to the
+    root.
 
-    That folder comes first for a path that was `typed`, and last for one in a preset.
+    A `typed` path is looked up in the working folder first, a preset's path in the project root first.
     """
     places = candidates(path)
     found = next(filter(os.path.exists, places if typed else reversed(places)), None)
@@ -68,7 +69,7 @@ def placed(path: str, typed: bool) -> str:
 
 
 def short(path) -> str:
-    """The same path as people should read it: relative to the project root where it lies below it."""
+    """The path as shown to users: relative to the project root if it lies below it."""
     path = Path(path)
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
@@ -82,10 +83,10 @@ def presets() -> Path:
 
 
 def outputs() -> Path:
-    """Run folders: outputs/<notebook>/<label>-<hash>; $IVCORE_OUTPUTS puts them on another disk."""
+    """Folder of run folders, outputs/<notebook>/<label>-<hash>; $IVCORE_OUTPUTS moves it."""
     return resolve(os.environ.get("IVCORE_OUTPUTS") or "outputs")
 
 
 def cache() -> Path:
-    """What several runs share, such as the rendered shapes; $IVCORE_CACHE moves it."""
+    """Folder of files that runs share, such as rendered shapes; $IVCORE_CACHE moves it."""
     return resolve(os.environ["IVCORE_CACHE"]) if os.environ.get("IVCORE_CACHE") else outputs() / "cache"

@@ -1,13 +1,13 @@
-"""At which precision a forward pass runs, the same in training and in evaluation."""
+"""Precision of a forward pass, the same in training and in evaluation."""
 
 import torch
 
 
 def autocast(device: torch.device, precision: str):
-    """Context of a forward pass: "fp32", or "bf16" or "fp16" with the weights as they are.
+    """Context of a forward pass in "fp32", "bf16" or "fp16"; weights keep their type.
 
-    On a GPU, products that stay in float32 beside half precision are rounded to TF32, which is finer than either half; with "fp32" they are not. It
-    holds until the next call, since a backward pass comes after its forward pass.
+    On a GPU with "bf16" or "fp16", remaining float32 products use TF32, which is finer than either; with "fp32" they do
+    not. This setting lasts until the next call, because the backward pass runs after the context.
     """
     if device.type == "cuda":
         torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")

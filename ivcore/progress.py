@@ -1,21 +1,21 @@
-"""Progress that reads well live (a tqdm bar) and in a log (a plain line every few seconds).
+"""Progress as a tqdm bar for a live viewer, or as a plain line every few seconds for a log.
 
-A bar in a log file is either one frozen line or thousands of them, so a run without a terminal or a notebook front end, or
-with IVCORE_HEADLESS=1, prints plain lines instead; they get rarer as the run gets longer, from 5 s up to 60 s apart.
+A run without a terminal or notebook front end, or with IVCORE_HEADLESS=1, prints plain lines: a bar in a log file is
+one frozen line or thousands. The interval grows with the length of the run, from 5 s to 60 s.
 """
 
 import os
 import sys
 import time
 
-# Seconds between plain lines, and that gap as a share of the time elapsed.
+# Limits in seconds of the interval between plain lines, and the interval as a share of the elapsed time.
 _SHORTEST, _LONGEST, _SHARE = 5.0, 60.0, 0.05
-_FIRST = 3  # units of work, before which nothing is known of the rest
+_FIRST = 3  # units of work before the remaining time is estimated
 _REDRAW = 0.2  # seconds between two redraws of a live bar
 
 
 def live() -> bool:
-    """True where somebody can watch a bar move: a notebook front end or a terminal, and not IVCORE_HEADLESS=1."""
+    """True if a bar can be watched: in a notebook front end or a terminal, without IVCORE_HEADLESS=1."""
     if os.environ.get("IVCORE_HEADLESS", "0") not in ("", "0"):
         return False
     return _in_notebook() or sys.stderr.isatty()
@@ -48,9 +48,9 @@ def _short(value) -> str:
 
 
 class Progress:
-    """`with Progress(total, "train") as bar: bar.update(done, loss=0.5)`; `start` is what an earlier run had already done.
+    """`with Progress(total, "train") as bar: bar.update(done, loss=0.5)`; `start`: units done by an earlier run.
 
-    silent=True shows nothing: for a process whose progress another one shows.
+    silent=True shows nothing: for a rank whose progress another rank shows.
     """
 
     def __init__(self, total: int | None, label: str, *, start: int = 0, unit: str = "step", silent: bool = False):
@@ -69,7 +69,7 @@ class Progress:
         return tqdm(total=self.total, initial=self.start, desc=self.label, unit=self.unit, leave=True)
 
     def update(self, done: int, **numbers) -> None:
-        """`done` units are finished in all; numbers stay on show until they are replaced. Costs next to nothing when nothing is due."""
+        """Sets the number of finished units and the numbers to show; shows them when the interval has passed."""
         self.done = done
         if numbers:
             self.numbers.update(numbers)
@@ -83,7 +83,7 @@ class Progress:
         return min(_LONGEST, max(_SHORTEST, _SHARE * (now - self.begun)))
 
     def show(self, now: float | None = None) -> None:
-        """Draw the present state now."""
+        """Shows the current state now."""
         self.shown_at, self.shown = time.monotonic() if now is None else now, self.done
         if self.silent:
             return
@@ -95,7 +95,7 @@ class Progress:
         self.bar.refresh()
 
     def line(self) -> str:
-        """The present state as one plain line."""
+        """The current state as one plain line."""
         place = f"{self.label}: {self.unit} {self.done}"
         if self.total:
             place += f"/{self.total} ({100 * self.done / self.total:.0f}%)"
@@ -105,7 +105,7 @@ class Progress:
         elapsed, fresh = time.monotonic() - self.begun, self.done - self.start
         if not self.total or fresh <= 0 or self.done >= self.total:
             return f"took {clock(elapsed)}"
-        if fresh < _FIRST and elapsed < _SHORTEST:  # the first step takes longer than others
+        if fresh < _FIRST and elapsed < _SHORTEST:  # the first step takes longer than the others
             return ""
         return f"left {clock(elapsed / fresh * (self.total - self.done))}"
 

@@ -1,7 +1,7 @@
-"""Every global random generator as plain data, so that a resumed run draws the same numbers.
+"""Saves and restores the global random generators, so that a resumed run draws the same numbers.
 
-Covers torch (CPU and each CUDA device), numpy's and Python's global generators. Code of our own takes explicit generators;
-the global ones matter because dropout and library augmentations draw from them.
+Covers torch (CPU and each CUDA device), numpy and Python. Our own code takes explicit generators; dropout and library
+augmentations draw from the global ones.
 """
 
 import random
@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 class StepGenerator(torch.Generator):
-    """The generator of a training step, and which of the joined batch's clips the loss sees: [begin, end) of `total`. See `rows`."""
+    """Generator of a training step. The loss sees the clips [begin, end) of the joined batch of `total`; see `rows`."""
 
     begin, end, total = 0, 1, 1
 
@@ -23,10 +23,10 @@ class StepGenerator(torch.Generator):
 
 
 def rows(draw: Callable[[int], Tensor], count: int, generator: torch.Generator | None) -> Tensor:
-    """draw(count), of which a row belongs to each sample; where the generator is that of a step, the rows of these samples in a draw for all
-    samples of the joined batch. So neither ranks nor micro-batches change what is drawn for a clip.
+    """`draw(count)`, one row per sample. With a `StepGenerator` it draws for the joined batch and returns the rows of
+    these samples, so that a clip's random numbers do not depend on ranks or micro-batches.
 
-    `draw` uses the generator. Samples may be several for each clip, one after the other.
+    `draw` must use the generator. A clip may have several samples, which follow each other.
     """
     if not isinstance(generator, StepGenerator) or generator.end - generator.begin == generator.total:
         return draw(count)
@@ -35,7 +35,7 @@ def rows(draw: Callable[[int], Tensor], count: int, generator: torch.Generator |
 
 
 def seed_all(seed: int) -> None:
-    """Seed every global generator, those of all CUDA devices included."""
+    """Seeds all global generators, those of CUDA devices included."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
@@ -47,7 +47,7 @@ def capture() -> dict:
 
 
 def restore(state: dict) -> None:
-    """Put back what `capture` returned. CUDA states are put back where the same number of devices is present."""
+    """Restores what `capture` returned; CUDA states only if the number of devices is the same."""
     _restore_cpu(state)
     if state["cuda"] and torch.cuda.device_count() == len(state["cuda"]):
         torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
@@ -68,7 +68,7 @@ def _restore_cpu(state: dict) -> None:
 
 @contextmanager
 def seeded(*key: int):
-    """Inside the block the CPU generators are a pure function of `key`; afterwards they are as before."""
+    """Inside the block the CPU generators depend on `key` alone; afterwards their state is restored."""
     before = _capture_cpu()
     seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
     random.seed(seed)
@@ -82,7 +82,7 @@ def seeded(*key: int):
 
 @contextmanager
 def python_and_numpy_seeded(seed: int):
-    """Inside the block Python's and numpy's global generators are seeded, as library augmentations need; afterwards they are as before."""
+    """Seeds Python's and numpy's global generators inside the block, for library augmentations, then restores them."""
     python, of_numpy = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed)

@@ -1,12 +1,12 @@
-"""What a training step needs of each of N devices: memory, time, messages, clips. Arithmetic on counts; nothing is run.
+"""Estimates memory, time and communication of a training step on N devices. Arithmetic on counts; nothing is run.
 
     step = costs.training_step(build, run, precision="bf16")
     estimate(step, CARDS["a100-80"], gpus=64, engine="zero1", batch=384, micro_batch=6)
 
-What is counted (see `costs.training_step`): weights, trained weights, operations and what the backward pass keeps, for one clip and for each step.
-What is assumed, since it depends on the machine: the share of a card's peak that a step reaches (`Card.mfu`), what links carry (`LINK_SHARE`), how
-much of the messages runs beside the backward pass (`HIDDEN`), what a process holds beside tensors (`RESERVED`). docs/scale.md has them beside
-what was measured and beside the paper's own numbers.
+Counted (`costs.training_step`): weights, trained weights, operations and stored activations, per clip and per step.
+Assumed, because it depends on the machine: the share of a card's peak that a step reaches (`MFU`), the share of a
+link's rate (`LINK_SHARE`), how much communication overlaps with the backward pass (`HIDDEN`), memory of a process
+besides tensors (`RESERVED`). docs/scale.md compares these with measurements and with the paper's numbers.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from dataclasses import dataclass
 from ivcore.errors import ParameterError
 
 ENGINES = ("plain", "ddp", "fsdp", "zero1", "zero2", "zero3")
-MFU = 0.4  # share of the peak of a card that matrix products of a step reach
+MFU = 0.4  # share of a card's peak that the matrix products of a step reach
 LINK_SHARE = 0.8  # share of a link's rate that large messages reach
-HIDDEN = 2 / 3  # of a step's computing, the backward pass, that messages can run beside
-RESERVED = 1.5 * 2**30  # bytes of a process beside its tensors: context, libraries, workspace
-SLACK = 1.05  # of tensors that come and go: what an allocator cannot use again
+HIDDEN = 2 / 3  # share of a step's computing that communication can overlap with: the backward pass
+RESERVED = 1.5 * 2**30  # bytes of a process besides its tensors: context, libraries, workspace
+SLACK = 1.05  # factor for short-lived tensors: the allocator cannot reuse all of their memory
 GIB = 2**30
 
 
 @dataclass(frozen=True)
 class StepCosts:
-    """One training step of a model, counted. Bytes and operations; a clip is one sample of a batch."""
+    """Counted costs of one training step: parameters, operations, bytes. A clip is one sample of a batch."""
 
     parameters: int
     trained: int
     largest_block: int  # parameters of the largest repeated block: what a sharding engine gathers at once
-    operations: int  # of forward and backward pass, for each clip; a multiply-add is two
-    clip_bytes: int  # kept for the backward pass, for each clip
-    step_bytes: int  # kept once a step, such as weights in half precision
+    operations: int  # forward and backward pass of one clip; a multiply-add is two
+    clip_bytes: int  # stored for the backward pass of one clip
+    step_bytes: int  # stored once a step, such as weights in half precision
 
 
 @dataclass(frozen=True)
 class Card:
-    """An accelerator as its vendor describes it. Rates are of one direction."""
+    """Vendor data of an accelerator. Rates are for one direction."""
 
     memory: float  # GiB
-    # by precision; fp32 without TF32, which training in half precision alone takes, see ivcore.precision
+    # by precision; fp32 without TF32, which only half-precision training uses (ivcore.precision)
     tflops: dict[str, float]
     link: float  # GB/s between the cards of a machine
-    network: float  # GB/s a card between machines
-    a_machine: int = 8  # cards
+    network: float  # GB/s per card between machines
+    a_machine: int = 8  # cards in a machine
 
 
 CARDS = {
@@ -62,7 +62,7 @@ CARDS = {
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of one device, bytes and seconds; `clips` are samples of all devices a second."""
+    """Costs of a step on one device in bytes and seconds; `clips`: samples per second of all devices."""
 
     engine: str
     gpus: int
@@ -71,9 +71,9 @@ class Estimate:
     gradients: float
     moments: float
     activations: float
-    gathered: float  # weights of a block that an engine has sharded and needs whole
+    gathered: float  # weights that a sharding engine gathers for one block
     computing: float
-    waiting: float  # for messages that nothing hides
+    waiting: float  # communication that does not overlap with computing
     clips: float
 
     @property
@@ -90,10 +90,11 @@ class Estimate:
 
 def estimate(step: StepCosts, card: Card, *, gpus: int, engine: str, batch: int, micro_batch: int = 0, precision: str = "bf16",
              offload: bool = False, mfu: float = MFU, again: float = 0.0) -> Estimate:  # fmt: skip
-    """A step of `batch` samples on all `gpus`. micro_batch: samples of a device at once, 0 for its whole part. offload: moments and master
-    weights lie in the host's memory. plain on several is ddp, as in training. again: operations that a part in pieces needs more, as a share.
+    """Costs of a step of `batch` samples on `gpus` devices. micro_batch: samples per device at once, 0 for its whole
+    part. offload: moments and master weights are in host memory. again: extra operations, as a share, if a part is cut
+    into micro-batches. Engine "plain" on several devices means "ddp", as in training.
 
-    Errors: ParameterError for an engine, a precision or a number that cannot be.
+    Errors: ParameterError for an unknown engine, a precision that the card lacks, or an impossible number.
     """
     _require(step, card, gpus, engine, batch, micro_batch, precision)
     part = math.ceil(batch / gpus)
@@ -112,14 +113,14 @@ def estimate(step: StepCosts, card: Card, *, gpus: int, engine: str, batch: int,
 
 
 def largest_micro_batch(step: StepCosts, card: Card, **how) -> int:
-    """The most samples of a device at once that fit, of those that divide its part; 0 where not even one does."""
+    """Largest micro-batch that fits, among even cuts of a device's part; 0 if one sample does not fit."""
     part = math.ceil(how["batch"] / how["gpus"])
     sizes = (math.ceil(part / pieces) for pieces in range(1, part + 1))
     return next((size for size in sizes if estimate(step, card, **how | {"micro_batch": size}).fits(card)), 0)
 
 
 def _held(step: StepCosts, engine: str, gpus: int, precision: str) -> tuple[float, float, float, float]:
-    """Bytes of weights, gradients, moments (with master weights) and gathered blocks on each device."""
+    """Bytes on each device: weights, gradients, moments (with master weights), gathered blocks."""
     frozen = step.parameters - step.trained
     half = 2 if precision != "fp32" else 4
     if engine in ("plain", "ddp"):
@@ -134,7 +135,7 @@ def _held(step: StepCosts, engine: str, gpus: int, precision: str) -> tuple[floa
 
 
 def _sent(step: StepCosts, engine: str, gpus: int, precision: str, pieces: int) -> float:
-    """Bytes that each device sends in a step; rings send (N - 1) / N of what they join, twice where all get the sum."""
+    """Bytes that each device sends in a step. A ring sends (N - 1) / N of the data, twice for an all-reduce."""
     half = 2 if precision != "fp32" else 4
     ring = (gpus - 1) / gpus
     if engine in ("plain", "ddp"):

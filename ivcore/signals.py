@@ -1,8 +1,9 @@
-"""SIGTERM and Ctrl-C noted instead of obeyed: by a loop, to finish its step and write a checkpoint first; by `iv run`, to end its kernel
-and say what became of the run. SIGUSR1 asks for a checkpoint, and work goes on. Work whose results are whole at any time is left at once: `ending`.
+"""Handlers that note SIGTERM and Ctrl-C, so that work can end in order. A training loop finishes its step and writes a
+checkpoint; `iv run` ends its kernel and reports the state of the run. SIGUSR1 asks for a checkpoint without an end.
+`ending` stops at once: it is for work whose results are complete at any time.
 
-In a kernel of `iv run`, which kills it when it takes too long, one SIGINT is enough, and all later ones are ignored: nothing interrupts
-the last checkpoint. Elsewhere a second one interrupts at once, since nobody else would.
+In a kernel of `iv run`, the first SIGINT counts and later ones are ignored, so that nothing interrupts the last
+checkpoint; `iv run` kills a kernel that takes too long. Elsewhere a second SIGINT interrupts at once.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def _handled(handlers: dict):
-    """Signal handlers in force inside the block. Outside the main thread Python sets none."""
+    """Installs signal handlers inside the block. Does nothing outside the main thread, where Python allows none."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -27,7 +28,7 @@ def _handled(handlers: dict):
 
 
 class Requests(list):
-    """Signals that ask for an end, in order; `checkpoints`: how often SIGUSR1 has asked for a checkpoint."""
+    """Received signals that ask for an end, in order. `checkpoints`: number of SIGUSR1 received."""
 
     checkpoints = 0
 
@@ -37,7 +38,7 @@ class Requests(list):
 
 @contextmanager
 def caught_signals():
-    """Requests: the SIGTERM and SIGINT received meanwhile. Outside the main thread: none."""
+    """Yields Requests: the SIGTERM and SIGINT received inside the block; always empty outside the main thread."""
     caught = Requests()
     owned = bool(os.environ.get("IVCORE_RUN_DIR"))
 
@@ -46,27 +47,27 @@ def caught_signals():
             raise KeyboardInterrupt
         caught.append(number)
         if owned and number == signal.SIGINT:
-            signal.signal(number, signal.SIG_IGN)  # also tells the runner that it has arrived
+            signal.signal(number, signal.SIG_IGN)  # also shows the runner that the signal has arrived
 
     with _handled({signal.SIGTERM: note, signal.SIGINT: note, signal.SIGUSR1: caught.ask}):
         yield caught
 
 
 class _Stopped(BaseException):
-    """A signal asked for an end."""
+    """Raised by a signal to leave the block of `ending`."""
 
 
 def _names() -> dict[int, str]:
-    """Of the signals that ask for an end."""
+    """Names of the signals that ask for an end."""
     names = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "terminated"}
-    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # nohup: the terminal may go
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # nohup: the run outlives its terminal
         del names[signal.SIGHUP]
     return names
 
 
 @contextmanager
 def stop_requests():
-    """Requests: "interrupted" and "terminated", one for each signal that asks for an end, in place of dying from it."""
+    """Yields Requests with "interrupted" or "terminated" for each signal received; the process does not die from it."""
     received = Requests()
     names = _names()
     noted = dict.fromkeys(names, lambda number, _frame: received.append(names[number]))
@@ -76,8 +77,8 @@ def stop_requests():
 
 @contextmanager
 def ending():
-    """The same list. The first such signal ends the block at once, by an exception that nobody outside sees; later ones do nothing, so that
-    what is open gets closed."""
+    """Yields the same list as `stop_requests`. The first signal leaves the block at once, without an exception outside
+    it. Later signals do nothing, so that open files get closed."""
     received: list[str] = []
     names = _names()
 

@@ -1,9 +1,10 @@
-"""Makes a torchvision wheel built for CUDA importable beside a CPU-only torch; `import ivcore` installs it.
+"""Makes a torchvision wheel built for CUDA importable with a CPU-only torch; `import ivcore` installs it.
 
-Such a wheel's compiled operators cannot load, and `import torchvision` then fails ("operator torchvision::nms does not exist") where it
-describes operators that nobody defined. It is enough to define those two schemas first: everything that torchvision, timm and open_clip
-write in Python then works (models, transforms, roi_align), and after `allow_nms` their detectors do, too. Where the compiled operators load,
-nothing is done. The work waits for the first import of torchvision, so that `import ivcore` stays light.
+The compiled operators of such a wheel cannot load. `import torchvision` then fails ("operator torchvision::nms does not
+exist") because it describes operators that are not defined. Defining those two schemas first is enough: all Python code
+of torchvision, timm and open_clip works (models, transforms, roi_align), and after `allow_nms` their detectors too. If
+the compiled operators load, nothing is done. The shim acts at the first import of torchvision, so that `import ivcore`
+stays light.
 """
 
 import importlib.util
@@ -17,9 +18,9 @@ SCHEMAS = (
 
 
 class _BeforeTorchvision:
-    """An import hook that acts once, when torchvision is about to be imported, and leaves the import to others."""
+    """Import hook that defines the schemas just before torchvision is imported, and leaves the import to others."""
 
-    library = None  # holds the definitions: they vanish with it
+    library = None  # keeps the definitions alive
 
     @classmethod
     def find_spec(cls, name: str, path=None, target=None):
@@ -29,7 +30,7 @@ class _BeforeTorchvision:
 
 
 def _define_schemas():
-    """The library that holds the definitions, or None where they are not needed."""
+    """Defines the schemas and returns the library that holds them; None if they are not needed."""
     found = importlib.util.find_spec("torchvision")
     if found is None or _compiled_ops_load(Path(found.submodule_search_locations[0])):
         return None
@@ -43,7 +44,7 @@ def _define_schemas():
 
 
 def _nms(boxes, scores, iou_threshold: float):
-    """Which boxes (N, 4) remain, the best first, after each has removed those that overlap it by more than the threshold."""
+    """Non-maximum suppression: boxes (N, 4), scores (N,) -> indices of the kept boxes, best first."""
     import torch
 
     order = scores.argsort(descending=True, stable=True)
@@ -72,7 +73,7 @@ def _compiled_ops_load(folder: Path) -> bool:
 
 
 def allow_nms() -> None:
-    """Lets torchvision's `nms`, which its detectors call, run where its compiled operators cannot load: by the function here."""
+    """Lets torchvision's detectors use the `nms` of this file if the compiled operators cannot load."""
     from torchvision.ops import boxes
 
     if _BeforeTorchvision.library is not None:
@@ -80,6 +81,6 @@ def allow_nms() -> None:
 
 
 def install() -> None:
-    """Act before the first import of torchvision; where that has happened, do nothing."""
+    """Installs the import hook, unless torchvision is imported already."""
     if "torchvision" not in sys.modules and _BeforeTorchvision not in sys.meta_path:
         sys.meta_path.insert(0, _BeforeTorchvision)

@@ -1,6 +1,7 @@
-"""Cutting clips into tubelets and putting them back, touching only those that are asked for.
+"""Reads and writes chosen tubelets of clips.
 
-A tubelet is `cell` = (frames, pixels, pixels) of a clip (B, C, T, H, W); its token index counts time-major, then row-major.
+A tubelet is `cell` = (frames, pixels, pixels) of a clip (B, C, T, H, W). Token indices count time-major, then
+row-major.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ CHANNEL_LAST = "p0 p1 p2 c"  # as VideoMAE's predictions
 
 
 def gather(video: Tensor, cell: Cell, tokens: Tensor | None = None, order: str = CHANNEL_FIRST) -> Tensor:
-    """(B, C, T, H, W) -> (B, n, values of a tubelet) for token indices (B, n), None meaning all. One copy, no more."""
+    """(B, C, T, H, W) -> (B, n, values of a tubelet) for token indices (B, n); None: all. Copies once."""
     cells = view(video, cell, order)
     if tokens is None:
         return rearrange(cells, "b t h w x y z s -> b (t h w) (x y z s)")
@@ -23,7 +24,7 @@ def gather(video: Tensor, cell: Cell, tokens: Tensor | None = None, order: str =
 
 
 def scatter_(video: Tensor, cell: Cell, tokens: Tensor, values: Tensor, order: str = CHANNEL_LAST) -> Tensor:
-    """Write values (B, n, values of a tubelet) over the tubelets of `video` with indices (B, n), in place."""
+    """Writes values (B, n, values of a tubelet) into the tubelets of `video` with indices (B, n), in place."""
     cells = view(video, cell, order)
     cells[_places(tokens, cells)] = values.unflatten(2, cells.shape[4:]).to(video.dtype)
     return video

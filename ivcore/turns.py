@@ -1,7 +1,7 @@
-"""Work that ranks do in turns: each piece of a set is done by one of them, and all get every result, in order.
+"""Shares work between ranks: one rank does each piece of a set, and every rank gets all results in order.
 
-So a set is evaluated, or features of it are kept, once and not on every rank. Whoever cuts a set into pieces cuts it alike for any number of ranks:
-a model then sees the same batches, and results are the same to the last digit, whatever the number of pieces and of ranks.
+A set is evaluated, or its features are computed, once and not on every rank. Cut a set into the same pieces for any
+number of ranks: the model then sees the same batches, and results are equal to the last digit.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from ivcore import distributed, rng
 
 
 def own(count: int) -> range:
-    """Which of `count` pieces are this rank's: rank, rank + world, …"""
+    """Numbers of this rank's pieces out of `count`: rank, rank + world, …"""
     return range(distributed.rank(), count, distributed.world())
 
 
 def in_turns(function: Callable, pieces: Iterable, count: int, seed: int = 0) -> Iterator:
-    """function(piece) of each of `count` pieces, in order, on every rank.
+    """Yields function(piece) for each of `count` pieces, in order, on every rank.
 
-    pieces: those of this rank alone, see `own`. Results are plain values and tensors on the CPU. What the function draws from the global
-    generators of the CPU is a function of (seed, number of the piece), and leaves them as they were. Every rank must take all results, as the
-    ranks wait for each other after each of their turns.
+    pieces: this rank's own (see `own`). Results must be plain values or CPU tensors. Before each call the global CPU
+    generators are seeded with (seed, number of the piece); afterwards they are restored. Every rank must take all
+    results, because ranks wait for each other after each turn.
     """
     mine = zip(own(count), pieces)
     for first in range(0, count, distributed.world()):
