@@ -1,4 +1,6 @@
-"""Short-term anticipation: a detector's boxes, of which the model says what will be touched, how and when, and its scores (Ego4D, arXiv 2211.09529)."""
+"""Short-term anticipation (Ego4D, arXiv 2211.09529): for each box of a detector, what will be touched, how and when;
+and the scores.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +23,15 @@ from ivcore.stages.evenly import evenly
 from ivcore.stages.first_person import Frames, Track
 
 NOTHING = Interactions(np.zeros((0, 4)), *(np.zeros(0, int),) * 2, *(np.zeros(0),) * 2)
-MATCHED = 0.5  # IoU from which a detector's box stands for a thing that will be touched
+MATCHED = 0.5  # IoU from which a detector's box counts as a thing that will be touched
 
 
 def read(params: Mapping, run_dir=None) -> tuple[Track, dict[str, Frames], Interaction, dict[str, list]]:
-    """The track, its parts with the boxes to learn from or to test, the layout of the answers, and what the detector found on each picture: (box in pixels, row of
-    the noun, score).
+    """Reads the track: its parts with boxes and labels, the layout of the answers, and picture id -> detections (box in
+    pixels, row of the noun, score).
 
-    To learn from are true boxes and a detector's; what the detector found besides is what nothing is done to. Validation and test have the
-    detector's boxes alone.
+    Training uses the true boxes and the detector's. A detected box that matches no true box is labelled as not touched.
+    Validation and test use the detector's boxes alone. ParameterError if the file of detections is missing.
     """
     track = first_person.track(params, "fho_sta", formats.read_sta, run_dir)
     file = (
@@ -74,7 +76,7 @@ def read(params: Mapping, run_dir=None) -> tuple[Track, dict[str, Frames], Inter
 
 
 def truth(frames: Frames, track: Track) -> list[Interactions]:
-    """Of each picture, nouns and verbs numbered as in the layout."""
+    """The true interactions of each picture, with nouns and verbs numbered as in the layout."""
     nouns, verbs = list(track.nouns), list(track.verbs)
     return [
         Interactions(np.array([t.box for t in p.things]).reshape(-1, 4), np.array([nouns.index(t.noun) for t in p.things], int),
@@ -84,10 +86,11 @@ def truth(frames: Frames, track: Track) -> list[Interactions]:
 
 
 def found(model, clips: KeyframeClips, frames: Frames, layout: Interaction, named: Mapping[str, Sequence] | None = None, usual: Tensor | None = None, **how) -> dict[str, Interactions]:  # fmt: skip
-    """Picture -> an interaction for each of its boxes.
+    """Predicts an interaction for each box: picture id -> interactions.
 
-    named: what the detector found, whose nouns the boxes then have; the score is then the detector's times how likely something is done to the box. Without it
-    the noun is the head's likeliest. usual: see `usual_verbs`; with it the verb is the likeliest by head and noun together, else by the head alone.
+    named: the detections. If given, their nouns are used, and each score is the detection's score times the probability
+    that the box is touched. Otherwise the noun is the head's likeliest. usual: see `usual_verbs`. If given, the verb is
+    the likeliest by head and noun together, otherwise by the head alone.
     """
 
     def answer(batch: dict) -> list:
@@ -114,7 +117,7 @@ def found(model, clips: KeyframeClips, frames: Frames, layout: Interaction, name
 
 
 def usual_verbs(train: Frames, track: Track) -> Tensor:
-    """(nouns, verbs): the logarithm of how often each verb is done to each noun in training, everything once more than it was."""
+    """(nouns, verbs): log-probability of each verb for each noun in training, with add-one smoothing."""
     counts = torch.ones(len(track.nouns), len(track.verbs))
     for thing in (thing for picture in train.pictures for thing in picture.things):
         counts[list(track.nouns).index(thing.noun), list(track.verbs).index(thing.verb)] += 1
@@ -122,15 +125,17 @@ def usual_verbs(train: Frames, track: Track) -> Tensor:
 
 
 def scored(frames: Frames, track: Track, said: Mapping[str, Interactions]) -> dict[str, float]:
-    """Top-5 mAP in its four variants, and as top1_… the same with every wrong prediction counted. Of a clip that cannot be read nothing is said, and its
-    things count as missed."""
+    """Top-5 mAP in its four variants, and the same with k=1 as top1_…, where every wrong prediction counts. The things
+    of an unreadable clip count as missed.
+    """
     real, given = truth(frames, track), [said.get(p.id, NOTHING) for p in frames.pictures]
     return top5_map(real, given) | {f"top1_{name}": value for name, value in top5_map(real, given, k=1).items()}
 
 
 def prior(frames: Frames, train: Frames, track: Track, detections: Mapping[str, list]) -> dict[str, Interactions]:
-    """What the detector alone says: each of its boxes is touched, as the noun it names, with the commonest verb of that noun in training and its median
-    time. A noun that nothing was done to in training has those of all."""
+    """A baseline from the detector alone: every detected box is touched, with the noun's commonest verb in training and
+    its median time. A noun without a training example gets the commonest verb and median time of all nouns.
+    """
     things = [t for p in train.pictures for t in p.things]
     usual = {noun: _usual([t for t in things if t.noun == noun] or things, track) for noun in track.nouns}
     verb, seconds = np.array(list(usual.values())).T
@@ -144,7 +149,7 @@ def prior(frames: Frames, train: Frames, track: Track, detections: Mapping[str, 
 
 
 def _usual(things: Sequence[NextObject], track: Track) -> tuple[int, float]:
-    """The row of the commonest verb, of several the first, and the median time."""
+    """The row of the commonest verb (the first on a tie), and the median time."""
     verbs = [thing.verb for thing in things]
     return max(range(len(track.verbs)), key=lambda row: verbs.count(list(track.verbs)[row])), float(
         np.median([thing.seconds for thing in things])
@@ -154,7 +159,9 @@ def _usual(things: Sequence[NextObject], track: Track) -> tuple[int, float]:
 def samples(
     clips: KeyframeClips, frames: Frames, track: Track, found_in: Mapping[str, Interactions], count: int = 8
 ) -> tuple:
-    """The last frame of `count` clips, with what will be touched and the likeliest of the boxes, for `show.boxes`."""
+    """For `show.boxes`: the last frame of `count` clips, the things that will be touched, and the likeliest predicted
+    boxes.
+    """
     nouns, verbs = list(track.nouns.values()), list(track.verbs.values())
     by_id = dict(track.nouns), dict(track.verbs)
     rows = [row for row, p in enumerate(frames.pictures) if p.id in found_in and len(found_in[p.id])]

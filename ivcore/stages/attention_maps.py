@@ -1,4 +1,4 @@
-"""Where the modules of cross-model attention look in one clip, as maps over the frames."""
+"""Attention maps of cross-model attention in one clip, over the frames."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from ivcore.stages.cross_model import modules_of, prepared
 
 @torch.inference_mode()
 def attention_maps(model: Coordinated, clip: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
-    """Attention of the modules on one clip, uint8 (1, both frames, H, W, 3), mean over heads: (forward, reversed).
+    """Attention of the modules on one clip, uint8 (1, both frames, H, W, 3), averaged over heads: (forward, reversed).
 
-    forward: module -> (N, t, h, w), for each of the masked encoder's N tokens its attention to the multimodal encoder's tokens, class tokens
-    left out. reversed: (t, h, w), that of the query token to the masked encoder's tokens; None without the reversed module.
+    forward: module -> (N, t, h, w), attention from each of the masked encoder's N tokens to the multimodal encoder's
+    tokens, without class tokens. reversed: (t, h, w), attention from the query token to the masked encoder's tokens;
+    None without the reversed module.
     """
     _, intermediates = model(prepared(model, clip), return_intermediates=("cross_attention",))
     means = [attention.mean(1)[0].cpu() for attention in intermediates["cross_attention"]]
@@ -27,7 +28,9 @@ def attention_maps(model: Coordinated, clip: Tensor) -> tuple[dict[str, Tensor],
 
 
 def most_moving(frames: Tensor, grid: tuple[int, int, int]) -> tuple[int, int, int]:
-    """(t, h, w) of the token in the middle slot of `grid` whose place changes most over the frames, uint8 (T, H, W, 3)."""
+    """(t, h, w): the token in the middle time slot of `grid` whose pixels change most over the frames, uint8 (T, H, W,
+    3).
+    """
     change = frames.float().mean(-1).diff(dim=0).abs().mean(0)
     cells = change.unflatten(0, (grid[1], -1)).unflatten(2, (grid[2], -1)).mean((1, 3))
     return grid[0] // 2, *divmod(int(cells.argmax()), grid[2])

@@ -1,6 +1,7 @@
-"""Scores of the models in the box that are quick to measure again: card.json lists them with the clips that they were measured on.
+"""Quick scores of the models in the box. card.json lists them with the clips they were measured on.
 
-The clips are small generated sets of their own, which no model was trained on; of bodies nothing was.
+The clips are small generated sets of which no model saw a clip in training. No model was trained on any clip of
+`bodies`.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from ivcore.stages import cross_model, frozen, video_text
 from ivcore.weights import usage
 from ivcore.weights.usage import Usage
 
-TOLERANCE = 0.03  # of a score: another processor turns some of the clips' answers
+TOLERANCE = 0.03  # in a score: another processor changes the predictions for some clips
 SHAPES = "moving shapes"
-SETS = {SHAPES: (150, 150), "creatures": (150, 150), "bodies": (100, 100)}  # set -> its training and test clips
-SEED = 2212_03191  # not one that a preset trains on
+SETS = {SHAPES: (150, 150), "creatures": (150, 150), "bodies": (100, 100)}  # set -> number of training and test clips
+SEED = 2212_03191  # no preset trains on this seed
 
 
 def lacking(clips: str) -> str:
-    """Why these clips cannot be had here, and what to do; "" where they are there or can be rendered."""
+    """Why these clips are unavailable here, and what to do; "" if they exist or can be rendered."""
     if clips == SHAPES or (rendered.folder_of(*_source(clips)) / "complete").exists():
         return ""
     try:
@@ -43,9 +44,10 @@ def lacking(clips: str) -> str:
 
 
 def measure(name: str, clips: str) -> dict[str, float]:
-    """The scores of a model of the box on one of SETS, with what a guess would score under "chance"; {} where these clips tell nothing of it.
+    """Scores of a model of the box on one of SETS, and the chance level as "chance"; {} if these clips do not fit the
+    model.
 
-    They are rendered where they are not there yet: UserError where that needs a simulator that is not installed.
+    Missing clips are rendered. UserError if that needs a simulator that is not installed.
     """
     model = weights.load(name)
     return _MEASURES[type(model).__name__](model, usage.of(name, model), _folder(clips))
@@ -86,7 +88,7 @@ def _retrieval(model: nn.Module, used: Usage, place: Path) -> dict[str, float]:
 
 
 def _top1(model: nn.Module, used: Usage, place: Path) -> dict[str, float]:
-    """Top-1 of the clips whose class the model was taught, among those classes."""
+    """Top-1 on the clips whose class the model was taught, among those classes."""
     taught, test = [normalise(name) for name in used.classes], _splits(place)[1]
     names = {label: normalise(name) for label, name in enumerate(test.classes)}
     rows = {label: taught.index(name) for label, name in names.items() if name in taught}

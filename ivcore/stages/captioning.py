@@ -1,4 +1,4 @@
-"""Captioning as a stage: what a model writes about videos, how it is decoded, what its sentences are worth, and what is written without seeing a video."""
+"""Captioning as a stage: writing captions of videos, decoding, scores, and baselines that see no video."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MIXED = ("a", "an", "and", "by", "each", "is", "it", "other", "the", "to", "wher
 
 
 def with_decoder(model: VideoModel, width: int, layers: int, seed: int) -> VideoModel:
-    """The model; where it has no caption decoder, with the paper's plain one (3.2) of this width, untrained."""
+    """The model. If it has no caption decoder, it gets an untrained plain one (paper 3.2) of this width."""
     inner = model.model
     if inner.caption_decoder is None:
         torch.manual_seed(seed)
@@ -41,7 +41,9 @@ def with_decoder(model: VideoModel, width: int, layers: int, seed: int) -> Video
 
 
 def ways(beams: Sequence[int], length_penalties: Sequence[float], top_p: float) -> dict[str, Callable]:
-    """name -> decoding(model, video, tokenizer) -> ids: greedy, beam search with each of these, nucleus sampling, which draws from the global generator."""
+    """name -> decoding(model, video, tokenizer) -> ids: greedy, beam search for each pair of settings, and nucleus
+    sampling, which draws from the global generator.
+    """
     found: dict[str, Callable] = {"greedy": generate.greedy}
     for count in beams:
         for penalty in length_penalties:
@@ -51,8 +53,10 @@ def ways(beams: Sequence[int], length_penalties: Sequence[float], top_p: float) 
 
 @dataclass(frozen=True)
 class Written:
-    """A sentence for each readable video, and all true ones, both as the tokenizer spells them. rows: which videos of the set these are. told: the true
-    sentences as they were told, for the file."""
+    """Written captions (texts) and true ones (references) of the readable videos, spelt as the tokenizer decodes them.
+
+    rows: the rows of these videos in the set. told: the true captions in their original spelling, for the file.
+    """
 
     texts: list[str]
     references: list[list[str]]
@@ -60,11 +64,11 @@ class Written:
     told: list[Sequence[str]] = ()
 
     def instead(self, texts: Sequence[str]) -> Written:
-        """Other sentences about the same videos."""
+        """The same videos with other written sentences."""
         return replace(self, texts=list(texts))
 
     def of_others(self, order) -> Written:
-        """Each video gets what was written about another one: order int64 (n,)."""
+        """Each video gets the sentence written about another one: order int64 (n,)."""
         return self.instead([self.texts[row] for row in order.tolist()])
 
     def measures(self) -> dict[str, float]:
@@ -72,15 +76,19 @@ class Written:
         return captioning.captioning(self.texts, self.references)
 
     def save(self, file) -> None:
-        """A JSON object a line, for other measures: generated, references as they were told, and the row of the video."""
+        """Writes a JSON object a line for other scoring tools: the generated sentence, the references as given, and the
+        row of the video.
+        """
         rows = zip(self.rows, self.texts, self.told or self.references)
         lines = (json.dumps({"row": row, "generated": text, "references": [*true]}) for row, text, true in rows)
         files.write_text(file, "".join(f"{line}\n" for line in lines))
 
 
 def write(model: VideoModel, videos: CaptionedSet, shown: Views, way: Callable, frame_order: str = "ordered", *, seed: int, **reading) -> Written:  # fmt: skip
-    """What the model writes about the videos, decoded by a way of `ways`. shown: of `search.views`. seed: of what is drawn, anew for each batch. reading:
-    num_workers and precision."""
+    """Writes a caption for each video, decoded by one of `ways`.
+
+    shown: from `search.views`. seed: of random draws, restarted for each batch. reading: num_workers and precision.
+    """
     tokenizer = model.tokenizer()
 
     def ids(video):
@@ -94,7 +102,7 @@ def write(model: VideoModel, videos: CaptionedSet, shown: Views, way: Callable, 
 
 
 def by_frequency(videos: CaptionedSet, tokenizer: Tokenizer) -> list[str]:
-    """The sentences of these videos, the one that most of them have first; equals in their order. ParameterError where there is none."""
+    """The captions of these videos, most frequent first; ties keep their order. ParameterError if there is none."""
     counts = Counter(respelt(text, tokenizer) for texts in videos.captions for text in dict.fromkeys(texts))
     if not counts:
         raise ParameterError(f"{videos.source}: no training video has a caption")
@@ -102,9 +110,10 @@ def by_frequency(videos: CaptionedSet, tokenizer: Tokenizer) -> list[str]:
 
 
 def best_for_all(sentences: Sequence[str], written: Written, seed: int, most: int = 2000) -> str:
-    """The one of these sentences that has the highest CIDEr if it is written about every video of `written`: the best that can be said blindly.
+    """The sentence with the highest CIDEr when it is written about every video of `written`: the best caption without
+    seeing a video.
 
-    Of more than `most` sentences the first half of so many are tried, and as many others by chance.
+    If there are more than `most`, it tries the first `most` // 2 and a random sample of the rest.
     """
     sentences, half = list(sentences), most // 2
     if len(sentences) > most:
@@ -115,11 +124,11 @@ def best_for_all(sentences: Sequence[str], written: Written, seed: int, most: in
 
 
 def word_kinds(data: str, listed: bool, tokenizer: Tokenizer) -> dict[str, frozenset[str]]:
-    """What kind of thing words of a generated set name; {} for videos of the user's own (`listed`) or of a release."""
+    """kind -> the words of that kind in a generated set; {} for the user's own videos (`listed`) or a release."""
     if listed or not is_generated(data):
         return {}
     kinds = {"colour": COLOURS, "shape": SHAPES, "texture": TEXTURES, "motion": [a.phrase for a in ACTIONS.values()]}
-    kinds = kinds if not data else {"colour": COLOURS}  # the other words are of the moving shapes alone
+    kinds = kinds if not data else {"colour": COLOURS}  # the other words occur in the moving shapes alone
     return {name: _words(texts, tokenizer) - {*MIXED, "0", "1"} for name, texts in kinds.items()}
 
 
@@ -128,9 +137,10 @@ def _words(texts, tokenizer: Tokenizer) -> frozenset[str]:
 
 
 def right_by_kind(written: Written, kinds: Mapping[str, frozenset[str]]) -> dict[str, float]:
-    """Share of the videos about which a sentence names just the true things of each kind; of those whose true sentences name any.
+    """kind -> share of the videos whose caption names exactly the true words of that kind, among videos whose
+    references name any.
 
-    What is true is what all references together say.
+    The true words are those of all references together.
     """
     shares = {}
     for name, words in kinds.items():

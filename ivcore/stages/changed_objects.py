@@ -1,4 +1,6 @@
-"""State-change object detection: which thing is being changed, and how, on one frame of a clip (Ego4D, arXiv 2211.09529)."""
+"""State-change object detection (Ego4D, arXiv 2211.09529): which thing is being changed, and how, on one frame of a
+clip.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from ivcore.stages.first_person import Frames, Track
 
 
 def read(params: Mapping, run_dir=None) -> tuple[Track, dict[str, Frames]]:
-    """The track and its parts, whose keyframes have the changed things as boxes and their categories as labels."""
+    """The track and its parts. Keyframes hold the boxes of the changed things, labelled with their categories."""
     track = first_person.track(params, "scod", formats.read_changed, run_dir)
     rows = {number: row for row, number in enumerate(track.nouns)}
 
@@ -33,7 +35,7 @@ def read(params: Mapping, run_dir=None) -> tuple[Track, dict[str, Frames]]:
 
 
 def found(model: ClipDetector, clips: KeyframeClips, **how) -> Boxes:
-    """Every box of every clip that can be read, in shares of the picture; labels are rows of the categories."""
+    """Every detected box in every readable clip, as shares of the picture; labels are rows of the categories."""
 
     def say(batch: dict) -> list:
         return [
@@ -57,7 +59,7 @@ def truth(frames: Frames, track: Track) -> Boxes:
 
 
 def scored(found_boxes: Boxes, frames: Frames, track: Track, one_kind: bool = False) -> dict[str, float]:
-    """one_kind: whether all kinds of change count as one, see `of_one_kind`."""
+    """COCO AP scores of the found boxes. one_kind: count all kinds of change as one, see `of_one_kind`."""
     real = truth(frames, track)
     return coco_ap(of_one_kind(real) if one_kind else real, found_boxes)
 
@@ -67,7 +69,7 @@ def of_one_kind(boxes: Boxes) -> Boxes:
 
 
 def samples(clips: KeyframeClips, frames: Frames, track: Track, found_boxes: Boxes, count: int = 8) -> tuple:
-    """The middle frame of `count` clips with true boxes and the best one found, for `show.boxes`."""
+    """For `show.boxes`: the middle frame of `count` clips, its true boxes, and the best found box."""
     names = list(track.nouns.values())
     rows = evenly(range(len(frames)), count)
     pictures, real, guessed = [], [], []

@@ -1,4 +1,4 @@
-"""Multiple choice as a stage: the questions, and how each option of each fits its video (paper 4.3.3)."""
+"""Multiple choice as a stage: the questions, and a score for each option of each question (paper 4.3.3)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ RELEASES = {
     "msrvtt": ("msrvtt_mc_test.jsonl", formats.read_choice_jsonl),
     "lsmdc": ("LSMDC16_multiple_choice_test_randomized.csv", formats.read_lsmdc_choice),
 }
-GENERATED = {"": "choice", METAWORLD: "order"}  # what the files of a generated set are called
+GENERATED = {"": "choice", METAWORLD: "order"}  # names of the files of a generated set
 
 
 @dataclass(frozen=True)
 class Questions:
-    """A video and several sentences each, of which one is right. source says what a result on them may be called."""
+    """Questions: a video and several sentences each, one of which is right. source names the data of a result."""
 
     asked: list[Choice]
     source: str
@@ -38,7 +38,7 @@ class Questions:
         return len(self.asked)
 
     def first(self, count: int) -> Questions:
-        """The first `count` of them; all for 0."""
+        """The first `count` questions; all if 0."""
         return replace(self, asked=self.asked[: count or None])
 
     @property
@@ -51,8 +51,11 @@ class Questions:
 def sets(
     files: Mapping[str, str], *, data: str = "", release: str = "", root: str = "", num_clips: int = 0
 ) -> dict[str, Questions]:
-    """split (val, test) -> its questions. files: split -> MSR-VTT's JSON lines, "" for none; they win over `data`, a dataset in the folder of its
-    release, which only tests, or a generated set that asks such questions. ParameterError for another one, FormatError for a bad file.
+    """split (val, test) -> its questions.
+
+    files: split -> MSR-VTT's JSON lines, "" for none. They take precedence over `data`, which is the folder of a
+    released dataset (test only) or a generated set with such questions. ParameterError for other data, FormatError for
+    a malformed file.
     """
     if any(files.values()):
         return {name: Questions(formats.read_choice_jsonl(file, root or None), Path(file).name) for name, file in files.items() if file}  # fmt: skip
@@ -78,8 +81,12 @@ def _released(folder: Path, release: str) -> Questions:
 
 @dataclass(frozen=True)
 class Answered:
-    """scores: float (n, K), logits of n readable videos with the options of their questions, -inf beyond the last; answers int64 (n,): the right one.
-    rows: which questions these are. groups int64 (n,): equal for questions between the same sentences, which are not independent of each other."""
+    """Scores of the readable questions.
+
+    scores: float (n, K), logits of each video with its options, -inf past the last option. answers int64 (n,): the
+    right options. rows: the questions' numbers in the set. groups int64 (n,): equal for questions with the same set of
+    sentences, which are not independent.
+    """
 
     scores: Tensor
     answers: Tensor
@@ -97,17 +104,20 @@ class Answered:
 
     @property
     def error(self) -> float:
-        """The standard error of the accuracy over groups; nan for a single one."""
+        """Standard error of the accuracy, clustered by groups; nan for a single group."""
         return standard_error(self.right, self.groups)
 
     @property
     def options(self) -> Tensor:
-        """How many options each question has, int64 (n,)."""
+        """Number of options of each question, int64 (n,)."""
         return self.scores.isfinite().sum(1)
 
 
 def answer(model: VideoModel, questions: Questions, found: tuple[Tensor, Tensor], precision: str = "fp32") -> Answered:
-    """found: the videos' unit-length embeddings (n, E) and which questions they are of, as `search.embed` gives them."""
+    """Scores the options of each question.
+
+    found: unit-length video embeddings (n, E) and the numbers of their questions, from `search.embed`.
+    """
     features, rows = found
     asked = [questions.asked[row] for row in rows.tolist()]
     texts = list(dict.fromkeys(text for each in asked for text in each.options))
@@ -122,11 +132,11 @@ def answer(model: VideoModel, questions: Questions, found: tuple[Tensor, Tensor]
 
 
 def unseen(found: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """As if every question had the same video, the mean of all: what the sentences alone give away."""
+    """A control: every question gets the mean of all videos, so only the sentences can help."""
     mean = torch.nn.functional.normalize(found[0].mean(0, keepdim=True), dim=-1)
     return mean.expand_as(found[0]), found[1]
 
 
 def exchanged(found: tuple[Tensor, Tensor], order: Tensor) -> tuple[Tensor, Tensor]:
-    """As if each question had another one's video: order int64 (n,) says whose."""
+    """A control: each question gets another question's video. order int64 (n,) says which."""
     return found[0][order], found[1]

@@ -1,4 +1,4 @@
-"""Classifying clips as a stage: the model, its loss, and what the model is shown of the order of frames (paper 3.2, 4.3.1)."""
+"""Classifying clips as a stage: the model, its loss, and the order in which it sees the frames (paper 3.2, 4.3.1)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from ivcore.video import sampling
 def load_classifier(
     place, classes: Sequence[str], *, keep_head: bool = False, activation_checkpointing: str = "nothing", **shape
 ) -> nn.Module:
-    """The pretrained encoder at `place` with a classification layer for these classes; see `heads.classifier`, which takes `shape`.
+    """The pretrained encoder at `place` with a classification layer for these classes; `shape` goes to
+    `heads.classifier`.
 
-    keep_head: the layer starts from the encoder's own, cut to the classes by their names, see `stages.inherited_head`; else it is fresh.
-    ParameterError where there is no place.
+    keep_head: start from the encoder's own layer, cut to the classes by name (see `stages.inherited_head`); otherwise
+    it is fresh. ParameterError if place is None.
     """
     if place is None:
         raise ParameterError(
@@ -42,9 +43,10 @@ def load_classifier(
 
 
 def frame_sampler(frame_sampling: str, num_frames: int, stride: int = 1, multimodal_frames: int = 0) -> Callable | None:
-    """What draws the frames of a training clip: "segment", "segment_shared", or None for "dense", which sources draw by themselves.
+    """The frame sampler of training clips for "segment" or "segment_shared"; None for "dense", which sources sample
+    themselves.
 
-    With multimodal_frames so many of the whole video come behind the dense ones.
+    multimodal_frames: append this many sparse frames of the whole video to the dense ones.
     """
     if multimodal_frames:
         return partial(sampling.dense_and_segment, num_dense=num_frames, stride=stride, num_segments=multimodal_frames)
@@ -53,7 +55,7 @@ def frame_sampler(frame_sampling: str, num_frames: int, stride: int = 1, multimo
 
 
 def classification_loss(num_classes: int, *, frame_order: str = "ordered", **how) -> Callable:
-    """loss(model, batch, generator) for `train`: cross-entropy of clips whose frames come in `frame_order`, see `order_frames`.
+    """loss(model, batch, generator) for `train`: cross-entropy on clips shown in `frame_order`, see `order_frames`.
 
     how: mixup, cutmix and label_smoothing of `losses.classification`.
     """
@@ -68,9 +70,11 @@ def classification_loss(num_classes: int, *, frame_order: str = "ordered", **how
 def reversal_loss(
     partner: Tensor, *, reversals: float, label_smoothing: float = 0.0, frame_order: str = "ordered"
 ) -> Callable:
-    """loss(model, batch, generator) for `train`: smoothed cross-entropy where a share `reversals` of the clips runs backwards.
+    """loss(model, batch, generator) for `train`: smoothed cross-entropy; a share `reversals` of the clips is played
+    backwards.
 
-    partner int64 (K,): the class that each class becomes when it runs backwards, itself where there is none; its clips never do.
+    partner int64 (K,): the class that each class becomes when played backwards, or itself if there is none; such clips
+    are never reversed.
     """
 
     def loss(model, batch, generator):
@@ -80,7 +84,7 @@ def reversal_loss(
         turned = chance.to(label.device) < reversals
         turned = turned & (other != label)
         video = torch.where(turned.view(-1, 1, 1, 1, 1), video.flip(2), video)
-        shuffled = order_frames(video, "shuffled", generator)  # drawn in any case: other orders see the same reversals
+        shuffled = order_frames(video, "shuffled", generator)  # always drawn: all orders get the same reversals
         video = shuffled if frame_order == "shuffled" else order_frames(video, frame_order)
         label = torch.where(turned, other, label)
         return F.cross_entropy(model(video), label, label_smoothing=label_smoothing), {}
@@ -89,9 +93,10 @@ def reversal_loss(
 
 
 def order_frames(video: Tensor, frame_order: str, generator: torch.Generator | None = None) -> Tensor:
-    """Prepared clips (B, 3, T, H, W) with their frames "ordered", "shuffled" in each clip by itself, or a "single" one repeated.
+    """Prepared clips (B, 3, T, H, W) with frames "ordered", "shuffled" separately in each clip, or "single": one frame,
+    repeated.
 
-    "ordered" draws nothing.
+    "ordered" draws no random numbers.
     """
     if frame_order == "ordered":
         return video
@@ -106,13 +111,13 @@ def order_frames(video: Tensor, frame_order: str, generator: torch.Generator | N
 
 
 def order_pairs(classes: Sequence[str]) -> list[tuple[int, int]]:
-    """Labels of the moving shapes' actions that are each other's time reversal, both of them among `classes`."""
+    """Pairs of labels of the moving shapes whose actions are each other's time reversal, both among `classes`."""
     names = list(classes)
     return [(names.index(a), names.index(b)) for a, b in scenes.ORDER_PAIRS if {a, b} <= set(names)]
 
 
 def partners(classes: Sequence[str]) -> Tensor:
-    """int64 (K,): the class that each class becomes when it runs backwards, or itself; for `reversal_loss`."""
+    """int64 (K,): the class that each class becomes when played backwards, or itself; for `reversal_loss`."""
     partner = torch.arange(len(classes))
     for a, b in order_pairs(classes):
         partner[a], partner[b] = b, a

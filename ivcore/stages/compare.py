@@ -1,4 +1,4 @@
-"""Two models on the same test videos, compared in one sentence."""
+"""A comparison of two models on the same test videos, in one sentence."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from ivcore.metrics.certainty import paired
 def difference_in_words(
     name: str, base: str, hits: Mapping[str, Tensor], groups, seeds: Mapping[str, Sequence[float]]
 ) -> str:
-    """What `name` has over `base` in points of top-1, with its standard error and the sign test of `metrics.certainty.paired`.
+    """How many points of top-1 `name` gains over `base`, with the standard error and the sign test of
+    `metrics.certainty.paired`.
 
-    hits: model -> bool (N,), which test videos it gets right; groups (N,): the scene of each. seeds: "top1_" + model -> one value a seed;
-    with several seeds the sentence begins with their mean.
+    hits: model -> bool (N,), True where it is right; groups (N,): the scene of each video. seeds: "top1_" + model ->
+    one value for each seed; with several seeds the sentence begins with their mean.
     """
     this = paired(hits[base], hits[name], groups)
     points = [100 * (a - b) for a, b in zip(seeds[f"top1_{name}"], seeds[f"top1_{base}"])]

@@ -1,8 +1,9 @@
-"""Cross-model interaction as a stage: batches of clips for the coordinated model of `ivcore.cma`, its training loss, its predictions (paper 3.3).
+"""Cross-model interaction as a stage: batches of clips for the coordinated model of `ivcore.cma`, its training loss,
+its predictions (paper 3.3).
 
-A batch's `video` is uint8 (B, F, H, W, 3): the masked encoder's dense frames and behind them the `model.frames` sparse ones of the
-multimodal encoder, as `sampling.dense_and_segment` takes them. Instead of clips a batch may hold what `model.encode_frozen` made of them;
-then a step costs only what the modules can change.
+A batch's `video` is uint8 (B, F, H, W, 3): the masked encoder's dense frames, then the `model.frames` sparse ones of
+the multimodal encoder, as `sampling.dense_and_segment` gives them. A batch may instead hold the output of
+`model.encode_frozen`; then a step computes only the trainable modules.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ def prepared(model: Coordinated, video: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def cache_features(model: Coordinated, source, precision: str = "fp32", num_workers: int = 0) -> InMemory:
-    """`model.encode_frozen` of every clip of `source`, or of the first view of its readable videos, with its label: columns of float16 on
-    the CPU.
+    """The output of `model.encode_frozen` for every clip of `source`, or for the first view of its readable videos,
+    with labels: columns of float16 on the CPU.
 
-    For clips that are the same in every epoch (see `data.cached_views.CachedViews`) and frozen encoders. Ranks take turns, see `ivcore.turns`, and
-    each keeps all. Puts the model in eval mode.
+    For clips that are the same in every epoch (see `data.cached_views.CachedViews`) and frozen encoders. Ranks share
+    the work, see `ivcore.turns`, and each keeps all features. Puts the model in eval mode.
     """
     model.eval()
 
@@ -45,7 +46,7 @@ def cache_features(model: Coordinated, source, precision: str = "fp32", num_work
         return {name: value.cpu().half() for name, value in frozen.items()} | {"label": torch.as_tensor(batch["label"])}
 
     parts = [*_each(encoded, source, num_workers)]
-    # Each column lets its parts go, or all features would be there twice.
+    # Frees the parts of each column as it is joined; otherwise memory would hold all features twice.
     return InMemory(**{name: torch.cat([part.pop(name) for part in parts]) for name in list(parts[0])})
 
 
@@ -55,10 +56,11 @@ def scores(model: Coordinated, batch: dict) -> Scores:
 
 
 def scores_of_mismatched_pair(model: Coordinated, batch: dict) -> Scores:
-    """A control: as `scores`, but each branch attends to tokens of another clip, the one that `data.mismatched` put beside it.
+    """A control: as `scores`, but each branch attends to tokens of another clip, which `data.mismatched` put beside it.
 
-    Each branch still answers for its own clip, and both scores of a clip are fused. So the modules have all their parameters and get
-    tokens of the right kind, which tell nothing of the clip in question: neither its frames nor those of its scene.
+    Each branch still classifies its own clip, and both scores of a clip are fused. So the modules keep all parameters
+    and get tokens of the right kind, but these hold no information about the clip: neither its frames nor those of its
+    scene.
     """
     own = _frozen_features(model, batch)
     other = {name.removeprefix(OTHER): value for name, value in batch.items() if name.startswith(OTHER)}
@@ -70,11 +72,12 @@ def scores_of_mismatched_pair(model: Coordinated, batch: dict) -> Scores:
 
 def interaction_loss(model: Coordinated, batch: dict, generator=None, *, branches=0.0, label_smoothing=0.0,
                      scoring: Callable = scores) -> tuple[Tensor, dict]:  # fmt: skip
-    """The loss of `losses.coordination` for `train`; every gate and the multimodal share of the fusion go into the log.
+    """The loss of `losses.coordination` for `train`; logs every gate and the fusion weight of the multimodal branch.
 
-    Gates are logged as attention/<module> and feed-forward/<module>, named as by `modules_of`. scoring(model, batch) -> Scores.
+    Gates are logged as attention/<module> and feed-forward/<module>, with the names of `modules_of`. scoring(model,
+    batch) -> Scores.
     """
-    del generator  # nothing is drawn
+    del generator  # draws no random numbers
     labels = batch["label"].to(_device(model))
     loss, numbers = coordination(scoring(model, batch), labels, branches, label_smoothing)
     for name, module in modules_of(model).items():
@@ -86,10 +89,11 @@ def interaction_loss(model: Coordinated, batch: dict, generator=None, *, branche
 def predictions(
     model: Coordinated, source, scoring: Callable = scores, num_workers: int = 0, precision: str = "fp32"
 ) -> list[Tensor]:
-    """Probabilities (n, K) of the masked branch, the multimodal one and their fusion, and the labels (n,), of a whole set.
+    """Probabilities (n, K) of the masked branch, the multimodal one and their fusion, and the labels (n,), of a whole
+    set.
 
-    source: clips, one of each video, or `Views` with `num_segments` frames, whose unreadable videos are left out and over whose views
-    probabilities are averaged. precision: as in training. Ranks take turns, see `ivcore.turns`.
+    source: clips, one for each video, or `Views` with `num_segments` frames; `Views` leave out unreadable videos, and
+    probabilities are averaged over the views. precision: as in training. Ranks share the work, see `ivcore.turns`.
     """
     model.eval()
 
@@ -108,7 +112,7 @@ def predictions(
 
 
 def modules_of(model: Coordinated) -> dict[str, CrossModelAttention]:
-    """The modules under the names they have in logs and figures, in order, the reversed one last."""
+    """name -> module, with the names used in logs and figures, in order; the reversed module is last."""
     forward = {f"after masked block {block}": m for (block, _), m in zip(model.placement, model.cma)}
     return forward | ({} if model.last_cma is None else {"reversed": model.last_cma})
 

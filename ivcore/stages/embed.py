@@ -17,9 +17,11 @@ from ivcore.precision import autocast
 def embed_clips(
     model, source, batch_size: int = 64, num_workers: int = 0, shuffled: int | None = None, precision: str = "fp32"
 ) -> Tensor:  # fmt: skip
-    """Unit-length embeddings (N, E) on the CPU of every clip of a source of captioned clips, in its order; ranks take turns, see `ivcore.turns`.
+    """Unit-length embeddings (N, E) on the CPU of every clip of a source of captioned clips, in its order; ranks share
+    the work, see `ivcore.turns`.
 
-    shuffled: a seed; each clip's frames then come in a random order of their own. precision: as in training. Puts the model into eval mode.
+    shuffled: a seed to shuffle the frames of each clip separately. precision: as in training. Puts the model into eval
+    mode.
     """
     model.eval()
     device = next(model.parameters()).device
@@ -34,14 +36,14 @@ def embed_clips(
 
 
 def shuffle_frames(video: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """(B, T, H, W, 3) with the frames of each clip in a random order of its own, drawn from the generator or from torch's own."""
+    """(B, T, H, W, 3) with the frames of each clip shuffled separately, by the generator or by torch's global one."""
     order = torch.rand(video.shape[:2], generator=generator).argsort(1)
     return video[torch.arange(len(video))[:, None], order]
 
 
 @torch.inference_mode()
 def embed_texts(model, texts: Sequence[str], tokenizer, batch_size: int = 256, precision: str = "fp32") -> Tensor:
-    """Unit-length embeddings (M, E) on the CPU; ranks take turns. Puts the model into eval mode."""
+    """Unit-length embeddings (M, E) on the CPU; ranks share the work. Puts the model into eval mode."""
     model.eval()
     device = next(model.parameters()).device
     parts = [list(texts[i : i + batch_size]) for i in range(0, len(texts), batch_size)]

@@ -1,9 +1,9 @@
-"""What can be explored of each model: figures and clips for `ivcore.show.explore`, whose controls stand here beside what they change.
+"""Interactive explorers of each model: figures and clips for `ivcore.show.explore`, defined beside their controls.
 
     explore(**explorers.attention(encoder, examples))
 
-Every function gives the keywords of `explore`. Examples are `data.examples.Example`s; forward passes are kept by clip, so that only the first look at one
-waits for the model.
+Every function returns the keywords of `explore`. Examples are `data.examples.Example`s. Forward passes are cached for
+each clip, so only the first look at a clip waits for the model.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ BEAMS = 4
 
 
 def reconstruction(model: MaskedAutoencoder, examples: Sequence[Example], normalised: bool = True) -> dict:
-    """How much of a clip is hidden, and how: what the autoencoder makes of it."""
+    """Reconstructions by the autoencoder, with controls for the mask and its ratio."""
     length, side, grid = model.size.frames, model.size.image, model.encoder.grid
 
     @cache
@@ -65,7 +65,7 @@ def reconstruction(model: MaskedAutoencoder, examples: Sequence[Example], normal
 
 
 def attention(encoder: MaskedVideoEncoder, examples: Sequence[Example]) -> dict:
-    """Where a token of the masked encoder looks, in one block or through all of them, in one head or the mean of all."""
+    """Attention of one token of the masked encoder, in one block or through all, in one head or averaged over heads."""
     (length, side, _), (slots, rows, columns) = encoder.clip, encoder.grid
 
     @cache
@@ -99,7 +99,7 @@ def attention(encoder: MaskedVideoEncoder, examples: Sequence[Example]) -> dict:
 
 
 def query(visual: UniFormerV2, examples: Sequence[Example], count: int) -> dict:
-    """Where UniFormerV2's query token looks in its global blocks, over the `count` frames it is given."""
+    """Attention of UniFormerV2's query token in its global blocks, over `count` frames."""
     height, width = visual.grid
 
     @cache
@@ -137,14 +137,18 @@ def query(visual: UniFormerV2, examples: Sequence[Example], count: int) -> dict:
 
 @torch.inference_mode()
 def query_of(visual: UniFormerV2, frames: np.ndarray) -> list[torch.Tensor]:
-    """Attention of the query token to the tokens of uint8 (T, H, W, 3), in each global block: (heads, T, 1 + h * w), a frame's class token first."""
+    """Attention of the query token to the tokens of uint8 (T, H, W, 3), in each global block: (heads, T, 1 + h * w),
+    each frame's class token first.
+    """
     height, width = visual.grid
     _, found = visual(visual.prepare(_on(visual, frames)), return_intermediates=("global_attention",))
     return [layer[0].cpu().unflatten(1, (-1, 1 + height * width)) for layer in found["global_attention"]]
 
 
 def gates(model: Coordinated, examples: Sequence[Example], classes: Sequence[str]) -> dict:
-    """Who listens to whom: a slider a module, from shut to as trained; what the encoders and both together say then, and where each module looks."""
+    """A slider for each module's gates, from closed to as trained; shows the predictions of the encoders and their
+    fusion, and each module's attention.
+    """
     length, side, _ = model.masked.clip
     names, (_, rows, columns) = list(modules_of(model)), model.masked.grid
 
@@ -193,10 +197,10 @@ def gates(model: Coordinated, examples: Sequence[Example], classes: Sequence[str
 
 
 def words(model: VideoModel, examples: Sequence[Example], sentence: str, most: int = 4) -> dict:
-    """A sentence finds clips, and the model says of a clip what it shows."""
+    """Search clips by a sentence, and captions that the model writes about a clip."""
     used, tokenizer = model.usage, model.tokenizer()
     ids, _ = model.captions(BEAMS)
-    asked = dict.fromkeys(examples)  # with the reader's own, once chosen
+    asked = dict.fromkeys(examples)  # includes the reader's own clip, once chosen
 
     @cache
     def frames(clip):
@@ -238,9 +242,11 @@ def words(model: VideoModel, examples: Sequence[Example], sentence: str, most: i
 
 
 def fusion(pair: Sequence, examples: Sequence[Example], classes: Sequence[str], frames: tuple[int, int], curve: Sequence[tuple[float, float]]) -> dict:  # fmt: skip
-    """How much the multimodal encoder counts in a mean of both answers: what is said of a clip, and what validation has of each share.
+    """A weight of the multimodal encoder in the mean of both predictions: the fused prediction for a clip, and
+    validation accuracy at each weight.
 
-    pair: the masked and the multimodal classifier. frames: of each. curve: (share, top-1 on validation); the shares are those to choose from.
+    pair: the masked and the multimodal classifier. frames: of each. curve: (weight, top-1 on validation); the reader
+    chooses among these weights.
     """
     worth = dict(curve)
 

@@ -1,4 +1,4 @@
-"""How much of what two encoders differ in do labels leave? Finished runs by the number of labelled videos, at equally many clips seen."""
+"""Compares two encoders by the number of labelled videos: finished runs that have seen equally many clips."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ BRANCHES = ("masked", "multimodal")
 
 
 def runs_by_labels(run: Run, metrics: dict, train_videos: int) -> dict[int, list[Row]]:
-    """Number of labelled videos -> this run and finished ones beside it, of each branch the setting that has most seeds.
+    """Number of labelled videos -> this run and comparable finished ones; for each branch, the setting with the most
+    seeds.
 
-    They may differ from this run in the encoder, its frames, the number of labelled videos and the seed (FREE), and have seen equally many
-    clips in all: fewer videos, more often. All were tested on as many videos: a try with few clips, and Meta-World, have smaller test sets.
-    metrics: as of `finished.comparable`, with "branch" and "test_videos". train_videos: those of this run's lists.
+    They may differ in the encoder, its frames, the number of labelled videos and the seed (FREE). All must have seen
+    equally many clips (fewer videos, more often) and have equally many test videos; small trials and Meta-World have
+    smaller test sets. metrics: as in `finished.comparable`, with "branch" and "test_videos". train_videos: number in
+    this run's lists.
     """
     generated = run.params["label_sets"] in embedded.SIZED
 
@@ -38,7 +40,9 @@ def runs_by_labels(run: Run, metrics: dict, train_videos: int) -> dict[int, list
 
 
 def label_curves(by_labels: Mapping[int, list[Row]], metric: str, kinds: Sequence[str], chance: float, title: str):
-    """A panel for each kind of class ("motion", …; "" for all): `metric` over the labelled videos, a line for each branch. -> Figure"""
+    """A figure with a panel for each kind of class ("motion", …; "" for all): `metric` over the number of labelled
+    videos, a line for each branch.
+    """
     panels = []
     for kind in kinds:
         values = {n: sides(rows, "branch", f"{metric}_{kind}" if kind else metric) for n, rows in by_labels.items()}

@@ -1,4 +1,4 @@
-"""Contrastive training on so few pairs that one batch holds them all, as in the lesson on alignment."""
+"""Contrastive training on a single batch of pairs, as in the lesson on alignment."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from ivcore.train.optim import lr_at
 
 
 def learn(model: VideoTextModel, video: Tensor, texts: Tensor, *, steps: int, lr: float, temperature: float):
-    """Trains on these N pairs. -> the loss of every step, and its cosines of clips and captions (N, N)
+    """Trains on these N pairs. -> the loss of every step, and the cosines of clips and captions (N, N)
 
-    lr: of what CLIP has too; new parts learn ten times as fast. temperature: the first one, which is learned as well.
+    lr: of the parts that CLIP has too; new parts get ten times this rate. temperature: the initial one, which is
+    learned too.
     """
     groups = {False: [], True: []}
     for name, parameter in model.named_parameters():

@@ -1,4 +1,4 @@
-"""A run compared with finished runs of the same notebook."""
+"""Comparisons of a run with finished runs of the same notebook."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from ivcore.show.leaderboard import equal_budgets
 
 
 def over_seeds(run: Run, metrics: dict) -> dict[str, list]:
-    """The metrics of this run and of finished runs that differ only in seeds, also in the runs before them.
+    """The metrics of this run and of finished runs that differ only in seeds, including the seeds of the runs they
+    start from.
 
-    -> name: one value a run, this run's first."""
+    -> name: one value for each run, this run's first.
+    """
     alike = board.apart_from_seeds(run.params)
     others = [
         row.metrics
@@ -21,10 +23,10 @@ def over_seeds(run: Run, metrics: dict) -> dict[str, list]:
 
 
 def comparable(run: Run, metrics: dict, *free: str) -> list[board.Row]:
-    """Leaderboard rows of this run, first, and of the finished runs equal to it in data and in every parameter but `free` and the seed.
-    Runs that start from the box are compared with their like alone.
+    """Leaderboard rows: this run first, then finished runs with equal data and parameters except `free` and the seed.
+    Runs that start from the box are compared only with each other.
 
-    metrics: those of this run, with "data", as `run.finish` will be given them.
+    metrics: those of this run, with "data", as `run.finish` will get them.
     """
     own = board.Row(run.dir, run.params, metrics, metrics["data"], {})
     others = [row for row in board.rows(run.notebook) if ("box" in row.metrics) == bool(run.from_box)]

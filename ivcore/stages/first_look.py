@@ -1,4 +1,6 @@
-"""The first picture of a notebook: what its question is about, drawn from scenes at once, before a video is rendered or a network imported."""
+"""The first picture of a notebook: illustrates its question with drawn scenes, before any video is rendered or network
+imported.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ TURNED = "Two film strips of the same frames, the lower one turned round; at the
 
 @dataclass(frozen=True)
 class Look:
-    """What draws a picture, the one thing that it says, and what stands for it where it cannot be seen."""
+    """A picture: the function that draws it, its caption of one sentence, and its alt text."""
 
     draw: Callable
     caption: str
@@ -27,7 +29,9 @@ class Look:
 
 
 def first_look(run, about: str) -> None:
-    """Shows the picture `about` one of LOOKS, with its caption below, and saves it among the figures of the run. ParameterError for another."""
+    """Shows the picture `about` of LOOKS with its caption, and saves it with the figures of the run. ParameterError for
+    an unknown name.
+    """
     if about not in LOOKS:
         raise ParameterError(f"about = {shown(about)}: must be one of {', '.join(LOOKS)}")
     look = LOOKS[about]
@@ -82,7 +86,7 @@ def segments():
 def boxes():
     from ivcore.show.boxes import boxes_on_keyframes
 
-    config, video = _untrimmed(2)  # the first with things that act and things that rest in four frames
+    config, video = _untrimmed(2)  # the first video with both acting and resting things in four frames
     names, frames, found = [*config.actions, "rest"], shapes.film(config, video), {}
     for box in timelines.boxes(config, video, names):
         found.setdefault(box.timestamp, []).append((box.box, names[box.action - 1]))
@@ -121,7 +125,7 @@ def query():
 
 
 def _act_done_once() -> tuple:
-    """A short scene of those to train on, and an act of it whose verb occurs once."""
+    """A short training scene, and an act in it whose verb occurs once."""
     config = egocentric.Egocentric(frames=160)
     scene = config.scene("train", "train-0000")
     done = [act.verb for act in scene.acts]

@@ -1,4 +1,6 @@
-"""Ego4D's tracks about single frames as keyframes with targets: parts to train, choose and test on, and the clip of each frame (arXiv 2211.09529)."""
+"""Ego4D's single-frame tracks as keyframes with targets: training, validation and test parts, and the clip of each
+frame (arXiv 2211.09529).
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ from ivcore.video.images import is_image, read_image
 
 @dataclass(frozen=True)
 class Frames:
-    """Pictures of one part with their keyframes, in the same order. sizes (N, 2): width and height of each in pixels."""
+    """Pictures of one part and their keyframes, in the same order. sizes (N, 2): width and height of each in pixels."""
 
     pictures: list[Picture]
     keyframes: list[Keyframe]
@@ -38,7 +40,7 @@ class Frames:
 
 @dataclass(frozen=True)
 class Track:
-    """The files of a track. missing: of each part, pictures whose video is not there."""
+    """The files of a track. missing: part -> number of pictures whose video is missing."""
 
     parts: dict[str, list[Picture]]
     nouns: dict[int, str]
@@ -49,7 +51,10 @@ class Track:
 
 
 def track(params: Mapping, file: str, read: Callable[..., PictureSet], run_dir=None) -> Track:
-    """annotations/<file>_{train,val}.json of the release in `data`, or of first-person scenes. A fifth of the training videos is for choices."""
+    """Reads annotations/<file>_{train,val}.json of the release in `data`, or of generated first-person scenes. A fifth
+    of the training videos is for validation. ParameterError if a file is missing, UserError if the parts disagree on
+    class ids.
+    """
     if params["data"]:
         folder, source = Path(paths.resolve(params["data"])), "ego4d"
     else:
@@ -74,8 +79,11 @@ def track(params: Mapping, file: str, read: Callable[..., PictureSet], run_dir=N
 
 
 def frames(pictures: list[Picture], target: Callable[[Picture, np.ndarray], tuple], ahead: int = 0) -> Frames:
-    """target(picture, its width and height) -> boxes (n, 4) in pixels, labels (n, K). A video whose size cannot be read leaves its pictures to the
-    reading of clips, which counts it. ahead: by how many frames a keyframe lies before the frame of its picture."""
+    """Makes keyframes. target(picture, its width and height) -> boxes (n, 4) in pixels, labels (n, K).
+
+    If the size of a video cannot be read, its pictures stay; reading their clips then counts the error. ahead: number
+    of frames by which a keyframe comes before the picture's frame.
+    """
     known: dict[str, tuple[int, int]] = {}
     sizes = np.array([picture.size or _size(picture.path, known) for picture in pictures], float).reshape(-1, 2)
     shown = []
@@ -101,15 +109,18 @@ def _size(path: str, known: dict) -> tuple[int, int]:
 
 
 def showing(params: Mapping, run_dir, order: str, before: bool) -> Showing:
-    """How clips are shown: up to their frame where the model must look `before` something happens, else around it."""
+    """How clips are shown: the frames before the keyframe if the model must predict what comes (`before`), otherwise
+    those around it.
+    """
     names = ("num_frames", "sampling_rate", "image_size", "image_size", "in_memory", "strict_decoding", "max_bad")
     shown = Showing(*(params[name] for name in names), run_dir, order)
     return replace(shown, frames=sampling.until) if before else shown
 
 
 def clips(parts: Mapping[str, Frames], params: Mapping, run_dir, order: str = "ordered", before: bool = False, jitter: float = 0.0) -> dict[str, KeyframeClips]:  # fmt: skip
-    """Of each part its clips: those to train on with boxes that move a little (`jitter`), the others as they are. Nothing is mirrored or cropped: left
-    and right are labels, and places are targets."""
+    """part -> its clips. In training boxes are jittered (`jitter`). Nothing is flipped or cropped, since left and right
+    are labels and positions are targets.
+    """
     shown = showing(params, run_dir, order, before)
     make = {"train": partial(shown.training, seed=params["seed"], smallest_crop=1.0, flip=0.0, jitter=jitter)}
     return {name: make.get(name, partial(shown.testing, extended=False))(part) for name, part in parts.items()}
@@ -117,8 +128,9 @@ def clips(parts: Mapping[str, Frames], params: Mapping, run_dir, order: str = "o
 
 @torch.inference_mode()
 def answers(model, shown: KeyframeClips, answer: Callable[[dict], list], *, batch_size: int = 32, num_workers: int = 0, precision: str = "fp32") -> dict[str, Any]:  # fmt: skip
-    """Keyframe's name -> what answer(batch, on the model's device) says of its clip, of every clip that can be read. Ranks take turns. Puts the model into
-    eval mode."""
+    """Keyframe name -> answer(batch, on the model's device) for its clip, for every readable clip. Ranks share the
+    work. Puts the model into eval mode.
+    """
     model.eval()
     device = next(model.parameters()).device
 

@@ -1,4 +1,4 @@
-"""Future hand prediction: where both hands will be in the next two seconds (Ego4D, arXiv 2211.09529)."""
+"""Future hand prediction: the positions of both hands in the next two seconds (Ego4D, arXiv 2211.09529)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from ivcore.stages.first_person import Frames, Track
 
 
 def read(params: Mapping, run_dir=None) -> tuple[Track, dict[str, Frames]]:
-    """The track and its parts, whose keyframes have one box, the picture, and as labels the places and which of them are known.
+    """The track and its parts. Each keyframe has one box, the whole picture; its labels are the positions and a mask of
+    the known ones.
 
-    As published they end one frame before the first of the five moments, which are all to be foretold.
+    As published, clips end one frame before the first of the five moments, so that all five are predicted.
     """
     track = first_person.track(params, "fho_hands", formats.read_hands, run_dir)
     return track, {name: first_person.frames(pictures, _target, ahead=1) for name, pictures in track.parts.items()}
@@ -31,20 +32,22 @@ def _target(picture: Picture, size: np.ndarray) -> tuple:
 
 
 def places_of(picture: Picture) -> np.ndarray:
-    """(20,) in pixels, nan for a hand that is not seen."""
+    """(20,) in pixels, nan for a hand that is not visible."""
     return np.array([np.nan if each is None else each for each in picture.hands], float)
 
 
 def found(model, clips: KeyframeClips, frames: Frames, **how) -> dict[str, np.ndarray]:
-    """Picture -> twenty numbers in its pixels, of every clip that can be read."""
+    """Picture id -> twenty numbers in pixels, for every readable clip."""
     say = lambda batch: list((0.5 + model(model.prepare(batch["video"])).float()).cpu().numpy())  # noqa: E731
     sizes = {picture.id: np.tile(size, NUMBERS // 2) for picture, size in zip(frames.pictures, frames.sizes)}
     return {name: each * sizes[name] for name, each in first_person.answers(model, clips, say, **how).items()}
 
 
 def scored(frames: Frames, places: Mapping[str, np.ndarray], blind: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Displacements, without those that are never seen, and `mean`, over both hands alike. blind: what counts as found for the pictures that
-    `places` lack, whose clips cannot be read, see `mean_places`."""
+    """Displacements, without those of hands that are never visible, and `mean`, the average of both hands.
+
+    blind: predictions for unreadable clips, which `places` lacks, see `mean_places`.
+    """
     found_there = [places.get(picture.id, blind[picture.id]) for picture in frames.pictures]
     scores = displacements([places_of(picture) for picture in frames.pictures], found_there)
     mean = float(np.nanmean([scores["left_mean"], scores["right_mean"]]))
@@ -52,14 +55,16 @@ def scored(frames: Frames, places: Mapping[str, np.ndarray], blind: Mapping[str,
 
 
 def shares_seen(frames: Frames) -> dict[str, float]:
-    """In which share of the rows each hand is seen at the first moment and at contact."""
+    """Share of the pictures in which each hand is visible at the first moment and at contact."""
     known = ~np.isnan([places_of(picture)[::2].reshape(5, 2) for picture in frames.pictures])
     names = ("left at first", "right at first", "left at contact", "right at contact")
     return dict(zip(names, known.mean(0)[[0, -1]].reshape(-1).tolist()))
 
 
 def mean_places(train: Frames, frames: Frames) -> dict[str, np.ndarray]:
-    """What sees nothing: of each number the mean over the training pictures, in shares of the picture."""
+    """A baseline that sees no video: each number is its mean over the training pictures, as a share of the picture,
+    scaled to the test picture's pixels.
+    """
     every = np.array([places_of(p) / np.tile(size, NUMBERS // 2) for p, size in zip(train.pictures, train.sizes)])
     known = ~np.isnan(every)
     mean = np.where(known, every, 0).sum(0) / known.sum(0).clip(1)
@@ -69,7 +74,9 @@ def mean_places(train: Frames, frames: Frames) -> dict[str, np.ndarray]:
 def samples(
     clips: KeyframeClips, frames: Frames, places: Mapping[str, np.ndarray], count: int = 8
 ) -> tuple[Sequence, Sequence, Sequence]:
-    """The last frame that is seen of `count` clips, and true and found paths (5, 2, 2) in shares of the picture."""
+    """For a figure: the last input frame of `count` clips, and true and predicted paths (5, 2, 2) as shares of the
+    picture.
+    """
     rows = [row for row, picture in enumerate(frames.pictures) if picture.id in places]
     rows = evenly(rows, count)
     shape = lambda row, flat: flat.reshape(5, 2, 2) / frames.sizes[row]  # noqa: E731

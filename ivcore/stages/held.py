@@ -1,6 +1,8 @@
-"""What the ranks of a training hold and how long a step takes, measured: `python -m torch.distributed.run … -m ivcore.stages.held FILE engine=zero1`.
+"""Measures the memory that each training rank holds and the time of a step: `python -m torch.distributed.run … -m
+ivcore.stages.held FILE engine=zero1`.
 
-Every rank trains a masked encoder on clips of noise. Rank 0 writes what all of them have found to FILE. Notebook 60 starts it and shows it.
+Every rank trains a masked encoder on clips of noise. Rank 0 writes the results of all ranks to FILE. Notebook 60 starts
+it and shows the result.
 """
 
 from __future__ import annotations
@@ -29,21 +31,23 @@ from ivcore.train import Recipe, train
 
 PARTS = ("weights", "gradients", "moments")
 _PATIENCE = 600  # seconds for a measurement
-_MEASURED = 3  # the step at which tensors are counted: moments are there by then
+_MEASURED = 3  # the step at which tensors are counted; the optimizer's moments exist by then
 
 
 @dataclass(frozen=True)
 class Told:
-    """How a launch ended: status of torchrun, when, what it printed, and what rank 0 wrote (None where it did not)."""
+    """The end of a launch: status of torchrun, time, its output, and the results that rank 0 wrote (None if it wrote
+    none).
+    """
 
     status: int
-    ended: float  # when, as time.time() has it
+    ended: float  # as of time.time()
     said: str
     found: dict | None
 
 
 def launched(ranks: int, folder: Path, **how) -> Told:
-    """Runs this module on so many ranks of this machine, a thread each. how: fields of `measure`."""
+    """Runs this module on this many ranks of this machine, one thread each. how: arguments of `measure`."""
     file = Path(folder) / f"held-{'-'.join(map(str, how.values()))}-{ranks}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
@@ -65,7 +69,7 @@ def launched(ranks: int, folder: Path, **how) -> Told:
 
 
 def measured(ranks: int, folder: Path, **how) -> dict:
-    """What `launched` ranks have found; UserError with the last line that was printed where they did not end well."""
+    """The results of `launched`; UserError with the last printed line if a rank failed."""
     told = launched(ranks, folder, **how)
     if told.found is None or told.status:
         raise UserError(
@@ -77,7 +81,7 @@ def measured(ranks: int, folder: Path, **how) -> dict:
 def measure(
     file: str, engine: str = "ddp", size: str = "tiny", batch: int = 16, steps: int = 12, dies: int = 0
 ) -> None:
-    """On every rank. dies: the step at which the last rank kills itself, 0 for none."""
+    """Trains and measures; runs on every rank. dies: the step at which the last rank kills itself, 0 for none."""
     distributed.init_process_group()
     torch.manual_seed(0)
     before = _alive()
@@ -104,7 +108,7 @@ def measure(
         history = train(model, watched, batches, recipe, folder, label=engine)
         distributed.barrier()
     parameters = sum(p.numel() for p in model.parameters())
-    # fsdp and zero train a copy, and leave the caller's model in the host's memory.
+    # fsdp and zero train a copy and keep the caller's model in host memory.
     held[0] -= 4 * parameters if engine.startswith(("fsdp", "zero")) else 0
     a_step = {name: (at[-1] - at[2]) / (len(at) - 3) for name, at in (("seconds", seen), ("processor_seconds", spent))}
     rows = distributed.all_gather_object({"held": held[0], **a_step})
@@ -113,7 +117,7 @@ def measure(
 
 
 def _alive() -> int:
-    """Bytes of all tensors that are alive, each storage once."""
+    """Bytes of all live tensors, each storage counted once."""
     gc.collect()
     storages = {}
     for each in gc.get_objects():

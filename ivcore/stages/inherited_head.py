@@ -1,4 +1,6 @@
-"""The classification layer of a post-pretrained encoder, cut to the classes of another label set by their names (paper 3.2: from K710 to K400, K600, K700)."""
+"""The classification layer of a post-pretrained encoder, cut by class names to another label set (paper 3.2: from K710
+to K400, K600, K700).
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,12 @@ from ivcore.weights import usage
 
 
 def inherited_head(pretrained: nn.Module, source: str | PathLike, classes: Sequence[str]) -> nn.Linear:
-    """The layer (D -> len(classes)) with the weights that `pretrained`, loaded from `source`, has for these classes. Its own head is cut
-    to them.
+    """The layer (D -> len(classes)) with the weights that `pretrained`, loaded from `source`, has for these classes:
+    its head cut to them.
 
-    The run of notebook 12 that it comes from names the rows of its head (union/classes.txt), or its file does; 710 rows from elsewhere are
-    in the published order of Kinetics-710. ParameterError where the names are not known, or a class is not among them.
+    The names of the head's rows come from the run of notebook 12 (union/classes.txt) or from its file. A head of 710
+    rows from elsewhere is taken to be in the published order of Kinetics-710. ParameterError if the names are unknown
+    or a class is not among them.
     """
     names = _row_names(Path(source), slicing.head(pretrained).out_features)
     published = [normalise(name) for name in names] == [normalise(name) for name in kinetics710.CLASSES]
@@ -32,8 +35,9 @@ def inherited_head(pretrained: nn.Module, source: str | PathLike, classes: Seque
 
 
 def names_beside(source: str | PathLike, rows: int) -> list[str] | None:
-    """The names of so many rows of a head, as the run of notebook 12 has kept them that `source` is of, or its file has; None where there
-    are none."""
+    """The names of the head's rows, from the run of notebook 12 that `source` belongs to or from its file; None if
+    there are none.
+    """
     source = Path(source)
     for folder in (source, *source.parents[:2]):  # a run folder, or a file of its checkpoints/
         file = folder / "union" / "classes.txt"

@@ -1,4 +1,4 @@
-"""The coordinated model as one classifier of other classes, fine-tuned as a single encoder is (paper 4.3.1)."""
+"""The coordinated model as one classifier of other classes, fine-tuned like a single encoder (paper 4.3.1)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ _STEMS = (
 
 
 class JoinedClassifier(Coordinated):
-    """A coordinated model that is asked as an encoder is: `m(m.prepare(clips))` gives the fused scores (B, K), `m.features(...)` (B, D + D').
+    """A coordinated model with the interface of an encoder: `m(m.prepare(clips))` gives the fused scores (B, K),
+    `m.features(...)` (B, D + D').
 
-    Clips uint8 (B, T + F, H, W, 3) have the multimodal branch's `frames` F behind the dense ones. Everything is trained. It is saved as any
-    coordinated model.
+    Clips uint8 (B, T + F, H, W, 3) hold the dense frames, then the F `frames` of the multimodal branch. Everything is
+    trained. It is saved like any coordinated model.
     """
 
     def prepare(self, clips: Tensor) -> Tensor:
-        """-> float (B, 3, T + F, H, W), each branch's frames with its own statistics."""
+        """uint8 clips -> float (B, 3, T + F, H, W); each branch's frames are normalised with its own statistics."""
         return torch.cat(super().prepare(clips[:, : -self.frames], clips[:, -self.frames :]), 2)
 
     def forward(self, video: Tensor) -> Tensor:
@@ -40,12 +41,15 @@ class JoinedClassifier(Coordinated):
 
     @property
     def grid(self) -> tuple[int, int, int]:
-        """Of the masked branch's tokens."""
+        """The token grid (t, h, w) of the masked branch."""
         return self.masked.grid
 
     def group_matcher(self, coarse: bool = False):
-        """timm's idiom, as a function: the number of a parameter's layer. Each encoder's blocks are counted from its top, so that a shallower one has the
-        rates that it would have alone; modules, fusion and heads are the last layer."""
+        """A function in timm's style: parameter name -> number of its layer, for layer-wise learning rates.
+
+        The blocks of each encoder are counted from its top, so that the shallower one has the rates that it would have
+        alone. Modules, fusion and heads are the last layer.
+        """
         depth = {"masked": len(self.masked.blocks), "multimodal": len(self.multimodal.transformer.resblocks)}
         most = max(depth.values())
 
@@ -60,7 +64,9 @@ class JoinedClassifier(Coordinated):
 def joined(
     pretrained: Coordinated, classes: int = 0, *, frames: int, image: int, sparse: int, drop_path=0.0, head_drop=0.0
 ) -> JoinedClassifier:
-    """A copy of a coordinated model for clips of `frames` dense and `sparse` frames, with fresh layers for `classes`; 0 keeps its own."""
+    """A copy of a coordinated model for clips of `frames` dense and `sparse` frames, with fresh layers for `classes`; 0
+    keeps its own.
+    """
     if classes:
         how = {"drop_path": drop_path, "head_drop": head_drop, "image": image}
         masked = classifier(pretrained.masked, classes, frames=frames, **how)

@@ -1,4 +1,6 @@
-"""What is shared by the stages that learn from united label sets: the sets, their kinds of classes, and the two classifiers taught on them."""
+"""Shared parts of the stages that learn from united label sets: the sets, their kinds of classes, and the two
+classifiers taught on them.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ PAIR = ("masked_encoder", "multimodal_encoder")
 
 
 def unite_label_sets(folder: str = "", root: str = "", *, class_order: str = "found", **how) -> UnitedSets:
-    """`data.labels.sets.united_sets`, with the classes in the order "found" or in the published one of "kinetics710"; prints what was done."""
+    """`data.labels.sets.united_sets`, with classes in the order "found" or in the published order of "kinetics710";
+    prints the notes.
+    """
     if class_order == "kinetics710":
         how |= {"classes": kinetics710.CLASSES, "renamed": kinetics710.RENAMED}
     data = united_sets(folder, root, **how)
@@ -34,24 +38,25 @@ def unite_label_sets(folder: str = "", root: str = "", *, class_order: str = "fo
 
 
 def class_names(data: UnitedSets) -> list[str]:
-    """Names of the union's classes, in the order of its labels, as the first set that has them writes them."""
+    """Names of the union's classes, in label order, spelt as in the first set that has them."""
     return list(data.union.classes)
 
 
 def kind_names(data: UnitedSets) -> dict[str, str] | None:
-    """class name, as `class_names` writes it -> "motion" or "appearance"; None where nobody says which are which."""
+    """class name, as in `class_names` -> "motion" or "appearance"; None if the kinds are unknown."""
     kinds = {union.normalise(name): kind for name, kind in data.kinds.items()}
     return {name: kinds[one] for name in data.union.classes if (one := union.normalise(name)) in kinds} or None
 
 
 def class_kinds(data: UnitedSets, labels: Tensor) -> dict[str, list[int]]:
-    """Kind -> its classes, of the kinds that a clip with these labels is of: "all", and where they are known "motion" and "appearance"."""
+    """Kind -> its classes, for kinds that occur among these labels: "all", and if known "motion" and "appearance"."""
     every = range(len(data.union.classes))
     return occurring({"all": every, "motion": data.motion, "appearance": data.appearance}, labels)
 
 
 def top1_by_kind(data: UnitedSets, scores: Tensor, labels: Tensor, name: str = "top1") -> dict[str, float]:
-    """Top-1 among all classes under `name`, and under `name`_motion and `name`_appearance that of the clips of such classes.
+    """Top-1 among all classes as `name`, and for the clips of each kind of class as `name`_motion and
+    `name`_appearance.
 
     scores (N, K), labels int (N,).
     """
@@ -61,10 +66,11 @@ def top1_by_kind(data: UnitedSets, scores: Tensor, labels: Tensor, name: str = "
 
 
 def load_pair(run, frames: tuple[int, int], image: int, data: UnitedSets) -> tuple[nn.Module, nn.Module]:
-    """The classifiers that the parameters masked_encoder and multimodal_encoder of `run` name, for clips of so many frames and pixels.
+    """The classifiers that the parameters masked_encoder and multimodal_encoder of `run` name, for clips of these
+    frames and pixels.
 
-    One of the box is made to answer for the classes of `data` (see `other_classes`), and it is printed how. ParameterError where one is not
-    given, is of the other kind, or comes from elsewhere and was taught other classes than these.
+    A model from the box gets a head for the classes of `data` (see `other_classes`), and a message says how.
+    ParameterError if an encoder is missing, is of the wrong kind, or is not from the box and was taught other classes.
     """
     places = [run.upstream(name) for name in PAIR]
     if not all(places):
@@ -79,16 +85,17 @@ def load_pair(run, frames: tuple[int, int], image: int, data: UnitedSets) -> tup
 
 
 def _features(run, data: UnitedSets, model: nn.Module, own: slice) -> tuple[Tensor, Tensor]:
-    """What the classification layer of a model reads of its `own` frames of training clips."""
+    """The inputs of a model's classification layer, from its `own` frames of the training clips, and the labels."""
     views = pair_clips.views(data.train.sample(MOST), run.params, run.dir)
     features, labels = over_views(lambda video: read_by_head(model, video[:, :, own]), model, views)
     return features[:, 0], labels
 
 
 def require_taught(run, pair: Sequence[nn.Module], classes: Sequence[str]) -> None:
-    """ParameterError where one of the two classifiers that the parameters of `run` name was taught other classes than these.
+    """ParameterError if one of the two classifiers that the parameters of `run` name was taught other classes than
+    these.
 
-    Their number is compared, and their names in their order where the run that it comes from tells them.
+    Compares the number of classes, and their names in order if the source run stores them.
     """
     expected = [union.normalise(name) for name in classes]
     for name, preset, model in zip(PAIR, ("tiny", "tiny_multimodal"), pair):

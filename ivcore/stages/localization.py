@@ -1,4 +1,6 @@
-"""Who does what where: AVA's and AVA-Kinetics' lists as one task, boxes to test on, and its scores (paper 4.3.1)."""
+"""Spatiotemporal action localization (paper 4.3.1): AVA's and AVA-Kinetics' lists as one task, the boxes to test on,
+and the scores.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +26,16 @@ from ivcore.stages.evenly import evenly
 from ivcore.video import sampling
 
 FILES = ("train_csv", "test_csv", "video_root", "actions", "scored_actions", "test_excluded", "kinetics_train_csv", "kinetics_test_csv", "kinetics_root")  # fmt: skip
-CLASSES = 80  # of AVA, where no list says which
+CLASSES = 80  # of AVA, used if no list names the classes
 SEED = 32  # of the moving shapes: no other notebook shows these videos
 
 
 @dataclass(frozen=True)
 class Lists:
-    """test: one set for each source of test keyframes, "ava" and maybe "kinetics"; names: action_id -> what it is called; scored: those that count.
+    """test: a set for each source of test keyframes, "ava" and maybe "kinetics"; names: action_id -> name; scored: the
+    classes that count.
 
-    shared: training videos that are left out since they are tested on.
+    shared: number of training videos left out because they are also in the test set.
     """
 
     train: BoxSet
@@ -45,7 +48,7 @@ class Lists:
 
     @property
     def coverage(self) -> dict[str, int]:
-        """For metrics.json: keyframes of each part, and those whose video is not there."""
+        """For metrics.json: the number of keyframes of each part, and of those whose video is missing."""
         counts = {"train_keyframes": len(self.train), "val_keyframes": len(self.val)}
         counts["test_keyframes"] = sum(len(part) + part.missing for part in self.test.values())
         counts["train_missing"] = self.train.missing
@@ -54,10 +57,10 @@ class Lists:
 
 
 def box_lists(params: Mapping, run_dir=None) -> Lists:
-    """The lists that the parameters of notebook 32 name; without train_csv the moving shapes' `ava` part.
+    """The lists that the parameters of notebook 32 name; without train_csv the `ava` part of the moving shapes.
 
-    Keyframes of one training video in `1 / val_share` are for choices. ParameterError for a training list without a test list, or the other
-    way round.
+    A share `val_share` of the training videos is for validation. ParameterError if only one of the training and test
+    lists is given.
     """
     given = {name: params[name] and str(paths.resolve(params[name])) for name in FILES}
     source = Path(given["train_csv"]).name
@@ -112,9 +115,9 @@ def _parted(train: BoxSet, test: dict[str, BoxSet], share: float, names, scored,
 
 @dataclass(frozen=True)
 class Showing:
-    """How keyframes are shown to the model: their clips, in pixels and frames, and where decoded clips are kept.
+    """How keyframes are shown to the model: size of their clips in frames and pixels, and where decoded clips are kept.
 
-    frame_order, region: see `KeyframeClips`. frames: which frames of a video are the clip of a keyframe.
+    frame_order, region: see `KeyframeClips`. frames: function that picks the frames of a keyframe's clip.
     """
 
     num_frames: int
@@ -136,7 +139,7 @@ class Showing:
         return self._clips([k for k in boxes.keyframes if len(k.boxes)], view, short_side, seed=seed)
 
     def testing(self, boxes: BoxSet, extended: bool) -> KeyframeClips:
-        """Without randomness. extended: boxes are a detector's, and reach a little farther."""
+        """Clips without randomness. extended: boxes are a detector's and are enlarged a little."""
         view = partial(keyframes.whole_view, height=self.height, width=self.width, extended=extended)
         return self._clips(boxes.keyframes, view, min(self.height, self.width), random=False)
 
@@ -151,7 +154,7 @@ class Showing:
 
 
 class _Readable:
-    """The clips as a map-style dataset, a VideoError in place of one that cannot be read."""
+    """The clips as a map-style dataset; an unreadable clip gives a VideoError instead."""
 
     def __init__(self, clips: KeyframeClips):
         self.clips = clips
@@ -167,18 +170,19 @@ class _Readable:
 
 
 def by_batches(function: Callable[[list], Any], clips: KeyframeClips, unread: set[str], batch_size: int = 32, num_workers: int = 0) -> Iterator:  # fmt: skip
-    """function([(keyframe, item), …]) of each batch of clips that can be read, in order and on every rank: ranks take turns, see `ivcore.turns`.
+    """function([(keyframe, item), …]) for each batch of readable clips, in order and on every rank; ranks share the
+    work, see `ivcore.turns`.
 
-    The names of the others go into `unread`. UserError where they are more than max_bad allows.
+    Adds the names of unreadable keyframes to `unread`. UserError if there are more of them than max_bad allows.
     """
     parts = [range(begin, min(begin + batch_size, len(clips))) for begin in range(0, len(clips), batch_size)]
 
     def done(part: tuple) -> tuple:
-        """(what the function makes of a batch, the (name, error)s of what cannot be read)."""
+        """(the function's result for a batch, the (name, error) pairs of its unreadable clips)."""
         both = [(clips.records[row], item) for row, item in zip(*part)]
         bad = [(keyframe.name, item) for keyframe, item in both if isinstance(item, VideoError)]
         for _, error in bad:
-            clips.bad.note(error)  # lists it; the other ranks then find it there
+            clips.bad.note(error)  # lists it, so that the other ranks find it there
         return function([each for each in both if not isinstance(each[1], VideoError)]), bad
 
     mine = [parts[number] for number in turns.own(len(parts))]
@@ -188,22 +192,22 @@ def by_batches(function: Callable[[list], Any], clips: KeyframeClips, unread: se
             unread.add(name)
             clips.bad.note(error)
         yield result
-    clips.bad.refuse_too_many()  # a score of the few that are left would flatter
+    clips.bad.refuse_too_many()  # a score on the few remaining clips would be too favourable
 
 
 @torch.inference_mode()
 def found_by(
     model, clips: KeyframeClips, *, batch_size: int = 32, num_workers: int = 0, precision: str = "fp32"
 ) -> tuple[Boxes, set[str]]:
-    """Every action in every box of the keyframes, with a score in (0, 1), and the names of the keyframes that cannot be read.
+    """Every action in every box of the keyframes, with a score in (0, 1), and the names of the unreadable keyframes.
 
-    Boxes are reported as they were given, not as they were widened. UserError where more videos cannot be read than max_bad allows.
+    Boxes are returned as given, without the enlargement. UserError if more videos are unreadable than max_bad allows.
     """
     model.eval()
     device, unread = next(model.parameters()).device, set()
 
     def found(read: list) -> tuple | None:
-        """(names, boxes, scores) of a batch, None where it has no box."""
+        """(names, boxes, scores) of a batch, None if it has no box."""
         good = [(keyframe, item) for keyframe, item in read if len(item["boxes"])]
         if not good:
             return None
@@ -218,7 +222,7 @@ def found_by(
 
 
 def _every_action(columns: list[tuple]) -> Boxes:
-    """Of (names, boxes, scores (n, K)) of each batch."""
+    """Boxes for every action, from (names, boxes, scores (n, K)) of each batch."""
     if not columns:
         return Boxes([], [], [], [])
     names, boxes, scores = (np.concatenate(column) for column in zip(*columns))
@@ -228,7 +232,9 @@ def _every_action(columns: list[tuple]) -> Boxes:
 
 
 def scored(parts: Mapping[str, tuple[Boxes, Boxes]], actions: list[int]) -> dict[str, FrameScores]:
-    """name -> (truth, found) of each source -> its scores; of several sources also "all", over the keyframes of all together."""
+    """source -> its scores, from source -> (truth, found); with several sources also "all", over all keyframes
+    together.
+    """
     both = {"all": tuple(map(Boxes.together, zip(*parts.values())))} if len(parts) > 1 else {}
     return {name: frame_scores(*pair, actions) for name, pair in (dict(parts) | both).items()}
 
@@ -236,9 +242,11 @@ def scored(parts: Mapping[str, tuple[Boxes, Boxes]], actions: list[int]) -> dict
 def stand_in_detector(
     boxes: BoxSet, folder: Path, *, misplaced: float, missed: float, seed: int = 0
 ) -> list[formats.PersonBox]:
-    """A detector's file for videos without one, written to `folder` and read back: the true boxes, misplaced and sometimes missed, and wrong ones.
+    """A simulated detector for videos without one: writes a detector's file to `folder` and reads it back. It has the
+    true boxes, misplaced and sometimes missing, and some wrong ones.
 
-    misplaced: the spread of each side, as a share of the box; missed: share of the true boxes, and of the keyframes that get a wrong one.
+    misplaced: standard deviation of each side, as a share of the box. missed: share of the true boxes that are missing,
+    and of the keyframes that get a wrong box.
     """
     rng, people = np.random.default_rng(seed), []
     images = {row: formats.AvaImage(*_second(k.name), 1000, 1000) for row, k in enumerate(boxes.keyframes)}
@@ -257,10 +265,11 @@ def stand_in_detector(
 
 
 def boxes_to_test(lists: Lists, params: Mapping, folder: Path) -> tuple[dict[str, BoxSet], int]:
-    """The test sets with the boxes of the parameter `detector`, and how many boxes of its file are of videos that are not tested on.
+    """The test sets with the boxes of the parameter `detector`, and the number of boxes in its file whose videos are
+    not in the test set.
 
-    truth: the true boxes; stand_in: see `stand_in_detector`; file: test_boxes and kinetics_boxes; torchvision: see `heads.person_detector`.
-    ParameterError where a file is missing.
+    truth: the true boxes; stand_in: see `stand_in_detector`; file: test_boxes and kinetics_boxes; torchvision: see
+    `heads.person_detector`. ParameterError if a file is missing.
     """
     if params["detector"] == "truth":
         return lists.test, 0
@@ -292,7 +301,9 @@ def _people(name: str, params: Mapping) -> list[formats.PersonBox]:
 
 
 def found_and_true(model, clips: Mapping[str, KeyframeClips], lists: Lists, **how) -> tuple[dict[str, tuple[Boxes, Boxes]], int]:  # fmt: skip
-    """(name -> (truth, found) of every test set, on the keyframes that can be read, how many cannot); how: as of `found_by`."""
+    """(name -> (truth, found) of every test set, on its readable keyframes; number of unreadable ones). how: arguments
+    of `found_by`.
+    """
     parts, missed = {}, 0
     for name, each in clips.items():
         found, unread = found_by(model, each, **how)
@@ -301,7 +312,7 @@ def found_and_true(model, clips: Mapping[str, KeyframeClips], lists: Lists, **ho
 
 
 def captions(boxes: Boxes, frame: str, names: Mapping[int, str], most: int = 4) -> list[tuple]:
-    """(box, what is done in it) of one keyframe, for a figure: all actions of a true box, the likeliest one of a box that was found."""
+    """(box, text) of one keyframe, for a figure: all actions of a true box, or the likeliest action of a found box."""
     mine = boxes.take(boxes.frame == frame)
     corners, row = np.unique(mine.box, axis=0, return_inverse=True)
     items = []
@@ -314,14 +325,16 @@ def captions(boxes: Boxes, frame: str, names: Mapping[int, str], most: int = 4) 
 
 
 def true_actions(batch: dict, row: int, names: Mapping[int, str]) -> list[tuple]:
-    """(box, its actions in words) of one clip of a batch, for a figure."""
+    """(box, names of its actions) of one clip of a batch, for a figure."""
     there = batch["there"][row]
     pairs = zip(batch["boxes"][row][there].tolist(), batch["labels"][row][there])
     return [(box, ", ".join(names[place + 1] for place in actions.nonzero()[:, 0].tolist())) for box, actions in pairs]
 
 
 def samples(clips: KeyframeClips, truth: Boxes, found: Boxes, names: Mapping[int, str], count: int = 8) -> tuple:
-    """Pictures, true and found boxes with their captions of `count` keyframes from all over the clips, for `show.boxes`."""
+    """For `show.boxes`: pictures, true and found boxes with captions of `count` keyframes, evenly spread over the
+    clips.
+    """
     readable = [k for k in clips.records if np.isin(k.name, truth.frame) and len(k.boxes)]
     chosen = evenly(readable, count)
     pictures = []
@@ -337,7 +350,7 @@ def _second(name: str) -> tuple[str, float]:
 
 
 def detected(detector, boxes: BoxSet) -> list[formats.PersonBox]:
-    """The people that `detector` (see `heads.person_detector`) finds on the keyframes of videos that can be read."""
+    """The people that `detector` (see `heads.person_detector`) finds on the readable keyframes."""
     people = []
     for keyframe in boxes.keyframes:
         try:

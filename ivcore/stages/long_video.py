@@ -1,4 +1,6 @@
-"""The order of distant events in long videos: what is asked, of videos alone or joined to longer ones, and the heads that answer (beyond the paper, see its 5.1)."""
+"""The order of distant events in long videos (beyond the paper, see its 5.1): questions about single or joined videos,
+and the heads that answer.
+"""
 
 from __future__ import annotations
 
@@ -25,30 +27,33 @@ from ivcore.stages.recipe import recipe_of
 from ivcore.train import train
 from ivcore.video.frame_folder import open_video
 
-FEW = 20  # pairs that tell a share
+FEW = 20  # pairs needed to report a share
 ASKED = 32  # pairs of a training video in a step, at most
 FIXED = {"data": "", "release": "", "features": "", "video_scores": "", "class_agnostic": False, "num_frames": 0, "sampling_rate": 0, "image_size": 0,
          "resize_to": 0, "grid_fps": 0.0, "default_fps": 0.0}  # fmt: skip
 
 
 def sequences(params: Mapping, model: VideoModel, run_dir=None) -> tuple[list[UntrimmedSet], list[list[FeatureSequence]]]:  # fmt: skip
-    """Training, validation and test videos and their features, which are kept in the cache, see `temporal_localization.sequences`."""
+    """Training, validation and test videos and their features, which are cached, see `temporal_localization.sequences`."""
     params = FIXED | dict(params)
     sets, _ = untrimmed.untrimmed_splits(params, run_dir)
     return sets, temporal_localization.sequences(sets, params, model, "ordered", run_dir)
 
 
-# ---- what is asked
+# ---- the questions
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A video, or several one after the other: features (T, C); of every two classes that happen once whether the first of the pair happens first, and
-    how many seconds lie between. pairs int (P, 2), first bool (P,), apart (P,). shown int (T,): the class whose event
-    the middle of a window lies in, of those that happen once; -1 for none."""
+    """Questions about a video, or about several joined ones, with features (T, C).
+
+    For every two classes that happen exactly once: pairs int (P, 2), the classes; first bool (P,), whether the first of
+    the pair happens first; apart (P,), seconds between them. shown int (T,): the class, among those that happen once,
+    whose event contains the middle of the window; -1 for none.
+    """
 
     def shuffled(self, rng: np.random.Generator) -> Asked:
-        """The same windows in another order."""
+        """The same windows in random order."""
         order = torch.from_numpy(rng.permutation(len(self.features)))
         return replace(self, features=self.features[order], shown=self.shown[order])
 
@@ -61,7 +66,7 @@ class Asked:
 
 
 def joined(videos: Sequence[FeatureSequence]) -> Asked:
-    """These videos one after the other. Pairs may be none."""
+    """Joins these videos one after the other. The result may have no pairs."""
     begins = np.cumsum([0.0, *(video.duration for video in videos)])
     starts = np.concatenate([begin + video.segments[:, 0] for begin, video in zip(begins, videos)])
     labels = np.concatenate([video.labels for video in videos])
@@ -82,7 +87,9 @@ def _shown(video: FeatureSequence, once: Mapping) -> Tensor:
 
 
 def groups(videos: Sequence[FeatureSequence], each: int, count: int, seed: int) -> list[Asked]:
-    """`count` long videos that join `each` of these, drawn at random; of single ones all. UserError where there are fewer, or nothing can be asked."""
+    """`count` long videos, each of `each` videos drawn at random and joined; if `each` is 1, every video. UserError if
+    there are too few videos, or none has a pair.
+    """
     if each > len(videos):
         raise UserError(f"tested_lengths: {each} videos cannot be joined where there are {len(videos)}")
     if each == 1:
@@ -97,7 +104,9 @@ def groups(videos: Sequence[FeatureSequence], each: int, count: int, seed: int) 
 
 
 class Joins:
-    """Training videos for `Batches`: with the one that is asked for come others, so that `lengths` videos are joined, each as often as the others."""
+    """Training videos for `Batches`: each is joined with random others to one of `lengths` videos in all; all lengths
+    are equally likely.
+    """
 
     def __init__(self, videos: Sequence[FeatureSequence], lengths: Sequence[int], seed: int, shuffled: bool = False):
         self.videos = [video for video in videos if len(joined([video]).pairs)]
@@ -120,7 +129,7 @@ class Joins:
         others = [each for each in rng.permutation(len(self.videos)) if each != index]
         chosen = [self.videos[i] for i in rng.permutation([index, *others[: rng.choice(self.lengths) - 1]])]
         asked = joined(chosen)
-        if not len(asked.pairs):  # every class has happened again
+        if not len(asked.pairs):  # every class occurs more than once
             asked = joined([self.videos[index]])
         kept = rng.permutation(len(asked.pairs))[:ASKED]
         asked = replace(asked, pairs=asked.pairs[kept], first=asked.first[kept], apart=asked.apart[kept])
@@ -128,7 +137,7 @@ class Joins:
 
 
 def collate(items: Sequence[Asked]) -> dict:
-    """A batch for `heads.event_order.order_loss`, padded with zeros."""
+    """A batch for `heads.event_order.order_loss`, padded with zeros; `shown` is padded with -1."""
     length, most = max(len(item.features) for item in items), max(len(item.pairs) for item in items)
     pad = lambda values, size, fill=0: F.pad(values, (0, 0) * (values.dim() - 1) + (0, size - len(values)), value=fill)  # noqa: E731
     return {
@@ -141,11 +150,11 @@ def collate(items: Sequence[Asked]) -> dict:
     }
 
 
-# ---- who answers
+# ---- the heads
 
 
 def trained(examples: Sequence[FeatureSequence], classes: int, params: Mapping, folder: Path, layers: int, shuffled: bool = False, pool: bool = False, device: str = "cpu") -> EventOrder:  # fmt: skip
-    """A head that has learned from these videos, joined in `trained_lengths`."""
+    """A head trained on these videos, joined in `trained_lengths`."""
     torch.manual_seed(params["seed"])
     head = EventOrder(examples[0].features.shape[1], classes, params["width"], layers, params["dropout"], pool).to(device)  # fmt: skip
     source = Joins(examples, params["trained_lengths"], params["seed"], shuffled)
@@ -156,7 +165,9 @@ def trained(examples: Sequence[FeatureSequence], classes: int, params: Mapping, 
 
 @dataclass(frozen=True)
 class Answers:
-    """Of every pair of every video: whether the answer is right, seconds apart, which video."""
+    """For every pair of every video: right bool, whether the answer is right; apart, seconds between the events; video,
+    its number.
+    """
 
     right: np.ndarray
     apart: np.ndarray
@@ -168,14 +179,16 @@ class Answers:
 
     @property
     def error(self) -> float:
-        """Standard error, counted over videos, whose pairs hang together."""
+        """Standard error, clustered by video, because pairs of one video are not independent."""
         each = np.array([self.right[self.video == video].sum() for video in np.unique(self.video)])
         size = np.array([(self.video == video).sum() for video in np.unique(self.video)])
         return float(np.sqrt(((each - self.accuracy * size) ** 2).sum()) / size.sum())
 
 
 def by_distance(scores: Iterable[Answers], edges: Sequence[float] = (0, 5, 10, 20, 40, 80, 160, 320, np.inf)) -> list[tuple[float, float]]:  # fmt: skip
-    """(mean seconds between the two events, share of right answers) of all pairs between two edges, where there are FEW or more; of all together where there are so many nowhere."""
+    """(mean seconds between the two events, share of right answers) of the pairs between two edges, for bins of at
+    least FEW pairs; if no bin has that many, of all pairs together.
+    """
     right, apart = (np.concatenate(columns) for columns in zip(*((each.right, each.apart) for each in scores)))
     inside = [(apart >= low) & (apart < high) for low, high in pairwise(edges)]
     told = [some for some in inside if some.sum() >= FEW] or [np.ones(len(right), bool)]
@@ -184,7 +197,7 @@ def by_distance(scores: Iterable[Answers], edges: Sequence[float] = (0, 5, 10, 2
 
 @torch.inference_mode()
 def answered(head: nn.Module, asked: Sequence[Asked], shuffle: bool = False, seed: int = 0) -> Answers:
-    """shuffle: the windows of each video are in a random order, the same each time. Ranks take turns."""
+    """Answers of the head. shuffle: shuffle the windows of each video, the same way each time. Ranks share the work."""
     head.eval()
     device = next(head.parameters()).device
 
@@ -204,7 +217,9 @@ def answered(head: nn.Module, asked: Sequence[Asked], shuffle: bool = False, see
 
 
 def backwards(video: FeatureSequence, path: str, model: VideoModel, stride: int) -> FeatureSequence:
-    """The features of the video whose events come in the opposite order, each played forwards: its frames are cut in the middle of every rest."""
+    """Features of the video with its events in reverse order, each played forwards: the frames are cut in the middle of
+    every rest.
+    """
     order = np.argsort(video.segments[:, 0])
     starts, ends, labels = video.segments[order, 0], video.segments[order, 1], video.labels[order]
     cuts = np.array([0.0, *((ends[:-1] + starts[1:]) / 2), video.duration])
@@ -232,7 +247,9 @@ def encoded(frames: np.ndarray, model: VideoModel, stride: int) -> Tensor:
 
 
 def alike(pairs: Sequence[tuple[FeatureSequence, FeatureSequence]]) -> dict[str, float]:
-    """Of videos and what `backwards` makes of them, cosines of their mean features: with their own counterpart, and with those of other videos."""
+    """Mean cosine between the mean features of videos and of their `backwards` versions: for the same video, and for
+    different videos.
+    """
     means = [F.normalize(torch.stack([video.features.mean(0) for video in side]), dim=-1) for side in zip(*pairs)]
     cosines = means[0] @ means[1].T
     own = torch.eye(len(pairs), dtype=torch.bool)
@@ -242,7 +259,9 @@ def alike(pairs: Sequence[tuple[FeatureSequence, FeatureSequence]]) -> dict[str,
 def both_ways(
     head: nn.Module, pairs: Sequence[tuple[FeatureSequence, FeatureSequence]], shuffle: bool = False
 ) -> float:
-    """Share of the questions that are answered rightly of a video and of what `backwards` makes of it, where the answer is the opposite one."""
+    """Share of the questions answered correctly both for a video and for its `backwards` version, where the answer is
+    the opposite.
+    """
     asked = [[joined([video]) for video in side] for side in zip(*pairs)]
     kept = [n for n, each in enumerate(asked[0]) if len(each.pairs)]
     sides = [answered(head, [side[n] for n in kept], shuffle, seed) for seed, side in enumerate(asked)]
@@ -250,7 +269,7 @@ def both_ways(
 
 
 def described(asked: Mapping[int, Sequence[Asked]]) -> dict[int, str]:
-    """Of each number of joined videos how long they are, and how many pairs are asked about."""
+    """Number of joined videos -> a text with their number, mean length, and number of pairs."""
     told = {}
     for number, some in asked.items():
         seconds = sum(each.duration for each in some) / len(some)
@@ -259,7 +278,9 @@ def described(asked: Mapping[int, Sequence[Asked]]) -> dict[int, str]:
 
 
 def metrics(tested: Mapping[str, Mapping[int, Answers]]) -> dict[str, float]:
-    """Names without "windows" -> the mean accuracy over the lengths, and with _1, _2, … that of each length and its standard error."""
+    """Flat metrics: mean accuracy over the lengths under each name without "windows", and as _1, _2, … that of each
+    length and its standard error.
+    """
     found = {}
     for name, scores in tested.items():
         short = name.removeprefix("windows ").replace("in order", "order")

@@ -1,4 +1,6 @@
-"""Masked video modelling as a stage: the loss, reconstructions, and a pretraining that is one cell of a study (paper 3.1.1)."""
+"""Masked video modelling as a stage: the loss, reconstructions, and pretraining as one cell of a study (paper
+3.1.1).
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,11 @@ DrawMask = Callable[[int, tuple, torch.Generator], Tensor]  # (clips, grid, gene
 
 
 def autoencoder(start: Path | str | None, size: str, *, frames: int, image: int, **shape) -> MaskedAutoencoder:
-    """A masked autoencoder for clips of `frames` frames of `image` pixels: the one at `start`, its positions interpolated, or of random weights.
+    """A masked autoencoder for clips of `frames` frames of `image` pixels: the one at `start` with interpolated
+    positions, or one with random weights.
 
-    start: a run's folder, a checkpoint or a name, as `weights.load` takes them; its size is then its own. size, and shape (patch, decoder_depth), are
-    of a fresh one. ParameterError where `start` has no decoder to go on with.
+    start: a run's folder, a checkpoint or a name, as in `weights.load`; it keeps its own size. size and shape (patch,
+    decoder_depth) are for a new model. ParameterError if `start` has no decoder.
     """
     if start is None:
         return MaskedAutoencoder(size, frames=frames, image=image, **shape)
@@ -38,10 +41,10 @@ def autoencoder(start: Path | str | None, size: str, *, frames: int, image: int,
 def masked_loss(draw_mask: DrawMask, normalise: bool = True, predicted: float = 1.0) -> Callable:
     """loss(model, batch, generator) for `train`: the mean squared error on the hidden tubelets of a MaskedAutoencoder.
 
-    Masks come from the run's own generator, so a resumed run draws the same. normalise: predict pixels normalised in each tubelet.
-    predicted: share of the hidden tubelets that the decoder predicts, drawn anew for each clip; below 1 it is VideoMAE v2's decoder
-    masking with random cells (arXiv 2303.16727), which saves most of the decoder's time. With repeated sampling every crop gets a
-    mask of its own.
+    Masks come from the run's own generator, so a resumed run draws the same. normalise: predict pixels normalised in
+    each tubelet. predicted: share of the hidden tubelets that the decoder predicts, drawn anew for each clip; below 1
+    it is VideoMAE v2's decoder masking with random cells (arXiv 2303.16727), which saves most of the decoder's time.
+    With repeated sampling every crop gets its own mask.
     """
 
     def loss(model, batch, generator):
@@ -59,9 +62,11 @@ def masked_loss(draw_mask: DrawMask, normalise: bool = True, predicted: float = 
 
 @torch.inference_mode()
 def reconstruct(model: nn.Module, clips: Tensor, mask: Tensor, normalised: bool = True) -> tuple[Tensor, Tensor]:
-    """uint8 (B, T, H, W, 3) and bool (B, N), True = hidden -> what the encoder sees and what comes back, both uint8 (B, T, H, W, 3).
+    """Reconstructs clips uint8 (B, T, H, W, 3) with mask bool (B, N), True = hidden -> the visible part and the
+    reconstruction, both uint8 (B, T, H, W, 3).
 
-    normalised: the model predicts normalised pixels; mean and deviation of a hidden tubelet are then taken from the truth.
+    normalised: the model predicts normalised pixels; mean and deviation of a hidden tubelet are then taken from the
+    true pixels.
     """
     video, patch = model.prepare(clips.to(next(model.parameters()).device)), model.size.patch
     visible, hidden = (tokens.to(video.device) for tokens in split(mask))
@@ -73,8 +78,10 @@ def reconstruct(model: nn.Module, clips: Tensor, mask: Tensor, normalised: bool 
 def pretrain(
     model: nn.Module, draw_mask: DrawMask, batches: Batches, recipe: Recipe, folder: Path, predicted: float = 1.0
 ) -> History:
-    """Trains a MaskedAutoencoder in place with `masked_loss`, or reads back what `folder` holds. predicted: as there.
+    """Trains a MaskedAutoencoder in place with `masked_loss`, or loads the finished training in `folder`. predicted: as
+    in `masked_loss`.
 
-    A study has one folder a cell: a stopped study goes on with the cell it was stopped in. Errors are those of `train`.
+    A study has one folder for each cell; a stopped study resumes in the cell where it stopped. Errors are those of
+    `train`.
     """
     return train(model, masked_loss(draw_mask, predicted=predicted), batches, recipe, folder, label=folder.name)

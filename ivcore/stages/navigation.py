@@ -1,4 +1,6 @@
-"""Navigation as a stage: what an agent sees on its way, walks by an expert, a planner or neither, and the planner's training (paper 4.3.2)."""
+"""Navigation as a stage: the agent's observations, walks by an expert, a planner or a baseline, and the training of the
+planner (paper 4.3.2).
+"""
 
 from __future__ import annotations
 
@@ -33,18 +35,22 @@ from ivcore.metrics.navigation import MEASURES, SUCCESS_DISTANCE, dense, navigat
 from ivcore.stages.recipe import recipe_of
 from ivcore.train import History, train
 
-OBSERVATIONS = 16  # positions that the video embedding looks back at
-DEPTH_SIDE = 4  # depth is averaged over so many parts of a side
-AT_ONCE = 128  # clips of a batch
+OBSERVATIONS = 16  # past positions in a video clip
+DEPTH_SIDE = 4  # depth is averaged over a grid with this many cells a side
+AT_ONCE = 128  # clips in a batch
 KINDS = ("rgb", "depth", "video", "place")
 STEP = (*KINDS, "taught", "chosen")
-VERSION = "2"  # of what is seen on the expert's walks
+VERSION = "2"  # version of the cached observations on the expert's walks
 
 
 def episodes_of(data: str, counts: Mapping[str, int]) -> dict[str, list[Episode]]:
-    """train, val (to make choices on), seen (other ways through the floor plans of training) and test -> their episodes, so many of each, 0 for all of a
-    dataset. data: a folder with R2R's files as VLN-CE publishes them, where val and seen are every other episode of val_seen and test is val_unseen; ""
-    for floor plans of ours, where only `seen` shares plans with `train`. UserError where an episode keeps its goal back or a part would be empty."""
+    """Episodes for train, val (for choices), seen (other paths in the training plans) and test; `counts` of each, 0 for
+    all of a dataset.
+
+    data: a folder with R2R's files as published by VLN-CE. val and seen alternate over the episodes of val_seen; test
+    is val_unseen. "": generated floor plans, where only `seen` shares plans with `train`. UserError if an episode has
+    no goal or path, or a part would be empty.
+    """
     if not data:
         if empty := [f"num_{name} = 0" for name, count in counts.items() if not count]:
             raise UserError(
@@ -59,14 +65,16 @@ def episodes_of(data: str, counts: Mapping[str, int]) -> dict[str, list[Episode]
         file = Path(data) / split / f"{split}.json.gz"
         truth = file.with_name(f"{split}_gt.json.gz")
         listed = formats.read_vln_episodes(file, truth if truth.exists() else None)
-        found[name] = (listed[which] or listed)[: counts[name] or None]  # a single episode is for both
+        found[name] = (listed[which] or listed)[: counts[name] or None]  # a single episode serves both parts
         if any(each.goal is None or not each.reference for each in found[name]):
             raise UserError(f"{file}: an episode has no goal or no reference path, so nothing can be measured")
     return found
 
 
 def simulators_of(kind: str, scenes: str, *, headings: int, image_size: int, fov: float, reach: float, at_once: int) -> list[Simulator]:  # fmt: skip
-    """`at_once` simulators of this kind: plans, miniworld, or habitat, which has one. UserError where what it needs is not installed."""
+    """`at_once` simulators of this kind: plans, miniworld, or habitat, of which there is only one. UserError if a
+    required package is missing.
+    """
     if kind == "habitat":
         return [habitat(scenes, headings, image_size, fov, reach)]
     painter = (MiniWorld if kind == "miniworld" else RayCaster)(image_size, fov)
@@ -75,8 +83,9 @@ def simulators_of(kind: str, scenes: str, *, headings: int, image_size: int, fov
 
 @dataclass(frozen=True)
 class Step:
-    """What was seen before a decision: rgb (V, R), depth (V, 16), video (V, D) or None, place (V, 4); and `taught`, what the expert would do (a view, or V
-    to stop); `chosen`: what was done."""
+    """Observations before a decision: rgb (V, R), depth (V, 16), video (V, D) or None, place (V, 4). taught: the
+    expert's choice (a view, or V to stop). chosen: the agent's choice.
+    """
 
     rgb: np.ndarray
     depth: np.ndarray
@@ -88,8 +97,9 @@ class Step:
 
 @dataclass
 class Walk:
-    """One episode as it was walked: positions, metres to the goal at each, and the steps, where somebody looked. On the way from rank to rank it has no
-    simulator."""
+    """One walked episode: positions, metres to the goal at each, and the steps if observations were made. It is sent
+    between ranks without its simulator.
+    """
 
     episode: Episode
     simulator: Simulator | None
@@ -104,11 +114,11 @@ class Walk:
 
     @property
     def made(self) -> int:
-        """Decisions."""
+        """Number of decisions."""
         return len(self.decided)
 
     def note(self) -> None:
-        """Take down where the simulator is now."""
+        """Records the simulator's present position."""
         new = self.simulator.path[len(self.path) :]
         self.path += new
         self.distances += [self.simulator.geodesic(place) for place in new]
@@ -137,14 +147,16 @@ class Walk:
 
 @dataclass(frozen=True)
 class Eyes:
-    """Frozen encoders. image: asked for single frames. video: asked for clips of the last 16 observations of each view; None leaves them out."""
+    """Frozen encoders. image: encodes single frames. video: encodes clips of the last 16 observations of each view;
+    None for no video features.
+    """
 
     image: VideoModel
     video: VideoModel | None = None
 
     @torch.inference_mode()
     def see(self, walks: Sequence[Walk], with_video: bool = True) -> list[dict[str, np.ndarray | None]]:
-        """What each agent sees where it stands: rgb (V, R), depth (V, 16), video (V, D) or None."""
+        """Each agent's observation at its position: rgb (V, R), depth (V, 16), video (V, D) or None."""
         clips = [self._clips(walk, with_video and self.video is not None) for walk in walks]
         views = clips[0][0].shape[0]
         now, depth = np.concatenate([clip[:, -1:] for clip, _ in clips]), np.concatenate([each for _, each in clips])
@@ -156,8 +168,11 @@ class Eyes:
         return [{"rgb": r, "depth": d, "video": v} for r, d, v in zip(rgb, near.numpy().reshape(len(walks), views, -1), video)]  # fmt: skip
 
     def _clips(self, walk: Walk, video: bool) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 (V, T, size, size, 3), of each view the frames that the video encoder takes of the last 16 observations (the last alone without it), and the
-        present's depth (V, size, size). Before the start there is the first observation again."""
+        """Frames uint8 (V, T, size, size, 3) of each view for the video encoder, from the last 16 observations, and the
+        present depth (V, size, size).
+
+        Without `video`, only the last frame. The first observation is repeated for times before the start.
+        """
         last, views = len(walk.path) - 1, range(walk.simulator.headings)
         frames = self.video.usage.num_frames if video else 1
         back = (np.arange(frames) * OBSERVATIONS // frames)[::-1]
@@ -171,14 +186,14 @@ class Eyes:
 
     @staticmethod
     def _asked(model: VideoModel, clips: np.ndarray) -> np.ndarray:
-        """float32 (n, D), of clips of any size (n, T, size, size, 3)."""
+        """Features float32 (n, D) of clips of any size (n, T, size, size, 3)."""
         device, size = next(model.model.parameters()).device, model.usage.image_size
         parts = [model.features(_sized(part.to(device), size)).float().cpu() for part in torch.from_numpy(clips).split(AT_ONCE)]  # fmt: skip
         return torch.cat(parts).numpy()
 
 
 def _sized(clips: Tensor, size: int) -> Tensor:
-    """uint8 (n, T, h, h, 3) as (n, T, size, size, 3)."""
+    """Resizes uint8 (n, T, h, h, 3) to (n, T, size, size, 3)."""
     if clips.shape[2] == size:
         return clips
     frames = clips.flatten(0, 1).movedim(-1, 1).float()
@@ -190,9 +205,12 @@ def walk(
     simulators: Sequence[Simulator], episodes: Sequence[Episode], choose: Callable[[list[Walk]], list[int]], *,
     eyes: Eyes | None = None, with_video: bool = True, most_steps: int = 20, seed: int = 0,
 ) -> list[Walk]:  # fmt: skip
-    """Walks all episodes, as many at once as there are simulators; ranks take turns, see `ivcore.turns`. choose: a view for each of the walks given, or the
-    number of views to stop; what it draws from torch's generator depends on `seed`. After `most_steps` decisions an agent has not stopped, and fails.
-    Without `eyes` nothing is looked at, and there are no steps."""
+    """Walks all episodes, as many at once as there are simulators; ranks share the work, see `ivcore.turns`.
+
+    choose: picks for each given walk a view, or the number of views to stop; it may use torch's generator, which is
+    seeded by `seed`. An agent that has not stopped after `most_steps` decisions fails. Without `eyes` there are no
+    observations and no steps.
+    """
 
     def walked(some: Sequence[Episode]) -> list[Walk]:
         walks = [Walk(episode, simulator) for episode, simulator in zip(some, simulators)]
@@ -225,16 +243,18 @@ def _go(each: Walk, chosen: int) -> None:
 
 
 def expert(walks: list[Walk]) -> list[int]:
-    """The shortest way."""
+    """Chooses the shortest path."""
     return [each.taught() for each in walks]
 
 
 def taught_walks(simulators: Sequence[Simulator], episodes: Sequence[Episode], eyes: Eyes, most_steps: int, setting: Mapping) -> list[Walk]:  # fmt: skip
-    """The expert's walks with what was seen on them, which is kept in the cache: `setting` says how the views are drawn."""
+    """The expert's walks with their observations, which are cached. setting: how the views are drawn; part of the
+    cache's key.
+    """
     encoders = [each.digest for each in (eyes.image, eyes.video) if each]
     told = json.dumps([VERSION, encoders, most_steps, dict(setting), list(map(repr, episodes))])
     file = paths.cache() / "navigation" / f"{hashlib.sha256(told.encode()).hexdigest()[:24]}.npz"
-    there = all(distributed.all_gather_object(file.exists()))  # ranks may have caches of their own
+    there = all(distributed.all_gather_object(file.exists()))  # ranks may have separate caches
     walks = walk(simulators, episodes, expert, most_steps=most_steps, eyes=None if there else eyes)
     if there:
         with np.load(file) as kept:
@@ -245,22 +265,22 @@ def taught_walks(simulators: Sequence[Simulator], episodes: Sequence[Episode], e
         return walks
     steps = [step for each in walks for step in each.steps]
     columns = {name: np.stack([getattr(step, name) for step in steps]) for name in STEP if getattr(steps[0], name) is not None}  # fmt: skip
-    files.write_atomic(file, lambda scratch: _savez(scratch, columns))  # other seeds may write it at once
+    files.write_atomic(file, lambda scratch: _savez(scratch, columns))  # runs with other seeds may write it too
     return walks
 
 
 def _savez(path: Path, columns: Mapping[str, np.ndarray]) -> None:
-    with open(path, "wb") as file:  # np.savez puts its own ending behind a name
+    with open(path, "wb") as file:  # np.savez would append its suffix to a name
         np.savez(file, **columns)
 
 
 def at_random(decisions: int) -> Callable[[list[Walk]], list[int]]:
-    """Any waypoint, and a stop after so many decisions."""
+    """Chooses a random waypoint, and stops after `decisions` decisions."""
     return _then_stop(decisions, lambda each: each.waypoints[int(torch.randint(len(each.waypoints), ()))].view)
 
 
 def forward_only(decisions: int) -> Callable[[list[Walk]], list[int]]:
-    """The waypoint that lies most nearly straight ahead, and a stop after so many decisions."""
+    """Chooses the waypoint nearest to straight ahead, and stops after `decisions` decisions."""
 
     def ahead(each: Walk) -> int:
         place = each.places()
@@ -270,10 +290,12 @@ def forward_only(decisions: int) -> Callable[[list[Walk]], list[int]]:
 
 
 def usual_decisions(simulators: Sequence[Simulator], episodes: Sequence[Episode], agent: Callable[[int], Callable], most_steps: int, seed: int = 0) -> int:  # fmt: skip
-    """After how many decisions `agent(decisions)` arrives most often in these episodes, which nothing is tested on; the fewest of equal ones."""
+    """The number of decisions after which `agent(decisions)` is most often near the goal in these episodes, which are
+    not test episodes; the smallest on a tie.
+    """
     near = np.zeros(most_steps)
     for each in walk(simulators, episodes, agent(most_steps), most_steps=most_steps, seed=seed):
-        near[: each.made] += np.array(each.decided) <= SUCCESS_DISTANCE  # where a stop would be a success
+        near[: each.made] += np.array(each.decided) <= SUCCESS_DISTANCE  # where a stop would succeed
     return int(near[1:].argmax()) + 1
 
 
@@ -285,12 +307,14 @@ def _then_stop(decisions: int, go: Callable[[Walk], int]) -> Callable[[list[Walk
 
 
 def planned(planner: Planner, tokenizer: Tokenizer) -> Callable[[list[Walk]], list[int]]:
-    """What the planner finds best."""
+    """Chooses the view with the planner's highest score."""
     return lambda walks: scores_of(planner, tokenizer, walks).argmax(1).tolist()
 
 
 def student(planner: Planner, tokenizer: Tokenizer, share: float) -> Callable[[list[Walk]], list[int]]:
-    """With probability `share` what the planner draws by its scores, else the expert's choice; it is taught at every step what the expert would do."""
+    """With probability `share` samples from the planner's scores, otherwise takes the expert's choice. Every step also
+    records the expert's choice as its label.
+    """
 
     def choose(walks: list[Walk]) -> list[int]:
         drawn = scores_of(planner, tokenizer, walks).softmax(1).multinomial(1)[:, 0]
@@ -306,7 +330,7 @@ def retold(episodes: Sequence[Episode], instructions: Sequence[str]) -> list[Epi
 
 
 def pictures(simulator: Simulator, walked: Walk, which: int) -> np.ndarray:
-    """uint8 (V, size, size, 3): what was seen before a decision of a finished walk."""
+    """uint8 (V, size, size, 3): the views before a decision of a finished walk."""
     simulator.reset(walked.episode)
     for step in walked.steps[:which]:
         simulator.go_to(next(way for way in simulator.waypoints() if way.view == step.chosen))
@@ -315,7 +339,7 @@ def pictures(simulator: Simulator, walked: Walk, which: int) -> np.ndarray:
 
 @torch.inference_mode()
 def scores_of(planner: Planner, tokenizer: Tokenizer, walks: Sequence[Walk], which: int = -1) -> Tensor:
-    """What the planner makes of one decision of each walk, the last or another: float (n, V + 1), on the CPU."""
+    """The planner's scores for one decision of each walk, by default the last: float (n, V + 1), on the CPU."""
     planner.eval()
     device = next(planner.parameters()).device
     batch = Decisions([(each, which % len(each.steps)) for each in walks], tokenizer, planner).all()
@@ -323,7 +347,9 @@ def scores_of(planner: Planner, tokenizer: Tokenizer, walks: Sequence[Walk], whi
 
 
 class Decisions:
-    """Decisions of walks as a source of batches (`data.batches`): what `Planner` takes, and `action`, what the expert would do. decisions: (walk, which)."""
+    """Decisions of walks as a source of batches (`data.batches`): the inputs of `Planner`, and `action`, the expert's
+    choice. decisions: (walk, number of the step).
+    """
 
     def __init__(self, decisions: Sequence[tuple[Walk, int]], tokenizer: Tokenizer, planner: Planner):
         self.decisions, self.kinds = decisions, [k for k in KINDS if k != "video" or planner.video]
@@ -364,7 +390,7 @@ def planner_loss(planner: Planner, batch: dict, generator: torch.Generator | Non
 
 
 def planner_of(tokenizer: Tokenizer, taught: Sequence[Walk], params: Mapping, with_video: bool, history: bool = True) -> Planner:  # fmt: skip
-    """A fresh planner for what is seen on such walks. params: `planner_width` and so on, of a notebook."""
+    """A new planner for the feature sizes of these walks. params: a notebook's `planner_width` and so on."""
     torch.manual_seed(params["seed"])
     seen = taught[0].steps[0]
     sizes = {
@@ -380,7 +406,9 @@ def planner_of(tokenizer: Tokenizer, taught: Sequence[Walk], params: Mapping, wi
 
 @dataclass(frozen=True)
 class Round:
-    """One round of training: the share of the planner's own choices, the training's history, and the scores of the validation episodes after it."""
+    """One round of training: the share of the planner's own choices, the training history, and the scores on the
+    validation episodes afterwards.
+    """
 
     share: float
     history: History
@@ -391,8 +419,11 @@ def learn(
     planner: Planner, tokenizer: Tokenizer, taught: Sequence[Walk], val: Sequence[Episode], simulators: Sequence[Simulator], eyes: Eyes, *,
     params: Mapping, folder: Path,
 ) -> list[Round]:  # fmt: skip
-    """Behaviour cloning in rounds, one for each of the `student_shares` of `params`: the first walks are the expert's, `taught`; then the planner walks some
-    of their episodes itself with the expert beside it, and learns from all walks so far. It keeps the weights of the round with the most successes on `val`.
+    """Behaviour cloning in rounds, one for each of the `student_shares` of `params`.
+
+    The first walks are the expert's, `taught`. In a round with a share above 0, the planner also walks some of these
+    episodes itself, labelled by the expert, and learns from all walks so far. Keeps the weights of the round with the
+    most successes on `val`.
     """
     walks, rounds, best = list(taught), [], (-1.0, {})
     again = [each.episode for each in taught][: params["student_episodes"] or None]
@@ -413,7 +444,7 @@ def learn(
 
 
 def table(walks: Sequence[Walk]) -> dict[str, np.ndarray]:
-    """name -> float (episodes,) of each measure."""
+    """measure -> float (episodes,)."""
     rows = [each.scores() for each in walks]
     return {name: np.array([row[name] for row in rows]) for name in (*MEASURES, "collisions")}
 
@@ -421,8 +452,8 @@ def table(walks: Sequence[Walk]) -> dict[str, np.ndarray]:
 def interval(values: np.ndarray, seed: int = 0, draws: int = 2000, lowest: float = 0.0) -> tuple[float, float]:
     """95 % confidence interval of the mean of values in [lowest, 1], by bootstrap over episodes.
 
-    Where all n episodes are alike a bootstrap would be sure. There the bound is that of Clopper and Pearson for what was never seen:
-    1 - 0.025^(1/n) to either side.
+    If all n values are equal, the bootstrap would give an interval of width 0. The interval then is the Clopper-Pearson
+    bound for zero observed events: 1 - 0.025^(1/n) to either side.
     """
     if np.ptp(values) == 0:
         unseen = 1 - 0.025 ** (1 / len(values))
@@ -433,7 +464,9 @@ def interval(values: np.ndarray, seed: int = 0, draws: int = 2000, lowest: float
 
 
 def gains(scores: Mapping[str, Mapping[str, np.ndarray]], who: str, seed: int = 0) -> dict[str, tuple[float, float, float]]:  # fmt: skip
-    """Of every other agent by how much more often `who` succeeds in the same episodes: the mean of the differences, and its interval."""
+    """agent -> how much more often `who` succeeds in the same episodes: the mean difference and its interval, for every
+    other agent.
+    """
     apart = {name: scores[who]["success"] - each["success"] for name, each in scores.items() if name != who}
     return {name: (float(each.mean()), *interval(each, seed, lowest=-1.0)) for name, each in apart.items()}
 
@@ -441,7 +474,9 @@ def gains(scores: Mapping[str, Mapping[str, np.ndarray]], who: str, seed: int = 
 def metrics_of(
     scores: Mapping[str, Mapping[str, np.ndarray]], bounds: Mapping[str, tuple[float, float]]
 ) -> dict[str, float]:
-    """Means of all measures and the bounds of success, flat: `spl` and `success_low` of the first agent, `spl_without_video` of another."""
+    """Means of all measures and the bounds of success, flat: `spl` and `success_low` for the first agent,
+    `spl_without_video` and so on for the others.
+    """
     flat = {}
     for number, who in enumerate(scores):
         end = f"_{who.replace(' ', '_')}" if number else ""

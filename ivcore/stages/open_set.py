@@ -1,7 +1,7 @@
-"""Open-set recognition as a stage: training by evidence, and how unknown clips look to each way of asking (paper 4.3.3).
+"""Open-set recognition as a stage: evidential training, and how unknown each method finds a clip (paper 4.3.3).
 
-What a clip looks like is a float, higher for less known. Methods are by name: EVIDENCE of the evidential model; SOFTMAX, OPENMAX, and ENTROPY and
-INFORMATION of dropout of the same encoder trained with softmax; RANDOM as a control.
+A score is a float, higher for less known clips. Methods are by name: EVIDENCE for the evidential model; SOFTMAX,
+OPENMAX, and with dropout ENTROPY and INFORMATION for the same encoder trained with softmax; RANDOM as a control.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from ivcore.stages.other_classes import read_by_head
 
 EVIDENCE, SOFTMAX, OPENMAX, RANDOM = "evidence", "softmax", "OpenMax", "random"
 ENTROPY, INFORMATION = "dropout entropy", "dropout information"
-POINTS = 7  # at most, of an openness curve
+POINTS = 7  # maximum, of an openness curve
 
 
 class EvidentialLoss:
-    """loss(model, batch, generator) for `train`: `losses.evidential` of clips as `frame_order` shows them.
+    """loss(model, batch, generator) for `train`: `losses.evidential` of clips shown in `frame_order`.
 
-    kind, evidence, divergence and calibration as there. The weight of the last two grows with the share of training that is done: see
-    `losses.evidential.annealing`, with `epochs` in all, of which `rising` are those of "step".
+    kind, evidence, divergence and calibration: as in `losses.evidential`. The weight of the last two grows with
+    training progress: see `losses.evidential.annealing`, with `epochs` in all, of which `rising` are those of "step".
     """
 
     def __init__(self, frame_order: str, epochs: float, *, annealing: str, start: float, rising: float, **how):
@@ -52,7 +52,9 @@ class EvidentialLoss:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of clips: logits (N, K), means over V views as published; what its layer reads (N, V, D); labels (N,)."""
+    """Outputs for clips: logits (N, K), means over V views as published; features (N, V, D), the inputs of the last
+    layer; labels (N,).
+    """
 
     logits: Tensor
     features: Tensor
@@ -60,14 +62,14 @@ class Answers:
 
     @property
     def right(self) -> Tensor:
-        """bool (N,), of clips of known classes."""
+        """bool (N,), for clips of known classes."""
         return self.logits.argmax(1) == self.labels
 
 
 def answers(
     model: nn.Module, views: Mapping[str, Views], frame_order: str, num_workers=0, precision="fp32"
 ) -> dict[str, Answers]:
-    """Name of a set of clips -> the model's answers."""
+    """set of clips -> the model's answers."""
     layer, found = slicing.head(model), {}
     for name, each in views.items():
         read = lambda video: read_by_head(model, order_frames(video, frame_order))  # noqa: E731
@@ -77,12 +79,12 @@ def answers(
 
 
 def clip_of(views: Views, number: int) -> np.ndarray:
-    """The first view (T, H, W, 3) of the clip that was scored as this number, from 0."""
+    """The first view (T, H, W, 3) of the clip with this number, from 0, among the scored ones."""
     return views[views.paths.index(views.scored[number])]["views"][0]
 
 
 def examples(views: Views, count: int) -> list[tuple[np.ndarray, int]]:
-    """(first view, label) of `count` clips from all over the set, less those that cannot be read."""
+    """(first view, label) of `count` clips, evenly spread over the set, without unreadable ones."""
     items = evenly(views, count)
     return [(item["views"][0], int(item["label"])) for item in items if isinstance(item, dict)]
 
@@ -93,7 +95,9 @@ def _linear(layer: nn.Linear, features: Tensor) -> Tensor:
 
 
 def dropout_passes(layer: nn.Linear, features: Tensor, rate: float, passes: int, seed: int) -> Tensor:
-    """Probabilities (N, K, T) of `passes` with dropout before the layer, from features (N, V, D): softmax of the mean over views."""
+    """Probabilities (N, K, T) of T = `passes` passes with dropout before the layer, from features (N, V, D): softmax of
+    the mean over views.
+    """
     generator = torch.Generator().manual_seed(seed)
     found = []
     for _ in range(passes):
@@ -110,9 +114,10 @@ def by_evidence(found: Mapping[str, Answers], evidence: str) -> dict[str, Tensor
 def by_softmax(
     model: nn.Module, found: Mapping[str, Answers], *, rate: float, passes: int, seed: int
 ) -> dict[str, dict[str, Tensor]]:
-    """Method -> set -> (N,), of a model trained with softmax. `found` has its training clips as "train". rate: of dropout, 0 for none of it.
+    """Method -> set -> scores (N,), for a model trained with softmax. `found` has its training clips as "train". rate:
+    of dropout; 0 leaves out the two dropout methods.
 
-    Without OPENMAX, and with a word, where a class has too few training clips that are told right.
+    If a class has too few correctly classified training clips, OPENMAX is left out, and a message says so.
     """
     by = {SOFTMAX: {name: unsure(each.logits) for name, each in found.items()}}
     try:
@@ -129,7 +134,7 @@ def by_softmax(
 
 
 def at_random(found: Mapping[str, Answers], seed: int) -> dict[str, Tensor]:
-    """Set -> numbers that have nothing to do with the clips: what chance would score."""
+    """Set -> random scores (N,), for the chance level."""
     generator = torch.Generator().manual_seed(seed)
     return {name: torch.rand(len(each.labels), generator=generator) for name, each in found.items()}
 
@@ -137,10 +142,11 @@ def at_random(found: Mapping[str, Answers], seed: int) -> dict[str, Tensor]:
 def measures(
     scores: Mapping[str, Tensor], unknown: Sequence[str], share: float, as_published: bool = False
 ) -> dict[str, float]:
-    """Of one method: the thresholds that keep `share` of the training and of the validation clips, what share of test clips the first keeps, and
-    for each set of `unknown` clips AUC over all thresholds, AUC at either threshold, area under precision and recall, and FPR at 95 % TPR.
+    """Measures of one method: the thresholds that keep `share` of the training and of the validation clips, and the
+    share of test clips that the first keeps. For each set of `unknown` clips: AUC over all thresholds, AUC at either
+    threshold, area under the precision-recall curve, and FPR at 95 % TPR.
 
-    as_published: with what the published evaluator does wrong, see `metrics.open_set`.
+    as_published: reproduces the errors of the published evaluator, see `metrics.open_set`.
     """
     threshold = open_set.threshold_keeping(scores["train"], share, ascending=as_published)
     of_val = open_set.threshold_keeping(scores["val"], share)
@@ -158,7 +164,9 @@ def measures(
 
 
 def told_apart(scores: Mapping[str, Tensor], right: Tensor, unknown: Sequence[str]) -> dict[str, float]:
-    """AUC of each set of `unknown` clips against the known test clips that are told right, bool (N,), and against those told wrong, where there are any."""
+    """AUC of each set of `unknown` clips against the correctly classified known test clips (`right`, bool (N,)), and
+    against the misclassified ones; an empty side is left out.
+    """
     sides = {"right": scores["test"][right], "wrong": scores["test"][~right]}
     return {
         f"auc_{slug(name)}_against_{side}": open_set.auroc(known, scores[name])
@@ -169,7 +177,9 @@ def told_apart(scores: Mapping[str, Tensor], right: Tensor, unknown: Sequence[st
 
 
 def flat(table: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Method -> measures as metrics of a run: all that evidence scores under their own names, and AUC, accuracy and `kept` of other methods."""
+    """Flat metrics of a run from method -> measures: all measures of EVIDENCE under their own names; AUC, accuracy and
+    `kept` of the other methods.
+    """
     result = dict(table[EVIDENCE])
     for method, row in table.items():
         if method != EVIDENCE:
@@ -179,16 +189,17 @@ def flat(table: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
 
 
 def slug(name: str) -> str:
-    """The name of a set or a method as a part of a metric's."""
+    """A set's or method's name as part of a metric's name."""
     return name.replace(" ", "_").lower()
 
 
 def openness_curve(
     scores: Mapping[str, Tensor], found: Mapping[str, Answers], name: str, threshold: float, draws: int, seed: int
 ) -> list:
-    """[(openness, macro-F1 of each draw)] with more and more of the classes of the unknown set `name`, "unknown" being one more class.
+    """[(openness, macro-F1 of each draw)] as more classes of the unknown set `name` are added; "unknown" counts as one
+    more class.
 
-    scores: of a method, by set; found: the answers of its model.
+    scores: set -> scores of one method; found: the answers of its model.
     """
     test, strange = found["test"], found[name]
     classes, known = strange.labels.unique().tolist(), test.logits.shape[1]

@@ -4,9 +4,9 @@
     python -m ivcore.stages.pack_box 13/tiny            another one
     python -m ivcore.stages.pack_box RUN RUN …          all five, in any order, by name or folder
 
-Each must be finished, and with the inputs there are now. Weights are rounded to half precision, what two files have in common is stored
-once, and card.json is written last: commands, data, steps, hardware and scores of the runs, and those of `stages.box_scores`, measured on
-the rounded weights. `make box` also renders the card into docs/box.md.
+Each run must be finished and up to date with its inputs. Weights are rounded to half precision, and tensors that two
+files share are stored once. card.json is written last: commands, data, steps, hardware and scores of the runs, and
+those of `stages.box_scores`, measured on the rounded weights. `make box` also renders the card into docs/box.md.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def main(arguments: list[str]) -> int:
 
 
 def pack(runs: list[Path]) -> dict:
-    """Writes the models of these runs, and of those that their encoders come from, to `box.folder()`. -> the card.
+    """Writes the models of these runs, and of the runs that their encoders come from, to `box.folder()`. -> the card.
 
-    UserError where a run is not finished or stale, a kind of model is missing or there twice, a number does not fit half precision, or
-    the files are too large together.
+    UserError if a run is not finished or stale, a kind of model is missing or there twice, a number does not fit half
+    precision, or the files are too large together.
     """
     chosen = _by_model(_with_encoders(runs))
     scratch = box.folder() / ".packing"
@@ -90,9 +90,9 @@ def _folder(run: str) -> Path:
 
 
 def _with_encoders(runs: list[Path]) -> list[Path]:
-    """The runs, and those that their encoders name, and so on."""
+    """The runs, the runs that their encoders come from, and so on."""
     every = list(dict.fromkeys(run.resolve() for run in runs))
-    for run in every:  # grows meanwhile
+    for run in every:  # the list grows in the loop
         if not run_folder.is_done(run):
             raise UserError(f"{paths.short(run)}: that run is not finished")
         if changed := provenance.changes(run):
@@ -103,7 +103,7 @@ def _with_encoders(runs: list[Path]) -> list[Path]:
 
 
 def _by_model(runs: list[Path]) -> dict[str, Path]:
-    """Name in the box -> run, in the box's order, with what others share tensors with first."""
+    """Name in the box -> run, in the box's order: models come before those that share tensors with them."""
     found: dict[str, Path] = {}
     for run in runs:
         held = encoder_kinds.of_place(run)
@@ -128,7 +128,7 @@ def _spec(run: Path) -> Spec:
 
 
 def _write(folder: Path, name: str, run: Path, states: dict[str, dict[str, Tensor]]) -> None:
-    """The file of one model; tensors that one of `states`, the models before it, has are left to that one's file."""
+    """Writes the file of one model. Tensors of an earlier model in `states` are stored only in that model's file."""
     source = run / "checkpoints" / "model.safetensors"
     state = {key: _half(value, f"{paths.short(source)}: {key}") for key, value in load_file(source).items()}
     with safe_open(str(source), framework="pt") as opened:
@@ -144,7 +144,7 @@ def _write(folder: Path, name: str, run: Path, states: dict[str, dict[str, Tenso
         config |= _usage(run, source)
     if shared:
         config[box.BOX] = shared
-    # One entry alone, as `save_weights` has it: equal models are to be equal files.
+    # One entry alone, as in `save_weights`, so that equal models give equal files.
     kept = {key: value for key, value in state.items() if key not in taken}
     metadata = {"config": json.dumps(config)}
     files.write_atomic(folder / f"{name}.safetensors", lambda scratch: save_file(kept, scratch, metadata))
@@ -167,9 +167,9 @@ def _equal(one: Tensor | None, other: Tensor) -> bool:
 
 
 def _usage(run: Path, source: Path) -> dict:
-    """What the run's file does not say itself, where it was saved before files did."""
+    """Usage of the model, for runs saved before files stored it."""
     params, model = run_folder.read_params(run), weights.load(source)
-    places = (run, *(paths.resolve(value) for value in _spec(run).encoders(params).values()))  # of 13 its encoders say
+    places = (run, *(paths.resolve(value) for value in _spec(run).encoders(params).values()))  # 13 asks its encoders
     names = [place / "union" / "classes.txt" for place in places if (place / "union" / "classes.txt").is_file()]
     classes = read_class_names(names[0]) if names else ()
     spelling = run / "tokenizer.json"
@@ -181,13 +181,13 @@ def _usage(run: Path, source: Path) -> dict:
 
 
 def _facts(name: str, run: Path) -> dict:
-    """What the card says of one model, all from the run's own files."""
+    """The card's facts about one model, all from the run's own files."""
     params, metrics = run_folder.read_params(run), run_folder.read_metrics(run)
     env = json.loads((run / "env.json").read_text(encoding="utf-8"))
     last = json.loads((run / "train.jsonl").read_text(encoding="utf-8").strip().splitlines()[-1])
     file = box.folder() / f"{name}.safetensors"
     shown = ("device", "commit", "began", "ranks")
-    # Runs by name: their folders are of this machine.
+    # Runs by name: their folders exist only on this machine.
     encoders = {
         key: brief(value) for key, value in _spec(run).encoders(params).items() if paths.resolve(value).exists()
     }
@@ -205,7 +205,7 @@ def _facts(name: str, run: Path) -> dict:
 
 
 def _command(run: Path, env: dict) -> str:
-    """What makes this very run."""
+    """The command that makes this run."""
     reference = Reference.of(brief(str(run)))
     if reference is None:
         return env["command"]
@@ -213,19 +213,21 @@ def _command(run: Path, env: dict) -> str:
 
 
 def _in_effect(params: dict) -> dict:
-    """Without what the run's augmentation does not read: crops erase nothing."""
+    """The parameters without those that the run's augmentation ignores: `crop` does not erase."""
     idle = ("random_erasing",) if params.get("augmentation") == "crop" else ()
     return {name: value for name, value in params.items() if name not in idle}
 
 
 def _data(run: Path, params: dict, metrics: dict) -> dict:
-    """Source; of the user's lists their lines and the beginnings of their hashes, of each generated set its folder in the cache, whose name is
-    a hash of all that it is made of, and how many training clips it has."""
+    """The source of the training data. For the user's lists: their number of lines and the first digits of their
+    hashes. For each generated set: its folder in the cache, whose name hashes all its settings, and its number of
+    training clips.
+    """
     named = (params.get(name, "") for name in ("train_csv", "label_sets", "captions", "data"))
     value = next((value for value in named if set_names.names_set(value)), "")
     source = metrics.get("data") or (embedded.title(value) if value else params.get("data", ""))
     if value.startswith(set_names.HYBRID):
-        value = source  # which names the sources that there were
+        value = source  # it names the sources that existed
     if sets := embedded.parts(value) if value else {}:
         return {"source": source, "sets": {name: _clips(folder) for name, folder in sets.items()}}
     try:
@@ -242,7 +244,9 @@ def _clips(folder: str) -> dict:
 
 
 def _scores(names: list[str]) -> dict:
-    """The sets that can be had here, with their training and test clips, and the scores of each model on each set."""
+    """The sets available here, with the numbers of their training and test clips, and the scores of each model on each
+    set.
+    """
     lacking = {clips: box_scores.lacking(clips) for clips in box_scores.SETS}
     for clips, why in lacking.items():
         if why:

@@ -1,7 +1,9 @@
-"""The clips of two encoders at once: dense frames for the masked one and, behind them, one frame of each segment for the multimodal one.
+"""Clips for two encoders at once: dense frames for the masked one, then one frame of each segment for the multimodal
+one.
 
-`params` are a notebook's parameters (`run.params`): masked_frames, sampling_rate, multimodal_frames and image_size, and of in_memory (else
-True), strict_decoding, crop_scales, flip, random_erasing, max_bad and seed what the notebook has.
+`params` are a notebook's parameters (`run.params`): masked_frames, sampling_rate, multimodal_frames and image_size; if
+the notebook has them also in_memory (default True), strict_decoding, crop_scales, flip, random_erasing, max_bad and
+seed.
 """
 
 from __future__ import annotations
@@ -18,20 +20,20 @@ NAMES = {"crop_scales": "scales", "flip": "flip", "random_erasing": "erase", "ma
 
 
 def frame_sampler(params: Mapping) -> Callable:
-    """sampler(length, rng=None) -> the indices of both encoders' frames; the middle ones without a generator."""
+    """sampler(length, rng=None) -> frame indices for both encoders; the middle ones without a generator."""
     frames = {"num_dense": params["masked_frames"], "stride": params["sampling_rate"]}
     return partial(sampling.dense_and_segment, **frames, num_segments=params["multimodal_frames"])
 
 
 def training_clips(records, params: Mapping, run_dir, augmentation: str = "crop") -> Clips:
-    """As `data.sources.training_clips`, each clip with the frames of both encoders in the same crop."""
+    """As `data.sources.training_clips`; each clip has the frames of both encoders in the same crop."""
     how = {word: params[name] for name, word in NAMES.items() if name in params}
     how |= {"augmentation": augmentation, "sampler": frame_sampler(params)}
     return sources.training_clips(records, **_clip(params, run_dir), **how)
 
 
 def views(videos, params: Mapping, run_dir, **how) -> Views:
-    """As `data.views.views_of`, each view with the frames of both encoders in the same crop."""
+    """As `data.views.views_of`; each view has the frames of both encoders in the same crop."""
     return views_of(videos, **_clip(params, run_dir) | {"num_segments": params["multimodal_frames"]} | how)
 
 

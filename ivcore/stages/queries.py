@@ -1,4 +1,6 @@
-"""Natural language queries: questions about clips, features of both, and a head that finds the seconds that answer (Ego4D, arXiv 2211.09529)."""
+"""Natural language queries (Ego4D, arXiv 2211.09529): questions about clips, features of both, and a head that finds
+the answer's time span.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,13 @@ from ivcore.show.timeline import Timeline
 from ivcore.stages import temporal_localization
 from ivcore.stages.evenly import evenly
 
-WORD = 64  # numbers of a word's vector in `word_table`
+WORD = 64  # length of a word's vector in `word_table`
 FILES = {"train": "annotations/nlq_train.json", "test": "annotations/nlq_val.json"}
 
 
 @dataclass(frozen=True)
 class QuerySet:
-    """queries: of one part; videos: their clips, as sets of untrimmed videos have them."""
+    """queries: those of one part; videos: their clips, in the form of a set of untrimmed videos."""
 
     queries: list[Query]
     videos: UntrimmedSet
@@ -43,8 +45,11 @@ class QuerySet:
 
 
 def query_sets(params: Mapping, run_dir=None) -> list[QuerySet]:
-    """Training, validation and test queries: of the release in `data`, or about first-person scenes. Validation is a fifth of the training clips, the same
-    as in the other notebooks on them. Where `features` are given the clips' own files need not be there."""
+    """Training, validation and test queries, of the release in `data` or about generated first-person scenes.
+
+    Validation is a fifth of the training clips, the same as in the other notebooks on them. If `features` are given,
+    the clips' files may be missing. ParameterError if a file of the release is missing.
+    """
     if params["data"]:
         folder, source = Path(paths.resolve(params["data"])), "ego4d"
         if lacking := [file for file in FILES.values() if not (folder / file).exists()]:
@@ -71,7 +76,9 @@ def _videos(queries: Sequence[Query]) -> list[UntrimmedVideo]:
 
 
 def features(sets: Sequence[QuerySet], params: Mapping, models: Sequence[VideoModel], order: str, run_dir=None) -> list[dict[str, FeatureSequence]]:  # fmt: skip
-    """Of each part the features of its clips by id: those of all models side by side, or without one those of the folder `features`."""
+    """For each part: clip id -> features, those of all models concatenated; without models, those in the folder
+    `features`.
+    """
     settings, videos = params | temporal_localization.MOMENTS, [each.videos for each in sets]
     parts = [temporal_localization.sequences(videos, settings, model, order, run_dir) for model in models or [None]]
     longest = params["max_seq_len"]
@@ -79,14 +86,16 @@ def features(sets: Sequence[QuerySet], params: Mapping, models: Sequence[VideoMo
 
 
 def _joined(parts: Sequence[FeatureSequence]) -> FeatureSequence:
-    """At the times of the first; of the others the features that are nearest to those."""
+    """Concatenates features at the times of the first part; the others give their nearest features."""
     first, seconds = parts[0], parts[0].first + parts[0].step * np.arange(len(parts[0].features))
     rows = [((seconds - each.first) / each.step).round().clip(0, len(each.features) - 1).astype(int) for each in parts]
     return replace(first, features=torch.cat([each.features[row] for each, row in zip(parts, rows)], 1))
 
 
 def shortened(each: FeatureSequence, longest: int) -> FeatureSequence:
-    """As published, of a clip of more features neighbours are averaged until `longest` are left, which cover the clip evenly."""
+    """Averages neighbours of a longer clip until `longest` features are left, which cover the clip evenly, as
+    published.
+    """
     if len(each.features) <= longest:
         return each
     step = each.duration / longest
@@ -94,8 +103,9 @@ def shortened(each: FeatureSequence, longest: int) -> FeatureSequence:
 
 
 def word_table(queries: Sequence[Query]) -> dict[str, Tensor]:
-    """A vector (L, WORD) of each word of every different sentence, drawn at random and always the same: the head has to learn what words mean. For texts
-    whose words no text tower at hand knows."""
+    """sentence -> a fixed random vector for each word (L, WORD), for sentences that no available text tower knows. The
+    head must learn what words mean.
+    """
     spoken = {query.text: re.findall(r"\w+", query.text.lower()) for query in queries}
     return {text: torch.stack([_word(each) for each in words or [""]]) for text, words in spoken.items()}
 
@@ -108,7 +118,7 @@ def _word(word: str) -> Tensor:
 
 @torch.inference_mode()
 def words_of(queries: Sequence[Query], model: VideoModel) -> dict[str, Tensor]:
-    """The text tower's normalised tokens (L, E) of every different sentence, on the CPU, start and end included."""
+    """sentence -> the text tower's normalised tokens (L, E), on the CPU, start and end included."""
     tokenizer, texts = model.tokenizer("queries"), sorted({query.text for query in queries})
     ids = tokenizer(texts)
     device = next(model.model.parameters()).device
@@ -119,8 +129,9 @@ def words_of(queries: Sequence[Query], model: VideoModel) -> dict[str, Tensor]:
 
 
 class QueryItems:
-    """Batches for `losses.span`: the queries whose clip has features; `unseen` are the others, which no answer is found for. See `unasked` for
-    queries of which nothing can be known but where answers mostly lie."""
+    """Batches for `losses.span`, from the queries whose clip has features. `unseen`: the other queries, which get no
+    answer. See `unasked` for a control that hides the queries' words.
+    """
 
     def __init__(self, queries: Sequence[Query], clips: Mapping[str, FeatureSequence], words: Mapping[str, Tensor]):
         self.queries = [query for query in queries if query.clip in clips]
@@ -147,7 +158,7 @@ def _padded(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def span_of(query: Query, clip: FeatureSequence) -> tuple[int, int]:
-    """First and last feature of the answer: those whose whole cells (`FeatureSequence.edges`) overlap it best, as VSLNet has them."""
+    """First and last feature of the answer: the cells (`FeatureSequence.edges`) that overlap it best, as in VSLNet."""
     edges, last = clip.edges(), len(clip.features) - 1
     first, end = np.searchsorted(edges, query.start, "right") - 1, np.searchsorted(edges, query.end) - 1
     near = [np.unique(np.clip([cell - 1, cell, cell + 1], 0, last)) for cell in (first, end)]
@@ -158,13 +169,13 @@ def span_of(query: Query, clip: FeatureSequence) -> tuple[int, int]:
 
 def in_seconds(clip: FeatureSequence, cells: np.ndarray) -> np.ndarray:
     """First and last cells (n, 2) -> seconds from the start of the first to the end of the last."""
-    # A short clip has not so many answers as are asked for.
+    # A short clip has fewer spans than asked for.
     edges, cells = clip.edges(), cells.clip(max=len(clip.features) - 1)
     return np.stack([edges[cells[:, 0]], edges[cells[:, 1] + 1]], 1)
 
 
 def head(items: QueryItems, params: Mapping) -> SpanFinder:
-    """With `standardise` it takes features by mean and deviation of those of the items."""
+    """A new head. With `standardise` it normalises features by the mean and deviation over the items."""
     clip, words = next(iter(items.clips.values())), next(iter(items.words.values()))
     longest = max(params["max_seq_len"], max(map(len, items.words.values())))
     sizes = params["width"], params["n_head"], params["dropout"], longest
@@ -178,8 +189,10 @@ def head(items: QueryItems, params: Mapping) -> SpanFinder:
 def found(
     model: SpanFinder, items: QueryItems, overlap: float = 1.0, at_once: int = 64, best: int = max(BEST)
 ) -> list[np.ndarray]:
-    """Of each query its `best` answers (n, 2) in seconds, best first, and none of the `unseen`, which come last. overlap: see `best_spans`. Ranks take turns. Puts
-    the model into eval mode."""
+    """The `best` answers (n, 2) of each query in seconds, best first; empty for the `unseen`, which come last.
+
+    overlap: see `best_spans`. Ranks share the work. Puts the model into eval mode.
+    """
     model.eval()
     device = next(model.parameters()).device
     parts = [range(first, min(first + at_once, len(items))) for first in range(0, len(items), at_once)]
@@ -203,7 +216,9 @@ def truth(items: QueryItems) -> np.ndarray:
 
 
 def by_prior(train: QueryItems, test: QueryItems) -> dict[str, float]:
-    """What knowing nothing of clip and query scores: the five commonest answers of training, in tenths of the clip, of fitting size."""
+    """Scores of a prior that knows neither clip nor query: the five commonest answers of training, rounded to tenths of
+    the clip and scaled to the clip's length.
+    """
     shares = np.array([(q.start / q.duration, q.end / q.duration) for q in train.queries])
     places, counts = np.unique((shares * 10).round() / 10, axis=0, return_counts=True)
     common = places[np.argsort(-counts, kind="stable")]
@@ -212,7 +227,9 @@ def by_prior(train: QueryItems, test: QueryItems) -> dict[str, float]:
 
 
 def unasked(items: QueryItems) -> QueryItems:
-    """The same clips and answers, but every query has the same words. Words of other queries would still say what is not asked for."""
+    """A control: the same clips and answers, but every query has the same words. Other queries' words would still tell
+    what is not asked.
+    """
     text = min(items.words)
     return QueryItems([replace(query, text=text) for query in items.queries] + items.unseen, items.clips, items.words)
 
@@ -221,7 +238,7 @@ def unasked(items: QueryItems) -> QueryItems:
 def timelines_of(
     model: SpanFinder, items: QueryItems, count: int = 3, frames: bool = True, best: int = 3, overlap: float = 1.0
 ) -> list[Timeline]:
-    """`count` queries from all over, for a figure: the true answer, the best ones, and the highlighting over time."""
+    """`count` queries, evenly spread, for a figure: the true answer, the best ones, and the highlighting over time."""
     rows = evenly(range(len(items)), count)
     device, shown = next(model.parameters()).device, []
     for row in rows:

@@ -1,4 +1,4 @@
-"""Video question answering as a stage: the model with a head over answers, its training, and what it answers (paper 4.3.2)."""
+"""Video question answering as a stage: the model with a head over answers, its training, its answers (paper 4.3.2)."""
 
 from __future__ import annotations
 
@@ -31,12 +31,14 @@ from ivcore.stages import search
 from ivcore.stages.classify import order_frames
 from ivcore.train import save_weights
 
-AT_ONCE = 64  # videos of a batch
-QUESTIONS = 128  # of a step of a head alone
+AT_ONCE = 64  # videos in a batch
+QUESTIONS = 128  # in a step of a head alone
 
 
 def with_words(model: VideoTextModel, tokenizer: Tokenizer, texts: Sequence[str]) -> Tokenizer:
-    """The tokenizer that also knows the words of these texts, where it has a smaller vocabulary than CLIP's; the model gets a fresh row for each new one."""
+    """A tokenizer that also knows the words of these texts, if its vocabulary is smaller than CLIP's; the model gets a
+    new row for each new word.
+    """
     if tokenizer.kept is None:
         return tokenizer
     wanted = Tokenizer.for_texts(texts, tokenizer.context).kept
@@ -54,8 +56,9 @@ def with_words(model: VideoTextModel, tokenizer: Tokenizer, texts: Sequence[str]
 def build(
     found: VideoModel, questions: Sequence[str], answers: Sequence[str], *, features: Sequence[str], layers: int, dropout: float, seed: int
 ) -> tuple[AnswerModel, Tokenizer]:  # fmt: skip
-    """A model that begins as `found`, which stays as it is, and the tokenizer that knows the words of the questions. ParameterError where `found` has no
-    caption decoder and `features` ask for one, and where it is CLIP."""
+    """A model that starts from a copy of `found`, and a tokenizer that knows the words of the questions. ParameterError
+    if `found` is CLIP, or has no caption decoder and `features` ask for one.
+    """
     if not isinstance(found.model, VideoTextModel):
         raise ParameterError(f"multimodal_encoder: a {type(found.model).__name__} cannot be asked; must be a model of notebook 11")  # fmt: skip
     torch.manual_seed(seed)
@@ -68,16 +71,17 @@ def build(
 def batches(
     videos: QuestionSet, answers: Sequence[str], tokenizer: Tokenizer, batch_size: int, spec: ClipSpec, *, seed: int, num_workers: int = 0, **how
 ) -> Batches:  # fmt: skip
-    """Batches of clips with their questions; how: what else `AskedClips` takes."""
+    """Batches of clips with their questions. how: further arguments of `AskedClips`."""
     source = AskedClips(videos, answers, tokenizer, spec, seed=seed, **how)
     return Batches(source, fitting(batch_size, len(source), "batch_size"), seed, num_workers=num_workers)
 
 
 def question_loss(model: AnswerModel, batch: dict, generator: torch.Generator | None = None) -> tuple[Tensor, dict]:
-    """Cross-entropy over the answers to the questions of a batch of `AskedClips`, those without a known answer left out -> (scalar, {accuracy}).
+    """Cross-entropy over the answers to the questions in a batch of `AskedClips`, without questions whose answer is
+    unknown -> (scalar, {accuracy}).
 
-    Both are means over the clips of the mean over a clip's questions, so that a batch in pieces, or on several ranks, is the batch as a whole. With one
-    question a clip that is the published loss.
+    Both are means over clips of the mean over a clip's questions, so a batch in pieces, or on several ranks, gives the
+    same result as a whole batch. With one question for each clip it is the published loss.
     """
     ids = trimmed(batch["ids"].flatten(0, 1)).unflatten(0, batch["ids"].shape[:2])
     logits, labels = model(model.prepare(batch["video"]), ids), batch["label"]
@@ -91,8 +95,9 @@ def question_loss(model: AnswerModel, batch: dict, generator: torch.Generator | 
 
 @dataclass(frozen=True)
 class Answered:
-    """scores: float (n, A), logits of the answers to n questions about readable videos; labels int64 (n,), UNKNOWN where the vocabulary lacks the answer;
-    rows: the video of each."""
+    """scores: float (n, A), logits of the answers to n questions about readable videos; labels int64 (n,), UNKNOWN if
+    the vocabulary lacks the answer; rows: the video of each.
+    """
 
     scores: Tensor
     labels: Tensor
@@ -109,13 +114,13 @@ class Answered:
 
 
 def labels_of(questions: Sequence[Question], answers: Sequence[str]) -> Tensor:
-    """int64 (N,), UNKNOWN for an answer that is not among them."""
+    """int64 (N,), UNKNOWN for an answer that is not among `answers`."""
     number = {answer: label for label, answer in enumerate(answers)}
     return torch.tensor([number.get(each.answer, UNKNOWN) for each in questions])
 
 
 def views(videos: QuestionSet, found: VideoModel, **how) -> Views:
-    """The videos as the model sees them; labels are their rows. how: as of `search.views`."""
+    """The videos as the model sees them; labels are their rows. how: as in `search.views`."""
     return search.views(videos, found, **how)
 
 
@@ -123,8 +128,9 @@ def answer(
     model: AnswerModel, videos: QuestionSet, shown: Views, answers: Sequence[str], tokenizer: Tokenizer, frame_order: str = "ordered", *,
     others: bool = False, seed: int = 0, **reading,
 ) -> Answered:  # fmt: skip
-    """What the model answers to the questions about the videos, each seen once, in `frame_order`. others: each video's questions are asked about another
-    one, see `of_others`. reading: num_workers and precision."""
+    """The model's answers to the questions; each video is seen once, in `frame_order`. others: a control that shows
+    another video instead, see `of_others`. reading: num_workers and precision.
+    """
 
     def scores(clips, ids):
         return model(order_frames(model.prepare(clips), frame_order), ids)
@@ -135,8 +141,9 @@ def answer(
 
 
 def of_others(shown: Views) -> Views:
-    """Each video in the place of another one, half the set away, since neighbours may show one scene; of those that the last pass could read, where there
-    was one. ParameterError where there is no other."""
+    """A control: each question gets another video, half the set away, since neighbours may show one scene. Uses only
+    the videos that the last pass could read, if there was one. ParameterError if there is no other video.
+    """
     read = set(shown.scored or shown.paths)
     videos = [video for video in shown.videos if video.path in read]
     if len(videos) < 2:
@@ -148,7 +155,9 @@ def of_others(shown: Views) -> Views:
 
 
 def read(model: AnswerModel, videos: QuestionSet, shown: Views, tokenizer: Tokenizer, **reading) -> tuple[Tensor, list[Question]]:  # fmt: skip
-    """What the head reads of each question about a readable video, float (n, width), and these questions. reading: as of `answer`."""
+    """The head's inputs for each question about a readable video, float (n, width), and these questions. reading: as in
+    `answer`.
+    """
     found = _of_questions(lambda clips, ids: model.read(model.prepare(clips), ids), model, videos, shown, tokenizer, **reading)  # fmt: skip
     return found[:2]
 
@@ -156,10 +165,11 @@ def read(model: AnswerModel, videos: QuestionSet, shown: Views, tokenizer: Token
 def train_heads(
     model: AnswerModel, read: Tensor, labels: Tensor, queries: Tensor, *, seed: int, **how
 ) -> dict[str, Tensor]:
-    """The model's head, and one over each of its features alone, learn from what `read` gave, the rest of the model as it is.
+    """Trains the model's head, and a head over each of its features alone, on the output of `read`; the rest of the
+    model is frozen.
 
-    read: float (n, width), labels: int64 (n,), where UNKNOWN does not count. how: of `train_head`. -> name -> guesses int64 (m,) for the questions of
-    which `queries` (m, width) was read; those of the model's head are called together.
+    read: float (n, width); labels: int64 (n,), UNKNOWN is ignored; how: of `train_head`. -> name -> guesses int64 (m,)
+    for questions with inputs `queries` (m, width); the model's own head is "together".
     """
     torch.manual_seed(seed)
     starts = dict(zip(model.widths, itertools.accumulate(model.widths.values(), initial=0)))
@@ -176,13 +186,13 @@ def train_heads(
 
 
 def train_own_head(model: AnswerModel, read: Tensor, labels: Tensor, *, seed: int, **how) -> None:
-    """The model's head alone learns, as it does in `train_heads`."""
+    """Trains only the model's own head, as in `train_heads`."""
     _learn(model.head, read, labels, seed, **how)
     model.head.to(next(model.video_text.parameters()).device)
 
 
 def _learn(head: nn.Module, read: Tensor, labels: Tensor, seed: int, **how) -> None:
-    """It ends in eval mode, on the CPU."""
+    """Trains a head and leaves it in eval mode, on the CPU."""
     torch.manual_seed(seed)
     known = labels != UNKNOWN
     train_head(head.train().cpu(), read[known], labels[known], batch_size=QUESTIONS, seed=seed, **how)
@@ -191,7 +201,9 @@ def _learn(head: nn.Module, read: Tensor, labels: Tensor, seed: int, **how) -> N
 
 @torch.inference_mode()
 def _of_questions(function, model, videos, shown, tokenizer, num_workers=0, precision="fp32", seed=0) -> tuple[Tensor, list[Question], list[int]]:  # fmt: skip
-    """function(clips uint8 (B, T, H, W, 3), ids (B, K, L)) -> (B, K, C), of all questions: (n, C), the questions, and the video of each. Ranks take turns."""
+    """function(clips uint8 (B, T, H, W, 3), ids (B, K, L)) -> (B, K, C), for all questions: (n, C), the questions, and
+    the video of each. Ranks share the work.
+    """
     model.eval()
     device = next(model.parameters()).device
 
@@ -212,6 +224,8 @@ def _of_questions(function, model, videos, shown, tokenizer, num_workers=0, prec
 
 
 def save(run: Run, model: AnswerModel, found: VideoModel, answers: Sequence[str], tokenizer: Tokenizer) -> None:
-    """The model as it is now, with its words, its answers and how it is shown videos, to the run's checkpoints/model.safetensors: for `iv ask`."""
+    """Saves the model with its words, its answers and its usage to the run's checkpoints/model.safetensors, for `iv
+    ask`.
+    """
     used = replace(found.usage, tokenizer=tokenizer.config, answers=tuple(answers))
     save_weights(model, run.checkpoints / "model.safetensors", model.config | used.saved(model))

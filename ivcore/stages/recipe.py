@@ -1,4 +1,4 @@
-"""From the parameters of a notebook to a `Recipe`."""
+"""A `Recipe` from the parameters of a notebook."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ OFF_AT_ZERO = ("steps", "clip_grad", "ema_decay")
 
 
 def recipe_of(params: Mapping, batches, *, betas: tuple[float, float] = (0.9, 0.999), **numbers) -> Recipe:
-    """The recipe that parameters of a notebook (`run.params`) describe, for these batches.
+    """The recipe for these batches that parameters of a notebook (`run.params`) describe.
 
-    Every parameter that has the name of a field of `Recipe` counts. Learning rates are scaled by `linear_lr` where there is a parameter
-    scale_lr and it is true; 0 switches off steps, clip_grad and ema_decay; steps, where they are given, win over epochs. numbers: further
-    fields, which win over the parameters. ParameterError as from `Recipe`.
+    Every parameter with the name of a field of `Recipe` counts. If scale_lr is given and true, learning rates are
+    scaled by `linear_lr`. 0 switches off steps, clip_grad and ema_decay. steps, if given, override epochs. numbers:
+    further fields, which override the parameters. ParameterError as from `Recipe`.
     """
     size = batches.batch_size
     given = {field.name: params[field.name] for field in fields(Recipe) if field.name in params}

@@ -1,4 +1,6 @@
-"""Recognition as a stage: the encoder that fine-tuning starts from, of either kind or both joined, and finished models whose scores join its own (paper 4.3.1)."""
+"""Recognition as a stage: the encoder to fine-tune (masked, multimodal or both joined), and finished models whose
+scores are added (paper 4.3.1).
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,13 @@ from ivcore.run import Run
 from ivcore.stages.classify import load_classifier
 from ivcore.stages.joined import JoinedClassifier, joined
 
-BESIDE = {"second_model": "second", "third_model": "third"}  # parameter -> what its scores are called
+BESIDE = {"second_model": "second", "third_model": "third"}  # parameter -> name of its scores
 
 
 def encoder_at(place, multimodal_frames: int = 0) -> nn.Module:
-    """The masked encoder, the multimodal one's video tower, or the coordinated model of what lies there, asked with so many sparse frames."""
+    """The encoder at `place`: a masked encoder, a multimodal model's video tower, or a coordinated model with
+    `multimodal_frames` sparse frames.
+    """
     loaded = weights.load(place)
     if isinstance(loaded, Coordinated):
         frames, height, _ = loaded.masked.clip
@@ -36,7 +40,9 @@ def encoder_at(place, multimodal_frames: int = 0) -> nn.Module:
 
 
 def classifier_of(encoder: nn.Module, place, classes: Sequence[str], keep_head: bool, **shape) -> nn.Module:
-    """A classifier from the encoder at `place` (None: scratch), which stays as it is; keep_head and shape as in `classify.load_classifier`."""
+    """A classifier from the encoder at `place` (None: scratch), which is not changed; keep_head and shape as in
+    `classify.load_classifier`.
+    """
     if isinstance(encoder, JoinedClassifier):
         return joined(encoder, len(classes), sparse=encoder.frames, **shape)
     if isinstance(encoder, UniFormerV2) or keep_head:
@@ -45,7 +51,9 @@ def classifier_of(encoder: nn.Module, place, classes: Sequence[str], keep_head: 
 
 
 def mean_feature(encoder: nn.Module) -> Callable[[Tensor], Tensor]:
-    """Prepared clips (B, 3, T, H, W) -> (B, D): a masked encoder's mean token, or what the heads of another would read."""
+    """Prepared clips (B, 3, T, H, W) -> (B, D): a masked encoder's mean token, or the inputs of the heads of another
+    encoder.
+    """
     return (
         encoder.features
         if isinstance(encoder, UniFormerV2 | JoinedClassifier)
@@ -54,7 +62,7 @@ def mean_feature(encoder: nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 def taught(encoder: nn.Module, place) -> str:
-    """What an encoder has been through, in a word."""
+    """The training that an encoder has had, in a word."""
     if place is None:
         return "scratch"
     if isinstance(encoder, JoinedClassifier):
@@ -72,10 +80,12 @@ def scores_beside(
     precision: str = "fp32",
     **reading,
 ) -> dict[str, Tensor]:
-    """Name -> probabilities (n, K) of the finished models that the run names beside its own, for the videos that `own` has scored.
+    """Name -> probabilities (n, K) of the finished models that the run names besides its own, for the videos that `own`
+    has scored.
 
-    Each sees the videos by its own sampling and views, and its classes are put into the order of `classes`. reading: in_memory, strict and run_dir
-    as in `views_of`. ParameterError for a model of other classes, UserError where it cannot read the same videos.
+    Each model uses its own sampling and views; its classes are put into the order of `classes`. reading: in_memory,
+    strict and run_dir as in `views_of`. ParameterError for a model of other classes, UserError if it cannot read the
+    same videos.
     """
     found = {}
     for parameter, name in BESIDE.items():
@@ -94,17 +104,19 @@ def scores_beside(
 
 
 def check_beside(run: Run, classes: Sequence[str]) -> None:
-    """ParameterError for a finished model that the run names beside its own and that knows other classes: before training, not after it."""
+    """Checks before training: ParameterError if a finished model beside the run's own has other classes."""
     for parameter in BESIDE:
         if place := run.upstream(parameter):
             _rows(parameter, VideoModel.load(str(place), "cpu", parameter).classes, classes)
 
 
 def scores_in_files(folder, own: Views, scores: Tensor, labels: Tensor) -> Tensor:
-    """Probabilities (n, K) from files of view scores, merged as published, for the videos that `own` has scored with these scores and labels.
+    """Probabilities (n, K) from files of view scores, merged as published, for the videos that `own` has scored with
+    these scores and labels.
 
-    folder: of 0.txt, 1.txt, …, see `metrics.view_scores`, or a folder of them for each of several models, whose views are pooled. A video is known by
-    its file's name without ending. FormatError for a malformed file, ParameterError where videos, labels or classes are others.
+    folder: has 0.txt, 1.txt, … (see `metrics.view_scores`), or a folder of them for each of several models, whose views
+    are pooled. Videos are matched by file name without suffix. FormatError for a malformed file, ParameterError if
+    videos, labels or classes differ.
     """
     models = sorted(each for each in Path(folder).iterdir() if each.is_dir()) or [Path(folder)]
     views = pooled_views([read_view_scores(model) for model in models])

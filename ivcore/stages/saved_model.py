@@ -1,4 +1,4 @@
-"""The model that a run ends with, as a file that any command can use on any video."""
+"""Saves the final model of a run as a file that any command can use on any video."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from ivcore.weights import usage
 
 
 def save(run: Run, model: nn.Module, classes: Sequence[str] = (), tokenizer: Tokenizer | None = None) -> Path:
-    """Write the run's checkpoints/model.safetensors: weights, the model's config, and how the run used it, see `weights.usage`.
+    """Writes the run's checkpoints/model.safetensors: weights, the model's config, and its usage in the run, see
+    `weights.usage`.
 
-    classes: names of the head's rows, of a classifier. tokenizer: of a video-text model.
+    classes: names of the head's rows, for a classifier. tokenizer: of a video-text model.
     """
     used = usage.of_run(run.params, model, classes, tokenizer).saved(model)
     return save_weights(model, run.checkpoints / "model.safetensors", model.config | used)

@@ -1,4 +1,4 @@
-"""Retrieval as a stage: the videos, the sentences they are searched by, embeddings of both, and what the scores are worth (paper 4.3.2, 4.3.3)."""
+"""Retrieval as a stage: the videos, their sentences, embeddings of both, and the scores (paper 4.3.2, 4.3.3)."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ def sets(
     files: Mapping[str, str], *, data: str = "", release: str = "", root: str = "", num_clips: int = 0, chooses: bool = True,
     captioning: bool = False, max_bad=None, run_dir=None,
 ) -> dict[str, CaptionedSet]:  # fmt: skip
-    """split -> its videos. files: split -> captions (any file of `formats.read_captions`), "" for none; their splits are those that are asked for.
+    """split -> its videos. files: split -> captions (any file of `formats.read_captions`), "" for none; its keys are
+    the requested splits.
 
-    data: a generated set, "" for the moving shapes, or the folder of a dataset laid out as `release` says. Files win over it. Where only a list to test
-    on is given there is no other split; where one of training is, the others are held out of it. chooses: whether choices are made on val; if not, none is
-    held out for it, and there is no val where no list of it is given or published. captioning: a release is parted as captions are tested, see
-    `data.captions.releases`.
+    data: a generated set, "" for the moving shapes, or the folder of a dataset with the layout `release`. Files
+    override it. With only a test list there is no other split; with a training list, the other splits are held out of
+    it. chooses: whether val is used for choices; if not, there is no val unless a list of it is given or published.
+    captioning: use a release's splits for captioning, see `data.captions.releases`.
 
-    A video to search that has no sentence is left out, which is printed. UserError where none has one.
+    Validation and test videos without a sentence are left out, and a message says so. UserError if none has one.
     """
     reading = {"max_bad": max_bad, "run_dir": run_dir}
     found = _sets(files, data, release, root, num_clips, chooses, captioning, reading)
@@ -64,9 +65,10 @@ def _sets(files, data, release, root, num_clips, chooses, captioning, reading) -
 
 
 def load(run, parameter: str, dropout: float = 0.0) -> VideoModel | None:
-    """The model of video and language at the run's parameter of this name; None where there is none. ParameterError where it does not say its words.
+    """The video-text model at the run's parameter of this name; None if the parameter is empty. ParameterError if the
+    model stores no vocabulary.
 
-    dropout: in the MLPs of its global blocks while it is trained, whatever it was trained with; CLIP has no such blocks.
+    dropout: set in the MLPs of its global blocks, whatever the model was trained with; CLIP has no such blocks.
     """
     if (place := run.upstream(parameter)) is None:
         return None
@@ -79,22 +81,25 @@ def load(run, parameter: str, dropout: float = 0.0) -> VideoModel | None:
 
 
 def begin_between(run, model: VideoModel, share: float) -> None:
-    """Where the run has a `start_model`, the model gets weights at this share of the way from that one to its own, as in WiSE-FT."""
+    """If the run has a `start_model`, sets the model's weights to (1 - share) * start + share * own, as in WiSE-FT."""
     if (begun := run.upstream("start_model")) is not None:
         parts = [zero_shot.begun_from(model.model, begun), zero_shot.state_of(model.model)]
         model.model.load_state_dict(average(parts, [1 - share, share]))
 
 
 def sentences(videos: CaptionedSet, every: bool = False) -> tuple[list[str], Tensor]:
-    """(the M sentences that are searched for, int64 (M,): the video of each). every: all captions of a video, else the one of its query."""
+    """(the M sentences, int64 (M,): the video of each). every: all captions of a video; otherwise only its query."""
     each = videos.captions if every else [(query,) for query in videos.queries]
     owner = [row for row, texts in enumerate(each) for _ in texts]
     return [text for texts in each for text in texts], torch.tensor(owner)
 
 
 def views(videos: CaptionedSet, model: VideoModel, num_frames: int = 0, *, max_bad: int | float | None, **how) -> Views:  # fmt: skip
-    """The videos as the model sees them, with so many frames (0: as many as it is used to); labels are their rows. max_bad: as of `Views`; a video that is
-    left out takes its sentences along, so that without a limit a gallery would shrink and its scores rise. how: as of `views_of`."""
+    """The videos as the model sees them, with `num_frames` frames (0: the model's own number); labels are their rows.
+
+    max_bad: as in `Views`; an unreadable video takes its sentences with it, so without a limit the gallery would shrink
+    and scores rise. how: as in `views_of`.
+    """
     records = [SimpleNamespace(path=record.path, label=row, **_part(record)) for row, record in enumerate(videos.records)]  # fmt: skip
     shape = model.usage.views() | ({"num_frames": num_frames} if num_frames else {})
     return views_of(VideoSet(records, [], videos.source, missing=videos.missing), max_bad=max_bad, **shape, **how)
@@ -106,8 +111,9 @@ def _part(record) -> dict:
 
 @dataclass(frozen=True)
 class Scored:
-    """similarity: float (n, M), logits of n readable videos with their M sentences `texts`; owner int64 (M,): the row of each. rows: which videos
-    of the set these are."""
+    """similarity: float (n, M), logits of n readable videos with their M sentences `texts`; owner int64 (M,): the row
+    of each sentence's video. rows: the videos' numbers in the set.
+    """
 
     similarity: Tensor
     owner: Tensor
@@ -120,12 +126,12 @@ class Scored:
 
     @property
     def both(self) -> float:
-        """The mean of R@1 in both directions, by which choices are made."""
+        """The mean of R@1 in both directions, the criterion for choices."""
         found = self.measures()
         return (found["t2v_r1"] + found["v2t_r1"]) / 2
 
     def with_owners(self, order: Tensor) -> Scored:
-        """As if each sentence belonged to another video: order int64 (n,) says which."""
+        """A control: each sentence is assigned to another video. order int64 (n,) says which."""
         return replace(self, owner=order[self.owner])
 
     def first(self, count: int) -> Tensor:
@@ -134,17 +140,19 @@ class Scored:
         return self.similarity[: len(own), own]
 
     def best(self, text: int, count: int = 5) -> list[int]:
-        """The rows of the videos that fit a sentence best, the best first."""
+        """The rows of the videos that best match a sentence, best first."""
         return self.similarity[:, text].argsort(descending=True, stable=True)[:count].tolist()
 
     @property
     def ranks(self) -> Tensor:
-        """At which place each sentence finds its video, expected over ties, float64 (M,); 1 is the best."""
+        """The rank at which each sentence finds its video, expected over ties, float64 (M,); 1 is the best."""
         return retrieval.text_to_video(self.similarity, self.owner).expected
 
 
 def embed(model: VideoModel, shown: Views, frame_order: str = "ordered", **reading) -> tuple[Tensor, Tensor]:
-    """Unit-length embeddings (n, E) of the readable videos, and which rows of the set they are, int64 (n,). reading: as of `zero_shot.embed`."""
+    """Unit-length embeddings (n, E) of the readable videos, and their rows in the set, int64 (n,). reading: as in
+    `zero_shot.embed`.
+    """
     features, rows = zero_shot.embed(model.model, shown, frame_order, **reading)
     return F.normalize(features.mean(1), dim=-1), rows
 
@@ -152,7 +160,7 @@ def embed(model: VideoModel, shown: Views, frame_order: str = "ordered", **readi
 def scored(
     model: VideoModel, videos: CaptionedSet, embedded: tuple[Tensor, Tensor], every: bool = False, precision: str = "fp32"
 ) -> Scored:  # fmt: skip
-    """What the model makes of each video with each sentence of the readable ones. embedded: of `embed`."""
+    """Scores of every readable video with every sentence of these videos. embedded: from `embed`."""
     features, rows = embedded
     texts, owner = sentences(videos.only(rows.tolist()), every)
     told = embed_texts(model.model, texts, model.tokenizer(), precision=precision)
@@ -161,7 +169,9 @@ def scored(
 
 
 def together(parts: Sequence[Scored]) -> Scored:
-    """The mean of several models' scores of the same videos and sentences. ParameterError where they are of others."""
+    """The mean of several models' scores of the same videos and sentences. ParameterError if videos or sentences
+    differ.
+    """
     first = parts[0]
     if any(part.texts != first.texts or not torch.equal(part.rows, first.rows) for part in parts):
         raise ParameterError("second_model: could not read the same videos")
@@ -171,7 +181,9 @@ def together(parts: Sequence[Scored]) -> Scored:
 def order_accuracy(
     model: VideoModel, videos: CaptionedSet, embedded: tuple[Tensor, Tensor], precision: str = "fp32"
 ) -> float | None:  # fmt: skip
-    """Share of the videos that are nearer to their sentence than to that of the same video backwards; None where no such sentence is known."""
+    """Share of the videos that are nearer to their sentence than to the sentence for the reversed video; None if no
+    such sentence is known.
+    """
     features, rows = embedded
     asked = [(place, row) for place, row in enumerate(rows.tolist()) if videos.backwards[row]]
     if not asked:
@@ -184,12 +196,12 @@ def order_accuracy(
 
 
 def recall_curve(scores: Scored, most: int = 20) -> list[tuple[int, list[float]]]:
-    """[(k, [recall at k of sentences that look for their video])] for k up to `most`."""
+    """[(k, [text-to-video recall at k])] for k up to `most`."""
     ranks = retrieval.text_to_video(scores.similarity, scores.owner)
     return [(k, [ranks.recall(k)]) for k in range(1, min(most, len(scores.similarity)) + 1)]
 
 
-FAST = {  # parts that may learn faster than the towers: the beginnings of their names
+FAST = {  # parts that may learn faster than the towers: prefixes of their names
     "projections": ("visual_ln_post", "visual_proj", "text.ln_final", "text.text_projection"),
     "temperature": ("logit_scale",),
     "global_blocks": tuple(f"visual.{name}" for name in NEW),
@@ -197,10 +209,12 @@ FAST = {  # parts that may learn faster than the towers: the beginnings of their
 
 
 def lr_shares(fast: Sequence[str], tower_lr: float) -> tuple[tuple[str, float], ...]:
-    """For `Recipe`: the parts of FAST with these names learn at the full rate, all else at this share of it (CLIP4Clip, arXiv 2104.08860)."""
+    """For `Recipe`: the named parts of FAST learn at the full rate, everything else at this share of it (CLIP4Clip,
+    arXiv 2104.08860).
+    """
     return (*((name, 1.0) for part in fast for name in FAST[part]), ("", tower_lr))
 
 
 def gained(before: Scored, after: Scored) -> int:
-    """The sentence that got ahead most from one table to the other, of the same videos and sentences."""
+    """The sentence whose rank improves by the largest factor between two tables of the same videos and sentences."""
     return int((before.ranks / after.ranks).argmax())

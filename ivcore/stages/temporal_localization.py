@@ -1,4 +1,6 @@
-"""Temporal localization: features of untrimmed videos from an encoder, computed once, and what a head finds in them (paper 4.3.1)."""
+"""Temporal localization (paper 4.3.1): features of untrimmed videos from an encoder, computed once, and the segments
+that a head finds in them.
+"""
 
 from __future__ import annotations
 
@@ -47,10 +49,10 @@ from ivcore.train import train
 from ivcore.train.recipe import Recipe
 from ivcore.video.frame_folder import open_video
 
-OPEN_END = 10000.0  # steps: the longest that the coarsest scale answers for
+OPEN_END = 10000.0  # steps: upper limit of the coarsest scale's range
 
 TIOU = {"thumos14": THUMOS14, "activitynet": ACTIVITYNET, "ego4d": EGO4D}
-# What notebook 44 has in common with every run of 31 on one-class-at-a-time segments, and so does not ask for.
+# Settings that notebook 44 shares with every run of 31 on one-class-at-a-time segments, and so does not ask for.
 MOMENTS = untrimmed.MOMENT_QUERIES | {
     "resize_to": 0, "grid_fps": 0.0, "coarsest_sees_all": False, "multiclass_nms": True, "voting": "score_iou", "voting_thresh": 0.0,
     "duration_thresh": 0.05, "tiou": "ego4d", "label_smoothing": 0.0, "loss_weight": 1.0,
@@ -60,7 +62,9 @@ MOMENTS = untrimmed.MOMENT_QUERIES | {
 
 
 def encoder_at(place, params: Mapping, device: str = "cpu") -> VideoModel:
-    """The encoder that lies there, shown windows as the parameters say; num_frames, sampling_rate and image_size of 0 are its own."""
+    """The encoder at `place`, set to the windows in the parameters; num_frames, sampling_rate and image_size of 0 keep
+    its own.
+    """
     model = VideoModel.load(str(place), device)
     own = {name: params[name] for name in ("num_frames", "sampling_rate", "image_size") if params[name]}
     used = replace(model.usage, frame_sampling="dense", **own)
@@ -69,7 +73,7 @@ def encoder_at(place, params: Mapping, device: str = "cpu") -> VideoModel:
 
 
 def shuffled(model: VideoModel, video: str) -> Callable[[Tensor], Tensor]:
-    """`model.features` of clips whose frames are in a random order of their own, the same each time for the clips of this video."""
+    """`model.features` of clips with separately shuffled frames; the order is reproducible for each video."""
     generator = torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(video.encode()).digest()[:6], "big"))
 
     def function(clips: Tensor) -> Tensor:
@@ -83,9 +87,11 @@ def encoded(
     videos: UntrimmedSet, model: VideoModel, stride: int, *, order: str = "ordered", agnostic: bool = False,
     strict: bool = False, max_bad: float | None = None, run_dir=None, precision: str = "fp32",
 ) -> list[FeatureSequence]:  # fmt: skip
-    """The features of every video that can be read, from the cache where they are there. order: ordered, or shuffled within each window.
+    """The features of every readable video, from the cache if they are there. order: ordered, or shuffled within each
+    window.
 
-    Ranks take turns with the videos, see `ivcore.turns`, and the cache is that of rank 0. UserError where more than `max_bad` of the videos cannot be read; they are listed in bad_videos.jsonl.
+    Ranks share the videos, see `ivcore.turns`; rank 0 holds the cache. UserError if more than `max_bad` of the videos
+    are unreadable; bad_videos.jsonl lists them.
     """
     moving = sliding.of_usage(model, stride)
     settings = {"weights": model.digest, "size": model.usage.image_size, **vars(moving), "order": order}
@@ -109,7 +115,7 @@ def encoded(
 
 
 def _lacking(store: Store, settings: dict, videos: UntrimmedSet) -> list[int]:
-    """Which of the videos have no whole features in the store, which is claimed."""
+    """The numbers of the videos without complete features in the store. Claims the store."""
     store.claim(settings, None)
     whole = {v.path for v in videos.videos if store.has(v.path) and store.load(store.done[v.path]) is not None}
     return [number for number, video in enumerate(videos.videos) if video.path not in whole]
@@ -118,7 +124,7 @@ def _lacking(store: Store, settings: dict, videos: UntrimmedSet) -> list[int]:
 def _fill(
     store: Store | None, todo: list, model: VideoModel, moving, order: str, strict: bool, bad: BadVideos, precision: str
 ) -> None:
-    """store: of rank 0, which alone keeps them."""
+    """Computes the features of the videos in `todo`. store: only on rank 0, which writes them."""
 
     def answered(video) -> tuple:
         state = state_of(video.path)
@@ -149,8 +155,9 @@ def _sequence(store: Store, done: Done, video, classes: Sequence[str], agnostic:
 def published(
     videos: UntrimmedSet, folder: str, stride: int, span: int, fps: float = 0.0, *, agnostic: bool = False, max_bad: float | None = None, run_dir=None
 ) -> list[FeatureSequence]:  # fmt: skip
-    """The same from .npy files that somebody else has computed, see `untrimmed.published_features`, or from a folder that `iv features --every`
-    has written, which knows the seconds of each feature itself."""
+    """Features from .npy files computed elsewhere, see `untrimmed.published_features`, or from a folder written by `iv
+    features --every`, which stores the time of each feature. UserError if it has none of the videos.
+    """
     bad, found, store = BadVideos([video.path for video in videos.videos], max_bad, run_dir), [], opened(folder)
     by_name = {os.path.basename(name): done for name, done in store.done.items()} if store else {}
     for video in videos.videos:
@@ -172,7 +179,7 @@ def published(
 
 
 def sequences(sets: Sequence[UntrimmedSet], params: Mapping, model: VideoModel | None, order: str, run_dir=None) -> list[list[FeatureSequence]]:  # fmt: skip
-    """The features of each set: of `model`, or without one those of the folder `features`."""
+    """The features of each set: from `model`, or without one from the folder `features`."""
     how = {"agnostic": params["class_agnostic"], "max_bad": params["max_bad"], "run_dir": run_dir}
     stride = max(params["feature_stride"], 1)
     if model is None:
@@ -192,7 +199,7 @@ def sequences(sets: Sequence[UntrimmedSet], params: Mapping, model: VideoModel |
 
 
 def _at(each: FeatureSequence, fps: float, moving) -> FeatureSequence:
-    """Interpolated to as many features as windows of the video at `fps` frames a second, and where those would be."""
+    """Interpolates to the number and times of the windows that the video has at `fps` frames a second."""
     return each.resized(moving.count(round(each.duration * fps)), 0.5 * moving.span / fps, moving.stride / fps)
 
 
@@ -200,7 +207,7 @@ def _at(each: FeatureSequence, fps: float, moving) -> FeatureSequence:
 
 
 def head(channels: int, classes: int, params: Mapping) -> ActionFormer:
-    """An ActionFormer of the parameters' size; its scales answer for twice the length each."""
+    """An ActionFormer with the sizes in the parameters; the range of segment lengths doubles from scale to scale."""
     levels = params["levels"]
     ends = [0.0, *(2.0 ** (level + 1) for level in range(1, levels)), OPEN_END]
     ranges = [list(pair) for pair in pairwise(ends)]
@@ -213,14 +220,14 @@ def head(channels: int, classes: int, params: Mapping) -> ActionFormer:
 
 
 def training_batches(model: ActionFormer | None, examples: Sequence[FeatureSequence], params: Mapping) -> Batches:
-    """Batches for `losses.localization`; without a model lists of items, for a refiner."""
+    """Batches for `losses.localization`; without a model, lists of items for a refiner."""
     joined = list if model is None else partial(collate, model)
     source = TrainingSequences(examples, joined, params["max_seq_len"], params["seed"], crop=params["crop_ratio"])
     return Batches(source, fitting(params["batch_size"], len(examples)), params["seed"])
 
 
 def refiner(examples: Sequence[FeatureSequence], params: Mapping, folder: Path, device: str = "cpu") -> SegmentRefiner:
-    """A refiner trained on true segments that are moved at random, refine_steps long."""
+    """A refiner trained for refine_steps steps on randomly moved true segments."""
     model = SegmentRefiner(examples[0].features.shape[1]).to(device)
     batches, steps = training_batches(None, examples, params), params["refine_steps"]
     size = batches.batch_size
@@ -230,17 +237,19 @@ def refiner(examples: Sequence[FeatureSequence], params: Mapping, folder: Path, 
 
 
 def decoding_of(params: Mapping) -> Decoding:
-    """The fields of `Decoding` among the parameters."""
+    """A `Decoding` from the parameters with its fields' names."""
     return Decoding(**{field.name: params[field.name] for field in fields(Decoding) if field.name in params})
 
 
-# ---- what it finds
+# ---- predictions
 
 
 def truth(
     examples: Sequence[FeatureSequence], videos: UntrimmedSet, agnostic: bool = False, every: bool = False
 ) -> Events:
-    """The segments to find, with the labels of `videos.classes`, of the videos that have features, or of `every` video. agnostic: all have the label 0."""
+    """The true segments, labelled as in `videos.classes`, of the videos that have features, or of `every` video.
+    agnostic: all labels are 0.
+    """
     number, there = {name: label for label, name in enumerate(videos.classes)}, {each.id for each in examples}
     counted = [video for video in videos.videos if every or video.id in there]
     rows = [(v.id, (s.start, s.end), number[s.label]) for v in counted for s in v.segments]
@@ -252,9 +261,11 @@ def truth(
 def found(
     model: nn.Module, examples: Sequence[FeatureSequence], how: Decoding, video_scores: Mapping | None = None, precision: str = "fp32"
 ) -> Events:  # fmt: skip
-    """What an ActionFormer finds in each video, in seconds; ranks take turns, see `ivcore.turns`. Puts the model into eval mode.
+    """The segments that an ActionFormer finds in each video, in seconds; ranks share the work, see `ivcore.turns`. Puts
+    the model into eval mode.
 
-    video_scores: of each class by a classifier of whole videos, which give the segments their classes. ParameterError for a video without.
+    video_scores: class scores by a classifier of whole videos, which give the segments their classes. ParameterError
+    for a video without scores.
     """
     model.eval()
     device = next(model.parameters()).device
@@ -276,12 +287,13 @@ def scored(
     model: nn.Module, examples: Sequence[FeatureSequence], videos: UntrimmedSet, params: Mapping, video_scores: Mapping | None = None,
     *, final: bool = False, refiner: SegmentRefiner | None = None,
 ) -> tuple[DetectionScores, Events]:  # fmt: skip
-    """(scores, what was found) on these videos, as the parameters have it.
+    """(scores, found segments) on these videos, with the settings in `params`.
 
-    Where there are `video_scores`, segments get their classes from them, and class-agnostic ones need them. Released files have none for the videos
-    that choices are made on: without them the classes are the head's, of class-agnostic segments a single one. By Ego4D's measure (`tiou`) the segments of a
-    video that cannot be read count as missed; the others leave it out. final: refuse that, ParameterError
-    for a video without. refiner: moves the ends of what was found.
+    If there are `video_scores`, they give the segments their classes; class-agnostic segments need them. Released files
+    have none for the validation videos: without scores the head gives the classes, and class-agnostic segments are
+    scored as one class. With Ego4D's measure (`tiou`), the segments of an unreadable video count as missed; the other
+    measures leave the video out. final: ParameterError for a video without the scores it needs. refiner: moves the ends
+    of the found segments.
     """
     agnostic, video_scores = params["class_agnostic"], video_scores or {}
     asked = bool(video_scores) or (agnostic and len(videos.classes) > 1)
@@ -299,7 +311,7 @@ def scored(
 
 @torch.inference_mode()
 def refined(refiner: SegmentRefiner, events: Events, examples: Sequence[FeatureSequence]) -> Events:
-    """The events with their ends moved by the last stage of the refiner, and their scores times how well it thinks that they fit."""
+    """The events with ends moved by the refiner's last stage, and scores multiplied by its estimate of the fit."""
     refiner.eval()
     device, segment, score = next(refiner.parameters()).device, events.segment.copy(), events.score.copy()
     for example in examples:
@@ -326,7 +338,9 @@ def class_curves(model: nn.Module, example: FeatureSequence) -> tuple[np.ndarray
 def timelines_of(
     model: nn.Module, examples: Sequence[FeatureSequence], videos: UntrimmedSet, events: Events, count: int = 2, frames: bool = True
 ) -> list[Timeline]:  # fmt: skip
-    """`count` videos from all over the set, for a figure: of what was found as many as there are true segments, and two more."""
+    """`count` videos, evenly spread over the set, for a figure; it shows two more found segments than there are true
+    ones.
+    """
     listed = {video.id: video for video in videos.videos}
     some = [each for each in examples if listed[each.id].segments]
     return [_timeline(model, each, listed[each.id], videos.classes, events, frames) for each in evenly(some, count)]

@@ -1,4 +1,6 @@
-"""What the tour computes: errors of the masked encoder, sentences, attention and class names, all for a handful of clips."""
+"""Computations of the tour: errors of the masked encoder, sentences, attention and class names, all for a handful of
+clips.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from ivcore.stages.explorers import BEAMS, query_of
 from ivcore.stages.masked import masked_loss, reconstruct
 from ivcore.stages.turned_gates import turned
 
-MASKS = 8  # over which an error is averaged
+MASKS = 8  # number of masks that an error is averaged over
 KINDS = 2  # clips of each kind on the overview
 
 
@@ -30,7 +32,9 @@ def load(run, parameter: str):
 
 
 def one_of_each(clips: Sequence[Example]) -> list[Example]:
-    """The first and the third clip of each kind, since neighbours are one scene forwards and backwards; every film, and the reader's own."""
+    """The first and the third clip of each kind, since neighbours are one scene forwards and backwards; every film; and
+    the reader's own clips.
+    """
     kinds: dict[str, list[Example]] = {}
     for clip in clips:
         kinds.setdefault(clip.name if clip.filmed else clip.name.rpartition(" ")[0], []).append(clip)
@@ -39,7 +43,9 @@ def one_of_each(clips: Sequence[Example]) -> list[Example]:
 
 @torch.inference_mode()
 def errors(model: MaskedAutoencoder, clips: Sequence[Example], ratio: float, seed: int) -> dict[str, float]:
-    """Clip -> mean squared error on hidden patches that are normalised, mean over a few tube masks; 1 is what an answer of nothing costs."""
+    """Clip -> mean squared error on hidden, normalised patches, averaged over a few tube masks; predicting 0 gives an
+    error of 1.
+    """
     loss = masked_loss(lambda count, grid, generator: masking.tube(count, grid, ratio, generator))
     found = {}
     for clip in clips:
@@ -49,7 +55,7 @@ def errors(model: MaskedAutoencoder, clips: Sequence[Example], ratio: float, see
 
 
 def painted(model: MaskedAutoencoder, clips: Sequence[Example], ratio: float, seed: int) -> tuple[list, list[str]]:
-    """Three rows of frames a clip, and their names: the clip, what the encoder is given, and what it makes of it."""
+    """Three rows of frames for each clip, and their names: the clip, the visible part, and the reconstruction."""
     rows, names = [], []
     for clip in clips:
         mask = masking.tube(1, model.encoder.grid, ratio, torch.Generator().manual_seed(seed))
@@ -65,7 +71,9 @@ def _dense(model: MaskedAutoencoder, clip: Example) -> Tensor:
 
 @torch.inference_mode()
 def spoken(model: VideoModel, clips: Sequence[Example]) -> dict[str, tuple[str, str, int]]:
-    """Clip -> (what the model writes, a true sentence, at which place that one finds its clip); "" and 0 where no sentence is known."""
+    """Clip -> (the written caption, a true sentence, the rank at which that sentence finds the clip); "" and 0 if no
+    sentence is known.
+    """
     ids, tokenizer = model.captions(BEAMS)
     video = torch.stack(
         [torch.from_numpy(clip.sparse(model.usage.num_frames, model.usage.image_size)) for clip in clips]
@@ -81,7 +89,7 @@ def spoken(model: VideoModel, clips: Sequence[Example]) -> dict[str, tuple[str, 
 
 @torch.inference_mode()
 def masked_looks(encoder: MaskedVideoEncoder, clip: Example):
-    """(frames, the place (t, h, w) where most moves, attention of the token there through all blocks (t, h, w))."""
+    """(frames, the token (t, h, w) with most motion, its attention through all blocks (t, h, w))."""
     frames = torch.from_numpy(clip.dense(*encoder.clip[:2]))
     _, found = encoder(encoder.prepare(frames[None]), return_intermediates=("attention",))
     place, (_, rows, columns) = most_moving(frames, encoder.grid), encoder.grid
@@ -94,7 +102,7 @@ def masked_looks(encoder: MaskedVideoEncoder, clip: Example):
 
 
 def query_looks(model: VideoModel, clip: Example):
-    """(frames, attention of the query token in the last global block (t, h, w), mean over heads)."""
+    """(frames, attention of the query token in the last global block (t, h, w), averaged over heads)."""
     visual, frames = model.model.visual, clip.sparse(model.usage.num_frames, model.usage.image_size)
     last, (height, width) = query_of(visual, frames)[-1].mean(0), visual.grid
     return frames, last[:, 1:].unflatten(1, (height, width))
@@ -104,8 +112,9 @@ def query_looks(model: VideoModel, clip: Example):
 def guesses(
     model: VideoModel, clips: Sequence[Example]
 ) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, Tensor]]]:
-    """What each encoder takes a clip for alone, with the gates shut, and what both say together: model -> clip -> class, and
-    clip -> model -> probabilities (K,)."""
+    """Predictions of each encoder alone, with gates closed, and of both together: model -> clip -> class, and clip ->
+    model -> probabilities (K,).
+    """
     joined, side = model.model, model.usage.image_size
     shut = dict.fromkeys(modules_of(joined), 0.0)
     both = [
@@ -131,7 +140,7 @@ def guesses(
 
 
 def most_different(probabilities: Mapping[str, Mapping[str, Tensor]]) -> str:
-    """The clip whose two encoders share least probability."""
+    """The clip on which the two encoders' probabilities overlap least."""
 
     def shared(models) -> float:
         masked, multimodal, _ = models.values()

@@ -1,4 +1,4 @@
-"""Cross-model attention so small that its numbers can be computed by hand: tokens of two numbers, one head, weights that change nothing."""
+"""Cross-model attention small enough to compute by hand: tokens of two numbers, one head, identity weights."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ RED, BLUE, NEITHER = (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)
 
 
 def toy_tokens() -> tuple[Tensor, Tensor]:
-    """Two clips of five tokens (2, 5, 2) as the masked encoder sees them, and as the multimodal encoder does.
+    """Tokens of two clips, each (2, 5, 2): as the masked encoder sees them, and as the multimodal encoder does.
 
-    To the masked encoder both clips look the same: two red tokens, two blue ones, and one of neither colour. The multimodal encoder sees
-    five red ones in the first clip, and one red and four blue ones in the second.
+    To the masked encoder both clips look the same: two red tokens, two blue ones, and one of neither colour. The
+    multimodal encoder sees five red ones in the first clip, and one red and four blue ones in the second.
     """
     masked = [RED, RED, BLUE, BLUE, NEITHER]
     return torch.tensor([masked, masked]), torch.tensor([[RED] * 5, [RED] + [BLUE] * 4])
@@ -24,8 +24,8 @@ def toy_tokens() -> tuple[Tensor, Tensor]:
 def toy_attention(attention: float | None = 0.0, feed_forward: float = 0.0) -> CrossModelAttention:
     """A module whose projections and both layers of the feed-forward network are identities.
 
-    attention, feed_forward: the numbers behind the two gates, whose tanh counts; `math.inf` is a gate that is open in full. Without the first there are
-    no gates, and the feed-forward network adds 0.
+    attention, feed_forward: the gates' parameters, before tanh; `math.inf` is a fully open gate. If attention is None
+    there are no gates, and the feed-forward network adds 0.
     """
     module = CrossModelAttention(2, 2, heads=1, ffn_ratio=1.0, gate=None if attention is None else 0.0)
     for linear in (module.q, module.k, module.v, module.proj, module.ffn.fc1, module.ffn.fc2):
@@ -40,5 +40,5 @@ def toy_attention(attention: float | None = 0.0, feed_forward: float = 0.0) -> C
 
 @torch.no_grad()
 def first_numbers(module: CrossModelAttention, masked: Tensor, multimodal: Tensor) -> Tensor:
-    """The first number of each token (B, N) behind the module: how red it is."""
+    """The first number of each token (B, N) after the module: how red it is."""
     return module(masked, multimodal)[..., 0]

@@ -1,4 +1,6 @@
-"""Gates of cross-model attention, turned by hand: what a coordinated model says when its encoders listen to each other less (paper 3.3)."""
+"""Cross-model attention with gates set by hand: predictions of a coordinated model whose encoders exchange less (paper
+3.3).
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,11 @@ from ivcore.stages.cross_model import modules_of, prepared
 
 @contextmanager
 def turned(model: Coordinated, shares: Mapping[str, float]) -> Iterator[Coordinated]:
-    """The model with both gates of each module at a share of their opening, 0 shut and 1 as trained; afterwards all is as it was.
+    """A context in which both gates of each module have a share of their opening, 0 closed and 1 as trained; afterwards
+    they are restored.
 
-    shares: module -> share, named as by `modules_of`; others stay. ParameterError for a name that there is not, and for modules without gates.
+    shares: module -> share, named as in `modules_of`; other modules are unchanged. ParameterError for an unknown name,
+    and for modules without gates.
     """
     modules = modules_of(model)
     if unknown := [name for name in shares if name not in modules]:
@@ -43,10 +47,11 @@ def turned(model: Coordinated, shares: Mapping[str, float]) -> Iterator[Coordina
 
 @torch.inference_mode()
 def while_opening(model: Coordinated, video: Tensor, shares: Sequence[float]) -> dict[str, Tensor]:
-    """What is said while all gates are turned together: for the masked encoder, the multimodal one and both together the probabilities
-    (shares, B, K).
+    """Predictions while all gates open together: probabilities (shares, B, K) of the masked encoder, the multimodal one
+    and both together.
 
-    video: uint8 (B, both frames, H, W, 3), as `cross_model.prepared` takes it. shares: of each gate's opening, 0 shut and 1 as trained.
+    video: uint8 (B, both frames, H, W, 3), as in `cross_model.prepared`. shares: of each gate's opening, 0 closed and 1
+    as trained.
     """
     frozen, said = model.encode_frozen(prepared(model, video)), []
     for share in shares:

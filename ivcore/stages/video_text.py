@@ -1,4 +1,4 @@
-"""Video-language pretraining as a stage: pairs to train on, the model, and what it is asked afterwards (paper 3.1.2, 4.2.1)."""
+"""Video-language pretraining as a stage: training pairs, the model, and its evaluation (paper 3.1.2, 4.2.1)."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def pair_batches(
     videos: CaptionedSet, tokenizer: Tokenizer, batch_size: int, spec: ClipSpec, *, seed: int, shards: str = "", shard_samples: int = 0,
     name: str = "shards", what: str = "batch_size", num_workers: int = 0, **how,
 ) -> Batches | Shards:  # fmt: skip
-    """Batches of clips with a caption each, from tar shards where they are given, else from `videos`.
+    """Batches of clips with a caption each, from tar shards if given, otherwise from `videos`.
 
-    what: the parameter to name where a set has fewer clips than a batch. name: of the shards' log in run_dir. how: in_memory, reversals,
-    max_bad, run_dir and strict of `captions.sets.training_clips`.
+    what: the parameter to name if a set has fewer clips than a batch. name: of the shards' log in run_dir. how:
+    in_memory, reversals, max_bad, run_dir and strict of `captions.sets.training_clips`.
     """
     if shards:
         options = {"epoch_samples": shard_samples, "num_workers": num_workers, "run_dir": how["run_dir"], "name": name}
@@ -43,7 +43,9 @@ def pair_batches(
 
 
 def turned_pairs(batch: dict, count: int) -> list[int]:
-    """Rows of a batch that show a clip and, next to it, the same clip backwards: `count` of these pairs; the first rows where there is none."""
+    """Rows of up to `count` pairs in a batch, each a clip followed by the same clip reversed; if there is none, the
+    first rows.
+    """
     size = len(batch["text"])
     index = list(batch.get("index", range(size)))  # shards do not number their clips
     pairs = [(j, i) for i in range(size) for j in range(i) if index[i] == index[j]][:count]
@@ -51,7 +53,7 @@ def turned_pairs(batch: dict, count: int) -> list[int]:
 
 
 def sample_counts(*streams) -> dict[str, int]:
-    """For metrics.json: samples read from tar shards and left out; {} where there are none. Prints what became of them."""
+    """For metrics.json: numbers of samples read from tar shards and left out; {} without shards. Prints a summary."""
     sharded = [stream for stream in streams if isinstance(stream, Shards)]
     for stream in sharded:
         print(dict(stream.counts))
@@ -65,8 +67,8 @@ def build_model(
 ) -> VideoTextModel:  # fmt: skip
     """A multimodal model of this size, from CLIP's weights or from scratch; the same weights for the same seed.
 
-    decoder: "plain", "published" or "none", see `encoders.build.caption_decoder`. frozen: "nothing", "text" or "vision".
-    options: caption_query and dropout.
+    decoder: "plain", "published" or "none", see `encoders.build.caption_decoder`. frozen: "nothing", "text" or
+    "vision". options: caption_query and dropout.
     """
     torch.manual_seed(seed)
     captioner = build.caption_decoder(decoder, size, decoder_width, decoder_layers)
@@ -78,7 +80,7 @@ def build_model(
 def go_on_with(
     model: VideoTextModel, frozen: str = "nothing", activation_checkpointing: str = "nothing"
 ) -> VideoTextModel:
-    """A model that was trained before, made ready to be trained on as `build_model` makes a new one; the same object."""
+    """Prepares a trained model for further training, as `build_model` does for a new one; returns the same object."""
     set_activation_checkpointing(model, activation_checkpointing)
     return model.freeze(*FROZEN[frozen])
 
@@ -86,9 +88,9 @@ def go_on_with(
 def similarities(
     model, clips, videos: CaptionedSet, tokenizer, shuffled: int | None = None, precision: str = "fp32"
 ) -> Tensor:
-    """Cosine of every clip (rows) with the sentence that each video is to be found by (columns). clips: those of `videos`, in their order.
+    """Cosine of every clip (rows) with each video's sentence (columns). clips: those of `videos`, in their order.
 
-    shuffled: a seed; the frames of each clip then come in a random order.
+    shuffled: a seed to shuffle the frames of each clip.
     """
     texts = embed_texts(model, videos.queries, tokenizer, precision=precision)
     return embed_clips(model, clips, shuffled=shuffled, precision=precision) @ texts.T
@@ -97,9 +99,9 @@ def similarities(
 def order_accuracy(
     model, clips, videos: CaptionedSet, tokenizer, shuffled: int | None = None, precision: str = "fp32"
 ) -> float | None:
-    """Share of the clips that are nearer to their sentence than to the one that says what they would show backwards.
+    """Share of the clips that are nearer to their sentence than to the sentence for the reversed clip.
 
-    None where no such sentence is known.
+    None if no such sentence is known.
     """
     rows = [i for i, texts in enumerate(videos.backwards) if texts]
     if not rows:
@@ -113,7 +115,8 @@ def order_accuracy(
 def zero_shot(
     model, videos: VideoSet, tokenizer, *, num_frames: int, size: int, precision: str = "fp32", **reading
 ) -> dict[str, float]:
-    """zero_shot_top1 among the classes that occur, and zero_shot_generalised_top1 among all of `videos.classes`, by the names alone.
+    """zero_shot_top1 among the classes that occur, and zero_shot_generalised_top1 among all of `videos.classes`, by the
+    class names alone.
 
     Also zero_shot_videos, zero_shot_scored and zero_shot_chance. reading: run_dir and strict.
     """
@@ -135,7 +138,9 @@ def zero_shot(
 
 @torch.inference_mode()
 def write_captions(model, clips: Tensor, tokenizer, at_once: int = 64, precision: str = "fp32") -> list[str]:
-    """The likeliest sentence, word by word, for each of the clips uint8 (N, T, H, W, 3); ranks take turns, see `ivcore.turns`."""
+    """Greedy captions, word by word, for each of the clips uint8 (N, T, H, W, 3); ranks share the work, see
+    `ivcore.turns`.
+    """
     model.eval()
     device, parts = next(model.parameters()).device, clips.split(at_once)
 
@@ -151,10 +156,11 @@ def write_captions(model, clips: Tensor, tokenizer, at_once: int = 64, precision
 def caption_scores(
     model, clips: Tensor, captions, tokenizer, precision: str = "fp32"
 ) -> tuple[list[str], dict[str, dict[str, float]]]:
-    """The sentences written for clips uint8 (N, T, H, W, 3), and the scores of three kinds of them against their `captions`.
+    """The written sentences for clips uint8 (N, T, H, W, 3), and the scores against `captions` of these and of two
+    controls.
 
-    "the clip" are these sentences; "a grey clip" and "another clip" know the language but not the clip: what is written about a grey one,
-    and the sentences of the other half.
+    "the clip": the written sentences. The controls know the language but not the clip: "a grey clip" is the sentence
+    for a grey clip, "another clip" uses the sentences of the other half.
     """
     written, half = write_captions(model, clips, tokenizer, precision=precision), len(clips) // 2
     grey = write_captions(model, torch.full_like(clips[:1], 127), tokenizer, precision=precision) * len(clips)
@@ -164,5 +170,5 @@ def caption_scores(
 
 
 def respelt(text: str, tokenizer) -> str:
-    """A sentence as the tokenizer gives it back, whole, so that both sides of a comparison have its blanks."""
+    """A sentence encoded and decoded by the tokenizer, so that both sides of a comparison have the same spacing."""
     return tokenizer.caption(tokenizer.encode(text))

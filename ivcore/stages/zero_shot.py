@@ -1,4 +1,6 @@
-"""Zero-shot recognition as a stage: the videos, what classes are called, how clips are scored, and fine-tuning for WiSE-FT (paper 4.3.3)."""
+"""Zero-shot recognition as a stage: the videos, the class sentences, the scores of clips, and fine-tuning for WiSE-FT
+(paper 4.3.3).
+"""
 
 from __future__ import annotations
 
@@ -36,10 +38,11 @@ from ivcore.weights.usage import Usage
 def sets(
     lists: Mapping[str, str], root: str = "", *, data: str = "", release: str = "kinetics", learns: bool, chooses: bool, **how
 ) -> dict[str, VideoSet]:  # fmt: skip
-    """ "train", "val", "test" -> the videos of those that are needed. lists: split -> CSV; the other arguments as of `data.videos.video_splits`.
+    """ "train", "val", "test" -> the videos of the splits that are needed. lists: split -> CSV; the other arguments as
+    in `data.videos.video_splits`.
 
-    learns, chooses: whether there is training, and whether a choice is made. A dataset as released and a test list alone need nothing else where
-    neither is.
+    learns, chooses: whether there is training, and whether val is used for a choice. If neither, a released dataset or
+    a test list is enough.
     """
     if data:
         needed = {"train": learns or chooses, "val": chooses, "test": True}
@@ -51,9 +54,9 @@ def sets(
 
 
 def load(run: Run) -> VideoModel:
-    """The model that the run starts from, averaged with `second_model` where that is given, and how it is shown videos.
+    """The model that the run starts from, averaged with `second_model` if given, and its usage.
 
-    ParameterError where it does not say its words.
+    ParameterError if it stores no vocabulary.
     """
     found = VideoModel.load(str(run.upstream("multimodal_encoder")), run.device, "multimodal_encoder")
     if found.usage.tokenizer is None:
@@ -64,7 +67,9 @@ def load(run: Run) -> VideoModel:
 
 
 def begun_from(model: nn.Module, place) -> dict[str, Tensor]:
-    """The state of `model` with the weights of the model at `place` that it was trained from: CLIP's have no temporal parts, which stay."""
+    """State of `model` with the weights of `place`, the model that it was trained from. CLIP has no temporal parts;
+    these keep the weights of `model`.
+    """
     start = weights.load(place)
     if not isinstance(start, Clip) or isinstance(model, Clip):
         return _like(model, start)
@@ -72,7 +77,7 @@ def begun_from(model: nn.Module, place) -> dict[str, Tensor]:
 
 
 def _like(model: nn.Module, other: nn.Module) -> dict[str, Tensor]:
-    """The other's tensors that `model` has, and what it lacks from the model itself: a caption decoder, say."""
+    """The tensors of `other` that `model` has; missing ones, such as a caption decoder, come from `model`."""
     own, given = model.state_dict(), other.state_dict()
     return {name: given.get(name, value).cpu() for name, value in own.items()}
 
@@ -80,10 +85,11 @@ def _like(model: nn.Module, other: nn.Module) -> dict[str, Tensor]:
 def wordings(
     asked: Sequence[str], videos: VideoSet, tokenizer: Tokenizer, *, taught: VideoSet | None, class_words: str, source: str | None, num_clips: int
 ) -> dict[str, list[list[str]]]:  # fmt: skip
-    """name -> P lists of a sentence for each class: "names" alone, in the 16 "published" templates, or as "captions" say it.
+    """name -> P lists of a sentence for each class: "names" alone, the 16 "published" templates, or "captions".
 
-    The last come from the file `class_words`, or from the captions of the training videos `taught` of the generated set `source` (None for videos of
-    the user's own); without either they are left out, and that is said. Words that the tokenizer lacks are counted. ParameterError where nothing is left.
+    Captions come from the file `class_words`, or from the captions of the training videos `taught` of the generated set
+    `source` (None for the user's own videos); without either they are left out, and a message says so. Prints the share
+    of words missing in the vocabulary. ParameterError if nothing is left.
     """
     made: dict[str, Callable] = {
         "names": lambda: [list(videos.classes)],
@@ -117,7 +123,7 @@ def _said(videos, taught, class_words, source, num_clips) -> list[list[str]]:
 
 
 def generated_source(train_csv: str, data: str, test_csv: str) -> str | None:
-    """The name of the generated set that the videos are of, "" for the moving shapes; None for the user's own."""
+    """The name of the videos' generated set, "" for the moving shapes; None for the user's own videos."""
     own = data or not is_generated(train_csv) or (test_csv and not train_csv)
     return None if own else train_csv
 
@@ -125,7 +131,9 @@ def generated_source(train_csv: str, data: str, test_csv: str) -> str | None:
 def embed(
     model: nn.Module, views: Views, frame_order: str = "ordered", *, seed: int = 0, num_workers: int = 0, precision: str = "fp32"
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Unit-length embeddings (n, V, E) of every view of the readable videos, shown in `frame_order`, and their labels (n,); on the CPU."""
+    """Unit-length embeddings (n, V, E) of every view of the readable videos, shown in `frame_order`, and their labels
+    (n,); on the CPU.
+    """
 
     def function(video):
         return F.normalize(model.encode_video(order_frames(video, frame_order)).float(), dim=-1)
@@ -134,7 +142,9 @@ def embed(
 
 
 def scores(features: Tensor, texts: Tensor, model: nn.Module) -> Tensor:
-    """features (n, V, E) of views, texts (P, K, E) as `heads.zero_shot.joined` gives them -> probabilities (n, K), merged over views."""
+    """features (n, V, E) of views, texts (P, K, E) from `heads.zero_shot.joined` -> probabilities (n, K), merged over
+    views.
+    """
     scale = model.logit_scale.detach().exp().cpu()
     return merge_views(class_logits(features.flatten(0, 1), texts.cpu(), scale).unflatten(0, features.shape[:2]))
 
@@ -146,12 +156,14 @@ def texts_of(model: nn.Module, wordings: Mapping[str, Sequence[Sequence[str]]], 
 
 
 def half_of(classes: Sequence[str]) -> list[int]:
-    """Every second pair of labels: the classes that fine-tuning is told of. Actions that differ in direction are often neighbours."""
+    """The labels of every second pair: the classes used in fine-tuning. Actions that differ in direction are often
+    neighbours.
+    """
     return [label for label in range(len(classes)) if label % 4 < 2]
 
 
 def learner(model: nn.Module) -> nn.Module:
-    """A copy whose video side alone learns; the texts, and so the classifier, stay."""
+    """A copy in which only the video side is trained; the texts, and so the classifier, are frozen."""
     copied = copy.deepcopy(model)
     for name, parameter in copied.named_parameters():
         parameter.requires_grad_(name.startswith("visual"))
@@ -159,7 +171,9 @@ def learner(model: nn.Module) -> nn.Module:
 
 
 def naming_loss(texts: Tensor, labels: Sequence[int]) -> Callable:
-    """loss(model, batch, generator) for `train`: cross-entropy among the classes with these labels, whose texts (P, K, E) are the classifier."""
+    """loss(model, batch, generator) for `train`: cross-entropy among the classes with these labels; their texts (P, K,
+    E) are the classifier.
+    """
     place = torch.full((texts.shape[1],), -1)
     place[list(labels)] = torch.arange(len(labels))
 
@@ -173,7 +187,9 @@ def naming_loss(texts: Tensor, labels: Sequence[int]) -> Callable:
 
 
 def one_clip(video: str, model: VideoModel) -> Tensor:
-    """The clip uint8 (T, H, W, 3) that the model is shown of a video: a file, or the first one that a folder or a list has. UserError where there is none."""
+    """The clip uint8 (T, H, W, 3) that the model sees of a video: a file, or the first video of a folder or list.
+    UserError if there is none.
+    """
     record = SimpleNamespace(path=video_files.find(video)[0], label=0)
     item = Views([record], **model.usage.views() | {"num_clips": 1, "num_crops": 1})[0]
     if isinstance(item, VideoError):
@@ -183,14 +199,16 @@ def one_clip(video: str, model: VideoModel) -> Tensor:
 
 @torch.inference_mode()
 def answer(clip: Tensor, ways: Sequence[Sequence[str]], model: VideoModel, join: str = "probabilities") -> list[float]:
-    """Probabilities of K answers for a clip uint8 (T, H, W, 3), each said in P ways: P lists of K sentences, joined as `heads.zero_shot.joined` has it."""
+    """Probabilities of K answers for a clip uint8 (T, H, W, 3). ways: P lists of K sentences, joined as in
+    `heads.zero_shot.joined`.
+    """
     texts = joined(sentence_embeddings(model.model, ways, model.tokenizer()), join)
     features = F.normalize(model.features(clip[None].to(texts.device)), dim=-1)
     return class_logits(features, texts, model.model.logit_scale.exp())[0].softmax(-1).tolist()
 
 
 def each_template(model: nn.Module, classes: Sequence[str], tokenizer) -> dict[str, Tensor]:
-    """The classes' texts in each of the published templates alone (1, K, E), and in all of them by either join."""
+    """The class texts in each published template alone (1, K, E), and in all of them, joined in either way."""
     texts = texts_of(model, {"all": in_templates(classes)}, tokenizer)["all"]
     alone = {template: text[None] for template, text in zip(TEMPLATES, texts)}
     return alone | {
@@ -201,9 +219,10 @@ def each_template(model: nn.Module, classes: Sequence[str], tokenizer) -> dict[s
 def lesson(
     model: nn.Module, train_set: VideoSet, batch_size: int, seed: int, *, labels: Sequence[int], classifier: Tensor, num_labels: int, usage: Usage, **how
 ) -> tuple[nn.Module, Callable, Batches]:  # fmt: skip
-    """What one fine-tuning takes: a `learner`, its `naming_loss`, and batches of `num_labels` random clips (0: all) of the classes with these `labels`.
+    """The parts of one fine-tuning: a `learner`, its `naming_loss`, and batches of `num_labels` random clips (0: all)
+    of the classes `labels`.
 
-    Frames are drawn as the model is used to. how: what else `clips.training_batches` takes.
+    Frames are sampled as in the model's usage. how: further arguments of `clips.training_batches`.
     """
     of_labels = replace(train_set, records=[record for record in train_set.records if record.label in labels])
     drawn = of_labels.sample(num_labels, seed).records
@@ -214,23 +233,25 @@ def lesson(
 
 
 def state_of(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of its weights, on the CPU."""
+    """A copy of the model's weights, on the CPU."""
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
 def top1_of_parts(scores: Tensor, labels: Tensor, told: Sequence[int]) -> dict[str, float]:
-    """Top-1 of "all classes", of videos of the "told" ones and of the "others"; without a part that has no video."""
+    """Top-1 on "all classes", on videos of the "told" classes and of the "others"; parts without videos are left out."""
     hits, of_told = right(scores, labels), torch.isin(labels, torch.tensor(list(told)))
     parts = {"all classes": hits, "told": hits[of_told], "others": hits[~of_told]}
     return {name: part.mean().item() for name, part in parts.items() if len(part)}
 
 
 def best_alpha(curve: Mapping[float, Mapping[str, float]], alphas: Sequence[float]) -> float:
-    """The alpha that is best on all classes, the first one of equals; the only one where there is one. curve: of `top1_of_parts`, by alpha."""
+    """The alpha with the highest top-1 on all classes, the first on a tie; a single alpha is returned as it is. curve:
+    alpha -> `top1_of_parts`.
+    """
     return alphas[0] if len(alphas) == 1 else max(alphas, key=lambda alpha: curve[alpha]["all classes"])
 
 
 def save(run: Run, model: VideoModel) -> None:
-    """The model as it is now, with how it is used, to the run's checkpoints/model.safetensors: for `iv classify --labels`."""
+    """Saves the model and its usage to the run's checkpoints/model.safetensors, for `iv classify --labels`."""
     config = model.model.config | model.usage.saved(model.model)
     save_weights(model.model, run.checkpoints / "model.safetensors", config)
