@@ -18,6 +18,7 @@ import numpy as np
 from ivcore.cores import cores
 from ivcore.data import formats, surviving
 from ivcore.errors import FormatError, UserError, VideoError, one_line, shown
+from ivcore.files import fingerprint
 from ivcore.progress import Progress
 from ivcore.video.probe import Probe, probe
 
@@ -110,7 +111,7 @@ def probed_files(files: Sequence[str], workers: int | None = None, strict: bool 
 def probed_once(files: Sequence[str], kept: Path) -> dict[str, Probe]:
     """file -> Probe. What is read is kept in the file `kept` at once, so that a call that is stopped goes on, and no file that stays as it is
     is read twice."""
-    states = {file: state(file) for file in files}
+    states = {file: fingerprint(file) for file in files}
     probes = {file: probed for file, (state, probed) in _kept_probes(kept).items() if states.get(file) == state}
     if left := [file for file in files if file not in probes]:
         with open(kept, "a", encoding="utf-8") as rows:
@@ -122,22 +123,13 @@ def probed_once(files: Sequence[str], kept: Path) -> dict[str, Probe]:
     return probes
 
 
-def state(file: str) -> list[int]:
-    """What tells a changed file from the one before: bytes, and the time of its last change in ns. Empty where there is none."""
-    try:
-        status = os.stat(file)
-    except OSError:
-        return []
-    return [status.st_size, status.st_mtime_ns]
-
-
-def _kept_probes(kept: Path) -> dict[str, tuple[list[int], Probe]]:
+def _kept_probes(kept: Path) -> dict[str, tuple[tuple[int, int], Probe]]:
     """A line cut off by a kill is passed over, the last one of a file counts."""
     found = {}
     for line in kept.read_text(encoding="utf-8", errors="replace").splitlines() if kept.is_file() else ():
         try:
             file, state, fields = json.loads(line)
-            found[file] = state, Probe(**fields)
+            found[file] = tuple(state), Probe(**fields)
         except (ValueError, TypeError, RecursionError):
             continue
     return found

@@ -21,7 +21,7 @@ from ivcore.cores import cores
 from ivcore.data.bad_videos import BadVideos
 from ivcore.data.records import frames_of
 from ivcore.errors import ParameterError, UserError, VideoError
-from ivcore.files import write_atomic
+from ivcore.files import fingerprint, write_atomic
 from ivcore.progress import Progress
 from ivcore.video.sampling import mirrored
 
@@ -108,11 +108,7 @@ def _key(records, size: int, num_frames: int | None, strict: bool) -> str:
     """Changes whenever a file does: a file that is not there makes a key that is never stored."""
     hasher = hashlib.sha256(json.dumps([READING, size, num_frames, strict]).encode())
     for record in records:
-        try:
-            status = os.stat(record.path)
-            state = f"{status.st_size} {status.st_mtime_ns}"
-        except OSError:
-            state = "missing"
+        state = "{} {}".format(*fingerprint(record.path))
         part = repr(record) if hasattr(record, "end") or hasattr(record, "span") else ""
         hasher.update(f"{os.path.abspath(record.path)}\0{state}\0{part}\n".encode(errors="surrogateescape"))
     return hasher.hexdigest()[:16]

@@ -198,7 +198,7 @@ class Store:
         """Whether the features of this file as it is now are there."""
         done = self.done.get(video)
         there = done is not None and self.owner[done.file] == video and (self.folder / done.file).is_file()
-        return there and (done.size, done.changed) == state_of(video)
+        return there and (done.size, done.changed) == files.fingerprint(video)
 
     def forget(self, videos: list[str]) -> None:
         """Keeps nothing of other videos than these. Where a kill comes between, the next call goes on."""
@@ -346,19 +346,10 @@ def read_settings(folder: Path) -> dict:
     return there
 
 
-def state_of(video: str) -> tuple[int, int]:
-    """What tells a changed file from the one before: bytes, and the time of its last change in ns."""
-    try:
-        found = os.stat(video)
-    except (OSError, ValueError):  # the latter for a name that no file can have
-        return 0, 0
-    return found.st_size, found.st_mtime_ns
-
-
 def _fill(store: Store, videos: list[str], model: VideoModel, length: Length | None, workers: int, moving: sliding.Sliding | None = None) -> int:  # fmt: skip
     todo = [video for video in videos if not store.has(video)]
     workers = min(workers, len(todo)) if len(todo) > 1 else 0
-    as_it_was = {video: state_of(video) for video in todo}
+    as_it_was = {video: files.fingerprint(video) for video in todo}
     bad: dict[str, VideoError] = {}
     label = f"features, {len(videos) - len(todo)} there" if len(todo) < len(videos) else "features"
     with (

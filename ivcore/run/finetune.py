@@ -155,7 +155,7 @@ def _signature(labelled: class_folders.Labelled, settings: dict) -> str:
     """Changes whenever a video, its class or its group does, or what was asked for."""
     hasher = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path, name in sorted(labelled.videos.items()):
-        hasher.update(json.dumps([path, name, labelled.together.get(path), *check.state(path)]).encode())
+        hasher.update(json.dumps([path, name, labelled.together.get(path), *files.fingerprint(path)]).encode())
     return hasher.hexdigest()[:16]
 
 

@@ -34,7 +34,6 @@ from ivcore.errors import UserError
 from ivcore.heads.moments import Moment, moments
 from ivcore.heads.zero_shot import class_embeddings, class_logits
 from ivcore.progress import Progress
-from ivcore.run.features import state_of
 from ivcore.run.spec import brief
 from ivcore.video.frame_folder import open_video
 
@@ -86,7 +85,11 @@ class Timeline:
     @cached_property
     def settings(self) -> dict:
         used = {name: value for name, value in asdict(self.model.usage).items() if name not in ("classes", "answers", "tokenizer", "known")}  # fmt: skip
-        own = {"video": self.asked.video, "state": list(state_of(self.asked.video)), "weights": self.model.digest}
+        own = {
+            "video": self.asked.video,
+            "state": list(files.fingerprint(self.asked.video)),
+            "weights": self.model.digest,
+        }
         said = {"captions": self.spoken, "beams": self.asked.beams if self.spoken else None}
         return own | asdict(self.way) | said | used | {"classes": not self.asked.labels}
 

@@ -25,6 +25,7 @@ from ivcore.data.batches import Batches, fitting
 from ivcore.data.untrimmed import FeatureSequence, TrainingSequences, UntrimmedSet
 from ivcore.data.video_answers import VideoModel
 from ivcore.errors import ParameterError, UserError, VideoError
+from ivcore.files import fingerprint
 from ivcore.heads.actionformer import ActionFormer, Decoding, decode
 from ivcore.heads.segment_refiner import SegmentRefiner, refiner_loss
 from ivcore.losses.localization import collate
@@ -41,7 +42,7 @@ from ivcore.metrics.detection import (
 )
 from ivcore.precision import autocast
 from ivcore.progress import Progress
-from ivcore.run.features import Done, Store, opened, state_of
+from ivcore.run.features import Done, Store, opened
 from ivcore.show.timeline import FRAMES, Timeline
 from ivcore.stages.embed import shuffle_frames
 from ivcore.stages.evenly import evenly
@@ -127,7 +128,7 @@ def _fill(
     """Computes the features of the videos in `todo`. store: only on rank 0, which writes them."""
 
     def answered(video) -> tuple:
-        state = state_of(video.path)
+        state = fingerprint(video.path)
         function = model.features if order == "ordered" else shuffled(model, video.id)
         with autocast(next(model.model.parameters()).device, precision):
             ((_, answer),) = sliding.answers(function, model, [video], moving, strict)
