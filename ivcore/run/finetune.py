@@ -34,7 +34,7 @@ from ivcore.data import check, class_folders, divide, memory
 from ivcore.data.stratify import PARTS
 from ivcore.errors import ParameterError, UserError, one_line, shown
 from ivcore.progress import clock
-from ivcore.run import encoder_kinds, provenance
+from ivcore.run import encoder_kinds, finetune_table, provenance
 from ivcore.run import execute as run
 from ivcore.run import folder as run_folder
 from ivcore.run.brief import brief_output
@@ -61,13 +61,12 @@ _PLAN = {  # what plan.json has
     "signature": str,
     "notes": list,
     "counts": dict,
+    "groups": dict,
     "encoders": dict,
     "seconds": float | int,
     "runs": dict,
 }
 _WIDE = 60  # characters of a class in the table of counts
-FEW = 30  # videos, on which a share says little
-MODELS = ("coordinated", "multimodal", "masked")  # that may be left; of equals the first
 
 
 @dataclass(frozen=True)
@@ -230,12 +229,21 @@ def _new_plan(asked: Asked, folder: Path, labelled, signature: str) -> dict:
         "signature": signature,
         "notes": [*labelled.notes, *divided.notes, *divided.warnings()],
         "counts": divided.counts(),
+        "groups": _groups(divided),
         "encoders": {name: each.value for name, each in encoders.items()},
         "seconds": lengths.seconds,
         "runs": _parameters(folder, divided, probes, encoders, lengths, image, precision, in_memory),
     }
     files.write_json(folder / "plan.json", plan)
     return plan
+
+
+def _groups(divided: divide.Divided) -> dict[str, int]:
+    """Part -> groups of videos that belong together; a video that belongs to no other is one."""
+    return {
+        part: len({divided.together.get(video.path, video.path) for video in videos})
+        for part, videos in divided.parts.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -413,61 +421,6 @@ def _job(what: str, asked: Asked, folder: Path, plan: dict, done: Mapping[str, r
 # ---- what came out
 
 
-def rows(metrics: Mapping[str, dict]) -> list[dict]:
-    """The table: name, validation and test top-1, its standard error and the seconds ("spent") of the run; None for what there is not."""
-    masked, multimodal, joined = metrics["masked"], metrics["multimodal"], metrics["coordinated"]
-    made = [
-        _row("nearest neighbours, masked features", masked, "knn_val_top1", "knn_top1"),
-        _row("nearest neighbours, multimodal features", multimodal, "knn_val_top1", "knn_top1"),
-        _row("masked encoder from scratch", metrics["scratch"], "val_top1", "top1", timed=True),
-        _row("masked", masked, "val_top1", "top1", timed=True),
-        _row("multimodal", multimodal, "val_top1", "top1", timed=True),
-        _row("both, scores averaged", joined, "val_top1_ensemble", "top1_ensemble"),
-        _row("coordinated", joined, "val_top1", "top1_coordinated", timed=True),
-    ]
-    return made
-
-
-def _row(name: str, metrics: dict, val: str, test: str, timed: bool = False) -> dict:
-    seconds = metrics.get("spent") if timed else None
-    return {"name": name, "val": metrics.get(val), "test": metrics.get(test), "error": metrics.get(f"{test}_error"), "seconds": seconds}  # fmt: skip
-
-
-def best(table: list[dict]) -> str:
-    """The model that was best on the videos for choices."""
-    scores = {row["name"]: row["val"] for row in table}
-    return max(MODELS, key=lambda name: scores[name] or 0.0)
-
-
-def better(table: list[dict], chosen: str) -> str:
-    """What to say where a row that cannot be left as a model was as good or better on the videos for choices; "" where none was."""
-    scores = {row["name"]: row["val"] or 0.0 for row in table}
-    above = max((name for name in scores if name not in MODELS), key=scores.get)
-    if scores[above] < scores[chosen]:
-        return ""
-    return f"No better than {above}: {scores[above]:.3f} there, the {chosen} one {scores[chosen]:.3f}. More epochs (--minutes, --epochs) or more videos may turn that."
-
-
-def few_tested(count: int) -> str:
-    """What to say of a test on few videos; "" of many. The bound is that of Clopper and Pearson, two-sided at 95 %."""
-    if count >= FEW:
-        return ""
-    return f"{count} test videos decide little: all of them right would mean at least {0.025 ** (1 / count):.2f} (95 %). Cuts of one film belong into one part: docs/data.md, groups"
-
-
-def as_text(table: list[dict], tablefmt: str) -> str:
-    from tabulate import tabulate
-
-    def number(value, digits: int = 3) -> str:
-        return "" if value is None else f"{value:.{digits}f}"
-
-    lines = [
-        (row["name"], number(row["val"]), number(row["test"]) + (f" ± {row['error']:.3f}" if row["error"] else ""), number(row["seconds"], 0))
-        for row in table
-    ]  # fmt: skip
-    return tabulate(lines, ("", "validation", "test top-1", "seconds"), tablefmt=tablefmt, disable_numparse=True)
-
-
 def counts_table(counts: Mapping[str, Mapping[str, int]], most: int = 40) -> str:
     """How many videos each class has in each part, the first `most` classes of many."""
     from tabulate import tabulate
@@ -509,15 +462,20 @@ def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: Asked)
     for what, job in done.items():  # metrics have the seconds of the last attempt
         metrics[what]["spent"] = spent.get(f"{mark} {job.folder.name}", metrics[what].get("wall_seconds", 0.0))
     seconds = spent.get(f"{mark} plan", 0.0) + sum(each["spent"] for each in metrics.values())
-    table = rows(metrics)
-    chosen = best(table)
+    validation, test = (_held(plan, *part) for part in (("val", "validation"), ("test", "test")))
+    table = finetune_table.rows(metrics, test)
+    chosen = finetune_table.best(table, validation)
     model = done[chosen].folder / "checkpoints" / "model.safetensors"
     files.write_atomic(folder / "model.safetensors", lambda scratch: shutil.copyfile(model, scratch))
     chance = metrics["masked"]["chance"]
-    tested = sum(of["test"] for of in plan["counts"].values())
-    about = f"{len(plan['counts'])} classes, chance {chance:.3f}; {tested} test videos, none of which any choice has seen; seed {asked.seed}"
-    kept = f"model.safetensors is the {chosen} one; none of the three that are trained from the encoders is better on the validation videos"
-    kept = "\n".join(filter(None, (kept, better(table, chosen), few_tested(tested))))
+    sure = finetune_table.certainty(table, test, asked.seed)
+    about = f"{len(plan['counts'])} classes, chance {chance:.3f}; {test}, none of which any choice has seen; {sure}"
+    told = [
+        finetune_table.budgets(plan["runs"]["coordinated"]["epochs"]),
+        finetune_table.few_tested(test),
+        *finetune_table.why(table, chosen, validation),
+    ]
+    told = [line for line in told if line]
     content = {
         **plan,
         "planned_seconds": plan["seconds"],
@@ -529,13 +487,17 @@ def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: Asked)
     }
     content["folders"] = {what: paths.short(job.folder) for what, job in done.items()}
     files.write_json(folder / "table.json", content)
-    text = [f"# {one_line(Path(plan['source']).name)}", "", as_text(table, "github"), "", about, "", *kept.split("\n"), "", *(f"- {note}" for note in plan["notes"])]  # fmt: skip
+    text = [f"# {one_line(Path(plan['source']).name)}", "", finetune_table.as_text(table, test, "github"), "", about, "", *(f"- {line}" for line in told), "", *(f"- {note}" for note in plan["notes"])]  # fmt: skip
     files.write_text(folder / "table.md", "\n".join(text).rstrip() + "\n")
-    print(f"\n{as_text(table, 'simple')}\n{about}\n{kept}")
+    print(f"\n{finetune_table.as_text(table, test, 'simple')}", about, *told, sep="\n")
     place = paths.short(folder)
     print(
         f"{place}/table.md; {clock(seconds)} in all. Then: iv classify VIDEO --model {shown_path(folder / 'model.safetensors')}"
     )
+
+
+def _held(plan: dict, part: str, name: str) -> finetune_table.Held:
+    return finetune_table.Held(name, sum(of[part] for of in plan["counts"].values()), plan["groups"][part])
 
 
 def shown_path(path: Path) -> str:

@@ -74,11 +74,15 @@ def test_clips_are_not_mirrored_where_a_name_tells_sides_apart(name, sided):
     assert bool(finetune._SIDED.search(name)) == sided
 
 
-def test_the_model_that_is_left_is_the_best_on_validation_and_of_equals_the_coordinated():
-    table = [{"name": name, "val": val} for name, val in {"masked": 0.5, "multimodal": 0.5, "coordinated": 0.5}.items()]
-    assert finetune.best(table) == "coordinated"
-    table[0]["val"] = 0.6
-    assert finetune.best([*table, {"name": "masked encoder from scratch", "val": 0.9}]) == "masked"
+def test_a_plan_counts_groups_of_videos(planned, tmp_path):
+    assert planned()["groups"] == {"train": 2, "val": 2, "test": 2}
+    films(tmp_path / "mine", ("jump", "wave"), 6)
+    pairs = "".join(f"{name}/{i}.mp4 {i // 2 + 3 * (name == 'wave')}\n" for name in ("jump", "wave") for i in range(6))
+    (tmp_path / "mine/groups.csv").write_text(pairs)
+    plan = planned()
+    assert plan["groups"] == {"train": 2, "val": 2, "test": 2} and plan["counts"]["jump"] == dict.fromkeys(
+        plan["groups"], 2
+    )
 
 
 # ---- what it says
@@ -233,19 +237,6 @@ def test_a_slow_step_is_timed_once(monkeypatch):
     clock_of, calls = itertools.count(0, 4), []  # four seconds from one look at the clock to the next
     monkeypatch.setattr(budget.time, "monotonic", lambda: next(clock_of))
     assert budget._best(lambda: calls.append(1), "cpu") == 4 and calls == [1]
-
-
-def test_what_the_table_does_not_say_is_said():
-    names = ("nearest neighbours, masked features", "masked encoder from scratch", *finetune.MODELS)
-    table = [{"name": name, "val": 0.5 if name in finetune.MODELS else 0.4} for name in names]
-    assert finetune.better(table, "coordinated") == ""
-    table[0]["val"] = 0.5
-    assert "0.500 there, the coordinated one 0.500" in finetune.better(table, "coordinated")
-    table[0]["val"] = 1.0
-    assert finetune.better(table, "coordinated").startswith(
-        "No better than nearest neighbours, masked features: 1.000 there, the coordinated one 0.500"
-    )
-    assert "at least 0.66 (95 %)" in finetune.few_tested(9) and finetune.few_tested(30) == ""
 
 
 def test_of_a_runs_output_progress_is_shown(capsys):

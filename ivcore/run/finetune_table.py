@@ -1,0 +1,157 @@
+"""What `iv finetune` says in the end: a table of what each model gets right, which model is kept, and how far both can be trusted.
+
+A test counts for as many independent trials as it has groups: videos that belong together (`data.groups`) are mostly right or wrong at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+FEW = 30  # videos, on which a share says little
+FEWEST = 10  # groups, below which no standard error is told
+JOINED = (
+    20  # validation videos, below which the coordinated model is not kept (docs/notes.md, Fine-tuning from the box)
+)
+MODELS = ("coordinated", "multimodal", "masked")  # that may be kept; of equals the first
+
+
+@dataclass(frozen=True)
+class Held:
+    """A part that is not trained on: its name, its videos and its groups, of which a video that belongs to no other is one."""
+
+    name: str
+    videos: int
+    groups: int
+
+    def __str__(self) -> str:
+        videos = f"{self.videos} {self.name} video{'s' * (self.videos != 1)}"
+        return videos if self.groups == self.videos else f"{videos} of {self.groups} group{'s' * (self.groups != 1)}"
+
+    @property
+    def decides_little(self) -> str:
+        return f"{self} decide{'s' * (self.videos == 1)} little"
+
+    @property
+    def unit(self) -> str:
+        return "videos" if self.groups == self.videos else "groups"
+
+    @property
+    def at_least(self) -> float:
+        """The least share that all of them right would mean: Clopper and Pearson's bound, two-sided at 95 %."""
+        return 0.025 ** (1 / self.groups)
+
+
+# ---- the table
+
+
+def rows(metrics: Mapping[str, dict], test: Held) -> list[dict]:
+    """The table: name, validation and test top-1, its standard error ("error") and the seconds ("spent") of the run; None for what there is not.
+
+    metrics: of the runs, by what is trained. A share of 0 or 1 has no error, and on few groups none has.
+    """
+    masked, multimodal, joined = metrics["masked"], metrics["multimodal"], metrics["coordinated"]
+    made = [
+        _row("nearest neighbours, masked features", masked, "knn_val_top1", "knn_top1"),
+        _row("nearest neighbours, multimodal features", multimodal, "knn_val_top1", "knn_top1"),
+        _row("masked encoder from scratch", metrics["scratch"], "val_top1", "top1", timed=True),
+        _row("masked", masked, "val_top1", "top1", timed=True),
+        _row("multimodal", multimodal, "val_top1", "top1", timed=True),
+        _row("both, scores averaged", joined, "val_top1_ensemble", "top1_ensemble"),
+        _row("coordinated", joined, "val_top1", "top1_coordinated", timed=True),
+    ]
+    return [row | ({} if test.groups >= FEWEST and row["test"] not in (0, 1) else {"error": None}) for row in made]
+
+
+def _row(name: str, metrics: dict, val: str, test: str, timed: bool = False) -> dict:
+    seconds = metrics.get("spent") if timed else None
+    return {"name": name, "val": metrics.get(val), "test": metrics.get(test), "error": metrics.get(f"{test}_error"), "seconds": seconds}  # fmt: skip
+
+
+def as_text(table: Sequence[dict], test: Held, tablefmt: str) -> str:
+    from tabulate import tabulate
+
+    lines = [(row["name"], _number(row["val"]), _with_error(row, test), _number(row["seconds"], 0)) for row in table]
+    return tabulate(lines, ("", "validation", "test top-1", "seconds"), tablefmt=tablefmt, disable_numparse=True)
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _with_error(row: dict, test: Held) -> str:
+    told = _number(row["test"])
+    if row["test"] == 1:
+        return f"{told} (≥ {test.at_least:.2f})"
+    if row["test"] == 0:
+        return f"{told} (≤ {1 - test.at_least:.2f})"
+    return told + (f" ± {row['error']:.3f}" if row["error"] is not None else "")
+
+
+def certainty(table: Sequence[dict], test: Held, seed: int) -> str:
+    """What ±, ≥ and ≤ of the table mean."""
+    lines = []
+    if any(row["error"] is not None for row in table):
+        lines.append(f"± is the standard error over test {test.unit}, one seed ({seed})")
+    else:
+        lines.append(f"one seed ({seed})" + (f"; no ± below {FEWEST} test {test.unit}" if test.groups < FEWEST else ""))
+    if any(row["test"] in (0, 1) for row in table):
+        lines.append("≥ and ≤ are the bound where all or none are right (95 %)")
+    return "; ".join(lines)
+
+
+def few_tested(test: Held) -> str:
+    """What to say of a test on few videos, or on few groups; "" of many."""
+    if test.groups >= FEW:
+        return ""
+    return f"{test.decides_little}: all of them right would mean at least {test.at_least:.2f} (95 %). Cuts of one film belong into one part: docs/data.md, groups"
+
+
+# ---- the choice
+
+
+def best(table: Sequence[dict], validation: Held) -> str:
+    """The model that was best on the validation videos; of the two encoders alone where these are few."""
+    scores = {row["name"]: row["val"] or 0.0 for row in table}
+    return max(_candidates(validation), key=scores.get)
+
+
+def _candidates(validation: Held) -> tuple[str, ...]:
+    return MODELS if validation.groups >= JOINED else MODELS[1:]
+
+
+def why(table: Sequence[dict], chosen: str, validation: Held) -> list[str]:
+    """What the choice rests on, a line each."""
+    scores, candidates = {row["name"]: row["val"] or 0.0 for row in table}, _candidates(validation)
+    lines = [f"model.safetensors is the {chosen} one, chosen on {validation} among {_listed(candidates)}"]
+    if level := [name for name in candidates if name != chosen and scores[name] == scores[chosen]]:
+        lines.append(f"It is level there with {_listed(level)}; of equals the first in this order is kept")
+    if len(candidates) < len(MODELS):
+        lines.append(
+            f"The coordinated model may be kept from {JOINED} validation {validation.unit} on: fewer do not tell it from one encoder alone"
+        )
+    if validation.groups < FEW:
+        lines.append(f"{validation.decides_little}: on others another model may be the best")
+    if not any(scores.values()):
+        lines.append("Nothing in the table is right on any of them, so the choice tells nothing")
+    elif sentence := better(table, chosen):
+        lines.append(sentence)
+    return lines
+
+
+def better(table: Sequence[dict], chosen: str) -> str:
+    """What to say where a row that is not a model to keep was as good or better on the validation videos; "" where none was."""
+    scores = {row["name"]: row["val"] or 0.0 for row in table}
+    above = max((name for name in scores if name not in MODELS), key=scores.get)
+    if scores[above] < scores[chosen]:
+        return ""
+    return f"No better than {above}: {scores[above]:.3f} there, the {chosen} one {scores[chosen]:.3f}. More epochs (--minutes, --epochs) or more videos may turn that."
+
+
+def budgets(joint_epochs: float) -> str:
+    """What the coordinated row has beyond those that it is compared with."""
+    return f"The coordinated model's heads learned for {joint_epochs:g} epoch{'s' * (joint_epochs != 1)} more than those of the averaged scores, together with its modules"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -1,0 +1,103 @@
+"""What `iv finetune` says of its results: the table, which model is kept, and how sure that is."""
+
+import pytest
+
+from ivcore.run import finetune_table
+from ivcore.run.finetune_table import Held
+
+NEIGHBOURS, AVERAGED = "nearest neighbours, masked features", "both, scores averaged"
+NAMES = (NEIGHBOURS, "masked encoder from scratch", "masked", "multimodal", AVERAGED, "coordinated")
+MANY = Held("validation", 40, 40)
+
+
+def table(other=0.0, **scores):
+    """Validation scores as given, `other` of whatever is not."""
+    return [{"name": name, "val": scores.get(name, other)} for name in NAMES]
+
+
+def metrics(top1, error):
+    encoder = {"knn_val_top1": 0.5, "knn_top1": 0.5, "knn_top1_error": 0.1, "val_top1": 0.5, "top1": top1} | error
+    joined = {"val_top1": 0.5, "top1_coordinated": 0.75, "top1_coordinated_error": 0.1, "top1_ensemble": 0.75}
+    return {"masked": encoder, "multimodal": encoder, "scratch": encoder, "coordinated": joined}
+
+
+# ---- the table
+
+
+@pytest.mark.parametrize(
+    ("groups", "top1", "error", "shown"),
+    [
+        (40, 0.8, 0.064, "0.800 ± 0.064"),
+        (2, 0.8, 0.0, "0.800"),
+        (40, 1.0, 0.0, "1.000 (≥ 0.91)"),
+        (2, 1.0, 0.0, "1.000 (≥ 0.16)"),
+        (2, 0.0, 0.0, "0.000 (≤ 0.84)"),
+    ],
+)
+def test_groups_of_the_test_say_how_sure_a_share_is(groups, top1, error, shown):
+    test = Held("test", 40, groups)
+    rows = finetune_table.rows(metrics(top1, {"top1_error": error}), test)
+    line = next(
+        line for line in finetune_table.as_text(rows, test, "plain").splitlines() if line.startswith("masked  ")
+    )
+    assert line.split("  ")[-1].strip() == shown
+
+
+def test_what_the_signs_of_the_table_mean_is_said():
+    for groups, top1, said in (
+        (40, 0.8, "± is the standard error over test videos, one seed (3)"),
+        (12, 0.8, "± is the standard error over test groups, one seed (3)"),
+        (2, 1.0, "one seed (3); no ± below 10 test groups; ≥ and ≤ are the bound where all or none are right (95 %)"),
+    ):
+        test = Held("test", 40, groups)
+        rows = finetune_table.rows(metrics(top1, {"top1_error": 0.1}), test)
+        assert finetune_table.certainty(rows, test, 3) == said
+
+
+def test_few_groups_are_few_however_many_videos_they_have():
+    assert finetune_table.few_tested(Held("test", 30, 30)) == ""
+    assert "9 test videos decide little: all of them right would mean at least 0.66" in finetune_table.few_tested(
+        Held("test", 9, 9)
+    )
+    assert finetune_table.few_tested(Held("test", 40, 2)).startswith("40 test videos of 2 groups decide little")
+    assert finetune_table.few_tested(Held("test", 1, 1)).startswith("1 test video decides little")
+
+
+def test_what_the_coordinated_model_has_beyond_the_averaged_scores_is_said():
+    assert "for 11 epochs more" in finetune_table.budgets(11.0) and "for 1 epoch more" in finetune_table.budgets(1.0)
+
+
+# ---- the choice
+
+
+def test_the_model_that_is_kept_is_the_best_on_validation_and_of_equals_the_coordinated():
+    level = table(masked=0.5, multimodal=0.5, coordinated=0.5)
+    assert finetune_table.best(level, MANY) == "coordinated"
+    said = finetune_table.why(level, "coordinated", MANY)
+    assert said[0].endswith("chosen on 40 validation videos among coordinated, multimodal and masked")
+    assert said[1] == "It is level there with multimodal and masked; of equals the first in this order is kept"
+    ahead = [*table(masked=0.6, multimodal=0.5, coordinated=0.5), {"name": "from scratch", "val": 0.9}]
+    assert finetune_table.best(ahead, MANY) == "masked" and "level" not in "".join(
+        finetune_table.why(ahead, "masked", MANY)
+    )
+
+
+@pytest.mark.parametrize("few", [Held("validation", 2, 2), Held("validation", 200, 19)])
+def test_few_validation_videos_choose_between_the_encoders_alone_and_that_is_said(few):
+    level = table(masked=0.5, multimodal=0.5, coordinated=1.0)
+    assert finetune_table.best(level, few) == "multimodal"
+    said = finetune_table.why(level, "multimodal", few)
+    assert said[0].endswith(f"chosen on {few} among multimodal and masked") and "level there with masked;" in said[1]
+    assert f"from 20 validation {few.unit} on" in said[2] and said[3].startswith(f"{few} decide little")
+
+
+def test_a_baseline_that_is_as_good_is_named():
+    assert finetune_table.better(table(0.4, masked=0.5, multimodal=0.5, coordinated=0.5), "coordinated") == ""
+    said = finetune_table.why([*table(0.4, coordinated=0.5), {"name": "another", "val": 0.5}], "coordinated", MANY)
+    assert "No better than another: 0.500 there, the coordinated one 0.500" in said[-1]
+
+
+def test_where_nothing_is_right_no_comparison_is_claimed():
+    said = finetune_table.why(table(), "coordinated", MANY)
+    assert said[-1] == "Nothing in the table is right on any of them, so the choice tells nothing"
+    assert "No better" not in "".join(said)
