@@ -1,12 +1,12 @@
-"""Checkpoints that survive being killed: weights as safetensors, the trainer's state beside them, a mark written last.
+"""Checkpoints that survive a kill: weights as safetensors, the trainer's state in another file, a mark written last.
 
     step-00001200.safetensors   weights, loadable by anything that reads safetensors
     step-00001200.trainer.pt    optimiser, generators, place in the data: tensors and plain values (weights_only=True)
     step-00001200.json          sizes and checksums of both; written last, without it the checkpoint does not exist
 
-Each file is written under another name, synced and renamed. What does not match its mark is passed over, with a warning, for the
-checkpoint before it. Of a run that is done only the last weights stay, with what else `train` shows of it (step-00001200.shown.pt); see
-`forget_states`.
+Each file is written under another name, synced and renamed. A checkpoint that does not match its mark is skipped with a
+warning, and the one before it is used. A finished run keeps only the last weights and the state that `train` needs to
+show the run (step-00001200.shown.pt); see `forget_states`.
 """
 
 import json
@@ -26,21 +26,21 @@ from ivcore.weights.reading import CLASS
 
 
 def save_weights(module: nn.Module, path: Path, config: dict | None = None) -> Path:
-    """Write the module's weights as safetensors; its class and `config`, as JSON, in the file's metadata. `weights.load` builds the
-    module from both. Tied weights are stored once.
+    """Writes the module's weights as safetensors, with its class and `config` as JSON metadata. Returns `path`.
 
-    Of several ranks the first writes, and the others go on at once.
+    `weights.load` builds the module from this file. Tied weights are stored once. Only rank 0 writes; the others return
+    at once.
     """
     if distributed.rank() > 0:
         return Path(path)
-    # One entry alone: the order of several is another one each time, and equal models are to be equal files.
+    # A single entry, because the order of several entries varies, and equal models should give equal files.
     metadata = {"config": json.dumps({CLASS: type(module).__name__} | (config or {}))}
     write_atomic(Path(path), lambda scratch: save_model(module, str(scratch), metadata))
     return Path(path)
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Load a file of `save_weights` into a module of the same shape. Errors: UserError saying what does not fit."""
+    """Loads a file of `save_weights` into a module of the same shape. UserError says what does not fit."""
     try:
         load_model(module, str(path), device=str(next(module.parameters()).device))
     except Exception as error:  # safetensors and torch each raise several kinds
@@ -50,36 +50,36 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
 
 def forget_states(folder: Path) -> None:
-    """Make a run that is done small: of each training in its folder the last weights stay, with a state that is good for showing alone."""
+    """Shrinks a finished run: each training in its folder keeps its last weights and the state needed to show it."""
     for pattern in ("checkpoints", "*/checkpoints", "*/*/checkpoints"):
         for place in Path(folder).glob(pattern):
             if not place.relative_to(folder).parts[0].startswith("previous"):
                 Checkpoints(place).forget_states()
 
 
-# What only a training that goes on needs of a trainer's state.
+# Entries of a trainer's state that are needed only to continue training.
 _FOR_TRAINING = {"engine", "generator", "random", "others"}
 
 
 class Checkpoints:
-    """The checkpoints of one run folder, the newest `keep` of them kept."""
+    """The checkpoints of one run folder. Keeps the newest `keep`."""
 
     def __init__(self, folder: Path, keep: int = 2):
         self.folder, self.keep = Path(folder), keep
 
     def steps(self) -> list[int]:
-        """Steps that have a mark, in order."""
+        """Steps with a mark, in order."""
         return sorted(int(mark.stem.removeprefix("step-")) for mark in self.folder.glob("step-*.json"))
 
     def files(self, step: int) -> tuple[Path, Path, Path]:
-        """(weights, trainer state, mark)."""
+        """Paths of (weights, trainer state, mark)."""
         stem = self.folder / f"step-{step:08d}"
         return stem.with_suffix(".safetensors"), stem.with_suffix(".trainer.pt"), stem.with_suffix(".json")
 
     def save(self, step: int, model: nn.Module, state: dict) -> None:
-        """Write the checkpoint of `step`, then forget the oldest ones."""
+        """Writes the checkpoint of `step`, then deletes the oldest ones."""
         weights, trainer, mark = self.files(step)
-        mark.unlink(missing_ok=True)  # an invalid one of an earlier attempt must not vouch for new files
+        mark.unlink(missing_ok=True)  # a mark of an earlier attempt must not be valid for the new files
         save_weights(model, weights)
         write_atomic(trainer, lambda scratch: torch.save(state, scratch))
         self._mark(step, weights, trainer)
@@ -87,8 +87,7 @@ class Checkpoints:
             self.forget(old)
 
     def require_room(self, size: int) -> None:
-        """For as many checkpoints of `size` bytes as there will be at a time: those kept, and the one being written. UserError where the
-        disk has less."""
+        """UserError without room for `keep` + 1 checkpoints of `size` bytes: those kept and the one being written."""
         self.folder.mkdir(parents=True, exist_ok=True)
         there = sum(file.stat().st_size for file in self.folder.glob("step-*"))
         free = shutil.disk_usage(self.folder).free
@@ -104,11 +103,11 @@ class Checkpoints:
 
     def forget(self, step: int) -> None:
         mark = self.files(step)[2]
-        for file in (mark, *self.folder.glob(f"{mark.stem}.*")):  # the mark first: never a mark without its files
+        for file in (mark, *self.folder.glob(f"{mark.stem}.*")):  # the mark first, so that no mark is without its files
             file.unlink(missing_ok=True)
 
     def forget_states(self) -> None:
-        """Keep the newest checkpoint alone, and of its state what shows the training: optimiser and generators go."""
+        """Deletes all checkpoints but the newest, and the optimiser and generators from its state."""
         newest = self.newest()
         for step in self.steps() if newest is not None else ():
             if step != newest:
@@ -124,14 +123,14 @@ class Checkpoints:
         trainer.unlink()
 
     def tidy(self, newest: int | None) -> None:
-        """Remove what a killed run left half-written, and everything after the `newest` checkpoint that is whole."""
+        """Deletes half-written files of a killed run, and all checkpoints after `newest`, the last whole one."""
         marked = {step for step in self.steps() if newest is not None and step <= newest}
         for file in [*self.folder.glob("step-*"), *self.folder.glob(".step-*.tmp")]:
             if file.name.startswith(".") or int(file.name[5:13]) not in marked:
                 file.unlink(missing_ok=True)
 
     def flaw(self, step: int) -> str | None:
-        """What is wrong with a checkpoint; None where it is whole."""
+        """Says what is wrong with a checkpoint; None if it is whole."""
         try:
             expected = json.loads(self.files(step)[2].read_text())["files"]
         except (ValueError, KeyError, TypeError, OSError):
@@ -145,7 +144,7 @@ class Checkpoints:
         return None
 
     def newest(self) -> int | None:
-        """Step of the newest whole checkpoint; warns about each broken one passed over. None where there is none."""
+        """Step of the newest whole checkpoint, or None. Warns about each broken one that it skips."""
         for step in reversed(self.steps()):
             flaw = self.flaw(step)
             if flaw is None:

@@ -1,11 +1,11 @@
-"""What of a training step depends on how many processes and devices share it, and where weights and optimiser lie meanwhile.
+"""Engines: where weights and optimiser state are kept, and how a training step uses several processes and devices.
 
     plain, ddp      a whole model on every rank; on several ranks torch's DistributedDataParallel averages the gradients  (here)
     fsdp            weights, gradients and moments cut over ranks, torch's `fully_shard`                                   (fully_sharded.py)
     zero1 2 3       DeepSpeed's ZeRO: moments cut over ranks, gradients too, weights too                                   (zero.py)
 
-The loop asks an engine for nothing but the public members of `Engine`. Whatever the engine, the model that the caller holds is a plain one, and
-so is every checkpoint: weights by name, moments by name, both whole. So a run goes on with any engine on any number of ranks.
+The loop uses only the public members of `Engine`. With every engine the caller's model is a plain one, and a checkpoint
+holds whole weights and whole moments by name. A run can therefore continue with any engine on any number of ranks.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FIRST_SCALE, _GROWTH_STEPS = 2.0**16, 2000  # of a loss in fp16, as torch's Gra
 
 
 class Step(nn.Module):
-    """Runs a function of the model inside a forward pass, so that an engine that wraps this has everything the function does in its care."""
+    """Runs a function of the model as a forward pass, so that an engine that wraps this module sees all of it."""
 
     def __init__(self, model: nn.Module):
         super().__init__()
@@ -41,15 +41,13 @@ class Step(nn.Module):
 
 
 class Engine:
-    """The recipe's optimiser, gradient clipping by norm, updates that a non-finite gradient cannot reach; a whole model on every rank.
+    """The recipe's optimiser with gradient clipping; no update from a non-finite gradient; a whole model on every rank.
 
-    Gradients are averaged over ranks with the last micro-batch of a step. With fp16 the loss is scaled, and a step whose scaled gradient
-    overflows is left out and lowers the scale.
+    Gradients are averaged over ranks with the last micro-batch of a step. fp16 scales the loss; a step whose scaled
+    gradient overflows is skipped and lowers the scale.
     """
 
-    looks_ahead = (
-        True  # whether forward passes without a backward pass may come before the others, as accumulated losses want
-    )
+    looks_ahead = True  # allows forward passes without a backward pass before the others; accumulated losses need this
 
     def __init__(self, model: nn.Module, recipe: Recipe):
         self.model, self.max_norm, self.precision = model, recipe.clip_grad, recipe.precision
@@ -61,13 +59,13 @@ class Engine:
             block.compile()  # in place: names and state stay those of the plain model
         self.optimizer = optimizer_of(self.work, recipe)
         self._begin()
-        self.bad = torch.zeros((), device=self.device)  # 1 from the first number on that is not finite
+        self.bad = torch.zeros((), device=self.device)  # 1 after the first non-finite number
         self.losses = torch.zeros((), device=self.device)  # sum over the micro-batches of this step
         self.scale = torch.tensor(_FIRST_SCALE if self.precision == "fp16" else 1.0, device=self.device)
-        self.good_steps = torch.zeros((), device=self.device)  # since the scale has changed
+        self.good_steps = torch.zeros((), device=self.device)  # since the scale changed
 
     def _prepared(self, recipe: Recipe) -> nn.Module:
-        """The module that is trained: here the caller's own."""
+        """The module to train: here the caller's own. UserError for `offload`, which this engine lacks."""
         if recipe.offload != "nothing":
             raise UserError(
                 f"offload={recipe.offload!r}: engine {recipe.engine} keeps all it has; one of fsdp, zero1, zero2, zero3 can"
@@ -77,20 +75,21 @@ class Engine:
     def _begin(self) -> None:
         self.wrapped = Step(self.work)
         if distributed.world() > 1:
-            # What no rank uses in a step has no gradient, as on one process. Buffers follow rank 0, so that all ranks evaluate one model.
+            # Weights that no rank uses in a step get no gradient, as with one process. Buffers follow rank 0, so that
+            # all ranks evaluate the same model.
             self.wrapped = DistributedDataParallel(self.wrapped, find_unused_parameters=True)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
 
     @property
     def asynchronous(self) -> bool:
-        """Whether numbers have to be waited for. Those on the CPU are there when asked for: a bad one stops the run at once."""
+        """True if reading a number waits for the device. On a CPU a bad number stops the run at once."""
         return self.device.type != "cpu"
 
     # ---- one step
 
     @contextmanager
     def micro_batch(self, last: bool) -> Iterator[None]:
-        """Around forward and backward passes of one micro-batch: only the `last` of a step averages gradients over ranks."""
+        """Context of the passes of one micro-batch. Only the `last` one of a step averages gradients over ranks."""
         if last or not isinstance(self.wrapped, DistributedDataParallel):
             yield
         else:
@@ -98,7 +97,8 @@ class Engine:
                 yield
 
     def run(self, function: Callable, *arguments):
-        """function(model, *arguments) in the precision of training. Each part of the model that the result depends on must take part in it."""
+        """function(model, *arguments) in the precision of training. It must use all parts of the model that the result
+        depends on."""
         with autocast(self.device, self.precision):
             return self.wrapped(function, *arguments)
 
@@ -107,8 +107,9 @@ class Engine:
         (loss * self.scale if self.precision == "fp16" else loss).backward()
 
     def step(self, lr: float) -> Tensor:
-        """One update. Returns the gradient norm before clipping, on the device; where it or a loss is not finite, this update and
-        all later ones leave weights and optimiser state as they are, so that nobody has to wait for the device to find out."""
+        """One update. Returns the gradient norm before clipping, on the device. If the norm or a loss is not finite,
+        this and all later updates leave weights and optimiser state unchanged, so the check need not wait for the
+        device."""
         gradients = self._gradients()
         norm = self._norm(gradients)
         losses = distributed.mean(self.losses)
@@ -129,9 +130,11 @@ class Engine:
         return norm
 
     def _rescaled(self, norm: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradients without the loss's scale: (1 where they overflowed, their norm or else 0); the next step's scale follows from that.
+        """Removes the loss scale from the gradients and sets the scale of the next step. Returns (1 after overflow,
+        norm).
 
-        Where the scale has fallen below one it is not the scale's fault: the norm stays as it is.
+        The norm is 0 after an overflow. With a scale below 1 a non-finite norm is not counted as an overflow and stays
+        as it is.
         """
         torch._foreach_mul_(self._gradients(), 1 / self.scale)
         skipped = (~norm.isfinite() & (self.scale >= 1)).float()
@@ -154,18 +157,18 @@ class Engine:
     # ---- weights and state, whole and by name
 
     def fill(self) -> None:
-        """Give the caller's model the weights that training has come to, on the device. Every rank calls it."""
+        """Copies the current weights into the caller's model, on the device. Every rank must call it."""
 
     def rest(self) -> None:
-        """The caller's model is not looked at until the next `fill`."""
+        """Says that the caller's model is not used until the next `fill`."""
 
     def state(self) -> dict:
-        """Everything a checkpoint needs beside the weights, whole, on every rank. Every rank calls it."""
+        """State for a checkpoint besides the weights, whole, on every rank. Every rank must call it."""
         moments = {name: self._moments(p) for name, p in self._named()}
         return {"moments": moments, "scale": self.scale.cpu(), "good_steps": self.good_steps.cpu()}
 
     def load(self, state: dict) -> None:
-        """Take over the state of any engine; the model has the weights already."""
+        """Loads the state of any engine. The model must hold the weights already."""
         for name, p in self._named():
             if name in state["moments"]:
                 self._set_moments(p, state["moments"][name])
@@ -173,7 +176,7 @@ class Engine:
             self.scale, self.good_steps = state["scale"].to(self.device), state["good_steps"].to(self.device)
 
     def _named(self) -> list[tuple[str, nn.Parameter]]:
-        """What is trained, in the order of the model."""
+        """Names and trained parameters, in model order."""
         return [(name, p) for name, p in self.work.named_parameters() if p.requires_grad]
 
     def _moments(self, p: nn.Parameter) -> dict[str, Tensor]:
@@ -185,20 +188,21 @@ class Engine:
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:
-    """The layers that repeat, which are compiled and cut over ranks one by one: what lies in a ModuleList and has parts of its own, inner ones
-    first; the model itself where there is none."""
+    """The repeated layers, which are compiled or sharded one by one: modules of a ModuleList that have children and
+    parameters, inner ones first. Returns [model] if there are none."""
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
     found = [block for each in reversed(lists) for block in each if any(True for _ in block.children())]
     return [block for block in found if any(True for _ in block.parameters()) and not _runs_in_parts(block)] or [model]
 
 
 def _runs_in_parts(block: nn.Module) -> bool:
-    """A list of layers, or a caption decoder's layer: its attention takes keys and values that were computed before its forward pass."""
+    """True for a list of layers, or a caption decoder's layer: its keys and values are computed before its forward
+    pass."""
     return isinstance(block, nn.ModuleList) or any(hasattr(part, "keys_values") for part in block.modules())
 
 
 def copy_of_rank_0(model: nn.Module) -> nn.Module:
-    """A copy with the weights and buffers that the model has on rank 0."""
+    """A copy of the model with the weights and buffers of rank 0."""
     copied = copy.deepcopy(model)
     for tensor in (*copied.parameters(), *copied.buffers()):
         dist.broadcast(tensor.detach(), 0)

@@ -1,7 +1,8 @@
-"""The engine fsdp: every rank keeps a part of each weight, gradient and moment, and has a block whole only while it runs (torch's FSDP2).
+"""The engine fsdp (torch's FSDP2): ranks keep shards of weights, gradients, moments; a block is whole only while it
+runs.
 
-A copy of the model is cut and trained; the caller's own waits in host memory and is given the whole weights when somebody looks at them.
-The optimiser works on the local parts, which are plain tensors.
+A copy of the model is sharded and trained. The caller's model stays in host memory and gets the whole weights on
+`fill`. The optimiser works on the local shards, which are plain tensors.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from ivcore.train.recipe import Recipe
 
 
 class FullySharded(Engine):
-    """`Engine` on cut weights. Blocks (the modules in a ModuleList that have parts of their own) are gathered one by one, all else together.
+    """`Engine` on sharded weights. Blocks (see `engine.blocks`) are gathered one by one, all other weights together.
 
-    Parameters without a dimension cannot be cut: each rank keeps them, and their gradients are averaged with the update. offload: "optimizer" and
-    "all" are the same, parts of weights, gradients and moments in host memory.
+    Scalar parameters cannot be sharded: each rank keeps them, and the update averages their gradients. offload:
+    "optimizer" and "all" both keep the shards of weights, gradients and moments in host memory.
     """
 
     def _prepared(self, recipe: Recipe) -> nn.Module:
@@ -63,7 +64,7 @@ class FullySharded(Engine):
         return super().step(lr)
 
     def _norm(self, gradients: list[Tensor]) -> Tensor:
-        """Of the whole gradients: each rank adds up its parts, and rank 0 what all have."""
+        """Norm of the whole gradients: each rank adds its shards, and rank 0 the scalars, which all ranks hold."""
         alike = distributed.rank() > 0
         own = [
             g
@@ -115,7 +116,7 @@ def _whole(x: Tensor) -> Tensor:
 
 
 def _like(p: nn.Parameter, part: Tensor) -> Tensor:
-    """A rank's part of something that is cut as the parameter is; a number as it is."""
+    """Joins a rank's shard to a DTensor laid out like the parameter; scalars stay as they are."""
     if part.dim() == 0 or not isinstance(p, DTensor):
         return part
     return DTensor.from_local(part, p.device_mesh, p.placements, run_check=False, shape=p.shape, stride=p.stride())

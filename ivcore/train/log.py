@@ -1,4 +1,5 @@
-"""train.jsonl: one JSON object a line, each with the step it was written after. A resumed run drops the lines its checkpoint does not cover."""
+"""train.jsonl: one JSON object per line, with the step it was written after. A resumed run drops lines after its
+checkpoint."""
 
 import json
 import os
@@ -11,16 +12,16 @@ from ivcore.files import write_text
 
 
 class Log:
-    """The lines up to and including `step`; later ones, and a last line cut short by a kill, are removed from the file.
+    """Keeps the lines up to `step`, inclusive; removes later ones, and a last line cut short by a kill, from the file.
 
-    write=False reads the file and then keeps the lines to itself: for the ranks that another one writes for.
+    write=False only reads the file and keeps new lines in memory: for all ranks but 0.
     """
 
     def __init__(self, path: Path, step: int = 0, write: bool = True):
         self.records = _readable(path, step) if step else []
         self.file = None
         if write:
-            for left in path.parent.glob(f".{path.name}.*.tmp"):  # of a process that was killed right here
+            for left in path.parent.glob(f".{path.name}.*.tmp"):  # left by a process killed while writing
                 left.unlink(missing_ok=True)
             write_text(path, "".join(json.dumps(record) + "\n" for record in self.records))
             self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115  closed by close()
@@ -32,7 +33,7 @@ class Log:
             self.file.flush()
 
     def sync(self) -> None:
-        """Make sure the disk has it all, before a checkpoint says so."""
+        """Syncs the file to disk; called before a checkpoint."""
         if self.file:
             os.fsync(self.file.fileno())
 
@@ -42,7 +43,7 @@ class Log:
 
 
 def _readable(path: Path, step: int) -> list[dict]:
-    """Records of steps up to `step`; stops at the first line that is not JSON."""
+    """Records up to `step`. Stops at the first line that is not JSON."""
     records = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
         try:
@@ -58,14 +59,14 @@ def _readable(path: Path, step: int) -> list[dict]:
 
 
 def add(row: dict, numbers: dict, share: float = 1) -> None:
-    """Add a micro-batch's numbers to a step's, weighted by its share of the clips and free of any graph."""
+    """Adds a micro-batch's numbers to the step's `row`, weighted by its share of the clips, without gradients."""
     for name, value in numbers.items():
         value = value.detach() if isinstance(value, torch.Tensor) else value
         row[name] = value if share == 1 else row.get(name, 0.0) + value * share
 
 
 def fetch(rows: list[dict], device: torch.device) -> list[dict]:
-    """Rows of scalars, some of them on the device, as rows of floats: means over ranks, after one wait for the device."""
+    """Rows of scalars, perhaps on the device -> rows of floats, averaged over ranks. Waits for the device once."""
     if not rows:
         return []
     scalars = [

@@ -1,13 +1,15 @@
-"""The one training loop: it knows steps, learning rates, logs and checkpoints, and nothing of any task.
+"""The training loop for all tasks: it handles steps, learning rates, logs and checkpoints.
 
-A stage brings a model, a stream of batches and its own `loss(model, batch, generator) -> (scalar, {name: number})`. A run that was
-killed and is started again in the same folder continues from its newest checkpoint and ends with the same weights, bit for bit
-(on one device). On an accelerator the loop waits for numbers only where a line is logged, an epoch ends or a checkpoint is written.
+A stage supplies a model, a stream of batches and a `loss(model, batch, generator) -> (scalar, {name: number})`. A
+killed run that is started again in the same folder continues from its newest checkpoint and ends with the same weights,
+bit for bit (on one device). On an accelerator the loop waits for numbers only when it logs a line, ends an epoch or
+writes a checkpoint.
 
-Several ranks (see ivcore.distributed) train one model together: each gets its part of every batch, gradients and numbers are averaged, and
-rank 0 alone writes. They end with the weights that one process gets from the joined batches, to rounding (tested on CPUs): what a loss draws
-is drawn for the joined batch (see rng.rows). Dropout alone is another draw on every rank, and batch norm sees the rank's part of a batch.
-How they share the work is the engine's business (see train.engine).
+Several ranks (see ivcore.distributed) train one model: each gets its part of every batch, gradients and numbers are
+averaged, and only rank 0 writes. Up to rounding they reach the weights that one process gets from the joined batches
+(tested on CPUs), because losses draw random numbers for the joined batch (see rng.rows). Two exceptions: dropout
+differs on every rank, and batch norm sees only the rank's part of a batch. The engine decides how ranks share the work
+(see train.engine).
 """
 
 import json
@@ -36,33 +38,33 @@ from ivcore.train.log import Log, add, fetch, means
 from ivcore.train.optim import lr_at
 from ivcore.train.recipe import Recipe
 
-# A continuation may change these, which touch no weight.
+# Fields that a continued run may change, because they do not affect weights.
 _FREE = {"checkpoint_seconds", "keep_checkpoints", "log_every"}
-# And these, how it is computed: weights differ by rounding.
+# It may also change how weights are computed; they then differ by rounding.
 _FREE |= {"engine", "engine_config", "offload", "micro_batch", "compile", "activation_checkpointing"}
-# An epoch that ends sooner after a checkpoint than this share of checkpoint_seconds writes no other.
+# The end of an epoch writes a checkpoint if the last one is older than this share of checkpoint_seconds.
 _EPOCH_GAP = 1 / 60
 
 
 class Interrupted(UserError):
-    """Told to stop (SIGTERM) and stopped after writing a checkpoint: the same call continues from there."""
+    """SIGTERM stopped the training after a checkpoint was written. The same call continues from there."""
 
 
 @dataclass
 class History:
-    """What `train` returns: every line of train.jsonl, that of earlier attempts included."""
+    """Result of `train`: all lines of train.jsonl, those of earlier attempts included."""
 
     records: list[dict] = field(default_factory=list)
-    resumed_from: int = 0  # step of the checkpoint this call started from; 0 where it started afresh
-    ema: nn.Module | None = None  # the averaged model, where the recipe asks for one
+    resumed_from: int = 0  # step of the checkpoint this call started from; 0 for a new run
+    ema: nn.Module | None = None  # the averaged model, if the recipe asks for one
 
     def series(self, name: str) -> tuple[list[int], list[float]]:
-        """(steps, values) of one logged number."""
+        """(steps, values) of a logged number."""
         rows = [(record["step"], record[name]) for record in self.records if name in record]
         return [step for step, _ in rows], [value for _, value in rows]
 
     def last(self, name: str) -> float | None:
-        """The last value logged under a name; None where there is none."""
+        """The last value logged under a name, or None."""
         return (self.series(name)[1] or [None])[-1]
 
 
@@ -78,24 +80,28 @@ def train(
     label: str = "train",
     engine: type[Engine] | None = None,
 ) -> History:
-    """Train `model` in place on the device it is on, or continue what `folder` holds (train.jsonl, checkpoints/); ends in eval mode.
+    """Trains `model` in place on its device, or continues the run in `folder` (train.jsonl, checkpoints/). Ends in eval
+    mode.
 
-    loss(model, batch, generator) -> (scalar tensor, numbers to log). The generator lives on the CPU, so that nobody has to wait for an
-    accelerator to see what was drawn, and belongs to the run's state: masks drawn from it continue after a resume. Tensors of the batch are
-    on the device already.
-    A loss is the mean over the clips of a batch, so that those of micro-batches (recipe.micro_batch) can be averaged. One that is not has a
-    method `accumulate(micro_batches, generator, engine) -> (loss, numbers)`, which calls the engine itself (see losses.video_text).
-    What it draws for each sample, it draws by `rng.rows`. The model that it gets is the engine's: the same, or a copy that is cut over ranks.
-    One that changes in the course of training has a method `at(share of the steps that are done)`, which is called before every step.
-    on_epoch(epochs done, model) -> numbers to log, after each epoch and after the last step. It gets the averaged model where the
-    recipe has ema_decay; in eval mode, without gradients. log(line) sees every line of train.jsonl.
-    On several ranks: batches and recipe.batch_size are the joined ones, every rank calls on_epoch, and the numbers of rank 0 are kept.
-    engine: another class than that of recipe.engine.
+    loss(model, batch, generator) -> (scalar tensor, numbers to log). Batch tensors are on the device already. The
+    generator is on the CPU, so that reading its numbers does not wait for an accelerator. It is part of the run's
+    state: masks drawn from it continue after a resume.
+    A loss must be the mean over the clips of a batch, so that micro-batches (recipe.micro_batch) can be averaged.
+    Otherwise it needs a method `accumulate(micro_batches, generator, engine) -> (loss, numbers)`, which calls the
+    engine itself (see losses.video_text). It must draw per-sample random numbers with `rng.rows`. Its model is the
+    engine's: the caller's, or a copy sharded over ranks. A loss that changes during training has a method `at(share of
+    steps done)`, which is called before every step.
+    on_epoch(epochs done, model) -> numbers to log. It is called after each epoch and after the last step, without
+    gradients, with the model in eval mode (the averaged one if recipe.ema_decay is set). log(line) gets every line of
+    train.jsonl. With several ranks, `batches` and recipe.batch_size are the joined ones. Every rank calls on_epoch;
+    rank 0's numbers are kept.
+    engine: a class to use instead of that of recipe.engine.
 
-    The global random generators are seeded with recipe.seed when a run starts afresh.
-    Errors: UserError for a loss or gradient that is not finite (step and files named, nan_batch.json written, weights of before
-    the step kept) and for a folder that holds another recipe's run; Interrupted after SIGTERM, KeyboardInterrupt after Ctrl-C, both
-    with a checkpoint written. After SIGUSR1 a checkpoint is written, and training goes on.
+    A new run seeds the global random generators with recipe.seed.
+    Errors: UserError for a loss or gradient that is not finite (it names step and files, writes nan_batch.json, and
+    keeps the weights of before the step) and for a folder that holds another recipe's run; Interrupted after SIGTERM
+    and KeyboardInterrupt after Ctrl-C, both after writing a checkpoint. SIGUSR1 writes a checkpoint, and training
+    continues.
     """
     return _Loop(model, loss, batches, recipe, Path(folder), engine, on_epoch, log, label).run()
 
@@ -122,15 +128,15 @@ class _Loop:
         self.step, self.seconds = 0, 0.0
         self.pending: list[tuple] = []  # (numbers, files of the batch) of steps still on the device
         self.window: list[dict] = []  # numbers since the last line
-        self.clips, self.waited = (0, 0.0)  # since the last line: clips seen by all ranks, seconds without a batch
+        self.clips, self.waited = (0, 0.0)  # since the last line: clips seen by all ranks, seconds waiting for a batch
 
     def seed(self, step: int = 0) -> int:
-        """Of the global generators; each rank has another one."""
+        """Seed of the global generators, different on each rank."""
         return self.recipe.seed + step + self.rank * 1_000_003
 
     @property
     def going_on(self) -> bool:
-        """Whether there are steps to make; what has been trained to its end is only read."""
+        """True if steps are left. A finished training is only read."""
         return self.step < self.total
 
     def run(self) -> History:
@@ -146,7 +152,7 @@ class _Loop:
         return history
 
     def resume(self) -> None:
-        """Take everything from the newest checkpoint, or begin afresh where there is none."""
+        """Loads the newest checkpoint, or starts a new run if there is none."""
         newest = distributed.broadcast_object(self.newest)
         state = None if newest is None else self.checkpoints.state(newest)
         if state is not None:
@@ -168,7 +174,7 @@ class _Loop:
                 print(f"{self.label}: resumed from step {self.step} of {self.total}", flush=True)
 
     def begin(self, state: dict | None) -> None:
-        """Give the model to its engine, and put the generators where the checkpoint has them."""
+        """Gives the model to its engine, and restores the generators from the checkpoint."""
         self.engine = self.engine_class(self.model, self.recipe)
         if state is None:
             return rng.seed_all(self.seed())
@@ -182,14 +188,14 @@ class _Loop:
         rng.seed_all(self.seed(self.step))
 
     def newest(self) -> int | None:
-        """The checkpoint to go on from, with all later ones cleared away."""
+        """Step of the checkpoint to continue from, or None. Deletes later files."""
         newest = self.checkpoints.newest()
         if newest != self.total and not _is_finished(self.folder):
             self.checkpoints.tidy(newest)
         return newest
 
     def train(self) -> None:
-        """All steps that are left, with what is due after each: a line, the end of an epoch, a checkpoint."""
+        """Makes the remaining steps. After a step it logs a line, ends an epoch or writes a checkpoint when due."""
         recipe = self.recipe
         if self.rank == 0:
             self.checkpoints.require_room(self.checkpoint_bytes())
@@ -218,7 +224,7 @@ class _Loop:
                 age = time.monotonic() - self.saved_at
                 due = last or age >= recipe.checkpoint_seconds * (_EPOCH_GAP if epoch_ends else 1)
                 due, asked_for = due or caught.checkpoints > asked_for, caught.checkpoints
-                # Clocks and signals differ between ranks: what is due on one is due on all.
+                # Clocks and signals differ between ranks: if one rank must save or stop, all do.
                 due, signalled = distributed.all_reduce_max((due, caught[0] if caught else 0))
                 if due or signalled:
                     self.save()
@@ -232,7 +238,7 @@ class _Loop:
         return lr_at(step, self.total, recipe.lr, recipe.min_lr, self.warmup, recipe.warmup_lr, recipe.lr_drops)
 
     def backward(self, batch) -> dict:
-        """Add up the gradients of a batch, in micro-batches. Returns its numbers."""
+        """Accumulates the gradients of a batch, in micro-batches. Returns its numbers."""
         row: dict = {}
         if hasattr(self.loss, "at"):
             self.loss.at(self.step / self.total)
@@ -250,7 +256,7 @@ class _Loop:
         clips, drawn = size(batch), self.generator.get_state()
         seen = self.rank * clips
         for number, (micro_batch, share) in enumerate(cut):
-            self.generator.set_state(drawn)  # each draws for the joined batch, and takes its rows
+            self.generator.set_state(drawn)  # every micro-batch draws for the joined batch and takes its own rows
             self.generator.sees(seen, seen := seen + size(micro_batch), clips * self.world)
             with self.engine.micro_batch(last=number == len(cut) - 1):
                 value, numbers = self.engine.run(self.detached, micro_batch, self.generator)
@@ -259,12 +265,12 @@ class _Loop:
         return row
 
     def detached(self, model, batch, generator):
-        """The loss, with numbers that no gradient passes."""
+        """The loss, with its numbers detached from the graph."""
         value, numbers = self.loss(model, batch, generator)
         return value, {name: x.detach() if isinstance(x, torch.Tensor) else x for name, x in numbers.items()}
 
     def end_epoch(self) -> None:
-        """Call on_epoch on a model at rest. It may draw random numbers freely: training goes on as if it had not."""
+        """Calls on_epoch. Random numbers that it draws do not affect training."""
         self.collect()
         begun = time.monotonic()
         self.engine.fill()
@@ -287,14 +293,14 @@ class _Loop:
     # ---- numbers
 
     def keep(self, row: dict, batch) -> None:
-        """Remember the numbers of the step that was made, and fetch them where nobody has to wait for them."""
+        """Stores the numbers of the last step, and fetches them if that needs no wait."""
         self.pending.append((row, batch.get("path") if isinstance(batch, dict) else None))
         self.clips += size(batch) * self.world
         if not self.engine.asynchronous:
             self.collect()
 
     def collect(self) -> None:
-        """Fetch the numbers of the steps since the last call, means over ranks; refuse what is not finite."""
+        """Fetches the numbers of the steps since the last call, averaged over ranks. UserError if one is not finite."""
         rows, files = (fetch([row for row, _ in self.pending], self.device), [paths for _, paths in self.pending])
         self.pending = []
         for step, row, paths in zip(range(self.step - len(rows), self.step), rows, files):
@@ -304,7 +310,7 @@ class _Loop:
         self.window += rows
 
     def refuse(self, step: int, what: str, value: float, paths: list | None) -> None:
-        """Name the batch whose loss or gradient is not finite, in nan_batch.json and in the error."""
+        """UserError that names the batch with a non-finite loss or gradient; nan_batch.json has the details."""
         (epoch, k), indices = divmod(step, len(self.batches)), self.batches.indices(step).tolist()
         if paths is not None:
             paths = [str(path) for of_rank in distributed.all_gather_object(paths) for path in of_rank]
@@ -320,8 +326,8 @@ class _Loop:
         )
 
     def write_line(self) -> None:
-        """One line: means over the steps since the last one. The speed is that of all ranks; data_wait is the share of the time this
-        process waited for batches."""
+        """Logs a line: means over the steps since the last one, clips per second of all ranks, and data_wait, the share
+        of time that this process waited for batches."""
         self.collect()
         spent, clips = max(time.monotonic() - self.line_at, 1e-9), self.clips * self.recipe.repeats
         speed = {"clips_per_s": round(clips / spent, 2), "data_wait": round(min(1.0, self.waited / spent), 3)}
@@ -329,7 +335,7 @@ class _Loop:
         self.window, self.line_at, self.clips, self.waited = [], time.monotonic(), 0, 0.0
 
     def record(self, numbers: dict) -> None:
-        """Write a line, and show its numbers first on the progress bar."""
+        """Writes a line, and shows its numbers first on the progress bar."""
         self.tick()
         self.write(numbers)
         self.bar.numbers = {**numbers, **{n: v for n, v in self.bar.numbers.items() if n not in numbers}}
@@ -342,14 +348,14 @@ class _Loop:
             self.callback(line)
 
     def tick(self) -> None:
-        """Add the time since the last call to the run's seconds, which go on counting after a resume."""
+        """Adds the time since the last call to the run's seconds, which a resumed run continues."""
         now = time.monotonic()
         self.seconds, self.clock_at = self.seconds + now - self.clock_at, now
 
     # ---- the run's state
 
     def checkpoint_bytes(self) -> int:
-        """About: weights, of those that are trained two moments, and their average."""
+        """Approximate size: weights, two moments of the trained ones, and the averaged model."""
         weights = [(weight.nbytes, weight.requires_grad) for weight in self.model.parameters()]
         return sum(size * (1 + 2 * trained + (self.ema is not None)) for size, trained in weights)
 
@@ -367,19 +373,19 @@ class _Loop:
             "engine": self.engine.state(),
             "ema": None if self.ema is None else self.ema.module.state_dict(),
             **draws[0],
-            "others": draws[1:],  # of the other ranks
+            "others": draws[1:],  # generators of the other ranks
         }
         self.engine.fill()
         if self.rank == 0:
             self.checkpoints.save(self.step, self.model, state)
         self.engine.rest()
-        distributed.barrier()  # nobody goes on before it is written
+        distributed.barrier()  # all ranks wait until it is written
         self.saved_at = time.monotonic()
 
     def load(self, state: dict) -> None:
         unknown_then = {
             each.name: each.default for each in fields(Recipe)
-        }  # of fields that the recipe did not have yet
+        }  # defaults of fields that the recipe did not have yet
         self.same_run(unknown_then | state["recipe"], self.recipe.as_dict())
         self.same_run(state["data"], self.share.identity(), "data ")
         self.checkpoints.weights_into(self.model, state["step"])
@@ -396,12 +402,12 @@ class _Loop:
 
 
 def _is_finished(folder: Path) -> bool:
-    """Whether the run that the folder is of, or a cell of, has its result: then nothing in it may be written."""
+    """True if the folder belongs to a run with a result, or to one of its cells. Then it must not change."""
     return any((place / "metrics.json").is_file() for place in (folder, *folder.absolute().parents[:2]))
 
 
 def _average(model: nn.Module, decay: float | None):
-    """Exponential moving average of the weights, started from the model as it is."""
+    """Exponential moving average of the weights, starting from the current model; None without `decay`."""
     if decay is None:
         return None
     from timm.utils import ModelEmaV3  # slow to import, and only needed here
@@ -410,7 +416,7 @@ def _average(model: nn.Module, decay: float | None):
 
 
 def _plain(value):
-    """A number or array of torch or numpy as Python's own; the rest passes."""
+    """Converts a torch or numpy value to plain Python; returns other values unchanged."""
     return value.tolist() if hasattr(value, "tolist") else value
 
 

@@ -1,4 +1,4 @@
-"""AdamW and SGD, their parameter groups, and the learning rate of every step, as published (VideoMAE's and BEiT's optimiser set-up)."""
+"""AdamW and SGD, their parameter groups, and the learning-rate schedule, as in VideoMAE's and BEiT's code."""
 
 import math
 from collections.abc import Sequence
@@ -12,10 +12,12 @@ from ivcore.train.recipe import Recipe
 
 def lr_at(step: int, total: int, peak: float, floor: float = 0.0, warmup: int = 0, start: float = 0.0,
           drops: Sequence[float] = ()) -> float:  # fmt: skip
-    """Learning rate of optimiser step `step` (from 0): linear from `start` to `peak` over `warmup` steps, then a cosine towards `floor`.
+    """Learning rate of `step` (from 0): linear from `start` to `peak` over `warmup` steps, then a cosine towards
+    `floor`.
 
-    As published, the last warm-up step and the first cosine step both sit at the peak, and the cosine would reach `floor`
-    one step after the end. drops: shares of the steps; after each the rate is a tenth of what it was, and there is no cosine.
+    As published, the last warm-up step and the first cosine step are both at the peak, and the cosine would reach
+    `floor` one step after the end. drops: shares of the steps; each divides the rate by ten. With drops there is no
+    cosine.
     """
     if step < warmup:
         return start + (peak - start) * step / max(1, warmup - 1)
@@ -25,11 +27,11 @@ def lr_at(step: int, total: int, peak: float, floor: float = 0.0, warmup: int = 
 
 
 def parameter_groups(model: nn.Module, weight_decay: float, layer_decay: float | None = None) -> list[dict]:
-    """timm's groups of trainable parameters, each with `weight_decay` and `lr_scale` (the share of the scheduled learning rate).
+    """timm's groups of trainable parameters, each with `weight_decay` and `lr_scale` (factor on the learning rate).
 
-    No decay for one-dimensional parameters, biases, and names (or patterns) in `model.no_weight_decay()`.
-    Layer decay: with L blocks, scale_i = layer_decay ** (L + 1 - i); i = 0 is the patch embedding, L + 1 the head. The model's
-    `group_matcher` says which parameter sits where (timm's idiom).
+    One-dimensional parameters, biases, and names (or patterns) in `model.no_weight_decay()` get no decay.
+    Layer decay: with L blocks, scale_i = layer_decay ** (L + 1 - i); i = 0 is the patch embedding, L + 1 the head. The
+    model's `group_matcher` gives the layer of each parameter (timm's idiom). ParameterError if the model has none.
     """
     from timm.optim import param_groups_layer_decay, param_groups_weight_decay  # slow to import, and only needed here
 
@@ -45,9 +47,9 @@ def parameter_groups(model: nn.Module, weight_decay: float, layer_decay: float |
 
 
 def with_shares(groups: list[dict], model: nn.Module, shares: Sequence[tuple[str, float]]) -> list[dict]:
-    """The groups of `parameter_groups`, cut so that parameters whose names begin as `shares` says have that share of the learning rate as well.
+    """Splits the groups of `parameter_groups` and multiplies `lr_scale` by the share of the parameter's name.
 
-    The first beginning that fits counts; "" fits all.
+    shares: (beginning of the name, share); the first match counts, "" matches all.
     """
     name = {id(parameter): name for name, parameter in model.named_parameters()}
     cut: dict[tuple[int, float], dict] = {}
@@ -60,7 +62,7 @@ def with_shares(groups: list[dict], model: nn.Module, shares: Sequence[tuple[str
 
 
 def optimizer_of(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """What the recipe asks for over `parameter_groups`, fused. Errors: ParameterError where nothing is trainable."""
+    """The recipe's optimiser over `parameter_groups`, fused. ParameterError if nothing is trainable."""
     groups = parameter_groups(model, recipe.weight_decay, recipe.layer_decay)
     groups = with_shares(groups, model, recipe.lr_shares) if recipe.lr_shares else groups
     if not groups:

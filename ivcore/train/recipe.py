@@ -1,4 +1,4 @@
-"""How a stage is trained, as data: one frozen Recipe of typed, checked numbers."""
+"""Training settings of a stage: a frozen Recipe of typed and checked numbers."""
 
 import dataclasses
 import math
@@ -12,19 +12,20 @@ OFFLOADS = ("nothing", "optimizer", "all")
 
 
 def linear_lr(lr: float, batch_size: int, scale: bool = True) -> float:
-    """The linear rule of the paper's recipes: `lr` is meant for 256 clips a step. Repeated samples do not count as clips.
+    """Linear scaling rule of the paper's recipes: `lr` is for 256 clips a step. Repeated samples do not count as clips.
 
-    scale=False: `lr` as it is.
+    scale=False returns `lr` unchanged.
     """
     return lr * batch_size / 256 if scale else lr
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Numbers of one training run. Either `steps` or `epochs` says how long; None switches an option off.
+    """Settings of one training run. Give either `steps` or `epochs`; None switches an option off.
 
-    `batch_size` counts the clips of one optimiser step, over all ranks; `micro_batch` those that a rank takes at once.
-    `repeats` is the number of samples (crops or masks) taken from each decoded clip.
+    batch_size: clips of one optimiser step over all ranks. micro_batch: clips that a rank processes at once.
+    repeats: samples (crops or masks) taken from each decoded clip.
+    Errors: ParameterError for a value that is not allowed.
     """
 
     batch_size: int
@@ -34,26 +35,26 @@ class Recipe:
     min_lr: float = 0.0  # where the cosine ends
     warmup_lr: float = 0.0  # where warm-up starts
     warmup_steps: int = 0
-    warmup_epochs: float = 0.0  # the same in epochs
+    warmup_epochs: float = 0.0  # warm-up in epochs instead
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.95)
     eps: float = 1e-8
-    layer_decay: float | None = None  # learning rate of a layer as a share of the next one's
+    layer_decay: float | None = None  # learning rate of a layer as a share of that of the next layer
     lr_shares: tuple[
         tuple[str, float], ...
-    ] = ()  # (beginning of a parameter's name, its learning rate as a share of lr); the first that fits counts
+    ] = ()  # (beginning of a parameter's name, its learning rate as a share of lr); the first match counts
     clip_grad: float | None = None  # largest gradient norm
     optimizer: str = "adamw"  # or "sgd": with Nesterov's momentum of betas[0]
-    lr_drops: tuple[float, ...] = ()  # shares of the steps after which lr falls to a tenth, in the place of the cosine
-    micro_batch: int = 0  # 0: all of a rank's part
+    lr_drops: tuple[float, ...] = ()  # shares of the steps after which lr falls to a tenth, instead of a cosine
+    micro_batch: int = 0  # 0: the whole part of a rank
     repeats: int = 1
     precision: str = "fp32"  # or "bf16", "fp16": autocast, weights stay fp32; fp16 scales the loss
-    engine: str = "plain"  # what trains, see ivcore.train.engine
-    engine_config: str = ""  # a JSON file that goes over DeepSpeed's configuration
-    offload: str = "nothing"  # what fsdp and zero keep in host memory: or "optimizer", "all"
+    engine: str = "plain"  # see ivcore.train.engine
+    engine_config: str = ""  # JSON file whose entries override DeepSpeed's configuration
+    offload: str = "nothing"  # or "optimizer", "all": what fsdp and zero keep in host memory
     ema_decay: float | None = None
     compile: bool = False  # torch.compile, block by block
-    activation_checkpointing: str = "nothing"  # "nothing" leaves the model as it is, else see encoders.checkpointing
+    activation_checkpointing: str = "nothing"  # "nothing" does not change the model; others: encoders.checkpointing
     seed: int = 0
     checkpoint_seconds: float = 600.0
     keep_checkpoints: int = 2
@@ -69,7 +70,7 @@ class Recipe:
             )
 
     def _rules(self):
-        """(whether it holds, field, what is allowed)"""
+        """Yields (True if the rule holds, field, allowed values)."""
         one_of_both = (self.steps is None) != (self.epochs is None)
         yield one_of_both, "steps", "given when epochs is not, and only then"
         yield self.epochs is None or self.epochs > 0, "epochs", "above 0"
@@ -95,17 +96,16 @@ class Recipe:
         return self.steps if self.steps is not None else max(1, round(self.epochs * steps_per_epoch))
 
     def warmup(self, steps_per_epoch: int) -> int:
-        """Warm-up in steps, never longer than the run."""
+        """Warm-up steps, at most the length of the run."""
         steps = self.warmup_steps or round(self.warmup_epochs * steps_per_epoch)
         return min(steps, self.total_steps(steps_per_epoch))
 
     def grad_accum_steps(self, world: int) -> int:
-        """In how many micro-batches each of `world` ranks takes its part of a batch. A batch of another size (images in turn with videos) is cut
-        into as many."""
+        """Micro-batches per rank and step, the same for batches of another size (images alternating with videos)."""
         return math.ceil(self.batch_size / world / self.micro_batch) if self.micro_batch else 1
 
     def effective_epochs(self, steps_per_epoch: int) -> float:
-        """Epochs as the paper counts them: each of the `repeats` samples of a clip counts as seeing it once (4.2.2)."""
+        """Epochs as the paper counts them: each of a clip's `repeats` samples counts once (4.2.2)."""
         return self.total_steps(steps_per_epoch) / steps_per_epoch * self.repeats
 
     def as_dict(self) -> dict:

@@ -1,7 +1,8 @@
 """The engines zero1, zero2 and zero3: DeepSpeed's ZeRO (arXiv 1910.02054), which the paper trains with (3.2).
 
-A copy of the model is trained; the caller's own waits in host memory. bf16 and fp16 are DeepSpeed's: the copy is in half precision, and the
-optimiser keeps the weights in float32. Weights that no step uses get gradients of zero here, so weight decay and momentum reach them.
+A copy of the model is trained; the caller's model stays in host memory. bf16 and fp16 are DeepSpeed's: the copy is in
+half precision, and the optimiser keeps float32 weights. Unused weights get zero gradients here, so weight decay and
+momentum change them.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from ivcore.train.engine import Engine, Step, copy_of_rank_0
 from ivcore.train.optim import set_lr
 from ivcore.train.recipe import Recipe
 
-_COUNT = "step"  # of what torch's optimisers keep, the one that is not as large as the weight
-_BUCKET = 500_000_000  # gradients of one message, at most: DeepSpeed's default
+_COUNT = "step"  # the only entry of torch's optimiser state that has not the shape of the weight
+_BUCKET = 500_000_000  # most gradients in one message: DeepSpeed's default
 
 
 class Zero(Engine):
-    """`Engine` by DeepSpeed; the recipe says which stage. offload: "optimizer" keeps moments in host memory, "all" with zero3 weights too."""
+    """`Engine` on DeepSpeed. offload="optimizer" keeps moments in host memory; "all" (zero3 only) weights too."""
 
-    asynchronous = False  # a step waits for its loss and its gradient's norm, so a bad one is seen before the next
+    asynchronous = False  # a step waits for its loss and gradient norm, so a bad one is seen before the next step
 
     def _prepared(self, recipe: Recipe) -> nn.Module:
         distributed.init_process_group(self.device, alone=True)
@@ -49,7 +50,7 @@ class Zero(Engine):
             raise UserError(
                 "compile=True: engine zero3 gathers weights while a block runs, which torch.compile cannot follow; zero2 and fsdp can be compiled"
             )
-        self.looks_ahead = recipe.engine != "zero3"  # which wants every pass to take the same way
+        self.looks_ahead = recipe.engine != "zero3"  # zero3 needs every pass to take the same path
         return copy_of_rank_0(self.model)
 
     def _begin(self) -> None:
@@ -83,7 +84,7 @@ class Zero(Engine):
             self.wrapped.step()
             norm = torch.as_tensor(self.wrapped.get_global_grad_norm(), dtype=torch.float32, device=self.device)
             if self.precision == "fp16" and self.wrapped.optimizer.overflow and self.wrapped.optimizer.cur_scale >= 1:
-                norm = torch.zeros_like(norm)  # the scale's fault, which is lower now
+                norm = torch.zeros_like(norm)  # an overflow: DeepSpeed has skipped the step and lowered the scale
         else:
             norm = losses.float()
         self.losses = torch.zeros_like(self.losses)
@@ -125,16 +126,16 @@ class Zero(Engine):
         return {name: get(p, name).view(_shape(p)).cpu().clone() for name in whole} | steps
 
     def _kept(self) -> list[dict]:
-        """What the optimiser has of its flat parts."""
+        """States of the optimiser's flat parts."""
         return [state for state in self.wrapped.optimizer.optimizer.state.values() if state]
 
     def _make_moments(self, moments: dict[str, dict[str, Tensor]]) -> None:
-        """Room for moments of the flat parts, as the first step would make it; step counts are those of the weights in a part."""
+        """Allocates moments of the flat parts, as the first step would, with the step count of the checkpoint."""
         found = next((each for each in moments.values() if each), {})
         optimizer = self.wrapped.optimizer
         inner = optimizer.optimizer
         of_groups = [flat for group in inner.param_groups for flat in group["params"]]
-        for flat in getattr(optimizer, "fp32_partitioned_groups_flat", of_groups):  # zero3 has its own
+        for flat in getattr(optimizer, "fp32_partitioned_groups_flat", of_groups):  # zero3 keeps its own list
             inner.state[flat] = {
                 name: value.to(flat.device, copy=True) if name == _COUNT else torch.zeros_like(flat)
                 for name, value in found.items()
@@ -142,14 +143,16 @@ class Zero(Engine):
         self._link()
 
     def _link(self) -> None:
-        """Let DeepSpeed find the moments of all groups; by itself it looks once, after the first group's first step."""
+        """Makes DeepSpeed find the moments of all groups. It looks once by itself, after the first group's first
+        step."""
         optimizer = self.wrapped.optimizer
         if hasattr(optimizer, "_hp_optimizer_states_linked"):  # zero1, zero2
             optimizer._hp_optimizer_states_linked = False
             optimizer._lazy_init_hp_params_optimizer_state()
 
     def _take_over(self) -> None:
-        """Numbers that the loss has changed in place, such as a temperature that it keeps in bounds: DeepSpeed would go on from its own copy."""
+        """Passes scalars that the loss changed in place (a clamped temperature) to DeepSpeed, which keeps its own
+        copy."""
         for _, p in self._named():
             if _shape(p) == () and p.numel():
                 kept = self.deepspeed.utils.safe_get_full_fp32_param(p).view(())
@@ -157,7 +160,7 @@ class Zero(Engine):
                     self._set(p, p.detach())
 
     def _set(self, p: nn.Parameter, value: Tensor, moment: str | None = None) -> None:
-        """A weight in the optimiser's float32, or a moment, on all ranks. zero3's own cuts go past the end where the numbers do not divide by ranks."""
+        """Sets a float32 weight or a moment on all ranks. zero3's parts are padded to a multiple of the ranks."""
         value, tools = value.to(self.device, torch.float32), self.deepspeed.utils
         if hasattr(p, "ds_tensor"):
             part = p.ds_tensor.numel()
@@ -169,19 +172,20 @@ class Zero(Engine):
             tools.safe_set_full_optimizer_state(p, own, moment) if moment else tools.safe_set_full_fp32_param(p, own)
 
     def _set_weights(self) -> None:
-        """The optimiser's weights in float32 from the caller's model: DeepSpeed has taken them from the copy in half precision."""
+        """Sets the optimiser's float32 weights from the caller's model; DeepSpeed used the half-precision copy."""
         own = dict(self.model.named_parameters())
         for name, p in self._named():
             self._set(p, own[name].detach())
 
 
 def config_of(recipe: Recipe, parameters: int = _BUCKET) -> dict:
-    """DeepSpeed's configuration, from the recipe's numbers; its buckets are no larger than the model's `parameters`. recipe.engine_config, a JSON file, goes over it entry by entry.
+    """DeepSpeed's configuration from the recipe; buckets are at most as large as the model's `parameters`. Entries of
+    the JSON file recipe.engine_config override it.
 
-    Errors: UserError for a file that is no JSON object.
+    Errors: UserError if the file holds no JSON object.
     """
     stage = int(recipe.engine.removeprefix("zero"))
-    bucket = min(_BUCKET, parameters)  # the buffer is there from the start, 2 GB of it by DeepSpeed's default
+    bucket = min(_BUCKET, parameters)  # the buffer is allocated at the start, 2 GB with DeepSpeed's default
     zero: dict = {"stage": stage, "overlap_comm": False, "reduce_bucket_size": bucket}
     if recipe.offload != "nothing":
         zero["offload_optimizer"] = {"device": "cpu"}
@@ -189,11 +193,11 @@ def config_of(recipe: Recipe, parameters: int = _BUCKET) -> dict:
         zero["offload_param"] = {"device": "cpu"}
     config = {
         "train_micro_batch_size_per_gpu": -(-recipe.batch_size // distributed.world()),
-        "gradient_accumulation_steps": 1,  # the loop says which micro-batch is a step's last
+        "gradient_accumulation_steps": 1,  # the loop marks the last micro-batch of a step
         "gradient_clipping": recipe.clip_grad or 0.0,
         "zero_optimization": zero,
-        "zero_allow_untested_optimizer": True,  # torch's own, as with every engine
-        "zero_force_ds_cpu_optimizer": False,  # or DeepSpeed compiles one
+        "zero_allow_untested_optimizer": True,  # torch's optimiser, as in every engine
+        "zero_force_ds_cpu_optimizer": False,  # otherwise DeepSpeed compiles one
         "steps_per_print": 2**62,
     }
     if recipe.precision == "bf16":
@@ -214,7 +218,7 @@ def _read(place: str) -> dict:
 
 
 def _over(below: dict, above: dict) -> dict:
-    """Entries of `above` win, tables are joined."""
+    """Joins two nested dictionaries; entries of `above` win."""
     joined = {
         k: _over(below[k], v) if isinstance(v, dict) and isinstance(below.get(k), dict) else v for k, v in above.items()
     }
@@ -227,7 +231,7 @@ def _shape(p: nn.Parameter) -> torch.Size:
 
 @contextmanager
 def _no_broadcast(deepspeed) -> Iterator[None]:
-    """DeepSpeed's own broadcasts stumble over parameters without a dimension; the copy has rank 0's weights already."""
+    """Turns off DeepSpeed's broadcasts, which fail on scalar parameters; the copy has rank 0's weights already."""
 
     def cut(self, param):
         self._convert_to_deepspeed_param(param)
@@ -239,10 +243,10 @@ def _no_broadcast(deepspeed) -> Iterator[None]:
 
 
 def _deepspeed(device: torch.device, engine: str):
-    """The library, quiet, and without the operators that it would compile."""
+    """Imports DeepSpeed without its log lines and compiled operators. UserError if it is not installed."""
     if device.type == "cpu":
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    # A process on its own is a group of one; DeepSpeed would ask MPI.
+    # A single process is a group of one; without these, DeepSpeed would ask MPI.
     alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
     for name, value in alone.items():
         os.environ.setdefault(name, value)
@@ -252,7 +256,7 @@ def _deepspeed(device: torch.device, engine: str):
     except ImportError as error:
         raise UserError(f"engine={engine!r}: needs DeepSpeed: pip install 'ivcore[deepspeed]' ({error})") from error
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
-    # It calls torch 2.13's collectives by their names of before.
+    # DeepSpeed uses names of collectives that torch 2.13 deprecates.
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed.c10d_logger")
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed("gloo" if device.type == "cpu" else "nccl", auto_mpi_discovery=False, verbose=False)
