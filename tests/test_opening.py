@@ -37,8 +37,8 @@ def test_a_notebook_that_takes_too_long_has_no_words():
 
 def test_other_numbers_make_another_text():
     rows = {"10": {"picture": 3.2, "all": 50.0}}
-    text = "**Takes** seconds as it stands"
-    assert opening.filled(Path("10_a.ipynb"), text, rows) == "**Takes** about a minute as it stands"
+    text = "**Takes** seconds as opened"
+    assert opening.filled(Path("10_a.ipynb"), text, rows) == "**Takes** about a minute as opened"
     text = "<!-- numbers: opening -->\nold\n<!-- /numbers -->"
     assert "| 10 | 3 | 50 |\n" in opening.filled(Path("README.md"), text, rows)
 
