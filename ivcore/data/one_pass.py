@@ -55,7 +55,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Pass:
-    """Windows of num_frames frames, `step` frames of the video apart; the next begins `stride` of these later. share: tokens, too."""
+    """Windows of num_frames frames, `step` frames of the video apart; the next begins `stride` of these later. One more window ends with the video where
+    the last of these does not reach its end. share: tokens, too."""
 
     num_frames: int
     stride: int
@@ -76,17 +77,19 @@ class Pass:
         return cls(used.num_frames, max(1, round(stride)), step, model.shared() is not None)
 
     @property
-    def sliding(self) -> Sliding:
-        return Sliding(self.num_frames, self.stride)
-
-    @property
     def span(self) -> int:
         """Frames of the video that a window is about."""
         return self.num_frames * self.step
 
     def count(self, length: int) -> int:
         """Windows of a video of `length` frames."""
-        return self.sliding.count(-(-length // self.step))
+        return len(self._starts(-(-length // self.step)))
+
+    def _starts(self, length: int) -> np.ndarray:
+        """int64 (W,): where windows begin, of `length` frames that are `step` apart."""
+        starts = np.arange(Sliding(self.num_frames, self.stride).count(length)) * self.stride
+        last = length - self.num_frames
+        return np.append(starts, last) if last > starts[-1] else starts
 
     @torch.inference_mode()
     def parts(self, path: str, model: VideoModel, function: Callable[[Tensor], Tensor], begin: int = 0, strict: bool = False) -> Iterator[Part]:  # fmt: skip
@@ -98,12 +101,12 @@ class Pass:
         of_frames, of_windows = model.shared() if self.share else (None, None)
         with open_video(path, size, strict) as video:
             thin, when = Thinned(video, self.step), _Times(video)
-            count, offsets, most = self.sliding.count(len(thin)), np.arange(self.num_frames), self.most(model)
-            first = begin * self.stride // BLOCK * BLOCK
+            begins, offsets, most = self._starts(len(thin)), np.arange(self.num_frames), self.most(model)
+            first = begins[begin] // BLOCK * BLOCK
             frames, tokens = [], []
             with closing(ahead(lambda left: _blocks(thin, first, size), 1)) as blocks:
-                for start in range(begin, count, most):
-                    starts = np.arange(start, min(start + most, count)) * self.stride
+                for start in range(begin, len(begins), most):
+                    starts = begins[start : start + most]
                     stop = min(starts[-1] + self.num_frames, len(thin))
                     while first + BLOCK * len(frames) < stop:
                         frames.append(next(blocks))

@@ -47,7 +47,7 @@ def test_values_are_those_of_each_window_alone(kind, share, film):
     windows = [window for part in parts for window in part.windows]
     assert len(rows) == len(windows) == way.count(101)
     for n, (row, window) in enumerate(zip(rows, windows)):
-        first = n * way.stride * way.step
+        first = way.step * min(n * way.stride, -(-101 // way.step) - way.num_frames)
         seen = frames[first + way.step * np.arange(way.num_frames)]
         with torch.no_grad():
             alone = model.features(torch.from_numpy(seen[None]))[0]
@@ -56,13 +56,14 @@ def test_values_are_those_of_each_window_alone(kind, share, film):
 
 
 def test_a_pass_that_begins_at_any_part_gives_the_same_bytes(film, monkeypatch):
-    monkeypatch.setattr(one_pass, "AT_ONCE", 5)
+    monkeypatch.setattr(one_pass, "AT_ONCE", 4)
     for kind in ("video_text", "masked"):
         model = of_kind(kind)
-        way = Pass.of(model, 8.0, 1.5, 0.5)
+        way = Pass.of(model, 8.0, 1.5, 1.0)
         whole = list(way.parts(film, model, model.features))
+        assert len(whole[-1].windows) == {"video_text": 1, "masked": 3}[kind]  # of video_text the one at the end alone
         for n in range(1, len(whole)):
-            rest = list(way.parts(film, model, model.features, begin=5 * n))
+            rest = list(way.parts(film, model, model.features, begin=4 * n))
             assert [part.values.tobytes() for part in rest] == [part.values.tobytes() for part in whole[n:]]
             assert [part.windows for part in rest] == [part.windows for part in whole[n:]]
 
@@ -84,6 +85,15 @@ def test_a_video_shorter_than_a_window_is_one_window(kind, tmp_path):
     path, model = str(zoo.video(tmp_path / "a.mp4", frames=2)), of_kind(kind)
     (part,) = Pass.of(model, 8.0, 4.0, None).parts(path, model, model.features)
     assert len(part.windows) == 1 and part.windows[0].stop == 2 and np.isfinite(part.values).all()
+
+
+@pytest.mark.parametrize(("frames", "firsts"), [(48, [0, 24]), (49, [0, 24, 27]), (65, [0, 24, 42]), (72, [0, 24, 48]), (24, [0]), (5, [0])])  # fmt: skip
+def test_one_more_window_ends_with_the_video_where_its_end_would_not_be_seen(frames, firsts, tmp_path):
+    model, way = of_kind("masked"), Pass(8, 8, 3, False)
+    path = str(zoo.video(tmp_path / "a.mp4", frames=frames))
+    windows = [window for part in way.parts(path, model, lambda clips: clips[:, 0, 0, 0]) for window in part.windows]
+    assert [window.first for window in windows] == firsts and windows[-1].stop == frames
+    assert way.count(frames) == len(windows)
 
 
 def test_windows_are_as_near_to_the_seconds_as_frames_allow():
