@@ -1,14 +1,15 @@
-"""Answers from clip, question and caption decoder together: video question answering and multiple choice (paper 4.3.2, 4.3.3).
+"""Answers from clip, question and caption decoder together: video question answering and multiple choice (paper 4.3.2,
+4.3.3).
 
-The head reads up to three features side by side, in this order: the caption decoder's last hidden state at the question's end token, where the decoder reads
-the question in the place of a caption; the clip's feature before its projection; and the text's at the end token, before its projection. The paper compares
-them, and takes all three.
+The head reads up to three features, concatenated in this order: the caption decoder's last hidden state at the
+question's end token (the decoder reads the question instead of a caption); the clip's feature before its projection;
+the text's feature at the end token, before its projection. The paper compares them and uses all three.
 
-Published head: dropout, Linear to twice the width, LayerNorm, GELU, dropout, Linear: two layers, where the paper has three. Its widths are not told; here
-the hidden layer comes twice.
+Published head: dropout, Linear to twice the width, LayerNorm, GELU, dropout, Linear. It has two layers, where the paper
+has three. The paper does not give widths; here the hidden layer occurs twice.
 
-The released code gives the decoder all ids but the last, and so cannot answer a question whose end token stands in the last place (of 77). Here it reads them
-all. It is causal, so nothing else changes.
+The released code gives the decoder all ids but the last, so it cannot answer a question whose end token is in the last
+position (of 77). Here the decoder reads all ids. It is causal, so nothing else changes.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ FEATURES = ("caption", "video", "text")
 
 
 class AnswerModel(nn.Module):
-    """`m(video, ids)` scores `answers` answers of a question (B, answers); `m.rank(video, choices)` scores candidate texts (B, K).
+    """`m(video, ids)` scores `answers` answers of a question (B, answers); `m.rank(video, choices)` scores candidate
+    texts (B, K).
 
-    `video_text` comes without projections and with a caption decoder without predictor (`embed=0`, `vocabulary=0`), as `answering` makes it. features: some of
-    FEATURES. layers: 2 or 3. Parameters that no feature is made of do not learn. ParameterError for other features.
+    `video_text` has no projections, and its caption decoder no predictor (`embed=0`, `vocabulary=0`), as `answering`
+    makes it. features: some of FEATURES. layers: 2 or 3. Parameters that no chosen feature uses are frozen.
+    ParameterError for unknown features.
     """
 
     def __init__(
@@ -60,11 +63,11 @@ class AnswerModel(nn.Module):
             video_text.text.text_mask_embedding.requires_grad_(False)
 
     def head_over(self, feature: str) -> nn.Sequential:
-        """A fresh head of the same layers over one of the features alone: (N, widths[feature]) -> (N, answers)."""
+        """A new head with the same layers over one feature alone: (N, widths[feature]) -> (N, answers)."""
         return _head(self.widths[feature], *self._shape)
 
     def _parts(self) -> list[nn.Module]:
-        """The parts of the model that the features are made of."""
+        """The parts of the model that compute the features."""
         model, own = self.video_text, set(self.features)
         read = [model.visual] if own & {"caption", "video"} else []
         read += [model.visual_ln_post] if "video" in own or ("caption" in own and model.caption_query) else []
@@ -73,7 +76,7 @@ class AnswerModel(nn.Module):
 
     @property
     def config(self) -> dict:
-        """What `weights.load` cannot read off the shapes; saved beside the weights."""
+        """The settings that `weights.load` cannot infer from shapes; saved with the weights."""
         return self.video_text.config | ({} if self.features == FEATURES else {"answer_features": list(self.features)})
 
     def prepare(self, clips: Tensor) -> Tensor:
@@ -81,20 +84,26 @@ class AnswerModel(nn.Module):
         return self.video_text.prepare(clips)
 
     def no_weight_decay(self) -> set[str]:
-        """timm's idiom, as of `VideoTextModel`."""
+        """Names of parameters without weight decay, in timm's form, as in `VideoTextModel`."""
         return {name if name.startswith("*") else f"video_text.{name}" for name in self.video_text.no_weight_decay()}
 
     def forward(self, video: Tensor, ids: Tensor) -> Tensor:
-        """(B, 3, T, H, W), ids (B, L) of a question a clip -> (B, answers); ids (B, K, L) of several -> (B, K, answers)."""
+        """Video (B, 3, T, H, W), ids of one question a clip (B, L) -> (B, answers), or of several (B, K, L) -> (B, K,
+        answers).
+        """
         return self.head(self.read(video, ids))
 
     def read(self, video: Tensor, ids: Tensor) -> Tensor:
-        """What the head reads: arguments as of `forward` -> (B, width) or (B, K, width), the features side by side; `widths` says how wide each is."""
+        """The head's inputs: arguments as in `forward` -> concatenated features (B, width) or (B, K, width); `widths`
+        gives each feature's width.
+        """
         told = (None, None) if self.features == ("text",) else self._of_videos(video)
         return self._of_texts(ids.flatten(0, -2), *told).unflatten(0, ids.shape[:-1])
 
     def rank(self, video: Tensor, choices: Tensor) -> Tensor:
-        """(B, 3, T, H, W), ids of K candidate texts a clip (B, K, L) -> (B, K), with a head of one output."""
+        """Video (B, 3, T, H, W), ids of K candidate texts for each clip (B, K, L) -> (B, K), with a head of one
+        output.
+        """
         return self(video, choices)[..., 0]
 
     def _of_videos(self, video: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,7 +111,7 @@ class AnswerModel(nn.Module):
         return features, record["video_tokens"][0]
 
     def _of_texts(self, ids: Tensor, video: Tensor | None, video_tokens: Tensor | None) -> Tensor:
-        """What the head reads, (N, width), of N texts: N / B of each clip's."""
+        """The head's inputs (N, width) for N texts, N / B for each clip."""
         text, found = self.video_text.text, []
         tokens = text.tokens(ids) if self.features != ("video",) else None
         if "caption" in self.features:
@@ -117,7 +126,9 @@ class AnswerModel(nn.Module):
 def answering(
     pretrained: VideoTextModel, answers: int, features: Sequence[str] = FEATURES, layers: int = 2, dropout: float = 0.5
 ) -> AnswerModel:
-    """What `weights.load` gave, with a fresh head in the place of its projections and of its decoder's predictor. It is changed in place."""
+    """A model from `weights.load` with a new head instead of its projections and its decoder's predictor. Changes the
+    model in place.
+    """
     pretrained.visual_proj = pretrained.text.text_projection = None
     if pretrained.caption_decoder is not None:
         pretrained.caption_decoder.predictor = nn.Identity()

@@ -1,4 +1,4 @@
-"""A pretrained encoder of either kind with a fresh classification layer, ready for supervised post-pretraining (paper 3.2)."""
+"""A pretrained encoder of either kind with a new classification layer, for supervised post-pretraining (paper 3.2)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from ivcore.errors import ParameterError
 def classifier(
     pretrained: nn.Module, classes: int, *, drop_path=0.0, head_drop=0.0, frames: int = 0, image: int = 0
 ) -> VideoClassifier | UniFormerV2:
-    """What `weights.load` gave -> a classifier. Of a masked autoencoder the encoder is taken, of a video-text model the video tower, and
-    of a classifier all but its head.
+    """A classifier from a model that `weights.load` gave. Uses the encoder of a masked autoencoder, the video tower of
+    a video-text model, or a classifier without its head.
 
-    A masked encoder loses its last norm, as published. A UniFormerV2 is changed in place; its head's norm begins as the video-text
-    model's, or as its own where it is a classifier. drop_path grows from 0 at the first block to this at the last.
+    A masked encoder loses its last norm, as published. A UniFormerV2 is changed in place; its head's norm starts from
+    the video-text model's, or from its own if it is a classifier. drop_path grows from 0 at the first block to this
+    value at the last.
 
-    The classifier expects clips of `frames` and `image` (0: as the encoder does). Where that is another grid of tokens, the positions
-    that the encoder learned with are interpolated to it, as in the released fine-tuning. ParameterError for anything else.
+    The classifier expects clips of `frames` and `image` (0: the encoder's own). If that gives another grid of tokens,
+    the encoder's positions are interpolated to it, as in the released fine-tuning. ParameterError for any other model.
     """
     encoder = getattr(pretrained, "encoder", None) or getattr(pretrained, "visual", None) or pretrained
     if isinstance(encoder, UniFormerV2):
@@ -37,7 +38,8 @@ def classifier(
 
 
 def masked_encoder(pretrained: nn.Module) -> MaskedVideoEncoder:
-    """The encoder of what `weights.load` gave: of a masked autoencoder its own, a masked encoder or classifier itself.
+    """The encoder of a model that `weights.load` gave: that of a masked autoencoder; a masked encoder or classifier
+    itself.
 
     ParameterError for any other model, such as one of notebook 11.
     """

@@ -1,6 +1,7 @@
-"""A detector of boxes on a clip's middle frame: torchvision's region proposals and box head over the map of a video encoder (Ego4D's state-change objects).
+"""A detector of boxes on a clip's middle frame: torchvision's region proposals and box head over the map of a video
+encoder (Ego4D's state-change objects).
 
-What is ours is the map: the encoder's tokens, averaged over time, so a box is found by what happens there and not only by what is there.
+Only the map differs: it is the encoder's tokens averaged over time, so detection uses motion as well as appearance.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from ivcore import torchvision_shim
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.heads.boxes import BoxClassifier
 
-SIZES = (0.12, 0.2, 0.32)  # of anchors, in shares of the picture
+SIZES = (0.12, 0.2, 0.32)  # sizes of anchors, as shares of the picture
 RATIOS = (0.5, 1.0, 2.0)
 
 
 class ClipDetector(BoxClassifier):
-    """`encoder` as of `BoxClassifier`, whose last layer is not used. classes: kinds of boxes, numbered from 0.
+    """`encoder`: as in `BoxClassifier`; its last layer is not used. classes: number of kinds of boxes, numbered from 0.
 
-    `m.losses(video (B, 3, T, H, W), boxes (B, P, 4), there (B, P), labels (B, P))` gives the four losses of Faster R-CNN, `m.detect(video)` of each clip
-    (boxes (n, 4), classes (n,), scores (n,)), the best first. Boxes are in shares of the picture.
+    `m.losses(video (B, 3, T, H, W), boxes (B, P, 4), there (B, P), labels (B, P))` gives the four losses of Faster
+    R-CNN, `m.detect(video)` for each clip (boxes (n, 4), classes (n,), scores (n,)), best first. Boxes are shares of
+    the picture.
     """
 
     def __init__(self, encoder, classes: int, width: int = 128, most: int = 20, finer: int = 2):
@@ -36,9 +38,7 @@ class ClipDetector(BoxClassifier):
         self.finer = nn.Sequential(
             nn.Upsample(scale_factor=finer, mode="bilinear"), nn.Conv2d(channels, width, 3, padding=1), nn.GroupNorm(8, width), nn.ReLU()
         )  # fmt: skip
-        self.scale = (
-            256  # pixels that a picture counts as, since torchvision's anchors and smallest boxes are in pixels
-        )
+        self.scale = 256  # nominal picture size in pixels; torchvision's anchors and smallest boxes are in pixels
         sizes = (tuple(self.scale * size for size in SIZES),)
         anchors = AnchorGenerator(sizes, (RATIOS,))
         few = {"training": 100, "testing": 50}
@@ -77,16 +77,21 @@ class ClipDetector(BoxClassifier):
 
 
 class RoIAlign(nn.Module):
-    """Torchvision's `roi_align(aligned=True)` of a single map, in the place of `MultiScaleRoIAlign(["0"], size, samples)`. That one guesses the map's scale as a
-    power of two, so on a map of 12 for 256 pixels it looks a third too far to the lower right, and is not aligned, which is half a cell more. This one is also
-    much faster where compiled operators do not load."""
+    """Torchvision's `roi_align(aligned=True)` on a single map, instead of `MultiScaleRoIAlign(["0"], size, samples)`.
+
+    MultiScaleRoIAlign rounds the map's scale to a power of two, so on a map of 12 for 256 pixels it samples a third too
+    far to the lower right. It is also not aligned, which adds half a cell. This version is also much faster where
+    compiled operators do not load.
+    """
 
     def __init__(self, size: int, samples: int = 2):
         super().__init__()
         self.output_size, self.samples = (size, size), samples
 
     def forward(self, maps: dict[str, Tensor], boxes: list[Tensor], sizes: list[tuple[int, int]]) -> Tensor:
-        """Maps {"0": (B, C, H, W)}, of each picture boxes (n, 4) in pixels of its size (height, width) -> (sum of n, C, size, size)."""
+        """Maps {"0": (B, C, H, W)} and for each picture boxes (n, 4) in pixels of its size (height, width) -> (sum of
+        n, C, size, size).
+        """
         count, parts = self.output_size[0] * self.samples, []
         for each, mine, pixels in zip(maps["0"], boxes, sizes):
             side = each.new_tensor(each.shape[:0:-1])  # width, height
@@ -101,7 +106,9 @@ class RoIAlign(nn.Module):
 
 
 def detector_loss(model, batch: dict, generator=None) -> tuple[Tensor, dict]:
-    """Of a batch dict(video, boxes, there, labels (B, P, K) of 0 and 1) -> (scalar, the four losses of Faster R-CNN, which count alike)."""
+    """Loss of a batch dict(video, boxes, there, labels (B, P, K) of 0 and 1) -> (scalar, the four losses of Faster
+    R-CNN, with equal weights).
+    """
     del generator
     parts = model.losses(model.prepare(batch["video"]), batch["boxes"], batch["there"], batch["labels"].argmax(-1))
     return sum(parts.values()), {name.removeprefix("loss_"): value.detach() for name, value in parts.items()}

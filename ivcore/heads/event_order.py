@@ -1,11 +1,12 @@
-"""When does each class of event happen in a long video, as seen from features of its windows? A small head that tells the order of distant events.
+"""A small head that predicts the order of distant events in a long video, from the features of its windows.
 
     head = EventOrder(channels=128, classes=15)
     when = head(features, mask)                                    # (B, K), earlier is smaller
     logits = first_logits(when, pairs)                             # (B, P), above 0: the first class of the pair happens first
 
-Each class has a query that looks for it among the windows; what it gathers knows the place of the windows. The answer to a pair is a difference, so
-swapping the pair changes its sign and nothing else. `pool` is the control: the same head on the mean of all windows, as a clip model averages them, as large.
+Each class has a query that attends to the windows, which carry their positions. The answer to a pair is a difference,
+so swapping the pair only changes its sign. `pool` is the control: a head of equal size on the mean of all windows, as a
+clip model averages them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from ivcore.errors import ParameterError
 
 
 class EventOrder(nn.Module):
-    """layers: of a transformer over the windows, before the queries look. pool: the windows' mean is all that is seen. ParameterError for an odd width."""
+    """layers: of a transformer over the windows, before the queries attend to them. pool: use only the mean of the
+    windows. ParameterError if width is not a multiple of 4.
+    """
 
     def __init__(
         self, channels: int, classes: int, width: int = 64, layers: int = 1, dropout: float = 0.1, pool: bool = False
@@ -36,18 +39,22 @@ class EventOrder(nn.Module):
         self.queries = nn.Parameter(torch.randn(classes, width) * width**-0.5)
         self.keys, self.values = nn.Linear(width, width), nn.Linear(width, width)
         hidden = 2 * width
-        if pool:  # as many weights as the transformer's layers have, in the MLP, of which a hidden unit has width + 2
+        if pool:  # the MLP gets as many extra weights as the transformer layers have; a hidden unit has width + 2
             hidden += round(layers * (8 * width * width + 11 * width) / (width + 2))
         self.when = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, 1)
         )
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """features (B, T, C) in order, mask bool (B, T) True where there is one -> (B, K): when each class happens, on a scale without unit."""
+        """features (B, T, C) in order, mask bool (B, T), True for a window -> (B, K): when each class happens, in no
+        unit.
+        """
         return self.look(features, mask)[0]
 
     def look(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The same, and log weights (B, K, T) of the windows that each class was sought in and found; where they are pooled logits (B, K) of whether it happens."""
+        """As `forward`, and log attention weights (B, K, T) of each class over the windows; with `pool`, logits (B, K)
+        that the class happens.
+        """
         x = self.drop(self.proj(self.norm(features)))
         if self.pool:
             weights = mask.float() / mask.sum(1, keepdim=True)
@@ -60,12 +67,14 @@ class EventOrder(nn.Module):
         return self.when(found.exp() @ self.values(x))[..., 0], found
 
     def _sought(self, x: Tensor) -> Tensor:
-        """(B, T, D) -> (B, K, T): how much each looks like each class."""
+        """(B, T, D) -> (B, K, T): similarity of each window to each class's query."""
         return torch.einsum("kd,btd->bkt", self.queries, self.keys(x)) * self.width**-0.5
 
 
 def places(mask: Tensor, width: int) -> Tensor:
-    """(B, T, width): sines and cosines of each window's place between the first (0) and the last (1) of its video, of whatever length."""
+    """(B, T, width): sines and cosines of each window's position from the start (0) to the end (1) of its video, for
+    any length.
+    """
     place = (mask.cumsum(1) - 0.5) / mask.sum(1, keepdim=True)
     rates = math.pi * 2 ** torch.linspace(-1, 5, width // 2, device=mask.device)
     angles = place[..., None] * rates
@@ -73,7 +82,7 @@ def places(mask: Tensor, width: int) -> Tensor:
 
 
 def first_logits(when: Tensor, pairs: Tensor) -> Tensor:
-    """when (B, K), pairs int (B, P, 2) -> (B, P), above 0 where the first of a pair happens first."""
+    """when (B, K), pairs int (B, P, 2) -> (B, P), above 0 if the first of a pair happens first."""
     early, late = when.gather(1, pairs[..., 0]), when.gather(1, pairs[..., 1])
     return late - early
 
@@ -81,11 +90,11 @@ def first_logits(when: Tensor, pairs: Tensor) -> Tensor:
 def order_loss(
     model: nn.Module, batch: dict, generator: torch.Generator | None = None, find: float = 1.0
 ) -> tuple[Tensor, dict]:
-    """Cross-entropy of the pairs, mean over videos, plus `find` times how surely each class is found in the windows in which it happens, or, by a pooled
-    head, how surely it is known whether it happens once.
+    """Cross-entropy of the pairs, averaged over videos, plus `find` times a loss for finding each class in the windows
+    where it happens. For a pooled head the second term is the cross-entropy of whether the class happens once.
 
-    batch: features, mask, pairs (B, P, 2), first bool (B, P), asked bool (B, P), and shown int (B, T), the class of each window that happens once, or -1.
-    -> (loss, numbers to log).
+    batch: features, mask, pairs (B, P, 2), first bool (B, P), asked bool (B, P), and shown int (B, T), the class of
+    each window that happens once, or -1. -> (loss, numbers to log).
     """
     when, found = model.look(batch["features"], batch["mask"])
     logits = first_logits(when, batch["pairs"])
@@ -104,6 +113,6 @@ def order_loss(
 
 
 def _mean(values: Tensor, counted: Tensor) -> Tensor:
-    """(B, P) -> mean over the rows of the means of what counts in each."""
+    """Mean over rows of the mean of the counted values in each row, (B, P)."""
     share = counted.float() / counted.sum(1, keepdim=True).clamp(min=1)
     return (values * share).sum(1).mean()

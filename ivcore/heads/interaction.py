@@ -1,4 +1,6 @@
-"""What a box's logits say of the next interaction: its noun or that nothing will be done to it, the verb, and the seconds until contact (Ego4D)."""
+"""Layout of a box's logits for the next interaction (Ego4D): its noun or "nothing", the verb, and the seconds until
+contact.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Interaction:
-    """Numbers of nouns and of verbs. Logits (M, outputs) are nouns, nothing, verbs, time; targets (M, nouns + verbs + 1) are nouns and verbs as 0 and 1, all 0
-    where nothing is done to the box, and seconds."""
+    """Numbers of nouns and of verbs. Logits (M, outputs) are nouns, nothing, verbs, time. Targets (M, nouns + verbs +
+    1) are nouns and verbs as 0 and 1, all 0 if the box is not touched, and seconds.
+    """
 
     nouns: int
     verbs: int
@@ -22,12 +25,12 @@ class Interaction:
         return self.nouns + 1 + self.verbs + 1
 
     def parts(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(nouns and nothing (M, nouns + 1), verbs (M, verbs), seconds (M,), never below 0)."""
+        """Splits logits: nouns and nothing (M, nouns + 1), verbs (M, verbs), seconds (M,) >= 0."""
         noun, verb, time = logits.float().split([self.nouns + 1, self.verbs, 1], 1)
         return noun, verb, F.softplus(time[:, 0])
 
     def loss(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Losses of noun, verb and time, each summed over the boxes; the last two over those that something is done to."""
+        """Losses of noun, verb and time, each summed over boxes; the last two only over touched boxes."""
         noun, verb, seconds = self.parts(logits)
         real_noun, real_verb, real_seconds = targets.float().split([self.nouns, self.verbs, 1], 1)
         touched = real_noun.sum(1) > 0
@@ -39,7 +42,9 @@ class Interaction:
         )
 
     def best(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Of each box its likeliest noun, verb, the seconds, how likely that noun is, and how likely it is that anything is done to the box."""
+        """For each box: likeliest noun, likeliest verb, seconds, probability of that noun, and probability that the box
+        is touched.
+        """
         noun, verb, seconds = self.parts(logits)
         chances = noun.softmax(1)
         chance, which = chances[:, : self.nouns].max(1)
@@ -49,7 +54,9 @@ class Interaction:
 def interaction_loss(
     model, batch: dict, generator=None, *, layout: Interaction, verb_weight: float = 1.0, time_weight: float = 1.0
 ):
-    """Of a batch as of `losses.boxes.box_loss`, with targets as labels -> (scalar, {noun_loss, verb_loss, time_loss}), summed over boxes, averaged over clips."""
+    """Loss of a batch as in `losses.boxes.box_loss`, with targets as labels -> (scalar, {noun_loss, verb_loss,
+    time_loss}), summed over boxes, averaged over clips.
+    """
     del generator
     there = batch["there"]
     logits = model(model.prepare(batch["video"]), batch["boxes"], there)

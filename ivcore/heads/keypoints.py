@@ -1,7 +1,8 @@
-"""Where something will be: each point is read off the token map as a place and a way to go from there (Ego4D's future hand prediction).
+"""Predicts positions from the token map, each as a starting point and a displacement (Ego4D's future hand prediction).
 
-A mean token knows little of where things are. Here every point attends to the tokens, and begins at the mean of their places, weighted by its attention: the
-soft-argmax of integral pose regression (arXiv 1711.08229). Whereto it goes from there, a linear layer says of the tokens it attended to.
+A mean token knows little about positions. Here every point attends to the tokens and starts at the mean of their
+positions, weighted by its attention: the soft-argmax of integral pose regression (arXiv 1711.08229). A linear layer on
+the attended tokens gives the displacement.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from ivcore.heads.boxes import BoxClassifier
 
 
 class KeypointRegressor(BoxClassifier):
-    """`m(video (B, 3, T, H, W))` gives (B, 2 * points): x and y of each point in shares of the picture, counted from its middle.
+    """`m(video (B, 3, T, H, W))` gives (B, 2 * points): x and y of each point as shares of the picture, relative to its
+    centre.
 
-    encoder: as of `BoxClassifier`, whose last layer is not used.
+    encoder: as in `BoxClassifier`; its last layer is not used.
     """
 
     def __init__(self, encoder, points: int, dropout: float = 0.0):

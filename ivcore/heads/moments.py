@@ -1,8 +1,9 @@
-"""Moments of a long video: stretches in which one label leads, from the probabilities of windows that overlap.
+"""Moments of a long video: stretches with one leading label, from the probabilities of overlapping windows.
 
-The label that leads a window flickers. So every instant gets the mean of the windows around it, by default of all those that see it, and the label that
-leads that mean has the instant. On embedded untrimmed videos this was the best of what was tried (docs/notes.md): a hidden Markov model whose labels
-stay for some seconds either smoothed too little or swallowed short actions, for the probabilities of overlapping windows err together.
+The leading label flickers from window to window. So each window's probabilities are averaged with those of the windows
+around it, by default all that overlap it, and the label with the highest mean is taken. On embedded untrimmed videos
+this was the best method tried (docs/notes.md). A hidden Markov model whose labels last some seconds either smoothed too
+little or swallowed short actions, because the errors of overlapping windows are correlated.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ class Moment:
 
 
 def smoothed(probabilities: np.ndarray, reach: int) -> np.ndarray:
-    """(N, K) of windows in order -> of each the mean over itself and `reach` windows on either side, of fewer at the ends. ParameterError for reach < 0."""
+    """Probabilities (N, K) of windows in order -> the mean of each with `reach` windows on either side, fewer at the
+    ends. ParameterError for reach < 0.
+    """
     if reach < 0:
         raise ParameterError(f"moments: reach {reach} must be at least 0")
     count = len(probabilities)
@@ -41,10 +44,11 @@ def smoothed(probabilities: np.ndarray, reach: int) -> np.ndarray:
 
 
 def moments(probabilities: np.ndarray, starts: np.ndarray, ends: np.ndarray, smooth: float) -> list[Moment]:
-    """(N, K) of windows from `starts` to `ends` seconds (N,), rising -> stretches that cover the video without gaps.
+    """Probabilities (N, K) of windows from `starts` to `ends` seconds (N,), rising -> stretches that cover the video
+    without gaps.
 
-    smooth: windows whose middles are no further than half of this many seconds from each other speak together. A stretch changes halfway between
-    the middles of two windows.
+    smooth: windows are averaged if their middles are at most half this many seconds apart. A stretch ends halfway
+    between the middles of two windows.
     """
     middles = (starts + ends) / 2
     step = (middles[-1] - middles[0]) / max(len(middles) - 1, 1)

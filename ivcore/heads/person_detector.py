@@ -1,4 +1,4 @@
-"""Boxes of people in single pictures, by torchvision's Faster R-CNN, for videos that come without a detector's file."""
+"""Boxes of people in single pictures, by torchvision's Faster R-CNN, for videos without a detector's file."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import nn
 from ivcore import torchvision_shim
 from ivcore.errors import UserError
 
-PERSON = 1  # in the classes of COCO
+PERSON = 1  # among COCO's classes
 CLASSES = 91
 
 
 class PersonDetector(nn.Module):
-    """`weights`: a checkpoint of torchvision's `fasterrcnn_resnet50_fpn`, or "" for random ones; nothing is fetched. short_side: of the picture
-    that it is shown, in pixels.
+    """`weights`: a checkpoint of torchvision's `fasterrcnn_resnet50_fpn`, or "" for random ones; nothing is downloaded.
+    short_side: size in pixels to which pictures are resized.
 
-    UserError for a file that holds something else.
+    UserError for a file with other contents.
     """
 
     def __init__(self, weights="", least_score: float = 0.05, short_side: int = 800):
@@ -39,7 +39,7 @@ class PersonDetector(nn.Module):
 
     @torch.inference_mode()
     def people(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 (H, W, 3) -> boxes (n, 4) in shares of the picture and scores (n,), the best first."""
+        """uint8 (H, W, 3) -> boxes (n, 4) as shares of the picture and scores (n,), best first."""
         device = next(self.parameters()).device
         picture = torch.from_numpy(np.ascontiguousarray(frame)).to(device).movedim(-1, 0).float() / 255
         with torch.compiler.set_stance("force_eager"):  # see heads.boxes

@@ -1,7 +1,9 @@
-"""The history-enhanced planner (paper 4.3.2; after HAMT, Chen et al. 2021, arXiv 2110.13309): instruction, history and views in one cross-modal transformer.
+"""The history-enhanced planner (paper 4.3.2; after HAMT, Chen et al. 2021, arXiv 2110.13309): instruction, history and
+views in one cross-modal transformer.
 
-A view is embedded from the frozen features of its image beside those of the video that ends in it, from its depth, and from where it lies. A step of
-the past is embedded like the view that was walked to. The published planner puts video and RGB through one linear layer, 1024 + 512 -> 768.
+A view's embedding sums projections of three inputs: the frozen features of its image and of the video that ends in it,
+its depth, and its position. A past step is embedded like the view that was chosen. The published planner puts video and
+RGB through one linear layer, 1024 + 512 -> 768.
 """
 
 from __future__ import annotations
@@ -9,15 +11,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-PLACE = 4  # sine and cosine of a view's heading from the agent's, metres to its waypoint, and whether it has one
+PLACE = 4  # sine and cosine of a view's heading relative to the agent's, metres to its waypoint, and whether it has one
 
 
 class Planner(nn.Module):
-    """`m(batch)` scores where to go: float (B, V + 1) for V views and, last, for stopping; -inf where a view has no waypoint.
+    """`m(batch)` scores the next action: float (B, V + 1) for V views and, last, for stopping; -inf for a view without
+    a waypoint.
 
-    rgb, depth, video: numbers of features of a view; video 0 for a planner without it. history: whether steps of the past are seen. text_layers and
-    cross_layers: depths of the instruction's own encoder and of the cross-modal one. words_look: whether words attend to what is seen, too; without, the
-    planner costs about half (HAMT's code has the same choice).
+    rgb, depth, video: numbers of features of a view; video 0 for a planner without it. history: whether past steps are
+    used. text_layers and cross_layers: depths of the instruction's encoder and of the cross-modal one. words_look:
+    whether words also attend to views and history; without, the planner costs about half (HAMT's code has the same
+    option).
     """
 
     def __init__(
@@ -42,8 +46,10 @@ class Planner(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        """ids (B, L), 0 where a text has ended; rgb, depth, video (B, V, …) and place (B, V, PLACE) of the views; past_rgb … past_place (B, T, …) of the
-        views walked to before, the first at the front, and past (B, T), whether there was such a step."""
+        """Scores (B, V + 1) of a batch: ids (B, L), 0 after the end of a text; rgb, depth, video (B, V, …) and place
+        (B, V, PLACE) of the views; past_rgb … past_place (B, T, …) of the views chosen before, earliest first; past (B,
+        T), whether there was such a step.
+        """
         ids = batch["ids"]
         said = self.dropout(self.words(ids) + self.word_positions[: ids.shape[1]])
         silent = ids == 0
@@ -71,7 +77,7 @@ class Planner(nn.Module):
 
 
 class _Cross(nn.Module):
-    """What is seen attends to the words, then to itself; with `words_look` the words do likewise."""
+    """Views and history attend to the words, then to each other; with `words_look` the words do likewise."""
 
     def __init__(self, width: int, heads: int, ffn_ratio: int, dropout: float, words_look: bool):
         super().__init__()
@@ -82,7 +88,9 @@ class _Cross(nn.Module):
         self.said = _block(width, heads, ffn_ratio, dropout) if words_look else None
 
     def forward(self, said: Tensor, silent: Tensor, seen: Tensor, nothing: Tensor) -> tuple[Tensor, Tensor]:
-        """said (B, L, C) and silent (B, L), where no word is; seen (B, S, C) and nothing (B, S)."""
+        """Words said (B, L, C), silent (B, L) True for padding; views and history seen (B, S, C), nothing (B, S) True
+        for padding.
+        """
         a, b = self.norms[0](said), self.norms[1](seen)
         seen = seen + self.to_said(b, a, a, key_padding_mask=silent, need_weights=False)[0]
         if self.to_seen is not None:

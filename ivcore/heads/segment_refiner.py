@@ -1,7 +1,8 @@
-"""Moves the ends of proposed segments by looking at what lies in them and just outside, several times over: the idea of TCANet (arXiv 2103.13141), in short.
+"""Refines the ends of proposed segments in several stages, from features inside and just outside them: a short version
+of TCANet (arXiv 2103.13141).
 
-Its code was never released. What is kept of it: every moment first gets its context from attention over its neighbours and over the whole video; then a
-segment is moved stage by stage, and each stage says how well the segment fits.
+Its code was never released. This version keeps two ideas: every moment first gets context from attention over its
+neighbours and over the whole video; then each stage moves the segment and estimates how well it fits.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ from torch import Tensor, nn
 
 from ivcore.heads.actionformer.layers import Attention, ChannelNorm
 
-AROUND = 0.5  # of a segment's length, that is looked at before and after it
-FITS = 0.3  # tIoU from which a segment learns where its event is
+AROUND = 0.5  # share of a segment's length that is sampled before and after it
+FITS = 0.3  # minimum tIoU at which a segment learns its move
 SHIFT, STRETCH = (
     0.3,
     0.4,
-)  # spread of the middle, as a share of the length, and of the logarithm of the length, of training segments
+)  # spread of training segments: of the middle, as a share of the length, and of the logarithm of the length
 
 
 class SegmentRefiner(nn.Module):
-    """Features (T, C) and segments (N, 2) in steps -> for each stage (segments (N, 2), logits (N,) of how well they fit)."""
+    """Features (T, C) and segments (N, 2) in steps -> for each stage (segments (N, 2), logits (N,) of how well they
+    fit).
+    """
 
     def __init__(self, channels: int, *, width: int = 64, heads: int = 4, window: int = 9, places: int = 16, stages: int = 3):  # fmt: skip
         super().__init__()
@@ -54,14 +57,16 @@ class SegmentRefiner(nn.Module):
 
 
 def _regressor(inputs: int, width: int) -> nn.Module:
-    """How far both ends move, in lengths, and how well the segment then fits."""
+    """A network for the move of both ends, as shares of the length, and the fit of the moved segment."""
     return nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(0.2), nn.Linear(width, 3))
 
 
 def refiner_loss(model: SegmentRefiner, batch: list[dict], generator=None, copies: int = 8) -> tuple[Tensor, dict]:
-    """Of a batch of dict(features (T, C), segments (n, 2)): true segments are moved and stretched at random, and the model moves them back.
+    """Loss of a batch of dict(features (T, C), segments (n, 2)): true segments are moved and stretched at random, and
+    the model moves them back.
 
-    -> (scalar, {move_loss, fit_loss}). A stage learns the move of segments that overlap their event by FITS, and for all how much they overlap it then.
+    -> (scalar, {move_loss, fit_loss}). At each stage the move is learned for segments that overlap their event by FITS,
+    and the overlap after the move for all.
     """
     device = next(model.parameters()).device
     moves, fits = [model.embed.weight.sum() * 0], [model.embed.weight.sum() * 0]
@@ -81,7 +86,7 @@ def refiner_loss(model: SegmentRefiner, batch: list[dict], generator=None, copie
 
 
 def jittered(segments: Tensor, generator=None) -> Tensor:
-    """Segments (N, 2) with their middles and lengths changed at random; every fourth lies somewhere else."""
+    """Segments (N, 2) with randomly changed middles and lengths; about every fourth is moved far away."""
     shift, stretch = torch.randn(2, len(segments), 1, generator=generator)
     length = segments[:, 1:] - segments[:, :1]
     far = 4 * (torch.rand(len(segments), 1, generator=generator) < 0.25)

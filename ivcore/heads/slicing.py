@@ -1,9 +1,9 @@
-"""Cut a classification head from a union of label sets down to one of them (paper 3.2: Kinetics-710 to K400, K600, K700).
+"""Cuts a classification head from a union of label sets to one of them (paper 3.2: Kinetics-710 to K400, K600, K700).
 
 `rows` are the union's rows of the set's classes, in the set's order: `labels.union.unite(...).maps[name]`, a published
-label_mixto600.json, or `first(400)`, since a published K710 head has Kinetics-400's classes first. Every class keeps its weights,
-so the cut model's logits are the picked logits of the whole one (but for the last bit where a
-narrower matrix product adds in another order).
+label_mixto600.json, or `first(400)`, since a published K710 head has Kinetics-400's classes first. Every class keeps
+its weights, so the cut model's logits are the selected logits of the whole one (up to the last bit, since a narrower
+matrix product adds in another order).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def first(classes: int) -> list[int]:
 
 
 def head(model: nn.Module) -> nn.Linear:
-    """The classification layer of a VideoClassifier or UniFormerV2. ParameterError where there is none."""
+    """The classification layer of a VideoClassifier or UniFormerV2. ParameterError if there is none."""
     owner, name = _place(model)
     return getattr(owner, name) if isinstance(name, str) else owner[name]
 
@@ -30,7 +30,7 @@ def head(model: nn.Module) -> nn.Linear:
 def cut(model: nn.Module, rows: Sequence[int]) -> nn.Module:
     """Replaces the head of a VideoClassifier or UniFormerV2 by its `rows`, in place; returns the model.
 
-    Device, dtype and whether the head is trained stay. ParameterError where there is no head or a row does not fit.
+    Keeps device, dtype and whether the head is trained. ParameterError if there is no head or a row is out of range.
     """
     whole = head(model)
     _check(rows, whole.out_features)
@@ -41,7 +41,9 @@ def cut(model: nn.Module, rows: Sequence[int]) -> nn.Module:
 
 
 def replace(model: nn.Module, layer: nn.Linear) -> nn.Module:
-    """Puts another layer in the place of the head of a VideoClassifier or UniFormerV2; returns the model. ParameterError as from `head`."""
+    """Replaces the head of a VideoClassifier or UniFormerV2 by another layer; returns the model. ParameterError as in
+    `head`.
+    """
     owner, name = _place(model)
     if isinstance(name, str):
         setattr(owner, name, layer)
@@ -52,7 +54,7 @@ def replace(model: nn.Module, layer: nn.Linear) -> nn.Module:
 
 
 def _place(model: nn.Module) -> tuple[nn.Module, str | int]:
-    """The module that holds the head, and its name or index there."""
+    """The module that holds the head, and the head's name or index in it."""
     head = getattr(model, "head", None)
     if isinstance(head, nn.Linear):
         return model, "head"

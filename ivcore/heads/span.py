@@ -1,7 +1,8 @@
-"""Which seconds of a video answer a sentence: VSLNet (arXiv 2004.13931), as Ego4D's natural language queries are answered (arXiv 2211.09529).
+"""Finds the seconds of a video that answer a sentence: VSLNet (arXiv 2004.13931), as for Ego4D's natural language
+queries (arXiv 2211.09529).
 
-Video and words go through one encoder. Each moment gathers the words that concern it, each is then weighed by how likely it lies in the answer
-(query-guided highlighting), and two heads say where the answer begins and, given that, where it ends.
+Video and words go through one encoder. Each moment attends to the words and is then weighted by its probability of
+lying in the answer (query-guided highlighting). Two heads predict the start and, given that, the end.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-_NONE = -1e4  # a logit that a softmax makes 0 of, in half precision too
+_NONE = -1e4  # a logit that softmax turns into 0, in half precision too
 
 
 class SpanFinder(nn.Module):
-    """`m(video (B, T, C), there bool (B, T), words (B, L, E), said bool (B, L))` gives logits start, end and highlight, each (B, T), very low where no
-    video is there."""
+    """`m(video (B, T, C), there bool (B, T), words (B, L, E), said bool (B, L))` gives logits start, end and highlight,
+    each (B, T), very low where `there` is False.
+    """
 
     def __init__(
         self,
@@ -42,7 +44,7 @@ class SpanFinder(nn.Module):
 
     @torch.no_grad()
     def standardise(self, features: Tensor) -> None:
-        """From now on each channel of a video is taken by how far it is from its mean in these features (n, C), in standard deviations of theirs."""
+        """Sets the normalisation of video channels to the mean and standard deviation of these features (n, C)."""
         self.mean.copy_(features.mean(0))
         self.scale.copy_(1 / features.std(0, correction=0).clamp_min(1e-6))
 
@@ -67,7 +69,9 @@ def _answer(width: int) -> nn.Sequential:
 
 
 class _Encoder(nn.Module):
-    """Positions, four depthwise convolutions, self-attention and an MLP, each beside a shortcut: VSLNet's feature encoder."""
+    """VSLNet's feature encoder: positions, four depthwise convolutions, self-attention and an MLP, each with a residual
+    connection.
+    """
 
     def __init__(self, width: int, heads: int, dropout: float, longest: int, layers: int = 4, kernel: int = 7):
         super().__init__()
@@ -82,10 +86,10 @@ class _Encoder(nn.Module):
         self.mlp, self.dropout = nn.Linear(width, width), nn.Dropout(dropout)
 
     def forward(self, x: Tensor, there: Tensor) -> Tensor:
-        """(B, N, D) of which some are there -> the same."""
+        """(B, N, D), `there` True for real positions -> the same shape."""
         x = x + self.positions.weight[: x.shape[1]]
         for norm, convolution in zip(self.norms, self.convolutions):
-            around = norm(x) * there[..., None]  # what is not there is not seen
+            around = norm(x) * there[..., None]  # padding has no effect
             x = x + self.dropout(convolution(around.mT).mT)
         y = self.attention_norm(x)
         x = x + self.dropout(self.attention(y, y, y, key_padding_mask=~there, need_weights=False)[0])
@@ -93,7 +97,7 @@ class _Encoder(nn.Module):
 
 
 class _ContextQuery(nn.Module):
-    """What the words say to each moment, and the moments to each other through the words (trilinear similarity)."""
+    """Attention from moments to words, and among moments through the words (trilinear similarity)."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -112,9 +116,10 @@ class _ContextQuery(nn.Module):
 
 @torch.no_grad()
 def best_spans(start: Tensor, end: Tensor, count: int, overlap: float = 1.0) -> tuple[Tensor, Tensor]:
-    """Logits (B, T) -> the `count` likeliest pairs of first and last moment (B, count, 2), best first, and their probabilities; fewer where T has not so many.
+    """Logits (B, T) -> the `count` likeliest pairs of first and last moment (B, count, 2), best first, and their
+    probabilities; fewer if T has fewer pairs.
 
-    overlap: pairs that overlap a better one by more (intersection over union) come after all that do not; of 1 none.
+    overlap: pairs whose IoU with a better pair is above this rank behind all others; 1 turns this off.
     """
     length = start.shape[1]
     first, last = torch.triu_indices(length, length, device=start.device)

@@ -1,10 +1,11 @@
-"""How unknown a clip looks to an ordinary classifier: the baselines beside evidence (`losses.evidential`; paper 4.3.3).
+"""How unknown a clip is to an ordinary classifier: the baselines for evidential learning (`losses.evidential`; paper
+4.3.3).
 
     unsure(logits)                                   # 1 - the largest probability
     OpenMax(logits, labels)(others)                  # Bendale and Boult 2016: probability of "none of these"
     entropy(passes), information(passes)             # Monte Carlo dropout: scores of several passes with dropout on
 
-All give float (N,), higher for less known. Logits are (N, K), passes (N, K, T) are probabilities.
+All return float (N,), higher for less known clips. Logits are (N, K), passes (N, K, T) are probabilities.
 """
 
 import torch
@@ -24,15 +25,16 @@ def entropy(passes: Tensor) -> Tensor:
 
 
 def information(passes: Tensor) -> Tensor:
-    """What the passes (N, K, T) disagree about (BALD): the entropy of their mean less the mean of their entropies."""
+    """Disagreement of the passes (BALD): the entropy of their mean minus the mean of their entropies."""
     return entropy(passes) - _entropy(passes).mean(-1)
 
 
 class OpenMax:
-    """Distances of training logits (N, K) to their class's mean have a Weibull tail; a clip beyond it is of none of the classes.
+    """Fits a Weibull tail to the distances of training logits (N, K) from their class's mean; a clip beyond the tail
+    belongs to no class.
 
-    Only clips that are told right count, the `tail` farthest of each class make the tail, and the `top` best classes of a clip lose score.
-    ParameterError for a class with fewer than two right clips.
+    Only correctly classified clips count. The `tail` farthest clips of each class form the tail; the `top` best classes
+    of a clip lose score. ParameterError for a class with fewer than two correct clips.
     """
 
     def __init__(self, logits: Tensor, labels: Tensor, *, tail: int = 20, top: int = 10):
@@ -51,7 +53,7 @@ class OpenMax:
         self.means, self.shifts, self.tails = torch.stack(means), torch.stack(shifts), torch.tensor(tails)
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """Probability (N,) that a clip of logits (N, K) is of none of the classes."""
+        """Probability (N,) that a clip with logits (N, K) belongs to no class."""
         logits = logits.double()
         beyond = (torch.cdist(logits, self.means) - self.shifts + 1).clamp_min(0)
         shape, scale = self.tails.double().T
@@ -63,7 +65,9 @@ class OpenMax:
 
 
 def weibull(values: Tensor, steps: int = 50) -> tuple[float, float]:
-    """Shape and scale of the likeliest Weibull distribution of positive values (N,), by bisection of the shape between 0.01 and 1000."""
+    """Maximum-likelihood shape and scale of a Weibull distribution for positive values (N,); bisects the shape between
+    0.01 and 1000.
+    """
     logs = values.double().log()
     low, high = 0.01, 1000.0
     for _ in range(steps):
@@ -78,5 +82,5 @@ def weibull(values: Tensor, steps: int = 50) -> tuple[float, float]:
 
 
 def _entropy(probabilities: Tensor) -> Tensor:
-    """Of (N, K) or (N, K, T), over the classes."""
+    """Entropy over the classes, of (N, K) or (N, K, T)."""
     return torch.special.entr(probabilities).sum(1)

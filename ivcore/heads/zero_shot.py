@@ -1,11 +1,13 @@
-"""Classification by class names alone: each name becomes a sentence or several, the clip goes to the most similar (paper 4.3.3).
+"""Classification by class names alone: each name becomes one or more sentences, and a clip gets the class with the most
+similar ones (paper 4.3.3).
 
     classifier = ZeroShotClassifier(model, ["slide left", "slide right"], tokenizer)
     logits = classifier(model.prepare(clips))                                # (B, K), also through data.views.over_views
 
-A class may be said in several sentences, of several templates say. They are joined in one of two ways. "embeddings" is CLIP's (arXiv 2103.00020,
-3.1.4): the mean of the normalised sentence embeddings, normalised again, costs nothing per clip. "probabilities" is that of the published zero-shot
-Kinetics code: softmax over the classes for each template, then the mean.
+A class may have several sentences, such as one for each template. They are joined in one of two ways. "embeddings" is
+CLIP's (arXiv 2103.00020, 3.1.4): the mean of the normalised sentence embeddings, normalised again; it costs nothing per
+clip. "probabilities" is that of the published zero-shot Kinetics code: softmax over the classes for each template, then
+the mean.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from torch import Tensor, nn
 
 from ivcore.errors import ParameterError
 
-TEMPLATES = (  # ActionCLIP's (arXiv 2109.08472), which the published zero-shot Kinetics code takes
+TEMPLATES = (  # ActionCLIP's (arXiv 2109.08472), used by the published zero-shot Kinetics code
     "a photo of action {}",
     "a picture of action {}",
     "Human action of {}",
@@ -43,8 +45,8 @@ JOINS = ("embeddings", "probabilities")
 class ZeroShotClassifier(nn.Module):
     """`m(video)`: (B, 3, T, H, W) -> logits (B, K); their softmax is the probability of each class.
 
-    model: a video-text model or CLIP (`encode_video`, `encode_text`, `logit_scale`), which stays as it is. `embeddings` (P, K, E) are of unit
-    length, P the number of templates, or 1 where they are joined beforehand.
+    model: a video-text model or CLIP (`encode_video`, `encode_text`, `logit_scale`), which is not changed. `embeddings`
+    (P, K, E) have unit length; P is the number of templates, or 1 if they are already joined.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class ZeroShotClassifier(nn.Module):
         self.register_buffer("embeddings", joined(embeddings, join), persistent=False)
 
     def prepare(self, clips: Tensor) -> Tensor:
-        """uint8 (B, T, H, W, 3) -> what the model wants."""
+        """uint8 (B, T, H, W, 3) -> the model's input."""
         return self.model.prepare(clips)
 
     def forward(self, video: Tensor) -> Tensor:
@@ -70,9 +72,10 @@ class ZeroShotClassifier(nn.Module):
 
 
 def joined(texts: Tensor, join: str) -> Tensor:
-    """Unit-length embeddings (P, K, E) of P sentences for each class, as `class_logits` takes them: (1, K, E) where the embeddings are averaged.
+    """Unit-length embeddings (P, K, E) of P sentences for each class, in the form for `class_logits`: (1, K, E) if the
+    embeddings are averaged.
 
-    ParameterError for another join than JOINS.
+    ParameterError if `join` is not in JOINS.
     """
     if join not in JOINS:
         raise ParameterError(f"join: {join!r} is not one of {', '.join(JOINS)}")
@@ -80,9 +83,10 @@ def joined(texts: Tensor, join: str) -> Tensor:
 
 
 def class_logits(features: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
-    """Unit-length features of clips (B, E) and of P sentences for each class (P, K, E) -> logits (B, K), whose softmax is the mean of P softmaxes.
+    """Unit-length features of clips (B, E) and of P sentences for each class (P, K, E) -> logits (B, K), whose softmax
+    is the mean of P softmaxes.
 
-    scale: what cosines are multiplied by.
+    scale: factor for the cosines.
     """
     logits = scale * torch.einsum("be,pke->pbk", features, texts)
     if len(logits) == 1:
@@ -100,7 +104,7 @@ def class_embeddings(
 ) -> Tensor:
     """Unit-length embeddings (P, K, E) of every class name in every template, on the model's device.
 
-    Errors: ParameterError for a template without one place {} for the name, and where there is no class or no template.
+    ParameterError for a template without exactly one {} for the name, or if there is no class or no template.
     """
     return sentence_embeddings(model, in_templates(class_names, templates), tokenizer, batch_size)
 
@@ -120,7 +124,7 @@ def sentence_embeddings(
 
 
 def in_templates(class_names: Sequence[str], templates: Sequence[str] = TEMPLATES) -> list[list[str]]:
-    """For each of P templates the sentences of all K classes. ParameterError as of `class_embeddings`."""
+    """The sentences of all K classes for each of P templates. ParameterError as in `class_embeddings`."""
     _check(class_names, templates)
     return [[template.replace("{}", name) for name in class_names] for template in templates]
 

@@ -7,10 +7,12 @@ from torch import Tensor
 
 
 def box_loss(model, batch: dict, generator=None) -> tuple[Tensor, dict]:
-    """Of a batch dict(video uint8 (B, T, H, W, 3), boxes (B, P, 4), there bool (B, P), labels (B, P, K) of 0 and 1) -> (scalar, {boxes}).
+    """Loss of a batch dict(video uint8 (B, T, H, W, 3), boxes (B, P, 4), there bool (B, P), labels (B, P, K) of 0 and
+    1) -> (scalar, {boxes}).
 
-    The mean over classes is summed over the boxes of a clip and averaged over clips, so pieces of a batch can be averaged. As published every
-    box of a batch counts alike; the published number differs by a factor, the mean over boxes times the clips.
+    The mean over classes is summed over the boxes of a clip and averaged over clips, so pieces of a batch can be
+    averaged. As published, every box of a batch has the same weight. The published value, a mean over boxes times the
+    number of clips, differs by a factor.
     """
     video = model.prepare(batch["video"])
     there = batch["there"]

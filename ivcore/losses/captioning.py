@@ -1,7 +1,8 @@
-"""Captioning: each next word of the text from the words before it and the clip (CoCa, arXiv 2205.01917; InternVideo 3.1.2).
+"""Captioning: predicts each word of the text from the words before it and the clip (CoCa, arXiv 2205.01917; InternVideo
+3.1.2).
 
-Teacher forcing: the decoder is given the true words. The start token is never predicted, the end token is, and what follows it is
-padding and does not count. The mean is over words, not over captions, as published.
+Teacher forcing: the decoder gets the true words. The start token is never predicted, the end token is; padding after it
+does not count. The mean is over words, not over captions, as published.
 
     loss = captioning(decoder(text_tokens[:, :-1], video_tokens), ids)
 """
@@ -13,14 +14,16 @@ from torch import Tensor
 
 from ivcore import distributed
 
-_ROWS = 1024  # words whose scores are in float32 at one time
+_ROWS = 1024  # words whose scores are in float32 at the same time
 
 
 def captioning(logits: Tensor, ids: Tensor, label_smoothing: float = 0.0, count: Tensor | None = None) -> Tensor:
-    """Logits (B, L-1, V) of the words after ids[:, :-1], ids (B, L) -> mean cross-entropy over words, float32 or finer.
+    """Logits (B, L-1, V) of the words after ids[:, :-1], ids (B, L) -> mean cross-entropy over words, in float32 or
+    higher precision.
 
-    count: the number of words to divide by; default: those of this batch, over several ranks the mean of their numbers, so that
-    the mean of the ranks' losses is that of the joined batch. Logits may be bfloat16: their copy in float32 never exists as a whole.
+    count: the number of words to divide by. The default is this batch's number, averaged over ranks, so that the mean
+    of the ranks' losses is that of the joined batch. Logits may be bfloat16; they are never copied to float32 as a
+    whole.
     """
     kept = words(ids)
     count = distributed.mean(kept.sum()) if count is None else count
@@ -28,25 +31,31 @@ def captioning(logits: Tensor, ids: Tensor, label_smoothing: float = 0.0, count:
 
 
 def words(ids: Tensor) -> Tensor:
-    """ids (B, L) -> bool (B, L-1): which of ids[:, 1:] count, the end token (the largest id) as the last."""
+    """ids (B, L) -> bool (B, L-1): the words of ids[:, 1:] that count, up to the end token (the largest id)."""
     return torch.arange(1, ids.shape[1], device=ids.device) <= ids.argmax(-1, keepdim=True)
 
 
 @torch.no_grad()
 def word_accuracy(logits: Tensor, ids: Tensor, count: Tensor | None = None) -> Tensor:
-    """Share of the words that get the highest score, in [0, 1]: logits (B, L-1, V), ids (B, L); `count` as above."""
+    """Share of the words with the highest score, in [0, 1]: logits (B, L-1, V), ids (B, L); `count` as in
+    `captioning`.
+    """
     kept = words(ids)
     count = distributed.mean(kept.sum()) if count is None else count
     return ((logits.argmax(-1) == ids[:, 1:]) & kept).sum() / count
 
 
 def word_losses(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Logits (..., V), labels (...) -> cross-entropy of each (...). With smoothing every word gets label_smoothing/V of the target."""
+    """Logits (..., V), labels (...) -> cross-entropies (...). With smoothing every word of the vocabulary gets
+    label_smoothing/V of the target.
+    """
     return _WordLosses.apply(logits.flatten(0, -2), labels.flatten(), label_smoothing).view(labels.shape)
 
 
 class _WordLosses(torch.autograd.Function):
-    """Keeps the logits as they came and one number a word; the softmax is computed again going back, some rows at a time."""
+    """Stores the logits in their own precision and one number for each word; the backward pass recomputes the softmax,
+    some rows at a time.
+    """
 
     @staticmethod
     def forward(ctx, logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
@@ -76,7 +85,7 @@ def _by_rows(logits: Tensor, labels: Tensor):
 
 
 def _forward(logits: Tensor, labels: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-    """(log of the sum, loss) of each row."""
+    """(log-sum-exp, loss) of each row."""
     total = logits.logsumexp(1)
     target = (1 - smoothing) * logits.gather(1, labels[:, None])[:, 0]
     return total, total - target - (smoothing * logits.mean(1) if smoothing else 0)

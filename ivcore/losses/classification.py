@@ -2,8 +2,9 @@
 
     loss, numbers = classification(model, batch, num_classes=400, mixup=0.8, cutmix=1.0, label_smoothing=0.1)
 
-Clips 2j and 2j + 1 of a batch are mixed with each other, by a draw that belongs to the two (`draw` of the batch, see `data.sources`). Neither
-depends on how many ranks and pieces share a batch, and with repeated sampling no video is ever mixed with itself.
+Clips 2j and 2j + 1 of a batch are mixed with each other, with random numbers that belong to the pair (`draw` of the
+batch, see `data.sources`). So the result does not depend on the number of ranks and pieces, and with repeated sampling
+no video is mixed with itself.
 """
 
 from collections.abc import Callable
@@ -17,10 +18,11 @@ from ivcore.losses.mixup import mix
 
 def classification(model: nn.Module, batch: dict, *, num_classes: int, mixup: float = 0.0, cutmix: float = 0.0,
                    label_smoothing: float = 0.0, transform: Callable[[Tensor], Tensor] | None = None) -> tuple[Tensor, dict]:  # fmt: skip
-    """Mean over the clips of a batch dict(video uint8 (B, T, H, W, 3) or (B, repeats, T, H, W, 3), label (B,), draw (B,)).
+    """Mean loss over the clips of a batch dict(video uint8 (B, T, H, W, 3) or (B, repeats, T, H, W, 3), label (B,),
+    draw (B,)).
 
-    transform: what is done to the normalised clips (B * repeats, 3, T, H, W) before they are mixed. -> (scalar, {}). ParameterError for an odd
-    number of clips where they are mixed.
+    transform: applied to the normalised clips (B * repeats, 3, T, H, W) before mixing. -> (scalar, {}). ParameterError
+    if an odd number of clips is to be mixed.
     """
     video = batch["video"]
     labels = batch["label"].repeat_interleave(video.shape[1] if video.dim() == 6 else 1)

@@ -1,8 +1,9 @@
 """Symmetric contrastive loss between clips and texts (CLIP, arXiv 2103.00020; InternVideo 3.1.2).
 
-Every clip of the batch is classified among all texts and every text among all clips, by exp(logit_scale) * cosine. On several ranks
-the others' clips and texts take part as well: each rank scores its own rows against the columns of all ranks and returns its share, whose
-mean over ranks is the loss of the joined batch, gradients included (see ivcore.distributed).
+Every clip of the batch is classified among all texts and every text among all clips, by exp(logit_scale) * cosine. With
+several ranks, the clips and texts of all ranks take part: each rank scores its own rows against the columns of all
+ranks and returns its share. The mean of the shares over ranks is the loss of the joined batch, gradients included (see
+ivcore.distributed).
 
     loss = contrastive(model.encode_video(video), model.encode_text(ids), model.logit_scale)
 """
@@ -22,11 +23,13 @@ LARGEST = math.log(100)  # of logit_scale, as published
 
 def contrastive(videos: Tensor, texts: Tensor, logit_scale: Tensor, positive_ids: Tensor | None = None,
                 chunk: int | None = None) -> Tensor:  # fmt: skip
-    """Clip embeddings (B, E) and text embeddings (B, E), row i a pair, not normalised -> scalar, in float32 or finer.
+    """Clip embeddings (B, E) and text embeddings (B, E), row i a pair, not normalised -> scalar, in float32 or higher
+    precision.
 
-    positive_ids: int64 (B,). Rows with one number say the same thing (a caption that occurs twice): each is then a positive of the others,
-    with equal shares of the target, as in UniCL (arXiv 2204.03610). The default takes every other row for a negative, as published.
-    chunk: columns scored at a time. Memory then grows with rows * chunk and not with rows * ranks * rows; the numbers are the same.
+    positive_ids: int64 (B,). Rows with equal numbers have the same meaning (such as a repeated caption): they are
+    positives of each other with equal shares of the target, as in UniCL (arXiv 2204.03610). By default every other row
+    is a negative, as published. chunk: columns scored at a time. Memory then grows with rows * chunk instead of rows *
+    ranks * rows; the result is the same.
     """
     with torch.autocast(videos.device.type, enabled=False):
         videos, texts, scale = _unit(videos), _unit(texts), logit_scale.exp()
@@ -38,7 +41,7 @@ def contrastive(videos: Tensor, texts: Tensor, logit_scale: Tensor, positive_ids
 
 
 def clamp_(logit_scale: Tensor) -> None:
-    """Keep the temperature 1/exp(logit_scale) in [0.01, 1], in place; published: before each forward pass."""
+    """Clamps the temperature 1/exp(logit_scale) to [0.01, 1], in place; published: before each forward pass."""
     with torch.no_grad():
         logit_scale.clamp_(0, LARGEST)
 
@@ -46,7 +49,9 @@ def clamp_(logit_scale: Tensor) -> None:
 @torch.no_grad()
 def retrieval_accuracy(videos: Tensor, texts: Tensor, positive_ids: Tensor | None = None,
                        chunk: int | None = None) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Shares of the batch in [0, 1] for which a right answer scores above all wrong ones: (text to video, video to text)."""
+    """Shares of the batch in [0, 1] for which a right answer scores above all wrong ones: (text to video, video to
+    text).
+    """
     with torch.autocast(videos.device.type, enabled=False):
         videos, texts = _unit(videos), _unit(texts)
         ids = _identities(videos, positive_ids)
@@ -60,7 +65,7 @@ def _unit(x: Tensor) -> Tensor:
 
 
 def _identities(rows: Tensor, positive_ids: Tensor | None) -> Tensor:
-    """(B,) numbers that are equal for rows which are positives of each other."""
+    """(B,) numbers, equal for rows that are positives of each other."""
     if positive_ids is not None:
         return positive_ids
     begin = distributed.rank() * len(rows)
@@ -78,7 +83,9 @@ def _cross_entropy(rows: Tensor, columns: Tensor, ids: Tensor, everybody: Tensor
 
 
 class _Chunked(torch.autograd.Function):
-    """The same for a few columns at a time: the log of the sum is carried along, and the logits are computed again going back."""
+    """`_cross_entropy` over a few columns at a time: keeps a running log-sum-exp and recomputes the logits in the
+    backward pass.
+    """
 
     @staticmethod
     def forward(ctx, rows: Tensor, columns: Tensor, ids: Tensor, everybody: Tensor, chunk: int) -> Tensor:

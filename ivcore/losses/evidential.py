@@ -1,10 +1,12 @@
-"""Evidential deep learning: a network's outputs are evidence for classes, and little evidence means that it does not know (DEAR; paper 4.3.3).
+"""Evidential deep learning: the outputs of a network are evidence for classes, and little evidence means high
+uncertainty (DEAR; paper 4.3.3).
 
     loss, parts = evidential(logits, labels, kind="log")
-    uncertainty(logits)              # 1 where there is no evidence, near 0 where there is much
+    uncertainty(logits)              # 1 without evidence, near 0 with much evidence
 
-Logits (B, K) become evidence e >= 0 and the parameters alpha = e + 1 of a Dirichlet distribution over the classes' probabilities, whose mean is
-alpha / S with S = sum(alpha) and whose uncertainty is K / S. The published recipe is exp evidence and the "log" loss without other terms.
+Logits (B, K) become evidence e >= 0 and the parameters alpha = e + 1 of a Dirichlet distribution over the classes'
+probabilities, whose mean is alpha / S with S = sum(alpha) and whose uncertainty is K / S. The published recipe is exp
+evidence and the "log" loss without other terms.
 """
 
 import math
@@ -35,7 +37,9 @@ def uncertainty(logits: Tensor, evidence: str = "exp") -> Tensor:
 
 
 def annealing(epoch: int, *, kind: str = "exp", start: float = 0.01, steps: int = 10, epochs: int = 50) -> float:
-    """Weight of the regulariser at an epoch (from 0): "step" is min(1, epoch / steps), "exp" grows from start to 1 over the epochs."""
+    """The regulariser's weight at an epoch (from 0): "step" is min(1, epoch / steps), "exp" grows from start to 1 over
+    the epochs.
+    """
     if kind == "step":
         return min(1.0, epoch / steps)
     if kind == "exp":
@@ -45,11 +49,12 @@ def annealing(epoch: int, *, kind: str = "exp", start: float = 0.01, steps: int 
 
 def evidential(logits: Tensor, labels: Tensor, *, kind: str = "log", evidence: str = "exp", weight: float = 0.0,
                divergence: bool = False, calibration: bool = False, disentangle: bool = False) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
-    """Sum of the terms' means over logits (B, K) and labels (B,), and each term by clip (B,).
+    """Sum of the terms' means over logits (B, K) and labels (B,), and each term for each clip (B,).
 
-    weight: what `annealing` says of the epoch. divergence: evidence for wrong classes is drawn to none, times weight; "cross_entropy" always
-    does so. calibration: clips told right shall be certain, times weight, others uncertain, times 1 - weight (DEAR's accuracy against uncertainty),
-    for "log" and "digamma". disentangle: both factors of it go into the logarithm. ParameterError for an unknown kind.
+    weight: the value of `annealing` at this epoch. divergence: pulls evidence for wrong classes towards 0, times
+    weight; always on for "cross_entropy". calibration: makes correctly classified clips certain, times weight, and
+    others uncertain, times 1 - weight (DEAR's accuracy against uncertainty), for "log" and "digamma". disentangle: puts
+    both factors of it into the logarithm. ParameterError for an unknown kind.
     """
     if kind not in LOSSES:
         raise ParameterError(f"kind {kind!r}: expected one of {', '.join(LOSSES)}")

@@ -1,4 +1,6 @@
-"""Where hands will be: twenty numbers, of which those count whose hand is seen (Ego4D's future hand prediction)."""
+"""Loss for future hand positions: twenty numbers, of which only visible hands count (Ego4D's future hand
+prediction).
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,15 @@ from torch import Tensor
 
 NUMBERS = 20  # five keyframes, two hands, x and y
 SHIFT = 0.2  # of the picture, at most
-BETA = 0.05  # of the picture: errors below it count squared
+BETA = 0.05  # of the picture: smaller errors count squared
 
 
 def hands_loss(model, batch: dict, generator=None) -> tuple[Tensor, dict]:
-    """Of a batch dict(video, labels (B, 1, 40): 20 places in shares of the picture, and 1 for each that is known, else 0) -> (scalar, {off}).
+    """Loss of a batch dict(video, labels (B, 1, 40): 20 positions as shares of the picture, then 1 for each known one,
+    else 0) -> (scalar, {off}).
 
-    generator: with one, the batch is `moved`, as in training. off: the mean distance along one axis, in shares of the picture.
+    generator: if given, the batch is augmented with `moved`, as in training. off: the mean distance along one axis, as
+    a share of the picture.
     """
     video, (places, known) = batch["video"], batch["labels"][:, 0].float().split(NUMBERS, 1)
     if generator is not None:
@@ -26,9 +30,9 @@ def hands_loss(model, batch: dict, generator=None) -> tuple[Tensor, dict]:
 
 
 def moved(video: Tensor, places: Tensor, known: Tensor, generator=None) -> tuple[Tensor, Tensor, Tensor]:
-    """The batch as if the camera had looked elsewhere, and half of the time as if in a mirror, in which the left hand is the right one.
+    """Shifts the batch at random, and with probability one half mirrors it, which swaps the left and right hand.
 
-    video: uint8 (B, T, H, W, 3), whose border is repeated where nothing is known. places, known: (B, 20).
+    video: uint8 (B, T, H, W, 3), filled by repeating its border. places, known: (B, 20).
     """
     size = torch.tensor(video.shape[2:4]).flip(0)
     far = (torch.rand(2, generator=generator) * 2 - 1) * SHIFT

@@ -1,4 +1,6 @@
-"""What ActionFormer learns from: which moments answer for which event, a focal loss for classes and a DIoU loss for the ends of segments."""
+"""ActionFormer's training loss: assigns moments to events, with a focal loss for classes and a DIoU loss for the ends
+of segments.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_ALIKE = 1e-3  # events whose lengths differ by less are equally short
+_ALIKE = 1e-3  # events whose lengths differ by less count as equally short
 
 
 def localization_loss(
     model, batch: dict, generator=None, *, loss_weight: float = 1.0, label_smoothing: float = 0.0, center_sample_radius: float = 1.5
 ) -> tuple[Tensor, dict]:  # fmt: skip
-    """Of a batch dict(features (B, T, C), mask bool (B, T), segments: B of (n, 2) in steps of the features, labels: B of (n,)).
+    """Loss of a batch dict(features (B, T, C), mask bool (B, T), segments: B of (n, 2) in steps of the features,
+    labels: B of (n,)).
 
-    -> (scalar, {cls_loss, reg_loss}). Both losses are sums over moments, divided by a running mean of the number of positive moments,
-    `model.loss_normalizer`, which this moves in training mode.
+    -> (scalar, {cls_loss, reg_loss}). Both losses are sums over moments, divided by `model.loss_normalizer`, a running
+    mean of the number of positive moments, which is updated in training mode.
     """
     del generator
     moments = model(batch["features"], batch["mask"])
@@ -40,11 +43,12 @@ def localization_loss(
 def targets(
     points: Tensor, segments: Tensor, labels: Tensor, num_classes: int, radius: float = 1.5
 ) -> tuple[Tensor, Tensor]:
-    """points (P, 4), see `heads.actionformer.Moments`; events segments (n, 2) and labels (n,) -> classes (P, K) of 0 and 1, offsets (P, 2) in strides.
+    """points (P, 4), see `heads.actionformer.Moments`; events segments (n, 2) and labels (n,) -> classes (P, K) of 0
+    and 1, offsets (P, 2) in strides.
 
-    A moment answers for an event where it lies nearer to its middle than `radius` strides, and inside, not on an end, and the farther end is in
-    the moment's range.
-    Of several events the shortest counts; offsets mean nothing where no class is 1.
+    A moment is assigned to an event if it is less than `radius` strides from the event's middle, strictly inside the
+    event, and the farther end is in the moment's range. Of several events the shortest counts. Offsets have no meaning
+    where no class is 1.
     """
     if not len(segments):
         return points.new_zeros(len(points), num_classes), points.new_zeros(len(points), 2)
@@ -65,7 +69,9 @@ def targets(
 
 
 def focal_loss(logits: Tensor, wanted: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
-    """Sigmoid cross-entropy in which easy answers count little (arXiv 1708.02002): (..., K) -> (..., K), in float32."""
+    """Sigmoid cross-entropy that gives easy examples a small weight (arXiv 1708.02002): (..., K) -> (..., K), in
+    float32.
+    """
     logits, wanted = logits.float(), wanted.float()
     chance = logits.sigmoid()
     missed = chance * (1 - wanted) + (1 - chance) * wanted
@@ -74,7 +80,9 @@ def focal_loss(logits: Tensor, wanted: Tensor, alpha: float = 0.25, gamma: float
 
 
 def diou_loss(offsets: Tensor, wanted: Tensor) -> Tensor:
-    """1 - IoU plus the squared distance of the middles, as a share of what both cover; offsets (N, 2) to start and end from one point -> (N,)."""
+    """1 - IoU plus the squared distance of the middles relative to the enclosing segment; offsets (N, 2) to start and
+    end from one point -> (N,).
+    """
     offsets, wanted = offsets.float(), wanted.float()
     shared = torch.minimum(offsets, wanted).sum(1)
     union = offsets.sum(1) + wanted.sum(1) - shared
@@ -84,7 +92,7 @@ def diou_loss(offsets: Tensor, wanted: Tensor) -> Tensor:
 
 
 def collate(model, items: Sequence[dict]) -> dict:
-    """Items dict(features (T, C), segments (n, 2), labels (n,)) -> the batch that `localization_loss` takes."""
+    """Items dict(features (T, C), segments (n, 2), labels (n,)) -> a batch for `localization_loss`."""
     features, mask = model.pad([item["features"] for item in items])
     lists = {name: [item[name] for item in items] for name in ("segments", "labels")}
     return {"features": features, "mask": mask, **lists}

@@ -22,9 +22,10 @@ def mix(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Clips float (B, C, T, H, W), of any strides, and labels int (B,) -> mixed clips, soft targets (B, num_classes).
 
-    A seed for each group of B / len(seeds) clips that follow each other: a group is mixed with itself reversed, by one draw from its
-    seed, whatever other groups there are. A cutmix box spans all frames. mixup, cutmix: alpha of their Beta distributions, 0 turns one
-    off. `video` may be changed in place. ParameterError for groups that are not even.
+    seeds: one for each group of B / len(seeds) consecutive clips. A group is mixed with its reversed order, with random
+    numbers from its seed alone, so other groups have no effect. A cutmix box spans all frames. mixup, cutmix: alpha of
+    their Beta distributions, 0 turns one off. `video` may be changed in place. ParameterError for groups of unequal or
+    odd size.
     """
     group, rest = divmod(len(video), max(len(seeds), 1))
     if group % 2 or rest or not group:

@@ -1,7 +1,7 @@
-"""Masked pixel reconstruction, as VideoMAE (arXiv 2203.12602) and InternVideo's masked branch train it (paper 3.1.1).
+"""Masked pixel reconstruction, as in VideoMAE (arXiv 2203.12602) and InternVideo's masked branch (paper 3.1.1).
 
-The target of a hidden tubelet is its pixels, normalised for each tubelet and channel; the loss is the plain mean squared
-error over hidden tubelets. Published default: normalise=True.
+The target of a hidden tubelet is its pixels, normalised for each tubelet and channel; the loss is the plain mean
+squared error over hidden tubelets. Published default: normalise=True.
 
     visible, hidden = masking.split(mask)
     loss = reconstruction(model.predict(video, visible, hidden), targets(video, hidden, patch=16))
@@ -32,8 +32,9 @@ def targets(video: Tensor, hidden: Tensor, patch: int = 16, tubelet: int = 2, no
             statistics=IMAGENET) -> Tensor:  # fmt: skip
     """Normalised clip (B, 3, T, H, W) and hidden tokens (B, M) -> their targets (B, M, P).
 
-    P = tubelet*patch*patch*3 numbers, laid out (p0 p1 p2 c). Pixels go back to [0, 1] first; with `normalise` each tubelet and
-    channel then has mean 0 and (unbiased) standard deviation 1, a constant one is 0. Only hidden tubelets are read.
+    P = tubelet*patch*patch*3 numbers, laid out (p0 p1 p2 c). Pixels are first mapped back to [0, 1]. With `normalise`,
+    each tubelet and channel then has mean 0 and (unbiased) standard deviation 1; a constant one is 0. Only hidden
+    tubelets are read.
     """
     pixels = _hidden_pixels(video, hidden, patch, tubelet, statistics)
     if normalise:
@@ -47,9 +48,9 @@ def picture(predictions: Tensor, video: Tensor, hidden: Tensor, patch: int = 16,
             statistics=IMAGENET) -> Tensor:  # fmt: skip
     """The clip in [0, 1] (B, 3, T, H, W) with its hidden tubelets replaced by the predictions (B, M, P).
 
-    A model trained on normalised pixels predicts neither brightness nor contrast of a tubelet. With `normalised` the picture
-    borrows both from the ground truth of the very tubelets that are hidden, so it flatters the model; normalised=False is
-    for models trained on plain pixels, and shows the predictions alone.
+    A model trained on normalised pixels predicts neither brightness nor contrast of a tubelet. `normalised` takes both
+    from the true pixels of the hidden tubelets, so the picture looks better than the model is. normalised=False is for
+    models trained on plain pixels and shows only predictions.
     """
     if normalised:
         _, mean, deviation = _centred(_hidden_pixels(video, hidden, patch, tubelet, statistics))
@@ -63,7 +64,7 @@ def picture(predictions: Tensor, video: Tensor, hidden: Tensor, patch: int = 16,
 def blank(
     video: Tensor, hidden: Tensor, patch: int = 16, tubelet: int = 2, grey: float = 0.5, statistics=IMAGENET
 ) -> Tensor:
-    """The clip in [0, 1] (B, 3, T, H, W) with its hidden tubelets grey: what the encoder is shown."""
+    """The clip in [0, 1] (B, 3, T, H, W) with its hidden tubelets grey: the encoder's input."""
     values = torch.full((*hidden.shape, tubelet * patch * patch * 3), grey, device=video.device)
     return scatter_(_to_pixels(video, statistics), (tubelet, patch, patch), hidden, values)
 
@@ -77,9 +78,9 @@ def _hidden_pixels(video, hidden, patch, tubelet, statistics) -> Tensor:
 
 
 def _centred(pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, M, K, 3) -> minus its mean over K, that mean, the unbiased standard deviation.
+    """Centres pixels (B, M, K, 3) -> pixels minus their mean over K, that mean, the unbiased standard deviation.
 
-    Taken from the first pixel's value, so that a constant tubelet gives exactly 0 and no rounding error is blown up.
+    Computed relative to the first pixel, so that a constant tubelet gives exactly 0 and no rounding error is amplified.
     """
     first = pixels[:, :, :1]
     shifted = pixels - first

@@ -1,4 +1,6 @@
-"""What a `SpanFinder` learns from: a cross-entropy for the first and one for the last moment of an answer, and one for which moments lie in it."""
+"""Training loss of a `SpanFinder`: cross-entropies for the first and the last moment of an answer, and one for the
+moments inside it.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-EXTENDED = 0.1  # of the answer's length: so much on either side also counts as highlighted, as published
-LIT = 2.0  # how much a moment in the answer weighs in the loss of highlighting beside one outside, as published
+EXTENDED = 0.1  # share of the answer's length that is also highlighted on either side, as published
+LIT = 2.0  # weight of a moment in the answer relative to one outside in the highlighting loss, as published
 
 
 def span_loss(model, batch: dict, generator=None, *, highlight_weight: float = 5.0) -> tuple[Tensor, dict]:
-    """Of a batch dict(video (B, T, C), there (B, T), words (B, L, E), said (B, L), span int (B, 2): first and last moment) -> (scalar, {span_loss, highlight_loss})."""
+    """Loss of a batch dict(video (B, T, C), there (B, T), words (B, L, E), said (B, L), span int (B, 2): first and last
+    moment) -> (scalar, {span_loss, highlight_loss}).
+    """
     del generator
     span, there = batch["span"], batch["there"]
     start, end, highlight = model(batch["video"], there, batch["words"], batch["said"])
@@ -23,7 +27,7 @@ def span_loss(model, batch: dict, generator=None, *, highlight_weight: float = 5
 
 
 def highlighted(span: Tensor, length: int) -> Tensor:
-    """(B, 2) -> (B, T) of 0 and 1: the answer and EXTENDED of its length on either side."""
+    """span (B, 2) -> (B, T) of 0 and 1: the answer, extended by EXTENDED of its length on either side."""
     place = torch.arange(length, device=span.device)
     reach = (EXTENDED * (span[:, 1] - span[:, 0] + 1)).round()
     return ((place >= (span[:, 0] - reach)[:, None]) & (place <= (span[:, 1] + reach)[:, None])).float()

@@ -1,4 +1,4 @@
-"""Question answering: how often the likeliest answer is the right one, with questions whose answer is unknown and without them (paper 4.3.2)."""
+"""Question answering accuracy, with and without questions whose answer is not in the vocabulary (paper 4.3.2)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ UNKNOWN = -100  # the label of an answer that is not in the vocabulary
 
 
 def accuracies(guesses: Tensor, labels: Tensor) -> dict[str, float]:
-    """guesses, labels int64 (N,), labels UNKNOWN where the vocabulary lacks the answer -> accuracy, over all questions, where such a question is wrong
-    whatever is said; accuracy_answerable, without them, as the released code counts; answerable, their share. 0 where nothing is answerable.
+    """Accuracies of guesses int64 (N,) against labels int64 (N,), which are UNKNOWN if the vocabulary lacks the answer.
 
+    -> accuracy over all questions, where an UNKNOWN one always counts as wrong; accuracy_answerable, without those, as
+    in the released code; answerable, the share of questions with a known answer. All are 0 if no answer is known.
     ParameterError for sizes that do not fit.
     """
     if guesses.dim() != 1 or guesses.shape != labels.shape or not len(labels):
@@ -31,13 +32,15 @@ def accuracies(guesses: Tensor, labels: Tensor) -> dict[str, float]:
 
 
 def by_kind(guesses: Tensor, labels: Tensor, kinds: Sequence[str]) -> dict[str, float]:
-    """kind -> accuracy over all of its questions, the kinds in the order of their names."""
+    """kind -> accuracy over all questions of that kind; kinds are sorted by name."""
     rows = {kind: [row for row, each in enumerate(kinds) if each == kind] for kind in sorted(set(kinds))}
     return {kind: accuracies(guesses[some], labels[some])["accuracy"] for kind, some in rows.items()}
 
 
 def most_frequent(labels: Sequence[int], kinds: Sequence[str], asked: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Guesses int64 (N,) for questions of the kinds `asked` that know training labels and kinds alone: the most frequent answer of all, and of each kind."""
+    """Two baselines from training labels and kinds alone, int64 (N,) for questions of the kinds `asked`: the overall
+    most frequent answer, and that of each kind.
+    """
     overall = _mode(labels)
     of = {kind: _mode([label for label, each in zip(labels, kinds) if each == kind]) for kind in set(kinds)}
     return torch.full((len(asked),), overall), torch.tensor([of.get(kind, overall) for kind in asked])

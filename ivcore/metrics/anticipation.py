@@ -1,4 +1,6 @@
-"""Short-term object interaction anticipation: Top-5 mAP of boxes with noun, verb and time to contact, in its four variants (Ego4D, arXiv 2110.07058)."""
+"""Short-term object interaction anticipation (Ego4D, arXiv 2110.07058): Top-5 mAP of boxes with noun, verb and time to
+contact, in four variants.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ IOU, SECONDS, K = 0.5, 0.25, 5
 
 @dataclass(frozen=True)
 class Interactions:
-    """On one picture: box (N, 4) in pixels, noun and verb int (N,), seconds (N,) until contact, score (N,); truth has no scores."""
+    """Interactions on one picture: box (N, 4) in pixels, noun and verb int (N,), seconds (N,) until contact, score
+    (N,); truth has no scores.
+    """
 
     box: np.ndarray
     noun: np.ndarray
@@ -29,11 +33,13 @@ class Interactions:
 
 
 def top5_map(truth: Sequence[Interactions], found: Sequence[Interactions], k: int = K) -> dict[str, float]:
-    """Variant -> mean over the nouns that occur of the average precision, truth[i] and found[i] of the same picture.
+    """Variant -> mean over the nouns that occur of the average precision; truth[i] and found[i] belong to the same
+    picture.
 
-    A prediction is right where a true thing, which no better prediction took, has its noun, an IoU above 0.5, and, as the variant has it, the same verb and
-    a time to contact within 0.25 s. The best (k - 1) * n wrong predictions of a picture with n true things do not count, since nobody can say which
-    of several things comes next. IoU counts corners as whole pixels, as published. Equal scores rank in the order given. ParameterError without truth.
+    A prediction is right if a true thing has its noun and an IoU above 0.5, and, depending on the variant, the same
+    verb and a time to contact within 0.25 s, and no better prediction has taken that thing. The best (k - 1) * n wrong
+    predictions of a picture with n true things do not count, since nobody can say which of several things comes next.
+    IoU counts corners as whole pixels, as published. Equal scores keep the given order. ParameterError without truth.
     """
     if len(truth) != len(found) or not sum(map(len, truth)):
         raise ParameterError(
@@ -55,7 +61,9 @@ def top5_map(truth: Sequence[Interactions], found: Sequence[Interactions], k: in
 
 
 def _judged(real: Interactions, found: Interactions, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(noun, score, judgement (N, 4): 1 right, 0 wrong, -1 wrong but not counted) of the predictions of one picture, best first."""
+    """(noun, score, judgement (N, 4): 1 right, 0 wrong, -1 wrong but not counted) for the predictions of one picture,
+    best first.
+    """
     order = np.argsort(-found.score, kind="stable")
     right = np.zeros((len(found), len(VARIANTS)), int)
     if len(real) and len(found):
@@ -76,7 +84,7 @@ def _judged(real: Interactions, found: Interactions, k: int) -> tuple[np.ndarray
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Of boxes (N, 4) and (M, 4) whose corners are pixels that belong to them -> (N, M)."""
+    """IoU of boxes (N, 4) and (M, 4) -> (N, M); corner pixels belong to the boxes."""
     sides = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2]) + 1
     shared = sides.clip(0).prod(-1)
     areas = [(each[:, 2:] - each[:, :2] + 1).prod(-1) for each in (a, b)]

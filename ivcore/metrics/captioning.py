@@ -2,9 +2,9 @@
 
     scores = captioning(["a red square slides left"], [["a red square slides left", "here a red square slides left"]])
 
-All are the definitions of the COCO caption evaluation, up to the words: those here are lower case, split at anything that is neither a
-letter, a digit nor an apostrophe or hyphen inside a word. COCO's PTB tokenizer, a Java program, also splits "don't" and the like. METEOR is left
-out: it needs WordNet and Java.
+All follow the COCO caption evaluation, except for the splitting into words: here words are lower case and split at
+everything except letters, digits, and apostrophes or hyphens inside a word. COCO's PTB tokenizer, a Java program, also
+splits "don't" and the like. METEOR is left out: it needs WordNet and Java.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from ivcore.errors import ParameterError
 
-LONGEST = 4  # words of an n-gram
+LONGEST = 4  # longest n-gram, in words
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 Words = list[str]
@@ -34,8 +34,9 @@ def captioning(
 ) -> dict[str, float]:
     """bleu1 to bleu4, rouge_l and exact_match in [0, 1], cider in [0, 10].
 
-    references: one list of sentences a clip. corpus: the references of all clips from which CIDEr counts how common a phrase is; by default
-    those given here. Errors: ParameterError for unequal numbers and for a clip without a reference.
+    references: one list of sentences for each clip. corpus: the references of all clips from which CIDEr counts how
+    common a phrase is; by default those given here. ParameterError for unequal numbers and for a clip without a
+    reference.
     """
     _check(generated, references)
     candidates = [words(text) for text in generated]
@@ -50,9 +51,10 @@ def captioning(
 
 
 def bleu(candidates: list[Words], references: list[list[Words]]) -> list[float]:
-    """BLEU-1 to 4 of the whole corpus (Papineni et al., 2002), unsmoothed: geometric mean of clipped n-gram precisions x brevity penalty.
+    """BLEU-1 to 4 of the whole corpus (Papineni et al., 2002), unsmoothed: geometric mean of clipped n-gram precisions
+    x brevity penalty.
 
-    The reference length of a clip is the one closest to the candidate's, the shorter of two as close.
+    The reference length of a clip is the one closest to the candidate's; on a tie the shorter.
     """
     right, total = [0] * LONGEST, [0] * LONGEST
     for candidate, texts in zip(candidates, references):
@@ -71,7 +73,9 @@ def bleu(candidates: list[Words], references: list[list[Words]]) -> list[float]:
 
 
 def rouge_l(candidate: Words, references: list[Words], beta: float = 1.2) -> float:
-    """F-measure of the longest common subsequence (Lin, 2004), recall weighing beta² times precision; each the best of the references."""
+    """F-measure of the longest common subsequence (Lin, 2004), recall weighing beta² times precision; precision and
+    recall are each the best over the references.
+    """
     common = [(_common(candidate, reference), len(reference)) for reference in references]
     precision = max((same / len(candidate) for same, _ in common), default=0.0) if candidate else 0.0
     recall = max((same / length for same, length in common if length), default=0.0)
@@ -81,10 +85,12 @@ def rouge_l(candidate: Words, references: list[Words], beta: float = 1.2) -> flo
 
 
 def cider(candidates: list[Words], references: list[list[Words]], corpus: list[list[Words]], sigma: float = 6.0) -> list[float]:  # fmt: skip
-    """CIDEr-D of every clip (arXiv 1411.5726): cosine of tf-idf vectors of 1- to 4-grams, averaged over n and references, times 10.
+    """CIDEr-D of every clip (arXiv 1411.5726): cosine of tf-idf vectors of 1- to 4-grams, averaged over n and
+    references, times 10.
 
-    Phrases that the candidate has more often than the reference are clipped, and a length that differs by d words costs
-    exp(-d²/(2 sigma²)). Phrases that occur with every clip of the corpus weigh nothing, so the score of a corpus of one clip is 0.
+    Counts of phrases that the candidate has more often than the reference are clipped. A length difference of d words
+    multiplies the score by exp(-d²/(2 sigma²)). Phrases that occur with every clip of the corpus have weight 0, so a
+    corpus of one clip scores 0.
     """
     vector = _vectors_of(corpus)
 
@@ -100,9 +106,9 @@ def cider(candidates: list[Words], references: list[list[Words]], corpus: list[l
 
 
 def cider_of_each(sentences: Sequence[str], references: Sequence[Sequence[str]], sigma: float = 6.0) -> list[float]:
-    """Of each sentence its `cider` if it were written about every clip, the mean over clips; references and corpus as in `captioning`.
+    """For each sentence its mean `cider` if it were written about every clip; references and corpus as in `captioning`.
 
-    Of any number of sentences the references are counted once, by phrase.
+    The references are counted once, by phrase, for any number of sentences.
     """
     texts = [[words(text) for text in some] for some in references]
     vector = _vectors_of(texts)
@@ -133,7 +139,9 @@ def cider_of_each(sentences: Sequence[str], references: Sequence[Sequence[str]],
 
 
 def _vectors_of(corpus: list[list[Words]]) -> Callable[[Words], list[dict]]:
-    """A function that gives a sentence's tf-idf vectors of 1- to 4-grams, phrase -> weight, by how many clips of the corpus have a phrase."""
+    """A function: sentence -> its tf-idf vectors of 1- to 4-grams (phrase -> weight), with document frequencies from
+    the clips of the corpus.
+    """
     phrases = [frozenset().union(*(_all_ngrams(text) for text in texts)) for texts in corpus]
     clips, weight = Counter(phrase for of_clip in phrases for phrase in of_clip), math.log(max(len(corpus), 1))
 
@@ -145,7 +153,7 @@ def _vectors_of(corpus: list[list[Words]]) -> Callable[[Words], list[dict]]:
 
 
 def ngrams(sentence: Words, n: int) -> Counter:
-    """How often each run of n words occurs."""
+    """Counts of each run of n words."""
     return Counter(zip(*(sentence[i:] for i in range(n))))
 
 

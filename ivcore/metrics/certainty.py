@@ -1,11 +1,13 @@
-"""How sure a mean over clips is, and a difference between two models on the same clips, where clips are not all independent of each other.
+"""Standard error of a mean over clips, and of a difference between two models on the same clips, when clips are not all
+independent.
 
     right_a, right_b = right(scores_a, labels), right(scores_b, labels)     # one number a clip, `metrics.recognition.right`
     standard_error(right_a, groups)
     paired(right_a, right_b, groups).sign_test
 
-groups are int (N,): clips of one scene, of one film, as `data.groups` numbers them. Where a scene is shown forwards and backwards a
-model is mostly right or wrong on both, so that counting clips as coins makes errors too small. Without groups every clip is one.
+groups are int (N,): clips of one scene or one film have the same number, see `data.groups`. If a scene is shown
+forwards and backwards, a model is mostly right or wrong on both, so treating its clips as independent makes errors too
+small. Without groups every clip is its own group.
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ from ivcore.errors import ParameterError
 
 
 def standard_error(values: Tensor, groups: Tensor | None = None) -> float:
-    """Standard error of the mean of values (N,), robust to dependence within groups (Liang and Zeger 1986); nan for a single group.
+    """Standard error of the mean of values (N,), robust to dependence within groups (Liang and Zeger 1986); nan for a
+    single group.
 
-    The square root of G/(G-1) times the sum over the G groups of their summed deviations' squares, over N. Without groups this is the
-    deviation over the square root of N.
+    sqrt(G/(G-1) * sum over the G groups of (summed deviations)²) / N. Without groups this is the standard deviation
+    over sqrt(N).
     """
     values, groups = _checked(values, groups)
     sums = _summed(values - values.mean(), groups)
@@ -34,14 +37,18 @@ def standard_error(values: Tensor, groups: Tensor | None = None) -> float:
 
 
 def error_metric(name: str, values: Tensor, groups: Tensor | None = None) -> dict[str, float]:
-    """{name_error: standard_error(values, groups)} for a run's metrics.json, or {} where there is one group, which tells nothing."""
+    """{name_error: standard_error(values, groups)} for a run's metrics.json; {} for a single group, which has no
+    standard error.
+    """
     error = standard_error(values, groups)
     return {} if math.isnan(error) else {f"{name}_error": error}
 
 
 @dataclass(frozen=True)
 class Paired:
-    """b against a on the same clips: the difference of means, its standard error, and the groups in which b is ahead, or behind."""
+    """b against a on the same clips: the difference of means, its standard error, and the numbers of groups in which b
+    is ahead or behind.
+    """
 
     difference: float
     error: float
@@ -50,14 +57,17 @@ class Paired:
 
     @property
     def sign_test(self) -> float:
-        """How likely fair coins fall at least as unevenly over the groups in which the two differ (two-sided, exact: McNemar's test where
-        every clip is a group). 1 where there are none."""
+        """Two-sided exact sign test: the probability that fair coins fall at least as unevenly over the groups in which
+        the two differ. It is McNemar's test if every clip is a group. 1 if there are no such groups.
+        """
         apart, fewer = self.ahead + self.behind, min(self.ahead, self.behind)
         return min(1.0, 2 * sum(math.comb(apart, k) for k in range(fewer + 1)) / 2**apart)
 
 
 def paired(a: Tensor, b: Tensor, groups: Tensor | None = None) -> Paired:
-    """Values (N,) of two models on the same clips, 1 for right and 0 for wrong, say. ParameterError where they do not fit together."""
+    """Compares values (N,) of two models on the same clips, such as 1 for right and 0 for wrong. ParameterError for
+    sizes that do not fit.
+    """
     if a.shape != b.shape:
         raise ParameterError(f"a {tuple(a.shape)} and b {tuple(b.shape)}: expected (N,) twice")
     values, groups = _checked(b.double() - a.double(), groups)

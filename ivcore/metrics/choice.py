@@ -1,4 +1,4 @@
-"""Multiple choice: how often the right one of several sentences scores highest (paper 4.3.3)."""
+"""Multiple choice: how often the right sentence of several scores highest (paper 4.3.3)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ivcore.errors import ParameterError
 
 
 def chosen_right(scores: Tensor, answers: Tensor) -> Tensor:
-    """scores (N, K), -inf where a question has fewer options; answers int64 (N,) -> float64 (N,), in [0, 1].
+    """scores (N, K), -inf past a question's last option; answers int64 (N,) -> float64 (N,), in [0, 1].
 
-    1 where the right option alone scores highest, 0 where another scores higher; of m options with the highest score, the right one among them, 1/m.
-    ParameterError for sizes that do not fit, and for scores that are not numbers.
+    1 if the right option alone scores highest, 0 if another scores higher; 1/m if it is one of m options with the
+    highest score. ParameterError for sizes that do not fit, and for scores that are nan.
     """
     if scores.dim() != 2 or answers.shape != scores.shape[:1] or not len(scores):
         raise ParameterError(
@@ -25,5 +25,5 @@ def chosen_right(scores: Tensor, answers: Tensor) -> Tensor:
 
 
 def chance(options: Tensor) -> float:
-    """The accuracy of guessing. options: how many each question has, (N,)."""
+    """The accuracy of guessing. options: number of options of each question, (N,)."""
     return (1 / options.double()).mean().item()

@@ -1,9 +1,11 @@
-"""Linear centred kernel alignment: how alike two encoders' features are, whatever their widths and bases (arXiv 1905.00414).
+"""Linear centred kernel alignment: similarity of two encoders' features, whatever their widths and bases (arXiv
+1905.00414).
 
-1 for features that differ by rotation, scale and shift only, 0 for unrelated ones. Features are (N, ...) of the same N clips, flattened.
-Two estimators: the plain one counts each clip's similarity to itself, which makes unrelated features look alike (towards 1) as soon as
-they are wider than there are clips; the unbiased one (HSIC of Song et al. 2012, arXiv 2010.15327) leaves it out, is about 0 for unrelated
-features of any width, may fall a little below 0, and can be summed over small batches.
+1 for features that differ only by rotation, scale and shift, 0 for unrelated ones. Features are (N, ...) of the same N
+clips, flattened. There are two estimators. The plain one counts each clip's similarity to itself, which makes unrelated
+features look alike (towards 1) if there are more dimensions than clips. The unbiased one (HSIC of Song et al. 2012,
+arXiv 2010.15327) leaves it out: it is about 0 for unrelated features of any width, may be slightly negative, and can be
+summed over small batches.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ from ivcore.errors import ParameterError
 
 
 def cka_matrix(xs: Sequence[Tensor], ys: Sequence[Tensor], batch: int | None = None, unbiased: bool = True) -> Tensor:
-    """Every one of xs against every one of ys, layers of two encoders say: float64 (len(xs), len(ys)); nan where features do not vary.
+    """Every one of xs against every one of ys, such as the layers of two encoders: float64 (len(xs), len(ys)); nan if
+    features do not vary.
 
-    batch: clips a minibatch, None for all at once; only the unbiased estimator, which needs 4 clips, allows it, and expects them in
-    random order. A last batch of fewer than 4 clips is left out.
+    batch: clips in a minibatch, None for all at once. Only the unbiased estimator supports it; it needs at least 4
+    clips and expects them in random order. A last batch of fewer than 4 clips is left out.
     """
     clips = len(xs[0]) if len(xs) else 0
     if not clips or any(len(features) != clips for features in (*xs, *ys)) or not len(ys):
@@ -36,9 +39,10 @@ def cka_matrix(xs: Sequence[Tensor], ys: Sequence[Tensor], batch: int | None = N
 
 
 class MinibatchCKA:
-    """Adds up batches, so that features of all clips need never be held: `update(xs, ys)` for each, then `value()`.
+    """Accumulates batches, so that features of all clips need not be in memory: `update(xs, ys)` for each, then
+    `value()`.
 
-    A batch of n clips takes n * n float64 numbers a layer.
+    A batch of n clips takes n * n float64 numbers for each layer.
     """
 
     def __init__(self, unbiased: bool = True):
@@ -46,7 +50,7 @@ class MinibatchCKA:
         self.cross = self.own_x = self.own_y = 0.0
 
     def update(self, xs: Sequence[Tensor], ys: Sequence[Tensor]) -> None:
-        """Features (n, ...) of the same n clips, one tensor a layer."""
+        """Adds features (n, ...) of the same n clips, one tensor for each layer."""
         clips = len(xs[0])
         if self.unbiased and clips < 4:
             raise ParameterError(f"features: {clips} clips in a batch, the unbiased estimator needs 4")
@@ -63,20 +67,22 @@ class MinibatchCKA:
 
 
 def _gram(features: Tensor) -> Tensor:
-    """Inner products of the clips (n, n). The mean is taken off first, which changes nothing but rounding."""
+    """Inner products of the clips (n, n). The mean is subtracted first, which only reduces rounding errors."""
     flat = features.flatten(1).double()
     centred = flat - flat.mean(0)
-    varies = centred.norm() > 1e-12 * flat.norm()  # else what is left is rounding
+    varies = centred.norm() > 1e-12 * flat.norm()  # otherwise only rounding errors are left
     return varies * (centred @ centred.T)
 
 
 def _centred(gram: Tensor) -> Tensor:
-    """Rows and columns with mean 0."""
+    """Gram matrix with rows and columns of mean 0."""
     return gram - gram.mean(0) - gram.mean(1)[:, None] + gram.mean()
 
 
 def _centred_without_diagonal(gram: Tensor) -> Tensor:
-    """The same over pairs of different clips: inner products of such matrices, by n(n-3), are the unbiased HSIC."""
+    """As `_centred`, over pairs of different clips: inner products of such matrices, divided by n(n-3), are the
+    unbiased HSIC.
+    """
     clips = len(gram)
     gram = gram - torch.diag(gram.diag())
     rows = gram.sum(1) / (clips - 2)

@@ -13,9 +13,11 @@ MOST = 100
 
 
 def coco_ap(truth: Boxes, found: Boxes) -> dict[str, float]:
-    """{"ap", "ap50", "ap75"}: means over the classes that have a true box, and over thresholds of IoU. `frame` names the pictures, boxes may be in any unit.
+    """{"ap", "ap50", "ap75"}: means over the classes that have a true box, and over IoU thresholds. `frame` names the
+    pictures; boxes may be in any unit.
 
-    Of equal scores the first counts more. ParameterError where there is no true box. Crowds and sizes of boxes are not told apart.
+    Equal scores keep the given order. Crowds and box sizes are not distinguished. ParameterError if there is no true
+    box.
     """
     if not len(truth):
         raise ParameterError("truth: expected at least one box to find")
@@ -51,7 +53,9 @@ def _of_class(truth: Boxes, found: Boxes) -> np.ndarray:
 
 
 def _matched(boxes: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """Which boxes (N, 4), best first, take a true one (M, 4) at each threshold: bool (N, 10). Each takes the free one that overlaps it most."""
+    """Matches boxes (N, 4), best first, to true ones (M, 4) at each threshold: bool (N, 10). Each takes the free true
+    box that overlaps it most.
+    """
     right = np.zeros((len(boxes), len(THRESHOLDS)), bool)
     if not len(real):
         return right
@@ -60,7 +64,7 @@ def _matched(boxes: np.ndarray, real: np.ndarray) -> np.ndarray:
         free = np.ones(len(real), bool)
         for row in range(len(boxes)):
             mine = np.where(free, overlap[row], -1)
-            best = len(real) - 1 - mine[::-1].argmax()  # of equal ones the last, as published
+            best = len(real) - 1 - mine[::-1].argmax()  # on a tie the last, as published
             if mine[best] >= min(threshold, 1 - 1e-10):
                 right[row, column] = True
                 free[best] = False

@@ -1,4 +1,4 @@
-"""What a detector lists, in columns: things in videos or pictures, each with where it is, its class and maybe its score."""
+"""A detector's output in columns: things in videos or pictures, each with its position, class and maybe score."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from ivcore.errors import ParameterError
 
 
 class Columns:
-    """Base of frozen dataclasses with the fields name of what it is in (N,), where (N, `numbers`), label int (N,), score (N,) or None.
+    """Base of frozen dataclasses with four fields: the name of the video or picture (N,), the position (N, `numbers`),
+    label int (N,), score (N,) or None.
 
-    ParameterError for columns of several lengths, and for places and scores that are not finite. what: how such an error calls the rows.
+    ParameterError for columns of different lengths, and for positions and scores that are not finite. what: name of the
+    rows in such an error.
     """
 
     what: str
@@ -37,11 +39,11 @@ class Columns:
         return len(self.label)
 
     def take(self, rows) -> Self:
-        """Some of the rows, by number or by a mask."""
+        """The given rows, by number or by mask."""
         return type(self)(*(None if column is None else column[rows] for column in vars(self).values()))
 
     @classmethod
     def together(cls, parts: Sequence[Self]) -> Self:
-        """The rows of one or several sets, in order. What has equal names counts as one video or picture."""
+        """The rows of one or several sets, in order. Equal names are the same video or picture."""
         columns = zip(*(vars(part).values() for part in parts))
         return cls(*(None if column[0] is None else np.concatenate(column) for column in columns))

@@ -1,8 +1,9 @@
-"""Temporal action localization: average precision of scored segments, recall of the best few, fusion with video-level scores (paper 4.3.1).
+"""Temporal action localization: average precision of scored segments, recall of the best few, fusion with video-level
+scores (paper 4.3.1).
 
-A prediction is right where its temporal IoU with a true segment of its class, which no better prediction took, reaches the threshold. The
-average precision of a class is the area under its interpolated precision; mAP is the mean over the classes that occur, and the number
-that papers report is the mean of that over thresholds.
+A prediction is right if its temporal IoU with a true segment of its class reaches the threshold and no better
+prediction has taken that segment. The average precision of a class is the area under its interpolated precision; mAP is
+the mean over the classes that occur. Papers report the mean of mAP over thresholds.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ TOLERANCE = 1e-3  # seconds
 
 @dataclass(frozen=True)
 class Events(Columns):
-    """Segments of videos: video (N,) names, segment (N, 2) start and end in seconds, label int (N,), score (N,); truth has no scores."""
+    """Segments of videos: video (N,) names, segment (N, 2) start and end in seconds, label int (N,), score (N,); truth
+    has no scores.
+    """
 
     video: np.ndarray
     segment: np.ndarray
@@ -34,7 +37,9 @@ class Events(Columns):
 
 @dataclass(frozen=True)
 class DetectionScores:
-    """ap (thresholds, classes) of the `classes` that occur; recall (thresholds, k) of the k times best predictions of each video and class."""
+    """ap (thresholds, classes) of the `classes` that occur; recall (thresholds, k) of the k * n best predictions of
+    each video and class with n true segments.
+    """
 
     thresholds: tuple[float, ...]
     classes: tuple[int, ...]
@@ -51,7 +56,7 @@ class DetectionScores:
 
 
 def tiou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Temporal IoU of segments (N, 2) and (M, 2) -> (N, M); 0 where both are points."""
+    """Temporal IoU of segments (N, 2) and (M, 2) -> (N, M); 0 if both are points."""
     shared = np.minimum(a[:, None, 1], b[None, :, 1]) - np.maximum(a[:, None, 0], b[None, :, 0])
     shared = shared.clip(0)
     union = np.diff(a)[:, 0][:, None] + np.diff(b)[:, 0][None] - shared
@@ -59,8 +64,10 @@ def tiou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def distinct(truth: Events, shortest: float = TOLERANCE) -> Events:
-    """Truth without repeated segments (same video and label, both ends within 1e-3 s; the first stays) and without those under `shortest`
-    seconds, which no prediction can match. InternVideo's copy of the evaluator keeps these, shortest=0, and loses score by it."""
+    """Truth without repeated segments (same video and label, both ends within 1e-3 s; the first is kept) and without
+    segments shorter than `shortest` seconds, which no prediction can match. InternVideo's copy of the evaluator keeps
+    these (shortest=0), which lowers its scores.
+    """
     keep: list[int] = []
     kept: dict[tuple, list[np.ndarray]] = {}
     for row in np.flatnonzero(np.diff(truth.segment)[:, 0] >= shortest):
@@ -76,8 +83,9 @@ def detection_scores(
 ) -> DetectionScores:
     """Scores of `found` against `truth`, which `distinct` has cleaned.
 
-    A class without predictions has AP 0; predictions of classes that do not occur do not count. Equal scores rank in the order given.
-    best: recall looks at the k * n best predictions of a video that has n true segments of the class. ParameterError where there is no truth.
+    A class without predictions has AP 0; predictions of classes that do not occur do not count. Equal scores keep the
+    given order. best: recall uses the k * n best predictions of a video that has n true segments of the class.
+    ParameterError if there is no truth.
     """
     if not len(truth):
         raise ParameterError("truth: expected at least one segment to find")
@@ -111,7 +119,7 @@ def _rows(events: Events) -> dict[tuple, np.ndarray]:
 
 
 def _matched(overlap: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Which predictions (P, in falling score) find a true segment (G) that is still free, at each threshold: bool (T, P)."""
+    """Matches predictions (P, in falling score) to free true segments (G) at each threshold: bool (T, P)."""
     free = np.ones((len(thresholds), overlap.shape[1]), bool)
     right = np.zeros((len(thresholds), len(overlap)), bool)
     for row in np.flatnonzero(overlap.max(1) >= thresholds.min()):
@@ -123,7 +131,9 @@ def _matched(overlap: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 
 
 def average_precision(right: np.ndarray, positives: int) -> np.ndarray:
-    """Area under the interpolated precision of predictions in falling score: right bool (T, P), of `positives` true segments -> (T,)."""
+    """Area under the interpolated precision of predictions in falling score: right bool (T, P), number of true segments
+    `positives` -> (T,).
+    """
     hits = right.cumsum(1)
     precision = hits / np.arange(1, right.shape[1] + 1)
     envelope = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
@@ -133,10 +143,11 @@ def average_precision(right: np.ndarray, positives: int) -> np.ndarray:
 def fuse_video_scores(
     found: Events, video_scores: Mapping[str, Sequence[float]], *, segments: int, classes: int = 2
 ) -> Events:
-    """Class-agnostic segments labelled by a classifier of whole videos: the `segments` best of each video, once for each of its `classes` best
-    classes, with the score sqrt(class score * segment score).
+    """Labels class-agnostic segments by a classifier of whole videos: the `segments` best of each video, once for each
+    of its `classes` best classes, with score sqrt(class score * segment score).
 
-    video_scores: one score a class for each video; where they are not all in [0, 1] a softmax makes them so. ParameterError for a video without.
+    video_scores: a score for each class of each video; if they are not all in [0, 1], softmax is applied.
+    ParameterError for a video without scores.
     """
     parts = []
     for video in dict.fromkeys(found.video.tolist()):

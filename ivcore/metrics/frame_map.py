@@ -1,7 +1,9 @@
-"""Spatiotemporal localization: frame-mAP, the average precision of boxes with actions on keyframes (paper 4.3.1, AVA's protocol).
+"""Spatiotemporal localization: frame-mAP, the average precision of boxes with actions on keyframes (paper 4.3.1, AVA's
+protocol).
 
-A predicted box is right where the true box of its keyframe and class with the largest IoU reaches the threshold and no better prediction
-took it; another true box never takes its place. The mean is over the scored classes that occur: of AVA's 80 classes 60 are scored.
+A predicted box is compared only with the true box of its keyframe and class that has the largest IoU. It is right if
+this IoU reaches the threshold and no better prediction has taken that box. The mean is over the scored classes that
+occur: of AVA's 80 classes 60 are scored.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ from ivcore.errors import ParameterError
 from ivcore.metrics.columns import Columns
 from ivcore.metrics.detection import average_precision
 
-SCORED = 0.5  # IoU of AVA
+SCORED = 0.5  # IoU threshold of AVA
 
 
 @dataclass(frozen=True)
 class Boxes(Columns):
-    """Boxes on keyframes: frame (N,) names, box (N, 4) as x1, y1, x2, y2 in shares of the picture, label int (N,), score (N,); truth has no scores."""
+    """Boxes on keyframes: frame (N,) names, box (N, 4) as x1, y1, x2, y2 in shares of the picture, label int (N,),
+    score (N,); truth has no scores.
+    """
 
     frame: np.ndarray
     box: np.ndarray
@@ -29,7 +33,7 @@ class Boxes(Columns):
     what, numbers = "boxes", 4
 
     def without(self, frames: Collection[str]) -> Boxes:
-        """All but those on some keyframes, such as the ones that an evaluation leaves out."""
+        """All boxes except those on the given keyframes, such as those that an evaluation leaves out."""
         return self.take(~np.isin(self.frame, list(frames)))
 
 
@@ -46,7 +50,7 @@ class FrameScores:
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """IoU of boxes (..., 4) and (..., 4), pair by pair -> (...); 0 where both are empty."""
+    """IoU of boxes (..., 4) and (..., 4), pair by pair -> (...); 0 if both are empty."""
     sides = (np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])).clip(0)
     shared = sides.prod(-1)
     union = (a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1) - shared
@@ -54,10 +58,10 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def frame_scores(truth: Boxes, found: Boxes, scored: Collection[int], threshold: float = SCORED) -> FrameScores:
-    """Average precision of every `scored` class; others, their predictions too, do not count.
+    """Average precision of every `scored` class; other classes and their predictions do not count.
 
-    An IoU of exactly the threshold is enough. A class without predictions has AP 0. Equal scores rank in the order given. Predicted boxes without
-    an area do not count. ParameterError where no scored class has a true box.
+    An IoU equal to the threshold is enough. A class without predictions has AP 0. Equal scores keep the given order.
+    Predicted boxes without an area do not count. ParameterError if no scored class has a true box.
     """
     found = found.take((found.box[:, 2:] > found.box[:, :2]).all(1))
     ap = {}
@@ -70,17 +74,19 @@ def frame_scores(truth: Boxes, found: Boxes, scored: Collection[int], threshold:
 
 
 def _average_precision(truth: Boxes, found: Boxes, threshold: float) -> float:
-    """Of one class."""
+    """Average precision of one class."""
     found = found.take(np.argsort(-found.score, kind="stable"))
     nearest, overlap = _nearest(truth, found)
     right = np.zeros(len(found), bool)
     candidates = np.flatnonzero(overlap >= threshold)
-    right[candidates[np.unique(nearest[candidates], return_index=True)[1]]] = True  # the best prediction of each
+    right[candidates[np.unique(nearest[candidates], return_index=True)[1]]] = True  # the best for each
     return float(average_precision(right[None], len(truth))[0])
 
 
 def _nearest(truth: Boxes, found: Boxes) -> tuple[np.ndarray, np.ndarray]:
-    """Of every predicted box the true one on its keyframe with the largest IoU, the first of equal ones, and that IoU, -1 without any."""
+    """For every predicted box: the true box on its keyframe with the largest IoU (the first on a tie), and that IoU, -1
+    if there is none.
+    """
     order = np.argsort(truth.frame, kind="stable")
     first, stop = (np.searchsorted(truth.frame[order], found.frame, side) for side in ("left", "right"))
     nearest, overlap = np.full(len(found), -1), np.full(len(found), -1.0)

@@ -1,4 +1,6 @@
-"""How far predicted hands are from true ones: mean and contact displacement of each hand in pixels (Ego4D's future hand prediction)."""
+"""Distance of predicted hands from true ones: mean and contact displacement of each hand in pixels (Ego4D's future hand
+prediction).
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,12 @@ MOMENTS = ("pre_45", "pre_30", "pre_15", "pre", "contact")
 
 
 def displacements(truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
-    """truth, found (N, 20) pixels: of five keyframes x and y of the left and of the right hand; truth has nan for a hand that is not seen.
+    """truth, found (N, 20) pixels: x and y of the left and the right hand in five keyframes; truth has nan for a hand
+    that is not visible.
 
-    {side}_mean: mean distance over all keyframes in which the hand is seen, {side}_contact: over the contact frame alone, the last. Each of MOMENTS: over both
-    hands in that keyframe alone. nan for what is never seen. ParameterError for other shapes, and for predictions that are not finite.
+    -> {side}_mean: mean distance over all keyframes in which the hand is visible; {side}_contact: over the contact
+    frame alone, the last. Each of MOMENTS: over both hands in that keyframe alone. nan if a hand is never visible.
+    ParameterError for other shapes, and for predictions that are not finite.
     """
     truth, found = (np.asarray(each, float) for each in (truth, found))
     if truth.shape != found.shape or truth.ndim != 2 or truth.shape[1] != 20 or not np.isfinite(found).all():

@@ -1,4 +1,4 @@
-"""What a contrastive batch can show of the information that two things have of each other (arXiv 1807.03748)."""
+"""The mutual information that a contrastive batch can show (arXiv 1807.03748)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import torch
 
 
 def gained(n: int, correlation: float, draws: int, seed: int, dimensions: int = 8) -> float:
-    """log n - loss in nats, for the best possible similarity of two correlated normal vectors; mean over batches of n pairs."""
+    """log n - loss in nats, for the optimal similarity of two correlated normal vectors; mean over batches of n
+    pairs.
+    """
     generator = torch.Generator().manual_seed(seed)
     x, noise = torch.randn(2, draws // n, n, dimensions, generator=generator)
     y = correlation * x + math.sqrt(1 - correlation**2) * noise
@@ -20,5 +22,5 @@ def gained(n: int, correlation: float, draws: int, seed: int, dimensions: int = 
 
 
 def mutual_information(correlation: float, dimensions: int = 8) -> float:
-    """What the two vectors of `gained` tell of each other, in nats."""
+    """Mutual information of the two vectors of `gained`, in nats."""
     return -dimensions / 2 * math.log(1 - correlation**2)

@@ -1,8 +1,9 @@
-"""How much of what a mask hides can be copied from the same place at another time, without any model (paper 3.1.1; VideoMAE 3.3).
+"""How much of the content that a mask hides can be copied from the same place at another time, without a model (paper
+3.1.1; VideoMAE 3.3).
 
-Neighbouring frames look alike. A mask that hides a cell in one slot and shows it in the next therefore leaks its answer: copying
-scores well and teaches nothing. Contents are (B, N, P), one row a tubelet, as `losses.reconstruction.targets` gives them for a
-mask that hides everything; masks bool (B, N), True = hidden.
+Neighbouring frames look alike. So a mask that hides a cell in one slot and shows it in the next leaks the answer:
+copying scores well and teaches nothing. Contents are (B, N, P), one row for each tubelet, as
+`losses.reconstruction.targets` gives them for a mask that hides everything; masks are bool (B, N), True = hidden.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from ivcore.tubelets import CHANNEL_FIRST, gather, scatter_
 
 @dataclass(frozen=True)
 class Leak:
-    """What copying is worth.
+    """The result of copying.
 
-    seen: share of hidden tubelets whose cell is visible in another slot. gap: how many slots away, on average (0 if none).
-    error: squared error of copying, as a share of the error of answering nothing (0, each tubelet's mean); explained = 1 - error.
+    seen: share of hidden tubelets whose cell is visible in another slot. gap: mean distance to it in slots (0 if none).
+    error: squared error of copying, as a share of the error of predicting 0, each tubelet's mean; explained = 1 -
+    error.
     """
 
     seen: float
@@ -35,10 +37,11 @@ class Leak:
 
 
 def leak(contents: Tensor, mask: Tensor, grid: tuple[int, int, int]) -> Leak:
-    """What copying the nearest visible tubelet of the same cell is worth.
+    """How well the nearest visible tubelet of the same cell predicts each hidden one.
 
-    A copy is scaled by one factor for each distance in slots, the best one for these clips, so an unlike copy costs nothing; where
-    a cell is never visible the answer is 0. ParameterError where the mask hides nothing or the sizes do not fit.
+    Copies are scaled by one factor for each distance in slots, the best one for these clips, so a bad copy is no worse
+    than predicting 0. If a cell is never visible, the prediction is 0. ParameterError if the mask hides nothing or the
+    sizes do not fit.
     """
     t, h, w = grid
     if mask.shape != contents.shape[:2] or mask.shape[1] != t * h * w:
@@ -57,7 +60,9 @@ def leak(contents: Tensor, mask: Tensor, grid: tuple[int, int, int]) -> Leak:
 
 
 def copied(frames: Tensor, mask: Tensor, cell: tuple[int, int, int], grey: int = 140) -> Tensor:
-    """One clip uint8 (T, H, W, 3) with each hidden tubelet replaced by its nearest copy, grey where there is none. mask: (N,)"""
+    """One clip uint8 (T, H, W, 3) with each hidden tubelet replaced by its nearest copy, grey if there is none. mask:
+    (N,)
+    """
     clip = rearrange(frames, "t h w c -> 1 c t h w").clone()
     contents = gather(clip, cell)
     source, gap = nearest(mask[None], frames.shape[0] // cell[0])
@@ -68,13 +73,13 @@ def copied(frames: Tensor, mask: Tensor, cell: tuple[int, int, int], grey: int =
 
 
 def nearest(mask: Tensor, slots: int) -> tuple[Tensor, Tensor]:
-    """For each token the nearest visible one of its cell: its index and how many slots away it is, both int64 (B, N).
+    """For each token the nearest visible one of its cell: its index and its distance in slots, both int64 (B, N).
 
-    Of two as near the earlier is taken. Visible tokens, and those whose cell is never visible, get themselves and 0.
+    On a tie the earlier one. Visible tokens, and those whose cell is never visible, get their own index and 0.
     """
     visible = rearrange(~mask, "b (t s) -> b s 1 t", t=slots)
     slot = torch.arange(slots, device=mask.device)
-    away = (slot[:, None] - slot).abs().masked_fill(~visible, slots)  # (B, s, t asked, t of the source)
+    away = (slot[:, None] - slot).abs().masked_fill(~visible, slots)  # (B, s, t of the target, t of the source)
     away, source = rearrange(away, "b s t u -> b t s u").min(-1)
     away = torch.where(away == slots, 0, away)
     cells = mask.shape[1] // slots

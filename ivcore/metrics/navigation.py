@@ -1,4 +1,4 @@
-"""How well an agent followed an instruction (paper 4.3.2, Table 8): NE, PL, SR, OSR, SPL and nDTW, as VLN-CE and the released code compute them.
+"""Navigation measures (paper 4.3.2, Table 8): NE, PL, SR, OSR, SPL and nDTW, as in VLN-CE and the released code.
 
 A path is float (n, 3): positions in metres, the second number the height.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from ivcore.errors import ParameterError
 
 SUCCESS_DISTANCE = 3.0  # metres
-STEP = 0.25  # metres between the positions of a dense reference
+STEP = 0.25  # metres between positions of a dense reference
 MEASURES = ("distance_to_goal", "path_length", "success", "oracle_success", "spl", "ndtw")
 
 
@@ -22,8 +22,10 @@ def navigation_scores(
 ) -> dict[str, float]:
     """The MEASURES of one episode.
 
-    path: (n, 3), where the agent was. distances: (n,), geodesic metres from each position to the goal, which only a simulator knows. stopped: whether
-    the agent itself ended the episode. reference: (m, 3), the dense reference path. Success needs a stop within `within` metres; oracle success any position within. ParameterError for paths that do not fit.
+    path: (n, 3), the agent's positions. distances: (n,), geodesic metres from each position to the goal, from a
+    simulator. stopped: whether the agent itself ended the episode. reference: (m, 3), the dense reference path. Success
+    needs a stop within `within` metres of the goal, oracle success any position within. ParameterError for paths that
+    do not fit.
     """
     path, reference = _path(path, "path"), _path(reference, "reference")
     if len(distances) != len(path):
@@ -43,7 +45,7 @@ def navigation_scores(
 
 
 def dense(waypoints, step: float = STEP) -> np.ndarray:
-    """The way along waypoints (n, 3) with a position every `step` metres over the floor, (m, 3)."""
+    """The path along waypoints (n, 3) with a position every `step` metres over the floor, (m, 3)."""
     waypoints = _path(waypoints, "waypoints")
     parts = []
     for a, b in itertools.pairwise(waypoints):
@@ -54,13 +56,15 @@ def dense(waypoints, step: float = STEP) -> np.ndarray:
 
 
 def dtw(a, b) -> float:
-    """The least cost of warping one path onto the other: the sum of distances between matched positions, by dynamic programming."""
+    """Dynamic time warping: the smallest sum of distances between matched positions of two paths."""
     a, b = _path(a, "path"), _path(b, "reference")
     return _warp(a, b, ((i, j) for i in range(len(a)) for j in range(len(b))))[0]
 
 
 def fast_dtw(a, b, radius: int = 1) -> float:
-    """FastDTW (Salvador and Chan 2007), which the published scores use: warped coarsely first, then only near that. It is never below `dtw`."""
+    """FastDTW (Salvador and Chan 2007), which the published scores use: warps coarsely first, then only near that
+    warping. Never below `dtw`.
+    """
     return _fast(_path(a, "path"), _path(b, "reference"), radius)[0]
 
 

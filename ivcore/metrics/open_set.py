@@ -1,10 +1,12 @@
-"""Known against unknown actions: a score that should be high for clips of classes that were never trained (paper 4.3.3, Table 11; DEAR).
+"""Known against unknown actions: measures of a score that is high for clips of classes never trained (paper 4.3.3,
+Table 11; DEAR).
 
     threshold = threshold_keeping(train_uncertainty)             # 95 % of the training clips count as known
     auroc(known, unknown)                                        # over all thresholds
     auroc(known, unknown, threshold)                             # at this one: the mean of the two rates of right decisions
 
-Uncertainties are float (N,) of known and (M,) of unknown clips; an unknown clip is a positive. Measures are float64 in [0, 1].
+Uncertainties are float (N,) of known and (M,) of unknown clips; an unknown clip is a positive. Measures are float64 in
+[0, 1].
 """
 
 import math
@@ -16,10 +18,11 @@ from ivcore.errors import ParameterError
 
 
 def threshold_keeping(train: Tensor, share: float = 0.95, *, ascending: bool = False) -> float:
-    """The uncertainty of training clips (N,) above which a clip counts as unknown, so that about `share` of them count as known.
+    """The uncertainty above which a clip counts as unknown, chosen so that about `share` of the training clips (N,)
+    count as known.
 
-    ascending: as the published script for several GPUs sorts, which rejects about `share` of them instead. ParameterError for no clips or a
-    share outside (0, 1).
+    ascending: sorts as the published script for several GPUs does, which rejects about `share` of them instead.
+    ParameterError for no clips or a share outside (0, 1).
     """
     if not len(train) or not 0 < share < 1:
         raise ParameterError(
@@ -30,13 +33,15 @@ def threshold_keeping(train: Tensor, share: float = 0.95, *, ascending: bool = F
 
 
 def auroc(known: Tensor, unknown: Tensor, threshold: float | None = None) -> float:
-    """Area under the ROC curve; a tie counts half. With a threshold the scores are first cut to known (0) and unknown (1)."""
+    """Area under the ROC curve; a tie counts half. With a threshold, scores are first binarised to known (0) and
+    unknown (1).
+    """
     rates = _rates(known, unknown, threshold)
     return torch.trapezoid(rates["tpr"], rates["fpr"]).item()
 
 
 def aupr(known: Tensor, unknown: Tensor, threshold: float | None = None) -> float:
-    """Area of the trapezoids under precision against recall, as published; precision is 1 at recall 0."""
+    """Area under the precision-recall curve by trapezoids, as published; precision is 1 at recall 0."""
     rates = _rates(known, unknown, threshold)
     precision = rates["true"] / (rates["true"] + rates["false"])
     precision[0] = 1
@@ -45,8 +50,9 @@ def aupr(known: Tensor, unknown: Tensor, threshold: float | None = None) -> floa
 
 def fpr_at_tpr(known: Tensor, unknown: Tensor, tpr: float = 0.95, threshold: float | None = None, *,
                nearest: bool = False) -> float:  # fmt: skip
-    """Least share of known clips that are rejected where at least `tpr` of the unknown ones are. nearest: at the point of the curve whose rate
-    is nearest to `tpr`, the first of two, as published."""
+    """The smallest share of rejected known clips at which at least `tpr` of the unknown ones are rejected. nearest:
+    uses the point of the curve whose rate is nearest to `tpr`, the first on a tie, as published.
+    """
     rates = _rates(known, unknown, threshold)
     if nearest:
         return rates["fpr"][(rates["tpr"] - tpr).abs().argmin()].item()
@@ -54,12 +60,12 @@ def fpr_at_tpr(known: Tensor, unknown: Tensor, tpr: float = 0.95, threshold: flo
 
 
 def openness(known_classes: int, unknown_classes: int) -> float:
-    """1 - sqrt(2 known / (2 known + unknown)): 0 where no class is unknown."""
+    """1 - sqrt(2 known / (2 known + unknown)): 0 if no class is unknown."""
     return 1 - math.sqrt(2 * known_classes / (2 * known_classes + unknown_classes))
 
 
 def macro_f1(predictions: Tensor, labels: Tensor) -> float:
-    """Mean F1 of int (N,) over the classes that occur in either."""
+    """Mean F1 over the classes that occur in predictions or labels, int (N,)."""
     classes = torch.cat([predictions, labels]).unique()[:, None]
     hits = ((predictions == classes) & (labels == classes)).sum(1)
     return (2 * hits / ((predictions == classes).sum(1) + (labels == classes).sum(1))).double().mean().item()
@@ -67,10 +73,10 @@ def macro_f1(predictions: Tensor, labels: Tensor) -> float:
 
 def open_f1(known: tuple[Tensor, Tensor, Tensor], unknown: tuple[Tensor, Tensor], threshold: float, num_classes: int,
             classes: list[int] | None = None) -> float:  # fmt: skip
-    """Macro-F1 where "unknown" is one more class, which every clip above the threshold is told to be.
+    """Macro-F1 with "unknown" as one more class, predicted for every clip above the threshold.
 
-    known: uncertainty (N,), prediction (N,), label (N,). unknown: the same without labels (M,), (M,), and with the unknown class of each clip
-    as a third where only some `classes` of them shall be shown.
+    known: uncertainty (N,), prediction (N,), label (N,). unknown: uncertainty (M,), prediction (M,), and as a third the
+    unknown class of each clip if only some `classes` of them are to be used.
     """
     score, predicted, labels = known
     strange, guess = unknown[:2]
@@ -83,7 +89,9 @@ def open_f1(known: tuple[Tensor, Tensor, Tensor], unknown: tuple[Tensor, Tensor]
 
 
 def _rates(known: Tensor, unknown: Tensor, threshold: float | None) -> dict[str, Tensor]:
-    """The ROC curve from (0, 0) to (1, 1), a point for each different score, highest first: counts true, false and their shares tpr, fpr."""
+    """The ROC curve from (0, 0) to (1, 1), a point for each distinct score, highest first: counts true and false, and
+    the rates tpr and fpr.
+    """
     if not len(known) or not len(unknown):
         raise ParameterError(f"{len(known)} known and {len(unknown)} unknown clips: expected at least one of each")
     scores = torch.cat([known, unknown]).double()

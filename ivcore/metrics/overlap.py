@@ -1,6 +1,6 @@
-"""Where two models are right together, alone or not at all, and which classes gain: the case for fusing them (paper 3.3, 4.2.3).
+"""How far two models are right on the same clips, and which classes gain: the case for fusing them (paper 3.3, 4.2.3).
 
-Scores are (N, K), labels int (N,); of each model only the best class counts.
+Scores are (N, K), labels int (N,); only the best class of each model counts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ivcore.metrics.recognition import confusion, top_k
 class ErrorOverlap:
     """Numbers of clips that both models, only the first, only the second or neither got right.
 
-    same_mistake: of the clips that neither got right, those to which both gave the same wrong answer.
+    same_mistake: clips that neither got right and for which both gave the same wrong answer.
     """
 
     both: int
@@ -43,7 +43,7 @@ class ErrorOverlap:
 
     @property
     def oracle(self) -> float:
-        """Top-1 of whoever always picked the right one of the two answers: the most that choosing between them can reach."""
+        """Top-1 of always picking the right one of the two answers: the upper bound of choosing between them."""
         return (self.clips - self.neither) / self.clips
 
     @property
@@ -53,16 +53,17 @@ class ErrorOverlap:
 
     @property
     def kappa(self) -> float:
-        """Cohen's kappa of being right: 1 the same clips, 0 what two independent models of these accuracies would share, below 0 fewer.
+        """Cohen's kappa of being right: 1 for the same clips, 0 for the agreement of independent models with these
+        accuracies, below 0 for less.
 
-        nan where there is nothing to agree on: each model always, or never, right.
+        nan if undefined: each model is always, or never, right.
         """
         chance = self.top1_a * self.top1_b + (1 - self.top1_a) * (1 - self.top1_b)
         return _ratio(1 - self.disagreement - chance, 1 - chance)
 
     @property
     def yule_q(self) -> float:
-        """Yule's Q: from -1 (never right together, or never wrong together) over 0 (independent) to 1; nan where undefined."""
+        """Yule's Q: -1 if never right together or never wrong together, 0 if independent, up to 1; nan if undefined."""
         together, apart = self.both * self.neither, self.only_a * self.only_b
         return _ratio(together - apart, together + apart)
 
@@ -85,7 +86,7 @@ def error_overlap(scores_a: Tensor, scores_b: Tensor, labels: Tensor) -> ErrorOv
 
 @dataclass(frozen=True)
 class ClassGain:
-    """One class: its clips, each model's share of them that is right, and what the second gains over the first."""
+    """One class: its clips, the share of them that each model gets right, and the gain of the second over the first."""
 
     name: str
     clips: int
@@ -98,7 +99,7 @@ class ClassGain:
 
 
 def class_gains(scores_a: Tensor, scores_b: Tensor, labels: Tensor, names: Sequence[str]) -> list[ClassGain]:
-    """A row for every class that occurs, the greatest gain first (of equal gains by name)."""
+    """A row for every class that occurs, the greatest gain first (equal gains by name)."""
     if len(names) != scores_a.shape[-1] or scores_a.shape != scores_b.shape:
         shapes = tuple(scores_a.shape), tuple(scores_b.shape)
         raise ParameterError(f"names: {len(names)} do not fit scores {shapes[0]} and {shapes[1]}")
@@ -112,7 +113,9 @@ def class_gains(scores_a: Tensor, scores_b: Tensor, labels: Tensor, names: Seque
 
 
 def accuracy_of(scores: Tensor, labels: Tensor, classes: Sequence[int]) -> float:
-    """Top-1, among all classes, of the clips whose label is one of `classes`: of the motion classes, say. ParameterError if none is."""
+    """Top-1, among all classes, of the clips whose label is one of `classes`, such as the motion classes.
+    ParameterError if there are none.
+    """
     chosen = torch.isin(labels, torch.tensor(list(classes), dtype=labels.dtype, device=labels.device))
     if not chosen.any():
         raise ParameterError(f"classes: no clip belongs to any of the {len(classes)}")
@@ -120,6 +123,6 @@ def accuracy_of(scores: Tensor, labels: Tensor, classes: Sequence[int]) -> float
 
 
 def occurring(kinds: Mapping[str, Sequence[int]], labels: Tensor) -> dict[str, list[int]]:
-    """Of named groups of classes those that a clip belongs to: what `accuracy_of` can be asked about."""
+    """The named groups of classes that occur among the labels, as arguments for `accuracy_of`."""
     there = set(labels.tolist())
     return {name: list(classes) for name, classes in kinds.items() if there & set(classes)}

@@ -1,6 +1,6 @@
 """Action recognition: top-k accuracy, mean class accuracy, confusion, and the merging of views (paper 4.3.1).
 
-Scores are float (N, K), any monotone score; labels int (N,).
+Scores are float (N, K) and may be on any monotone scale; labels are int (N,).
 """
 
 import torch
@@ -18,10 +18,10 @@ def merge_views(logits: Tensor) -> Tensor:
 
 
 def right(scores: Tensor, labels: Tensor, k: int = 1) -> Tensor:
-    """Of every clip 1 where its label is among the k best scores, 0 where it is not, float64 (N,); k is cut to the number of classes.
+    """float64 (N,): 1 if the clip's label is among its k best scores, else 0; k is at most the number of classes.
 
-    Of classes that score exactly the same any order is as likely: the label then counts with its chance to be among the k. So scores that
-    are all equal are right by chance, never more, however labels are numbered.
+    Among equal scores every order is equally likely, so the label counts with its probability of being among the k.
+    Scores that are all equal therefore give chance level, whatever the numbering of labels.
     """
     _check(scores, labels)
     own = scores.gather(1, labels[:, None])
@@ -30,12 +30,12 @@ def right(scores: Tensor, labels: Tensor, k: int = 1) -> Tensor:
 
 
 def top_k(scores: Tensor, labels: Tensor, k: int = 1) -> float:
-    """Share of clips whose label is among the k best scores, equal ones counted as in `right`."""
+    """Share of clips whose label is among the k best scores; ties count as in `right`."""
     return right(scores, labels, k).mean().item()
 
 
 def confusion(scores: Tensor, labels: Tensor) -> Tensor:
-    """int64 (K, K): rows the true class, columns the best score, of equal ones the first."""
+    """int64 (K, K): rows are true classes, columns the best-scored class, the first on a tie."""
     _check(scores, labels)
     classes = scores.shape[1]
     cells = labels * classes + scores.argmax(-1)
@@ -43,7 +43,9 @@ def confusion(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def confused(scores: Tensor, labels: Tensor) -> tuple[Tensor, list[int]]:
-    """`confusion` of the classes that occur, as truth or as best score, and which these are: (R, R) and R class numbers in order."""
+    """`confusion` of the classes that occur, as truth or as best score, and their numbers: (R, R) and R class numbers
+    in order.
+    """
     best = scores.argmax(-1)
     rows, places = torch.cat([labels, best]).unique(return_inverse=True)
     truth, guess = places.split(len(labels))
@@ -51,19 +53,21 @@ def confused(scores: Tensor, labels: Tensor) -> tuple[Tensor, list[int]]:
 
 
 def occurring_pairs(pairs: list[tuple[int, int]], labels: Tensor) -> list[tuple[int, int]]:
-    """The pairs that a clip belongs to: what `pair_accuracy` can be asked about."""
+    """The pairs with a class that occurs among the labels, as arguments for `pair_accuracy`."""
     there = set(labels.tolist())
     return [pair for pair in pairs if there & set(pair)]
 
 
 def mean_class_accuracy(scores: Tensor, labels: Tensor) -> float:
-    """Mean over the classes that occur of the share of their clips that is right."""
+    """Top-1 within each class that occurs, averaged over these classes."""
     hits, labels = right(scores, labels), labels.cpu()
     return torch.stack([hits[labels == label].mean() for label in labels.unique()]).mean().item()
 
 
 def pair_accuracy(scores: Tensor, labels: Tensor, pairs: list[tuple[int, int]]) -> float:
-    """Of the clips of either class of a pair: how often the right one of the two scores higher. A tie counts one half; chance is 0.5."""
+    """How often the right one of the two classes of a pair scores higher, over the clips of either class. A tie counts
+    one half; chance is 0.5.
+    """
     _check(scores, labels)
     outcomes = [_side(scores, labels, a, b) for a, b in pairs] + [_side(scores, labels, b, a) for a, b in pairs]
     outcomes = torch.cat(outcomes)

@@ -1,18 +1,19 @@
-"""Retrieval between clips and sentences: recall at k, median and mean rank, dual softmax, word-order accuracy (paper 4.3.4, 4.3.8).
+"""Retrieval between clips and sentences: recall at k, median and mean rank, dual softmax, word-order accuracy (paper
+4.3.4, 4.3.8).
 
     retrieval(model(video, ids))                             # one sentence a clip, in the same order
     retrieval(similarity, owner=torch.tensor([0, 0, 1]))     # the first clip has two sentences
 
-`similarity` is float (clips, texts), as video-text models return it; `owner` int (texts,) is the clip of each sentence. Text to
-video ranks the clips for every sentence. Video to text ranks the clips' best sentences for every clip, so that all sentences of a clip
-count as one candidate, as published evaluations of MSVD and VATEX do.
+`similarity` is float (clips, texts), as video-text models return it; `owner` int (texts,) is the clip of each sentence.
+Text to video ranks the clips for every sentence. Video to text ranks the clips' best sentences for every clip, so all
+sentences of a clip count as one candidate, as in published evaluations of MSVD and VATEX.
 
-Ties. The fair rule, the default, takes the expected value over all orders of candidates with exactly the same score: scores that are
-all equal give chance, never more. The rule of the published code (`rule="published"`, CLIP4Clip's and InternVideo's) instead
-counts a query once for every candidate that scores as the true one, so that shares are over more than there are queries. With several sentences
-a clip, that code counts a sentence once, equal scores in the order of the clips (torch's sort on a CPU leaves them so); its text-to-video median is the
-lower of the two middle ranks, and its dual softmax reads both directions from the matrix normalised over texts. Without ties and with one sentence a clip
-both rules agree.
+Ties. The default rule, "fair", takes the expected value over all orders of candidates with equal scores: scores that
+are all equal give chance level. The published code (`rule="published"`, CLIP4Clip and InternVideo) instead counts a
+query once for every candidate with the true one's score, so shares are over more entries than there are queries. With
+several sentences a clip, that code counts each sentence once, with equal scores in the order of the clips (as torch's
+sort on a CPU leaves them); its text-to-video median is the lower of the two middle ranks, and its dual softmax uses the
+matrix normalised over texts in both directions. Without ties and with one sentence a clip both rules agree.
 """
 
 from __future__ import annotations
@@ -30,15 +31,16 @@ CUTS = (1, 5, 10)
 
 @dataclass(frozen=True)
 class Ranks:
-    """Of every query: how many candidates score above the true one, how many others exactly the same, and how many of these stand before it.
-    All int64 (queries,)."""
+    """For every query, int64 (queries,): the number of candidates that score above the true one, of others with the
+    same score, and of these that come before it.
+    """
 
     above: Tensor
     equal: Tensor
     before: Tensor
 
     def recall(self, k: int) -> float:
-        """Expected share of queries whose true candidate is among the first k, if equal scores fall in any order."""
+        """Expected share of queries whose true candidate is among the first k, with equal scores in random order."""
         return ((k - self.above).double() / (self.equal + 1)).clamp(0, 1).mean().item()
 
     @property
@@ -48,16 +50,18 @@ class Ranks:
 
     @property
     def published(self) -> Tensor:
-        """All ranks the true candidate could have, int64; longer than there are queries where scores are equal. The best is 1. Of one sentence a clip,
-        and of clips that look for sentences."""
+        """All ranks that the true candidate could have, int64; with ties there are more than queries. 1 is the best.
+        For one sentence a clip, and for video to text.
+        """
         first = self.equal.cumsum(0) + torch.arange(len(self.equal)) - self.equal
         within = torch.arange(int(self.equal.sum()) + len(self.equal))
         return 1 + (self.above - first).repeat_interleave(self.equal + 1) + within
 
     @property
     def in_order(self) -> Tensor:
-        """The rank of the true candidate, equal scores in the order of the candidates, int64 (queries,). The published one of sentences where a clip has
-        several."""
+        """The rank of the true candidate with equal scores in the candidates' order, int64 (queries,). The published
+        rank for text to video with several sentences a clip.
+        """
         return 1 + self.above + self.before
 
 
@@ -66,8 +70,8 @@ def retrieval(
 ) -> dict[str, float]:
     """t2v_ and v2t_ each with r1, r5, r10 (shares in [0, 1]), median_rank and mean_rank (1 is the best).
 
-    dual: after `dual_softmax`; `similarity` must then be the scaled logits. Errors: ParameterError for sizes that do not fit, an owner
-    outside the clips, a clip without a sentence, or scores that are not numbers.
+    dual: after `dual_softmax`; `similarity` must then be the scaled logits. ParameterError for sizes that do not fit,
+    an owner outside the clips, a clip without a sentence, or scores that are nan.
     """
     if rule not in RULES:
         raise ParameterError(f"rule: {rule!r} is not one of {', '.join(RULES)}")
@@ -81,22 +85,23 @@ def retrieval(
 
 
 def dual_softmax(similarity: Tensor) -> tuple[Tensor, Tensor]:
-    """(clips, texts) -> the matrix for text to video and the one for video to text, of the same shape (arXiv 2109.04290).
+    """(clips, texts) -> the matrices for text to video and for video to text, of the same shape (arXiv 2109.04290).
 
-    A score counts in so far as the candidate prefers this query too: times its softmax over the texts, or over the clips. No
-    temperature of its own: `similarity` must carry the learnt one. It looks at all queries at once, which a search engine cannot.
+    Multiplies each score by its softmax over the texts, or over the clips, so it counts only as far as the candidate
+    prefers this query too. There is no extra temperature: `similarity` must include the learnt one. It needs all
+    queries at once, which a search engine does not have.
     """
     return similarity * similarity.softmax(1), similarity * similarity.softmax(0)
 
 
 def text_to_video(similarity: Tensor, owner: Tensor | None = None) -> Ranks:
-    """Every sentence looks for its clip among all clips."""
+    """Ranks of each sentence's clip among all clips."""
     similarity, owner = _checked(similarity, owner)
     return _ranks(similarity.T, owner)
 
 
 def video_to_text(similarity: Tensor, owner: Tensor | None = None) -> Ranks:
-    """Every clip looks for its sentences among the sentences of all clips, each clip's by the best of them."""
+    """Ranks of each clip's sentences among those of all clips; the best sentence of a clip counts."""
     similarity, owner = _checked(similarity, owner)
     clips = len(similarity)
     lowest = similarity.new_full((clips, clips), -torch.inf)
@@ -105,14 +110,15 @@ def video_to_text(similarity: Tensor, owner: Tensor | None = None) -> Ranks:
 
 
 def chance(clips: int, k: int = 1) -> float:
-    """Recall at k of scores that know nothing, in both directions: of all clips k are among the first k, whichever they are."""
+    """Recall at k of uninformative scores, in both directions: k of all clips are among the first k."""
     return min(1.0, k / clips)
 
 
 def order_accuracy(own: Tensor, reversed_: Tensor) -> float:
-    """Share of clips (N,) that score above their caption's with the order of events reversed; a tie counts one half, chance is 0.5.
+    """Share of clips (N,) whose caption scores above the same caption with the order of events reversed; a tie counts
+    one half, chance is 0.5.
 
-    "slides left" against "slides right" for the same clip: who looks at single frames or at shuffled ones cannot tell.
+    "slides left" against "slides right" for the same clip: a model of single or shuffled frames cannot tell them apart.
     """
     if own.shape != reversed_.shape or own.dim() != 1 or not len(own):
         raise ParameterError(
@@ -122,14 +128,14 @@ def order_accuracy(own: Tensor, reversed_: Tensor) -> float:
 
 
 def _ranks(scores: Tensor, true: Tensor) -> Ranks:
-    """(queries, candidates), index of the true candidate (queries,)."""
+    """Ranks from scores (queries, candidates) and the true candidates' indices (queries,)."""
     reached = scores.gather(1, true[:, None])
     equal, earlier = scores == reached, torch.arange(scores.shape[1]) < true[:, None]
     return Ranks((scores > reached).sum(1), equal.sum(1) - 1, (equal & earlier).sum(1))
 
 
 def _summary(name: str, ranks: Ranks, rule: str, several: bool) -> dict[str, float]:
-    """several: of sentences that look for clips that have several of them."""
+    """several: text to video with several sentences a clip."""
     if rule == "fair":
         values, shares = ranks.expected, {k: ranks.recall(k) for k in CUTS}
     else:

@@ -1,4 +1,6 @@
-"""Does an encoder notice time? How far a change at one place in time reaches, and what shuffling the places changes."""
+"""An encoder's sensitivity to time: how far a change at one moment spreads, and how much shuffling changes the
+output.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ from torch import Tensor
 
 
 def change_by_layer(model, clip: Tensor, frame: int, width: int = 1) -> np.ndarray:
-    """Mean change of the tokens after each layer (rows) at each place in time (columns), when frames are turned grey.
+    """Mean change of the tokens after each layer (rows) at each time slot (columns), when frames are turned grey.
 
-    clip: (B, C, T, H, W), normalised. frame: the first grey one of `width`.
+    clip: (B, C, T, H, W), normalised. frame: the first of `width` grey frames.
     """
     changed = clip.clone()
     changed[:, :, frame : frame + width] = 0
@@ -23,7 +25,7 @@ def change_by_layer(model, clip: Tensor, frame: int, width: int = 1) -> np.ndarr
 
 
 def change_by_shuffling(encode, clip: Tensor, seed: int, length: int = 1) -> float:
-    """How far the output moves when places in time, `length` frames each, are shuffled; as a share of its length."""
+    """Distance that the output moves when time slots of `length` frames are shuffled, as a share of its norm."""
     slots = rearrange(clip, "b c (t p) h w -> b c t p h w", p=length)
     order = torch.randperm(slots.shape[2], generator=torch.Generator().manual_seed(seed))
     feature, moved = encode(clip), encode(rearrange(slots[:, :, order], "b c t p h w -> b c (t p) h w"))

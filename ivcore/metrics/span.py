@@ -1,4 +1,6 @@
-"""Recall of answers in time: R@n at a temporal IoU, and the mean IoU of the best answer (Ego4D's natural language queries)."""
+"""Recall of predicted time spans: R@n at a temporal IoU, and the mean IoU of the best answer (Ego4D's natural language
+queries).
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,10 @@ THRESHOLDS, BEST = (0.3, 0.5), (1, 5)
 
 
 def span_scores(truth: np.ndarray, found: Sequence[np.ndarray], thresholds: Sequence[float] = THRESHOLDS, best: Sequence[int] = BEST) -> dict[str, float]:  # fmt: skip
-    """truth (N, 2) in seconds; found: of each query (n, 2), best first -> {"r1_0.3": …, "r5_0.5": …, "mean_iou": …}.
+    """truth (N, 2) in seconds; found: for each query (n, 2), best first -> {"r1_0.3": …, "r5_0.5": …, "mean_iou": …}.
 
-    A query is answered where one of its n best answers has an IoU above the threshold, as published: equal to it is not enough. A query without
-    an answer counts as missed. ParameterError where there is no query, or not an answer list for each.
+    A query is answered if one of its n best answers has an IoU strictly above the threshold, as published. A query
+    without an answer counts as missed. ParameterError if there is no query, or not one answer list for each.
     """
     if not len(truth) or len(truth) != len(found):
         raise ParameterError(

@@ -1,7 +1,9 @@
-"""Scores of clips: of every view with the published file format, merged over views, and lined up between models (paper 4.3.1).
+"""Scores of clips: for every view in the published file format, merged over views, and aligned between models (paper
+4.3.1).
 
-A test run of VideoMAE writes one file a rank, `0.txt`, `1.txt`, …: a header line with two accuracies, then a line a view,
-`name [logit, logit, …] label chunk split`, where chunk counts the temporal views and split the spatial crops.
+A test run of VideoMAE writes one file for each rank, `0.txt`, `1.txt`, …: a header line with two accuracies, then a
+line for each view, `name [logit, logit, …] label chunk split`, where chunk numbers the temporal views and split the
+spatial crops.
 """
 
 from __future__ import annotations
@@ -20,13 +22,13 @@ from torch import Tensor
 from ivcore.errors import FormatError, ParameterError
 from ivcore.metrics.recognition import merge_views, top_k
 
-AT_ONCE = 4096  # clips merged together, which bounds the memory that float64 takes
+AT_ONCE = 4096  # clips merged together, which limits the memory for float64
 _VIEW = re.compile(r"(.*\S)\s*\[([^\[\]]*)\]\s*(\S+)\s+(\S+)\s+(\S+)")
 
 
 @dataclass(frozen=True)
 class ClipScores:
-    """One score a class for every clip: clips N names, labels int64 (N,), scores (N, K)."""
+    """A score for each class and clip: clips N names, labels int64 (N,), scores (N, K)."""
 
     clips: list[str]
     labels: Tensor
@@ -46,7 +48,9 @@ class ClipScores:
 
 @dataclass(frozen=True)
 class ViewScores:
-    """Logits of every view: clips N names, labels int64 (N,), clip int64 (M,) the clip of each view, logits float32 (M, K)."""
+    """Logits of every view: clips N names, labels int64 (N,), clip int64 (M,) the clip of each view, logits float32 (M,
+    K).
+    """
 
     clips: list[str]
     labels: Tensor
@@ -55,7 +59,7 @@ class ViewScores:
 
 
 def merge(views: ViewScores, how: str = "softmax") -> ClipScores:
-    """The mean over each clip's views, float64, after a softmax in each view or ("logits") of the raw scores.
+    """The mean over each clip's views, float64, after softmax in each view, or of the raw logits ("logits").
 
     Clips may have different numbers of views. These are the published `prob` and `score` methods.
     """
@@ -69,7 +73,7 @@ def merge(views: ViewScores, how: str = "softmax") -> ClipScores:
 
 
 def _by_number_of_views(views: ViewScores) -> Iterator[tuple[Tensor, Tensor]]:
-    """Indices of clips (n,) that have equally many views V, and of their views (n, V) in the order in which they came."""
+    """Indices of clips (n,) with the same number of views V, and of their views (n, V), in input order."""
     order = views.clip.argsort(stable=True)
     numbers = views.clip.bincount(minlength=len(views.clips))
     starts = numbers.cumsum(0) - numbers
@@ -79,9 +83,10 @@ def _by_number_of_views(views: ViewScores) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def uniformerv2_meter(logits: Tensor, how: str = "sum", softmax: bool = True) -> Tensor:
-    """(N, V, K) -> (N, K) as UniFormerV2's test meter: the sum over views, or their maximum ("max"), which starts at 0.
+    """Logits (N, V, K) -> (N, K) as in UniFormerV2's test meter: the sum over views, or their maximum ("max"), which
+    starts at 0.
 
-    The sum of softmaxed views ranks as `merge_views` does. Of a maximum over logits nothing below 0 is left.
+    The sum of softmaxed views ranks as `merge_views` does. The maximum over raw logits loses everything below 0.
     """
     if how not in ("sum", "max"):
         raise ParameterError(f"how={how!r}: must be sum or max")
@@ -90,7 +95,9 @@ def uniformerv2_meter(logits: Tensor, how: str = "sum", softmax: bool = True) ->
 
 
 def align(models: Sequence[ClipScores]) -> list[ClipScores]:
-    """The same clips in the first model's order. ParameterError where clips, labels or numbers of classes differ."""
+    """All models with the clips in the first model's order. ParameterError if clips, labels or numbers of classes
+    differ.
+    """
     if not models:
         raise ParameterError("models: expected one or more")
     head = models[0]
@@ -121,7 +128,9 @@ def _require_same_labels(head, labels: Tensor) -> None:
 
 
 def pooled_views(models: Sequence[ViewScores]) -> ViewScores:
-    """All models' views together, as the published ensemble script reads them: a model counts by its number of views."""
+    """All models' views together, as the published ensemble script reads them; so a model's weight is its number of
+    views.
+    """
     head = models[0]
     clip = [head.clip]
     for other in models[1:]:
@@ -137,11 +146,11 @@ def pooled_views(models: Sequence[ViewScores]) -> ViewScores:
 
 
 def read_view_scores(source, *, published_keys: bool = False) -> ViewScores:
-    """One file, a list of files, or a folder with `0.txt`, `1.txt`, …, in the order of their numbers.
+    """Reads one file, a list of files, or a folder with `0.txt`, `1.txt`, …, in the order of their numbers.
 
-    A view that occurs again (samplers repeat clips to give every rank as many) is dropped, the first one stays. Views are told
-    apart by (chunk, split). published_keys: by the two numbers written one behind the other, as the published code does, where
-    (1, 11) and (11, 1) are one view; that only matters from 10 views on. FormatError names file and line.
+    If a view occurs again (samplers repeat clips to give every rank as many), only the first is kept. Views are
+    identified by (chunk, split). published_keys: by the two numbers concatenated, as in the published code, where (1,
+    11) and (11, 1) are one view; that only matters from 10 views on. FormatError names file and line.
     """
     places: dict[str, int] = {}  # clip -> its number, in the order of first views
     labels: list[int] = []
@@ -190,7 +199,7 @@ def _logits(path, number: int, scores: str) -> np.ndarray:
 
 
 def _lines(path) -> Iterator[tuple[int, str]]:
-    """Lines of views with their numbers; streamed, since a file of a large test set has gigabytes."""
+    """Numbered lines of views; streamed, since the files of a large test set have gigabytes."""
     try:
         with open(path, encoding="utf-8-sig") as file:
             header = file.readline()
