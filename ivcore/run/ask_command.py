@@ -1,4 +1,4 @@
-"""`iv ask`: a question about videos, answered by a model that has learned to, or from answers that are given."""
+"""`iv ask`: answers a question about videos, with a model trained to answer or from a list of given answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STATUS = "0 every video has an answer; 1 some could not be read; 2 a mistake in 
 
 
 def add(add_command: Callable) -> None:
-    """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
+    """Adds the command. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
     summary = "the likeliest answers to a question about a video, or about each window of it"
     parser = add_command("ask", _ask, summary, *EXAMPLES, status=STATUS)
     video_arguments.add_videos(parser)

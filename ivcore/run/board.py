@@ -1,7 +1,7 @@
-"""The leaderboard: every finished run's metrics beside its parameters, mean ± std over seeds, and where its data came from.
+"""The leaderboard: metrics and parameters of every finished run, mean ± std over seeds, and the source of its data.
 
-Results on the generated shapes say so in a column of their own, so that none is read as a result on Kinetics. What a notebook is about
-(its headline, see Run.finish) comes first. A folder that does not read is passed over and listed with the unfinished.
+A separate column marks results on the generated shapes, so that nobody takes them for results on Kinetics. The headline
+metrics of a notebook (see Run.finish) come first. A folder that cannot be read is listed with the unfinished runs.
 """
 
 import csv
@@ -27,19 +27,19 @@ from ivcore.run.session import RESERVED
 from ivcore.run.spec import Spec, brief, resolving_once
 
 SHAPES = "moving shapes (generated)"
-SEEDS = ("seed", "split")  # what runs of one group may differ in: HMDB51 is reported as the mean of its three splits
+SEEDS = ("seed", "split")  # runs of one group may differ in these: HMDB51 is reported as the mean of its three splits
 _NOT_METRICS = (*RESERVED, "data")
 _NAMED = 4  # parameters in the name of a run
 _LATEST = 5  # runs without a result that are listed on a terminal
-_COLUMN = 36  # characters of a run's column with --all, before its name is broken
-_SHORT = 30  # characters of a run's name, or of where its data is from, that go before a further metric
-_NARROW, _NARROWEST = 20, 12  # and that are left of both where there is little room, and however little there is
-_ALWAYS = 2  # metrics that are there, however narrow the terminal
+_COLUMN = 36  # characters of a run's column with --all, before its name is wrapped
+_SHORT = 30  # characters of a run's name or data source that are shown before a further metric gets room
+_NARROW, _NARROWEST = 20, 12  # the same on a narrow terminal, and on any terminal
+_ALWAYS = 2  # metrics that are shown on any terminal
 
 
 @dataclass(frozen=True)
 class Row:
-    """One finished run. `changed` are the parameters in which it differs from its preset, seed apart."""
+    """One finished run. `changed`: parameters that differ from its preset, SEEDS excluded."""
 
     folder: Path
     params: dict
@@ -53,7 +53,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """ "tiny, num_labels=500": what people would type to get it."""
+        """Preset and changed parameters: "tiny, num_labels=500"."""
         return _name(self.folder, self.changed)
 
     @property
@@ -63,22 +63,22 @@ class Row:
 
     @property
     def group(self) -> str:
-        """Runs of one group differ, with all that led to them, in nothing but seeds."""
+        """Key of the run's group. Runs of a group, and their upstream runs, differ only in seeds."""
         return json.dumps([self.notebook, apart_from_seeds(self.params)], sort_keys=True)
 
 
-# ---- what there is
+# ---- all runs
 
 
 def folders(reference=None) -> list[Path]:
-    """All run folders, or those of one notebook, also of notebooks that have gone since."""
+    """All run folders, or those of one notebook; also those of deleted notebooks."""
     pattern = notebook.find(reference).stem if reference else "*"
     return sorted(folder for folder in paths.outputs().glob(f"{pattern}/*") if run_folder.is_one(folder))
 
 
 @resolving_once()
 def rows(reference=None) -> list[Row]:
-    """The finished runs whose files read."""
+    """The finished runs with readable files."""
     finished = [(folder, run_folder.read_metrics(folder), _params(folder)) for folder in folders(reference)]
     return [
         _row(folder, metrics, values)
@@ -88,7 +88,7 @@ def rows(reference=None) -> list[Row]:
 
 
 def _row(folder: Path, metrics: dict, values: dict) -> Row:
-    if not isinstance(metrics.get("wall_seconds", 0), int | float):  # somebody else wrote it
+    if not isinstance(metrics.get("wall_seconds", 0), int | float):  # not written by a run
         del metrics["wall_seconds"]
     return Row(folder, values, metrics, _data(folder, values, metrics), _changed(folder, values))
 
@@ -108,7 +108,7 @@ def _spec(folder: Path) -> Spec | None:
 
 
 def _data(folder: Path, values: dict, metrics: dict) -> str:
-    """Where the data came from: the first list or folder of the user's, else what the notebook says, else its `data`."""
+    """Source of the data: the user's first list or folder, else what the notebook says, else its parameter `data`."""
     spec = _spec(folder)
     sources = [name for name, each in spec.parameters.items() if each.names_file] if spec else []
     given = [str(values[name]) for name in sources if values.get(name)]
@@ -119,7 +119,7 @@ def _data(folder: Path, values: dict, metrics: dict) -> str:
 
 
 def _changed(folder: Path, values: dict) -> dict:
-    """Parameters that differ from the run's preset, SEEDS apart; {} where the notebook has gone."""
+    """Parameters that differ from the run's preset, SEEDS excluded; {} if the notebook does not exist any more."""
     try:
         preset = Spec.of(folder.parent.name).base(_preset(folder))
     except ParameterError:
@@ -129,7 +129,7 @@ def _changed(folder: Path, values: dict) -> dict:
 
 
 def identity(value):
-    """Of a run's folder its notebook and hash: outputs may have been moved."""
+    """Notebook and hash if the value is a run's folder (outputs may have been moved), else the value."""
     path = Path(value) if isinstance(value, str) and "/" in value else None
     digest = path and run_folder.digest_of(path)
     return (path.parent.name, digest) if digest else value
@@ -140,9 +140,9 @@ def _preset(folder: Path) -> str:
 
 
 def apart_from_seeds(values: dict) -> dict:
-    """Parameters of a run without its SEEDS and folder, and with the runs that it starts from described in the same way.
+    """Parameters of a run without SEEDS and folder; upstream runs are replaced by their parameters in the same way.
 
-    So two runs have the same of it where they, and all that led to them, differ in nothing but seeds.
+    Two runs get the same value if they and their upstream runs differ only in seeds.
     """
     return {name: _origin(value) for name, value in of_result(values).items() if name not in SEEDS}
 
@@ -150,15 +150,15 @@ def apart_from_seeds(values: dict) -> dict:
 def _origin(value):
     folder = paths.resolve(value) if isinstance(value, str) and "/" in value else None
     values = _params(folder) if folder and run_folder.is_one(folder) else None
-    if values is None:  # no run, or a damaged one: told from others by its name
+    if values is None:  # no run, or a damaged one, which its name identifies
         return value
     return {"notebook": folder.parent.name} | apart_from_seeds(values)
 
 
 def unfinished(reference=None, every: bool = False) -> list[dict]:
-    """Runs without a result, and why: those whose files do not read, then the latest first.
+    """Runs without a result, and why: first those with unreadable files, then the latest first.
 
-    Without `every`, tries with parameters of their own are left out after which a run of the same preset was finished.
+    Without `every`, attempts with changed parameters are left out if a run of the same preset finished later.
     """
     results: dict[tuple, float] = {}
     attempts = []
@@ -190,11 +190,11 @@ def _why(folder: Path, values: dict | None) -> str:
     return _cut(run_folder.why(folder), 70)
 
 
-# ---- runs that differ in nothing but seeds, as one line
+# ---- runs that differ only in seeds, as one line
 
 
 def grouped(runs: Iterable[Row]) -> list[list[Row]]:
-    """Rows that differ in nothing but seeds, together."""
+    """Groups rows that differ only in seeds."""
     groups: dict[str, list[Row]] = {}
     for row in runs:
         groups.setdefault(row.group, []).append(row)
@@ -202,9 +202,9 @@ def grouped(runs: Iterable[Row]) -> list[list[Row]]:
 
 
 def aggregate(runs: Iterable[Row]) -> list[dict]:
-    """One line per group of runs: run, data, seeds, then each metric as a number, "mean ± std" over several seeds.
+    """One line per group of runs: run, data, seeds, then each metric, as "mean ± std" for several seeds.
 
-    All lines have the same columns in the same order: the headline of their notebook first.
+    All lines have their columns in the same order, headline metrics first.
     """
     groups = grouped(runs)
     columns = metric_names(row for group in groups for row in group)
@@ -234,31 +234,31 @@ def _time(seconds: float) -> str:
 
 
 def metric_names(runs: Iterable[Row]) -> list[str]:
-    """Of the metrics that the rows have, those of a headline first."""
+    """Names of all metrics of the rows, headline metrics first."""
     runs = list(runs)
     every = dict.fromkeys(name for row in runs for name in row.metrics if name not in _NOT_METRICS)
     return list(dict.fromkeys([*headline(runs), *every]))
 
 
 def headline(runs: Iterable[Row]) -> list[str]:
-    """The metrics that the rows' notebooks are about, as they say; [] where none does. The first one of each row comes before the second of any,
-    so that every row has a number where few columns fit."""
+    """Headline metrics of the rows' notebooks; [] without any. The first metric of every row comes before the second of
+    any row, so that each row has a number if only few columns fit."""
     given = [row.metrics.get("headline") for row in runs]
     by_place = zip_longest(*(names for names in given if isinstance(names, list)))
     return list(dict.fromkeys(str(name) for names in by_place for name in names if name is not None))
 
 
 def _stale(group: list[Row]) -> str:
-    """A result of lists or encoders that have changed since is not what a run would give today."""
+    """ " (stale)" if lists or encoders of a run have changed since, so that it would give another result today."""
     return " (stale)" if any(provenance.changes(row.folder) for row in group) else ""
 
 
 def _names(groups: list[list[Row]]) -> list[str]:
-    """What tells the groups apart: the parameters that are not the preset's; those in which the groups differ come first.
+    """Names that distinguish the groups: preset and changed parameters, first those in which the groups differ.
 
-    Where two would still be called the same, their values are spelled out, and all that differs is said.
+    If two names were equal, both list all parameters in which these groups differ, with full values.
     """
-    # Of each group "tiny", not the sweep that repeats it.
+    # The shortest name of each group: "tiny", not the sweep that repeats it.
     firsts = [min(group, key=lambda row: len(row.name)) for group in groups]
     varying = _varying(firsts)
     changed = [{n: row.changed[n] for n in sorted(row.changed, key=lambda n: n not in varying)} for row in firsts]
@@ -273,7 +273,7 @@ def _names(groups: list[list[Row]]) -> list[str]:
 
 
 def _varying(runs: list[Row]) -> list[str]:
-    """Parameters that have several values among the rows."""
+    """Parameters with more than one value among the rows."""
     names = dict.fromkeys(name for row in runs for name in row.settings if name not in SEEDS)
     return [name for name in names if len({repr(row.params.get(name)) for row in runs}) > 1]
 
@@ -286,7 +286,7 @@ def _name(folder: Path, changed: dict, text: Callable = brief) -> str:
 
 
 def _in_full(value) -> str:
-    """A run by its folder's name, which no other has, a path from its beginning."""
+    """The unique folder name if the value is a run, else the whole value."""
     path = Path(str(value))
     run = run_folder.digest_of(path) and brief(value) != str(value)
     return f"{path.parent.name.split('_')[0]}/{path.name}" if run else str(value)
@@ -296,7 +296,7 @@ def _in_full(value) -> str:
 
 
 def show(reference=None, every: bool = False) -> None:
-    """Prints the leaderboard, with `every` all metrics and all tries, and writes both files."""
+    """Prints the leaderboard and writes both files. every: shows all metrics and all attempts."""
     runs = rows(reference)
     print(text(runs, reference, shutil.get_terminal_size((120, 50)).columns, every))
     try:
@@ -308,9 +308,9 @@ def show(reference=None, every: bool = False) -> None:
 
 
 def text(runs: list[Row], reference=None, width: int = 120, every: bool = False) -> str:
-    """The leaderboard for a terminal of `width` characters, one table a notebook.
+    """The leaderboard for a terminal of `width` characters, one table per notebook.
 
-    As many metrics as there is room for, the headline first; with `every` all of them, one below the other.
+    Shows as many metrics as fit, headline metrics first; with `every` all of them, one per line.
     """
     sections = [_upright(rows, width) if every else _fitted(rows, width) for rows in _by_notebook(runs)]
     if waiting := unfinished(reference, every):
@@ -327,9 +327,9 @@ def _by_notebook(runs: list[Row]) -> list[list[Row]]:
 
 
 def _fitted(runs: list[Row], width: int) -> str:
-    """A line a group. What is the same in all lines stands above them, once.
+    """A table with one line per group. Values equal in all lines are shown once, above the table.
 
-    Where a name would take the room of a metric it is cut, and where that does not do, further metrics go, then the time.
+    To make room, names are cut first, then metrics are left out, then the time.
     """
     lines, names, first = aggregate(runs), metric_names(runs), headline(runs)
     data = {line["data"] for line in lines}
@@ -354,7 +354,7 @@ def _fitted(runs: list[Row], width: int) -> str:
 
 
 def _shortened(labels: list[str], length: int) -> list[str]:
-    """Cut at the end; where two would become the same, what all begin with goes instead, and then the middle."""
+    """Cuts labels at the end. If two became equal, cuts the common beginning instead, or else the middle."""
     common = len(os.path.commonprefix(labels))  # noqa: RUF071  of text, not of paths
     endings = [f"…{label[common:]}" if common else label for label in labels]
     ways = ([how(label, length) for label in some] for some in (labels, endings) for how in (_cut, _cut_middle))
@@ -363,7 +363,7 @@ def _shortened(labels: list[str], length: int) -> list[str]:
 
 
 def _upright(runs: list[Row], width: int) -> str:
-    """A line a metric and a column a group, as many groups beside each other as there is room for."""
+    """A table with one line per metric and one column per group, with as many columns as fit."""
     lines = aggregate(runs)
     names = [*metric_names(runs), "data", "seeds", "time"]
     beside = max(1, (width - max(map(len, names)) - 2) // (_COLUMN + 2))
@@ -377,7 +377,7 @@ def _upright(runs: list[Row], width: int) -> str:
 
 
 def _table(lines: list[dict], columns: list | dict, style: str = "simple", **widths) -> str:
-    """`columns`: keys of the lines, and headers; or headers by key."""
+    """Text of a table. columns: keys of the lines, which are also the headers; or {key: header}."""
     from tabulate import tabulate
 
     cells = [[line.get(column, "") for column in columns] for line in lines]
@@ -399,7 +399,7 @@ def _cut_middle(line: str, length: int) -> str:
 
 
 def write(runs: list[Row] | None = None) -> tuple[Path, Path]:
-    """outputs/leaderboard.md (the tables, all metrics) and .csv (a line a run, parameters and metrics in columns)."""
+    """Writes outputs/leaderboard.md (tables with all metrics) and .csv (one line per run). Returns both paths."""
     runs = rows() if runs is None else runs
     tables, sheet = paths.outputs() / "leaderboard.md", paths.outputs() / "leaderboard.csv"
     sections = {
@@ -415,7 +415,7 @@ def write(runs: list[Row] | None = None) -> tuple[Path, Path]:
 
 
 def _sheet(runs: list[Row]) -> str:
-    """As CSV: what a run is, its metrics, headlines first, and its parameters."""
+    """CSV text: name of each run, its metrics (headline metrics first) and its parameters."""
     lines = [_flat(row) for row in runs]
     head = ["notebook", "run", "data", *metric_names(runs)]
     columns = list(dict.fromkeys([*head, *(name for line in lines for name in line)]))

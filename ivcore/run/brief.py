@@ -1,4 +1,4 @@
-"""A run's output cut down to its progress, for commands that make several runs: everything is in the run's log all the same."""
+"""Shows only the progress lines of a run, for commands that make several runs. The run's log has everything."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Iterator
 _PROGRESS = re.compile(
     r"(\w[\w ]*: \w+ \d+(?:/\d+ \(\d+%\))?).*?((?:left|took) [\d:]+)$"
 )  # as `ivcore.progress` writes it
-_NUMBERS = ("loss", "val_top1")  # of those on a line
+_NUMBERS = ("loss", "val_top1")  # numbers of a line that are shown
 
 
 class _Brief:
-    """Passes on lines of progress, on a terminal in place of each other."""
+    """Stream that passes on progress lines. On a terminal each replaces the one before."""
 
     def __init__(self, stream):
         self.stream, self.rest, self.width = stream, "", 0
@@ -50,7 +50,7 @@ class _Brief:
 
 @contextlib.contextmanager
 def brief_output(verbose: bool = False) -> Iterator[None]:
-    """What is printed meanwhile is left out, but for lines of progress; with `verbose` nothing is."""
+    """Inside the block only progress lines are printed; with `verbose` everything."""
     if verbose:
         yield
         return

@@ -1,7 +1,7 @@
-"""How many epochs of fine-tuning fit into some minutes, on this machine and with these encoders: a step of each is timed.
+"""Finds how many epochs of fine-tuning fit into a time, by timing a step of each encoder on this machine.
 
-Four trainings share the time, see `ivcore.run.finetune`: the masked encoder and the same from scratch, the multimodal encoder, and the
-coordinated model. What is decided is kept in the plan of the fine-tuning and not measured again.
+Four trainings share the time (see `ivcore.run.finetune`): the masked encoder, the same from scratch, the multimodal
+encoder, and the coordinated model. The plan of the fine-tuning stores the result, and it is not measured again.
 """
 
 from __future__ import annotations
@@ -17,20 +17,18 @@ from ivcore.precision import autocast
 from ivcore.run.environment import pick_device
 
 BATCH = 16
-SEEN = 12_000  # clips: as many as a small set is shown in all, each as often as that takes
+SEEN = 12_000  # clips shown in all: a small set gets as many epochs as this takes
 FEWEST, MOST = 4, 200  # epochs
 _START = 10.0  # seconds of a run before its first step and after its last
-_OVERHEAD = 1.2  # of a step, for frames, crops and the optimiser
-_JOINED = (
-    0.8  # a step of the coordinated model, as a share of those of both encoders: their first layers are computed once
-)
-_LONGEST = 3.0  # seconds of timing, after which nothing is repeated
-_VIEWS = 8  # of a training clip that the coordinated model keeps, at most
+_OVERHEAD = 1.2  # factor on a step's time, for frames, crops and the optimiser
+_JOINED = 0.8  # time of a coordinated step as a share of both encoders' steps: their first layers are computed once
+_LONGEST = 3.0  # seconds after which timing is not repeated
+_VIEWS = 8  # most stored views of a training clip for the coordinated model
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds for one clip: of a training step, and forwards alone."""
+    """Seconds per clip of a training step, and of a forward pass alone."""
 
     step: float
     forward: float
@@ -38,7 +36,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Lengths:
-    """epochs of either encoder, those of the coordinated model and its cached views, and the seconds that all should take (0 where they were not timed)."""
+    """Epochs of each encoder and of the coordinated model, its cached views, and estimated seconds (0: not timed)."""
 
     epochs: float
     joint_epochs: float
@@ -47,7 +45,7 @@ class Lengths:
 
 
 def cost(pretrained: nn.Module, frames: int, image: int, precision: str = "fp32") -> Cost:
-    """Of the encoder in `pretrained` on clips of this size, with a head; the best of three steps, fewer where they take long."""
+    """Times the encoder in `pretrained` with a head on clips of this size: the best of up to three steps."""
     device = pick_device()
     model = classifier(pretrained, 10, frames=frames, image=image).to(device).train()
     clips = model.prepare(torch.zeros(BATCH, frames, image, image, 3, dtype=torch.uint8, device=device))
@@ -67,7 +65,7 @@ def cost(pretrained: nn.Module, frames: int, image: int, precision: str = "fp32"
 
 
 def precisions() -> tuple[str, ...]:
-    """Those worth timing: on a processor without wide instructions a step in bf16 takes many times that in fp32."""
+    """Precisions worth timing. On a processor without wide instructions bf16 is many times slower than fp32."""
     narrow = pick_device() == "cpu" and torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "NO AVX", "AVX2")
     return ("fp32",) if narrow else ("fp32", "bf16")
 
@@ -84,20 +82,21 @@ def _best(act, device: str) -> float:
 
 
 def most_epochs(train: int) -> int:
-    """How often a set of so many clips is shown where time is plenty: few clips more often."""
+    """Most epochs for a set of `train` clips if time does not matter; small sets get more."""
     return max(FEWEST, min(MOST, SEEN // max(train, 1)), min(20, MOST))
 
 
 def lengths(epochs: float) -> Lengths:
-    """What `epochs` of the encoders mean for the coordinated model."""
+    """Lengths of all trainings if the encoders get `epochs`."""
     joint = max(1.0, min(epochs, max(4.0, float(round(epochs / 2)))))
     return Lengths(epochs, joint, max(1, min(_VIEWS, round(joint))))
 
 
 def seconds(each: Lengths, masked: Cost, multimodal: Cost, train: int, held_out: int, reading: float = 0.0, in_memory: bool = True) -> float:  # fmt: skip
-    """About how long all four trainings take, with `train` clips and `held_out` ones for choices and the test.
+    """Estimated seconds of all four trainings, with `train` training clips and `held_out` validation and test clips.
 
-    reading: seconds to read all videos once. Kept in memory, those for training are decoded twice, in the sizes of crops and of whole clips.
+    reading: seconds to read all videos once. in_memory: training videos are decoded twice only, at the sizes of crops
+    and whole clips.
     """
     both_steps, both_forwards = masked.step + multimodal.step, masked.forward + multimodal.forward
     alone = (2 * masked.step + multimodal.step) * train + (2 * masked.forward + multimodal.forward) * held_out / 2
@@ -110,7 +109,7 @@ def seconds(each: Lengths, masked: Cost, multimodal: Cost, train: int, held_out:
 
 
 def fitting(minutes: float, masked: Cost, multimodal: Cost, train: int, held_out: int, *reading) -> Lengths:
-    """The most epochs whose trainings fit, FEWEST where none do. reading: as `seconds`."""
+    """The largest Lengths whose trainings fit into `minutes`; FEWEST epochs if none fit. reading: as in `seconds`."""
     for epochs in range(most_epochs(train), FEWEST - 1, -1):
         each = lengths(float(epochs))
         needed = seconds(each, masked, multimodal, train, held_out, *reading)

@@ -1,4 +1,4 @@
-"""`iv caption`: what happens in videos, in a sentence."""
+"""`iv caption`: writes a sentence for each video."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STATUS = "0 every video has a caption; 1 some could not be read; 2 a mistake in 
 
 
 def add(add_command: Callable) -> None:
-    """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
+    """Adds the command. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
     summary = "a sentence for each video, or for each window of it, by a model with a caption decoder"
     parser = add_command("caption", _caption, summary, *EXAMPLES, status=STATUS)
     video_arguments.add_videos(parser)

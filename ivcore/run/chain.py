@@ -1,4 +1,4 @@
-"""The paper's chain as one picture: what stands here as a notebook, what only as code, and what not yet."""
+"""The paper's stages as one picture, with their state: notebook, code only, or not built."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WIDEST = 20  # characters of a line in a box
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the chain; x, y its place; `numbers` the notebooks that train or measure it, `module` its code, as far as there are any."""
+    """A stage of the chain at x, y. numbers: notebooks that train or measure it. module: its code, or ""."""
 
     name: str
     section: str
@@ -31,7 +31,7 @@ class Stage:
 
     @property
     def standing(self) -> list[str]:
-        """Its notebooks that are there."""
+        """Numbers of its existing notebooks."""
         there = {notebook.number(path) for path in notebook.every()}
         return [number for number in self.numbers if number in there]
 
@@ -70,7 +70,7 @@ ARROWS = ((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (3, 6), (3, 7), (5, 6)
 
 
 def chain(stages=STAGES, arrows=ARROWS):
-    """-> Figure"""
+    """Draws the chain. Returns a Figure."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(9.6, 6.4), layout="constrained")
@@ -88,7 +88,7 @@ def chain(stages=STAGES, arrows=ARROWS):
 
 
 def in_words(stages=STAGES, arrows=ARROWS) -> str:
-    """The picture for who cannot see it: "masked video modelling (notebooks 10, 20, 21) leads to …; …"."""
+    """The picture as text: "masked video modelling (notebooks 10, 20, 21) leads to …; …"."""
     names = [f"{s.name} ({_numbered(s.standing)})" if s.standing else s.name for s in stages]
     led = [f"{names[begin]} leads to {stages[end].name}" for begin, end in arrows]
     beside = [name for index, name in enumerate(names) if not any(index in arrow for arrow in arrows)]
@@ -112,7 +112,7 @@ def _numbered(numbers: list[str]) -> str:
 
 
 def _listed(numbers: list[str]) -> str:
-    """ "33, 34, 37", and "40 to 44" for many in a row."""
+    """ "33, 34, 37", or "40 to 44" for more than three in a row."""
     in_a_row = len(numbers) > 3 and int(numbers[-1]) - int(numbers[0]) == len(numbers) - 1
     return f"{numbers[0]} to {numbers[-1]}" if in_a_row else ", ".join(numbers)
 

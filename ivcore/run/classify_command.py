@@ -1,4 +1,4 @@
-"""`iv classify`: what videos show, by a classifier's own classes or by labels in words."""
+"""`iv classify`: classifies videos, with a classifier's own classes or with labels in words."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STATUS = "0 every video is answered; 1 some could not be read; 2 a mistake in wh
 
 
 def add(add_command: Callable) -> None:
-    """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
+    """Adds the command. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
     summary = "what videos show: probabilities of a model's own classes, or of labels that you write"
     parser = add_command("classify", _classify, summary, *EXAMPLES, status=STATUS)
     video_arguments.add_videos(parser, nargs="*")
@@ -78,7 +78,7 @@ def _cut(name: str) -> str:
 
 
 def _bar(share: float) -> str:
-    """BAR characters, filled to an eighth of a character; a terminal without block characters gets number signs."""
+    """A bar of BAR characters, precise to 1/8 character; number signs on a terminal without block characters."""
     whole, eighth = divmod(round(share * BAR * 8), 8)
     bar = "█" * whole + " ▏▎▍▌▋▊▉"[eighth] * (eighth > 0)
     try:

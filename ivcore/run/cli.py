@@ -1,4 +1,4 @@
-"""The `iv` command: what can be asked for, and with which exit status it ends."""
+"""The `iv` command: its subcommands, their arguments and exit status."""
 
 import argparse
 import functools
@@ -36,13 +36,13 @@ from ivcore.run import execute as run
 from ivcore.run import folder as run_folder
 from ivcore.run.spec import Spec, resolving_once
 
-_DIGITS = 9  # of a number, at most; Python reads none of more than 4300
+_DIGITS = 9  # most digits of a number; Python refuses more than 4300
 EXIT = "0 done; 2 a mistake in what was asked for"
 EXIT_OF_RUN = """\
 0 done, now or already; 1 a cell failed, the notebook did not finish, or a disk cannot be written;
 2 a mistake in what was asked for; 124 --timeout; 130 Ctrl-C; 143 SIGTERM;
 137 the kernel was killed (128 and the signal's number)"""
-_SAY_SO = ("labels", "p", "timeout")  # which are refused with words of their own where they are empty
+_SAY_SO = ("labels", "p", "timeout")  # arguments with their own message for an empty value
 MINI = ("iv data mini --list", "iv data mini k400 my_k400")
 ENVIRONMENT = """\
 environment:
@@ -79,27 +79,27 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError) and terminal.is_gone(sys.stdout):  # `iv list | head`
             terminal.silence(sys.stdout)
             return 0
-        terminal.silence(sys.stdout)  # it may be what cannot be written
+        terminal.silence(sys.stdout)  # stdout itself may be the file that cannot be written
         return _refused(error)
     return status
 
 
 def _require_filled(options) -> None:
-    """ParameterError for an argument that is given and empty, as a variable of the shell that is not set: as a path it would be the
-    current folder."""
+    """ParameterError for an empty argument (say, an unset shell variable), which as a path would mean the current
+    folder."""
     for name, value in vars(options).items():
         if name not in _SAY_SO and "" in (value if isinstance(value, list) else [value]):
             raise ParameterError(f"{name} = '': is empty; give it a value, or leave it out")
 
 
 def _refused(error: OSError) -> int:
-    """The system does not let us read or write: one line with the path."""
+    """Prints one line with the path that cannot be read or written. Returns the exit status."""
     refusal = failure.from_system(error)
     print(f"iv: {refusal.lines()[0]}", file=sys.stderr)
     return refusal.status
 
 
-# ---- what can be asked for
+# ---- subcommands
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -157,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add(commands, name: str, command, summary: str, *examples: str, status: str = EXIT):
-    """A subcommand, with examples and exit status below its help."""
+    """Adds a subcommand with examples and exit status in its help. Returns its parser."""
     parser = commands.add_parser(
         name,
         help=summary,
@@ -250,7 +250,7 @@ def _add_check(commands) -> None:
 
 
 def _count(text: str) -> int:
-    """A whole number from 1 on. argparse says what it was given otherwise."""
+    """Parses a whole number >= 1. ArgumentTypeError otherwise."""
     if not text.strip().isdecimal() or len(text) > _DIGITS or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text[:20]}: must be a whole number from 1 on")
     return int(text)
@@ -282,7 +282,7 @@ def _run(options) -> int:
         return _dry(jobs)
     signal.signal(
         signal.SIGUSR1, signal.SIG_IGN
-    )  # asks a run for a checkpoint; between two runs there is nothing to save
+    )  # SIGUSR1 asks a run for a checkpoint; between two runs there is nothing to save
     with terminal.optional():
         return _run_all(jobs, options)
 
@@ -296,7 +296,7 @@ def _run_all(jobs: list[run.Job], options) -> int:
             failed = _run_one(job, options)
         except run.StoppedWhenDone as stop:
             return status if stop.folder == jobs[-1].folder else stop.failure.status
-        # Whoever stops this one, or a rank of it, means all of them.
+        # Stopping one run, or one of its ranks, stops the whole sweep.
         if failed in (130, 143) or (failed and distributed.world() > 1):
             return failed
         status = status or failed
@@ -315,7 +315,7 @@ def _run_one(job: run.Job, options) -> int:
 
 
 def _changed(job: run.Job, jobs: list[run.Job]) -> str:
-    """What tells this run of a sweep from the others: "mask_ratio=0.9 seed=1"."""
+    """Parameters in which this run differs from the others of its sweep: "mask_ratio=0.9 seed=1"."""
     names = [name for name in job.values if len({repr(other.values[name]) for other in jobs}) > 1]
     return " ".join(f"{name}={job.values[name]}" for name in names) or job.label
 
@@ -356,7 +356,7 @@ def _list(options) -> None:
 
 
 def _states_of_others(path, presets: list[str]) -> list[str]:
-    """Of the runs with parameters of their own."""
+    """States of the runs that are not a preset's."""
     folders = filter(run_folder.is_one, (paths.outputs() / path.stem).glob("*"))
     return [provenance.state(folder) for folder in folders if run_folder.label_of(folder) not in presets]
 
@@ -460,7 +460,7 @@ def _data_mini(options) -> None:
 
 
 def _numbers(option: str, text: str | None) -> dict[str, int]:
-    """ "shapes=600,creatures=900" -> the number of each."""
+    """ "shapes=600,creatures=900" -> {name: number}. ParameterError for other text, or a name given twice."""
     pairs = [pair.partition("=") for pair in (text or "").split(",") if pair.strip()]
     if wrong := ["".join(p) for p in pairs if not p[2].strip().isdecimal() or len(p[2]) > _DIGITS]:
         raise ParameterError(f"{option} {shown(wrong[0])}: expected NAME=NUMBER, of at most {_DIGITS} digits")

@@ -1,17 +1,17 @@
-"""What a parameter's comment allows: the part after the last `;` of `# description; constraint`.
+"""Constraints of parameters: the part of a comment `# description; constraint` after the last `;`.
 
-in [0, 1)          an interval, `inf` for no bound, `2**63` as Python writes it; of a list, each item
+in [0, 1)          an interval, `inf` for no bound, `2**63` as in Python; applies to each item of a list
 in […], a multiple of 2
-one of a, b, c     a choice; of a list, each item
-one or more …      of a list that may not be empty: `one or more in (0, 1]`, `one or more of a, b, c`
+one of a, b, c     a choice; applies to each item of a list
+one or more …      a list that may not be empty: `one or more in (0, 1]`, `one or more of a, b, c`
 device             auto, cpu, or an accelerator that torch can use here
 file KIND          an annotation file that the reader KIND of ivcore.data.formats accepts; "" for none
 shards             tar shards as ivcore.data.shards.names reads them; "" for none
 folder             a folder that exists; "" for none
-generated set      the name of one, see ivcore.data.set_names
-… or generated set after `file KIND` or `folder`: such a name too
+generated set      the name of a generated set, see ivcore.data.set_names
+… or generated set after `file KIND` or `folder`: such a name is allowed too
 encoder            a run ("10/tiny", "10/tiny:seed=1"), a run folder, a checkpoint, a published name, "scratch" or ""
-encoder of A, B    one that holds one of these kinds, see ivcore.run.encoder_kinds
+encoder of A, B    an encoder of one of these kinds, see ivcore.run.encoder_kinds
 """
 
 import os
@@ -34,26 +34,27 @@ _DEVICE = re.compile(r"(auto|cpu|((cuda|xpu)(:[0-9]{1,3})?|mps))?")
 
 @dataclass(frozen=True)
 class Constraint:
-    """`kind` is interval, choice, file, folder, device, shards, encoder or generated set; `detail` its bounds, choices or reader; `text` as written."""
+    """kind: interval, choice, file, folder, device, shards, encoder or generated set. detail: bounds, choices or
+    reader. text: as written."""
 
     kind: str
     detail: tuple
     text: str
-    nonempty: bool = False  # of a list
+    nonempty: bool = False  # a list must have an item
 
     def names_set(self, value) -> bool:
-        """Whether the value is a generated set's name, and may be. ParameterError for a hybrid of sources that there are not."""
+        """True for the name of a generated set, if allowed. ParameterError for a hybrid of unknown sources."""
         return self.text.endswith(SET) and isinstance(value, str) and set_names.names_set(value)
 
     def normalised(self, value):
-        """Names of generated sets as `set_names.normalised` writes them, also in a list; any other value as it is."""
+        """Normalises names of generated sets (`set_names.normalised`), also in a list; keeps other values."""
         if isinstance(value, list):
             return [self.normalised(each) for each in value]
         return set_names.normalised(value) if self.names_set(value) else value
 
 
 def parse(comment: str) -> tuple[str, Constraint | None]:
-    """Splits "description; constraint"; ValueError for something that begins like a constraint and is none."""
+    """Splits "description; constraint". ValueError for text that begins like a constraint but is none."""
     description, _, last = comment.rpartition(";")
     text = last.strip()
     if text.startswith("encoder of "):
@@ -100,9 +101,9 @@ def _bound(text: str) -> float:
 
 
 def check(name: str, value, constraint: Constraint | None) -> None:
-    """ParameterError naming the parameter, its value and what is allowed. None is always allowed: it means unset.
+    """ParameterError with the parameter, its value and what is allowed, if it breaks the constraint. None is allowed.
 
-    An encoder is checked by `ivcore.run.spec`, which knows other notebooks.
+    Encoders are checked by `ivcore.run.spec`, which knows the other notebooks.
     """
     if constraint is None or value is None or constraint.kind == "encoder":
         return
@@ -130,7 +131,7 @@ def _check_device(name, value, constraint):
     match = _DEVICE.fullmatch(value)
     if not match:
         raise ParameterError(f"{name} = {shown(value)}: must be auto, cpu, cuda, cuda:N, xpu, xpu:N or mps")
-    if match[2]:  # only then: this imports torch, which takes seconds
+    if match[2]:  # the check imports torch, which takes seconds
         environment.pick_device(value)
 
 
@@ -164,7 +165,7 @@ def _check_set(name, value, constraint):
 
 
 def _existing(name, value, right, what: str, constraint) -> str:
-    """The place that the value names; ParameterError, with where it was looked for, where there is none or something else."""
+    """The existing path that the value names. ParameterError if it is missing or of another kind."""
     try:
         path = paths.resolve(value)
         looked = " or ".join(dict.fromkeys(map(str, paths.candidates(value))))

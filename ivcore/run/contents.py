@@ -1,4 +1,4 @@
-"""The table of contents, read from the notebooks and the run folders themselves, as Markdown."""
+"""The table of contents as Markdown, read from the notebooks and run folders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ivcore.run.spec import Spec, resolving_once
 
 
 def contents(folder: str = "") -> str:
-    """One line a notebook: number, title (a link from `folder`, "" beside the notebooks), claim."""
+    """One line per notebook: number, title, claim. The title links from `folder`; "" is the notebooks' own folder."""
     lines = ["| notebook | what it claims |", "| --- | --- |"]
     for path in notebook.every():
         link = f"[{notebook.number(path)} · {notebook.title(path)}]({folder}{path.name})"
@@ -22,7 +22,7 @@ def contents(folder: str = "") -> str:
 
 @resolving_once()
 def runs() -> str:
-    """One line a notebook and preset: how the run stands and what starts it."""
+    """One line per notebook and preset: the state of the run and the command that starts it."""
     lines = ["| notebook | preset | state | to run it |", "| --- | --- | --- | --- |"]
     for path in notebook.every():
         for preset in Spec.of(path).presets():
@@ -33,9 +33,9 @@ def runs() -> str:
 
 
 def standing(path: Path, preset: str) -> tuple[str, Path | None]:
-    """How the run of a preset stands, as `provenance.state` has it, and its folder; "-" for one that was never started.
+    """State of a preset's run (see `provenance.state`, "-" if never started) and its folder.
 
-    Of a sweep "n of m done", and what is missing for a preset that cannot be run here; both without a folder.
+    For a sweep "n of m done", and for a preset that cannot run here what is missing; both without a folder.
     """
     try:
         folders = [job.folder for job in run.jobs(path, preset)]

@@ -1,7 +1,8 @@
-"""Parameters of one notebook that contradict each other, found before anything starts.
+"""Rules that find contradicting parameters of a notebook before a run starts.
 
-A rule is a function of parameters, by their names. It holds in every notebook that has them (those with a default may be missing), and
-gives what is wrong, in one line, or None. What one parameter may be says its own constraint, see ivcore.run.constraints.
+A rule is a function whose arguments are parameters. It applies to every notebook that has them (arguments with a
+default may be missing), and returns an error message of one line, or None. ivcore.run.constraints checks single
+parameters.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ TUBELET = 2  # frames
 
 
 def check(values: dict) -> None:
-    """ParameterError for the first rule that is broken."""
+    """ParameterError with the message of the first broken rule."""
     for rule in RULES:
         if not needed(rule) <= values.keys():
             continue
@@ -30,7 +31,7 @@ def check(values: dict) -> None:
 
 
 def needed(rule) -> set[str]:
-    """The names that a notebook must have for a rule to be about it."""
+    """Parameters that a notebook must have for the rule to apply."""
     return {name for name, each in _asked(rule).items() if each.default is each.empty}
 
 
@@ -40,10 +41,10 @@ def _asked(rule) -> dict[str, inspect.Parameter]:
 
 
 def override(values: dict, layer: dict) -> dict:
-    """Values with those of a later layer (a preset, a user) in their place.
+    """Overrides values by those of a later layer (a preset, a user).
 
-    Of steps and epochs, and of their two warm-ups, the one that is named later counts. A warm-up that is not named keeps its share of the
-    length where the other kind of length takes over.
+    Giving steps unsets epochs, and the reverse; the same for their warm-ups. If steps replace epochs (or the reverse),
+    a warm-up that is not given keeps its share of the length.
     """
     merged = values | layer
     for kind, other in (("steps", "epochs"), ("epochs", "steps")):
@@ -59,14 +60,14 @@ def override(values: dict, layer: dict) -> dict:
 
 
 def one_length(steps, epochs):
-    """Where a notebook has both, one of them says how long."""
+    """If a notebook has steps and epochs, exactly one must be set."""
     if bool(steps) == bool(epochs):
         which = "give one of them, and 0 for the other"
         return f"steps = {steps} and epochs = {epochs}: {which}"
 
 
 def warm_up_as_the_length(steps, epochs, warmup_steps, warmup_epochs):
-    """Where a notebook has all four, the warm-up is counted as the length is."""
+    """If a notebook has all four, length and warm-up must use the same unit."""
     if steps and warmup_epochs:
         return f"warmup_epochs = {warmup_epochs:g}: the length is in steps = {steps}, so give warmup_steps"
     if epochs and warmup_steps:
@@ -127,7 +128,7 @@ def whole_patches(image_size, patch_size, masked_encoder="", clip_weights=None):
 
 
 def hidden(kind: str, ratio: float, num_frames: int, image_size: int, patch_size: int) -> int:
-    """How many tokens, cells or slots a mask of ivcore.masking hides in a clip."""
+    """Number of tokens, cells or slots that a mask of ivcore.masking hides in a clip."""
     return int(ratio * _places(kind, num_frames, image_size, patch_size))
 
 
@@ -139,7 +140,7 @@ def _places(kind, num_frames, image_size, patch_size) -> int:
 def something_hidden(
     mask_ratio, num_frames, image_size, patch_size, mask_kind="tube", mask_ratios=None, masked_encoder=""
 ):
-    """A notebook with `mask_ratios` beside `mask_ratio` shows all three kinds."""
+    """A notebook with both `mask_ratios` and `mask_ratio` shows all three kinds."""
     clip = num_frames, image_size, patch_size
     for kind in (mask_kind,) if mask_ratios is None else ("tube", "random", "frame"):
         if masked_encoder in SCRATCH and not hidden(kind, mask_ratio, *clip):

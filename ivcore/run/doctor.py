@@ -1,4 +1,4 @@
-"""What works on this machine, and what to type for what does not."""
+"""Checks what works on this machine, and says how to install what is missing."""
 
 import ctypes.util
 import os
@@ -19,18 +19,18 @@ _GL = {
     "OSMesa": "libosmesa6",
     "EGL": "libegl1",
     "GLU": "libglu1-mesa",
-}  # without a screen: MuJoCo by one of two, MiniWorld by the others
+}  # rendering without a screen: MuJoCo needs one of the first two, MiniWorld the others
 
 
 def show() -> None:
-    """Prints what `iv doctor` says: a line a thing, "ok", "--" for what does not work, or neither, and what to type for it."""
+    """Prints one line per finding: "ok", "--" (does not work) or blank, then the state, and the command that helps."""
     for what, works, state, remedy in findings():
         mark = {True: "ok", False: "--", None: "  "}[works]
         print(f"{mark}  {what:<14} {state}" + (f"   → {remedy}" if remedy and not works else ""))
 
 
 def findings():
-    """(what, whether it works, None for neither good nor bad, how it stands, what to type where it is missing) a line."""
+    """Yields (name, works: True, False or None for a fact, state, command that installs it)."""
     system = f"{platform.python_version()} on {platform.platform(terse=True)}, {platform.machine()}"
     yield "python", True, system, ""
     versions = environment.versions(_LIBRARIES.split())
@@ -102,7 +102,7 @@ def _video() -> tuple:
 
 
 def _imports(module: str) -> bool:
-    """In a process of its own: a library that does not fit the machine may end the process that imports it."""
+    """True if another process can import the module: a wrong library may crash the process that imports it."""
     return subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, timeout=120).returncode == 0
 
 

@@ -1,4 +1,4 @@
-"""What a model says about each video that was named, or about each window of it: the common part of `iv caption` and `iv ask`."""
+"""Prints a model's answer for each video, or for each window of it: the common part of `iv caption` and `iv ask`."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from ivcore.run.terminal import clock
 
 
 def add_arguments(parser: ArgumentParser, what: str) -> None:
-    """--per-window and --json. what: the command prints, `a sentence`."""
+    """Adds --per-window and --json. what: the output of the command, such as `a sentence`."""
     parser.add_argument("--per-window", metavar="LENGTH", help=f"{what} for every 2.5s or 48f (frames)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line for each video or window")
 
 
 def say(options: Namespace, kind: str, prepare: Callable) -> int:
-    """Prints a line for each video or window, and for each that cannot be read -> 0, or 1 where there is one of those.
+    """Prints a line for each video or window, and for each unreadable video. Returns 1 if there was one, else 0.
 
-    kind: the model of the box that serves where none was named, a constant of `finished_model`. prepare(model) -> (function of clips, see
-    `video_answers.in_order`; read; notes for the user), where read(what the function gave for a window) -> (fields of the JSON object, text).
+    kind: default model of the box, a constant of `finished_model`. prepare(model) -> (function of clips for
+    `video_answers.in_order`, read, notes for the user). read(result of the function for a window) -> (fields of the
+    JSON object, text).
     """
     video_arguments.check(options)
     found = video_arguments.found(options)

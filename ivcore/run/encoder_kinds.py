@@ -1,15 +1,15 @@
-"""What the value of an encoder parameter holds, as far as can be told before anything starts, and whether a notebook can use it.
+"""Finds the kind of model in an encoder parameter before a run starts, and checks that a notebook can use it.
 
-A run that is named ("10/tiny") is described by its notebook and its parameters, whether it has run or not; a run folder or a checkpoint by
-what is in it. Nothing is fetched: a published name holds what it holds.
+A named run ("10/tiny") is described by its notebook and parameters, even if it has not run yet; a run folder or
+checkpoint by its files. Nothing is downloaded, so published names are not checked.
 
     masked                   a masked autoencoder, its encoder, or a classifier made of it: runs of 10, 12, 30
-    autoencoder              one of these that is no classifier: 10
+    autoencoder              a masked one that is no classifier: 10
     masked_classifier        12 (from 10), 30, 40, 41
     multimodal               a video-text model, its video tower, or a classifier made of it: 11, 12 (from 11)
     multimodal_classifier    12 (from 11)
-    video_text               one that reads sentences: 11
-    coordinated              both, joined: 13, 30 (from 13)
+    video_text               a multimodal one that reads sentences: 11
+    coordinated              masked and multimodal, joined: 13, 30 (from 13)
     clip                     CLIP, as published
     scratch                  random weights, "" or the word itself
     any                      one of these
@@ -55,8 +55,8 @@ KINDS["any"] = tuple({kind for kinds in KINDS.values() for kind in kinds})
 
 @dataclass(frozen=True)
 class Held:
-    """`kind` is one of autoencoder, masked_classifier, video_text, multimodal_classifier, coordinated, clip, "" for nothing that others start
-    from; `patch` in pixels, `tubelet` in frames."""
+    """Model behind a value. kind: autoencoder, masked_classifier, video_text, multimodal_classifier, coordinated, clip,
+    or "" if no run can start from it. patch in pixels, tubelet in frames."""
 
     kind: str
     patch: int = 1
@@ -66,7 +66,7 @@ class Held:
 
 
 def check(name: str, value: str, allowed: tuple[str, ...], held: Held | None) -> None:
-    """ParameterError where a parameter that takes the `allowed` kinds is given another; `held` None is not known."""
+    """ParameterError if the model is not of an `allowed` kind. held=None: unknown, which passes."""
     wanted = " or ".join(SPOKEN[word] for word in allowed)
     if value in SCRATCH:
         if not {"scratch", "any"} & {*allowed}:
@@ -76,12 +76,12 @@ def check(name: str, value: str, allowed: tuple[str, ...], held: Held | None) ->
 
 
 def check_sizes(values: dict, held: dict[str, Held | None]) -> None:
-    """ParameterError where clips cannot be cut into the tokens of one of the encoders, by parameter, that are to see them.
+    """ParameterError if the notebook's clips cannot be cut into the tokens of an encoder. held: encoders by parameter.
 
-    Their own length and size may be others: positions are interpolated.
+    An encoder's own clip length and size may differ, because positions are interpolated.
     """
     for name, each in held.items():
-        # Notebook 03 shows encoders clips of their own size, and finished models beside a run's own see theirs.
+        # Notebook 03 gives each encoder clips of its own size, and so do runs that compare with finished models.
         if each is None or "clip_weights" in values or name.endswith("_model"):
             continue
         frames = next((f for f in (f"{name.removesuffix('_encoder')}_frames", "num_frames") if f in values), None)
@@ -102,9 +102,9 @@ def check_sizes(values: dict, held: dict[str, Held | None]) -> None:
 
 
 def of_run(number: str, values: dict, start: Held | None) -> Held | None:
-    """What a run of the notebook with this number and these values leaves behind, which begins with the encoder `start`.
+    """The model that a run of notebook `number` with these values saves, if it starts from the encoder `start`.
 
-    None where that is not known.
+    None if that is unknown.
     """
     from_scratch = start_of(values) in SCRATCH
     match number:
@@ -128,13 +128,13 @@ def of_run(number: str, values: dict, start: Held | None) -> Held | None:
 
 
 def start_of(values: dict) -> str | None:
-    """The value of the encoder parameter that a run begins with; None where it begins from scratch."""
+    """Value of the encoder parameter that a run starts from; None if it starts from scratch."""
     names = ("encoder", "masked_encoder", "clip_weights", "multimodal_encoder", "coordinated_model")
     return next((values[name] for name in names if values.get(name) not in SCRATCH), None)
 
 
 def of_place(path: Path) -> Held | None:
-    """What lies at a path: see `weights.sketch`. None where that is not one of the kinds. UserError for what does not load."""
+    """The model at a path (see `weights.sketch`); None if it is of no known kind. UserError if it does not load."""
     newest = path / "checkpoints" / "model.safetensors"
     place = newest if newest.exists() else path
     return _of_place(str(place), os.stat(place).st_mtime_ns)

@@ -1,4 +1,4 @@
-"""What a run stood on: versions, commit, host and device, for env.json, the header of a notebook and `iv doctor`."""
+"""Environment of a run (versions, commit, host, device) for env.json, the header of a notebook and `iv doctor`."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ PACKAGES = "torch torchvision timm numpy decord av papermill nbclient ipykernel 
 
 
 def versions(packages=PACKAGES) -> dict[str, str]:
-    """Installed versions by package; "" for one that is not installed."""
+    """Versions by package; "" if it is not installed."""
     return {name: version(name) for name in packages}
 
 
@@ -27,7 +27,7 @@ def version(package: str) -> str:
 
 
 def package_with(module: str) -> str:
-    """What to install for a module that is missing: "ivcore", or "ivcore[extra]" with the first extra that names its package."""
+    """Requirement that installs a missing module: "ivcore", or "ivcore[extra]" with the first extra that has it."""
     package = {"yaml": "pyyaml", "PIL": "pillow", "IPython": "ipykernel", "jupyter_client": "ipykernel"}.get(
         module, module
     )
@@ -40,7 +40,7 @@ def package_with(module: str) -> str:
 
 
 def commit() -> str:
-    """The checkout's commit, with "+" when tracked files differ from it; "" outside a checkout."""
+    """The checkout's commit, with "+" if tracked files differ from it; "" outside a checkout."""
     head = _git("rev-parse", "--short=12", "HEAD")
     return head + ("+" if head and _git("status", "--porcelain", "--untracked-files=no") else "")
 
@@ -54,13 +54,13 @@ def _git(*arguments: str) -> str:
 
 
 def yield_cores() -> None:
-    """Threads of torch that wait for each other sleep from now on, as processes that decode need the cores; by default they spin. To be called
-    before torch is imported; what the user has set stays."""
+    """Makes waiting torch threads sleep instead of spin, because decoding processes need the cores. Call it before
+    torch is imported. The user's own setting is kept."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pick_device(wanted: str = "auto") -> str:
-    """ "auto" is the first GPU where there is one, of several ranks on a machine (LOCAL_RANK) each one's own.
+    """Name of the device to use. "auto": the first GPU, or this rank's own (LOCAL_RANK); the CPU if there is none.
 
     ParameterError for a device that torch cannot use here.
     """
@@ -72,7 +72,7 @@ def pick_device(wanted: str = "auto") -> str:
         local = os.environ.get("LOCAL_RANK")
         return "cuda" if local is None else f"cuda:{int(local) % torch.cuda.device_count()}"
     try:
-        torch.ones(1, device=wanted).sum().item()  # "meta" makes tensors, and has nothing in them
+        torch.ones(1, device=wanted).sum().item()  # reading a value also refuses "meta", whose tensors hold no data
     except (RuntimeError, AssertionError, ImportError) as error:
         reason = " ".join(str(error).split("\n")[0].split())[:120]
         raise ParameterError(
@@ -82,7 +82,7 @@ def pick_device(wanted: str = "auto") -> str:
 
 
 def device_name(device: str) -> str:
-    """ "cpu (8 cores)", or the GPU's own name."""
+    """ "cpu (8 cores)", or the name of the GPU."""
     if device.startswith("cuda"):
         import torch
 

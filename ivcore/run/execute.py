@@ -1,9 +1,9 @@
-"""Running notebooks: what is asked for, in which folder it belongs, whether it is done, and what is left when it fails.
+"""Runs notebooks: finds the runs of a preset and their folders, skips finished ones, and records failures.
 
-`iv run` and `python -m ivcore.run` are the same. One process runs one notebook at a time. On several GPUs, of one node or several, each has a
-process of its own, started by torchrun: `torchrun --nproc-per-node 8 -m ivcore.run 10 one_gpu`. All execute the whole notebook, rank 0 owns
-the folder; the others leave log-rank1.txt, … there, and where they fail error-rank1.json and notebook-rank1.ipynb. How they learn of each
-other's failures is in peers.
+`iv run` and `python -m ivcore.run` are the same. One process runs one notebook at a time. On several GPUs, of one node
+or several, torchrun starts a process for each: `torchrun --nproc-per-node 8 -m ivcore.run 10 one_gpu`. All execute the
+whole notebook. Rank 0 owns the folder; the others write log-rank1.txt, … there, and after a failure error-rank1.json
+and notebook-rank1.ipynb. `peers` tells ranks of each other's failures.
 """
 
 import os
@@ -30,19 +30,19 @@ from ivcore.signals import Requests, stop_requests
 _FOLLOWS = re.compile(
     r"gloo|nccl|connection (closed|reset)|pair closure|DistBackend|DistNetwork|DistStore", re.IGNORECASE
 )
-_IN_VAIN = re.compile(r"timed? ?out|timeout caused pair closure", re.IGNORECASE)  # gloo says either
+_IN_VAIN = re.compile(r"timed? ?out|timeout caused pair closure", re.IGNORECASE)  # both are messages of gloo
 
 
 class RunFailed(Exception):
-    """A run that ended without metrics.json; `failure` says how, `folder` holds error.json. `culprit`: the rank that failed first,
-    and `said` what is known of that."""
+    """A run ended without metrics.json. failure: how it ended. folder: holds error.json. culprit: the rank that failed
+    first. said: what is known of its failure."""
 
     def __init__(self, failure: Failure, folder: Path, culprit: int = 0, said: str = ""):
         super().__init__(failure.lines()[0])
         self.failure, self.folder, self.culprit, self.said = failure, folder, culprit, said
 
     def lines(self) -> list[str]:
-        """What the terminal shows; nothing from a rank that only follows another into failure."""
+        """Lines for the terminal; none for a rank that failed only because another did."""
         if self.culprit != distributed.rank():
             return [f"iv: rank {self.culprit}: {self.said}; see {self._files()}"] if self.said else []
         first, *others = self.failure.lines()
@@ -50,7 +50,7 @@ class RunFailed(Exception):
         return lines if self.failure.kind == "input" else [*lines, f"see {self._files()}"]
 
     def _files(self) -> str:
-        """Those that are there: on a full disk some are not."""
+        """The existing files of the failed rank, as text; on a full disk some are missing."""
         mark = f"-rank{self.culprit}" if self.culprit else ""
         names = [f"error{mark}.json", f"log{mark}.txt", f"notebook{mark}.ipynb"]
         there = [name for name in names if (self.folder / name).exists()]
@@ -58,7 +58,7 @@ class RunFailed(Exception):
 
 
 class StoppedWhenDone(Exception):
-    """Told to stop when the result in `folder` was there already. That run is done; what was to come after it is not."""
+    """A stop signal came after the result was written to `folder`. This run is done; the ones after it are not."""
 
     def __init__(self, failure: Failure, folder: Path):
         super().__init__(failure.kind)
@@ -67,7 +67,7 @@ class StoppedWhenDone(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """One run that was asked for. `values` are complete and checked; an encoder may still read "10/tiny"."""
+    """One requested run. `values` are complete and checked; an encoder may still be a name such as "10/tiny"."""
 
     spec: Spec
     label: str
@@ -89,9 +89,9 @@ class Job:
 
 @resolving_once()
 def jobs(reference, preset: str = "tiny", overrides: dict | None = None, box: bool = False) -> list[Job]:
-    """The runs that a preset with overrides stands for, in order: one, or those of a sweep. ParameterError.
+    """The runs of a preset with overrides, in order: one, or all of a sweep. ParameterError for wrong values.
 
-    box: models of the box stand in for encoders' runs that are not there, see `stand_in`.
+    box: models of the box replace missing runs of encoders, see `stand_in`.
     """
     spec, jobs = Spec.of(reference), []
     for values in spec.expand(preset, overrides):
@@ -109,13 +109,14 @@ def named_job(reference: Reference) -> Job:
 
 
 def execute(job: Job, *, force=False, timeout: float | None = None, wait=False, quiet=False) -> Path:
-    """Runs one job unless it is done, and returns its folder; an encoder that is not there yet is run first.
+    """Runs a job unless it is done, and returns its folder. Missing runs of encoders are made first.
 
-    An unfinished folder is resumed (by the notebook, from its checkpoints); `force` begins afresh, and so does a run whose inputs are
-    others by now (see provenance.changes): what was there is kept in previous/. `timeout` is in seconds for this run. `quiet` says
-    nothing where nothing is to be done. RunFailed when it does not finish, UserError when the folder is in use (`wait` waits instead),
-    StoppedWhenDone when a signal came too late for this run.
-    Ranks above 0 wait for rank 0 to begin, and do nothing where the run is done.
+    The notebook resumes an unfinished folder from its checkpoints. With `force`, or if inputs have changed (see
+    provenance.changes), the run starts again, and earlier files are kept in previous/. timeout: seconds for this run.
+    quiet: print nothing if the run is done. Ranks above 0 wait until rank 0 begins, and return if the run is done.
+
+    Errors: RunFailed if the run does not finish; UserError if the folder is in use (`wait` waits instead);
+    StoppedWhenDone if a stop signal came after the result.
     """
     _execute_upstream(job, timeout)
     folder = job.folder
@@ -123,11 +124,11 @@ def execute(job: Job, *, force=False, timeout: float | None = None, wait=False, 
         _follow(job, folder, timeout)
         return folder
     with launch.announcing() as announcement:
-        if not force and provenance.is_current(folder):  # also where nothing can be written
+        if not force and provenance.is_current(folder):  # works on a read-only disk, too
             return _done_before(job, announcement, quiet)
         folder.mkdir(parents=True, exist_ok=True)
         with lock.held(folder, wait):
-            if not force and provenance.is_current(folder):  # by the process that was waited for
+            if not force and provenance.is_current(folder):  # finished by the process that held the lock
                 return _done_before(job, announcement, quiet)
             _attempt(job, folder, announcement, force, timeout)
     return folder
@@ -177,7 +178,7 @@ def _try(
 
 
 def _finished(failure: Failure | None, folder: Path) -> None:
-    """A result that is there stays, whatever came after it; what did is said."""
+    """Handles a failure after the result was written: prints it, or raises StoppedWhenDone for a stop signal."""
     if failure and failure.kind in STOPPED and not failure.exception:
         raise StoppedWhenDone(failure, folder)
     if failure:
@@ -187,11 +188,11 @@ def _finished(failure: Failure | None, folder: Path) -> None:
 def _run_kernel(
     job: Job, folder: Path, values: dict, group: str, timeout: float | None, received: Requests
 ) -> Failure | None:
-    """Executes this process's copy of the notebook."""
+    """Executes this process's copy of the notebook. Returns the failure, or None."""
     from ivcore.run.kernel import Execution
 
     copy = folder / f"notebook{launch.suffix()}.ipynb"
-    shutil.copyfile(job.spec.path, copy)  # what is edited from now on belongs to the next run
+    shutil.copyfile(job.spec.path, copy)  # later edits do not affect this run
     given = values | ({"run_dir": str(folder)} if "run_dir" in values else {})
     name = f"log{launch.suffix()}.txt"
     with _log(folder / name) as log, _environment(folder, copy, group):
@@ -210,16 +211,16 @@ def _log(path: Path):
     try:
         yield log
     finally:
-        with suppress(OSError):  # what the disk has no room for; the run does not depend on it
+        with suppress(OSError):  # a full disk; the run does not need the log
             log.close()
 
 
 def _fail(failure: Failure, folder: Path, seconds: float) -> None:
-    """Say what is left of the run: error.json tells of the rank that failed first, as far as others can tell, error-rank1.json of one that
-    only lost its connection to it. RunFailed."""
+    """Writes the failure and raises RunFailed. error.json describes the rank that failed first, as far as known;
+    error-rank1.json a rank that failed because of it."""
     rank, own = distributed.rank(), failure.as_json(seconds)
     cause = _cause(failure, own) if distributed.world() > 1 else own | {"rank": 0}
-    with suppress(OSError):  # a full disk: the terminal has to do
+    with suppress(OSError):  # on a full disk only the terminal shows the failure
         if rank:
             files.write_json(folder / f"error{launch.suffix()}.json", own | {"rank": rank, "first": cause["rank"]})
         if rank == 0 or (cause["rank"] == 0 and not (folder / "error.json").exists()):  # rank 0 may be dead
@@ -228,7 +229,7 @@ def _fail(failure: Failure, folder: Path, seconds: float) -> None:
 
 
 def _cause(failure: Failure, own: dict) -> dict:
-    """The failure of the launch that came first."""
+    """The first failure of all ranks."""
     told = failure.kind in STOPPED and not failure.exception
     text = f"{failure.exception} {failure.message}"
     follows = told or failure.kind == "peer" or failure.kind in STOPPED or bool(_FOLLOWS.search(text))
@@ -240,7 +241,7 @@ def _cause(failure: Failure, own: dict) -> dict:
 
 
 def _hung(launched: Peers, failure: Failure, cause: dict) -> dict:
-    """Who kept the others waiting: every rank says where it stands, and the first that waits for nobody, or does not answer, is named."""
+    """Finds the rank that the others waited for: the first without an answer, else the first that does not wait."""
     waits = failure.kind != "peer"  # this rank's own wait has ended with an error
     launched.put("stands", {"waits": waits or failure.waits, "place": failure.message, "cell": failure.cell})
     stands = launched.collect("stands")
@@ -266,12 +267,12 @@ def _brief(cause: dict) -> str:
 
 
 def _follow(job: Job, folder: Path, timeout: float | None) -> None:
-    """The part of a rank above 0: the same notebook, of which it keeps a copy only when that fails."""
+    """Runs the notebook on a rank above 0. Its copy of the notebook is kept only if it fails."""
     group = launch.join(folder)
     if group == launch.DONE:
         return
     began = time.monotonic()
-    if group == launch.REFUSED:  # rank 0 says why
+    if group == launch.REFUSED:  # rank 0 prints the reason
         raise RunFailed(Failure("peer"), folder)
     with stop_requests() as received:
         failure = _run_kernel(job, folder, job.spec.pin(job.values), group, timeout, received)
@@ -282,7 +283,7 @@ def _follow(job: Job, folder: Path, timeout: float | None) -> None:
 
 
 def _keep_earlier_notebook(folder: Path) -> None:
-    """notebook.ipynb of an earlier attempt becomes notebook.1.ipynb, notebook.2.ipynb, … in order of time."""
+    """Renames notebook.ipynb of an earlier attempt to notebook.1.ipynb, notebook.2.ipynb, … in order of time."""
     current = folder / "notebook.ipynb"
     if current.exists():
         taken = [int(path.name.split(".")[1]) for path in folder.glob("notebook.[0-9]*.ipynb")]
@@ -291,7 +292,7 @@ def _keep_earlier_notebook(folder: Path) -> None:
 
 @contextmanager
 def _environment(folder: Path, copy: Path, group: str):
-    """What the kernel inherits; put back afterwards, since other runs may follow in this process."""
+    """Sets the kernel's environment variables inside the block, then restores them for later runs."""
     variables = {
         "IVCORE_HEADLESS": "1",
         "IVCORE_RUN_DIR": str(folder),
@@ -300,10 +301,10 @@ def _environment(folder: Path, copy: Path, group: str):
         "IVCORE_COMMAND": _command(),
         "IVCORE_ROOT": str(paths.ROOT),
         "PYTHONUNBUFFERED": "1",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # or each kernel prints a warning about frozen modules
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # avoids a warning about frozen modules in each kernel
     }
     if distributed.world() > 1:
-        # Or each rank writes on the terminal that a model uses all its weights, whenever one does.
+        # Avoids a warning of every rank each time that a model uses all its weights.
         variables["TORCH_CPP_LOG_LEVEL"] = os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR")
     before = os.environ.copy()
     os.environ.update(variables)
