@@ -7,7 +7,7 @@ notebook, so that none tests on what another has trained on. Where no test list 
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ivcore.data.bad_videos import BadVideos
@@ -110,13 +110,14 @@ def _hold_out(kept: dict[str, list], names: list[str], split_of: dict[str, str],
 def assign(records: Sequence, label: Callable, keys: dict[str, str], further: Sequence = ()) -> dict[str, str]:
     """key of a video (`identity.video_keys`) -> "train", "val" or "test", by a number that its name alone decides.
 
-    The fifth with the lowest numbers is tested on, the next fifth is for choices, about MOST of each at most. Labels do not count, since other
+    Videos that belong together have one key, and one number: see `number_together`. The fifth with the lowest numbers is tested on, the next fifth is for choices, about MOST of each at most. Labels do not count, since other
     lists of the same videos may have other ones; only a label that had no video to train on takes one back.
     """
-    own, number = {keys[record.path] for record in records}, {}
+    own, numbers = {keys[record.path] for record in records}, {}
     for record in (*records, *further):
-        if (key := keys[record.path]) in own:  # of videos that belong together the lowest number counts
-            number[key] = min(number_by_name(record.path), number.get(key, 1.0))
+        if (key := keys[record.path]) in own:
+            numbers.setdefault(key, set()).add(number_by_name(record.path))
+    number = {key: number_together(some) for key, some in numbers.items()}
     ordered = sorted(number, key=number.get)
     few = len(ordered) < FEW
     share = min(SHARE, MOST / max(len(ordered), 1))
@@ -151,6 +152,15 @@ def _fill(split_of: dict[str, str], ordered: list[str]) -> None:
             spare = next((keys for name, keys in videos.items() if name != split and len(keys) > 1), None)
             if spare:
                 split_of[spare[-1 if split == "train" else 0]] = split
+
+
+def number_together(numbers: Collection[float]) -> float:
+    """In [0, 1], of videos that belong together: by the lowest of their numbers, and spread as evenly as the number of one video.
+
+    numbers: those of their names, each once. The lowest of n is below x with probability 1 - (1 - x)^n, which is what is returned.
+    """
+    lowest = min(numbers)
+    return lowest if len(numbers) == 1 else 1 - (1 - lowest) ** len(numbers)
 
 
 def number_by_name(path: str) -> float:

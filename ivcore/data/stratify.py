@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 
-from ivcore.data.splits import MOST, SHARE
+from ivcore.data.splits import MOST, SHARE, number_together
 from ivcore.errors import UserError
 
 PARTS = ("train", "val", "test")
@@ -19,15 +19,16 @@ PARTS = ("train", "val", "test")
 def stratify(labels: Sequence[Hashable], units: Sequence[Hashable], numbers: Sequence[float]) -> list[str]:
     """The part of each video: "train", "val" or "test".
 
-    units: videos of one unit stay in one part (clips of one film, say). numbers: in [0, 1), of each video, by its name; of a unit the lowest
-    counts, and low ones are tested on. Every class has a video to train on. A class of one unit is only trained on, one of two is
+    units: videos of one unit stay in one part (clips of one film, say). numbers: in [0, 1), of each video, by its name. A unit has that of
+    `number_together`, and low ones are tested on. Every class has a video to train on. A class of one unit is only trained on, one of two is
     trained on and tested; from three on it is in all parts, where its units are of no other class. UserError where a part would be empty.
     """
     members: dict[Hashable, Counter] = defaultdict(Counter)
-    number: dict[Hashable, float] = {}
+    of_unit: dict[Hashable, set[float]] = defaultdict(set)
     for label, unit, each in zip(labels, units, numbers, strict=True):
         members[unit][label] += 1
-        number[unit] = min(each, number.get(unit, 1.0))
+        of_unit[unit].add(each)
+    number = {unit: number_together(some) for unit, some in of_unit.items()}
     ordered = sorted(members, key=lambda unit: (number[unit], str(unit)))
     of_label = {label: [unit for unit in ordered if label in members[unit]] for label in dict.fromkeys(labels)}
     share = min(SHARE, MOST / max(len(labels), 1))

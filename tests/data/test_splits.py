@@ -158,6 +158,32 @@ def test_every_part_gets_a_video_and_labels_only_take_back(labels):
     assert all(of[key] in (plain[key], "train") for key in keys)
 
 
+@pytest.mark.parametrize("cuts", [1, 2, 5, 20])
+def test_of_films_a_fifth_is_held_out_twice_however_many_cuts_they_have(cuts):
+    records = [LabelledVideo(f"v/film{f}_cut{c}.mp4", f % 3) for f in range(500) for c in range(cuts)]
+    split_of = splits.assign(records, lambda record: record.label, {r.path: r.path.split("_")[0] for r in records})
+    for name in splits.HELD_OUT:
+        assert 0.15 <= list(split_of.values()).count(name) / 500 <= 0.25  # 0.2 ± 2.8 standard errors
+
+
+@pytest.mark.parametrize("place", ["old/c/{}.mp4", "new/d/{}.mp4"])
+def test_copies_that_were_left_out_before_count_where_their_names_are_others(place):
+    """In a folder of the same name a copy has the same number, so nothing moves; else there are two, and a fifth is held out as well."""
+    records, further = ([LabelledVideo(p.format(i), 0) for i in range(500)] for p in ("old/c/{}.mp4", place))
+    keys = {record.path: os.path.basename(record.path) for record in (*records, *further)}
+    alone, beside = (splits.assign(records, lambda record: 0, keys, some) for some in ((), further))
+    assert (alone == beside) == (place == "old/c/{}.mp4")
+    for name in splits.HELD_OUT:
+        assert 0.15 <= list(beside.values()).count(name) / 500 <= 0.25
+
+
+@given(st.sets(st.floats(0, 1, exclude_max=True), min_size=1, max_size=30))
+def test_the_number_of_one_video_is_its_own_and_more_of_them_make_it_no_lower(numbers):
+    lowest = min(numbers)
+    assert splits.number_together({lowest}) == lowest <= 1
+    assert lowest * (1 - 1e-9) - 1e-12 <= splits.number_together(numbers) <= 1
+
+
 def test_a_name_is_not_what_makes_a_video(tmp_path):
     for place in "ab":
         (tmp_path / place).mkdir()
