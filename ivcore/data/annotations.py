@@ -1,8 +1,8 @@
-"""The lists of a generated set, in the formats of real ones: Kinetics' labels, MSR-VTT's captions, and which clips belong together.
+"""Writes the lists of a generated set in the formats of real ones: Kinetics' labels, MSR-VTT's captions, and groups of clips.
 
 train.csv, val.csv, test.csv, classes.txt             Kinetics
 msrvtt.json, msrvtt_train.csv, …_val.csv, …_test.csv  MSR-VTT
-msrvtt_reversed.json                                  MSR-VTT, of clips that have other captions when played backwards
+msrvtt_reversed.json                                  MSR-VTT: captions of clips played backwards, where these differ
 groups.csv                                            clips of one scene, see `data.groups`
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from ivcore.data import formats
 from ivcore.data.groups import FILE as GROUPS
 
-VERSION = "2"  # of what is written here: another text whenever that changes
+VERSION = "2"  # of the lists written here; change it when they change
 SPLITS = ("train", "val", "test")
 LABEL_SETS = "label_sets"  # a folder
 REVERSED = "msrvtt_reversed.json"
@@ -23,9 +23,9 @@ REVERSED = "msrvtt_reversed.json"
 class Clip:
     """One generated clip: videos/<name>.mp4.
 
-    split: of SPLITS. label: the name of its class. captions: sentences about what is seen, the fullest first. scene: clips of one scene
-    (the same actor, look and place, or the same film) have the same text, and are in one split. backwards: sentences about the clip played
-    backwards, where they are other ones.
+    split: one of SPLITS. label: the name of its class. captions: sentences about what is seen, the most detailed first. scene: clips of one
+    scene (the same actor, look and place, or the same film) have the same text here and are in one split. backwards: sentences about the
+    clip played backwards, if they differ.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Clip:
 
 
 def write_labels(folder: Path, clips: Sequence[Clip], classes: Sequence[str], root: Path | None = None) -> None:
-    """classes.txt, and the list of each split that has clips; the clips lie in `root`, and their paths start there (default: `folder`)."""
+    """Writes classes.txt and the list of each split that has clips. Paths start from `root`, where the clips lie (default: `folder`)."""
     root = root or folder
     formats.write_class_names(folder / "classes.txt", classes)
     label_of = {name: label for label, name in enumerate(classes)}
@@ -54,7 +54,7 @@ def write_labels(folder: Path, clips: Sequence[Clip], classes: Sequence[str], ro
 def write_label_sets(
     folder: Path, sets: Mapping[str, tuple[Sequence[Clip], Sequence[str]]], motion: Sequence[str]
 ) -> None:
-    """label_sets/ in `folder`: name of a set -> its clips and classes. motion: names of the classes that are movements."""
+    """Writes label_sets/ in `folder`. sets: name -> (clips, classes). motion: names of the classes that are movements."""
     for name, (clips, classes) in sets.items():
         write_labels(folder / LABEL_SETS / name, clips, classes, folder)
     scenes = [(clip.file, clip.scene) for clips, _ in sets.values() for clip in clips]
@@ -64,7 +64,7 @@ def write_label_sets(
 
 
 def write_captions(folder: Path, clips: Sequence[Clip]) -> None:
-    """msrvtt.json and a list of each split. A held-out split has every first caption once, or a query would have several right answers."""
+    """Writes msrvtt.json and a list of each split. In a held-out split each first caption is unique, so that each query has one right answer."""
     formats.write_msrvtt_json(folder / "msrvtt.json", [captioned(folder, clip) for clip in clips])
     turned = [captioned(folder, replace(clip, captions=clip.backwards)) for clip in clips if clip.backwards]
     if turned:
@@ -85,7 +85,7 @@ def captioned(folder: Path, clip: Clip) -> formats.CaptionedVideo:
 
 
 def write_groups(folder: Path, scenes: Iterable[tuple[str, object]], root: Path) -> None:
-    """groups.csv in `folder`: (file below `root`, scene) of each clip; clips of equal scenes get one number. Nothing for no clip."""
+    """Writes groups.csv in `folder` from (file below `root`, scene) of each clip; clips of one scene share a number. No clips: writes nothing."""
     number: dict = {}
     grouped = [formats.LabelledVideo(str(root / file), number.setdefault(scene, len(number))) for file, scene in scenes]
     if grouped:

@@ -1,10 +1,10 @@
-"""Videos with questions about them: the user's own files, the datasets in the folders of their releases, or a generated set that asks some.
+"""Videos with questions about them: the user's own files, datasets in the folders of their releases, or a generated set with questions.
 
     msrvtt_qa    msrvtt_qa_{train,val,test}.jsonl, msrvtt_train_ans2label.json
     msvd_qa      msvd_{train,val,test}_qa_encode.json, msvd_answer_set.txt, msvd_youtube_mapping.txt
     tgif_frame   frameqa_{train,test}.jsonl, frameqa_trainval_ans2label.json
 
-Where there is no list to make choices on, it is held out of the training list, video by video; where nothing is chosen it is not.
+If there is no validation list, whole videos are held out of the training list for it. If the stage chooses nothing on it, none are held out.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class AskedVideo:
 
 @dataclass(frozen=True)
 class QuestionSet:
-    """source says what a result on it may be called. missing: how many videos of the list are not there."""
+    """source: name of the set in results. missing: number of listed videos whose file does not exist."""
 
     records: list[AskedVideo]
     source: str
@@ -49,11 +49,11 @@ class QuestionSet:
         return len(self.records)
 
     def first(self, count: int) -> QuestionSet:
-        """The first `count` videos; all for 0."""
+        """The first `count` videos; 0 means all."""
         return replace(self, records=self.records[: count or None])
 
     def in_groups(self, count: int) -> QuestionSet:
-        """A record for every `count` questions about a video: the released code's way with 1. All of a video's for 0."""
+        """One record for each `count` questions about a video; 0 keeps one record a video. The released code has count=1."""
         if not count:
             return self
         parts = [(each, each.questions[i : i + count]) for each in self.records for i in range(0, len(each.questions), count)]  # fmt: skip
@@ -67,11 +67,11 @@ class QuestionSet:
 def sets(
     files: Mapping[str, str], *, data: str = "", release: str = "", root: str = "", num_clips: int = 0, chooses: bool = True, max_bad=None, run_dir=None
 ) -> tuple[dict[str, QuestionSet], list[str]]:  # fmt: skip
-    """(split -> its videos, the answers that the release names: [] where it names none). files: split (train, val, test) -> file of `formats.read_qa`, "" for
-    none; they win over `data`, a generated set or a folder laid out as `release` says. No video is in two splits, see `splits.part`.
-    chooses: whether choices are made on val; if not, there is none where no list of it is given or published.
+    """Returns (split -> its videos, the answers that the release lists or []). No video is in two splits, see `splits.part`.
 
-    FormatError for a bad file, ParameterError for one that is not there.
+    files: split (train, val, test) -> file of `formats.read_qa`, or "". They take precedence over `data`, which is a generated set or a
+    folder laid out as `release` says. chooses: whether the stage chooses something on val; if not, val exists only if a list of it is given or
+    published. FormatError for a malformed file, ParameterError for a missing one.
     """
     answers: list[str] = []
     if any(files.values()):
@@ -98,7 +98,7 @@ def sets(
 
 
 def _grouped(questions: Sequence[Question]) -> list[AskedVideo]:
-    """A record for each video, in the order in which they come."""
+    """One record a video, in the order of first appearance."""
     of: dict[str, list[Question]] = {}
     for each in questions:
         of.setdefault(each.path, []).append(each)
@@ -118,7 +118,7 @@ def _msrvtt_qa(folder: Path) -> Lists:
 
 
 def _msvd_qa(folder: Path) -> Lists:
-    """Videos are numbered; a further file says what each is called."""
+    """The questions give numbers of videos; msvd_youtube_mapping.txt gives the names."""
     lists = {name: _read(folder, f"msvd_{name}_qa_encode.json", False) for name in SPLITS}
     names = formats.read_video_numbers(_there(folder, "msvd_youtube_mapping.txt"))
     named = {name: [_called(each, names, folder) for each in some] for name, some in lists.items()}
@@ -159,22 +159,22 @@ def _there(folder: Path, name: str) -> Path:
 
 
 def vocabulary(questions: Sequence[Question], listed: Sequence[str] = (), most: int = 0) -> list[str]:
-    """The answers that a model may give: those listed, else the `most` frequent ones of these questions (0: all), the most frequent first."""
+    """The answers that a model can give: `listed`, or else the `most` frequent answers of these questions (0: all), most frequent first."""
     counted = Counter(each.answer for each in questions)
     return list(listed) or sorted(counted, key=lambda answer: (-counted[answer], answer))[: most or None]
 
 
 def kind_of(question: Question) -> str:
-    """What a question is about: as its file says, else by its first word, as MSRVTT-QA's and MSVD-QA's what, who, how, when, where."""
+    """The type of a question: from its file, else its first word (MSRVTT-QA and MSVD-QA: what, who, how, when, where)."""
     return question.kind or next(iter(question.question.lower().split()), "")
 
 
 class AskedClips:
-    """Items dict(video uint8 (T, size, size, 3), ids int64 (Q, L), label int64 (Q,), index int, path): a clip of a record of `AskedVideo` and its questions.
+    """Items dict(video uint8 (T, size, size, 3), ids int64 (Q, L), label int64 (Q,), index int, path): a clip of an `AskedVideo` and its questions.
 
-    Q is that of the record with most; where a record has fewer, the rest repeats its first question, with the label -100, as answers have that are not among
-    `answers`. A record without any other label is left out and counted in `left_out`. An unreadable video is replaced as in `Clips`, whose max_bad, run_dir
-    and strict these are, and so are its questions. UserError where nothing is left.
+    Q is the largest number of questions of a record. Shorter records are filled with their first question and label -100. An answer that is not in
+    `answers` has label -100, too. A record with only -100 is left out and counted in `left_out`. An unreadable video is replaced, with its questions,
+    as in `Clips`. reading: max_bad, run_dir and strict of `Clips`. UserError if no record is left.
     """
 
     def __init__(
@@ -210,7 +210,7 @@ class AskedClips:
 
 
 def _decoded(records: Sequence[AskedVideo], spec: ClipSpec, reading: Mapping) -> list:
-    """Each video once, whatever number of records it has."""
+    """Decodes each video once, even if several records share it; one decoded record for each of `records`."""
     once = {record.path: record for record in records}
     decoded = dict(zip(once, load(list(once.values()), spec.short_side, **reading)))
     return [decoded[record.path] for record in records]

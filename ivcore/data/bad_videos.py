@@ -1,4 +1,4 @@
-"""The files of a set that are missing or unreadable: training passes over a few of them, lists them, and stops at too many."""
+"""The missing or unreadable files of a set. Training skips a few of them, lists them, and stops if there are too many."""
 
 import json
 import os
@@ -12,9 +12,9 @@ MAX_BAD = 0.05  # share of a set's files
 class BadVideos:
     """Counts unreadable files up to a limit and lists them in <run_dir>/bad_videos.jsonl, one JSON object a line.
 
-    limit: how many, or as a float which share of the files, at least one file then unless it is 0; by default one in twenty.
-    Workers and resumed runs share the list, so the limit holds for all of them together; without `run_dir` each counts for itself. missing: how many
-    further files of the set are known to be bad, which count as well.
+    limit: int, the number of files allowed; float, the share of the files allowed (at least one file, unless it is 0.0). Default: one in twenty.
+    Workers and resumed runs share the list, so the limit holds for all of them together; without `run_dir` each counts alone. missing: number of
+    further files already known to be bad; they count, too.
     """
 
     def __init__(self, paths: list[str], limit: int | float | None = None, run_dir=None, missing: int = 0):
@@ -25,19 +25,19 @@ class BadVideos:
         self.causes: dict[str, str] = {}
 
     def add(self, error: VideoError) -> None:
-        """Notes a file; UserError once there are more than the limit."""
+        """Notes a file. UserError if more files than the limit are bad."""
         self.note(error)
         self.refuse_too_many()
 
     def note(self, error: VideoError) -> None:
-        """Notes a file, however many there are."""
+        """Notes a file and does not check the limit."""
         self._read()
         if error.path not in self.causes:
             self.causes[error.path] = error.cause
             self._append(error)
 
     def note_missing(self) -> None:
-        """Notes every file that is not there."""
+        """Notes every file that does not exist."""
         for path in sorted(self.paths):
             if not os.path.exists(path):
                 self.note(VideoError(path, "there is no such file"))
@@ -56,7 +56,7 @@ class BadVideos:
         return ": ".join(next(iter(self.causes.items()), ("(no file)", "")))
 
     def _read(self) -> None:
-        """Takes over what other workers and earlier runs have listed; a line cut off by a kill is passed over."""
+        """Reads what other workers and earlier runs have listed; skips a line cut off by a kill."""
         if self.file is None or not self.file.exists():
             return
         for line in self.file.read_text(encoding="utf-8").splitlines():
@@ -77,7 +77,7 @@ class BadVideos:
 
 
 def _limit(given: int | float, total: int) -> tuple[int, int | float]:
-    """(how many files, the limit as it was given)"""
+    """Returns (number of files allowed, the limit as given)."""
     if isinstance(given, float) and 0 <= given <= 1:
         return (max(1, int(given * total)) if given else 0), given
     if isinstance(given, int) and not isinstance(given, bool) and given >= 0:

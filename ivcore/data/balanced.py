@@ -1,4 +1,4 @@
-"""Questions of generated sets, so many of each answer that the question alone gives nothing away."""
+"""Questions of generated sets, balanced over the answers, so that the question alone does not reveal its answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ivcore.data import formats
 
 @dataclass(frozen=True)
 class Candidate:
-    """A question that could be asked. kind: what it is about, `which colour`. choice: among questions of one kind those of one choice have the same
+    """A question that could be asked. kind: its type, such as `which colour`. choice: questions of one kind and one choice have the same
     possible answers."""
 
     kind: str
@@ -29,8 +29,8 @@ class Candidate:
 
 
 def balanced(candidates: Iterable[Candidate], seed: int) -> list[Candidate]:
-    """In each choice of a kind as many of every answer: as the rarest has. Which are kept is drawn; they stay in their order. A choice with a single
-    answer asks nothing, and is left out."""
+    """Keeps equally many questions for each answer of a choice, as many as the rarest answer has. They are sampled at random; order is kept.
+    A choice with one answer is dropped."""
     candidates = list(candidates)
     groups: dict[tuple[str, str], dict[str, list[int]]] = {}
     for place, each in enumerate(candidates):
@@ -43,7 +43,7 @@ def balanced(candidates: Iterable[Candidate], seed: int) -> list[Candidate]:
 
 
 def write_questions(folder: Path, asked: Mapping[str, Iterable[Candidate]], seed: int) -> None:
-    """qa_<split>.jsonl of each split (MSRVTT-QA), balanced, and train_ans2label.json: the answers of the training questions."""
+    """Writes qa_<split>.jsonl (MSRVTT-QA) of each split, balanced, and train_ans2label.json, the answers of the training questions."""
     kept = {split: balanced(candidates, seed) for split, candidates in asked.items()}
     for split, questions in kept.items():
         formats.write_qa(folder / f"qa_{split}.jsonl", [each.record for each in questions])

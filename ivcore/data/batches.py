@@ -1,13 +1,13 @@
 """A stream of batches in which batch k is a pure function of (seed, epoch, k).
 
-The place in the data is therefore just the step number: a resumed run asks for `iter_from(step)` and gets what an
-uninterrupted one would have got, with any number of workers. A source of clips is one of these, first match taken:
+The position in the data is therefore just the step number: a resumed run calls `iter_from(step)` and gets the same batches
+as an uninterrupted run, with any number of workers. A source of clips is one of these; the first match is used:
 
-- an object with `batch(indices, epoch)`, called once a batch (see `InMemory`). What it draws at random must come from generators it seeds itself;
-- a dataset with `item(index, epoch)`, whose items are then collated;
+- an object with `batch(indices, epoch)`, called once a batch (see `InMemory`). It must seed its random generators itself;
+- a dataset with `item(index, epoch)`, whose items are collated;
 - any dataset with `source[index]` and a length.
 
-Several ranks share each batch: `batches.share(rank, world)` is the stream of one rank's part, and all parts together are the batch.
+Several ranks can share each batch: `batches.share(rank, world)` is the stream of one rank's part; all parts together are the batch.
 """
 
 import copy
@@ -24,15 +24,15 @@ from ivcore.rng import seeded
 
 
 class BatchStream(Protocol):
-    """What `train` needs of its data: `Batches`, `RoundRobin` of two, `Shards`. A step is the number of a batch, from 0 on."""
+    """The interface that `train` needs: `Batches`, `RoundRobin` of two streams, `Shards`. A step is the number of a batch, from 0."""
 
     batch_size: int  # clips of a step, over all ranks
 
     def __len__(self) -> int:
-        """Batches of an epoch."""
+        """The number of batches in an epoch."""
 
     def share(self, rank: int, world: int) -> "BatchStream":
-        """One rank's part of each batch. ParameterError where a batch does not divide."""
+        """The stream of one rank's part of each batch. ParameterError if a batch cannot be divided."""
 
     def indices(self, step: int) -> np.ndarray:
         """int64 (B,): which items make up the batch of a step."""
@@ -50,7 +50,7 @@ class BatchStream(Protocol):
 class InMemory:
     """Columns of equal length held in memory: `InMemory(video=uint8 (N,T,H,W,C), label=int64 (N,), path=[...])`.
 
-    Tensors and arrays are indexed as a whole for each batch; anything else is a list and gives a list.
+    A batch indexes tensors and arrays at once; any other column is a list and gives a list.
     """
 
     def __init__(self, **columns):
@@ -83,8 +83,9 @@ def batch_of(source, indices: np.ndarray, epoch: int):
 
 
 def each_batch(function: Callable, source, batch_size: int, num_workers: int = 0, seed: int = 0) -> Iterator:
-    """function(batch) of batches of all clips of `source`, in its order, the last one smaller. Several ranks take turns, see `ivcore.turns`: each batch is
-    made and used by one of them, and all get every result. seed: of what the function draws.
+    """Yields function(batch) for batches of all clips of `source`, in order; the last batch may be smaller. seed: for what the function draws.
+
+    Several ranks take turns, see `ivcore.turns`: one rank makes and uses each batch, and all ranks get every result.
     """
     in_order = {"shuffle": False, "drop_last": False, "num_workers": num_workers}
     batches = Batches(source, min(batch_size, len(source)), **in_order)
@@ -92,7 +93,7 @@ def each_batch(function: Callable, source, batch_size: int, num_workers: int = 0
 
 
 def fitting(batch_size: int, clips: int, what: str = "batch_size") -> int:
-    """Clips of a step: `batch_size`, or with a word as many as a smaller set has, so that ranks share them and mixup finds pairs."""
+    """Clips a step: `batch_size`, or fewer (printed) for a smaller set, so that the ranks can share them and mixup finds pairs."""
     if clips >= batch_size or clips < 1:
         return batch_size
     ranks = distributed.world()
@@ -103,11 +104,11 @@ def fitting(batch_size: int, clips: int, what: str = "batch_size") -> int:
 
 
 class Batches:
-    """Batches of `source` without end, epoch after epoch; a `BatchStream`.
+    """Endless batches of `source`, epoch after epoch; a `BatchStream`.
 
-    What the items of a source draw from the global random generators is a function of (seed, step) too, and leaves the
-    training loop's generators alone. num_workers > 0 fetches whole batches ahead in processes that live as long as the stream;
-    a worker silent for `timeout` seconds is an error. Errors: UserError where there is not one batch in an epoch.
+    Random numbers that the items draw from the global generators depend on (seed, step) only, and do not touch the training
+    loop's generators. With num_workers > 0, worker processes prepare whole batches ahead; they live as long as the stream, and one
+    that gives nothing for `timeout` seconds is an error. UserError if an epoch has no batch.
     """
 
     def __init__(
@@ -132,9 +133,9 @@ class Batches:
             raise UserError(f"the data hold {self.size} clips, too few for one batch of batch_size={batch_size}")
 
     def share(self, rank: int, world: int) -> "Batches":
-        """The same batches, of which rank `rank` of `world` gets its part: rows rank*B/world … of each.
+        """The part of rank `rank` of `world` of the same batches: B/world rows of each, from row rank*B/world.
 
-        Errors: ParameterError where a batch does not divide.
+        ParameterError if a batch cannot be divided.
         """
         uneven = not self.drop_last and self.size % self.batch_size
         if self.batch_size % world or uneven:
@@ -149,7 +150,7 @@ class Batches:
         return full + (rest > 0 and not self.drop_last)
 
     def indices(self, step: int) -> np.ndarray:
-        """int64 (B,): which items make up the batch of this step, or this rank's part of it."""
+        """int64 (B,): the items of this step's batch, or of this rank's part of it."""
         epoch, k = divmod(step, len(self))
         if self._order[0] != epoch:
             rng = np.random.default_rng([self.seed, epoch])
@@ -185,7 +186,7 @@ class Batches:
             num_workers=self.num_workers,
             timeout=self.timeout,
             pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator(),  # or else starting the workers would draw from the loop's generator
+            generator=torch.Generator(),  # else starting the workers would draw from the loop's generator
         )
         stream = iter(loader)
         for step in steps:
@@ -204,7 +205,7 @@ class Batches:
             yield batch
 
     def __iter__(self) -> Iterator:
-        """One epoch, the first."""
+        """The first epoch."""
         return self.iter_from(0, len(self))
 
     def identity(self) -> dict:
@@ -213,7 +214,7 @@ class Batches:
 
 
 class _Steps:
-    """Batches indexed by step, in a worker process. A UserError is handed back whole: torch would bury it in a traceback."""
+    """Batches indexed by step, in a worker process. It returns a UserError as an item, because torch would bury it in a traceback."""
 
     def __init__(self, batches: Batches):
         self.batches = batches

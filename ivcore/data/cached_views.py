@@ -1,10 +1,10 @@
-"""A fixed number of views of each clip, drawn once: what a frozen encoder computes of them can be kept for every epoch."""
+"""A fixed number of views of each clip, drawn once, so that a frozen encoder's outputs can be kept for all epochs."""
 
 
 class CachedViews:
-    """Item v * N + i is clip i of a source of N clips as the source shows it in epoch v, for `cached_views` epochs.
+    """Item v * N + i is clip i of a source of N clips in the view that the source gives in epoch v < `cached_views`.
 
-    source: has `item(index, epoch)` and `paths`, such as `data.sources.training_clips` gives.
+    source: has `item(index, epoch)` and `paths`, such as that of `data.sources.training_clips`.
     """
 
     def __init__(self, source, cached_views: int = 1):
@@ -19,7 +19,7 @@ class CachedViews:
         return self.source.paths * self.cached_views
 
     def item(self, index: int, epoch: int = 0) -> dict:
-        """The same in every epoch: nothing is drawn anew."""
+        """The same item in every epoch: nothing is drawn again."""
         del epoch
         view, row = divmod(index, len(self.source))
         return self.source.item(row, view)

@@ -1,8 +1,8 @@
-"""`iv check`: reads a list of videos and the videos themselves, and says what training on them would meet.
+"""`iv check`: reads a list of videos and the videos themselves, and reports every problem that training would meet.
 
-Rows that do not read are reported like videos that do not. A list is a Kinetics CSV (`path label`), a pretraining list or a table of
-captions. Training passes over a few unreadable files and stops at many. This finds all of them in one go, in several processes, also a
-file that ends the process that reads it.
+A list is a Kinetics CSV (`path label`), a pretraining list or a table of captions. Malformed rows are reported like unreadable videos.
+Training skips a few unreadable files and stops at many. The check finds all of them at once, in several processes, even a
+file that kills the process that reads it.
 """
 
 import json
@@ -22,13 +22,14 @@ from ivcore.files import fingerprint
 from ivcore.progress import Progress
 from ivcore.video.probe import Probe, probe
 
-SHOWN = 20  # findings printed; a file takes all
+SHOWN = 20  # findings printed; a file gets all
 
 
 @dataclass(frozen=True)
 class Finding:
-    """kind: row (does not read), missing, unreadable, damaged, fatal (ends the process that reads it), repeated, contradictory, frames (a row
-    names some that the video lacks), classes (a label without a name) or labels (without a video). `path` is a video's, of a row or of labels the list's."""
+    """kind: row (malformed), missing, unreadable, damaged, fatal (kills the process that reads it), repeated, contradictory, frames (a row
+    names frames that the video lacks), classes (a label without a name) or labels (a label without a video). path: the video's; for row and labels
+    the list's."""
 
     kind: str
     path: str
@@ -44,7 +45,7 @@ class Check:
     findings: list[Finding] = field(default_factory=list)
 
     def good(self) -> list:
-        """Records whose file reads and whose label has a name and is not contradicted, each file once."""
+        """Records with a readable file and a label that has a name and is not contradicted; each file once."""
         bad = {os.path.realpath(finding.path) for finding in self.findings if finding.kind != "repeated"}
         files = {}
         for record in self.records:
@@ -71,9 +72,9 @@ class Check:
 def check(
     path, root=None, *, found: Callable[[Finding], object], workers: int | None = None, strict: bool = False
 ) -> Check:
-    """Checks a list and every file in it; `found` is given each Finding as it is made.
+    """Checks a list and every file in it; calls `found` with each Finding at once.
 
-    Raises FormatError for a list none of whose rows reads, UserError for one that is not there.
+    Raises FormatError if all rows of the list are malformed, UserError if the list does not exist.
     """
     result = Check(Path(path).name, *_read(path, root))
 
@@ -97,7 +98,7 @@ def check(
 
 
 def probed_files(files: Sequence[str], workers: int | None = None, strict: bool = False) -> Iterator[tuple[str, Probe]]:
-    """(file, Probe) as they are read, in any order, in several processes; shows the progress."""
+    """Yields (file, Probe) as each is read, in any order, in several processes; shows a progress bar."""
     workers = workers or cores()
     with Progress(len(files), "check", unit="file") as bar:
         done = surviving.each(partial(probe, strict=strict), files, workers)
@@ -109,13 +110,13 @@ def probed_files(files: Sequence[str], workers: int | None = None, strict: bool 
 
 
 def probed_once(files: Sequence[str], kept: Path) -> dict[str, Probe]:
-    """file -> Probe. What is read is kept in the file `kept` at once, so that a call that is stopped goes on, and no file that stays as it is
-    is read twice."""
+    """file -> Probe. Each result is written to the file `kept` at once: a stopped call can continue, and an unchanged file is not read
+    again."""
     states = {file: fingerprint(file) for file in files}
     probes = {file: probed for file, (state, probed) in _kept_probes(kept).items() if states.get(file) == state}
     if left := [file for file in files if file not in probes]:
         with open(kept, "a", encoding="utf-8") as rows:
-            rows.write("\n")  # behind a line that a kill has cut off
+            rows.write("\n")  # ends a line that a kill has cut off
             for file, probed in probed_files(left):
                 probes[file] = probed
                 rows.write(json.dumps([file, states[file], asdict(probed)]) + "\n")
@@ -124,7 +125,7 @@ def probed_once(files: Sequence[str], kept: Path) -> dict[str, Probe]:
 
 
 def _kept_probes(kept: Path) -> dict[str, tuple[tuple[int, int], Probe]]:
-    """A line cut off by a kill is passed over, the last one of a file counts."""
+    """file -> (fingerprint, Probe). Skips a line cut off by a kill; the last line of a file counts."""
     found = {}
     for line in kept.read_text(encoding="utf-8", errors="replace").splitlines() if kept.is_file() else ():
         try:
@@ -136,13 +137,13 @@ def _kept_probes(kept: Path) -> dict[str, tuple[tuple[int, int], Probe]]:
 
 
 def write_finding(file, finding: Finding) -> None:
-    """One JSON object a line, at once: an interrupted check keeps what it found."""
+    """Writes one JSON object a line and flushes: an interrupted check keeps its findings."""
     file.write(json.dumps(vars(finding)) + "\n")
     file.flush()
 
 
 def write_list(path, result: Check, root=None) -> None:
-    """What is good, as `path label`; relative to `root` or to the folder of the new list."""
+    """Writes the good records as `path label`, paths relative to `root` or to the new list's folder. UserError if none is good or labels lack."""
     good = result.good()
     if len(_labelled(good)) < len(good):
         raise UserError("--write: only lists of `path label` are written")
@@ -152,7 +153,7 @@ def write_list(path, result: Check, root=None) -> None:
 
 
 def _read(path, root) -> tuple[list, list[FormatError]]:
-    """(records, the errors of rows that do not read)"""
+    """Returns (records, the errors of malformed rows)."""
     if os.path.isdir(path):
         lists = [
             *Path(path).glob("train.csv"),
@@ -174,7 +175,7 @@ def _read(path, root) -> tuple[list, list[FormatError]]:
 
 
 def _labelled(records) -> list[formats.LabelledVideo]:
-    """Those of a Kinetics CSV: in pretraining lists labels mean nothing, and a path comes once for each of its pieces."""
+    """The records of a Kinetics CSV. In pretraining lists labels mean nothing, and a path is repeated for each of its pieces."""
     return [record for record in records if isinstance(record, formats.LabelledVideo)]
 
 
@@ -194,7 +195,7 @@ def _repetition(records) -> Finding:
 
 
 def _spans(result: Check) -> list[Finding]:
-    """Rows of a pretraining list that name frames which their video does not have."""
+    """Rows of a pretraining list that name frames that their video lacks."""
     findings = []
     for record in result.records:
         if isinstance(record, formats.PretrainVideo) and not result.probes[record.path].kind:

@@ -1,10 +1,10 @@
-"""Labelled videos as people have them: a folder for each class, or a list with a label in each line. Nothing is opened but lists.
+"""Reads labelled videos from a folder for each class, or from a list with a label in each line. It opens no videos.
 
     my_videos/jump/a.mp4  my_videos/jump/more/b.mov  my_videos/wave/c.mp4      the class is the folder below my_videos
     my_videos.csv                                                              `path,label` a line, the label a name or a number
 
-Links are followed. Hidden files count for nothing. Class names that differ in case, blanks, underscores or hyphens alone are one class,
-as wherever label sets are united.
+Links are followed. Hidden files are ignored. Class names that differ only in case, blanks, underscores or hyphens are one class,
+as in `labels.union`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SHOWN = 3
 
 @dataclass
 class Labelled:
-    """videos: path -> class name. together: path -> number of its group, see `data.groups`. notes: what was left out or changed, a line each."""
+    """videos: path -> class name. together: path -> number of its group, see `data.groups`. notes: one line for each thing left out or changed."""
 
     videos: dict[str, str]
     together: dict[str, int] = field(default_factory=dict)
@@ -39,14 +39,14 @@ class Labelled:
 
     @property
     def classes(self) -> list[str]:
-        """Names in alphabetical order: the order of labels."""
+        """Class names in alphabetical order, the order of the labels."""
         return sorted(set(self.videos.values()), key=lambda name: (normalise(name), name))
 
 
 def read(place: str | os.PathLike) -> Labelled:
-    """The videos of a folder of classes, or of a list. UserError for what is neither, and where there are fewer than two classes."""
+    """The videos of a folder of classes, or of a list. UserError if `place` is neither, or has fewer than two classes."""
     place = Path(os.path.abspath(place))
-    if os.path.isdir(place):  # which a path that no file can have does not trouble
+    if os.path.isdir(place):  # accepts impossible paths, too
         found, notes = _folder(place)
         together = read_groups(place)
     elif os.path.isfile(place):
@@ -74,12 +74,12 @@ def read(place: str | os.PathLike) -> Labelled:
 
 
 def _tidy(name: str) -> str:
-    """One spelling for what looks the same: composed characters, single blanks."""
+    """The name with composed characters (NFC) and single blanks, so that names that look the same are equal."""
     return " ".join(unicodedata.normalize("NFC", name).split())
 
 
 def _spelling(names) -> dict[str, str]:
-    """name -> how its class is spelt: as most often, the first by alphabet of several."""
+    """name -> the spelling of its class: the most frequent one; in a tie the first in the alphabet."""
     counts = Counter(names)
     best: dict[str, str] = {}
     for name in sorted(counts, key=lambda name: (-counts[name], name)):
@@ -88,7 +88,7 @@ def _spelling(names) -> dict[str, str]:
 
 
 def _left_out_by_name(videos: dict[str, str]) -> list[str]:
-    """Removes paths and classes that no list can hold; -> notes."""
+    """Removes videos whose path or class cannot be written in a list; returns notes."""
     bad = [path for path, name in videos.items() if not (path.isprintable() and path == path.strip() and name)]
     for path in bad:
         del videos[path]
@@ -161,7 +161,7 @@ def _too_few_classes(place: Path, classes: list[str]) -> str:
 
 
 def _files(folder: Path, place: Path) -> Iterator[str]:
-    """Every file below, through links, each folder once, never `place` and what is above it; by name."""
+    """Every file below `folder`, sorted by name. Follows links, but visits each folder once and never `place` or its parents."""
     real = Path(os.path.realpath(place))
     seen = {str(real), *map(str, real.parents)}
     for parent, folders, names in os.walk(folder, followlinks=True):
@@ -200,7 +200,7 @@ def _list(place: Path) -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def _numbers_as_names(place: Path, rows: list[NamedVideo]) -> list[NamedVideo]:
-    """Labels that are numbers get their names from the classes.txt beside the list, or stay."""
+    """Replaces number labels by the names in the classes.txt beside the list, if there is one."""
     listed = place.with_name("classes.txt")
     if not listed.is_file():
         return rows

@@ -1,8 +1,8 @@
 """Labelled videos as clips: a map-style dataset for training, the same from files and from memory.
 
-What an item shows is a pure function of (seed, epoch, index), so a resumed run sees what an uninterrupted one would have seen, and it does
-not matter where the videos lie or how many processes share them. In training the next readable video takes the place of one that cannot
-be read. Evaluation never replaces a video: see `ivcore.data.views`.
+An item is a pure function of (seed, epoch, index), so a resumed run sees the same items as an uninterrupted one, wherever the videos lie
+and however many processes share them. In training the next readable video replaces an unreadable one. Evaluation never replaces a
+video: see `ivcore.data.views`.
 """
 
 import inspect
@@ -17,16 +17,16 @@ from ivcore.errors import UserError, VideoError
 
 
 class Clips:
-    """Items dict(video uint8 (T, H, W, 3), label int, index int, path str, draw int), `label` -1 where a record has none.
+    """Items dict(video uint8 (T, H, W, 3), label int, index int, path str, draw int); `label` is -1 if a record has none.
 
-    records: see `data.records`; of files, or decoded ones (`data.memory.load`).
-    sampler: frame indices from a frame count, e.g. `partial(sampling.dense, num_frames=16, stride=4)`; with `random` it is also given
-    a generator `rng` where it takes one. A record's own stride replaces the sampler's.
-    size: short side in pixels or (height, width), and strict: damaged pictures make a file unreadable; both as in VideoReader.
-    transform(video, rng) replaces the video by what it returns. draw: a number below 2**31 that belongs to the item as well, for what is
-    random later (see `losses.classification`).
-    max_bad, run_dir: see `BadVideos`. An unreadable video gives the clip of the next readable record, and `index` says which record that is;
-    without `random` it raises VideoError.
+    records: see `data.records`; files, or decoded (`data.memory.load`).
+    sampler: a function from a frame count to frame indices, e.g. `partial(sampling.dense, num_frames=16, stride=4)`; with `random` it also
+    gets a generator `rng` if it takes one. A record's own stride replaces the sampler's.
+    size: short side in pixels or (height, width); strict: damaged pictures make a file unreadable; both as in VideoReader.
+    transform(video, rng): returns the video of the item. draw: an integer below 2**31 that belongs to the item, for later random steps
+    (see `losses.classification`).
+    max_bad, run_dir: see `BadVideos`. An unreadable video is replaced by the next readable record, and `index` is that record's;
+    without `random` it raises VideoError. UserError for an empty list, and if no video can be read.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class Clips:
 
     @property
     def paths(self) -> list[str]:
-        """The file that each item shows, as far as is known."""
+        """The file of each item; known unreadable files are replaced."""
         return [self.records[next(self._readable(index), index)].path for index in range(len(self))]
 
     def item(self, index: int, epoch: int = 0) -> dict:
-        """The clip of one record in one epoch."""
+        """The clip of one record in one epoch. Errors as in the class."""
         for candidate in self._readable(int(index)):
             record = self.records[candidate]
             try:
@@ -78,12 +78,12 @@ class Clips:
         raise UserError(f"none of the {len(self)} videos can be read, e.g. {self.bad.example()}")
 
     def _readable(self, index: int) -> Iterator[int]:
-        """The record of an item and those after it, round the list, without those that are known to be unreadable."""
+        """The record of an item, then those after it and from the start, without records known to be unreadable."""
         candidates = ((index + step) % len(self) for step in range(len(self)))
         return (candidate for candidate in candidates if candidate not in self.unreadable)
 
     def clip(self, record, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-        """(clip, draw) of a record, drawn by `rng`."""
+        """Returns (clip, draw) of a record, drawn with `rng`."""
         stride = getattr(record, "stride", None)
         sampler = partial(self.sampler, stride=stride) if stride and self.strided else self.sampler
         with frames_of(record, self.size, self.strict) as (length, read):

@@ -1,8 +1,8 @@
-"""The generated sets that stand in for a user's files: the moving shapes where no path is given, another one where its name is given instead.
+"""Generated sets in place of a user's files: the moving shapes if no path is given, or another set by its name.
 
-Which names there are: `set_names`. `train` says how many training clips of the moving shapes or of Meta-World there are to be, and further
-fields are those of `shapes.Shapes` or `metaworld.MetaWorld`; the other sets are as large as `iv data NAME` makes them. Whatever is not
-there yet is rendered, so UserError where that needs a simulator that is not installed.
+`set_names` lists the names. `train` is the number of training clips of the moving shapes or of Meta-World; further fields are those of
+`shapes.Shapes` or `metaworld.MetaWorld`. The other sets have the size that `iv data NAME` makes. Missing clips are rendered. UserError if
+that needs a simulator that is not installed.
 """
 
 import importlib
@@ -12,24 +12,24 @@ from types import ModuleType
 from ivcore.data import annotations, hybrid, metaworld, rendered, shapes
 from ivcore.data.set_names import HYBRID, METAWORLD, names_set, sources_in
 
-SIZED = ("", METAWORLD)  # sets of as many training clips as are asked for
+SIZED = ("", METAWORLD)  # sets whose number of training clips can be chosen
 _TITLES = {"": "moving shapes", METAWORLD: "Meta-World"}
 
 
 def is_generated(name: str) -> bool:
-    """Whether a parameter's value stands for a generated set. ParameterError as of `set_names.names_set`."""
+    """Whether a parameter's value names a generated set. ParameterError as in `set_names.names_set`."""
     return name == "" or names_set(name)
 
 
 def title(name: str) -> str:
-    """What results on the set are called; of the hybrid with its sources, since those are not the same everywhere."""
+    """The set's name in results. The hybrid's name includes its sources, because these differ between machines."""
     if not name.startswith(HYBRID):
         return _TITLES.get(name, name)
     return f"{HYBRID}:{'+'.join(parts(name))}"
 
 
 def parts(name: str) -> dict[str, str]:
-    """source -> name of its folder, of the hybrid's sources that can be had here, or of a source that is as large as it always is; else {}."""
+    """source -> name of its folder, for the hybrid's sources that are available here, or for a single source of fixed size; else {}."""
     if name.startswith(HYBRID):
         config = _hybrid(name)
         lacking = hybrid.left_out(config)
@@ -41,7 +41,7 @@ def parts(name: str) -> dict[str, str]:
 
 
 def build(name: str, /, **fields) -> Path:
-    """The folder of its clips, with train.csv, val.csv, test.csv and classes.txt."""
+    """Makes the set if it is missing; returns its folder with train.csv, val.csv, test.csv and classes.txt."""
     if name.startswith(HYBRID):
         return hybrid.build(_hybrid(name))
     if name in SIZED:
@@ -52,9 +52,9 @@ def build(name: str, /, **fields) -> Path:
 
 
 def split_files(name: str, splits: list[str], /, **fields) -> dict[str, list[Path]]:
-    """split -> the CSVs of its videos. Of the moving shapes, validation uses the clips of both val and test, and testing the further
-    ones, as in their label sets. So no notebook makes choices on clips that another one with labels tests on. Captions have splits of
-    their own, whose test clips are among the validation clips here.
+    """split -> the CSVs of its videos. For the moving shapes, validation uses the clips of both val and test, and testing uses further
+    clips, as in their label sets. So no notebook chooses settings on clips that another notebook with labels tests on. Captions have
+    other splits, whose test clips are validation clips here.
     """
     if name:
         folder = build(name, **fields)
@@ -66,7 +66,7 @@ def split_files(name: str, splits: list[str], /, **fields) -> dict[str, list[Pat
 
 
 def label_sets(name: str, /, **fields) -> Path:
-    """The folder of its label sets, as `label_sets.united_sets` reads them; their paths start from the folder above it."""
+    """The folder of the set's label sets, as `label_sets.united_sets` reads them; paths in them start from its parent folder."""
     if name not in SIZED:
         return build(name) / annotations.LABEL_SETS
     module = metaworld.label_sets if name == METAWORLD else shapes.label_sets

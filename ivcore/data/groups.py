@@ -1,9 +1,9 @@
-"""Which videos of a set belong together, so that they are not so many independent ones: clips of one scene, cuts of one film.
+"""Groups of videos that are not independent, such as clips of one scene or cuts of one film.
 
-    <folder>/groups.csv      `path number` a line: videos of the same number belong together, those that are not listed stand alone
+    <folder>/groups.csv      `path number` a line: videos with the same number form a group; an unlisted video is a group of its own
 
-It lies beside a list of videos, or in a folder of label sets. Errors of measurement are then counted over groups (`metrics.certainty`). The
-moving shapes have one: a held-out scene is shown forwards and backwards.
+It lies beside a list of videos, or in a folder of label sets. Standard errors are then computed over groups (`metrics.certainty`). The
+moving shapes have such a file, because a held-out scene is shown forwards and backwards.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FILE = "groups.csv"
 
 
 def read_groups(folder, root=None) -> dict[str, int]:
-    """path -> number of its group, of the videos that the folder's file lists; empty without one. Relative paths as in the list of videos.
+    """path -> number of its group, for the videos in the folder's groups.csv; {} without that file. Relative paths as in the list of videos.
 
     FormatError for a malformed file.
     """
@@ -32,12 +32,12 @@ def read_groups(folder, root=None) -> dict[str, int]:
 
 
 def of_one_video(clips: Iterable) -> dict[str, str]:
-    """path -> `video_uid`, of clips that say which video they are cut from."""
+    """path -> `video_uid`, for clips that say which video they are cut from."""
     return {os.path.normpath(clip.path): clip.video_uid for clip in clips if clip.video_uid}
 
 
 def group_numbers(paths: Sequence[str], together: Mapping[str, int]) -> Tensor:
-    """int64 (N,), from 0: the same number for videos that belong together by `together`, and for the same path."""
+    """int64 (N,): the group of each path, numbered from 0. Paths have the same number if `together` says so, or if they are equal."""
     import torch
 
     keys = [together.get(os.path.normpath(path), os.path.normpath(path)) for path in paths]

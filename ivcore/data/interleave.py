@@ -1,6 +1,6 @@
-"""Videos and images in turn: co-training takes a batch of one kind at each step, never a mixture (paper 4.2.1).
+"""Alternates videos and images: co-training takes a batch of one kind at each step, never a mixture (paper 4.2.1).
 
-Every step is a pure function of its number, as in `Batches`, so that a resumed run goes on as if it had not stopped.
+A batch is a pure function of its step, as in `Batches`, so a resumed run continues as if it had not stopped.
 """
 
 from collections.abc import Iterator
@@ -12,10 +12,11 @@ from ivcore.errors import ParameterError
 
 
 class RoundRobin:
-    """Batches of videos at even steps and of images at odd ones; with `ratio` (v, i), v steps of videos and then i of images. A `BatchStream`.
+    """Batches of videos at even steps and of images at odd ones; with `ratio` (v, i), v steps of videos, then i of images. A `BatchStream`.
 
-    Each of the two has a batch size and workers of its own (the paper: 14,336 videos and 86,016 images). A batch of images is told by its
-    single frame. `batch_size` is that of the videos, which a recipe must agree with, and an epoch, `len()`, is one pass over the videos.
+    Each kind has its own batch size and workers (the paper: 14,336 videos and 86,016 images). Clips of a batch of images have a single
+    frame. `batch_size` is that of the videos; a recipe must use the same. An epoch, `len()`, is one pass over the videos. ParameterError
+    for a ratio that is not two whole numbers from 1.
     """
 
     def __init__(self, videos: BatchStream, images: BatchStream, ratio: tuple[int, int] = (1, 1)):
@@ -29,11 +30,11 @@ class RoundRobin:
         return -(-len(self.videos) * (videos + images) // videos)
 
     def share(self, rank: int, world: int) -> "RoundRobin":
-        """The same turns, of which rank `rank` of `world` gets its part of each batch."""
+        """The stream of the part of rank `rank` of `world` of each batch, in the same order of kinds."""
         return RoundRobin(self.videos.share(rank, world), self.images.share(rank, world), self.ratio)
 
     def indices(self, step: int) -> np.ndarray:
-        """int64 (B,): which videos, or which images, make up the batch of this step."""
+        """int64 (B,): the videos, or the images, of this step's batch."""
         stream, own = self._turn(step)
         return stream.indices(own)
 
@@ -43,7 +44,7 @@ class RoundRobin:
         return stream.fetch(own)
 
     def iter_from(self, step: int = 0, stop: int | None = None) -> Iterator:
-        """Batches of steps step, step + 1, … (up to but not including `stop`); both kinds are fetched ahead by workers of their own."""
+        """Batches of steps step, step + 1, … (up to but not including `stop`). Each kind has its own workers that fetch ahead."""
         ends = (None, None) if stop is None else self._before(stop)
         videos, images = (
             iter(stream.iter_from(begin, end))
@@ -54,13 +55,13 @@ class RoundRobin:
             step += 1
 
     def _before(self, step: int) -> tuple[int, int]:
-        """How many of the first `step` steps are of videos, and how many of images."""
+        """(number of video steps, number of image steps) among the first `step` steps."""
         videos, images = self.ratio
         cycles, place = divmod(step, videos + images)
         return cycles * videos + min(place, videos), cycles * images + max(place - videos, 0)
 
     def _turn(self, step: int) -> tuple[BatchStream, int]:
-        """Whose turn it is at a step, and which of its own steps that is."""
+        """(the stream of a step, the number of the step in that stream)"""
         is_video = step % sum(self.ratio) < self.ratio[0]
         of_videos, of_images = self._before(step)
         return (self.videos, of_videos) if is_video else (self.images, of_images)

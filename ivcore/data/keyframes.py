@@ -1,7 +1,7 @@
-"""Keyframes with boxes, as AVA and AVA-Kinetics list them: where their videos are, the clip around each, and batches of these.
+"""Keyframes with boxes, as in AVA and AVA-Kinetics: finds their videos, reads the clip around each, and makes batches.
 
-A keyframe belongs to a second of a video. Its clip has the keyframe in its middle; its boxes move with the picture where that is cropped,
-mirrored or brought to another size.
+A keyframe belongs to a second of a video and is in the middle of its clip. Its boxes follow the picture when that is cropped, mirrored or
+resized.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from ivcore.progress import Progress
 from ivcore.video import boxes as moving
 from ivcore.video.frame_folder import open_video
 
-STRETCH = 256  # frames that are decoded at once
-PAST_END = 1.0  # seconds that a keyframe may lie behind the last frame
-_PART = re.compile(r"(.+)_([0-9]{6})_([0-9]{6})")  # how Kinetics names a part of a video: id, first and last second
+STRETCH = 256  # frames decoded at once
+PAST_END = 1.0  # seconds that a keyframe may be after the last frame
+_PART = re.compile(r"(.+)_([0-9]{6})_([0-9]{6})")  # Kinetics' name of a part of a video: id, first and last second
 
 
 @dataclass(frozen=True)
 class Keyframe:
-    """seconds: its place in the file at `path`; boxes (n, 4) in shares of the picture; actions (n, K) of 0 and 1, zeros where boxes are a
-    detector's; frames: its clip, where that is kept in memory."""
+    """seconds: its time in the file at `path`. boxes: (n, 4), x1, y1, x2, y2 as shares of the picture. actions: (n, K) of 0 and 1, all 0 for boxes
+    of a detector. frames: its clip, if that is kept in memory."""
 
     name: str
     path: str
@@ -45,9 +45,10 @@ class Keyframe:
 
 
 class Films:
-    """The videos of a folder by their id, which is the name of the file or of the folder of frames, or the part of it that Kinetics gives a video.
+    """The videos of a folder by id: the name of the file or of the folder of frames, or the id in a name of Kinetics' pattern.
 
-    first_second: at which second of the whole video files begin whose names do not say it (AVA's are often cut from 900 on).
+    first_second: the second of the whole video at which a file begins if its name does not say it (AVA's are often cut from 900). UserError
+    if the folder does not exist.
     """
 
     def __init__(self, folder, first_second: float = 0.0):
@@ -61,7 +62,7 @@ class Films:
             self.parts.setdefault(video, []).append((float(first), float(last), str(path)))
 
     def find(self, video: str, timestamp: float) -> tuple[str, float] | None:
-        """(path, seconds from the beginning of the file) of a second of a video."""
+        """(path, seconds from the start of the file) of a second of a video, or None if no file has it."""
         fitting = (
             (path, timestamp - first) for first, last, path in self.parts.get(video, []) if first <= timestamp <= last
         )
@@ -70,9 +71,9 @@ class Films:
 
 @dataclass(frozen=True)
 class BoxSet:
-    """A list of boxes on keyframes whose videos are there. truth: all its boxes, labels are action_ids; missing: keyframes without a video.
+    """Keyframes whose videos exist, with boxes. truth: all true boxes, labels are action_ids. missing: number of keyframes without a video.
 
-    videos: ids of all videos that are listed; left_out: names of the keyframes that no evaluation counts.
+    videos: ids of all listed videos. left_out: names of the keyframes that evaluation excludes.
     """
 
     keyframes: list[Keyframe]
@@ -86,14 +87,14 @@ class BoxSet:
         return len(self.keyframes)
 
     def of_videos(self, chosen: Callable[[str], bool]) -> BoxSet:
-        """The keyframes of the videos whose path is chosen."""
+        """The keyframes of the videos for whose path `chosen` is true."""
         kept = [keyframe for keyframe in self.keyframes if chosen(keyframe.path)]
         names = {keyframe.name for keyframe in kept}
         return replace(self, keyframes=kept, truth=self.truth.take(np.isin(self.truth.frame, list(names))))
 
 
 def name_of(video: str, timestamp: float, whole_seconds: bool = False) -> str:
-    """A keyframe's name. whole_seconds: as the published evaluator names it, which takes keyframes of one second for one."""
+    """A keyframe's name. whole_seconds: as in the published evaluator, which merges keyframes of the same second."""
     return f"{video},{int(timestamp):04d}" if whole_seconds else f"{video},{timestamp:.6g}"
 
 
@@ -108,10 +109,11 @@ def read_box_set(
     max_bad: int | float | None = None,
     run_dir=None,
 ) -> BoxSet:
-    """AVA's or AVA-Kinetics' list, CSV or JSON, with the videos in `folder`; action_ids are those `known`, and row i of actions is action_id i + 1.
+    """Reads AVA's or AVA-Kinetics' list, CSV or JSON, with the videos in `folder`.
 
-    excluded: a file of keyframes to leave out. FormatError for a malformed row. A video that is not there is noted, and its keyframes are left
-    out; UserError where more than `max_bad` (see `BadVideos`) or all are missing.
+    known: the valid action_ids; column i of actions is action_id i + 1. excluded: a file of keyframes to leave out.
+    FormatError for a malformed row. A missing video is noted and its keyframes are left out;
+    UserError if more than `max_bad` (see `BadVideos`) or all are missing.
     """
     films = Films(folder, first_second)
     name = partial(name_of, whole_seconds=whole_seconds)
@@ -141,7 +143,7 @@ def read_box_set(
 
 
 def _keyframe(name: str, path: str, seconds: float, boxes: Iterable[formats.AvaBox], count: int) -> Keyframe:
-    """Several actions of one person share a box."""
+    """One keyframe from its AVA boxes; the actions of one person share a box."""
     people: dict[tuple, list[int]] = {}
     for box in boxes:
         people.setdefault((box.box, box.person), []).append(box.action - 1)
@@ -154,10 +156,10 @@ def _keyframe(name: str, path: str, seconds: float, boxes: Iterable[formats.AvaB
 def with_detections(
     boxes: BoxSet, people: Iterable[formats.PersonBox], least_score: float, *, whole_seconds: bool = False
 ) -> tuple[BoxSet, int]:
-    """The set with a detector's boxes of at least `least_score` in the place of the true ones, and how many boxes are of other videos.
+    """Returns (the set with a detector's boxes of at least `least_score` instead of the true ones, number of boxes on other videos).
 
-    Keyframes that the detector alone lists come along, since what is found there is wrong; those that it does not list have no box. UserError
-    where it lists none of the set's videos.
+    Keyframes that only the detector lists are added, because detections there are false; keyframes that it does not list have no box. UserError
+    if no box is on the set's videos.
     """
     name, by_frame, others = partial(name_of, whole_seconds=whole_seconds), {}, 0
     for person in people:
@@ -186,7 +188,7 @@ def with_detections(
 
 
 def frames_around(keyframe: Keyframe, sampler: Callable, size=None, strict: bool = False) -> np.ndarray:
-    """The clip uint8 (T, h, w, 3) about a keyframe; sampler(number of frames, the keyframe's). VideoError where the file has no such second."""
+    """The clip uint8 (T, h, w, 3) around a keyframe. sampler(number of frames, keyframe's index). VideoError if the file has no such second."""
     if keyframe.frames is not None:
         return keyframe.frames
     with open_video(keyframe.path, size, strict) as video:
@@ -194,7 +196,7 @@ def frames_around(keyframe: Keyframe, sampler: Callable, size=None, strict: bool
 
 
 def _index(keyframe: Keyframe, times: np.ndarray) -> int:
-    """The frame that is on screen at the keyframe."""
+    """The index of the frame on screen at the keyframe. VideoError if the file has no such second."""
     if not 0 <= keyframe.seconds <= times[-1] + PAST_END:
         raise VideoError(keyframe.path, f"has no second {keyframe.seconds:g}, its last frame is at {times[-1]:.2f}")
     return max(int(np.searchsorted(times, keyframe.seconds + 1e-6, "right")) - 1, 0)
@@ -203,9 +205,9 @@ def _index(keyframe: Keyframe, times: np.ndarray) -> int:
 def decoded(
     keyframes: Sequence[Keyframe], sampler: Callable, size: int, bad: BadVideos, strict: bool = False
 ) -> list[Keyframe]:
-    """The keyframes with their clips in memory; each frame of a video is decoded once. Those of unreadable videos stay, and are noted.
+    """The keyframes with their clips in memory; each frame is decoded once. Keyframes of unreadable videos stay without a clip; the video is noted.
 
-    UserError beyond 8 GiB.
+    UserError if the clips need more than 8 GiB.
     """
     by_path: dict[str, list[int]] = {}
     for row, keyframe in enumerate(keyframes):
@@ -233,7 +235,7 @@ def decoded(
 
 
 def _in_stretches(video, needed: np.ndarray) -> np.ndarray:
-    """Rising frames of a video, all frames between them decoded in passing: a decoder that skips some begins each time at a full picture."""
+    """The frames `needed` (ascending) of a video. Decodes those in between, too: a decoder that skips restarts at a full picture each time."""
     starts = range(int(needed[0]), int(needed[-1]) + 1, STRETCH)
     parts = [needed[(needed >= start) & (needed < start + STRETCH)] for start in starts]
     return np.concatenate([video.read(np.arange(part[0], part[-1] + 1))[part - part[0]] for part in parts if len(part)])
@@ -242,9 +244,9 @@ def _in_stretches(video, needed: np.ndarray) -> np.ndarray:
 class KeyframeClips(Clips):
     """Items dict(video uint8 (T, height, width, 3), boxes (n, 4), labels (n, K), index int, path str), and `batch`es of them.
 
-    view(frames, boxes, rng) -> clip, boxes (m, 4), which of the n boxes these are: see `training_view` and `whole_view`. Further arguments as of
-    `Clips`. Two are for comparison. frame_order: "ordered", "shuffled" in every clip anew, "past_shuffled" with the last frame in its place, or
-    a "single" frame repeated. region: "box", or "picture", which makes every box as large as the picture.
+    view(frames, boxes, rng) -> (clip, boxes (m, 4), indices of these among the n boxes), see `training_view` and `whole_view`. Further
+    arguments as in `Clips`. Two are for ablations. frame_order: "ordered"; "shuffled" in each clip; "past_shuffled", with the last frame kept in
+    place; or a "single" frame repeated. region: "box", or "picture", which makes every box as large as the picture.
     """
 
     def __init__(
@@ -268,7 +270,7 @@ class KeyframeClips(Clips):
         return {"video": video, "boxes": boxes.astype(np.float32), "labels": record.actions[kept]}, 0
 
     def in_order(self) -> KeyframeClips:
-        """The same clips with their frames in order, for pictures of what is asked about."""
+        """The same clips with their frames in order, for pictures."""
         same = copy(self)
         same.frame_order = "ordered"
         return same
@@ -282,7 +284,7 @@ class KeyframeClips(Clips):
 
 
 def collate(items: Sequence[dict]) -> dict:
-    """Items of `KeyframeClips` -> dict(video (B, T, H, W, 3), boxes (B, P, 4), there bool (B, P), labels (B, P, K), path list); P is the most boxes."""
+    """Items of `KeyframeClips` -> dict(video (B, T, H, W, 3), boxes (B, P, 4), there bool (B, P), labels (B, P, K), path list); P: most boxes."""
     most, count = max(1, *(len(item["boxes"]) for item in items)), items[0]["labels"].shape[1]
     boxes, labels = torch.zeros(len(items), most, 4), torch.zeros(len(items), most, count)
     there = torch.zeros(len(items), most, dtype=torch.bool)
@@ -295,7 +297,7 @@ def collate(items: Sequence[dict]) -> dict:
 
 
 def training_view(frames, boxes, rng, *, height: int, width: int, smallest_crop: float, flip: float, jitter: float):
-    """A random crop, a flip, the clip's size; then each side of a box moves by up to `jitter` of what is published."""
+    """A random crop, a flip, a resize to the clip's size; then each side of a box moves by up to `jitter` times the published reach."""
     kept = np.arange(len(boxes))
     if smallest_crop < 1:
         frames, boxes, kept = moving.crop(frames, boxes, rng, smallest_crop)
@@ -306,6 +308,6 @@ def training_view(frames, boxes, rng, *, height: int, width: int, smallest_crop:
 
 
 def whole_view(frames, boxes, rng=None, *, height: int, width: int, extended: bool = True):
-    """The whole picture at the clip's size; boxes reach a little farther, as published, where `extended`."""
+    """The whole picture at the clip's size; if `extended`, boxes are slightly enlarged, as published."""
     boxes = moving.extend(boxes) if extended else boxes
     return *moving.fit(frames, boxes, height, width), np.arange(len(boxes))

@@ -1,7 +1,7 @@
-"""Small sets decoded once and kept: in memory, and in the cache folder for the next run.
+"""Decodes small sets once and keeps them in memory, and in the cache folder for the next run.
 
-Two thousand clips of 16 frames at 32 pixels are 100 MB and a few seconds of decoding; training then reads from memory. Of larger
-sets `ivcore.data.clips.Clips` reads the files clip by clip.
+Two thousand clips of 16 frames at 32 pixels take 100 MB and a few seconds of decoding; training then reads from memory. For larger
+sets, `ivcore.data.clips.Clips` reads the files clip by clip.
 """
 
 import contextlib
@@ -25,14 +25,14 @@ from ivcore.files import fingerprint, write_atomic
 from ivcore.progress import Progress
 from ivcore.video.sampling import mirrored
 
-READING = 4  # raised when the same file may give other frames than before: what was kept is then decoded anew
+READING = 4  # raise it when a file may give other frames than before; cached sets are then decoded again
 LARGEST = 8 * 2**30  # bytes of pixels
 _kept: dict[str, "np.ndarray | list[np.ndarray]"] = {}
 
 
 @dataclass(frozen=True)
 class DecodedVideo:
-    """A record whose frames are in memory. video: uint8 (T, h, w, 3), read-only; None with the `cause` where it cannot be read."""
+    """A record whose frames are in memory. video: uint8 (T, h, w, 3), read-only; None, with a `cause`, if it cannot be read."""
 
     path: str
     video: np.ndarray | None
@@ -45,8 +45,8 @@ class DecodedVideo:
 class DecodedVideos:
     """A sequence of records, each a `DecodedVideo`.
 
-    video: of the n readable ones uint8 (n, T, h, w, 3), or a list of n arrays (T, h, w, 3) where lengths or shapes differ; read-only.
-    label: int64 (n,), -1 for none; index: int64 (n,), their places among the records; path: list of n.
+    video: the n readable videos, uint8 (n, T, h, w, 3), or a list of n arrays (T, h, w, 3) if their shapes differ; read-only.
+    label: int64 (n,), -1 for none; index: int64 (n,), their positions in `records`; path: list of n.
     """
 
     video: np.ndarray | list[np.ndarray]
@@ -62,7 +62,7 @@ class DecodedVideos:
         return self.records[place]
 
     def readable(self, rows=None) -> list[DecodedVideo]:
-        """The readable records, or those at these rows of them."""
+        """The readable records, or only those at `rows` of `index`."""
         return [self.records[self.index[row]] for row in (range(len(self.index)) if rows is None else rows)]
 
 
@@ -77,11 +77,11 @@ def load(
     strict: bool = False,
     missing: int = 0,
 ) -> DecodedVideos:
-    """Decodes the frames that the records (see `data.records`) are about, resized to a short side of `size`.
+    """Decodes the frames of the records (see `data.records`), resized to a short side of `size` pixels.
 
-    num_frames: evenly spaced frames, see `sampling.mirrored`; None takes all. strict: as in VideoReader. Kept in memory and in the cache
-    folder under a key of path, length and time of change of every file. max_bad, run_dir, missing: see `BadVideos`; that list is complete before too
-    many bad files are refused. UserError beyond 8 GiB.
+    num_frames: number of evenly spaced frames, see `sampling.mirrored`; None takes all. strict: as in VideoReader. The result is kept in
+    memory and in the cache folder; its key contains path, size and modification time of every file. max_bad, run_dir, missing: see `BadVideos`;
+    all bad files are listed before too many of them raise UserError. UserError also above 8 GiB, for no records, or none readable.
     """
     if int(size) != size or size < 1:
         raise ParameterError(f"size={size!r}: must be a whole number of pixels from 1")
@@ -105,7 +105,7 @@ def load(
 
 
 def _key(records, size: int, num_frames: int | None, strict: bool) -> str:
-    """Changes whenever a file does: a file that is not there makes a key that is never stored."""
+    """A key that changes when a file does. If a file is missing, nothing is stored under the key."""
     hasher = hashlib.sha256(json.dumps([READING, size, num_frames, strict]).encode())
     for record in records:
         state = "{} {}".format(*fingerprint(record.path))
@@ -119,7 +119,7 @@ def _file(key: str):
 
 
 def _recall(key: str, number: int):
-    """The videos kept under a key; None where there are none, or where the file is damaged: it is made anew then."""
+    """The videos kept under a key; None if there are none, or if the file is damaged (it is then made again)."""
     if key not in _kept and _file(key).exists():
         try:
             with np.load(_file(key), allow_pickle=False) as file:
@@ -133,7 +133,7 @@ def _recall(key: str, number: int):
 
 
 def _cut(pixels: np.ndarray, shapes: np.ndarray):
-    """Videos of these shapes (n, 4) from all their pixels in a row."""
+    """Cuts flat pixels into n videos of these shapes (n, 4). ValueError if the two do not fit."""
     if pixels.dtype != np.uint8 or shapes.ndim != 2 or shapes.shape[1] != 4 or not len(shapes):
         raise ValueError("not what was written")
     ends = shapes.prod(1).cumsum()
@@ -152,14 +152,14 @@ def _keep(key: str, video) -> None:
     pixels = video.reshape(-1) if dense else np.concatenate([one.reshape(-1) for one in video])
 
     def write(scratch) -> None:
-        with open(scratch, "wb") as file:  # given a name, numpy would add a suffix
+        with open(scratch, "wb") as file:  # numpy would add a suffix to a name
             np.savez(file, pixels=pixels, shapes=shapes)
 
     write_atomic(_file(key), write)
 
 
 def _decode(records, size: int, num_frames, workers, bad: BadVideos, strict: bool):
-    """(videos, their places, place -> why it cannot be read): in threads, since both decoders leave Python free meanwhile."""
+    """(videos, their positions, position -> why it cannot be read). Uses threads, because both decoders release Python's lock."""
     videos, index, causes, total = [], [], {}, 0
     with _pool(workers) as pool, Progress(len(records), "decode", unit="video") as bar:
         jobs = pool.map(lambda record: _try(record, size, num_frames, strict), records)
@@ -185,7 +185,7 @@ def _decode(records, size: int, num_frames, workers, bad: BadVideos, strict: boo
 
 
 def _together(videos: list[np.ndarray]):
-    """One array where all shapes agree; each video is let go as it is copied."""
+    """One array if all shapes agree, else the list. Frees each video when it is copied."""
     shapes = {video.shape for video in videos}
     if len(shapes) > 1:
         for video in videos:
@@ -200,7 +200,7 @@ def _together(videos: list[np.ndarray]):
 
 @contextlib.contextmanager
 def _pool(workers: int | None):
-    """Threads that give up what is still waiting when something goes wrong."""
+    """A pool of threads that cancels waiting jobs when it is left, also by an error."""
     pool = ThreadPoolExecutor(workers or cores())
     try:
         yield pool

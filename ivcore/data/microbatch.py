@@ -1,4 +1,4 @@
-"""A batch as a tensor, or a dict or tuple of tensors and lists along one axis of clips: move it, cut it."""
+"""Moves and cuts batches: a tensor, or a dict or tuple of tensors and lists, whose first axis is the clips."""
 
 import itertools
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ def to_device(batch, device: torch.device):
 
 
 def micro_batches(batch, count: int) -> Iterator[tuple]:
-    """Cut a batch along its clips into at most `count` (piece, share of the clips).
+    """Cuts a batch into at most `count` pieces; yields (piece, its share of the clips).
 
-    Clips 2j and 2j + 1 are never parted: what mixup and cutmix may mix is settled by the batch, and not by how many pieces or ranks share it.
+    Clips 2j and 2j + 1 stay together, so that mixup and cutmix mix the same pairs with any number of pieces or ranks.
     """
     clips = size(batch)
     pairs = -(-clips // 2)
@@ -34,14 +34,14 @@ def micro_batches(batch, count: int) -> Iterator[tuple]:
 
 
 def size(batch) -> int:
-    """How many clips a batch holds."""
+    """The number of clips in a batch."""
     if isinstance(batch, dict):
         return size(next(iter(batch.values())))
     return size(batch[0]) if _is_columns(batch) else len(batch)
 
 
 def _is_columns(batch) -> bool:
-    """A tuple, or a list of tensors as torch's collate makes it: several things about each clip."""
+    """Whether the batch is a tuple, or a list of tensors as torch's collate makes it: one entry for each kind of data."""
     return isinstance(batch, tuple) or (isinstance(batch, list) and bool(batch) and isinstance(batch[0], torch.Tensor))
 
 

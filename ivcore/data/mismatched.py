@@ -1,4 +1,4 @@
-"""What does not belong together, for controls: each item comes with another one, never with its own."""
+"""Mismatched pairs for control experiments: each item is paired with another item."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 from ivcore.data.batches import batch_of
 from ivcore.errors import ParameterError
 
-OTHER = "other "  # before the names of what belongs to the other clip
+OTHER = "other "  # prefix of the names that belong to the other clip
 
 
 def others(count: int, seed: int) -> Tensor:
-    """int64 (count,): for each item another one, all of them once. A single item gets itself."""
+    """int64 (count,): for each item the number of another item; each number occurs once. A single item gets itself."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     other = torch.empty_like(order)
     other[order] = order.roll(1)
@@ -23,23 +23,23 @@ def others(count: int, seed: int) -> Tensor:
 
 
 def mismatched_clips(groups: Sequence[int], rng: np.random.Generator) -> np.ndarray:
-    """int64 (N,): for each clip one of another group, drawn by `rng`; every clip is drawn once.
+    """int64 (N,): for each clip the number of a clip of another group, drawn with `rng`; each number occurs once.
 
-    groups: (N,) numbers, see `data.groups`. Where one group holds more than half of the clips there are not enough others: then as many as
-    can be have one, and the rest have another clip of their own group. A clip gets itself only where it is the only one.
+    groups: (N,) numbers, see `data.groups`. If one group has more than half of the clips, as many clips as possible get a clip of another
+    group, and the rest get another clip of their own group. A clip gets itself only if it is the only one.
     """
     _, group, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
     order = np.lexsort((rng.permutation(len(group)), rng.permutation(len(sizes))[group]))  # group by group
-    beyond = sizes.max() if len(sizes) > 1 else 1  # a step as long as the largest group leads out of each
+    beyond = sizes.max() if len(sizes) > 1 else 1  # a shift by the size of the largest group leaves every group
     other = np.empty(len(group), np.int64)
     other[order] = np.roll(order, -beyond)
     return other
 
 
 class WithMismatched:
-    """`source` with another clip for each clip: what the source gives for that one is in the batch too, its names after `OTHER`, without its label.
+    """Adds a mismatched clip to each clip of `source`. Its entries are in the batch, too, without the label, under names with the prefix `OTHER`.
 
-    source: N clips, of the groups (N,). Pairs are drawn anew in every epoch, and depend on seed and epoch alone.
+    source: N clips. groups: (N,), see `mismatched_clips`. Pairs are drawn again in every epoch and depend only on seed and epoch.
     """
 
     def __init__(self, source, groups: Sequence[int], seed: int = 0):

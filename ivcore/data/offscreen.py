@@ -1,4 +1,4 @@
-"""Pictures from MuJoCo without a screen: which library draws them, and their smoothing."""
+"""Renders MuJoCo without a screen: chooses the GL library, and smooths pictures."""
 
 import ctypes.util
 import importlib.util
@@ -8,15 +8,14 @@ import numpy as np
 
 from ivcore.errors import UserError
 
-# In order of preference. MuJoCo's name of a library, as in MUJOCO_GL, and the linker's.
+# MuJoCo's name of a library, as in MUJOCO_GL -> the linker's name; in order of preference.
 _LIBRARIES = {"osmesa": "OSMesa", "egl": "EGL"}
 
 
 def require(package: str, called: str) -> None:
-    """UserError with what to install, unless `package` and a GL library that draws without a screen are installed.
+    """UserError, with what to install, unless `package` and a GL library that renders without a screen are installed.
 
-    called: what the user knows the package as. Names the library in MUJOCO_GL, which MuJoCo reads when it is imported; one that is
-    named there already stays.
+    called: the package's name for users. Sets MUJOCO_GL, which MuJoCo reads when it is imported, unless it is set already.
     """
     if importlib.util.find_spec(package) is None:
         raise UserError(
@@ -31,7 +30,7 @@ def require(package: str, called: str) -> None:
 
 
 def halved(picture: np.ndarray) -> np.ndarray:
-    """uint8 (2 H, 2 W, 3) -> (H, W, 3), the rounded mean of every four pixels."""
+    """uint8 (2 H, 2 W, 3) -> (H, W, 3), the rounded mean of each 2 x 2 pixels."""
     height, width, _ = picture.shape
     quarters = picture.reshape(height // 2, 2, width // 2, 2, 3).astype(np.uint16)
     return ((quarters.sum((1, 3)) + 2) // 4).astype(np.uint8)

@@ -1,11 +1,11 @@
-"""One pass over a video of any length: windows that overlap share their decoded frames and, where the encoder sees each frame by itself, its tokens.
+"""One pass over a video of any length: overlapping windows share decoded frames and, if the encoder sees each frame alone, its tokens.
 
     way = Pass.of(model, fps=25.0, span=4.0, every=1.0)
     for part in way.parts("film.mp4", model, model.features):
-        part.values, part.windows                                        # (W, D) and when each of them is
+        part.values, part.windows                                        # (W, D), and the time of each window
 
-Frames are read and encoded in blocks that always begin at the same places, and windows are asked about in parts that do, too. So a pass that begins in the
-middle gives the same numbers, to the bit, as one that came there from the start.
+Frames are read and encoded in blocks with fixed starts, and windows are evaluated in parts with fixed starts. So a pass that begins in the
+middle gives the same numbers, to the bit, as a pass from the start.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from ivcore.errors import ParameterError
 from ivcore.video import augment
 from ivcore.video.frame_folder import open_video
 
-BLOCK = 32  # frames that are decoded, and encoded one by one, together
-TOKEN_BYTES = 256 << 20  # of the tokens of the windows that are asked about at once
+BLOCK = 32  # frames decoded together, and encoded frame by frame in one call
+TOKEN_BYTES = 256 << 20  # of the tokens of the windows of a part
 
 
 class Thinned:
-    """Every `step`th frame of an open video, as a video."""
+    """An open video reduced to every `step`th frame, with the same interface."""
 
     def __init__(self, video, step: int):
         self.video, self.step = video, step
@@ -45,7 +45,7 @@ class Thinned:
 
 @dataclass(frozen=True)
 class Part:
-    """Some windows in a row: values (W, D); frames uint8 (N, size, size, 3), of which window w sees frames[index[w]]."""
+    """W consecutive windows: values (W, D); frames uint8 (N, size, size, 3); index (W, T): window w sees frames[index[w]]."""
 
     windows: list[Window]
     values: np.ndarray
@@ -55,8 +55,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Pass:
-    """Windows of num_frames frames, `step` frames of the video apart; the next begins `stride` of these later. One more window ends with the video where
-    the last of these does not reach its end. share: tokens, too."""
+    """Windows of num_frames frames, `step` frames of the video apart; the next window begins `stride` such frames later. If the last of these
+    does not reach the video's end, one more window ends there. share: share tokens, too."""
 
     num_frames: int
     stride: int
@@ -65,8 +65,8 @@ class Pass:
 
     @classmethod
     def of(cls, model: VideoModel, fps: float, span: float | None, every: float | None) -> Pass:
-        """As near as frames allow to windows of `span` seconds, one every `every`. None: a clip as the model learned from where its frames have a
-        fixed distance, four seconds elsewhere; a quarter of a window. ParameterError for windows that leave frames out."""
+        """Windows of about `span` seconds, one about every `every` seconds, rounded to frames. span=None: the model's training clip if its frames
+        have a fixed distance, else four seconds. every=None: a quarter of a window. ParameterError for windows that leave frames out."""
         used = model.usage
         dense = used.sampling_rate if used.frame_sampling == "dense" else None
         step = round((span or 4.0) * fps / used.num_frames) if span or not dense else dense
@@ -78,24 +78,24 @@ class Pass:
 
     @property
     def span(self) -> int:
-        """Frames of the video that a window is about."""
+        """The number of frames of the video that a window covers."""
         return self.num_frames * self.step
 
     def count(self, length: int) -> int:
-        """Windows of a video of `length` frames."""
+        """The number of windows of a video of `length` frames."""
         return len(self._starts(-(-length // self.step)))
 
     def _starts(self, length: int) -> np.ndarray:
-        """int64 (W,): where windows begin, of `length` frames that are `step` apart."""
+        """int64 (W,): the first frame of each window in a video of `length` frames, counted in frames `step` apart."""
         starts = np.arange(Sliding(self.num_frames, self.stride).count(length)) * self.stride
         last = length - self.num_frames
         return np.append(starts, last) if last > starts[-1] else starts
 
     @torch.inference_mode()
     def parts(self, path: str, model: VideoModel, function: Callable[[Tensor], Tensor], begin: int = 0, strict: bool = False) -> Iterator[Part]:  # fmt: skip
-        """From window `begin` on, which must be one that a part begins with, see `most`.
+        """Yields the parts from window `begin`, which must be the first of a part (a multiple of `most`).
 
-        function(uint8 (B, T, size, size, 3)) -> (B, D); where tokens are shared, it is that of `model.features`. VideoError for what cannot be read.
+        function(uint8 (B, T, size, size, 3)) -> (B, D); if tokens are shared, it must be `model.features`. VideoError for an unreadable video.
         """
         size, device = model.usage.image_size, next(model.model.parameters()).device
         of_frames, of_windows = model.shared() if self.share else (None, None)
@@ -122,7 +122,7 @@ class Pass:
                     yield Part([when.window(s * self.step, self.span) for s in starts], values.float().cpu().numpy(), seen, index)  # fmt: skip
 
     def most(self, model: VideoModel) -> int:
-        """Windows of a part."""
+        """The number of windows of a part."""
         size = model.usage.image_size
         most = BYTES // (self.num_frames * size * size * 3)
         if self.share:
@@ -135,7 +135,7 @@ class Pass:
 
 
 def _blocks(video: Thinned, first: int, size: int) -> Iterator[np.ndarray]:
-    """uint8 (BLOCK or fewer, size, size, 3): of each frame from `first` on the middle square."""
+    """Yields uint8 (BLOCK or fewer, size, size, 3): the middle square of each frame, from frame `first`."""
     for start in range(first, len(video), BLOCK):
         yield augment.centre_crop(video.read(np.arange(start, min(start + BLOCK, len(video)))), size)
 

@@ -1,7 +1,7 @@
-"""Videos of classes that a model learns, and videos of classes that it never sees (paper 4.3.3): UCF101 as known, HMDB51 or MiT-v2 as unknown.
+"""Videos of known classes, and of unknown classes that a model never sees (paper 4.3.3): UCF101 is known, HMDB51 or MiT-v2 unknown.
 
-Without files the moving shapes are known. Two sets are unknown: further actions of the same shapes, and creatures, of whose 30 actions
-16 are for choices and 14 for the test.
+Without files the moving shapes are known. Two sets are unknown: further actions of the same shapes, and creatures, with 16 of their 30
+actions for validation and 14 for the test.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from ivcore.data.videos import VideoSet, video_set, video_splits
 from ivcore.errors import ParameterError, UserError
 
 LISTS = "train_csv", "val_csv", "test_csv"
-SIBLINGS = "*/*_val_split_1_videos.txt"  # of a release: a list of each set
-FOR_CHOICES = 16  # of the creatures' 30 actions; no action is on the other side than its reversal
+SIBLINGS = "*/*_val_split_1_videos.txt"  # the list of each set in a release
+FOR_CHOICES = 16  # validation actions among the creatures' 30; an action and its reversal are on the same side
 CHOICES, FURTHER, CREATURES = "creatures to choose on", "further actions", "creatures"
 
 
 @dataclass(frozen=True)
 class OpenSets:
-    """train, val and test are videos of the known classes. unknown: name -> videos to test on; val_unknown: to choose on, of other classes, or None.
+    """train, val and test are videos of the known classes. unknown: name -> test videos. val_unknown: validation videos of other classes, or None.
 
-    Labels of unknown videos count their own classes.
+    Labels of unknown videos number the classes of their own set.
     """
 
     train: VideoSet
@@ -41,15 +41,15 @@ class OpenSets:
 
     @property
     def parts(self) -> dict[str, VideoSet]:
-        """All of them by name: train, val, test, maybe val_unknown, and the unknown ones by their own."""
+        """All sets by name: train, val, test, val_unknown if there is one, and the unknown sets by their names."""
         chosen_on = {"val_unknown": self.val_unknown} if self.val_unknown else {}
         return {"train": self.train, "val": self.val, "test": self.test, **chosen_on, **self.unknown}
 
 
 def open_sets(params: Mapping, run_dir=None) -> OpenSets:
-    """The videos that a notebook's parameters name: `data`, a folder as released, or the lists, or the embedded ones.
+    """The videos that a notebook's parameters name: `data` (a released folder), the lists, or the generated sets.
 
-    ParameterError where a list is missing, FormatError for a malformed one, UserError where a video is both known and unknown or too many are missing.
+    ParameterError for a missing list, FormatError for a malformed one, UserError if a video is both known and unknown or too many are missing.
     """
     reading = {"max_bad": params["max_bad"], "run_dir": run_dir}
     if params["data"]:
@@ -90,7 +90,7 @@ def _released(folder: Path, reading: Mapping) -> OpenSets:
 
 
 def _apart(sets: OpenSets) -> OpenSets:
-    """The same sets; UserError where one of the videos is known and unknown."""
+    """Returns the same sets. UserError if a video is both known and unknown."""
     known, unknown = [], []
     for name, part in sets.parts.items():
         (known if name in ("train", "val", "test") else unknown).extend(record.path for record in part.records)
@@ -116,6 +116,6 @@ def _embedded(num_clips: int, num_unknown: int) -> OpenSets:
 
 
 def _of_classes(videos: list, labels: range, name: str) -> VideoSet:
-    """Videos of creatures that do something of `labels`, which count from 0 then."""
+    """The videos of creatures whose label is in `labels`, renumbered from 0."""
     records = [replace(video, label=video.label - labels.start) for video in videos if video.label in labels]
     return VideoSet(records, [creatures.CLASSES[label] for label in labels], name)

@@ -1,6 +1,6 @@
-"""A labelled dataset in the folder of its release: which files list it, and what its classes are called. `data.mini` writes an example of each.
+"""Reads labelled datasets in the folders of their releases: which files list them, and the names of their classes. `data.mini` writes examples.
 
-The published validation list is what is tested on; what choices are made on is held out of the training list.
+The published validation list is the test list; a validation set is held out of the training list.
 """
 
 import os
@@ -16,25 +16,25 @@ SPLITS = "testTrainMulti_7030_splits"  # of HMDB51
 
 
 def read_release(folder, layout: str, split: int = 1) -> tuple[dict[str, list | None], list[str]]:
-    """({"train": records, "val": None, "test": records}, class names by label) of a dataset in one of LAYOUTS. split: of HMDB51, from 1. What is
-    only tested on has no training records, None.
+    """Returns ({"train": records, "val": None, "test": records}, class names by label) of a dataset in one of LAYOUTS. split: of HMDB51, from 1.
+    A dataset for testing only has None as training records.
 
-    UserError that names the file for one that is not there or not as it must be, and its line for a label without a name, a video with two
-    labels, and one that is to be tested on twice.
+    UserError that names the file, if it is missing or malformed; and its line, for a label without a name, a video with two labels, or a test
+    video listed twice.
     """
     train, test, names = LAYOUTS[layout](Path(folder), split)
     return {"train": train, "val": None, "test": test}, names
 
 
 def _kinetics(folder: Path, _) -> tuple[list, list, list[str]]:
-    """VideoMAE's and UniFormerV2's lists of Kinetics and HACS. A class is called as the folder of its videos where classes.txt does not say."""
+    """VideoMAE's and UniFormerV2's lists of Kinetics and HACS. Without classes.txt, a class gets the name of its videos' folder."""
     names = _listed(folder)
     train, test = (_read(folder, formats.read_kinetics_csv, f"{part}.csv", names=names) for part in ("train", "val"))
     return train, test, names or _by_folder([*train, *test])
 
 
 def _something(folder: Path, _) -> tuple[list, list, list[str]]:
-    """Frames in folders, and their numbers in three columns."""
+    """Folders of frames, with lists of three columns: `path total_frames label`."""
     released, plain = folder / "labels/labels.json", folder / "something-something-v1-labels.csv"
     if released.exists():
         names = formats.read_ssv2_labels(released)
@@ -49,7 +49,7 @@ def _something(folder: Path, _) -> tuple[list, list, list[str]]:
 
 
 def _activitynet(folder: Path, _) -> tuple[list, list, list[str]]:
-    """UniFormerV2's lists of labelled stretches of longer videos."""
+    """UniFormerV2's lists of labelled segments of longer videos."""
     names = _listed(folder)
     train, test = (_read(folder, formats.read_timed_list, f"{part}.csv", names=names) for part in ("train", "val"))
     return train, test, names
@@ -61,7 +61,7 @@ def _hmdb51(folder: Path, split: int) -> tuple[list, list, list[str]]:
 
 
 def _ucf101(folder: Path, _) -> tuple[list, list, list[str]]:
-    """The published flat lists of UCF101, in its folder beside those of unknown classes."""
+    """The published flat lists of UCF101, in its folder next to the folders of the unknown sets."""
     place, listed = folder / "ucf101", folder / "ucf101/classInd.txt"
     names = formats.read_ucf_classes(listed) if listed.exists() else _listed(place)
     how = {"names": names, "root": place / "videos"}
@@ -72,7 +72,7 @@ def _ucf101(folder: Path, _) -> tuple[list, list, list[str]]:
 
 
 def films(layout: str, videos: list) -> dict[str, int]:
-    """path -> number of the film that it is cut from, where the names of a layout's videos say it: v_Archery_g08_c01.avi of UCF101."""
+    """path -> number of the film that it is cut from, for UCF101, whose file names contain it: v_Archery_g08_c01.avi; else {}."""
     names = (
         [re.match(r"v_.+_g[0-9]+(?=_c[0-9]+\.)", Path(video.path).name) for video in videos]
         if layout == "ucf101"
@@ -83,7 +83,7 @@ def films(layout: str, videos: list) -> dict[str, int]:
 
 
 def _zero_shot(folder: Path, _) -> tuple[None, list, list[str]]:
-    """Kinetics-400 as the published zero-shot code reads it: a list to test on, and what the classes are called."""
+    """Kinetics-400 as the published zero-shot code reads it: a test list and the names of the classes."""
     names = formats.read_class_names(_file(folder, "kinetics_label_map.txt"))
     return None, _read(folder, formats.read_kinetics_csv, "k400_test_tsm.list", names=names), names
 
@@ -99,7 +99,7 @@ LAYOUTS: dict[str, Callable[[Path, int], tuple[list | None, list, list[str]]]] =
 
 
 def _file(folder: Path, *files: str) -> Path:
-    """The first of these that is there."""
+    """The first of these files that exists; ParameterError if none does."""
     found = next((folder / name for name in files if (folder / name).exists()), None)
     if found is None:
         raise ParameterError(
@@ -109,7 +109,7 @@ def _file(folder: Path, *files: str) -> Path:
 
 
 def _read(folder: Path, read: Callable, *files: str, names: list[str], root=None) -> list:
-    """The records of the first of these lists that is there. names: of the classes. A list to train on may repeat a video."""
+    """The records of the first of these lists that exists. names: of the classes. Only a training list may repeat a video."""
     found = _file(folder, *files)
     return read(found, root, OneLabel(len(names), "the list of classes", once="train" not in found.name))
 
@@ -120,7 +120,7 @@ def _listed(folder: Path) -> list[str]:
 
 
 def _by_folder(videos: list) -> list[str]:
-    """The folder that all videos of a class are in; [] where a class has several, or two classes have the same."""
+    """The folder name of each class's videos, as class names; [] if a class has several folders, or two classes share one."""
     folders: dict[int, set[str]] = {}
     for video in videos:
         folders.setdefault(video.label, set()).add(Path(video.path).parent.name)

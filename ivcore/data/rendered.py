@@ -1,14 +1,14 @@
-"""What sources of rendered clips share: the folder in the cache, and how its videos and lists are made.
+"""Makes the videos and lists of a source of rendered clips, in its folder in the cache.
 
 A source is a module or package of `ivcore.data` with
 
-    RENDERER_VERSION      text; another one whenever pixels change
+    RENDERER_VERSION      text; change it when pixels change
     CLASSES               names of the classes, lower-case words
-    <Source>              config, of the module's own name: a frozen dataclass with train, val, test (numbers of clips), size (pixels, even), frames, fps, seed
+    <Source>              config, named after the module: a frozen dataclass with train, val, test (numbers of clips), size (pixels, even), frames, fps, seed
     clips(config)         -> list[Clip], known without rendering: train first, then val, then test
-    film(config, clips)   -> iterator of uint8 (frames, size, size, 3), one of each of these clips; what a clip shows depends on it and the config alone
-    MOTION_CLASSES        those of CLASSES that are movements, where not all are
-    require_simulator()   only where it needs one: UserError that says what to install, unless it is there; imports nothing large
+    film(config, clips)   -> iterator of uint8 (frames, size, size, 3), one array a clip; it depends only on the clip and the config
+    MOTION_CLASSES        optional: those of CLASSES that are movements; by default all
+    require_simulator()   only if it needs one: UserError that says what to install, unless it is installed; imports nothing large
 
 Its folder is <cache>/<source>-<hash of the config and of RENDERER_VERSION>, with videos/<name>.mp4 and the lists of `data.annotations`.
 """
@@ -42,7 +42,7 @@ MINIMUMS = {
 
 @dataclass(frozen=True)
 class _Job:
-    """What a worker process is told."""
+    """The input of a worker process."""
 
     source: str
     fields: Any
@@ -53,22 +53,22 @@ def name_of(source: ModuleType) -> str:
 
 
 def configure(source: ModuleType, **fields):
-    """The source's config, a class of its own name: `creatures.Creatures(**fields)`."""
+    """The source's config, of the class with the source's name: `creatures.Creatures(**fields)`."""
     return getattr(source, name_of(source).capitalize())(**fields)
 
 
 def folder_of(source: ModuleType, config) -> Path:
-    """Where the set of this config lies, once it is made."""
+    """The folder of this config's set; it need not exist yet."""
     text = json.dumps(asdict(config), sort_keys=True) + source.RENDERER_VERSION
     return paths.cache() / f"{name_of(source)}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def build(source: ModuleType, config, *, workers: int | None = None) -> Path:
-    """The set's folder, after making what is missing.
+    """Makes what is missing of the set and returns its folder.
 
-    `workers` processes make it (default: one for each core). They can be killed at any time: a file appears whole or not at all, the
-    next call makes the missing ones, and the mark `complete` is written last. If several processes ask for the same folder at once,
-    one makes it and the others wait. UserError where the source needs a simulator that is not installed.
+    `workers` processes make it (default: one for each core). They can be killed at any time: a file appears complete or not at all, the
+    next call makes the missing files, and the mark `complete` is written last. If several processes ask for the same folder at once,
+    one makes it and the others wait. UserError if the source needs a simulator that is not installed.
     """
     folder = folder_of(source, config)
     mark, version = folder / "complete", _version(source)
@@ -84,7 +84,7 @@ def build(source: ModuleType, config, *, workers: int | None = None) -> Path:
 
 
 def _version(source: ModuleType) -> str:
-    """Of all that the lists are written from, the source's own files among it: where that changes, they are written again."""
+    """A digest of everything that the lists depend on, including the source's own files; if it changes, the lists are written again."""
     file = Path(source.__file__)
     files = sorted(file.parent.glob("*.*")) if file.name == "__init__.py" else [file]
     known = annotations.VERSION, tuple(source.CLASSES), _motion(source), [each.read_bytes() for each in files]
@@ -111,7 +111,7 @@ def _render(source: ModuleType, config, folder: Path, clips: Sequence[Clip], wor
 
 
 def make(job: dict, folder: Path, todo: list[int]) -> Iterator[None]:
-    """In a worker process, see `generated`: renders the clips with these numbers, one after another."""
+    """Renders the clips with these numbers one by one, in a worker process, see `generated`."""
     source = importlib.import_module(job["source"])
     own = configure(source, **job["fields"])
     every = source.clips(own)

@@ -1,4 +1,4 @@
-"""Overlapping windows of a video of any length: every frame is decoded once, windows share it, and memory does not grow with the length."""
+"""Overlapping windows of a video of any length: each frame is decoded once and shared, and memory does not grow with the length."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ivcore.errors import ParameterError, VideoError
 from ivcore.video import augment
 from ivcore.video.frame_folder import open_video
 
-AT_ONCE = 32  # windows that are handed over together: more are no faster, and what an encoder needs for them is the peak of memory
-BYTES = 32 << 20  # of their clips, at most
+AT_ONCE = 32  # windows given to an encoder together: more are no faster, and they determine the peak of memory
+BYTES = 32 << 20  # largest size of their clips
 
 
 @dataclass(frozen=True)
 class Sliding:
-    """Windows of num_frames frames, sampling_rate apart; `stride` frames from the start of one to the next."""
+    """Windows of num_frames frames, sampling_rate frames apart, starting every `stride` frames. ParameterError for a number below 1."""
 
     num_frames: int
     stride: int
@@ -34,16 +34,16 @@ class Sliding:
 
     @property
     def span(self) -> int:
-        """Frames of the video that a window is about."""
+        """The number of frames of the video that a window covers."""
         return self.num_frames * self.sampling_rate
 
     def count(self, length: int) -> int:
-        """Windows of a video of `length` frames: those that fit, and one of a video that is shorter."""
+        """The number of windows that fit into a video of `length` frames; 1 for a shorter video."""
         return max(1, (length - self.span) // self.stride + 1)
 
 
 def of_usage(model: VideoModel, stride: int) -> Sliding:
-    """Windows of the frames that a clip of the model has. ParameterError for a model that sees frames of the whole video beside a clip."""
+    """Windows as long as a clip of the model. ParameterError for a model that also sees frames of the whole video."""
     used = model.usage
     if used.multimodal_frames:
         raise ParameterError(
@@ -53,7 +53,7 @@ def of_usage(model: VideoModel, stride: int) -> Sliding:
 
 
 def windows(video, sliding: Sliding, most: int) -> Iterator[np.ndarray]:
-    """uint8 (W, num_frames, H, W, 3): the windows of an open video in order, at most `most` at a time. A short video repeats its last frame."""
+    """Yields uint8 (n, num_frames, H, W, 3): the windows of an open video in order, n <= `most`. A short video repeats its last frame."""
     length, count = len(video), sliding.count(len(video))
     kept, first = video.read([]), 0
     offsets = np.arange(sliding.num_frames) * sliding.sampling_rate
@@ -66,9 +66,9 @@ def windows(video, sliding: Sliding, most: int) -> Iterator[np.ndarray]:
 
 
 def clips(path: str, sliding: Sliding, size: int, strict: bool = False) -> Iterator[tuple[np.ndarray, list[Window]]]:
-    """(clips uint8 (W, num_frames, size, size, 3), their windows) of a file, or a folder of frames, some at a time; of each frame the middle square.
+    """Yields (clips uint8 (W, num_frames, size, size, 3), their windows) of a file or a folder of frames, some at a time; middle squares.
 
-    Raises VideoError for what cannot be read.
+    Raises VideoError for an unreadable video.
     """
     most = max(1, min(AT_ONCE, BYTES // (sliding.num_frames * size * size * 3)))
     with open_video(path, size, strict) as video:
@@ -86,7 +86,7 @@ def clips(path: str, sliding: Sliding, size: int, strict: bool = False) -> Itera
 def answers(
     function: Callable[[Tensor], Tensor], of: VideoModel, todo: Sequence, sliding: Sliding, strict: bool = False
 ) -> Iterator[tuple[int, Answer | VideoError]]:
-    """(index of something with a `path`, `function` of all windows of that video, or what is wrong with it), in order.
+    """Yields (index in `todo`, `function` of all windows of that video, or its VideoError), in order. todo: objects with a `path`.
 
     function(uint8 (B, T, size, size, 3)) -> (B, D), as in `data.video_answers`.
     """
@@ -95,7 +95,7 @@ def answers(
         values, seen = (
             bytearray(),
             [],
-        )  # one growing block: small ones between the large of an encoder would keep those from being used again
+        )  # one growing block: small blocks between the large ones of an encoder would prevent reuse of these
         try:
             for some, of_some in clips(video.path, sliding, of.usage.image_size, strict):
                 values += function(torch.from_numpy(some).to(device)).float().cpu().numpy().tobytes()

@@ -1,4 +1,4 @@
-"""The training clips of a stage: from memory for small sets, from files for large ones, the same either way. Both feed `Batches`."""
+"""The training clips of a stage for `Batches`: from memory for small sets, from files for large ones; the clips are the same."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from ivcore.data.clips import Clips
 from ivcore.data.memory import load
 from ivcore.video import augment, sampling
 
-# Decoded short side for random resized crops: 320 pixels for 224, to which Kinetics is usually brought.
+# Decoded short side for random resized crops, as a multiple of the clip's: 320 pixels for 224, the usual size of Kinetics.
 SPARE = 10 / 7
 
 
@@ -30,12 +30,12 @@ def training_clips(
     repeats: int = 1,
     **reading,
 ) -> Clips:
-    """Training clips of `size` pixels, of files or of decoded records (see `data.records`). in_memory: the files are decoded first and kept.
+    """Training clips of `size` pixels, from files or decoded records (see `data.records`). in_memory: decode all files first and keep them.
 
-    Frames: `num_frames` every `stride` from a random start, or as `sampler(length, rng=...)` takes them. augmentation: "crop", MultiScaleCrop
-    at `scales`, or "strong", `fine_tuning` with `erase`; both mirror with probability `flip`. repeats: with more than 1 so many transformed
-    clips of the same frames, (repeats, T, size, size, 3). Videos are decoded so large that no crop of a video's whole height is enlarged.
-    reading: max_bad, run_dir and strict, as in `Clips`.
+    Frames: `num_frames`, `stride` apart, from a random start, or those of `sampler(length, rng=...)`. augmentation: "crop", MultiScaleCrop
+    at `scales`, or "strong", `fine_tuning` with `erase`; both mirror with probability `flip`. repeats above 1: an item has this number of
+    transformed clips of the same frames, (repeats, T, size, size, 3). Videos are decoded large enough that no crop of the full height is
+    enlarged. reading: max_bad, run_dir and strict, as in `Clips`.
     """
     strong = augmentation == "strong"
     short_side = round(size * SPARE) if strong else math.ceil(size / min(scales))
@@ -49,14 +49,14 @@ def training_clips(
 
 
 def multi_scale(video: np.ndarray, rng: np.random.Generator, size: int, scales, flip: float) -> np.ndarray:
-    """MultiScaleCrop and flip: the published pretraining augmentation. (T, H, W, 3) -> (T, size, size, 3)"""
+    """MultiScaleCrop and flip, the published pretraining augmentation. (T, H, W, 3) -> (T, size, size, 3)"""
     return augment.flip(augment.multi_scale_crop(video, size, rng, scales), rng, flip)
 
 
 def fine_tuning(
     video: np.ndarray, rng: np.random.Generator, size: int, flip: float = 0.5, erase: float = 0.25
 ) -> np.ndarray:
-    """RandAugment, RandomResizedCrop, flip, random erasing: the published fine-tuning augmentation. (T, H, W, 3) -> (T, size, size, 3)"""
+    """RandAugment, RandomResizedCrop, flip, random erasing, the published fine-tuning augmentation. (T, H, W, 3) -> (T, size, size, 3)"""
     video = augment.rand_augment(video, rng)
     video = augment.random_resized_crop(video, size, rng)
     return augment.erase(augment.flip(video, rng, flip), rng, erase)

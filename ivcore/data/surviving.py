@@ -1,6 +1,6 @@
-"""A function of many items in several processes, where an item that ends its process is named and ends nothing else.
+"""Applies a function to many items in several processes. An item that kills its process is reported and affects no other item.
 
-concurrent.futures gives up on all items when a process dies, and does not say which one it was at.
+concurrent.futures gives up all items when a process dies, and does not say which item it had.
 """
 
 import contextlib
@@ -12,16 +12,16 @@ from multiprocessing.connection import Connection, wait
 
 
 class Died(Exception):
-    """What came of an item whose process ended: the signal or the exit status."""
+    """The result of an item whose process died: the signal or the exit status."""
 
 
 def each(
     function: Callable, items: Sequence, workers: int, left: Callable[[], bool] = lambda: False
 ) -> Iterator[tuple[int, object]]:
-    """(index of an item, function(item)) as they are done, in any order; in place of a result `Died`.
+    """Yields (index of an item, function(item) or `Died`) as each is done, in any order.
 
-    function and items must pickle. What the function raises ends its process, so it should raise nothing. Ctrl-C ends all processes, and
-    so does `left()` once it is true, whatever they are at.
+    function and items must pickle. An exception of the function ends its process, so it should raise none. Ctrl-C ends all processes at
+    once, and so does `left()` when it becomes true.
     """
     waiting = iter(enumerate(items))
     busy: dict[Connection, tuple] = {}  # a worker's pipe: its process and the index of its item
@@ -33,7 +33,7 @@ def each(
                 process, index = busy.pop(pipe)
                 try:
                     result = pipe.recv()
-                except (EOFError, OSError):  # the latter where it ended before it took its item
+                except (EOFError, OSError):  # OSError: it died before it took its item
                     process.join()
                     result = Died(_said(process.exitcode))
                     pipe, process = _start(function)
@@ -45,12 +45,12 @@ def each(
 
 
 def _start(function) -> tuple[Connection, multiprocessing.Process]:
-    """Ctrl-C reaches the whole group, and the parent answers it: children are born with it held back, for it may come before they run
-    any code of ours."""
+    """Starts a worker with Ctrl-C blocked from its first moment: Ctrl-C reaches the whole process group, and only the parent should handle
+    it."""
     context = multiprocessing.get_context("spawn")  # a fork would inherit decoders and their threads
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(function, theirs), daemon=True)
-    resource_tracker.ensure_running()  # the first start would begin it, and lift the block
+    resource_tracker.ensure_running()  # else the first start would begin it and lift the block
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()
@@ -61,12 +61,12 @@ def _start(function) -> tuple[Connection, multiprocessing.Process]:
 
 
 def _give(pipe: Connection, process, waiting: Iterator, busy: dict) -> None:
-    """The next item to a worker; one that there is nothing left for ends."""
+    """Gives the next item to a worker; if none is left, ends the worker."""
     index, item = next(waiting, (None, None))
     if index is None:
         pipe.close()
         return
-    with contextlib.suppress(OSError):  # it died while waiting: `wait` finds the end of its pipe
+    with contextlib.suppress(OSError):  # it died while idle: `wait` will notice the closed pipe
         pipe.send(item)
     busy[pipe] = process, index
 

@@ -1,4 +1,4 @@
-"""Untrimmed videos with what happens when: which are trained on, and their features as sequences that a head for localization reads."""
+"""Untrimmed videos with timed segments: their splits, and their features as sequences for a localization head."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from ivcore.data.records import require_some
 from ivcore.errors import ParameterError, UserError
 
 SOURCE, EGOCENTRIC = "moving shapes", "first-person scenes"
-SEED = 31  # of the moving shapes: other test videos than those of notebook 32
-FEW = 5  # of so many training videos, one is for choices
+SEED = 31  # of the moving shapes; gives other test videos than in notebook 32
+FEW = 5  # one training video in FEW is held out for validation
 
 
 @dataclass(frozen=True)
 class Release:
-    """Files of a dataset as released, from its folder on, and what they call the parts to train and to test on."""
+    """Files of a released dataset, relative to its folder. train, test: the files' names of the training and the test part."""
 
     annotations: str
     train: str = "training"
@@ -55,13 +55,13 @@ RELEASES = {
         formats.read_moments,
     ),
 }
-# What notebook 44 does not ask for: its videos are Ego4D's, or first-person scenes in the place of these.
+# Parameters that notebook 44 does not have: its videos are Ego4D's, or generated first-person scenes.
 MOMENT_QUERIES = {"release": "ego4d_mq", "annotations": "", "test_annotations": "", "video_scores": "", "class_agnostic": False}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class UntrimmedSet:
-    """missing: how many videos of the annotations are not there. past_end: segments that end after their video, as released files have them."""
+    """missing: number of annotated videos without a file. past_end: number of segments that end after their video, as in released files."""
 
     videos: list[UntrimmedVideo]
     classes: list[str]
@@ -77,16 +77,16 @@ class UntrimmedSet:
 
 
 def untrimmed_splits(params: Mapping, run_dir=None) -> tuple[list[UntrimmedSet], dict[str, tuple[float, ...]]]:
-    """([training, validation and test videos], class scores of whole videos, {} for none), as the parameters of notebook 31 name them.
+    """Returns ([training, validation, test set], video id -> class scores of the whole video, or {}), from the parameters of notebook 31.
 
-    Without annotations moving shapes are rendered. Validation is held out of the training subset, by the videos' names (see `splits`). Where
-    features are given the videos' own files need not be there. FormatError with file and line for a label that training does not have, and where a
-    subset is not in the file.
+    Without annotations, moving shapes are rendered. Validation is held out of the training subset, by the videos' names (see `splits`). If
+    features are given, the video files need not exist. FormatError, with file and line, for a test label that training does not have, and for
+    a subset that is not in the file. UserError if no training video has a segment.
     """
     released, source = _release(params)
     train = released.read(released.annotations, released.root or None, subset=released.train)
     number = formats.segment_labels(train)
-    if source == SOURCE:  # few videos do not show all that the others do
+    if source == SOURCE:  # a small set may lack some of the actions
         number = {name: label for label, name in enumerate(shapes.config.KNOWN_ACTIONS)}
     if not number:
         raise UserError(f"{released.annotations}: no video of the subset {released.train!r} has a segment")
@@ -108,7 +108,7 @@ def untrimmed_splits(params: Mapping, run_dir=None) -> tuple[list[UntrimmedSet],
 
 
 def _scores(file: str, train: list[UntrimmedVideo], number: dict[str, int]) -> dict[str, tuple[float, ...]]:
-    """The scores of each video in the order of `number`: by label_id, or by alphabet in files without, which must then score all classes."""
+    """The scores of each video in the order of `number`: by label_id, or in alphabetical order without ids (then the file must score all classes)."""
     numbered = any(s.label_id is not None for video in train for s in video.segments)
     found, most = formats.read_video_scores(file, None if numbered else len(number)), max(number.values())
     if short := next((video for video, each in found.items() if len(each) <= most), None):
@@ -119,7 +119,7 @@ def _scores(file: str, train: list[UntrimmedVideo], number: dict[str, int]) -> d
 
 
 def _release(params: Mapping) -> tuple[Release, str]:
-    """What the parameters name, with whole paths, and what the data are called."""
+    """Returns (the files that the parameters name, with absolute paths; the name of the data)."""
     scores = params["video_scores"] and str(paths.resolve(params["video_scores"]))
     if params["data"]:
         release, folder = RELEASES[params["release"]], Path(paths.resolve(params["data"]))
@@ -145,7 +145,7 @@ def _in(folder: Path, release: Release) -> dict[str, str]:
 
 
 def held_out(train: Sequence[UntrimmedVideo], test: Sequence[UntrimmedVideo]) -> dict[str, list]:
-    """Of the videos that may not be there: one of FEW is for choices, by its name, with all clips of the same `video_uid`. What is tested on is left out."""
+    """Splits training videos without reading them: by name, one in FEW goes to validation, with all clips of its `video_uid`. Drops test videos."""
     of = lambda video: video.video_uid or video.id  # noqa: E731
     shown = {of(video) for video in test}
     train = [video for video in train if of(video) not in shown]
@@ -158,7 +158,7 @@ def held_out(train: Sequence[UntrimmedVideo], test: Sequence[UntrimmedVideo]) ->
 
 @dataclass(frozen=True)
 class FeatureSequence:
-    """A video as (T, C) features. Feature i is about the second first + i * step; segments (n, 2) in seconds, labels (n,)."""
+    """A video as (T, C) features. Feature i is at the second first + i * step. segments: (n, 2) in seconds; labels: (n,)."""
 
     id: str
     features: Tensor
@@ -175,25 +175,23 @@ class FeatureSequence:
         return (grid.double().numpy() * self.step + self.first).clip(0, self.duration)
 
     def edges(self) -> np.ndarray:
-        """(T + 1,) seconds between which each feature counts: halfway to its neighbours, the first from 0 and the last to the end."""
+        """(T + 1,) seconds: feature i covers edges i to i + 1, halfway to its neighbours; the first edge is 0, the last the video's end."""
         between = self.first + self.step * (np.arange(1, len(self.features)) - 0.5)
         return np.concatenate([[0.0], between.clip(0, self.duration), [self.duration]])
 
     def resized(self, length: int, first: float | None = None, step: float | None = None) -> FeatureSequence:
-        """Interpolated to `length` features, about the seconds first + i * step; without these over the whole video evenly."""
+        """Interpolated to `length` features at the seconds first + i * step; by default, evenly over the whole video."""
         features = F.interpolate(self.features.T[None], length, mode="linear", align_corners=False)[0].T
         step = step or self.duration / length
         return replace(self, features=features.contiguous(), first=step / 2 if first is None else first, step=step)
 
 
 def sequence(video: UntrimmedVideo, features: np.ndarray, first: float, step: float, duration: float, classes: Sequence[str], agnostic: bool = False) -> FeatureSequence:  # fmt: skip
-    """agnostic: all classes are one, for proposals that something else gives classes to. UserError for features that are no (T, C) of numbers."""
+    """A video's `FeatureSequence`. agnostic: merge all classes, for class-agnostic proposals. UserError unless features are finite (T, C)."""
     sound = (
         isinstance(features, np.ndarray) and features.dtype.kind in "fiu" and features.ndim == 2 and features.size > 0
     )
-    if (
-        not sound or not (np.abs(features) <= np.finfo(np.float32).max).all()
-    ):  # neither NaN nor what float32 does not hold
+    if not sound or not (np.abs(features) <= np.finfo(np.float32).max).all():  # NaN, or too large for float32
         what = f"{features.dtype} {features.shape}" if isinstance(features, np.ndarray) else type(features).__name__
         raise UserError(f"{video.id}: features are {what}, must be finite numbers (T, C)")
     number = {name: 0 if agnostic else label for label, name in enumerate(classes)}
@@ -204,10 +202,10 @@ def sequence(video: UntrimmedVideo, features: np.ndarray, first: float, step: fl
 
 
 def published_features(folder: str, video: UntrimmedVideo, stride: int, span: int, fps: float = 0.0) -> tuple:
-    """(features (T, C), first, step, duration) of <folder>/<id>.npy, v_<id>.npy or <file>.npy: `span` frames every `stride` frames.
+    """(features (T, C), first, step, duration in seconds) of <folder>/<id>.npy, v_<id>.npy or <file>.npy: `span` frames every `stride` frames.
 
-    stride 0: they cover the whole video evenly. fps: of the video, 0 for what the annotations say; where they say it too, `fps` counts, as
-    in the published code. UserError where it is not there, or no array; ParameterError where nobody knows the rate.
+    stride=0: features cover the whole video evenly. fps: of the video; it has precedence over the annotations, as in the published code; 0 uses
+    theirs. UserError if the file is missing or not an array; ParameterError if the frame rate or the duration is needed and unknown.
     """
     for name in (video.id, f"v_{video.id}", os.path.basename(video.path)):
         try:
@@ -215,7 +213,7 @@ def published_features(folder: str, video: UntrimmedVideo, stride: int, span: in
             break
         except FileNotFoundError:
             continue
-        except Exception as error:  # numpy raises many kinds at spoilt headers
+        except Exception as error:  # numpy raises many kinds of errors for damaged headers
             raise UserError(f"{folder}/{name}.npy: no array of numbers ({error})") from None
     else:
         raise UserError(f"{folder}: has no features of {video.id}, expected {video.id}.npy")
@@ -232,9 +230,9 @@ def published_features(folder: str, video: UntrimmedVideo, stride: int, span: in
 
 
 class TrainingSequences:
-    """Items of a batch for `losses.localization`, of sequences no longer than `longest`: others are cut at random so that something happens in them.
+    """Batches for `losses.localization`. A sequence longer than `longest` features is cut at random so that it contains a segment.
 
-    least: the share of a segment that has to lie inside for it to count. crop: the least share of a shorter sequence that is cut out, 1 for all.
+    least: the share of a segment that must be inside the cut to keep it. crop: the smallest share of a shorter sequence to cut out; 1 keeps all.
     """
 
     def __init__(self, sequences: Sequence[FeatureSequence], collate, longest: int, seed: int, least: float = 0.5, crop: float = 1.0):  # fmt: skip

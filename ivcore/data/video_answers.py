@@ -1,4 +1,4 @@
-"""Any model that `weights.load` knows, asked about any videos: features, or probabilities of classes. Clips are taken by the model's own sampling.
+"""Applies any model that `weights.load` can load to any videos: features, or probabilities of classes. Clips follow the model's own sampling.
 
 model = VideoModel.load("30/…/model.safetensors")
 for answer in answers(model.features, model, [Piece("a.mp4"), Piece("b.mov")]):  # one VideoError or tensor a piece
@@ -33,12 +33,14 @@ from ivcore.weights import usage
 from ivcore.weights.usage import Usage
 
 AT_ONCE, BYTES = 64, 64 << 20  # clips of a batch, and their pixels
-CPU_BYTES = 1 << 20  # there larger batches win nothing, and memory that is asked for anew each time costs up to a fifth
+CPU_BYTES = (
+    1 << 20
+)  # larger batches are no faster on a CPU, and allocating memory for each costs up to a fifth of the time
 
 
 @dataclass(frozen=True)
 class VideoModel:
-    """A model on its device, in eval mode, and how it is used."""
+    """A model on its device, in eval mode, with its `Usage`. name: the model's name in messages."""
 
     model: nn.Module
     usage: Usage
@@ -46,13 +48,13 @@ class VideoModel:
 
     @classmethod
     def load(cls, source: str, device: str = "cpu", name: str = "") -> VideoModel:
-        """What `weights.load` takes; messages call it `name`. UserError for what does not load, and for a model that takes no videos."""
+        """Loads a source of `weights.load`; messages use `name`. UserError if it does not load, or the model takes no videos."""
         model = weights.load(source)
         return cls(model.to(device), usage.of(source, model), name or str(source))
 
     @property
     def digest(self) -> str:
-        """Of the weights' bytes: the same model under another name has the same."""
+        """A hash of the weights' bytes; it does not depend on the model's name."""
         total = hashlib.blake2b(digest_size=16)
         for name, value in sorted(self.model.state_dict().items()):
             total.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
@@ -63,7 +65,7 @@ class VideoModel:
 
     @property
     def classes(self) -> list[str]:
-        """Names of the classes; numbers where nothing names them, [] where the model has no head."""
+        """The names of the classes; "class 0", … if they have no names; [] if the model has no head."""
         rows = (
             self.model.masked.num_classes
             if isinstance(self.model, Coordinated)
@@ -75,13 +77,13 @@ class VideoModel:
 
     @property
     def clip_bytes(self) -> int:
-        """Of all crops of one clip as it is decoded."""
+        """The bytes of all crops of one decoded clip."""
         used = self.usage
         return used.image_size**2 * 3 * (used.num_frames + used.multimodal_frames) * used.test_crops
 
     def features(self, clips: Tensor) -> Tensor:
-        """uint8 (B, T, size, size, 3) -> (B, D): the mean token of a masked encoder, what the head of a classifier reads, the embedding of a
-        video-text model."""
+        """uint8 (B, T, size, size, 3) -> (B, D): the mean token of a masked encoder, the input of a classifier's head, or the embedding of
+        a video-text model."""
         model = self.model
         if isinstance(model, Coordinated):
             return model.features(self._pair(clips))
@@ -95,8 +97,8 @@ class VideoModel:
         return getattr(model, "encoder", model)(video).mean(1)
 
     def shared(self) -> tuple[Callable, Callable] | None:
-        """(uint8 frames (N, size, size, 3) -> what the encoder makes of each by itself (N, …), the same of windows (B, T, …) -> `features`
-        (B, D)); None for encoders whose tokens depend on the clip: by joint attention, positions in the clip or local blocks."""
+        """(f, g) with f: uint8 frames (N, size, size, 3) -> tokens of each frame (N, …), and g: tokens of windows (B, T, …) -> `features`
+        (B, D). None if a frame's tokens depend on its clip, by joint attention, positions in the clip or local blocks."""
         model, frames = self.model, lambda frames: self.model.prepare(frames[:, None])
         if isinstance(model, Clip):
             return lambda some: model.encode_video(frames(some)), lambda tokens: tokens.mean(1)
@@ -106,7 +108,7 @@ class VideoModel:
         return None
 
     def logits(self, clips: Tensor) -> Tensor:
-        """uint8 (B, T, size, size, 3) -> (B, K), of a classifier."""
+        """uint8 (B, T, size, size, 3) -> (B, K); only for a classifier."""
         if isinstance(self.model, Coordinated):
             return self.model(self._pair(clips)).fused
         return self.model(self.model.prepare(clips))
@@ -116,7 +118,7 @@ class VideoModel:
         return self.model.prepare(clips[:, :-frames], clips[:, -frames:])
 
     def classifier(self) -> tuple[Callable, list[str]]:
-        """(logits of clips, names of the classes). ParameterError for a model without a head."""
+        """Returns (function from clips to logits, names of the classes). ParameterError for a model without a head."""
         if not self.classes:
             raise ParameterError(f"{self.name}: {self._spoken()} has no classes of its own; {self._can()}")
         return self.logits, self.classes
@@ -124,13 +126,13 @@ class VideoModel:
     def zero_shot(
         self, labels: Sequence[str], templates: Sequence[str] = ("{}",)
     ) -> tuple[Callable, list[str], list[str]]:
-        """(logits of clips, the labels, notes: which words are not known and which labels are cut). ParameterError for a model that reads no text."""
+        """Returns (function from clips to logits, labels, notes on unknown words and cut labels). ParameterError for a model that reads no text."""
         tokenizer = self.tokenizer("labels")
         head = ZeroShotClassifier(self.model, labels, tokenizer, templates)
         return lambda clips: head(head.prepare(clips)), list(labels), _notes(tokenizer, labels)
 
     def tokenizer(self, what: str = "text") -> Tokenizer:
-        """Spells sentences for the model. ParameterError for a model that reads no text; `what`: the text is called in messages."""
+        """The model's tokenizer. ParameterError for a model that reads no text. what: the name of the text in messages."""
         if not isinstance(self.model, VideoTextModel | Clip):
             raise ParameterError(f"{self.name}: {self._spoken()} reads no {what}; {self._can()}")
         return self._spelling(what)
@@ -144,17 +146,17 @@ class VideoModel:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        return Tokenizer(**self.usage.tokenizer)  # takes a while
+        return Tokenizer(**self.usage.tokenizer)  # slow
 
     @torch.inference_mode()
     def embed_text(self, sentence: str, tokenizer: Tokenizer) -> tuple[Tensor, list[str]]:
-        """(unit-length embedding (E,) on the CPU, notes as of `zero_shot`). tokenizer: that of `tokenizer()`, which takes a while to make."""
+        """Returns (unit-length embedding (E,) on the CPU, notes as in `zero_shot`). tokenizer: of `tokenizer()`."""
         embedding = sentence_embeddings(self.model, [[sentence]], tokenizer)[0, 0].float().cpu()
         return embedding, _notes(tokenizer, [sentence])
 
     def answering(self, question: str, given: Sequence[str] | None) -> tuple[Callable, list[str], list[str]]:
-        """(logits of clips, the answers, notes as of `zero_shot`). given: answers, of which question and answer together fit a clip more or less; None for
-        those that a model of notebook 34 has learned. ParameterError for a model that cannot do what is asked."""
+        """Returns (function from clips to logits, answers, notes as in `zero_shot`). given: candidate answers, scored by how well question + answer
+        match a clip; None for the answers that a model of notebook 34 has learned. ParameterError for a model that cannot do this."""
         if given is not None:
             if isinstance(self.model, AnswerModel):
                 raise ParameterError(f"{self.name}: knows answers of its own; leave --answers out, or give a model of notebook 11")  # fmt: skip
@@ -173,7 +175,7 @@ class VideoModel:
         return logits, list(self.usage.answers), _notes(tokenizer, [question])
 
     def captions(self, beams: int) -> tuple[Callable, Tokenizer]:
-        """(token ids (B, context) of clips, by beam search, the tokenizer that reads them). ParameterError for a model that writes no captions."""
+        """Returns (function from clips to token ids (B, context) by beam search, tokenizer). ParameterError for a model that writes no captions."""
         if getattr(self.model, "caption_decoder", None) is None:
             raise ParameterError(f"{self.name}: {self._spoken()} writes no captions; give a model of notebook 11")
         tokenizer = self.tokenizer()
@@ -185,7 +187,7 @@ class VideoModel:
         return ids, tokenizer
 
     def notes(self) -> list[str]:
-        """What should be said before it is used."""
+        """Notes for the user on the model's sampling."""
         used, notes = self.usage, []
         if not used.known:
             every = (
@@ -227,7 +229,7 @@ def _notes(tokenizer: Tokenizer, labels: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Answer:
-    """values (W, V, D): of each view of each window of a piece."""
+    """values: (W, V, D), for each window and view of a piece."""
 
     values: Tensor
     windows: tuple[Window, ...]
@@ -236,9 +238,9 @@ class Answer:
 def answers(
     function: Callable[[Tensor], Tensor], of: VideoModel, todo: Sequence[Piece], workers: int = 0
 ) -> Iterator[tuple[int, Answer | VideoError]]:
-    """(index of a piece, `function` of its clips, on the CPU), a batch at a time, clips of several videos together; in any order.
+    """Yields (index of a piece, `function` of its clips on the CPU, or its VideoError), in any order; a batch may mix clips of several videos.
 
-    function(uint8 (B, T, size, size, 3)) -> (B, D). workers: processes that decode, see `data.windows.each_decoded`.
+    function(uint8 (B, T, size, size, 3)) -> (B, D). workers: number of decoding processes, see `data.windows.each_decoded`.
     """
     device, used = next(of.model.parameters()).device, of.usage
     size = used.image_size**2 * 3 * (used.num_frames + used.multimodal_frames)
@@ -259,7 +261,7 @@ def answers(
 def in_order(
     function, of: VideoModel, todo: Sequence[Piece], workers: int = 0
 ) -> Iterator[tuple[str, Answer | VideoError]]:
-    """(path, answer) as `answers` gives them, in the order of `todo`."""
+    """Yields (path, answer) as `answers`, but in the order of `todo`."""
     ready, shown = {}, 0
     for index, answer in answers(function, of, todo, workers):
         ready[index] = answer
@@ -282,10 +284,10 @@ def _answered(function, waiting: list[tuple[int, Decoded]], most: int, device) -
 
 
 def probabilities(answer: Answer) -> Tensor:
-    """Logits of a video's views -> (K,), merged as in testing."""
+    """Probabilities (K,) from the logits of a video's views, merged as in testing."""
     return merge_views(answer.values)[0]
 
 
 def one_clip(model: VideoModel) -> VideoModel:
-    """The same model with one clip in place of several test clips: for windows, which are short."""
+    """The same model with one test clip instead of several, for short windows."""
     return replace(model, usage=replace(model.usage, test_clips=1))

@@ -1,4 +1,4 @@
-"""Videos as people have them: a file, a folder of them at any depth, a folder of frames, or a list. Nothing is opened but lists."""
+"""Finds a user's videos: a file, a folder of videos at any depth, a folder of frames, or a list. It opens no videos."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _FRAME = re.compile(r"(?:.*\D)?0*[01]\.(?:jpg|jpeg|png)", re.IGNORECASE)  # the 
 
 
 def find(place: str | os.PathLike, besides: Path | None = None) -> list[str]:
-    """The videos that a path means, each once, in the order of their names or of the list.
+    """The videos of a path, each once, in the order of their names or of the list.
 
-    A file is a video whatever it is called, but for a list. Of a folder all files count whose ending is one of ENDINGS, and folders of numbered
-    frames; what is hidden does not, nor what lies in `besides`. Links are followed, each folder once. UserError where there is none.
+    A file with any name is a video, unless it is a list. In a folder, all files with one of ENDINGS and folders of numbered frames are
+    videos, except hidden ones and those in `besides`. Links are followed; each folder is visited once. UserError if there is no video.
     """
     place = os.path.abspath(place)
     if os.path.isdir(place):
@@ -59,7 +59,7 @@ def _refuse(error: OSError) -> None:
 
 
 def _has_frames(folder: str) -> bool:
-    """Whether it holds numbered frames from the first on, and no video."""
+    """Whether the folder has numbered frames, including the first, and no video."""
     try:
         names = [entry.name for entry in os.scandir(folder)]
     except OSError as error:
@@ -69,11 +69,11 @@ def _has_frames(folder: str) -> bool:
 
 
 def _listed(place: str) -> list[str]:
-    """The paths of any list that is known here, or of one path a line."""
+    """The paths in a list of any known format, or in a file with one path a line."""
     try:
         return _once(video.path for video in formats.read_captions(place))
     except FormatError:
-        if place.lower().endswith((".json", ".jsonl")):  # no other list is
+        if place.lower().endswith((".json", ".jsonl")):  # no other list has these endings
             raise
     try:
         return _once(video.path for video in formats.read_video_list(place))

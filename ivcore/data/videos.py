@@ -1,4 +1,4 @@
-"""The labelled videos of a stage: the user's own Kinetics CSVs, or a generated set where no path is given."""
+"""The labelled videos of a stage: the user's own Kinetics CSVs, a released dataset, or a generated set if no path is given."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ from ivcore.errors import UserError, one_line
 
 @dataclass(frozen=True)
 class VideoSet:
-    """records have `.path` and `.label`; `classes` are their names by label; `source` says what a result on it may be called.
+    """records have `.path` and `.label`; `classes` are the class names by label; `source` is the name of the set in results.
 
-    together: path -> number, of videos that belong together, see `data.groups`. missing: how many videos of the list are not there. untaught: labels
-    that no training video has.
+    together: path -> number of its group, see `data.groups`. missing: number of listed videos whose file does not exist. untaught: labels
+    without a training video.
     """
 
     records: list
@@ -35,28 +35,28 @@ class VideoSet:
         return len(self.records)
 
     def first(self, count: int) -> "VideoSet":
-        """The first `count` videos; all of them for 0."""
+        """The first `count` videos; 0 means all."""
         return replace(self, records=self.records[: count or None])
 
     def sample(self, count: int, seed: int = 0) -> "VideoSet":
-        """`count` videos from all over the list, in its order; all of them for 0."""
+        """`count` randomly chosen videos, in the order of the list; 0 means all."""
         chosen = np.random.default_rng(seed).permutation(len(self))[: count or None]
         return replace(self, records=[self.records[i] for i in sorted(chosen)])
 
     @property
     def flaws(self) -> dict[str, int]:
-        """How many records are of a class that no training video has, and how many end after their video; only what there is."""
+        """untaught: number of records of a class without a training video. past_end: number of segments that end after their video. No zeros."""
         untaught = sum(record.label in self.untaught for record in self.records)
         past_end = sum(map(_past_end, self.records))
         return {name: count for name, count in (("untaught", untaught), ("past_end", past_end)) if count}
 
     @property
     def chance(self) -> float:
-        """Top-1 of a guess among the classes that occur."""
+        """Top-1 accuracy of guessing among the classes that occur."""
         return 1 / max(len({record.label for record in self.records}), 1)
 
     def groups(self, paths: Sequence[str] | None = None) -> Tensor:
-        """int64 (N,): the group of each video, or of each of `paths`; a video that belongs to no other is a group of its own."""
+        """int64 (N,): the group of each video, or of each of `paths`; a video without a group gets a number of its own."""
         return group_numbers([r.path for r in self.records] if paths is None else paths, self.together)
 
 
@@ -78,13 +78,12 @@ def video_splits(
 ) -> list[VideoSet]:
     """The videos of each split, in the order of `lists`: {"train": train_csv, "val": val_csv, "test": test_csv}, or some of these.
 
-    Each is a CSV of `path label`, relative paths taken from `root` or its own folder; where the first is given, an empty one is held out of
-    it (see `splits.part`), and what was done is printed. Where the first is empty or the name of a generated set all are those of that set, whose
-    fields `generated` are: see `embedded`. Class names come from a classes.txt beside the first CSV, one a line, and what belongs together from
-    a groups.csv. Where `data` is given, it is the folder of a dataset as released, in the layout `release` and of HMDB51 the `split`; see
-    `data.releases`. labelled: whether labels are learned and scored; a video with two of them is refused then, and one that comes twice in a list
-    other than the first.
-    FormatError for a malformed CSV, UserError where no video exists or lists contradict each other.
+    Each is a CSV of `path label`, with paths relative to `root` or its own folder. If the first is given, an empty one is held out of it (see
+    `splits.part`), and this is printed. If the first is empty or names a generated set, all splits come from that set; `generated` are its
+    fields, see `embedded`. Class names come from a classes.txt beside the first CSV, one a line, and groups from a groups.csv.
+    data: folder of a released dataset in the layout `release`, for HMDB51 with the number `split`; see `data.releases`. labelled: whether labels
+    are learned and scored; then a video with two labels is an error, and one repeated in a list other than train.
+    FormatError for a malformed CSV, UserError if no video exists or lists contradict each other.
     """
     first, csv = next(iter(lists.items()))
     if data:
@@ -118,7 +117,7 @@ def video_splits(
 
 
 def _part(given: dict, classes: list[str], first: str, together: Mapping, max_bad, run_dir) -> tuple:
-    """(records, missing) after `splits.part`, which says what it did."""
+    """Returns (records, missing) of `splits.part`, and prints its notes."""
     parted = splits.part(given, together=together, max_bad=max_bad, run_dir=run_dir)
     notes = [*parted.notes, *_notes_on_records(parted.records, first, classes)]
     print("".join(f"{one_line(line)}\n" for line in notes), end="")
@@ -126,7 +125,7 @@ def _part(given: dict, classes: list[str], first: str, together: Mapping, max_ba
 
 
 def _notes_on_records(records: dict[str, list], first: str, classes: list[str]) -> list[str]:
-    """What is worth a word: classes without a training video, and segments that are longer than their video."""
+    """Notes for the user: classes without a training video, and segments that end after their video."""
     counts = {split: Counter(record.label for record in some) for split, some in records.items()}
     notes = []
     if untaught := [name for label, name in enumerate(classes) if not counts[first][label]]:
@@ -142,7 +141,7 @@ def _notes_on_records(records: dict[str, list], first: str, classes: list[str]) 
 
 
 def video_set(split: str, csv: str = "", root: str = "", **generated) -> VideoSet:
-    """One list alone: videos of `csv`, or of that split of a generated set; see `video_splits`."""
+    """A single split: the videos of `csv`, or of this split of a generated set; see `video_splits`."""
     return video_splits({split: csv}, root, **generated)[0]
 
 
@@ -152,7 +151,7 @@ def _class_names(csv: Path, records) -> list[str]:
 
 
 def _names(records, names: list[str], listed: Path, lists: str) -> list[str]:
-    """The names, or numbers where there are none; UserError where they are fewer than the labels. listed, lists: what errors call them."""
+    """The names, or numbers if there are none. UserError if there are fewer names than labels. listed, lists: the two files' names in errors."""
     count = max((record.label for some in records for record in some), default=-1) + 1
     if names and len(names) < count:
         raise UserError(f"{listed}: {len(names)} names, but {lists} has labels up to {count - 1}")
@@ -160,9 +159,9 @@ def _names(records, names: list[str], listed: Path, lists: str) -> list[str]:
 
 
 def zero_shot_set(csv: str = "", root: str = "", *, max_bad: int | float | None = None, run_dir=None, **generated) -> VideoSet:  # fmt: skip
-    """Videos of classes that training never named; without `csv` the embedded (shape, action) pairs that no other split shows.
+    """Videos of classes that are not in training; without `csv`, moving shapes with (shape, action) pairs that no other split shows.
 
-    `classes` may hold more than occur: the embedded ones are all pairs.
+    `classes` may have more than occur: for the moving shapes, all pairs.
     """
     if csv:
         return video_splits({"zero_shot": csv}, root, max_bad=max_bad, run_dir=run_dir)[0]

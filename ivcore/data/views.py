@@ -1,8 +1,8 @@
 """Multi-view testing: several clips of a video and several crops of each clip, all from one decode (paper 4.3.1: 5 x 3, 7 x 3).
 
-A video that cannot be read is left out of what is scored, and counted; another never takes its place. Where a limit is set, more of them stop the run: fewer
-videos to be mistaken for each other make a better score. Several ranks share a set: each video is seen
-by one of them, and every rank gets the scores of all. torch is imported where it is needed: processes that only decode start without it.
+An unreadable video is not scored, but counted; it is never replaced. A limit can stop the run if there are too many, because a smaller set
+can be easier and give a better score. Several ranks share a set: one rank reads each video, and every rank gets the scores of all.
+torch is imported only where it is needed, so processes that only decode start without it.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from ivcore.video import augment, sampling
 if TYPE_CHECKING:
     from torch import Tensor
 
-AT_ONCE = 20 << 20  # pixels of a batch, at most: 52 clips of 8 frames of 224 x 224, of which a ViT-L keeps 9 GB
+AT_ONCE = 20 << 20  # most pixels of a batch: 52 clips of 8 frames of 224 x 224, for which a ViT-L keeps 9 GB
 
 
 class Views:
-    """Items dict(views uint8 (num_clips * num_crops, T, size, size, 3), label, path), the clips slowest; a VideoError in place of an unreadable one.
+    """Items dict(views uint8 (num_clips * num_crops, T, size, size, 3), label, path), the crops of a clip together; or a VideoError.
 
-    videos: records (see `data.records`) with a label, of files or decoded. segment: each clip has one frame of each of `num_frames` equal
-    parts of the whole video, and `stride` does not count. num_segments: behind the dense frames of each clip come so many frames, one of each
-    segment, for a second encoder, in the same crop. missing: how many further videos of the set are known not to be there. flaws: what else its
-    records have, counted, see `data.videos.VideoSet`. strict: as in VideoReader. max_bad: how many of all these, or as a float which share, may be missing
-    or unreadable (see `BadVideos`); None for any. UserError, which names some, while the videos are read, as soon as there are more.
+    videos: records (see `data.records`) with a label, files or decoded. segment: each clip has one frame from each of `num_frames` equal
+    parts of the whole video; `stride` is ignored. num_segments: number of frames, one from each equal part, that follow the dense frames of each
+    clip, for a second encoder, in the same crop. missing: number of further videos of the set known to be missing. flaws: counts of
+    `data.videos.VideoSet`. strict: as in VideoReader. max_bad: number, or as a float share, of all these that may be missing or unreadable
+    (see `BadVideos`); None for any. UserError as soon as there are more, while the videos are read.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class Views:
         self.num_frames, self.stride, self.size, self.strict = num_frames, stride, size, strict
         self.num_clips, self.num_crops, self.missing, self.flaws = num_clips, num_crops, missing, flaws or {}
         self.scored: list[str] = []  # paths of the videos of the last pass, in order
-        # Every rank learns of all of them, and one lists them.
+        # Every rank gets the errors of all ranks; one rank writes the list.
         limit = len(videos) + missing if max_bad is None else max_bad
         self.bad = BadVideos(self.paths, limit, None if distributed.rank() else run_dir, missing)
 
     @property
     def paths(self) -> list[str]:
-        """The file of every item."""
+        """The file of each item."""
         return [record.path for record in self.videos]
 
     def __len__(self) -> int:
@@ -78,7 +78,7 @@ class Views:
         return {"views": views, "label": record.label, "path": record.path}
 
     def of_frames(self, length: int, read: Callable, stride: int | None = None) -> np.ndarray:
-        """The views of `length` frames that read(indices) gives. -> uint8 (num_clips * num_crops, T, size, size, 3)"""
+        """The views uint8 (num_clips * num_crops, T, size, size, 3) of a video of `length` frames, read by read(indices)."""
         clips = self._frames(length, stride or self.stride)
         needed = np.unique(np.concatenate(clips))  # each frame is decoded once
         frames = read(needed)
@@ -96,15 +96,16 @@ class Views:
         return sampling.views(length, self.num_frames, stride, self.num_clips)
 
     def batches(self, views_at_once: int = 64, num_workers: int = 0) -> Iterator[dict]:
-        """The readable videos in order, collated: dict(views (B, V, T, size, size, 3), label (B,), path list). UserError where there is none."""
+        """Yields the readable videos in order, collated: dict(views (B, V, T, size, size, 3), label (B,), path list). UserError if there is none."""
         parts = self._parts(views_at_once)
         return self._kept(map(_collated, self._read(parts, num_workers)))
 
     def each(
         self, function: Callable[[dict], object], views_at_once: int = 64, num_workers: int = 0, seed: int = 0
     ) -> Iterator:
-        """function(batch) of each of `batches`, in order. Several ranks take turns, see `ivcore.turns`: each batch is read and used by one of them, and
-        all get every result. seed: of what the function draws.
+        """Yields function(batch) for each of `batches`, in order. seed: for what the function draws.
+
+        Several ranks take turns, see `ivcore.turns`: one rank reads and uses each batch, and all ranks get every result.
         """
         from ivcore import turns
 
@@ -129,7 +130,7 @@ class Views:
         return iter(DataLoader(self, batch_sampler=parts, collate_fn=_parted, **waits)) if parts else iter(())
 
     def _kept(self, results: Iterable[tuple]) -> Iterator:
-        """The values of (value, paths of the readable videos, errors), all but those of batches without a readable video."""
+        """Yields the values of (value, paths of the readable videos, errors), except for batches without a readable video."""
         self.scored = []
         for value, paths, errors in results:
             for error in errors:
@@ -141,7 +142,7 @@ class Views:
             raise UserError(f"none of the {len(self)} videos can be read, e.g. {self.bad.example()}")
 
     def coverage(self, split: str) -> dict[str, int]:
-        """For metrics.json: the videos of the split, how many of them were scored in the last pass over `batches`, and its flaws."""
+        """For metrics.json: the numbers of the split's videos, of those scored in the last pass over `batches`, and of its flaws."""
         flaws = {f"{split}_{name}": count for name, count in self.flaws.items()}
         return {f"{split}_videos": len(self) + self.missing, f"{split}_scored": len(self.scored), **flaws}
 
@@ -152,7 +153,7 @@ def _parted(items: list) -> tuple[list[dict], list[VideoError]]:
 
 
 def _collated(read: tuple[list[dict], list[VideoError]]) -> tuple[dict | None, list[str], list[VideoError]]:
-    """(the readable videos as a batch, None where there is none, their paths, the errors of the others)"""
+    """Returns (the readable videos as a batch, or None; their paths; the errors of the others)."""
     from torch.utils.data import default_collate
 
     good, bad = read
@@ -160,7 +161,7 @@ def _collated(read: tuple[list[dict], list[VideoError]]) -> tuple[dict | None, l
 
 
 def views_of(videos, *, in_memory: bool, size: int, run_dir=None, strict: bool = False, max_bad: int | float | None = None, **how) -> Views:  # fmt: skip
-    """Views of a `data.videos.VideoSet`, decoded once and kept or file by file; `how` is what else `Views` takes."""
+    """`Views` of a `data.videos.VideoSet`. in_memory: decode all videos once and keep them. how: further arguments of `Views`."""
     records, reading = videos.records, {"run_dir": run_dir, "strict": strict}
     if in_memory:
         limit = 1.0 if max_bad is None else max_bad
@@ -172,7 +173,7 @@ def views_of(videos, *, in_memory: bool, size: int, run_dir=None, strict: bool =
 def merged_scores(
     function, model, views: Views, num_workers: int = 0, precision: str = "fp32", seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """Probabilities (n, K), merged over the views (`metrics.recognition.merge_views`), and labels (n,); arguments as of `over_views`."""
+    """Returns (probabilities (n, K), merged over the views by `metrics.recognition.merge_views`; labels (n,)). Arguments as in `over_views`."""
     from ivcore.metrics.recognition import merge_views
 
     logits, labels = over_views(function, model, views, 256, num_workers, precision, seed=seed)
@@ -189,11 +190,11 @@ def over_views(
     prepare: Callable | None = None,
     seed: int = 0,
 ) -> tuple[Tensor, Tensor]:
-    """function(prepared clips (B, 3, T, H, W)) -> (B, K), of every view: (n, V, K) float32 and labels (n,), on the CPU.
+    """Applies function(prepared clips (B, 3, T, H, W)) -> (B, K) to every view; returns (n, V, K) float32 and labels (n,), on the CPU.
 
-    n counts the readable videos, see `Views.coverage`. Runs in eval mode and without gradients, in bfloat16 where `precision` is bf16, as
-    in training; `model` says on which device, and prepares the clips where `prepare` does not. Several ranks take turns, see `Views.each`; what
-    the function draws from the global generators is a function of `seed` and the place among the batches.
+    n: number of readable videos, see `Views.coverage`. Runs in eval mode without gradients, in bfloat16 if `precision` is bf16, as in
+    training, on the device of `model`. `prepare` (default: `model.prepare`) prepares the clips. Several ranks take turns, see `Views.each`;
+    what the function draws from the global generators depends only on `seed` and the number of the batch.
     """
     import torch
 

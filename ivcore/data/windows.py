@@ -1,4 +1,4 @@
-"""A video as one clip or as windows of equal length one after the other, decoded piece by piece, so that a long video fills no memory."""
+"""A video as one clip, or as consecutive windows of equal length, decoded piece by piece, so that memory does not grow with the length."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ivcore.errors import ParameterError, VideoError, shown
 from ivcore.video.frame_folder import open_video
 from ivcore.video.images import is_image
 
-PIECE = 32 << 20  # bytes of clips that one process hands over at a time
-SHORTEST = 0.01  # seconds of a window: a shorter one holds no frame of its own
+PIECE = 32 << 20  # bytes of clips that a process hands over at a time
+SHORTEST = 0.01  # seconds of a window; a shorter one would have no frame
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(s|sec|seconds?|f|frames?|)", re.IGNORECASE)
 
 
@@ -37,7 +37,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Length:
-    """Of a window, in seconds or in frames."""
+    """The length of a window, in seconds or in frames."""
 
     number: float
     seconds: bool
@@ -47,7 +47,7 @@ class Length:
 
     @classmethod
     def of(cls, text: str) -> Length:
-        """ "2", "2.5s" and "2 seconds" are seconds, "48f" and "48 frames" frames. ParameterError for anything else."""
+        """Reads "2", "2.5s" and "2 seconds" as seconds, "48f" and "48 frames" as frames. ParameterError for other text."""
         match = _LENGTH.fullmatch(text.strip())
         seconds = match is not None and not match[2].lower().startswith("f")
         number = float(match[1]) if match else 0.0
@@ -57,8 +57,8 @@ class Length:
         return cls(number, seconds)
 
     def windows(self, times: np.ndarray, fps: float) -> list[Window]:
-        """Windows of a video whose frames come at `times` (n,), in seconds, rising. Each frame is in one of them; a last one of less than half
-        the length belongs to the one before it."""
+        """The windows of a video with frames at `times` (n,), ascending, in seconds. Each frame is in one window; a rest shorter than half a
+        window is added to the last one."""
         count, step = len(times), self.number
         end = float(times[-1]) + 1 / fps
         whole = end if self.seconds else count
@@ -72,7 +72,7 @@ class Length:
 
 @dataclass(frozen=True)
 class Piece:
-    """Some windows of a video; none of them: the whole video is one, whose frames nobody has counted yet."""
+    """Some windows of a video; () means the whole video as one window, with its frames not yet counted."""
 
     path: str
     windows: tuple[Window, ...] = ()
@@ -87,7 +87,7 @@ class Decoded:
 
 
 def lay_out(path: str, length: Length) -> list[Window] | VideoError:
-    """The windows of a video. Raises nothing, and decodes nothing."""
+    """The windows of a video, or the VideoError. Decodes nothing, raises nothing."""
 
     def windows():
         if is_image(path) and not os.path.isdir(path):
@@ -99,12 +99,12 @@ def lay_out(path: str, length: Length) -> list[Window] | VideoError:
 
 
 def decode(piece: Piece, how: dict) -> Decoded | VideoError:
-    """The views of a piece, as `data.views.Views` with `how` takes them of each window. Raises nothing."""
+    """The views of each window of a piece, by `data.views.Views(**how)`, or the VideoError. Raises nothing."""
     return _no_error(piece.path, lambda: _decode(piece, Views([], **how)))
 
 
 def _decode(piece: Piece, views: Views) -> Decoded:
-    if parent_process() is not None:  # one of several: each keeps to its core, also where resizing imports torch
+    if parent_process() is not None:  # a worker: use one core, even if resizing imports torch
         os.environ["OMP_NUM_THREADS"] = "1"
     with frames_of(piece, views.size) as (length, read):
         windows = piece.windows or (Window(0, length, 0.0, 0.0),)
@@ -117,21 +117,20 @@ def _no_error(path: str, work: Callable):
         return work()
     except VideoError as error:
         return error
-    except Exception as error:  # a fault of a reader: one file does not end a run
+    except Exception as error:  # a bug of a decoder must not end the run
         return VideoError(path, f"{type(error).__name__}: {error}")
 
 
 def pieces(path: str, windows: Sequence[Window], clip_bytes: int) -> list[Piece]:
-    """The windows of a video in pieces of at most PIECE bytes; clip_bytes: of all views of one window."""
+    """The windows of a video in pieces of at most PIECE bytes. clip_bytes: bytes of all views of one window."""
     step = max(1, PIECE // clip_bytes)
     return [Piece(path, tuple(windows[i : i + step])) for i in range(0, len(windows), step)]
 
 
 def each_decoded(todo: Sequence[Piece], how: dict, workers: int) -> Iterator[tuple[int, Decoded | VideoError]]:
-    """(index of a piece, what `decode` makes of it) as they are done, in any order; a piece that ends its process is a VideoError.
+    """Yields (index of a piece, result of `decode`) as each is done, in any order; a piece that kills its process gives a VideoError.
 
-    workers: processes that decode while the caller works on what he was given; 0: none, and in order. No more pieces are held than
-    there are workers, and one.
+    workers: number of processes that decode while the caller uses the results; 0: none, results in order. At most workers + 1 pieces are held.
     """
     return _each(partial(decode, how=how), todo, workers, lambda piece: piece.path)
 
@@ -139,7 +138,7 @@ def each_decoded(todo: Sequence[Piece], how: dict, workers: int) -> Iterator[tup
 def each_laid_out(
     paths: Sequence[str], length: Length, workers: int
 ) -> Iterator[tuple[int, list[Window] | VideoError]]:
-    """(index of a path, what `lay_out` makes of it), as `each_decoded`."""
+    """Yields (index of a path, result of `lay_out`), as `each_decoded`."""
     return _each(partial(lay_out, length=length), paths, workers, str)
 
 
@@ -153,9 +152,9 @@ def _each(function: Callable, items: Sequence, workers: int, path_of: Callable) 
 
 
 def ahead(make: Callable[[Callable[[], bool]], Iterator], most: int) -> Iterator:
-    """The items of an iterator that a thread runs ahead of the caller, by `most` items; it is closed when the caller leaves.
+    """Yields the items of an iterator that a thread runs up to `most` items ahead; the iterator is closed when the caller stops.
 
-    make(left) -> the iterator; left() says whether he has.
+    make(left) -> the iterator; left() is true when the caller has stopped.
     """
     queue, left, end = Queue(most), Event(), object()
 

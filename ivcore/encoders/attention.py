@@ -1,4 +1,4 @@
-"""Multi-head attention through the fused kernel; weights only when they are asked for."""
+"""Multi-head attention with the fused kernel; computes attention weights only on request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def attend(
 ) -> Tensor:
     """softmax(q k^T / sqrt(d)) v for q (B, heads, N, d) and k, v (B, heads, M, d) -> (B, N, heads*d).
 
-    Where `name` is recorded the weights (B, heads, N, M) are computed, kept, and used: a picture shows what the model did.
+    If `name` is recorded, the weights (B, heads, N, M) are computed, kept and used, so that a picture shows what the model did.
     """
     if is_recorded(record, name):
         weights = _weights(q, k, causal)

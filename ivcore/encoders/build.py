@@ -1,4 +1,4 @@
-"""A multimodal model of one of the `sizes`, or around a given CLIP."""
+"""Builds a multimodal model in one of the `sizes`, or from a given CLIP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ivcore.errors import ParameterError
 
 
 def size_of(clip: Clip, **changes) -> VideoTextSize:
-    """The size of a CLIP, read off its shapes. ParameterError for another model."""
+    """The size of a CLIP, from the shapes of its weights. ParameterError for another model."""
     if not isinstance(clip, Clip):
         raise ParameterError(f"clip: holds a {type(clip).__name__}, must be CLIP")
     image, text = clip.visual, clip.text
@@ -32,10 +32,11 @@ def video_text_model(
     size: VideoTextSize, clip: Clip | None = None, decoder: nn.Module | None = None, *, caption_query: bool = False,
     dropout: float = 0.5,
 ) -> VideoTextModel:  # fmt: skip
-    """A multimodal model. With `clip` it starts as that CLIP, to rounding; without, afresh.
+    """A multimodal model. With `clip` it initially gives the same outputs as that CLIP, up to rounding; otherwise it starts from random weights.
 
-    Afresh, positions start as large as patches (CLIP's own start makes them a sixth, and movement is a change of position), and the
-    global blocks start as `init_from_scratch` has it. dropout: in the global blocks' MLPs.
+    From random weights, positions are as large as patches (with CLIP's initialisation they are a sixth, but movement is a change of
+    position), and the global blocks are initialised by `init_from_scratch`. dropout: in the global blocks' MLPs. ParameterError for
+    global_layers outside [0, layers].
     """
     if not 0 <= size.global_layers <= size.layers:
         raise ParameterError(f"global_layers={size.global_layers}: must be in [0, {size.layers}]")
@@ -51,8 +52,8 @@ def video_text_model(
 
 
 def caption_decoder(kind: str, size: VideoTextSize, width: int | None = None, layers: int = 6) -> nn.Module | None:
-    """plain: the paper's, `layers` standard layers of `width` and a two-layer MLP (3.2). published: the released code's, of the text tower's
-    width. none: no decoder. Heads are 64 wide, 32 in the tiny size."""
+    """A caption decoder. kind plain: the paper's, `layers` standard layers of `width` and a two-layer MLP (3.2). published: that of the
+    released code, with the text tower's width. none: None. Heads are 64 wide, 32 in the tiny size. ParameterError for another kind."""
     width = width or size.text_width
     heads = max(1, width // 64) if width % 64 == 0 else max(1, width // 32)
     if kind == "plain":

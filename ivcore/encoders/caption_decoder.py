@@ -1,14 +1,14 @@
-"""Caption decoders: from the text encoder's tokens and the video's tokens to the next word (paper 3.1.2, 3.2).
+"""Caption decoders: predict the next word from the text encoder's tokens and the video's tokens (paper 3.1.2, 3.2).
 
-Two shapes. `CaptionDecoder` is the one the released code has, made of CoCa's blocks (arXiv 2205.01917): learnt queries pool the video,
-one key-value head is shared, attention and feed-forward run side by side. `PlainCaptionDecoder` is the one the paper describes: a
-standard six-layer transformer decoder of width 768 with a two-layer MLP. Both answer to
+`CaptionDecoder` is that of the released code, made of CoCa's blocks (arXiv 2205.01917): learnt queries pool the video, all heads share one
+key-value head, attention and feed-forward run in parallel. `PlainCaptionDecoder` is that of the paper: a standard six-layer transformer
+decoder of width 768 with a two-layer MLP. Both have the interface
 
     decoder(text_tokens (B, L, C), video_tokens) -> logits (B, L, vocabulary)
     cache = decoder.new_cache(video_tokens, batch); decoder.step(newest text token (B, 1, C), cache) -> logits (B, vocabulary)
 
-Video tokens are (B, M, Cv), or (1+hw, B, T, Cv) as published. Of k texts about each video, one video after another, they are those of the B / k videos.
-Without a predictor (`vocabulary=0`) a decoder gives tokens (B, L, `width`) in the place of logits.
+Video tokens are (B, M, Cv), or (1+hw, B, T, Cv) as published. With k consecutive texts for each video, pass the tokens of the B / k videos.
+Without a predictor (`vocabulary=0`) a decoder returns tokens (B, L, `width`) instead of logits.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ivcore.errors import ParameterError
 
 @dataclass
 class DecoderCache:
-    """Keys and values of each layer: of the video, and of the words so far."""
+    """Keys and values of each layer, for the video and for the words so far."""
 
     video: list[tuple[Tensor, Tensor]]
     words: list[Cache]
@@ -45,7 +45,10 @@ def select_rows(cache: list[Cache], rows: Tensor) -> list[Cache]:
 
 
 def flat_video_tokens(tokens: Tensor, batch: int) -> Tensor:
-    """(B, M, C) or the published (1+hw, B, T, C) -> (B, M, C); the order of tokens does not matter to attention. batch: texts, B or k for each video."""
+    """(B, M, C) or the published (1+hw, B, T, C) -> (B, M, C); attention ignores the order of tokens. batch: number of texts, a multiple of B.
+
+    ParameterError for another shape.
+    """
     if tokens.dim() == 3 and batch % len(tokens) == 0:
         return tokens
     if tokens.dim() == 4 and batch % tokens.shape[1] == 0:
@@ -79,7 +82,7 @@ class SwiGLU(nn.Module):
 
 
 class Rotary(nn.Module):
-    """Rotary positions (arXiv 2104.09864) on heads (B, h, N, d); dimension i turns with i + d/2."""
+    """Rotary positions (arXiv 2104.09864) on heads (B, h, N, d); dimensions i and i + d/2 rotate together."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -93,12 +96,12 @@ class Rotary(nn.Module):
 
 
 def _shared_head(q: Tensor, k: Tensor, v: Tensor, heads: int, causal: bool, record: Record, name: str) -> Tensor:
-    """Multi-query attention: q (B, heads, N, d) over one head of keys and values (B, 1, M, d) -> (B, N, heads*d)."""
+    """Multi-query attention: q (B, heads, N, d) with one head of keys and values (B, 1, M, d) -> (B, N, heads*d)."""
     return attend(q, k.expand(-1, heads, -1, -1), v.expand(-1, heads, -1, -1), causal=causal, record=record, name=name)
 
 
 class ParallelBlock(nn.Module):
-    """Causal attention with one key-value head, and a SwiGLU feed-forward beside it, from one projection of one norm."""
+    """Causal attention with one key-value head and a parallel SwiGLU feed-forward; both share one norm and one input projection."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -121,7 +124,7 @@ class ParallelBlock(nn.Module):
 
 
 class CrossBlock(nn.Module):
-    """Attention over the video's tokens with one key-value head; with `feedforward` a SwiGLU feed-forward beside it."""
+    """Attention over the video's tokens with one key-value head; with `feedforward`, a parallel SwiGLU feed-forward."""
 
     def __init__(self, width: int, context: int, heads: int, *, norm_context=False, feedforward=True):
         super().__init__()
@@ -162,7 +165,7 @@ class Residual(nn.Module):
 
 
 class CaptionDecoder(nn.Module):
-    """The released decoder. `vocabulary=0` leaves the predictor out: the output is the last layer's tokens."""
+    """The released decoder. `vocabulary=0` omits the predictor: the output is the last layer's tokens."""
 
     intermediates = ("pooled_visual_tokens", "tokens", "word_attention", "video_attention", "pooling_attention")
 
@@ -185,7 +188,7 @@ class CaptionDecoder(nn.Module):
 
     @property
     def config(self) -> dict:
-        """What `weights.load` cannot read off the shapes; saved beside the weights."""
+        """The settings that `weights.load` cannot infer from shapes; saved with the weights."""
         return {"caption_heads": self.heads}
 
     def forward(self, text_tokens: Tensor, video_tokens: Tensor, return_intermediates: tuple[str, ...] = ()):
@@ -194,7 +197,7 @@ class CaptionDecoder(nn.Module):
         return with_record(self.predictor(self.tokens(text_tokens, video_tokens, record)), record)
 
     def tokens(self, text_tokens: Tensor, video_tokens: Tensor, record: Record = None) -> Tensor:
-        """What the predictor reads: (B, L, C) and video tokens -> (B, L, C)."""
+        """The predictor's input: (B, L, C) and video tokens -> (B, L, C)."""
         pooled = self.pool(flat_video_tokens(video_tokens, len(text_tokens)), record)
         x = self.text_norm(text_tokens)
         for words, video in self.multimodal_layers:
@@ -215,7 +218,7 @@ class CaptionDecoder(nn.Module):
         return pooled
 
     def new_cache(self, video_tokens: Tensor, batch: int) -> DecoderCache:
-        """Everything about the video, computed once; no words yet."""
+        """A cache with the keys and values of the video, and no words yet."""
         pooled = self.pool(flat_video_tokens(video_tokens, batch))
         return DecoderCache(
             [video.fn.keys_values(pooled) for _, video in self.multimodal_layers], [[] for _ in self.multimodal_layers]
@@ -273,7 +276,7 @@ class PlainLayer(nn.Module):
 
 
 class PlainCaptionDecoder(nn.Module):
-    """The paper's decoder: "a standard 6-layer transformer decoder with c = 768 followed by a two-layer MLP" (3.2)."""
+    """The paper's decoder, "a standard 6-layer transformer decoder with c = 768 followed by a two-layer MLP" (3.2)."""
 
     intermediates = ("tokens", "video_attention")
 
@@ -291,7 +294,7 @@ class PlainCaptionDecoder(nn.Module):
 
     @property
     def config(self) -> dict:
-        """What `weights.load` cannot read off the shapes; saved beside the weights."""
+        """The settings that `weights.load` cannot infer from shapes; saved with the weights."""
         return {"caption_heads": self.heads}
 
     def forward(self, text_tokens: Tensor, video_tokens: Tensor, return_intermediates: tuple[str, ...] = ()):
@@ -300,7 +303,7 @@ class PlainCaptionDecoder(nn.Module):
         return with_record(self.predictor(self.tokens(text_tokens, video_tokens, record)), record)
 
     def tokens(self, text_tokens: Tensor, video_tokens: Tensor, record: Record = None) -> Tensor:
-        """What the predictor reads: (B, L, C) and video tokens -> (B, L, width)."""
+        """The predictor's input: (B, L, C) and video tokens -> (B, L, width)."""
         context = self.clip_in(flat_video_tokens(video_tokens, len(text_tokens)))
         x = self.text_in(text_tokens)
         for layer in self.layers:
@@ -313,7 +316,7 @@ class PlainCaptionDecoder(nn.Module):
         return layer(x, layer.clip.keys_values(context), record)
 
     def new_cache(self, video_tokens: Tensor, batch: int) -> DecoderCache:
-        """Everything about the video, computed once; no words yet."""
+        """A cache with the keys and values of the video, and no words yet."""
         context = self.clip_in(flat_video_tokens(video_tokens, batch))
         return DecoderCache([layer.clip.keys_values(context) for layer in self.layers], [[] for _ in self.layers])
 

@@ -1,10 +1,10 @@
-"""What the backward pass computes again instead of keeping: memory against time.
+"""Activation checkpointing: what the backward pass recomputes instead of keeping, to save memory for time.
 
-    "nothing"    keeps everything
-    "selective"  norms and activations again: about 0.6 of the memory for a few percent of the time
-    "full"       whole blocks again: least memory, a third more time
+    "nothing"    recomputes nothing
+    "selective"  recomputes norms and activations: about 0.6 of the memory for a few percent more time
+    "full"       recomputes whole blocks: least memory, a third more time
 
-Every encoder has an attribute `activation_checkpointing`, "nothing" at first. Numbers do not change.
+Every encoder has an attribute `activation_checkpointing`, by default "nothing". Results do not change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CHOICES = ("nothing", "selective", "full")
 
 
 def set_activation_checkpointing(model: nn.Module, what: str) -> None:
-    """Set `activation_checkpointing` on a model and on all its parts that have it."""
+    """Sets `activation_checkpointing` of a model and of all its parts that have it. ParameterError for another choice."""
     if what not in CHOICES:
         raise ParameterError(f"activation_checkpointing: {what!r} is not one of {', '.join(CHOICES)}")
     for module in model.modules():
@@ -30,9 +30,9 @@ def set_activation_checkpointing(model: nn.Module, what: str) -> None:
 
 
 def checkpoint_selectively(module: nn.Module, run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """run(x), keeping only x if the module recomputes what is cheap.
+    """Returns run(x); keeps only x if the module's choice is "selective".
 
-    `run` must end in a linear map: recomputing stops as soon as everything that was kept is there again, which is before that map.
+    `run` must end in a linear map: recomputation stops as soon as all kept tensors exist again, which is before that map.
     """
     if module.activation_checkpointing == "selective" and torch.is_grad_enabled():
         return checkpoint(run, x, use_reentrant=False, preserve_rng_state=False)
@@ -40,7 +40,7 @@ def checkpoint_selectively(module: nn.Module, run: Callable[[Tensor], Tensor], x
 
 
 def checkpoint_block(module: nn.Module, block: Callable, x: Tensor, *args) -> Tensor:
-    """block(x, *args), keeping only x if the module recomputes blocks."""
+    """Returns block(x, *args); keeps only x if the module's choice is "full"."""
     if module.activation_checkpointing == "full" and torch.is_grad_enabled():
         return checkpoint(block, x, *args, use_reentrant=False)
     return block(x, *args)

@@ -1,7 +1,7 @@
 """CLIP (arXiv 2103.00020): the image and text transformers that the multimodal branch starts from (paper 3.1.2, 3.2).
 
-Parameters carry OpenAI's names. Images are float (B, 3, H, W) in CLIP's normalisation; ids are int (B, L), 0 = padding; the end token has
-the largest id, and its place is where a text's feature is read.
+Parameters have OpenAI's names. Images are float (B, 3, H, W) in CLIP's normalisation; ids are int (B, L), 0 = padding; the end token has
+the largest id, and a text's feature is read at its position.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class QuickGELU(nn.Module):
     """x * sigmoid(1.702 x), the activation of OpenAI's weights."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.silu(1.702 * x).div_(1.702)  # the same, and half as much to keep for the backward pass
+        return F.silu(1.702 * x).div_(1.702)  # the same, but keeps half as much for the backward pass
 
 
 class Attention(nn.Module):
-    """Self-attention with torch.nn.MultiheadAttention's parameters, batch first, through the fused kernel."""
+    """Self-attention with torch.nn.MultiheadAttention's parameters, batch first, with the fused kernel."""
 
     def __init__(self, width: int, heads: int, causal: bool = False):
         super().__init__()
@@ -41,7 +41,7 @@ class Attention(nn.Module):
         nn.init.zeros_(self.out_proj.bias)
 
     def forward(self, x: Tensor, record: Record = None, cache: Cache | None = None) -> Tensor:
-        """(B, N, D) -> (B, N, D). With a cache, x holds only the newest token, and the cache grows by it."""
+        """(B, N, D) -> (B, N, D). With a cache, x is only the newest token, which is added to the cache."""
         return self.mix(self.project(x), record, cache)
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -51,7 +51,7 @@ class Attention(nn.Module):
     def mix(
         self, projected: tuple[Tensor, Tensor, Tensor], record: Record = None, cache: Cache | None = None
     ) -> Tensor:
-        """Queries, keys, values -> what each query gathers (B, N, D)."""
+        """Queries, keys, values (B, N, D) -> the output of each query (B, N, D)."""
         q, k, v = (rearrange(y, "b n (h d) -> b h n d", h=self.heads) for y in projected)
         if cache is not None:
             k, v = extend(cache, k, v)
@@ -59,7 +59,7 @@ class Attention(nn.Module):
 
 
 def extend(cache: Cache, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """Append keys and values (.., N, d) to a layer's cache (a list that is empty at first); what it holds then."""
+    """Appends keys and values (.., N, d) to a layer's cache (at first an empty list); returns all keys and values."""
     if cache:
         past_k, past_v = cache.pop()
         k, v = torch.cat((past_k, k), dim=-2), torch.cat((past_v, v), dim=-2)
@@ -81,12 +81,12 @@ class FeedForward(nn.Module):
         return self.finish(self.c_fc(x))
 
     def finish(self, hidden: Tensor) -> Tensor:
-        """What comes after c_fc."""
+        """The part after c_fc."""
         return self.c_proj(self.dropout(self.gelu(hidden)))
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block under CLIP's names."""
+    """Pre-norm transformer block with CLIP's names."""
 
     def __init__(self, width: int, heads: int, causal: bool = False, quick_gelu: bool = True):
         super().__init__()
@@ -104,7 +104,7 @@ class Block(nn.Module):
 
 
 def act_as(blocks: nn.ModuleList, others: nn.ModuleList) -> None:
-    """Give blocks the activation of the blocks whose weights they take: not all CLIPs have the same."""
+    """Gives `blocks` the activation of the blocks whose weights they get, because CLIPs differ in it."""
     for block, other in zip(blocks, others, strict=True):
         block.mlp.gelu = type(other.mlp.gelu)()
 
@@ -126,7 +126,7 @@ class Transformer(nn.Module):
 class TextEncoder(nn.Module):
     """Causal text transformer. `text(ids)` gives embeddings (B, E), `text.tokens(ids)` the normalised tokens (B, L, D).
 
-    `mask_embedding` adds InternVideo-MM's learnt embedding for masked words. end: the id of the end token, None for the largest of a text.
+    mask_embedding: adds InternVideo-MM's learnt embedding for masked words. end: id of the end token; None: the largest id of a text.
     """
 
     intermediates = ("tokens", "attention", "text_tokens")
@@ -151,19 +151,22 @@ class TextEncoder(nn.Module):
         return with_record(self.embed(tokens, ids), record)
 
     def embed(self, tokens: Tensor, ids: Tensor) -> Tensor:
-        """Tokens (B, L, D) -> the end token's, projected (B, E); unprojected (B, D) where the model has no projection."""
+        """Tokens (B, L, D) -> the projected end token (B, E), or (B, D) if the model has no projection."""
         end = self.at_end(tokens, ids)
         return end if self.text_projection is None else end @ self.text_projection
 
     def at_end(self, tokens: Tensor, ids: Tensor) -> Tensor:
-        """What stands at the end token: tokens (B, L, D) of ids (B, L) -> (B, D)."""
+        """Tokens (B, L, D) of ids (B, L) -> the end token of each text (B, D)."""
         places = (ids if self.end is None else (ids == self.end).int()).argmax(-1)
         return tokens[torch.arange(len(ids), device=ids.device), places]
 
     def tokens(
         self, ids: Tensor, masked: Tensor | None = None, record: Record = None, cache: list[Cache] | None = None
     ) -> Tensor:
-        """ids (B, L) -> tokens after ln_final (B, L, D). With a cache (see new_cache), ids holds only the newest token."""
+        """ids (B, L) -> tokens after ln_final (B, L, D). With a cache (see new_cache), ids has only the newest token.
+
+        ParameterError for another shape, or more tokens than the context.
+        """
         begin = cache[0][0][0].shape[-2] if cache is not None and cache[0] else 0
         if ids.dim() != 2 or begin + ids.shape[1] > self.context:
             raise ParameterError(
@@ -176,7 +179,7 @@ class TextEncoder(nn.Module):
         return self.ln_final(self.transformer(x, record, cache))
 
     def new_cache(self) -> list[Cache]:
-        """An empty key-value cache: one list a layer."""
+        """An empty key-value cache, one list a layer."""
         return [[] for _ in self.transformer.resblocks]
 
 
@@ -222,7 +225,7 @@ class Clip(nn.Module):
 
     @property
     def config(self) -> dict:
-        """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
+        """The settings that `weights.load` cannot infer from shapes, under published names; saved with the weights."""
         vision, text = (tower.transformer.resblocks[0] for tower in (self.visual, self.text))
         config = {"vision_heads": vision.attn.heads, "transformer_heads": text.attn.heads}
         config["quick_gelu"] = isinstance(vision.mlp.gelu, QuickGELU)

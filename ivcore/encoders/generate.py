@@ -1,10 +1,10 @@
-"""Writing captions with a video-text model: greedy, nucleus (arXiv 1904.09751) and beam search, each word computed once.
+"""Writes captions with a video-text model: greedy, nucleus (arXiv 1904.09751) and beam search; each word is computed once.
 
     ids = greedy(model, video, tokenizer)           # (B, L), from the start token to the end token, then zeros
     tokenizer.caption(ids[0])
 
-`words` is anything with the ids `start` and `end`: the tokenizer. Text encoder and caption decoder keep keys and values of earlier words, and
-those of the clip, in a cache.
+words: an object with the ids `start` and `end`, such as the tokenizer. Text encoder and caption decoder cache the keys and values of earlier
+words and of the clip.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ivcore.errors import ParameterError
 
 
 class Words(Protocol):
-    """Where a text begins and ends."""
+    """The ids of the start and end tokens."""
 
     start: int
     end: int
@@ -28,14 +28,18 @@ class Words(Protocol):
 
 @torch.no_grad()
 def greedy(model: VideoTextModel, video: Tensor, words: Words, length: int | None = None) -> Tensor:
-    """The likeliest word each time. `length`: most tokens of a caption, start and end included (default: the text encoder's)."""
+    """Takes the most probable word at each step; returns ids (B, L).
+
+    length: most tokens of a caption, including start and end (default: the text encoder's context). ParameterError for a length outside
+    2 to the context, or a model without a caption decoder.
+    """
     return _one_by_one(_Stream(model, video), words, _length(model, length), lambda logits: logits.argmax(-1))
 
 
 @torch.no_grad()
 def nucleus(model: VideoTextModel, video: Tensor, words: Words, length: int | None = None, *, top_p: float = 0.9,
             temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:  # fmt: skip
-    """Draw each word from the smallest set of likeliest words that holds probability `top_p`."""
+    """Draws each word from the smallest set of most probable words with total probability `top_p`; otherwise as `greedy`."""
     if not 0 < top_p <= 1 or temperature <= 0:
         raise ParameterError(f"nucleus: top_p must be in (0, 1] and temperature above 0, not {top_p} and {temperature}")
     stream = _Stream(model, video)
@@ -43,7 +47,7 @@ def nucleus(model: VideoTextModel, video: Tensor, words: Words, length: int | No
 
 
 def draw(logits: Tensor, top_p: float, generator: torch.Generator | None = None) -> Tensor:
-    """One index a row of (B, V) from the nucleus of softmax(logits); the likeliest is always in it."""
+    """(B, V) -> (B,): an index of each row, drawn from the nucleus of softmax(logits); the most probable one is always in it."""
     probabilities, order = logits.softmax(-1).sort(-1, descending=True)
     before = probabilities.cumsum(-1) - probabilities
     kept = probabilities.masked_fill(before >= top_p, 0)
@@ -53,14 +57,14 @@ def draw(logits: Tensor, top_p: float, generator: torch.Generator | None = None)
 @torch.no_grad()
 def beam(model: VideoTextModel, video: Tensor, words: Words, length: int | None = None, *, beams: int = 4,
          length_penalty: float = 1.0) -> Tensor:  # fmt: skip
-    """The caption of highest log-probability / (tokens ** length_penalty) among those that `beams` partial captions grow into; tokens: words and their
-    parts, and the start and the end."""
+    """Beam search with `beams` partial captions; returns the ids (B, L) of the caption with the highest log-probability / (tokens **
+    length_penalty). tokens counts words and their parts, start and end. length, errors: as in `greedy`."""
     stream, length = _Stream(model, video), _length(model, length)
     rows = torch.arange(len(video), device=video.device)
     stream.select(rows.repeat_interleave(beams))
     ids = torch.full((len(video), beams, 1), words.start, device=video.device)
     scores = torch.zeros(len(video), beams, device=video.device)
-    scores[:, 1:] = float("-inf")  # the beams start equal, so only the first may continue
+    scores[:, 1:] = float("-inf")  # the beams start equal, so only the first one may continue
     done = torch.zeros_like(scores, dtype=torch.bool)
     lengths = torch.ones_like(scores)
     while ids.shape[2] < length and not done.all():
@@ -78,14 +82,14 @@ def beam(model: VideoTextModel, video: Tensor, words: Words, length: int | None 
 
 
 def _continue(log_probabilities: Tensor, done: Tensor) -> Tensor:
-    """(B, beams, V): a finished caption has one continuation, nothing, at no cost."""
+    """(B, beams, V): the log-probabilities, but a finished caption has one continuation, padding, with log-probability 0."""
     nothing = torch.full_like(log_probabilities[0, 0], float("-inf"))
     nothing[0] = 0
     return torch.where(done[..., None], nothing, log_probabilities)
 
 
 class _Stream:
-    """Words in, logits of the next word out; keys and values of earlier words are cached."""
+    """Takes words and gives logits of the next word; caches the keys and values of earlier words."""
 
     def __init__(self, model: VideoTextModel, video: Tensor):
         if model.caption_decoder is None:
@@ -100,7 +104,7 @@ class _Stream:
         return self.decoder.step(self.text.tokens(ids[:, None], cache=self.text_cache), self.cache)
 
     def select(self, rows: Tensor) -> None:
-        """Continue with these rows of the batch."""
+        """Continues with these rows of the batch."""
         self.text_cache, self.cache = select_rows(self.text_cache, rows), self.cache.select(rows)
 
 
@@ -116,7 +120,7 @@ def _one_by_one(stream: _Stream, words: Words, length: int, pick) -> Tensor:
 
 
 def _finish(ids: Tensor, words: Words) -> Tensor:
-    """Give captions that the length cut an end token as their last."""
+    """Replaces the last token of captions without an end token (cut by the length) by the end token."""
     unfinished = ~(ids == words.end).any(1)
     ids[unfinished, -1] = words.end
     return ids

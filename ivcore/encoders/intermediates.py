@@ -1,7 +1,7 @@
-"""Intermediates by name: `out, record = model(x, return_intermediates=("attention", "tokens"))`.
+"""Intermediate results by name: `out, record = model(x, return_intermediates=("attention", "tokens"))`.
 
-A model's `intermediates` are the names that it offers. A record maps each name asked for to a list, which has one entry a layer where a
-name stands for all layers. Without `return_intermediates` the record is None, and nothing is kept or computed.
+A model's `intermediates` lists the names that it offers. A record maps each requested name to a list, with one entry a layer for names of all
+layers. Without `return_intermediates` the record is None, and nothing is kept or computed.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ def is_recorded(record: Record, name: str) -> bool:
 
 
 def add_to(record: Record, name: str, value) -> None:
-    """Keep a value under its name, if that was asked for."""
+    """Keeps a value under its name, if that was requested."""
     if is_recorded(record, name):
         record[name].append(value)
 
 
 def with_record(out, record: Record):
-    """`out` alone, or (out, record)."""
+    """`out`, or (out, record) if there is a record."""
     return out if record is None else (out, record)

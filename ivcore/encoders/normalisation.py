@@ -1,4 +1,4 @@
-"""From uint8 frames to what a branch was trained on: three encoders, three normalisations (mixing them up costs accuracy)."""
+"""Normalises uint8 frames as in an encoder's training. The three encoders have different statistics; the wrong one costs accuracy."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ CLIP = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
 def normalise(clips: Tensor, statistics, dtype: torch.dtype = torch.float32) -> Tensor:
-    """uint8 (B, T, H, W, 3) -> float (B, 3, T, H, W), on the clips' device.
+    """uint8 (B, T, H, W, 3) -> float (B, 3, T, H, W), on the clips' device. ParameterError for another shape or type.
 
-    The result keeps the channel-last memory of the frames (strides, not a copy): what gathers tubelets reads it as it is.
+    The result keeps the channels-last memory layout of the frames (strides, no copy), which the tubelet gathering reads directly.
     """
     if clips.dtype != torch.uint8 or clips.dim() != 5 or clips.shape[-1] != 3:
         raise ParameterError(f"clips: expected uint8 (B, T, H, W, 3), got {clips.dtype} {tuple(clips.shape)}")

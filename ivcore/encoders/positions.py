@@ -1,7 +1,7 @@
 """The fixed sine-cosine position table of VideoMAE, and its resizing to other clips.
 
-Position is the flat token index n (time-major), not three coordinates: channel j has the angle n / 10000^(2*floor(j/2)/C);
-even channels are sines, odd ones cosines.
+The position is the flat token index n (time-major), not three coordinates: channel j has the angle n / 10000^(2*floor(j/2)/C);
+even channels are sines, odd channels cosines.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Grid = tuple[int, int, int]
 def sine_cosine(tokens: int, width: int) -> Tensor:
     """(1, tokens, width) float32, computed in float64 as published.
 
-    Through numpy, so that a model built on the meta device still has its real table.
+    Uses numpy, so that a model built on the meta device still has a real table.
     """
     channel = np.arange(width)
     angle = np.arange(tokens)[:, None] / np.power(10000.0, 2 * (channel // 2) / width)
@@ -27,7 +27,7 @@ def sine_cosine(tokens: int, width: int) -> Tensor:
 
 
 def resize(table: Tensor, old: Grid, new: Grid) -> Tensor:
-    """Resize (1, t*h*w, C) between grids (t, h, w): bicubic in space, then linear in time, as the released fine-tuning does."""
+    """Resizes (1, t*h*w, C) between grids (t, h, w): bicubic in space, then linear in time, as in the released fine-tuning."""
     t, h, w = old
     if old[1:] != new[1:]:
         planes = rearrange(table, "1 (t h w) c -> t c h w", t=t, h=h, w=w)
@@ -41,7 +41,7 @@ def resize(table: Tensor, old: Grid, new: Grid) -> Tensor:
 
 
 def resize_beside_class(table: Tensor, side: int) -> Tensor:
-    """Resize CLIP's (1 + h*h, C), class token first, to (1 + side*side, C): bicubic, as the released UniFormerV2 does."""
+    """Resizes CLIP's (1 + h*h, C), class token first, to (1 + side*side, C): bicubic, as in the released UniFormerV2."""
     old = round((len(table) - 1) ** 0.5)
     if old == side:
         return table

@@ -1,9 +1,9 @@
 """The sizes of both encoders, as data; `build` makes multimodal models of them.
 
-Masked video encoder: base, large and huge are the published ones (paper 4.2.2 and the released InternVideo code: the huge decoder is 512
-wide there, where the paper says half of 1280; pass decoder_width=640 for the VideoMAE release). giant is VideoMAE v2's (arXiv
+Masked video encoder: base, large and huge are the published sizes (paper 4.2.2 and the released InternVideo code: its huge decoder is 512
+wide, while the paper says half of 1280; pass decoder_width=640 for the VideoMAE release). giant is VideoMAE v2's (arXiv
 2303.16727). Multimodal model: base and large are CLIP's B/16 and L/14 with global blocks in the last four layers (paper 3.2). tiny and
-mini are this workbook's: they learn on a CPU, tiny in minutes and mini, the size of the weights in the box, in an hour.
+mini are this workbook's own: they train on a CPU, tiny in minutes and mini, the size of the weights in the box, in an hour.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ivcore.errors import ParameterError
 
 @dataclass(frozen=True)
 class Size:
-    """Widths and depths of encoder and decoder, and the clip (frames x image x image pixels) they are made for."""
+    """Widths and depths of encoder and decoder, and the clip that they take (frames x image x image pixels)."""
 
     width: int
     depth: int
@@ -31,7 +31,7 @@ class Size:
 
     @property
     def grid(self) -> tuple[int, int, int]:
-        """Tokens of a clip along (t, h, w)."""
+        """The numbers of tokens of a clip along (t, h, w)."""
         return self.frames // self.tubelet, self.image // self.patch, self.image // self.patch
 
     @property
@@ -41,7 +41,7 @@ class Size:
 
     @property
     def tubelet_values(self) -> int:
-        """Numbers in one tubelet of an RGB clip: what the decoder predicts for each hidden token."""
+        """The number of values in a tubelet of an RGB clip, which the decoder predicts for each masked token."""
         return self.tubelet * self.patch * self.patch * 3
 
 
@@ -57,7 +57,7 @@ SIZES = {
 
 
 def size(name: str | Size, **overrides) -> Size:
-    """A size by name, with fields changed: size("tiny", image=64)."""
+    """A size by name, with fields changed: size("tiny", image=64). ParameterError for unknown names and as in `checked`."""
     if isinstance(name, str) and name not in SIZES:
         raise ParameterError(f"encoder size: {name!r} is not one of {', '.join(SIZES)}")
     names = [field.name for field in fields(Size)]
@@ -68,7 +68,7 @@ def size(name: str | Size, **overrides) -> Size:
 
 
 def checked(size: Size) -> Size:
-    """The size itself. ParameterError where a clip, a width or a number of heads does not divide."""
+    """Returns the size. ParameterError if tubelets or patches do not divide the clip, or heads do not divide a width."""
     whole = (
         ("frames", size.frames, "tubelet", size.tubelet),
         ("image", size.image, "patch", size.patch),
@@ -83,8 +83,8 @@ def checked(size: Size) -> Size:
 
 @dataclass(frozen=True)
 class VideoTextSize:
-    """Image tower, text tower and the common embedding of a multimodal model; `image` and `patch` in pixels, `global_layers` counts from
-    the last layer."""
+    """The image tower, text tower and common embedding of a multimodal model. image, patch: in pixels; global_layers: number of last
+    layers with global blocks."""
 
     width: int
     layers: int
@@ -109,7 +109,7 @@ VIDEO_TEXT_SIZES = {
 
 
 def video_text_size(name: str, **changes) -> VideoTextSize:
-    """A size by name, with fields changed."""
+    """A size by name, with fields changed. ParameterError for an unknown name."""
     if name not in VIDEO_TEXT_SIZES:
         raise ParameterError(f"model size: {name!r} is not one of {', '.join(VIDEO_TEXT_SIZES)}")
     return replace(VIDEO_TEXT_SIZES[name], **changes)

@@ -1,4 +1,4 @@
-"""CLIP's byte-pair tokenizer, from open_clip (vocabulary and merges included), with OpenAI's names of the special tokens."""
+"""CLIP's byte-pair tokenizer, from open_clip (with vocabulary and merges), with OpenAI's names of the special tokens."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch import Tensor
 from ivcore.errors import ParameterError
 
 START, END = "<|startoftext|>", "<|endoftext|>"
-_WORD_END = "</w>"  # of a piece that ends a word
+_WORD_END = "</w>"  # suffix of a piece that ends a word
 _BYTES = 512  # the first ids: each byte, inside a word and at its end
 _SPECIAL = re.compile(f"({re.escape(START)}|{re.escape(END)})", re.IGNORECASE)
 
 
 class Tokenizer:
-    """`tokenizer(texts)` gives ids (B, context): start, text, end, then zeros. Long texts are cut and still end in the end token.
+    """`tokenizer(texts)` gives ids (B, context): start, text, end, then zeros. Long texts are cut and still end with the end token.
 
-    kept: the published ids that make up a smaller vocabulary, renumbered in their order (see `for_texts`); None for all of them.
+    kept: the published ids of a smaller vocabulary, renumbered in their order (see `for_texts`); None for all.
     """
 
     def __init__(self, context: int = 77, kept: Sequence[int] | None = None):
@@ -33,21 +33,21 @@ class Tokenizer:
 
     @classmethod
     def for_texts(cls, texts: Iterable[str], context: int = 77) -> Tokenizer:
-        """A tokenizer whose vocabulary is what `texts` need: for small domains, where 49,408 rows would be most of the model.
+        """A tokenizer with only the vocabulary of `texts`, for small domains, where 49,408 rows would be most of the model.
 
-        The 512 pieces of one byte stay in it, so that any other text is still spelled out without loss.
+        It keeps the 512 one-byte pieces, so that it can encode any other text without loss.
         """
         whole = cls(context)
         return cls(context, {i for text in set(texts) for i in whole.encode(text)})
 
     @property
     def vocabulary(self) -> int:
-        """How many ids there are."""
+        """The number of ids."""
         return self._bpe.vocab_size if self.kept is None else len(self.kept)
 
     @property
     def config(self) -> dict:
-        """What makes this tokenizer again: `Tokenizer(**config)`."""
+        """The arguments of this tokenizer: `Tokenizer(**config)` makes it again."""
         return {"context": self.context, "kept": self.kept}
 
     def encode(self, text: str) -> list[int]:
@@ -65,7 +65,7 @@ class Tokenizer:
         return ids if self._new is None else [new for old in ids for new in self._renumbered(old)]
 
     def _renumbered(self, old: int) -> list[int]:
-        """A published id among the kept ones; one that was not kept is spelled byte by byte."""
+        """The new ids of a published id: one if it was kept, else one for each byte."""
         if old in self._new:
             return [self._new[old]]
         piece, end = self._bpe.decoder[old], ""
@@ -74,7 +74,7 @@ class Tokenizer:
         return [self._bpe.encoder[letter] for letter in piece[:-1]] + [self._bpe.encoder[piece[-1] + end]]
 
     def unknown(self, text: str) -> list[str]:
-        """The words of a text that are not in a smaller vocabulary, and so are spelled byte by byte."""
+        """The words of a text that are not in the smaller vocabulary and are encoded byte by byte."""
         return (
             [word for word in text.split() if not all(i in self._new for i in self._bpe.encode(word))]
             if self._new
@@ -82,18 +82,18 @@ class Tokenizer:
         )
 
     def decode(self, ids) -> str:
-        """The text of ids (a list or a tensor of one text); words come out followed by a space, as CLIP's decoder does it."""
+        """The text of the ids of one text (list or tensor); each word is followed by a space, as in CLIP's decoder."""
         ids = [int(i) if self.kept is None else self.kept[int(i)] for i in ids]
         return re.sub(r"<start_of_text>", START, self._bpe.decode(ids)).replace("<end_of_text>", END)
 
     def caption(self, ids) -> str:
-        """As decode, up to the end token, without special tokens and outer spaces."""
+        """As `decode`, but only up to the end token, without special tokens and outer spaces."""
         ids = [int(i) for i in ids]
         ids = ids[: ids.index(self.end)] if self.end in ids else ids
         return self.decode([i for i in ids if i != self.start]).strip()
 
     def __call__(self, texts: str | list[str], truncate: bool = True) -> Tensor:
-        """Texts -> int64 (B, context). truncate=False raises ParameterError for a text that does not fit."""
+        """Texts -> int64 (B, context). With truncate=False, ParameterError for a text that does not fit."""
         texts = [texts] if isinstance(texts, str) else list(texts)
         result = torch.zeros(len(texts), self.context, dtype=torch.long)
         for row, text in zip(result, texts, strict=True):

@@ -1,6 +1,6 @@
-"""What classes are called in sentences: as a list of the user's says it, or as the captions of a generated set do.
+"""Sentences that describe each class, from a file of the user or from the captions of a generated set.
 
-A class may be called several things. All classes get as many sentences; one that is called fewer things has some of them twice.
+A class may have several sentences. All classes get equally many; a class with fewer repeats some of its own.
 """
 
 from collections import Counter
@@ -11,13 +11,13 @@ from ivcore.data.captions.sets import captioned_set
 from ivcore.data.videos import VideoSet
 from ivcore.errors import FormatError
 
-MOST = 16  # sentences of a class
+MOST = 16  # sentences a class
 
 
 def listed(path, classes: Sequence[str]) -> list[list[str]]:
-    """P lists of a sentence for each of the K classes, from a file with a line a class, what it is called separated by `|`.
+    """P lists of K sentences, one a class, from a file with one line a class, its sentences separated by `|`.
 
-    FormatError for a line without a sentence, and where the file has not as many lines as there are classes.
+    FormatError for an empty sentence, and if the number of lines is not the number of classes.
     """
     lines = formats.read_class_names(path)
     if len(lines) != len(classes):
@@ -29,10 +29,9 @@ def listed(path, classes: Sequence[str]) -> list[list[str]]:
 
 
 def of_captions(videos: VideoSet, source: str, **fields) -> list[list[str]]:
-    """The same from the shortest captions of a generated set's training videos, the MOST common ones of each class.
+    """P lists of K sentences, one a class: the shortest captions of a generated set's training videos, the MOST common ones of each class.
 
-    videos: labelled ones of this set; source and fields as of `captions.sets.captioned_set`. A class of which no video has a caption is called by its
-    name.
+    videos: labelled videos of this set. source, fields: as in `captions.sets.captioned_set`. A class without captions gets its name.
     """
     shortest = {
         each.path: min(each.captions, key=len) for each in captioned_set("train", source=source, **fields).records

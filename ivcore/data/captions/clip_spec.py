@@ -1,4 +1,4 @@
-"""Which frames and which part of them a training clip of a video-language stage shows, whatever the video comes from."""
+"""Which frames, and which crop of them, a training clip of a video-language stage shows."""
 
 import inspect
 import math
@@ -10,7 +10,7 @@ import numpy as np
 from ivcore.errors import ParameterError
 from ivcore.video import augment, sampling
 
-WHOLE = (1.0,)  # as `scales`: the middle square, nothing random
+WHOLE = (1.0,)  # value of `scales` for the middle square, nothing random
 _ASPECT = (3 / 4, 4 / 3)  # of RandomResizedCrop's boxes
 SAMPLERS = {"segment": sampling.segment, "segment_shared": sampling.segment_shared, "linspace": sampling.linspace,
            "mirrored": sampling.mirrored}  # fmt: skip
@@ -18,12 +18,12 @@ SAMPLERS = {"segment": sampling.segment, "segment_shared": sampling.segment_shar
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """frame_sampling: "segment", one of each of `num_frames` equal parts; "segment_shared", the same place of every part; or "linspace" and "mirrored", evenly
-    spaced with both ends, see `video.sampling`.
+    """frame_sampling: "segment", one frame from each of `num_frames` equal parts; "segment_shared", the same position in every part; "linspace" and
+    "mirrored", evenly spaced with both ends, see `video.sampling`.
 
     scales: of MultiScaleCrop to `size` pixels; the default takes the middle square after a short-side resize. area below 1: RandomResizedCrop
     instead, to a box of at least that share of the picture (InternVideo's video-text pretraining: 0.9). random=False: the middle frame of
-    each part, and no other crop than that square.
+    each part, and the middle square. ParameterError for values outside their range, or both area and scales.
     """
 
     num_frames: int
@@ -50,7 +50,7 @@ class ClipSpec:
 
     @cached_property
     def sampler(self):
-        """Frame indices from a frame count, and from a generator `rng` where they are random."""
+        """A function from a frame count, and a generator `rng` if it is random, to frame indices."""
         return partial(SAMPLERS[self.frame_sampling], num_frames=self.num_frames)
 
     @property
@@ -60,12 +60,12 @@ class ClipSpec:
 
     @property
     def short_side(self) -> int:
-        """To which videos are decoded: no crop is then enlarged."""
+        """The short side in pixels to decode videos at, so that no crop is enlarged."""
         least = min(self.scales) if self.area == 1 else math.sqrt(self.area * _ASPECT[0])
         return math.ceil(self.size / least)
 
     def indices(self, length: int, rng: np.random.Generator) -> np.ndarray:
-        """Frame indices of a video of `length` frames; `rng` is not touched where nothing is drawn. -> (num_frames,)"""
+        """Frame indices (num_frames,) of a video of `length` frames; uses `rng` only if `drawn`."""
         return self.sampler(length, rng=rng) if self.drawn else self.sampler(length)
 
     def crop(self, video: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -77,5 +77,5 @@ class ClipSpec:
         return augment.multi_scale_crop(video, self.size, rng, self.scales)
 
     def still(self, image: np.ndarray) -> np.ndarray:
-        """A picture (1, H, W, 3) as a clip: shown `num_frames` times."""
+        """A picture (1, H, W, 3) as a clip (num_frames, H, W, 3) of equal frames."""
         return np.repeat(image, self.num_frames, axis=0)

@@ -1,8 +1,8 @@
 """Captioned videos and images for video-language training, the same from files and from memory.
 
-What an item shows, and which of its captions is taken, is a pure function of (seed, epoch, index), so a resumed run sees what an
-uninterrupted one would. Frames are whole by default: at the size of the moving shapes a crop would cut off the very movement that a caption
-tells of. Images are clips of one frame; with num_frames=1 videos give images too, one random frame each.
+The frames and the caption of an item are a pure function of (seed, epoch, index), so a resumed run sees the same items as an
+uninterrupted one. By default frames are not cropped: in the small moving shapes a crop would cut off the movement that a caption describes.
+An image is a clip of one frame; with num_frames=1 videos give images, too, one random frame each.
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,10 @@ from ivcore.video.images import is_image
 class CaptionedClips:
     """Items dict(video uint8 (T, size, size, 3), ids int64 (L,), text, caption_id int, index int, path).
 
-    records: see `data.records`; of files, or decoded ones. captions: a tuple for each of them, by default its `.captions`; records without a
-    caption are left out, and `counts` says what became of the others, see `texts.Captions`. `caption_id` is equal where two samples have
-    the same captions, which a contrastive loss must not push apart. `index` is the record shown: an unreadable video is replaced as in
-    `Clips`, whose max_bad, run_dir and strict these are, and so is its caption. spec: frames and crops; where it is not random, the first
-    caption is taken.
+    records: see `data.records`; files or decoded. captions: one tuple a record, by default its `.captions`; records without a caption are
+    left out, see `counts` of `texts.Captions`. `caption_id` is equal for samples with the same captions, which a contrastive loss must not
+    push apart. `index` is the record shown: an unreadable video is replaced, with its caption, as in `Clips`. max_bad, run_dir and strict: as
+    in `Clips`. spec: frames and crops; if it is not random, the first caption is taken. ParameterError if captions and records differ in number.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class CaptionedClips:
 
 
 class VideosAndImages(Clips):
-    """Clips as a ClipSpec says; a picture is a clip that stands still."""
+    """Clips as a ClipSpec says; a picture becomes a clip of equal frames."""
 
     def __init__(self, records, spec: ClipSpec, seed: int, **reading):
         crops = {"random": spec.random, "transform": spec.crop}

@@ -1,8 +1,8 @@
-"""A captioned dataset in the folder of its release: which files list it, and by which sentences its test videos are searched. `data.mini` writes an
-example of each.
+"""Reads captioned datasets in the folders of their releases: which files list each split, and which sentences are the queries of the test
+videos. `data.mini` writes an example of each.
 
-What choices are made on is the published validation list, or held out of the training list where there is none or where it is the one to test on.
-Where nothing is chosen nothing is held out. A list that no split is made of is not read, and neither it nor its videos need be there.
+Validation uses the published validation list. If there is none, or if it serves as the test list, videos are held out of the training list.
+If the stage chooses nothing on them, none are held out. A list that no split needs is not read; neither it nor its videos need exist.
 """
 
 from __future__ import annotations
@@ -19,19 +19,18 @@ from ivcore.data.formats import CaptionedVideo
 from ivcore.errors import ParameterError, UserError, one_line
 
 MSRVTT_SPLITS = {"train": "train", "val": "validate", "test": "test"}
-Lists = dict[str, Callable[[], list[CaptionedVideo]] | None]  # split -> what reads it; None where none is published
+Lists = dict[str, Callable[[], list[CaptionedVideo]] | None]  # split -> its reader; None if it is not published
 
 
 def released_sets(
     folder, layout: str, names: Iterable[str], *, chooses: bool = True, captioning: bool = False, max_bad=None, run_dir=None
 ) -> dict[str, CaptionedSet]:  # fmt: skip
-    """The videos of the splits with these names (train, val, test), of a dataset in one of LAYOUTS. No video is in two of them, see `splits.part`.
+    """The videos of the splits `names` (train, val, test) of a dataset in one of LAYOUTS. No video is in two splits, see `splits.part`.
 
-    chooses: whether choices are made on val; if not, there is no val where it would have to be held out of the training list. captioning: parted as
-    captions are tested, where that is another way (CAPTIONING).
+    chooses: whether the stage chooses something on val; if not, no val is held out of the training list. captioning: use the splits for
+    captioning, where these differ (CAPTIONING).
 
-    Videos are looked for by their names, in `videos` or anywhere below the folder. UserError that names the file for one that is not there or not as it
-    must be.
+    Videos are found by name, in `videos` or anywhere below the folder. UserError that names the file, for a missing or malformed one.
     """
     folder = Path(folder)
     known = (LAYOUTS | CAPTIONING if captioning else LAYOUTS)[layout](folder)
@@ -51,7 +50,7 @@ def _set(records: list[CaptionedVideo], source: str, missing: int) -> CaptionedS
 
 
 def video_files(folder: Path) -> dict[str, str]:
-    """What a video may be called, with its ending and without, -> its path, of all files in `videos`, or anywhere below the folder."""
+    """File name, with and without its ending -> path, for all files in `videos`, or anywhere below the folder."""
     found: dict[str, str] = {}
     for place, folders, names in os.walk(folder / "videos" if (folder / "videos").is_dir() else folder):
         folders.sort()
@@ -63,13 +62,13 @@ def video_files(folder: Path) -> dict[str, str]:
 
 
 def placed(video: CaptionedVideo, files: dict[str, str]) -> CaptionedVideo:
-    """With the path of its file where there is one; ActivityNet's are called v_ID or ID."""
+    """The video with the path of its file, if found; ActivityNet's files are called v_ID or ID."""
     path = next((files[name] for name in (video.id, video.id.removeprefix("v_")) if name in files), video.path)
     return replace(video, path=path)
 
 
 def _msrvtt(folder: Path) -> Lists:
-    """JSFusion's 1,000 test videos with one sentence each, the other 9,000 to train on."""
+    """JSFusion's 1,000 test videos with one sentence each, and the other 9,000 for training."""
     listed = _msrvtt_listed(folder)
 
     def of_list(name: str) -> list[CaptionedVideo]:
@@ -85,7 +84,7 @@ def _msrvtt_listed(folder: Path) -> Callable[[], list[CaptionedVideo]]:
 
 
 def _msrvtt_of_file(folder: Path) -> Lists:
-    """The split that the release itself names: 6,513 videos to train on, 497 to choose on, 2,990 to test on, each with its twenty sentences."""
+    """The release's own split: 6,513 training, 497 validation and 2,990 test videos, each with its twenty sentences."""
     listed = _msrvtt_listed(folder)
 
     def said(split: str) -> list[CaptionedVideo]:
@@ -98,7 +97,7 @@ def _msrvtt_of_file(folder: Path) -> Lists:
 
 
 def _msrvtt_all_sentences(folder: Path) -> Lists:
-    """The videos of the lists for retrieval, each with its twenty sentences."""
+    """The splits for retrieval, but each video with its twenty sentences."""
     lists, listed = _msrvtt(folder), _msrvtt_listed(folder)
 
     def tested() -> list[CaptionedVideo]:
@@ -127,7 +126,7 @@ def _lsmdc(folder: Path) -> Lists:
 
 
 def _clips(file: Path) -> list[CaptionedVideo]:
-    """The clips of a table of LSMDC; a clip may have several rows, a sentence each."""
+    """The clips of an LSMDC table; a clip may have several rows, one sentence each."""
     told: dict[str, list[str]] = {}
     for row in formats.read_lsmdc_table(file):
         told.setdefault(row.clip, []).append(row.sentence)
@@ -149,7 +148,7 @@ def _didemo(folder: Path) -> Lists:
 
 
 def _vatex(folder: Path) -> Lists:
-    """The published code tests on some of the validation captions, and validates on the same."""
+    """The published code tests on a part of the validation captions, and validates on the same part."""
 
     def told(name: str, ids: str) -> list[CaptionedVideo]:
         files = (f"vatex_{name}_v1.0.json", f"vatex_{name}_v1.0_ceph.json")
@@ -170,11 +169,11 @@ LAYOUTS: dict[str, Callable[[Path], Lists]] = {
 CAPTIONING = {
     "msrvtt": _msrvtt_of_file,
     "msrvtt_1ka": _msrvtt_all_sentences,
-}  # which other videos captions are tested on
+}  # layouts whose splits for captioning differ from those for retrieval
 
 
 def _there(folder: Path, *names: str) -> Path:
-    """The first of these files that is there."""
+    """The first of these files that exists; ParameterError if none does."""
     for name in names:
         if (folder / name).exists():
             return folder / name

@@ -1,7 +1,7 @@
-"""Clips shown backwards as hard negatives: the same frames, only their order tells which caption is right (arXiv 2301.02074).
+"""Reversed clips as hard negatives: the same frames, so only their order tells which caption is right (arXiv 2301.02074).
 
-In a batch of a contrastive loss hardly two clips differ in order alone, so a model learns appearance and stops. A clip and its reversal,
-side by side with "slides to the left" and "slides to the right", leave it nothing but the order.
+In a contrastive batch hardly any two clips differ in frame order alone, so a model can learn appearance only. A clip and its reversal in one
+batch, "slides to the left" and "slides to the right", can be told apart by the order alone.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from ivcore.errors import ParameterError
 
 
 class WithReversals:
-    """Captioned clips in whose batches up to a `share` of the clips are reversals of the clips beside them.
+    """Captioned clips; in each batch up to a `share` of the clips are reversals of their neighbours.
 
-    backwards: for each record of the source the captions of the reversed clip; empty where there are none. Of clips 2j and 2j + 1 of a
-    batch the second makes room for the reversal of the first, or the first for that of the second where only that has one. Which pairs do is a
-    function of (seed, epoch, index of their first), so ranks that share a batch show what one process would. ParameterError for a batch, or
-    a rank's part of one, of an odd number of clips.
+    backwards: the captions of the reversed clip for each record of the source, or (). In a pair of clips 2j and 2j + 1, the reversal of the first
+    replaces the second; if only the second has a reversal, that replaces the first. The choice of pairs is a function of (seed, epoch, index of
+    the first clip), so ranks that share a batch see the same as one process. ParameterError for a share outside [0, 0.5], and if a batch, or a
+    rank's part of one, has an odd number of clips.
     """
 
     def __init__(self, source: CaptionedClips, backwards: Sequence[tuple[str, ...]], share: float, seed: int = 0):
@@ -50,7 +50,7 @@ class WithReversals:
         return batch
 
     def _reverse(self, batch: dict, i: int, slot: int) -> None:
-        """Put the reversal of clip i into a slot. Both say what they show in their first sentence, the fullest, so that little else fits them."""
+        """Puts the reversal of clip i into a slot. Both get their first caption, the most detailed one, so that it fits hardly any other clip."""
         record = int(batch["index"][i])
         self._caption(batch, i, self.source.captions.first(record))
         self._caption(batch, slot, self.backwards[record][0])

@@ -1,4 +1,4 @@
-"""The captioned videos of a stage: the user's own files, or the embedded moving shapes where no path is given."""
+"""The captioned videos of a stage: the user's own files, or a generated set (by default the moving shapes) if no path is given."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,9 +17,9 @@ from ivcore.errors import UserError, one_line
 
 @dataclass(frozen=True)
 class CaptionedSet:
-    """records have `.path` and `.captions`. For record i, queries[i] is the sentence that it is to be found by, and backwards[i] says, sentence
-    by sentence, what it shows when played backwards; empty where that is not known. `source` says what a result on it may be called. missing:
-    how many videos of the list are not there."""
+    """records have `.path` and `.captions`. For record i, queries[i] is the sentence to retrieve it by, and backwards[i] holds the captions of
+    the video played backwards, or () if unknown. source: name of the set in results. missing: number of listed videos whose file does not
+    exist."""
 
     records: list[formats.CaptionedVideo]
     queries: list[str]
@@ -36,11 +36,11 @@ class CaptionedSet:
         return CaptionedSet(*parts, self.source, self.missing)
 
     def first(self, count: int) -> "CaptionedSet":
-        """The first `count` videos; all of them for 0."""
+        """The first `count` videos; 0 means all."""
         return self.only(range(min(count or len(self), len(self))))
 
     def told(self) -> "CaptionedSet":
-        """The records that have a sentence, without captions of which nothing can be read: nothing is found by those, nor compared with them."""
+        """The records that have a readable caption, without captions that are empty after cleaning: those serve neither retrieval nor metrics."""
         kept = [tuple(text for text in record.captions if texts.read(text)[0]) for record in self.records]
         rows = [row for row, some in enumerate(kept) if some]
         records = [replace(self.records[row], captions=kept[row]) for row in rows]
@@ -48,7 +48,7 @@ class CaptionedSet:
         return replace(self.only(rows), records=records, queries=queries)
 
     def pairs(self) -> "CaptionedSet":
-        """A record for every caption: an epoch then shows each video as often as it has captions."""
+        """One record for each caption: an epoch then shows a video as often as it has captions."""
         rows = [(row, text) for row, record in enumerate(self.records) for text in record.captions]
         records = [replace(self.records[row], captions=(text,)) for row, text in rows]
         return CaptionedSet(
@@ -61,7 +61,7 @@ class CaptionedSet:
 
     @property
     def sentences(self) -> list[str]:
-        """Every caption of the set, those of the reversals included."""
+        """Every caption of the set, including those of the reversals."""
         return [text for several in (*self.captions, *self.backwards) for text in several]
 
 
@@ -74,11 +74,10 @@ def captioned_set(
     source: str = "shapes",
     **fields,
 ) -> CaptionedSet:
-    """Videos of `captions` (any file of `formats.read_captions`), those of `split_csv` (MSR-VTT) only where it is given, or else of the embedded
-    `split` (train, val or test) of `source`, shapes or another generated set. reversed_captions: a file like `captions`. `fields` are those of the
-    generated set, see `data.embedded`.
+    """The videos of `captions` (any file of `formats.read_captions`), limited to those of `split_csv` (MSR-VTT) if given.
 
-    Raises FormatError for a malformed file, UserError where no video is left.
+    Without `captions`: the `split` (train, val or test) of the generated set `source`, whose fields are `fields`, see `data.embedded`.
+    reversed_captions: a file like `captions`. Raises FormatError for a malformed file, UserError if no video is left.
     """
     if captions:
         named = Path(captions).name
@@ -110,11 +109,11 @@ def captioned_splits(
     run_dir=None,
     **fields,
 ) -> list[CaptionedSet]:
-    """The videos of each split, in the order of `lists`: split -> (captions, split_csv), train first. No video is in two of them.
+    """The videos of each split, in the order of `lists`: split -> (captions, split_csv), train first. No video is in two splits.
 
-    Where train has no captions all splits are the embedded ones. Else a split with a split_csv alone takes it from train's captions, and one
-    with neither is held out of the training videos, video by video, see `splits.part`; what was done is printed. The other arguments and
-    errors are those of `captioned_set`; UserError also for a list of its own where train has none.
+    If train has no captions, all splits come from the generated set. Otherwise a split with only a split_csv takes its videos from train's captions,
+    and a split with neither is held out of the training videos, video by video, see `splits.part`; this is printed. The other arguments and
+    errors are those of `captioned_set`; UserError also if another split has a list and train has no captions.
     """
     train = next(iter(lists))
     if not lists[train][0]:
@@ -142,9 +141,9 @@ def _only(videos: CaptionedSet, records: list, missing: int) -> CaptionedSet:
 def training_clips(
     videos: CaptionedSet, tokenizer, spec: ClipSpec, *, seed: int, in_memory: bool, reversals: float = 0.0, **reading
 ) -> CaptionedClips | WithReversals:  # fmt: skip
-    """A source of captioned clips for `Batches`: decoded once and kept, or file by file; the clips are the same. `reversals`: see `WithReversals`.
+    """A source of captioned clips for `Batches`. in_memory: decode all videos once; the clips are the same. reversals: share of `WithReversals`.
 
-    reading: max_bad, run_dir and strict, as in `Clips`. The source's `counts` say what became of the captions.
+    reading: max_bad, run_dir and strict, as in `Clips`. The source has `counts` of its captions, see `texts.Captions`.
     """
     require_some([record.path for record in videos.records], videos.source)
     records = load(videos.records, spec.short_side, **reading) if in_memory else videos.records
@@ -157,9 +156,9 @@ def training_clips(
 def held_out_clips(
     videos: CaptionedSet, tokenizer, *, num_frames: int, size: int, run_dir=None, strict: bool = False
 ) -> tuple[CaptionedClips, CaptionedSet]:
-    """(clips with their queries, nothing random; the videos that they show, in their order).
+    """Returns (clips with their queries, nothing random; the videos that they show, in order).
 
-    The frames that are asked for are decoded once and kept, so that a video that cannot be read is left out of every score alike.
+    The frames are decoded once and kept, so that every score leaves out the same unreadable videos.
     """
     decoded = load(videos.records, size, num_frames, max_bad=1.0, run_dir=run_dir, strict=strict)
     videos = videos.only(decoded.index)

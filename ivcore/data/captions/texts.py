@@ -1,11 +1,11 @@
-"""What becomes of a caption on its way from a file to tokens, in one place for every source.
+"""Turns captions into tokens, the same way for every source.
 
-- Bytes are read as UTF-8; where they are not, as Windows-1252, or else Latin-1, which takes any byte: counted as `not_utf8`, never lost.
+- Bytes are read as UTF-8. If they are not UTF-8, they are read as Windows-1252, or else as Latin-1, which takes any byte; counted as `not_utf8`.
 - Text is brought to Unicode's composed form (NFC); control characters and line breaks become blanks, runs of blanks one blank;
-  invisible characters and unpaired surrogates are dropped. The names of CLIP's start and end tokens are taken out, for in a caption
+  invisible characters and unpaired surrogates are dropped. The names of CLIP's start and end tokens are removed, because in a caption
   from the web they would end the sentence early.
-- A sample left without any caption is skipped: counted as `empty` and listed with its key.
-- A caption of more tokens than the text encoder takes is cut and ends in the end token: counted as `cut`.
+- A sample without a caption after this is skipped, counted as `empty` and listed with its key.
+- A caption with more tokens than the text encoder takes is cut, and ends with the end token; counted as `cut`.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _LONGEST_TOKEN = 40  # characters; CLIP's vocabulary has none of more than 32 by
 
 
 def decode(data: bytes) -> tuple[str, bool]:
-    """Text of any bytes, and whether they are UTF-8 (a byte order mark is dropped)."""
+    """Returns (text of any bytes, whether they are UTF-8). Drops a byte order mark."""
     for encoding in ("utf-8-sig", "cp1252"):
         try:
             return data.decode(encoding), encoding == "utf-8-sig"
@@ -38,15 +38,15 @@ def decode(data: bytes) -> tuple[str, bool]:
 
 
 def clean(text: str) -> str:
-    """A caption in one line, composed and without what cannot be seen. "" where nothing is left."""
+    """The caption in one line, composed (NFC), without invisible characters; "" if nothing is left."""
     text = _CONTROL.sub(" ", unicodedata.normalize("NFC", _INVISIBLE.sub("", text)))
     return " ".join(text.split())
 
 
 def read(caption: str | bytes) -> tuple[str, bool]:
-    """The cleaned caption, and whether it was UTF-8.
+    """Returns (the cleaned caption, whether it was UTF-8).
 
-    Bytes that Python's "surrogateescape" put into a text count as the bytes they were.
+    Surrogates from Python's "surrogateescape" are turned back into the original bytes first.
     """
     utf8 = True
     if isinstance(caption, str) and _holds_bytes(caption):
@@ -57,32 +57,32 @@ def read(caption: str | bytes) -> tuple[str, bool]:
 
 
 def _holds_bytes(text: str) -> bool:
-    """Whether there are surrogates and all of them stand for bytes; JSON can write others."""
+    """Whether the text has surrogates and all of them stand for bytes; JSON can contain others."""
     surrogates = re.findall("[\ud800-\udfff]", text)
     return bool(surrogates) and all("\udc80" <= character <= "\udcff" for character in surrogates)
 
 
 def tokens(text: str, tokenizer):
-    """-> (int64 (L,), whether the caption was cut). `tokenizer` has `context`, `encode(text)` and is called on a list of texts."""
+    """Returns (tokens int64 (L,), whether the caption was cut). `tokenizer` has `context`, `encode(text)` and is called on a list of texts."""
     room = tokenizer.context - 2  # start and end
-    kept = text[: _LONGEST_TOKEN * tokenizer.context]  # or a word of a million letters would take minutes
+    kept = text[: _LONGEST_TOKEN * tokenizer.context]  # else a word of a million letters would take minutes
     cut = len(kept) < len(text) or (len(kept.encode()) > room and len(tokenizer.encode(kept)) > room)
     return tokenizer([kept])[0], cut
 
 
 def caption_id(captions: Iterable[str]) -> int:
-    """A number that samples share when they have the same set of captions, on every rank and in every run. -> below 2**63"""
+    """A number below 2**63, equal for samples with the same set of captions, on every rank and in every run."""
     joined = "\0".join(sorted({caption.casefold() for caption in captions}))
     return int.from_bytes(hashlib.blake2b(joined.encode(), digest_size=8).digest()) >> 1
 
 
 class Captions:
-    """The captions of a set: cleaned, with the samples that have none left out, counted and listed.
+    """The cleaned captions of a set. Samples without a caption are left out, counted and listed.
 
-    captions: one tuple a sample. keys: what the samples are called in the list, by default their numbers.
-    kept: int64 (N,), which samples have a caption; `texts` (N tuples) and `caption_ids` int64 (N,), see `caption_id`, are of those.
+    captions: one tuple a sample. keys: the samples' names in the list, by default their numbers.
+    kept: int64 (N,), the samples with a caption; `texts` (N tuples) and `caption_ids` int64 (N,), see `caption_id`, belong to them.
     counts: read (samples), empty, not_utf8 and cut (captions). The list is <run_dir>/skipped_captions.jsonl, one object a line.
-    Raises UserError where no sample has a caption.
+    Raises UserError if no sample has a caption, ParameterError if a sample has a text and not a tuple.
     """
 
     def __init__(self, captions: Sequence[Sequence[str | bytes]], tokenizer, keys=None, run_dir=None):
@@ -111,13 +111,13 @@ class Captions:
         return tuple(text for text, _ in pairs if text)
 
     def _count_cut(self) -> int:
-        """A token takes at least a byte, so that short captions, nearly all, need no tokenizer here."""
+        """The number of captions that are cut. A token takes at least one byte, so short captions (nearly all) need no tokenizer here."""
         times = Counter(text for texts in self.texts for text in texts)
         room = self.tokenizer.context - 2
         return sum(n for text, n in times.items() if len(text.encode()) > room and tokens(text, self.tokenizer)[1])
 
     def ids(self, text: str):
-        """int64 (L,): the tokens of a caption; those of the captions of a small set are kept."""
+        """int64 (L,): the tokens of a caption; the first _KEPT captions are cached."""
         if text in self._ids:
             return self._ids[text]
         ids = tokens(text, self.tokenizer)[0]
@@ -126,11 +126,11 @@ class Captions:
         return ids
 
     def first(self, sample: int) -> str:
-        """The first caption of a sample, which has one."""
+        """The first caption of a sample; the sample must have one."""
         return self.texts[int(np.searchsorted(self.kept, sample))][0]
 
     def choose(self, index: int, *key: int) -> str:
-        """One of the captions of a sample, a function of its index and the key; without a key the first."""
+        """One caption of a sample: a function of its index and the key, or the first caption if no key is given."""
         texts = self.texts[index]
         if not key or len(texts) == 1:
             return texts[0]

@@ -1,8 +1,8 @@
-"""Annotation files of the datasets that the paper uses, read into small records and written from them.
+"""Reads and writes the annotation files of the paper's datasets, as small records.
 
-Every reader refuses a malformed line or entry with a FormatError that names the file, the line and what was expected; inside
-`without_bad_rows` single bad rows are left out and listed instead. Byte order marks, CRLF and blank lines are accepted. Relative
-media paths start from `root`, or else from the annotation file's folder. Only the standard library is imported, since parameters
+Every reader raises FormatError for a malformed line or entry; it names the file, the line and what was expected. Inside
+`without_bad_rows`, single bad rows are left out and listed instead. Byte order marks, CRLF and blank lines are accepted. Relative
+media paths start from `root`, or else from the annotation file's folder. Only the standard library is imported, because parameters
 are checked before a kernel starts.
 """
 # ruff: noqa: F401, I001  (this file lists what the folder offers)
@@ -106,10 +106,10 @@ READERS = {
 
 
 def check(kind: str, path) -> int:
-    """Reads the whole file as `kind` and returns its number of records; a FormatError says what is wrong with it.
+    """Reads the whole file as `kind` and returns its number of records. FormatError if it is malformed, ParameterError for an unknown kind.
 
-    In a Kinetics CSV a label without a name in the classes.txt beside it is refused, too, and a video with two labels. The kind "video" is a single video file:
-    its index is read and its frames are counted, VideoError if it is none.
+    A Kinetics CSV is malformed, too, if a label has no name in the classes.txt beside it, or a video has two labels. The kind "video" is a
+    single video file: returns its number of frames, VideoError if it is not a video.
     """
     if kind == "video":
         from ivcore.video.reader import VideoReader

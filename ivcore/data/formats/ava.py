@@ -1,4 +1,4 @@
-"""AVA: boxes with actions on keyframes one second apart, in CSV without header, and the list of actions in .pbtxt.
+"""AVA: boxes with actions on keyframes one second apart, in CSV without a header, and the list of actions in .pbtxt.
 
 -5KQ66BBWC4,0902,0.077,0.151,0.283,0.811,80,1
 """
@@ -16,7 +16,7 @@ from ivcore.files import write_text
 
 @dataclass(frozen=True, slots=True)
 class AvaBox:
-    """One action of one person: box as x1, y1, x2, y2 in shares of the frame, `timestamp` in seconds of the whole video.
+    """One action of one person. box: x1, y1, x2, y2 as shares of the frame; timestamp: in seconds of the whole video.
 
     `person` is None in files without that column; only predictions have a `score`.
     """
@@ -38,7 +38,7 @@ class AvaAction:
 
 @dataclass(frozen=True, slots=True)
 class PersonBox:
-    """What a detector says of a keyframe: a box in shares of the frame and how sure it is that a person is in it."""
+    """A detector's result on a keyframe: a box as shares of the frame, and the score that a person is in it."""
 
     video_id: str
     timestamp: float
@@ -66,7 +66,7 @@ def _corners(cells) -> tuple[float, float, float, float]:
 
 
 def _box_of_person(base: str, *cells: str, known: Collection[int] | None = None) -> AvaBox | None:
-    """None for a keyframe that is listed without a person."""
+    """The box of a line, or None for a keyframe that is listed without a person."""
     if not cells:
         return None
     box = _box(*cells[:-1], person=None if cells[-1] is None else int(cells[-1]))
@@ -113,7 +113,7 @@ read_ava_predictions = PREDICTIONS.read
 def read_ava_csv(path, known: Collection[int] | None = None) -> list[AvaBox]:
     """`video_id,timestamp,x1,y1,x2,y2,action_id,person_id`; keyframes listed without a person (empty columns) give no box.
 
-    known: the action_ids that there are; a line with another one is malformed. AVA-Kinetics comes as such a CSV, too.
+    known: the valid action_ids; a line with another one is malformed. AVA-Kinetics uses the same CSV.
     """
     return [box for box in _boxes(known).read(path) if box is not None]
 
@@ -133,7 +133,7 @@ def _stamp(seconds: float) -> str:
 
 
 def read_ava_excluded(path) -> list[tuple[str, float]]:
-    """`video_id,timestamp` of keyframes that the evaluation leaves out. The file may be empty: nothing is left out."""
+    """`video_id,timestamp` of the keyframes that evaluation leaves out. The file may be empty."""
     return EXCLUDED.read(path) if read_text(path).strip() else []
 
 
@@ -142,7 +142,7 @@ def write_ava_excluded(path, keyframes) -> None:
 
 
 def read_ava_actions(path) -> list[AvaAction]:
-    """The action list: blocks `label {…}` with name, label_id, label_type, or `item {…}` with name, id. Order as in the file."""
+    """The actions, in the order of the file: blocks `label {…}` with name, label_id, label_type, or `item {…}` with name, id."""
     text = read_text(path)
     actions, end = [], 0
     for match in _BLOCK.finditer(text):

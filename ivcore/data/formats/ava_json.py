@@ -1,4 +1,4 @@
-"""AVA and AVA-Kinetics as AlphAction writes them: pictures with boxes in pixels in JSON, and a detector's boxes of these pictures.
+"""AVA and AVA-Kinetics in AlphAction's JSON: pictures with true boxes in pixels, and a detector's boxes on these pictures.
 
 {"images": [{"id": 0, "movie": "-5KQ66BBWC4", "timestamp": 902, "width": 1920, "height": 1080}],
  "annotations": [{"image_id": 0, "bbox": [x, y, width, height], "action_ids": [12, 80]}]}
@@ -26,12 +26,12 @@ class AvaImage:
 
 
 def read_ava_truth(path, known: Collection[int] | None = None) -> list[AvaBox]:
-    """The boxes of AVA's CSV or of such a JSON, whichever it is. known: the action_ids that there are; others are malformed."""
+    """The boxes of AVA's CSV or of AlphAction's JSON. known: the valid action_ids; others are malformed."""
     return _read_annotations(path, known) if _is_json(path) else read_ava_csv(path, known)
 
 
 def read_ava_images(path) -> dict[int, AvaImage]:
-    """The pictures of such a JSON by their id."""
+    """id -> picture, from AlphAction's JSON."""
 
     def image(node: Node) -> tuple[int, AvaImage]:
         size = (node.get(name).whole(1) for name in ("width", "height"))
@@ -42,10 +42,10 @@ def read_ava_images(path) -> dict[int, AvaImage]:
 
 
 def read_ava_detections(path, images: dict[int, AvaImage] | None = None) -> list[PersonBox]:
-    """A detector's boxes of keyframes: JSON that names `images` by their number, or CSV `video_id,timestamp,x1,y1,x2,y2,action_id,score`, of
-    which the action does not count.
+    """A detector's boxes on keyframes: JSON that names `images` by id, or CSV `video_id,timestamp,x1,y1,x2,y2,action_id,score`, whose action_id
+    is ignored.
 
-    A JSON without `images` is checked only: its boxes are shares of a picture of one pixel. Boxes are cut at the picture's edge.
+    Without `images`, a JSON is only checked: its boxes stay in pixels. Boxes are clipped to the picture.
     """
     if not _is_json(path):
         return PEOPLE.read(path)
@@ -59,7 +59,7 @@ def read_ava_detections(path, images: dict[int, AvaImage] | None = None) -> list
 
 
 def write_ava_json(path, images: dict[int, AvaImage], boxes: Collection[AvaBox]) -> None:
-    """Boxes of the same keyframe, corners and person become one annotation with several actions."""
+    """Writes AlphAction's JSON; boxes with the same keyframe, corners and person become one annotation with several actions."""
     number = {(image.movie, image.timestamp): key for key, image in images.items()}
     rows: dict[tuple, list[int]] = {}
     for box in boxes:
@@ -108,7 +108,7 @@ def _image(node: Node, images: dict[int, AvaImage]) -> AvaImage:
 
 
 def _shares(node: Node, image: AvaImage | None) -> tuple[float, float, float, float]:
-    """x, y, width, height in pixels -> x1, y1, x2, y2 in shares of the picture."""
+    """x, y, width, height in pixels -> x1, y1, x2, y2 as shares of the picture; in pixels if `image` is None."""
     numbers = [each.number("a number of pixels", -math.inf) for each in node.entries()]
     if len(numbers) != 4 or min(numbers[2:]) <= 0:
         node.fail(

@@ -1,7 +1,7 @@
-"""Captioned videos and images as web-scale sets list them: WebVid's CSV, any CSV with a path and a caption, JSON lists and JSON lines.
+"""Captioned videos and images in the tables of web-scale sets: WebVid's CSV, any CSV with a path and a caption, JSON lists, JSON lines.
 
-Captions that are not UTF-8 are no error here: their bytes come through as Python's "surrogateescape" writes them, for
-`ivcore.data.captions.texts` to read and count.
+Captions that are not UTF-8 are not an error here: Python's "surrogateescape" keeps their bytes, and `ivcore.data.captions.texts`
+reads and counts them.
 """
 
 import os
@@ -20,17 +20,17 @@ _LENIENT = "surrogateescape"
 
 @dataclass(frozen=True)
 class CaptionedSegment(CaptionedVideo):
-    """A captioned part of a video, in seconds."""
+    """A captioned part of a video, from `start` to `end` in seconds."""
 
     start: float = 0.0
     end: float = 0.0
 
 
 def read_caption_csv(path, root=None, suffix: str = ".mp4") -> list[CaptionedVideo]:
-    """A header with `path` (or video, image, file) and `caption` (or name, text, sentence), maybe `id`, `start` and `end`; or WebVid's.
+    """A CSV with a header: `path` (or video, image, file), `caption` (or name, text, sentence), optional `id`, `start`, `end`; or WebVid's.
 
     WebVid lists `videoid,contentUrl,duration,page_dir,name` and stores <root>/<page_dir>/<videoid>.mp4. Rows of one file (and one
-    part of it) are one record of several captions. An empty caption is kept: it is counted where captions are used.
+    part of it) become one record with several captions. Empty captions are kept; `ivcore.data.captions.texts` counts them.
     """
 
     def required(header: list[str]) -> str | None:
@@ -49,7 +49,7 @@ def read_caption_csv(path, root=None, suffix: str = ".mp4") -> list[CaptionedVid
 
 
 def _first(names: tuple[str, ...], columns) -> str | None:
-    """The first of the names that is a column."""
+    """The first name that is a column, or None."""
     return next((name for name in names if name in columns), None)
 
 
@@ -72,7 +72,7 @@ def _times(path, line: int, cells: dict) -> tuple[float, float] | None:
 
 
 def _records(base: str, entries: list[tuple]) -> list[CaptionedVideo]:
-    """One record for each file and part, in order of first appearance."""
+    """One record for each file and part, in the order of first appearance."""
     grouped: dict[tuple, tuple[str, list[str]]] = {}
     for file, cells, captions, times in entries:
         name = str(cells.get("id") or cells.get("videoid") or os.path.splitext(os.path.basename(file))[0])
@@ -87,7 +87,7 @@ def _record(name: str, file: str, captions: tuple[str, ...], times) -> Captioned
 
 
 def read_caption_json(path, root=None) -> list[CaptionedVideo]:
-    """A list of `{"path": …, "caption": "…" or ["…", …]}`, or one such object a line (.jsonl). The CSV's other names are allowed."""
+    """A list of `{"path": …, "caption": "…" or ["…", …]}`, or one such object a line (.jsonl). The CSV's other names are allowed, too."""
     lines = str(path).endswith(".jsonl")
     nodes = read_json_lines(path, _LENIENT) if lines else read_json(path, _LENIENT).entries()
     return _records(base_folder(path, root), parse_rows(path, _entry, nodes))
@@ -106,7 +106,7 @@ def _entry(node: Node) -> tuple:
 
 
 def read_captions(path, root=None) -> list[CaptionedVideo]:
-    """Whatever captioned set the file is: CSV, JSON lines, a JSON list, or MSR-VTT's JSON."""
+    """Reads a captioned set in any of these formats: CSV, JSON lines, a JSON list, MSR-VTT's JSON."""
     if str(path).endswith(".csv"):
         return read_caption_csv(path, root)
     if str(path).endswith(".jsonl") or not isinstance(read_json(path, _LENIENT).value, dict):
@@ -115,9 +115,9 @@ def read_captions(path, root=None) -> list[CaptionedVideo]:
 
 
 def in_split(videos: list[CaptionedVideo], rows: list[SplitRow], path="split") -> list[CaptionedVideo]:
-    """The videos of an MSR-VTT split, in its order; a row's own sentence, which test splits have, is then the only caption.
+    """The videos of an MSR-VTT split, in its order. If a row has a sentence, as in test splits, it is the video's only caption.
 
-    Raises FormatError for a row whose video is not listed; `path` names the split in that error.
+    Raises FormatError for a row whose video is not in `videos`; `path` names the split in that error.
     """
     listed = {video.id: video for video in videos}
     for number, row in enumerate(rows, 2):

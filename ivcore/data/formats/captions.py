@@ -19,7 +19,7 @@ class CaptionedVideo:
 
 @dataclass(frozen=True, slots=True)
 class SplitRow:
-    """A row of a split: the video, and in test splits the one sentence that it is to be found by."""
+    """A row of a split: the video, and in test splits the sentence to retrieve it by."""
 
     video_id: str
     sentence: str | None = None
@@ -27,7 +27,7 @@ class SplitRow:
 
 @dataclass(frozen=True, slots=True)
 class ClipSentence:
-    """A row of LSMDC: the clip's name and its sentence (times stand in the name)."""
+    """A row of LSMDC: the clip's name, which contains its times, and its sentence."""
 
     clip: str
     sentence: str
@@ -36,7 +36,7 @@ class ClipSentence:
 def read_msrvtt_json(path, root=None, suffix: str = ".mp4") -> list[CaptionedVideo]:
     """`{"videos": [{"video_id": …, "split": …}], "sentences": [{"sen_id": 1, "video_id": "video0", "caption": "…"}]}`.
 
-    One record a video with its captions in the order of the file. A sentence of a video that is not listed is refused.
+    One record a video, with its captions in the order of the file. FormatError for a sentence of an unlisted video.
     """
     tree, base = read_json(path), base_folder(path, root)
     splits: dict[str, str | None] = {}
@@ -93,7 +93,7 @@ def read_msrvtt_csv(path) -> list[SplitRow]:
 
 
 def write_msrvtt_csv(path, rows) -> None:
-    """With sentences: the test layout; without: the train layout."""
+    """Writes the test layout if a row has a sentence, else the train layout."""
     rows = list(rows)
     if all(row.sentence is None for row in rows):
         return write_table(path, [["video_id"], *([row.video_id] for row in rows)])

@@ -1,4 +1,4 @@
-"""Ego4D's annotation files of five tracks, as they are released beside its clips (arXiv 2110.07058).
+"""Ego4D's annotation files of five tracks, as released with its clips (arXiv 2110.07058).
 
     moments_*.json    {"videos": [{"video_uid", "split": "train", "clips": [{"clip_uid", "video_start_sec", "video_end_sec",
                        "annotations": [{"labels": [{"label", "primary", "start_time", "end_time"}]}]}]}]}
@@ -6,10 +6,10 @@
     fho_sta_*.json    {"annotations": [{"uid", "video_id", "frame", "objects": [{"box", "noun_category_id", "verb_category_id", "time_to_contact"}]}],
                        "noun_categories": [{"id", "name"}], "verb_categories": …, "info": {"video_metadata": {"VIDEO": {"frame_width", "frame_height", "fps"}}}}
     fho_hands_*.json  {"clips": [{"clip_uid", "video_uid", "frames": [{"pre_45": {"frame", "clip_frame", "boxes": [{"left_hand": [x, y]}, {"right_hand": [x, y]}]}, "pre_30": …}]}]}
-    COCO's JSON       {"images": [{"id", "file_name", "width", "height", and "video_uid" where it is known}], "annotations": [{"image_id", "category_id", "bbox"}], "categories": [{"id", "name"}]}
+    COCO's JSON       {"images": [{"id", "file_name", "width", "height", optional "video_uid"}], "annotations": [{"image_id", "category_id", "bbox"}], "categories": [{"id", "name"}]}
 
-Times are in seconds of the clip, places in pixels of its pictures. Files that say no frame rate count 30 frames a second, as all released clips have.
-Every reader keeps `video_uid`, the video that a clip is cut from, since clips of one video are alike and belong into the same part.
+Times are in seconds of the clip, positions in pixels of its pictures. The default frame rate is 30 a second, that of all released clips.
+Every reader keeps `video_uid`, the video that a clip is cut from, because clips of one video are alike and belong in the same split.
 """
 
 import re
@@ -29,7 +29,7 @@ _PICTURE = re.compile(r"(.+?)[_/](?:frame_?)?(\d+)\.(?:jpe?g|png)", re.IGNORECAS
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question about a clip, and the seconds of it that answer. video_uid: what the clip is cut from."""
+    """A question about a clip, and the seconds from `start` to `end` that answer it. video_uid: the video that the clip is cut from."""
 
     clip: str
     path: str
@@ -42,7 +42,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class NextObject:
-    """A thing that will be touched: box x1, y1, x2, y2 in pixels, ids of what it is and of what is done to it, seconds until then."""
+    """An object that will be touched. box: x1, y1, x2, y2 in pixels; noun, verb: ids of the object and the action; seconds: time to contact."""
 
     box: tuple[float, float, float, float]
     noun: int
@@ -52,8 +52,9 @@ class NextObject:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One frame of a video, or a picture file where `frame` is None. size: width and height in pixels, None where the file does not say; things: what
-    the track asks for on it: `NextObject`s, or (box, category) of changed objects; hands: 20 numbers, see `read_hands`; video_uid: what the clip is cut from, empty where the file does not say."""
+    """One frame of a video, or a picture file if `frame` is None. size: (width, height) in pixels, None if the file does not say. things: the true
+    objects: `NextObject`s, or (box, category) of changed objects. hands: 20 numbers, see `read_hands`. video_uid: the video that the clip is cut
+    from, "" if the file does not say."""
 
     id: str
     path: str
@@ -67,7 +68,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class PictureSet:
-    """nouns, verbs: id -> name; of COCO's JSON the categories are the nouns."""
+    """nouns, verbs: id -> name. In COCO's JSON the categories are the nouns."""
 
     pictures: list[Picture]
     nouns: dict[int, str] = field(default_factory=dict)
@@ -78,7 +79,7 @@ class PictureSet:
 
 
 def read_moments(path, root=None, subset: str | None = None, labels=None) -> list[UntrimmedVideo]:
-    """Every clip as a video with its moments; those that are not `primary` do not count. What several annotators name alike counts as often."""
+    """Every clip as a video with its `primary` moments. A moment that several annotators name alike is kept once for each."""
     base = base_folder(path, root)
     videos = parse_rows(path, lambda clip, *of: _moments(clip, *of, base, labels), _clips(path))
     chosen = [video for video in videos if subset is None or video.subset.lower() == subset.lower()]
@@ -125,7 +126,7 @@ def _span(entry: Node, first: str, last: str, duration: float) -> tuple[float, f
 
 
 def read_nlq(path, root=None) -> list[Query]:
-    """Every query that has a text and lasts; the release has a few that do not, and scores none of them."""
+    """Every query that has a text and a duration above 0; the release has a few others and does not score them."""
     base = base_folder(path, root)
     found = parse_rows(path, lambda clip, split, video_uid: list(_queries(clip, video_uid, base)), _clips(path))
     queries = [query for each in found for query in each]
@@ -145,7 +146,7 @@ def _queries(clip: Node, video_uid: str, base: str) -> Iterator[Query]:
 
 
 def read_sta(path, root=None) -> PictureSet:
-    """Frames with the things that will be touched next. A frame is `clip_frame` of `clip_uid` where the file has these, else `frame` of `video_id`."""
+    """Frames with the objects that will be touched next. A frame is `clip_frame` of `clip_uid` if the file has these, else `frame` of `video_id`."""
     base, tree = base_folder(path, root), read_json(path)
     names = [_categories(tree.get(f"{kind}_categories")) for kind in ("noun", "verb")]
     films = tree.get("info", {}).get("video_metadata", {})
@@ -190,7 +191,7 @@ def _corners(node: Node) -> tuple[float, float, float, float]:
 
 
 def read_detections(path) -> dict[str, list[tuple]]:
-    """object_detections.json of the release: uid -> (box in pixels, noun_category_id, score) of each box that a detector found."""
+    """object_detections.json of the release: uid -> (box in pixels, noun_category_id, score) of each detected box."""
     return {
         uid: [(_corners(each.get("box")), each.get("noun_category_id").whole(), each.get("score").number()) for each in found.entries()]
         for uid, found in read_json(path).items()
@@ -198,8 +199,8 @@ def read_detections(path) -> dict[str, list[tuple]]:
 
 
 def read_hands(path, root=None) -> PictureSet:
-    """Frames 1.5 s before a hand is where it must be for an action, with where both hands will be: 20 numbers, for each of HAND_FRAMES
-    x and y of the left and of the right hand in pixels, None for a hand that cannot be seen. A row without any hand is left out."""
+    """Frames 1.5 s before contact, with the future positions of both hands as 20 numbers: for each of HAND_FRAMES x and y in pixels
+    of the left and of the right hand, None for an invisible hand. A row without any hand is left out; FormatError if no row is left."""
     base, tree = base_folder(path, root), read_json(path)
     clips = tree.get("clips").entries() if "clips" in tree.expect(dict, "an object") else _listed(tree)
     found = parse_rows(path, lambda clip: list(_reaching(clip, base)), clips)
@@ -210,7 +211,7 @@ def read_hands(path, root=None) -> PictureSet:
 
 
 def _listed(tree: Node) -> Iterator[Node]:
-    """The clips of a file that lists them by their id, as InternVideo's code reads it."""
+    """The clips of a file {id: [clip, …]}, the layout that InternVideo's code reads."""
     return (clip for _, listed in tree.items() for clip in listed.entries())
 
 
@@ -240,7 +241,7 @@ def _hands(node: Node) -> list[float | None]:
 
 
 def read_changed(path, root=None) -> PictureSet:
-    """COCO's JSON of objects that change their state. file_name is a picture, or CLIP_FRAME.jpg or CLIP/frame_FRAME.jpg of a clip beside the others."""
+    """COCO's JSON of objects that change their state. file_name: a picture, or CLIP_FRAME.jpg or CLIP/frame_FRAME.jpg for a frame of CLIP.mp4."""
     base, tree = base_folder(path, root), read_json(path)
     names = _categories(tree.get("categories"))
     things: dict[int, list] = {}

@@ -1,4 +1,4 @@
-"""Kinetics annotation files as released: a header and one clip a row, its class by name and its place in a YouTube video."""
+"""Kinetics annotation files as released: a header and one clip a row, with its class name, YouTube id, start and end."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _ID, _SECONDS = re.compile(r"[A-Za-z0-9_-]{11}"), re.compile(r"[0-9]{1,9}")
 
 @dataclass(frozen=True, slots=True)
 class KineticsClip:
-    """Seconds `start` to `end` of a video. `label` is a class name, None in test files; `split` is as written, "" without."""
+    """Seconds `start` to `end` of a video. label: class name, None in test files. split: as written, "" if missing."""
 
     youtube_id: str
     start: int
@@ -30,10 +30,10 @@ def is_kinetics_release(path) -> bool:
 
 
 def read_kinetics_release(path) -> list[KineticsClip]:
-    """`label,youtube_id,time_start,time_end,split` with that header; the label column is missing or empty in test files.
+    """A CSV with the header `label,youtube_id,time_start,time_end,split`; the label column is missing or empty in test files.
 
-    Columns are found by name, further ones (`is_cc`) are allowed. YouTube ids have 11 letters, digits, - or _: an id that a
-    spreadsheet has turned into a number or a formula error is refused.
+    Columns are found by name; further ones (`is_cc`) are allowed. A YouTube id has 11 letters, digits, - or _; FormatError for an id that a
+    spreadsheet has turned into a number or a formula error.
     """
 
     def required(header: list[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""Formats of one record a line, each given by a pattern: a reader that names the bad line, and a writer that reads back."""
+"""Formats with one record a line, each defined by patterns: a reader that names a bad line, and a writer that checks that its lines read back."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -8,14 +8,14 @@ from ivcore.data.formats.text import base_folder, numbered_lines, parse_rows
 from ivcore.errors import FormatError, shown
 from ivcore.files import write_text
 
-_LONGEST = 16_384  # characters of a line: what some patterns take grows with its square, a minute for 100,000
+_LONGEST = 16_384  # characters of a line: the time of some patterns grows with the square, to a minute for 100,000
 
 
 class LineFormat:
     """A list without a header.
 
-    expected: what a line must be, for the error. patterns: regular expressions for a whole line without the blanks around it; the
-    first that matches counts. record: (base folder, *groups) -> the record, or ValueError with what was expected.
+    expected: what a line must be, for the error. patterns: regular expressions for a whole stripped line; the first that matches is
+    used. record: (base folder, *groups) -> the record; it raises ValueError with what was expected.
     """
 
     def __init__(self, expected: str, record: Callable[..., Any], *patterns: str):
@@ -26,7 +26,7 @@ class LineFormat:
         return any(pattern.fullmatch(line) for pattern in self.patterns)
 
     def parse(self, path, base: str, number: int, line: str):
-        """The record of one line. FormatError for a line that does not match."""
+        """The record of one line. FormatError if it does not match."""
         if len(line) > _LONGEST:
             raise FormatError(
                 path, number, f"expected {self.expected}, found {len(line)} characters; read are {_LONGEST}"
@@ -42,8 +42,8 @@ class LineFormat:
         raise FormatError(path, number, f"expected {expected}, found {shown(line)}")
 
     def read(self, path, root=None, judge: Callable[[int, Any], str] | None = None) -> list:
-        """All records. `root`: where relative media paths start, or else the file's own folder. judge(line number, record) -> a record's fault
-        beside the others, or "" (see `one_label`)."""
+        """All records. root: where relative media paths start, by default the file's folder. judge(line number, record): returns what is
+        wrong with a record given the earlier ones, or "" (see `one_label`)."""
         base = base_folder(path, root)
 
         def row(number: int, line: str):
@@ -60,7 +60,7 @@ class LineFormat:
 
 
 def write_lines(path, records: Iterable, as_line: Callable[[Any], str], parse: Callable[[int, str], Any]) -> None:
-    """One record a line. A record that would not read back equal (a path with a line break, say) is refused."""
+    """Writes one record a line. FormatError for a record that would not read back equal, such as a path with a line break."""
     lines = []
     for number, record in enumerate(records, 1):
         line = as_line(record)

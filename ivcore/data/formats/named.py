@@ -25,8 +25,8 @@ def _named(base: str, path: str, name: str) -> NamedVideo:
     return NamedVideo(_media(base, path.strip()), name.strip())
 
 
-# `path label` with a whole number comes first: such a path may hold blanks and commas, as in a Kinetics CSV. A name may hold blanks where
-# a comma or a tab is before it.
+# `path label` with a whole number is tried first: its path may contain blanks and commas, as in a Kinetics CSV. A name may contain blanks
+# after a comma or a tab.
 NAMED = LineFormat(
     "`path,label` or `path label`, label a number or a name",
     _named,
@@ -37,7 +37,7 @@ NAMED = LineFormat(
 
 
 def read_named_list(path, root=None) -> list[NamedVideo]:
-    """The rows of a list without its header. FormatError naming the first line that does not read."""
+    """The rows of a list without its header. FormatError names the first malformed line."""
     base = base_folder(path, root)
     lines = list(numbered_lines(path))
     if len(lines) > 1 and _HEADER.fullmatch(lines[0][1]):

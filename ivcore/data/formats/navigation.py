@@ -1,4 +1,4 @@
-"""Instructions to walk by: R2R's episodes for continuous environments, as VLN-CE (Krantz et al. 2020) publishes them."""
+"""Navigation instructions: R2R's episodes for continuous environments, as VLN-CE (Krantz et al. 2020) publishes them."""
 
 import gzip
 import json
@@ -16,10 +16,10 @@ Place = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Episode:
-    """An instruction, where it begins, and the way it means. Positions are x, height and z in metres; heading in radians from the x axis towards z.
+    """An instruction, its start, and the path that it describes. Positions: x, height, z in metres; heading: radians from the x axis towards z.
 
-    scene: the file or name of the floor plan. goal and reference (corner by corner) are None and () where a test keeps them back. actions: 0 stop,
-    1 a step, 2 left, 3 right, of the published expert, () if not told.
+    scene: file or name of the floor plan. goal, reference (the path's corners): None and () if a test set withholds them. actions of the
+    published expert: 0 stop, 1 step, 2 left, 3 right; () if unknown.
     """
 
     name: str
@@ -34,9 +34,9 @@ class Episode:
 
 def read_vln_episodes(path, truth=None) -> list[Episode]:
     """`{"episodes": [{"episode_id": 1, "scene_id": "mp3d/…/….glb", "start_position": [x, y, z], "start_rotation": [x, y, z, w], "goals": [{"position": […]}],
-    "instruction": {"instruction_text": "…"}, "reference_path": [[x, y, z], …]}]}`, in gzip or plain. A test has neither goals nor reference_path.
+    "instruction": {"instruction_text": "…"}, "reference_path": [[x, y, z], …]}]}`, in gzip or plain. A test set has no goals and no reference_path.
 
-    truth: the file `…_gt.json.gz` beside it, whose positions then are the reference: a FormatError names an episode that it lacks.
+    truth: the file `…_gt.json.gz` beside it; its positions become the reference. FormatError names an episode that it lacks.
     """
     episodes = parse_rows(path, _episode, _tree(path).get("episodes").entries())
     if truth is None:
@@ -99,7 +99,7 @@ def _action(node: Node) -> int:
 
 
 def _heading(node: Node) -> float:
-    """Of a rotation (x, y, z, w) about the vertical; without one an agent looks along -z."""
+    """The heading in radians from a rotation (x, y, z, w) about the vertical; the rotation (0, 0, 0, 1) looks along -z."""
     x, y, z, w = _numbers(node, 4, "a rotation x, y, z, w")
     turn = 2 * math.atan2(y, w)
     if abs(x) > 1e-3 or abs(z) > 1e-3 or abs(math.hypot(y, w) - 1) > 1e-2:
@@ -121,12 +121,12 @@ def _entry(each: Episode) -> dict:
 
 
 def _rounded(place: Place) -> list[float]:
-    """To a tenth of a millimetre."""
+    """The position rounded to a tenth of a millimetre."""
     return [round(each, 4) for each in place]
 
 
 def _tree(path) -> Node:
-    """The JSON of a file in gzip, or as it is."""
+    """The JSON of a file, in gzip or plain."""
     try:
         with open(path, "rb") as file:
             packed = file.read()

@@ -1,4 +1,4 @@
-"""What no row of a labelled list shows by itself: its label has a name, and no other row of the list has the same video."""
+"""Checks across the rows of a labelled list: every label has a name, and a video does not have two labels."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,11 +7,10 @@ from ivcore.data.formats.trimmed import TimedVideo, read_class_names
 
 
 class OneLabel:
-    """Judges the rows of one list for `LineFormat.read`: the fault of a record, or "".
+    """Judges the rows of one list for `LineFormat.read`: returns what is wrong with a record, or "".
 
-    names: how many labels have a name, 0 where nothing names any. listed: the file that names them, for the message. once: whether a video
-    may come only once, as in a list to test on; else it may be repeated with the same label. Stretches of a longer video are videos of their
-    own here, and may have several labels.
+    names: number of labels that have a name, 0 if there are no names. listed: the file with the names, for the message. once: a video may
+    occur only once, as in a test list; otherwise it may be repeated with the same label. Segments of a longer video may have several labels.
     """
 
     def __init__(self, names: int = 0, listed="", *, once: bool = False):
@@ -20,7 +19,7 @@ class OneLabel:
 
     @classmethod
     def beside(cls, path) -> "OneLabel":
-        """With the names of the classes.txt beside a list, where there is one."""
+        """With the names of the classes.txt beside a list, if there is one."""
         listed = Path(path).with_name("classes.txt")
         return cls(len(read_class_names(listed)) if listed.is_file() else 0, listed)
 

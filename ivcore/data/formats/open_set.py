@@ -1,7 +1,7 @@
 """Known and unknown classes for open-set recognition: UCF101 as known, HMDB51 or MiT-v2 as unknown.
 
-The published recipe reads flat lists `filename label`; the two sets' own split files are read here too, since their labels
-count differently (from 1, or as train / test marks) and would be taken for class numbers without notice.
+The published recipe reads flat lists `filename label`. The two sets' own split files have readers here, too, because their labels
+differ (they count from 1, or mark train / test) and would silently be taken for class numbers.
 """
 
 import os
@@ -34,7 +34,7 @@ def read_open_set(known, unknown, known_root=None, unknown_root=None) -> list[Op
 
 
 def read_ucf_classes(path) -> list[str]:
-    """UCF101's `classInd.txt`, lines `1 ApplyEyeMakeup` that count from 1 -> names in order."""
+    """The class names of UCF101's `classInd.txt` in order: lines `1 ApplyEyeMakeup`, counted from 1."""
     names = []
     for number, line in numbered_lines(path):
         match = re.fullmatch(r"([0-9]{1,9})\s+(\S+)", line)
@@ -74,10 +74,10 @@ def _once(earlier: dict[str, int], number: int, row: tuple) -> str:
 
 
 def read_hmdb_splits(folder, split: int = 1, part: str = "test", root=None) -> list[LabelledVideo]:
-    """HMDB51's folder of `<class>_test_split<n>.txt`, lines `name.avi 1` with 0 unused, 1 train, 2 test.
+    """HMDB51's folder of `<class>_test_split<n>.txt`, with lines `name.avi 1`: 0 unused, 1 train, 2 test.
 
-    Labels are the classes by alphabet; a video is `<root>/<class>/<name>`. FormatError also for a class that only another split has: the labels
-    of those after it would be others.
+    Labels number the classes in alphabetical order; a video is `<root>/<class>/<name>`. FormatError also for a class that only another split has,
+    because it would shift the labels after it.
     """
     ending = f"_test_split{split}.txt"
     try:

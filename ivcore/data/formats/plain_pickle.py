@@ -1,4 +1,4 @@
-"""Pickles of plain values, read without executing anything: dictionaries, lists, tuples, text and numbers, and nothing that has a class."""
+"""Reads pickles of plain values without executing anything: dictionaries, lists, tuples, text and numbers, but no instances of classes."""
 
 import pickle
 
@@ -12,7 +12,7 @@ class _Plain(pickle.Unpickler):
 
 
 def read_plain_pickle(path):
-    """The value in the file. Text of Python 2 is read as UTF-8. FormatError for what is no pickle, or one of more than plain values."""
+    """The value in the file. Text of Python 2 is read as UTF-8. FormatError if it is not a pickle, or has other than plain values."""
     try:
         with open(path, "rb") as file:
             if git_lfs.is_pointer(file.read(4096)):

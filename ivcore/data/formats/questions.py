@@ -21,7 +21,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`answer` counts from 0, whatever the file does."""
+    """answer: the number of the right option, from 0, even if the file counts from 1."""
 
     clip: str
     path: str
@@ -32,7 +32,7 @@ class Choice:
 def read_qa(path, root=None, suffix: str = ".mp4") -> list[Question]:
     """`{"video_id": "video0", "question": "…", "answer": "…"}`, one a line, or all in one JSON list as in MSVD-QA.
 
-    TGIF calls the video `gif_name`. Ours also say of which `type` a question is.
+    TGIF has the key `gif_name` for the video. Generated sets add the question's `type`.
     """
     base = base_folder(path, root)
     in_list = read_text(path).lstrip().startswith("[")
@@ -51,12 +51,12 @@ def _question(node: Node, base: str, suffix: str) -> Question:
 
 
 def write_qa(path, questions, name: str = "video_id") -> None:
-    """name: the key of the video."""
+    """Writes one JSON object a line. name: the key of the video."""
     write_json_lines(path, ({name: q.video_id} | _entry(q) for q in questions))
 
 
 def write_qa_list(path, questions) -> None:
-    """All in one JSON list on a line, the video's number as its id, as in MSVD-QA."""
+    """Writes all questions as one JSON list in one line, with the video's number as its id, as in MSVD-QA."""
     write_text(path, json.dumps([{"video_id": int(q.video_id)} | _entry(q) for q in questions]) + "\n")
 
 
@@ -66,7 +66,7 @@ def _entry(question: Question) -> dict[str, str]:
 
 
 def read_video_numbers(path) -> dict[str, str]:
-    """`<YouTube id> vid<number>`, one a line: number -> id (MSVD-QA)."""
+    """number -> YouTube id, from lines `<YouTube id> vid<number>` (MSVD-QA)."""
     row = LineFormat(
         "a video's name and its number, vid12", lambda base, name, number: (number, name), r"(\S+)\s+vid([0-9]+)"
     )
@@ -74,7 +74,7 @@ def read_video_numbers(path) -> dict[str, str]:
 
 
 def read_ans2label(path) -> dict[str, int]:
-    """`{"sing": 0, …}`: the closed set of answers, every label once."""
+    """`{"sing": 0, …}`: the closed set of answers. FormatError if a label occurs twice."""
     answers: dict[str, int] = {}
     owner: dict[int, str] = {}
     for answer, node in read_json(path).items():
@@ -115,7 +115,7 @@ def write_choice_jsonl(path, choices) -> None:
 
 
 def read_lsmdc_choice(path, root=None, suffix: str = ".avi") -> list[Choice]:
-    """TAB-separated without header: clip, four times, five options, answer **from 1** (LSMDC16's public test)."""
+    """TAB-separated columns without a header: clip, four times, five options, answer **from 1** (LSMDC16's public test)."""
 
     def choice(base: str, clip: str, options: str, answer: str) -> Choice:
         texts = tuple(text.strip() for text in options.split("\t"))

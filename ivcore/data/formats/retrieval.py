@@ -1,4 +1,4 @@
-"""Captions of the retrieval datasets that are not listed as MSR-VTT is: MSVD, ActivityNet Captions, DiDeMo and VATEX, and lists of their videos."""
+"""Captions of the retrieval datasets other than MSR-VTT and LSMDC: MSVD, ActivityNet Captions, DiDeMo, VATEX, and lists of their videos."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -12,11 +12,11 @@ from ivcore.data.formats.tree import Node, read_json, write_json
 from ivcore.errors import FormatError, shown
 from ivcore.files import write_text
 
-DIDEMO_SECONDS = 31.0  # longer videos were annotated up to 30 seconds; the published code reads a second more
+DIDEMO_SECONDS = 31.0  # annotations cover the first 30 seconds; the published code reads one second more
 
 
 def read_msvd_captions(path, root=None, suffix: str = ".avi") -> list[CaptionedVideo]:
-    """raw-captions.pkl: `{"video id": [["a", "man", "plays"], …]}`. Nothing in the file is executed. A pickle has no lines: errors name the video."""
+    """raw-captions.pkl: `{"video id": [["a", "man", "plays"], …]}`. Executes nothing in the file. A pickle has no lines; errors name the video."""
     table, base = read_plain_pickle(path), base_folder(path, root)
     if not isinstance(table, dict) or not table:
         raise FormatError(path, None, f"expected a dictionary of videos, found {shown(table)}")
@@ -38,7 +38,7 @@ def _sentence(path, name: str, words) -> str:
 def read_paragraphs(path, root=None, suffix: str = ".mp4") -> list[CaptionedVideo]:
     """ActivityNet Captions: `{"v_x": {"duration": 82.7, "timestamps": [[0.8, 19.8]], "sentences": ["A man …"]}}`.
 
-    The sentences of a video in a row are its one caption: its paragraph, as retrieval searches it.
+    The joined sentences of a video are its only caption, the paragraph that retrieval uses as the query.
     """
     base = base_folder(path, root)
 
@@ -55,7 +55,7 @@ def read_paragraphs(path, root=None, suffix: str = ".mp4") -> list[CaptionedVide
 
 
 def write_paragraphs(path, videos: Iterable[tuple[str, float, list[tuple[float, float, str]]]]) -> None:
-    """videos: (name, seconds, [(start, end, sentence)])."""
+    """Writes ActivityNet Captions' JSON. videos: (name, seconds, [(start, end, sentence)])."""
     write_json(path, {
         name: {"duration": seconds, "timestamps": [[start, end] for start, end, _ in moments], "sentences": [text for *_, text in moments]}
         for name, seconds, moments in videos
@@ -65,7 +65,7 @@ def write_paragraphs(path, videos: Iterable[tuple[str, float, list[tuple[float, 
 def read_didemo(path, root=None) -> list[CaptionedSegment]:
     """`[{"video": "12345@N00_1_2.mov", "description": "a dog jumps", "times": [[0, 0], [1, 1]]}]`: descriptions of moments, in chunks of five seconds.
 
-    The descriptions of a video in a row are its one caption, and only its first 31 seconds count, as in the published code.
+    The joined descriptions of a video are its only caption, and only its first 31 seconds are used, as in the published code.
     """
     base, described = base_folder(path, root), {}
 
@@ -87,13 +87,13 @@ def read_didemo(path, root=None) -> list[CaptionedSegment]:
 
 
 def write_didemo(path, rows: Iterable[tuple[str, str, list[list[int]]]]) -> None:
-    """rows: (video, description, chunks that each annotator chose)."""
+    """Writes DiDeMo's JSON. rows: (video, description, [first, last] chunk of each annotator)."""
     keys = ("video", "description", "times")
     write_json(path, [dict(zip(keys, row)) for row in rows])
 
 
 def read_vatex(path, root=None, suffix: str = ".mp4") -> list[CaptionedVideo]:
-    """`[{"videoID": "xx_000010_000020", "enCap": ["…", …]}]`; a further `path` says where the file is."""
+    """`[{"videoID": "xx_000010_000020", "enCap": ["…", …]}]`; an optional `path` gives the file."""
     base, seen = base_folder(path, root), set()
 
     def record(node: Node) -> CaptionedVideo:
@@ -119,7 +119,7 @@ def read_video_ids(path) -> list[str]:
 
 
 def write_video_ids(path, names: Iterable[str]) -> None:
-    """A JSON list where the file is called so, else one a line."""
+    """Writes a JSON list if the file's name ends in .json, else one video a line."""
     if str(path).endswith(".json"):
         write_json(path, list(names))
     else:
@@ -127,7 +127,7 @@ def write_video_ids(path, names: Iterable[str]) -> None:
 
 
 def of_ids(videos: Iterable[CaptionedVideo], path) -> list[CaptionedVideo]:
-    """The videos that a split lists, in its order. FormatError for a line whose video has no caption."""
+    """The videos that a split lists, in its order. FormatError for a listed video without a caption."""
     known = {video.id: video for video in videos}
 
     def found(name: str, fail: Callable) -> CaptionedVideo:
@@ -137,7 +137,7 @@ def of_ids(videos: Iterable[CaptionedVideo], path) -> list[CaptionedVideo]:
 
 
 def _ids(path) -> list[tuple[str, Callable[[str], NoReturn]]]:
-    """(name, what raises a FormatError at its place) of every video of a split; one that comes twice is refused."""
+    """(name, a function that raises a FormatError at its line) of every video of a split. FormatError for a repeated video."""
     seen = set()
 
     def once(name: str, fail: Callable) -> tuple[str, Callable]:

@@ -1,9 +1,9 @@
-"""Untrimmed videos with labelled segments: ActivityNet's JSON, which HACS and FineAction are also released in, and THUMOS14's text files.
+"""Untrimmed videos with labelled segments: ActivityNet's JSON (also the format of HACS and FineAction), and THUMOS14's text files.
 
 {"database": {"video_1": {"subset": "Test", "duration": 33.67, "fps": 30.0,
   "annotations": [{"label": "CricketBowling", "segment": [0.2, 1.1], "label_id": 5}]}}}
 
-Released videos are called as the entry, as its `filename` (FineAction), or v_ and its name (ActivityNet), with any ending.
+A released video file has the name of the entry, its `filename` (FineAction), or v_ and the entry's name (ActivityNet), with any ending.
 """
 
 import os
@@ -19,7 +19,7 @@ from ivcore.video.endings import ENDINGS
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One instance, in seconds. `label_id` is None in files that give only names: see `segment_labels`."""
+    """One instance, from `start` to `end` in seconds. label_id: None in files with names only, see `segment_labels`."""
 
     label: str
     start: float
@@ -29,7 +29,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class UntrimmedVideo:
-    """duration: in seconds; None in files that do not say it. video_uid: what a clip is cut from, empty where it is a video of its own."""
+    """duration: in seconds, None if the file does not say it. video_uid: the video that a clip is cut from, "" if it is a whole video."""
 
     id: str
     path: str
@@ -43,7 +43,7 @@ class UntrimmedVideo:
 def read_segments(
     path, root=None, subset: str | None = None, labels: Collection[str] | None = None
 ) -> list[UntrimmedVideo]:
-    """The JSON, or for a file called `<Class>_val.txt` or `<Class>_test.txt` all such files of its folder; see the readers of the two."""
+    """Reads `<Class>_val.txt` or `<Class>_test.txt` with `read_thumos14` (the whole folder), other files with `read_activitynet_json`."""
     read = read_thumos14 if str(path).endswith(("_val.txt", "_test.txt")) else read_activitynet_json
     return read(path, root, subset=subset, labels=labels)
 
@@ -51,11 +51,11 @@ def read_segments(
 def read_activitynet_json(
     path, root=None, suffix: str = ".mp4", subset: str | None = None, labels: Collection[str] | None = None
 ) -> list[UntrimmedVideo]:
-    """All videos in the order of the file, or those of one subset (compared without case, as the published code does).
+    """All videos in the order of the file, or those of one subset (compared without case, as in the published code).
 
-    A video is found in `root` or the file's folder, see above; one that is not there is said to be <id><suffix>. Segments need 0 <= start <=
-    end, a start within the video, and where `labels` are given one of these; an end past the duration is kept as it is, since
-    released files have such ends.
+    A video file is searched in `root` or the file's folder, see above; if it is missing, its path is <id><suffix>. FormatError unless 0 <= start
+    <= end, the start is within the video, and the label is one of `labels` (if given). An end past the duration is kept, because released files
+    have such ends.
     """
     base = base_folder(path, root)
     there = _files_by_stem(base)
@@ -73,7 +73,7 @@ def _of_subset(path, videos: list[UntrimmedVideo], subset: str | None) -> list[U
 
 
 def _files_by_stem(folder: str) -> dict[str, str]:
-    """The videos of a folder by their names without ending; {} where it is not there. Features and others beside them are not meant."""
+    """Name without ending -> name, for the videos in a folder (not feature files and others); {} if the folder does not exist."""
     try:
         names = sorted(
             name for name in os.listdir(folder or ".") if os.path.splitext(name)[1][1:].lower() in ("", *ENDINGS)
@@ -114,9 +114,9 @@ def _segment(node: Node, duration: float, labels) -> Segment:
 def read_thumos14(
     path, root=None, subset: str | None = None, labels: Collection[str] | None = None
 ) -> list[UntrimmedVideo]:
-    """THUMOS14 as it was released: a file for each class, of lines `video_validation_0000051 67.5 75.9`; durations are not in it.
+    """THUMOS14 as released: one file a class, with lines `video_validation_0000051 67.5 75.9` and no durations.
 
-    path: one of the files; all of its folder with its ending count, but for Ambiguous_*. The subset is validation or test, by the ending.
+    path: one of the files; all files of its folder with the same ending are read, except Ambiguous_*. _val and _test give the subset.
     """
     path = Path(path)
     ending = path.stem.rpartition("_")[2]
@@ -150,7 +150,7 @@ def _line(path, number: int, line: str, label: str, labels) -> tuple[str, Segmen
 
 
 def segment_labels(videos) -> dict[str, int]:
-    """Label number of every class name: as in the file, or by alphabet if it gives no numbers."""
+    """Class name -> label number: from the file, or in alphabetical order if it has none. FormatError unless they match one to one."""
     pairs = {(segment.label, segment.label_id) for video in videos for segment in video.segments}
     names = sorted({name for name, _ in pairs})
     if all(number is None for _, number in pairs):

@@ -12,9 +12,9 @@ from ivcore.files import write_text
 def read_table(
     path, required: Callable[[list[str]], str | None], parse: Callable[[int, dict], Record], errors: str = "strict"
 ) -> list[Record]:
-    """parse(line, {column: cell}) of every row that is not blank.
+    """Returns parse(line, {column: cell}) for every row that is not blank.
 
-    required: (columns of the header) -> what is missing there, or None. FormatError for a header or a row that does not fit.
+    required: a function from the header's columns to what is missing, or None. FormatError for a wrong header or row.
     """
     rows = csv.reader(io.StringIO(read_text(path, errors), newline=""), strict=True)
     filled = ((rows.line_num, row) for row in rows if any(cell.strip() for cell in row))
@@ -36,7 +36,7 @@ def read_table(
 
 
 def write_table(path, rows: list[list]) -> None:
-    """Rows of cells, the header first."""
+    """Writes rows of cells; the first is the header."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)
     write_text(path, out.getvalue())

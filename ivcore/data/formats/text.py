@@ -13,16 +13,16 @@ Record = TypeVar("Record")
 
 
 def read_text(path, errors: str = "strict") -> str:
-    """The file as text with "\\n" line ends and without byte order mark.
+    """The file as text with "\\n" line ends and without a byte order mark.
 
-    Anything but UTF-8 text is a FormatError, unless `errors` names another of Python's ways with undecodable bytes.
+    FormatError if it is not UTF-8 text, unless `errors` names another of Python's error handlers for decoding.
     """
     try:
         with open(path, "rb") as file:
             data = file.read(4096)
             if git_lfs.is_pointer(data):
                 raise FormatError(path, 1, "a Git LFS pointer, not the file itself: git lfs pull")
-            if b"\0" in data:  # before a whole video is read into memory by mistake
+            if b"\0" in data:  # checked early, so that a video is not read into memory by mistake
                 raise FormatError(path, 1, "expected UTF-8 text, found binary data (or UTF-16)")
             data += file.read()
             if b"\0" in data:
@@ -39,7 +39,7 @@ def read_text(path, errors: str = "strict") -> str:
 
 
 def numbered_lines(path, errors: str = "strict") -> Iterator[tuple[int, str]]:
-    """(line number from 1, line without surrounding blanks) of every line that is not blank; an empty file is an error."""
+    """Yields (line number from 1, stripped line) for every line that is not blank. FormatError for an empty file."""
     empty = True
     for number, line in enumerate(read_text(path, errors).split("\n"), 1):
         if line := line.strip():
@@ -49,18 +49,18 @@ def numbered_lines(path, errors: str = "strict") -> Iterator[tuple[int, str]]:
         raise FormatError(path, None, "expected at least one line, the file is empty")
 
 
-_note: Callable[[list[FormatError]], None] | None = None  # of this process: what takes the errors of bad rows
+_note: Callable[[list[FormatError]], None] | None = None  # receives the errors of bad rows in this process
 
 
 def leave_out_bad_rows(note: Callable[[list[FormatError]], None] | None) -> None:
-    """From now on readers leave out single bad rows and give their errors to `note`; with None they are strict again."""
+    """Makes readers leave out single bad rows and pass their errors to `note`; None makes them strict again."""
     global _note
     _note = note
 
 
 @contextmanager
 def without_bad_rows() -> Iterator[list[FormatError]]:
-    """Inside, readers leave out single bad rows; their errors, with file and line, go into the list that this gives."""
+    """Inside the context, readers leave out single bad rows and append their errors, with file and line, to the yielded list."""
     errors, before = [], _note
     leave_out_bad_rows(errors.extend)
     try:
@@ -70,9 +70,9 @@ def without_bad_rows() -> Iterator[list[FormatError]]:
 
 
 def parse_rows(path, parse: Callable[..., Record], rows: Iterable, minimum: int = 1) -> list[Record]:
-    """parse(row), or parse(*row) for a tuple, of every row of a file.
+    """Returns parse(row), or parse(*row) for a tuple, for every row of a file.
 
-    If bad rows are left out, a file with fewer than `minimum` good ones is still a FormatError, that of its first row.
+    FormatError for a bad row. If bad rows are left out, FormatError (of the first bad row) if fewer than `minimum` rows are good.
     """
     good, bad = [], []
     for row in rows:
@@ -90,7 +90,7 @@ def parse_rows(path, parse: Callable[..., Record], rows: Iterable, minimum: int 
 
 
 def base_folder(path, root=None) -> str:
-    """The folder of relative media paths in the annotation file `path`: `root`, or else the file's own folder."""
+    """The folder where relative media paths in the annotation file `path` start: `root`, or else the file's own folder."""
     return os.path.abspath(root if root is not None else os.path.dirname(os.path.abspath(path)))
 
 

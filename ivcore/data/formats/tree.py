@@ -1,4 +1,4 @@
-"""JSON values with their place in the file, so that a bad one is reported by line and key."""
+"""JSON values with their position in the file, so that errors name the line and the key."""
 
 import json
 import math
@@ -22,7 +22,7 @@ class Document:
     first_line: int = 1
 
     def line(self, at: tuple) -> int:
-        """Line of the value at the keys and indices `at`. Only needed for an error, hence a second, slow pass."""
+        """The line of the value at the keys and indices `at`. Parses the text again, slowly, because only errors need it."""
         return self.text.count("\n", 0, _offset(self.text, at)) + self.first_line
 
 
@@ -64,7 +64,7 @@ class Node:
         return self.expect(str, "text")
 
     def identifier(self) -> str:
-        """A name, which some releases write as a number."""
+        """A name; some releases write it as a number."""
         return str(self.expect((str, int), "a name"))
 
     def name(self) -> str:
@@ -89,17 +89,17 @@ class Node:
 
 
 def read_json(path, errors: str = "strict") -> Node:
-    """The file as a tree. Not JSON, NaN, or a key given twice (the first would be lost in silence): FormatError."""
+    """The file as a tree. FormatError if it is not JSON, has NaN, or repeats a key (the first value would be lost silently)."""
     return read_json_text(path, read_text(path, errors))
 
 
 def read_json_text(path, text: str) -> Node:
-    """The same of a file's text."""
+    """As `read_json`, from the file's text."""
     return _parse(Document(str(path), text))
 
 
 def read_json_lines(path, errors: str = "strict") -> list[Node]:
-    """One tree for each line that is not blank."""
+    """One tree for each line that is not blank. FormatError as in `read_json`."""
     lines = numbered_lines(path, errors)
     return parse_rows(path, lambda number, line: _parse(Document(str(path), line, number)), lines)
 
@@ -145,7 +145,7 @@ def _after_blank(text: str, position: int) -> int:
 
 
 def _offset(text: str, at: tuple) -> int:
-    """Where the value at `at` starts: goes down one container at a time, skipping over whole siblings."""
+    """The offset in characters of the value at `at`: goes down one container at a time and skips whole siblings."""
     position = _after_blank(text, 0)
     for step in at:
         in_object, index = text[position] == "{", 0

@@ -1,6 +1,6 @@
-"""Lists of trimmed clips with one label each: Kinetics CSV and its relatives, one clip a line, no header.
+"""Lists of trimmed clips with one label each: Kinetics CSV and similar lists, one clip a line, no header.
 
-Something-Something's original JSON is in `something.py`, known and unknown classes are in `open_set.py`.
+Something-Something's original JSON is in `something.py`; known and unknown classes are in `open_set.py`.
 """
 
 import os
@@ -20,7 +20,7 @@ class LabelledVideo:
 
 @dataclass(frozen=True, slots=True)
 class PretrainVideo:
-    """`frames` < 0: a video file, read from the frame `start`; else a folder of that many frame pictures from `start` on."""
+    """frames < 0: a video file, read from the frame `start`; else a folder of frame pictures, `frames` of them from `start`."""
 
     path: str
     start: int
@@ -29,7 +29,7 @@ class PretrainVideo:
 
     @property
     def stride(self) -> int | None:
-        """2 for Something-Something, whose clips are short, as in the published code; None for the run's own."""
+        """2 for Something-Something, whose clips are short, as in the published code; None for the stride of the run."""
         return 2 if "SomethingV2" in self.path.split(os.sep) else None
 
     def span(self, length: int) -> tuple[int, int]:
@@ -43,15 +43,15 @@ class PretrainVideo:
 
 @dataclass(frozen=True, slots=True)
 class FrameFolder:
-    """A video unpacked into `frames` pictures, or (in lists made for video files) a file of that many frames."""
+    """A video as a folder of `frames` pictures, or (in lists made for video files) a file with that many frames."""
 
     path: str
     frames: int
     label: int
 
     def span(self, length: int) -> tuple[int, int]:
-        """Of a folder of `length` pictures the first that the list counts, VideoError if there are fewer; of a file all, since decoders may
-        count otherwise than who made the list."""
+        """The frames [first, stop) to use. Folder: the first `frames` of its `length` pictures, VideoError if there are fewer. File: all frames,
+        since a decoder may count differently from the list."""
         if not os.path.isdir(self.path):
             return 0, length
         if length < self.frames:
@@ -61,7 +61,7 @@ class FrameFolder:
 
 @dataclass(frozen=True, slots=True)
 class TimedVideo:
-    """One labelled stretch, in seconds, of a longer video of `duration` seconds."""
+    """One labelled segment, `start` to `end` in seconds, of a video of `duration` seconds."""
 
     path: str
     duration: float
@@ -91,7 +91,7 @@ def _media(base: str, name: str) -> str:
 
 
 def _quoted(name: str) -> str:
-    """Quotes a path that would otherwise lose quotes of its own."""
+    """Quotes a path that begins and ends with a quote, so that reading does not remove these."""
     return '"' + name.replace('"', '""') + '"' if name[:1] == name[-1:] == '"' else name
 
 
@@ -117,12 +117,12 @@ def _timed(base: str, name: str, duration: str, start: str, end: str, label: str
     return TimedVideo(_media(base, name), float(duration), float(start), float(end), _label(label))
 
 
-# `path label` or `path,label` (or a TAB between them), label a number from 0: `abseiling/0347ZoDXyP0.mp4 0`. The path may hold
-# blanks and commas: the label is what follows the last separator. Quotes around a path are removed. A list with more columns would
+# `path label` or `path,label` (or a TAB between them), label a number from 0: `abseiling/0347ZoDXyP0.mp4 0`. The path may contain
+# blanks and commas: the label follows the last separator. Quotes around a path are removed. A list with more columns would
 # give wrong paths, so it is refused. VideoMAE and UniFormerV2 read these two variants.
 KINETICS = LineFormat("`path label`, label a whole number from 0", _labelled, _PATH + _GAP + _LABEL)
-# The pretraining list of VideoMAE's published code, separated by blanks; total_frames -1 says that path is a video file. Further
-# columns before the label are allowed and not read.
+# The pretraining list of VideoMAE's published code, separated by blanks; total_frames -1 means that path is a video file. Further
+# columns before the label are allowed and ignored.
 PRETRAIN = LineFormat(
     "`path start_frame total_frames label`, e.g. `k710/abc.mp4 0 -1 0`",
     _pretrain,
@@ -167,11 +167,11 @@ def write_timed_list(path, videos, root=None, separator: str = " ") -> None:
     TIMED.write(path, videos, as_line, root)
 
 
-PIECE = 300  # frames, into which AVA's videos of fifteen minutes are cut
+PIECE = 300  # frames of a piece of AVA's videos, which last fifteen minutes
 
 
 def is_pretrain_list(path) -> bool:
-    """Whether the first line that fits either is of a pretraining list, and not of a Kinetics CSV."""
+    """Whether the first line that fits one of the two formats is of a pretraining list, not of a Kinetics CSV."""
     for number, line in numbered_lines(path):
         try:
             KINETICS.parse(path, "", number, line)
@@ -184,9 +184,9 @@ def is_pretrain_list(path) -> bool:
 
 
 def read_video_list(path, root=None, judge=None) -> list[LabelledVideo] | list[PretrainVideo]:
-    """A Kinetics CSV, or a pretraining list, by its first line; frame folders of AVA cut every 300 frames, as in the paper.
+    """Reads a Kinetics CSV or a pretraining list; the first line decides. Cuts frame folders of AVA every 300 frames, as in the paper.
 
-    The last piece takes what is left over. judge: as of `LineFormat.read`.
+    The last piece also takes the rest. judge: as in `LineFormat.read`.
     """
     if not is_pretrain_list(path):
         return read_kinetics_csv(path, root, judge)
@@ -202,7 +202,7 @@ def _pieces(video: PretrainVideo) -> list[PretrainVideo]:
 
 
 def read_class_names(path) -> list[str]:
-    """One class name a line; the line number minus one is its label (`kinetics_label_map.txt`)."""
+    """One class name a line; its label is the line number minus one (`kinetics_label_map.txt`)."""
     names, earlier = [], set()
     for number, line in numbered_lines(path):
         if number != len(names) + 1:

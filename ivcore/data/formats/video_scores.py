@@ -1,6 +1,6 @@
-"""What a classifier says of whole videos, as external scores for temporal localization are released: {"ID": [score of each class]}.
+"""Scores of a video classifier, as released for temporal localization ("external scores"): {"ID": [score of each class]}.
 
-The list of a video may lie in another one, and the whole under "results" (CUHK's file of ActivityNet).
+The scores of a video may be a list in a list, and the whole object may be under "results" (CUHK's file for ActivityNet).
 """
 
 from ivcore.data.formats.text import parse_rows
@@ -8,7 +8,7 @@ from ivcore.data.formats.tree import Node, read_json
 
 
 def read_video_scores(path, classes: int | None = None) -> dict[str, tuple[float, ...]]:
-    """Scores of each video, one a class, in the order of the class numbers. FormatError where a video has another number than `classes`."""
+    """Video id -> its scores, one a class, in the order of the class numbers. FormatError if a video has another number than `classes`."""
     tree = read_json(path)
     listed = tree.get("results", None) if isinstance(tree.value, dict) else tree
     listed = tree if listed.value is None else listed

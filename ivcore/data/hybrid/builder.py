@@ -1,4 +1,4 @@
-"""Makes the hybrid: each source's own set, then one folder of links and lists that joins them."""
+"""Makes the hybrid set: each source's own set, then one folder of links and lists that joins them."""
 
 import hashlib
 import os
@@ -21,9 +21,9 @@ _LISTS = ("train.csv", "val.csv", "test.csv", "classes.txt", "groups.csv", "msrv
 
 
 def build(config: Hybrid | None = None, *, workers: int | None = None) -> Path:
-    """The joined set's folder, after making what is missing of it and of its sources, each of which can be stopped and goes on.
+    """Makes what is missing of the joined set and its sources, and returns its folder. It can be stopped; the next call continues.
 
-    Prints which sources are left out. UserError where a source that the config names needs a simulator that is not installed.
+    Prints which sources are left out. UserError if a source that the config names needs a simulator that is not installed.
     """
     config = config or Hybrid()
     chosen = parts(config)
@@ -46,7 +46,7 @@ def _is(mark: Path, version: str) -> bool:
 
 
 def table(chosen: list[Part]) -> list[tuple]:
-    """(source, its training, validation and test clips, its classes, what it needs) of each part, all of which are made."""
+    """(source, numbers of training, validation and test clips, number of classes, requirement) of each part; the parts must be made."""
     rows = []
     for part in chosen:
         clips, classes = _read(part.name, part.folder)
@@ -57,7 +57,7 @@ def table(chosen: list[Part]) -> list[tuple]:
 
 
 def _version(roots: Mapping[str, Path]) -> str:
-    """Of the sources' lists: where those change, the joined ones are written again."""
+    """A digest of the sources' lists: if they change, the joined lists are written again."""
     files = [root / name for root in roots.values() for name in _LISTS]
     return hashlib.sha256(VERSION.encode() + b"".join(f.read_bytes() for f in files if f.exists())).hexdigest()
 
@@ -72,7 +72,7 @@ def _join(folder: Path, chosen: list[Part], roots: Mapping[str, Path]) -> None:
     clips = [replace(c, label=called(source, c.label)) for source, (some, _) in own.items() for c in some]
     for source, (some, _) in own.items():
         _link(folder, source, roots[source], some)
-    random.Random(0).shuffle(clips)  # so that the first ones of a list are of every source
+    random.Random(0).shuffle(clips)  # so that the first clips of a list come from all sources
     annotations.write_labels(folder, clips, [called(source, n) for source, (_, names) in own.items() for n in names])
     annotations.write_captions(folder, clips)
     annotations.write_groups(folder, [(clip.file, clip.scene) for clip in clips], folder)
@@ -83,7 +83,7 @@ def _join(folder: Path, chosen: list[Part], roots: Mapping[str, Path]) -> None:
 
 
 def _read(source: str, root: Path) -> tuple[list[Clip], list[str]]:
-    """The clips of a source's folder, named as the hybrid names them, and its classes."""
+    """Returns (the clips of a source's folder, with their names in the hybrid; its classes)."""
     classes, together = formats.read_class_names(root / "classes.txt"), read_groups(root)
     captions, backwards = (_captions(root / name) for name in ("msrvtt.json", annotations.REVERSED))
     clips = []

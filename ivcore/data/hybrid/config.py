@@ -1,19 +1,19 @@
-"""The hybrid set: clips of several unlike sources, after the paper's UnlabeledHybrid (table 1), in miniature.
+"""The hybrid set: clips of several different sources, a miniature of the paper's UnlabeledHybrid (table 1).
 
-The paper pretrains on videos from the web, of instructions, of actions, of hands and of films together. Here the sources are
+The paper pretrains on web videos, instructional videos, actions, hands and films together. Here the sources are
 
     shapes      moving shapes: one or two things on a smooth ground; the order of frames tells what happens
-    creatures   drawn, thin, articulated things that move in parts, on textured grounds, before a camera that may move
+    creatures   drawn, thin, articulated creatures whose parts move, on textured grounds; the camera may move
     camera      windows of the real films that installed packages carry
     metaworld   a robot arm at 50 tasks; needs a simulator
-    figures     people of simple shapes who move by motion capture; needs the recordings that pybullet carries
-    walks       what somebody sees who walks through the rooms and yards of MiniWorld; needs a simulator
+    figures     people of simple shapes that move by motion capture; needs the recordings in pybullet
+    walks       first-person walks through the rooms and yards of MiniWorld; needs a simulator
 
-Each source is a set of its own in the cache. The hybrid's folder is <cache>/hybrid-<hash of its sources' folders>:
+Each source is a separate set in the cache. The hybrid's folder is <cache>/hybrid-<hash of its sources' folders>:
 
     videos/<source>-<name>.mp4   links to the sources' videos, no copies
-    train.csv, val.csv, test.csv, classes.txt, groups.csv, msrvtt*       as of a source, see `data.annotations`, in mixed order
-    sources.csv                  which video is of which source
+    train.csv, val.csv, test.csv, classes.txt, groups.csv, msrvtt*       as in a source, see `data.annotations`, in mixed order
+    sources.csv                  the source of each video
     label_sets/<source>/         each source as a set, and motion_classes.txt, for post-pretraining
 """
 
@@ -33,15 +33,16 @@ from ivcore.data.set_names import METAWORLD, OF_HYBRID, RENDERED
 from ivcore.data.shapes import Shapes
 from ivcore.errors import ParameterError, UserError
 
-VERSION = "2"  # of the joined lists: another text writes them again
-_CLIPS = {"shapes": 2100, METAWORLD: 800}  # training clips of sources whose own default is another
+VERSION = "2"  # of the joined lists; another value makes them be written again
+_CLIPS = {"shapes": 2100, METAWORLD: 800}  # training clips where the source's own default differs
 
 
 @dataclass(frozen=True)
 class Hybrid:
-    """What is joined. sources: () for all that can be had here. clips: source -> training clips, where not as many as by default.
+    """What is joined. sources: () for all that are available here. clips: source -> number of training clips, if not the default.
 
-    Held out for choices and for tests are a tenth as many each (of Meta-World a quarter). size: width and height in pixels, even.
+    Validation and test have a tenth as many clips each (Meta-World a quarter). size: width and height in pixels, even. ParameterError for
+    unknown or repeated names, and numbers out of range.
     """
 
     sources: tuple[str, ...] = ()
@@ -63,7 +64,7 @@ class Hybrid:
 
 @dataclass(frozen=True)
 class Part:
-    """A source with its config, as the hybrid has it."""
+    """A source with its config in the hybrid."""
 
     name: str
     module: ModuleType
@@ -78,7 +79,7 @@ class Part:
         return hasattr(self.module, "require_simulator")
 
     def lacking(self) -> str:
-        """Why the set cannot be had here, and what to do; "" where it is there or can be made."""
+        """Why the set is not available here, and what to do; "" if it exists or can be made."""
         if self.needs_simulator and not (self.folder / "complete").exists():
             try:
                 self.module.require_simulator()
@@ -93,7 +94,7 @@ class Part:
 
 
 def parts(config: Hybrid) -> list[Part]:
-    """All that the config names, or, where it names none, those that can be had here. UserError for one that is named and cannot be had."""
+    """The parts that the config names, or, if it names none, all that are available here. UserError if a named part is not available."""
     lacking = left_out(config)
     if config.sources and lacking:
         raise UserError("; ".join(f"{name}: {why}" for name, why in lacking.items()))
@@ -101,17 +102,17 @@ def parts(config: Hybrid) -> list[Part]:
 
 
 def left_out(config: Hybrid) -> dict[str, str]:
-    """Sources that cannot be had here -> why, and what to do."""
+    """Sources that are not available here -> why, and what to do."""
     return {part.name: why for part in every(config) if (why := part.lacking())}
 
 
 def every(config: Hybrid) -> list[Part]:
-    """The parts that the config names, or all, whether they can be had here or not."""
+    """The parts that the config names, or all parts, available here or not."""
     return [_part(name, config) for name in OF_HYBRID if name in (config.sources or OF_HYBRID)]
 
 
 def folder_of(chosen: list[Part]) -> Path:
-    """Where the set of these parts lies, once it is made. Their folders' names stand for their fields and renderers."""
+    """The folder of the set of these parts; it need not exist yet. The names of the parts' folders contain a hash of their fields and renderers."""
     text = json.dumps([part.folder.name for part in chosen])
     return paths.cache() / f"hybrid-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 

@@ -1,4 +1,4 @@
-"""Miniatures of datasets with questions about videos. Some answers of the test are not among those to learn from."""
+"""Miniatures of datasets with questions about videos. Some test answers do not occur in training."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from ivcore.data.formats import Question
 from ivcore.data.mini import films
 from ivcore.files import write_text
 
-RARE = "slowly"  # an answer that only the test has
+RARE = "slowly"  # an answer that occurs only in the test set
 
 
 def msrvtt_qa(folder: Path) -> None:
@@ -20,7 +20,7 @@ def msrvtt_qa(folder: Path) -> None:
 
 
 def msvd_qa(folder: Path) -> None:
-    """Videos are numbered from 1, and have the names of their YouTube clips."""
+    """Videos are numbered from 1; their files are named after their YouTube clips."""
     asked = _asked(folder, "videos/mini{:07d}_0_2.avi", "{}", val=1)
     for split, questions in asked.items():
         formats.write_qa_list(folder / f"msvd_{split}_qa_encode.json", questions)
@@ -31,7 +31,7 @@ def msvd_qa(folder: Path) -> None:
 
 
 def tgif_frame(folder: Path) -> None:
-    """There is no list for choices, and the video is called gif_name."""
+    """There is no validation list, and the key of the video is gif_name."""
     asked = _asked(folder, "gifs/tumblr_mini{}.mp4", "tumblr_mini{}", val=0)
     for split in ("train", "test"):
         formats.write_qa(folder / f"frameqa_{split}.jsonl", asked[split], "gif_name")

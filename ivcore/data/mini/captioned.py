@@ -15,12 +15,12 @@ MOVIES = ("0001_Mini_Shapes", "0002_Mini_Squares")
 
 
 def msrvtt(folder: Path) -> None:
-    """The lists of 9,000 videos to train on and of 1,000 to test on, each with one sentence. The choice is among five sentences."""
+    """Like the lists of 9,000 training and 1,000 test videos, the latter with one sentence each. Multiple choice has five sentences."""
     videos = [(split, _video(folder, f"videos/video{number}.mp4", video)) for split, number, video in _filmed(val=0)]
     said = {
         "train": ("validate", *3 * ("train",)),
         "test": ("test",),
-    }  # some of the lists' training videos are for choices there
+    }  # some training videos of the lists are validation videos in the JSON's own split
     listed = [replace(video, split=said[split][n % len(said[split])]) for n, (split, video) in enumerate(videos)]
     formats.write_msrvtt_json(folder / "MSRVTT_data.json", listed)
     of = {part: [video for split, video in videos if split == part] for part in ("train", "test")}
@@ -39,7 +39,7 @@ def msvd(folder: Path) -> None:
 
 
 def lsmdc(folder: Path) -> None:
-    """A folder a film, a sentence a clip. The choice counts its answers from 1."""
+    """One folder a film, one sentence a clip. Multiple choice counts its answers from 1."""
     kept: dict[str, list[CaptionedVideo]] = {}
     for split, number, video in _filmed():
         film, at = MOVIES[number % 2], f"00.{number:02d}.00.000-00.{number:02d}.02.000"
@@ -54,7 +54,7 @@ def lsmdc(folder: Path) -> None:
 
 
 def activitynet(folder: Path) -> None:
-    """Videos of several actions, a sentence each; the paragraph of a video is what it is searched by."""
+    """Videos of several actions with one sentence each; the paragraph of these sentences is the video's query."""
     parts = {"train": ("train_ids.json", "train.json"), "val": ("val_ids.json", "val_1.json")}
     told: dict[str, list] = {"train": [], "val": []}
     for split, name, moments in _moments(folder, "videos/v_{}.mp4"):
@@ -65,7 +65,7 @@ def activitynet(folder: Path) -> None:
 
 
 def didemo(folder: Path) -> None:
-    """Descriptions of moments in chunks of five seconds, as four people chose them."""
+    """Descriptions of moments in chunks of five seconds, each chosen by four annotators."""
     told: dict[str, list] = {"train": [], "val": [], "test": []}
     for number, (split, name, moments) in enumerate(_moments(folder, "videos/{}.mp4")):
         split = "test" if split == "val" else "train" if number % 4 else "val"
@@ -79,7 +79,7 @@ def didemo(folder: Path) -> None:
 
 
 def vatex(folder: Path) -> None:
-    """Ten sentences a video, in one file for training and one for validation, from which the list to test on comes."""
+    """Ten sentences a video, in one file for training and one for validation; the test list names videos of the latter."""
     videos = [
         (split, _video(folder, f"videos/{films.youtube_id(number)}_000010_000020.mp4", video, 10))
         for split, number, video in _filmed(val=0)
@@ -92,13 +92,13 @@ def vatex(folder: Path) -> None:
 def _filmed(
     train: int = films.TRAIN, val: int = 1, test: int = films.VAL
 ) -> Iterator[tuple[str, int, shapes.plan.Video]]:
-    """(split, number, video)"""
+    """Yields (split, number, video)."""
     for number, video in enumerate(shapes.clips(films.setting(train=train, val=val, test=test))):
         yield video.split, number, video
 
 
 def _video(folder: Path, file: str, video: shapes.plan.Video, captions: int = 5) -> CaptionedVideo:
-    """Films it, and says so many sentences about it; beyond five some are the same."""
+    """Writes the video, with this number of captions; beyond five, captions repeat."""
     scene, path = video.shots[0].scene(films.setting()), films.shoot(folder / file, video)
     return CaptionedVideo(Path(file).stem, path, tuple(scene.caption(style) for style in range(captions)))
 
@@ -109,7 +109,7 @@ def _lists(folder: Path, videos: list[tuple[str, CaptionedVideo]]) -> None:
 
 
 def _asked(videos: list[CaptionedVideo]) -> list[tuple[str, str, tuple[str, ...], int]]:
-    """(clip, path, five sentences, which of them is its own): the others are those of the next videos."""
+    """(clip, path, five sentences, number of its own) of each video; the other four belong to the next videos."""
     texts = [video.captions[0] for video in videos]
     asked = []
     for number, video in enumerate(videos):
@@ -130,7 +130,7 @@ def _someone(video: CaptionedVideo) -> str:
 
 
 def _moments(folder: Path, place: str) -> Iterator[tuple[str, str, list[tuple[float, float, str]]]]:
-    """(train or val, id, its moments (start, end, sentence)) of untrimmed videos."""
+    """Yields (train or val, id, moments (start, end, sentence) in seconds) of untrimmed videos."""
     config = films.setting(untrimmed=9)
     for number, video in enumerate(shapes.untrimmed_videos(config)):
         name, moments, frame = films.youtube_id(number), [], 0

@@ -1,4 +1,4 @@
-"""Which datasets there are in miniature: the table that `iv data mini --list` prints. A further one is a writer and a line here."""
+"""The table of miniature datasets, which `iv data mini --list` prints. To add one, write a writer and a line here."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ HOUSE = ("apply_eye_cream", "apply_eyebrow", "apply_eyeliner", "apply_lipstick")
 
 @dataclass(frozen=True)
 class Mini:
-    """files: annotation files and videos, from the folder on; write(folder) makes them."""
+    """files: annotation files and videos, relative to the folder; write(folder) makes them."""
 
     title: str
     task: str

@@ -1,4 +1,4 @@
-"""Miniatures of Ego4D's five tracks: first-person scenes in the place of its clips."""
+"""Miniatures of Ego4D's five tracks, with generated first-person scenes as clips."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ TRAIN, VAL = 5, 2  # clips
 
 
 def ego4d(folder: Path, track: str) -> None:
-    """The annotation files that begin like `track`, and the clips."""
+    """Writes the clips and the annotation files whose names begin with `track` (for fho_sta also the detections)."""
     fill(Egocentric(train=TRAIN, val=VAL, frames=240, seed=17), folder)
     (folder / "complete").unlink()
     for path in (folder / "annotations").iterdir():

@@ -1,4 +1,4 @@
-"""The moving shapes that play in the miniatures."""
+"""The moving shapes that the miniatures use as videos."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,25 +16,25 @@ _EACH = {"train": len(ACTIONS), "val": len(ACTIONS), "test": len(ACTIONS), "unkn
 
 
 def setting(**counts: int) -> Shapes:
-    """The moving shapes with so many clips of each class in a split, such as train=5, or so many `untrimmed` videos."""
+    """The config of the moving shapes. counts: clips of each class in a split, such as train=5, or number of `untrimmed` videos."""
     return Shapes(name="mini", actions=ACTIONS, **({"test": 0} | {n: c * _EACH.get(n, 1) for n, c in counts.items()}))
 
 
 def trimmed(train: int = TRAIN, val: int = VAL) -> Iterator[tuple[str, int, int, plan.Video]]:
-    """(split, class, number, video) of clips with one action each."""
+    """Yields (split, class, number, video) of clips with one action each."""
     for number, video in enumerate(clips(setting(train=train, val=val))):
         yield video.split, ACTIONS.index(video.action), number, video
 
 
 def shoot(path: Path, video: plan.Video, config: Shapes | None = None) -> str:
-    """Writes the video; -> its path, as records have it."""
+    """Writes the video and returns its path as text."""
     config = config or setting()
     write_video(path, film(config, video), config.fps)
     return str(path)
 
 
 def unpack(folder: Path, video: plan.Video, name: str) -> tuple[str, int]:
-    """Writes the video's frames, numbered from 1, as `name` says ("img_{:05d}.jpg"); -> the folder, and how many they are."""
+    """Writes the video's frames, numbered from 1, with the pattern `name` ("img_{:05d}.jpg"); returns (folder, number of frames)."""
     frames: np.ndarray = film(setting(), video)
     folder.mkdir(parents=True)
     for number, picture in enumerate(frames, 1):
@@ -43,5 +43,5 @@ def unpack(folder: Path, video: plan.Video, name: str) -> tuple[str, int]:
 
 
 def youtube_id(number: int) -> str:
-    """Eleven characters, as YouTube's."""
+    """A made-up id of eleven characters, as YouTube's."""
     return f"mini{number:07d}"

@@ -1,4 +1,4 @@
-"""A miniature of R2R for continuous environments: VLN-CE's files about floor plans of ours in the place of Matterport3D's houses, so that it can be walked."""
+"""A miniature of R2R for continuous environments: VLN-CE's files with generated floor plans, not Matterport3D's houses, so they can be walked."""
 
 import itertools
 from dataclasses import replace
@@ -11,11 +11,11 @@ from ivcore.data.formats import Episode
 from ivcore.data.navigation.episodes import SPLITS, World
 from ivcore.metrics.navigation import STEP, dense
 
-TURN = np.radians(15)  # of an action
+TURN = np.radians(15)  # a turn action
 
 
 def r2r(folder: Path) -> None:
-    """The test keeps goals and references back, as the published one does."""
+    """Writes the episodes of all splits. The test split has no goals and references, as in the release."""
     world = World(train=10, val_seen=5, val_unseen=5, test=5)
     for split in SPLITS:
         episodes = [replace(each, name=str(number)) for number, each in enumerate(world.episodes(split), 1)]
@@ -27,7 +27,7 @@ def r2r(folder: Path) -> None:
 
 
 def _walked(each: Episode) -> Episode:
-    """With every position of the way, and the actions that lead along it: 0 stop, 1 a step, 2 left, 3 right."""
+    """The episode with every position of its path as reference, and the actions along it: 0 stop, 1 step, 2 left, 3 right."""
     heading, actions, corners = each.heading, [], np.array(each.reference)
     for a, b in itertools.pairwise(corners):
         way = float(np.arctan2(b[2] - a[2], b[0] - a[0]))

@@ -19,7 +19,7 @@ MIT = ("adult+female+singing", "adult+female+speaking", "adult+male+singing")
 
 
 def kinetics(folder: Path, rows: tuple[int, ...]) -> None:
-    """rows: of the classes in Kinetics-710. The lists that VideoMAE reads; a class's folder has its name."""
+    """Writes the lists that VideoMAE reads; each class has a folder of its name. rows: numbers of the classes in Kinetics-710."""
     names = sorted(kinetics710.CLASSES[row] for row in rows)
     lists = _lists(folder, [f"{name.replace(' ', '_')}/{{}}.mp4" for name in names])
     for name, split in (("train", "train"), ("val", "val"), ("test", "val")):
@@ -67,7 +67,7 @@ def _something(video: FrameFolder) -> SomethingVideo:
 
 
 def activitynet_trimmed(folder: Path) -> None:
-    """UniFormerV2's lists: a row for each labelled stretch of an untrimmed video."""
+    """UniFormerV2's lists: one row for each labelled segment of an untrimmed video."""
     config = films.setting(untrimmed=9)
     lists: dict[str, list[TimedVideo]] = {"train": [], "val": []}
     for number, video in enumerate(shapes.untrimmed_videos(config)):
@@ -81,7 +81,7 @@ def activitynet_trimmed(folder: Path) -> None:
 
 
 def hmdb51(folder: Path) -> None:
-    """Three splits that share their videos; a video of no use in a split is marked 0 there."""
+    """Three splits of the same videos; a video that a split does not use has the mark 0 there."""
     videos: dict[str, list[str]] = {}
     for _, label, number, video in films.trimmed(train=8, val=1):
         name = f"mini_{HMDB[label]}_u_nm_np1_fr_med_{number}.avi"
@@ -95,7 +95,7 @@ def hmdb51(folder: Path) -> None:
 
 
 def open_set(folder: Path, unknown: str, classes: tuple[str, ...]) -> None:
-    """UCF101 as known, another set as unknown: flat lists, and the videos of each set in its folder `videos`."""
+    """Writes UCF101 as the known set and another set as the unknown one: flat lists, with the videos of each set in its folder `videos`."""
     known = folder / "ucf101"
     lists = _lists(known, [f"videos/v_{name}_{{}}.avi" for name in UCF], name=lambda number: f"g{number + 1:02d}_c01")
     write_text(known / "classInd.txt", "".join(f"{number} {name}\n" for number, name in enumerate(UCF, 1)))
@@ -111,7 +111,7 @@ def open_set(folder: Path, unknown: str, classes: tuple[str, ...]) -> None:
 
 
 def _lists(folder: Path, patterns: list[str], name=films.youtube_id, **counts) -> dict[str, list[LabelledVideo]]:
-    """Films the clips; patterns: path of a clip of each class, with a place for its id, name(number)."""
+    """Writes the clips; returns split -> videos. patterns: for each class the path of a clip, with {} for its id, name(number)."""
     lists: dict[str, list[LabelledVideo]] = {}
     for split, label, number, video in films.trimmed(**counts):
         path = films.shoot(folder / patterns[label].format(name(number)), video)

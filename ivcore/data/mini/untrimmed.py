@@ -10,15 +10,15 @@ from ivcore.data.formats import AvaAction, AvaBox, AvaImage, PersonBox, Untrimme
 from ivcore.data.mini import films
 from ivcore.files import write_atomic, write_json, write_text
 
-VIDEOS = 9  # a third of them to test on
-SPLITS = ("training", "validation")  # what the released files call the parts to train and to test on
+VIDEOS = 9  # a third of them for testing
+SPLITS = ("training", "validation")  # the released files' names of the training and the test part
 
 
 def segments(folder: Path, file: str, names: tuple[str, ...], *, video: str = "v_{}", splits: tuple[str, str] = SPLITS,
              numbered: bool = True, scores: str = "") -> None:  # fmt: skip
-    """ActivityNet's JSON. names: of the classes. video: how a file is called after its id. splits: what the file calls
-    the parts to train and to test on. numbered: whether segments have a label_id, and videos their frame rate. scores: file of external
-    scores of the videos, one a class."""
+    """Writes ActivityNet's JSON. names: of the classes. video: pattern of a file's name, with {} for its id. splits: the JSON's names of
+    the training and the test part. numbered: whether segments have a label_id, and videos a frame rate. scores: name of a file to write
+    external scores to, one a class for each video."""
     filmed = _filmed(folder, video, splits)
     entries = [
         replace(each, fps=each.fps if numbered else None, segments=tuple(
@@ -31,7 +31,7 @@ def segments(folder: Path, file: str, names: tuple[str, ...], *, video: str = "v
 
 
 def thumos14(folder: Path) -> None:
-    """The JSON that ActionFormer reads, and beside it the text files of the release, one of each class."""
+    """Writes the JSON that ActionFormer reads, and the text files of the release, one a class and subset."""
     names, words = ("BaseballPitch", "BasketballDunk", "Billiards", "CleanAndJerk"), ("Validation", "Test")
     segments(folder, "annotations/thumos14.json", names, video="{}", splits=words)
     videos = formats.read_activitynet_json(folder / "annotations/thumos14.json", folder / "videos")
@@ -54,7 +54,7 @@ def _filmed(folder: Path, name: str, splits: tuple[str, str]) -> list[UntrimmedV
 
 
 def _shares(video: UntrimmedVideo, classes: int) -> list[float]:
-    """As a video classifier that is mostly right would score it."""
+    """Scores of a classifier that is mostly right: the smoothed shares of the video's classes, sum 1."""
     counts = np.bincount([s.label_id for s in video.segments], minlength=classes) + 0.25
     return [round(float(share), 4) for share in counts / counts.sum()]
 
@@ -64,7 +64,7 @@ _AVA = {"train": "training", "val": "validation"}
 
 
 def ava(folder: Path, kinetics: bool = False) -> None:
-    """AVA 2.2's CSV files, and AlphAction's JSON of pictures with boxes, true and of a detector. kinetics: AVA-Kinetics' files beside them."""
+    """Writes AVA 2.2's CSV files, and AlphAction's JSON with true and detected boxes. kinetics: adds AVA-Kinetics' files."""
     known = [AvaAction(number, name, "PERSON_MOVEMENT") for name, number in ACTIONS]
     formats.write_ava_actions(folder / "ava_action_list_v2.2_for_activitynet_2019.pbtxt", known)
     for split, (images, boxes) in _keyframes(folder, "videos", "{}").items():
@@ -93,7 +93,7 @@ def _kinetics(folder: Path) -> None:
 def _keyframes(
     folder: Path, place: str, name: str, first: int = 0, start: int = 0, only: int | None = None
 ) -> dict[str, tuple]:
-    """split -> (pictures, boxes) of its videos, which begin at the second `start`. only: the second of the one keyframe of each, as of Kinetics'."""
+    """split -> (pictures, boxes) of its videos, which begin at the second `start`. only: the second of a video's only keyframe, as in Kinetics."""
     config, names, found = films.setting(untrimmed=first + VIDEOS), [*films.ACTIONS, "rest"], {}
     for split, subset in _AVA.items():
         images, boxes = {}, []
@@ -120,7 +120,7 @@ def _first(boxes: list[AvaBox]) -> tuple[str, float]:
 
 
 def _detected(boxes: list[AvaBox]) -> list[PersonBox]:
-    """What a detector might find: all of it, and surely."""
+    """The boxes of a perfect detector: each true box once, with the score 0.98."""
     return list(dict.fromkeys(PersonBox(box.video_id, box.timestamp, box.box, 0.98) for box in boxes))
 
 

@@ -1,4 +1,4 @@
-"""A miniature's folder appears whole or not at all."""
+"""Writes a miniature; its folder appears complete or not at all."""
 
 import difflib
 import os
@@ -10,7 +10,7 @@ from ivcore.errors import ParameterError
 
 
 def write(name: str, folder) -> Path:
-    """Writes the dataset of this name into a folder that is empty or not there; -> the folder. ParameterError for others, OSError from the system."""
+    """Writes the dataset `name` into an empty or new folder and returns the folder. ParameterError for another name or folder; may raise OSError."""
     if name not in DATASETS:
         near = difflib.get_close_matches(name, DATASETS, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""

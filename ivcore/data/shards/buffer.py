@@ -1,4 +1,4 @@
-"""Shuffles a stream of samples that are read once, through a buffer."""
+"""Shuffles a stream of samples with a buffer; each sample is read once."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,7 @@ LARGEST = 2**30  # bytes
 
 
 def shuffled(samples: Iterable, most: int, rng: random.Random, largest: int = LARGEST) -> Iterator:
-    """Each sample once, drawn from the last `most`, or from fewer where these hold more than `largest` bytes."""
+    """Yields each sample once, drawn from a buffer of `most` samples, or of fewer if they have more than `largest` bytes."""
     buffer, size = [], 0
     for sample in samples:
         buffer.append(sample)

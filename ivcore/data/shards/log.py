@@ -1,9 +1,9 @@
-"""What became of the samples of a training run from shards: a line for each batch and one for each sample left out.
+"""The log of a training run from shards: one line for each batch and one for each sample left out.
 
     {"url": "00012.tar", "key": "000012034", "reason": "corrupt", "cause": "…", "at": [stream, pass, place], "step": 917}
     {"step": 917, "read": 64, "cut": 1, "not_utf8": 0, "passes": [[stream, pass, samples]]}
 
-The lines of a batch come before it is trained on, its own line last. So a resumed run knows what to leave out without decoding.
+The lines of a batch are written before training on it, the batch's own line last. So a resumed run knows without decoding what to leave out.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 
 @dataclass
 class Logged:
-    """What the log tells of the batches before `step`: samples left out, as (stream, pass, place), sizes of passes, and counts."""
+    """The log's content for the batches before `step`: samples left out as (stream, pass, place), sizes of passes, and counts."""
 
     step: int = 0
     bad: set = field(default_factory=set)
@@ -22,7 +22,7 @@ class Logged:
     counts: Counter = field(default_factory=Counter)
 
     def add(self, line: dict, skipped: list[dict]) -> None:
-        """Takes in one batch."""
+        """Adds one batch: its line, and the lines of its skipped samples."""
         self.sizes |= {(stream, number): samples for stream, number, samples in line["passes"]}
         self.bad |= {tuple(row["at"]) for row in skipped if row["key"] is not None}
         self.counts.update({name: line[name] for name in ("read", "cut", "not_utf8")})
@@ -30,9 +30,9 @@ class Logged:
 
 
 class ShardLog:
-    """The file of one rank. Lines of a batch that is read again after a resume come again: the last ones count.
+    """The log file of one rank. A batch that is read again after a resume is logged again; its last lines count.
 
-    A file of other data (`identity`) is begun anew.
+    A file of other data (`identity`) is overwritten.
     """
 
     def __init__(self, file: Path, identity: dict):
@@ -45,7 +45,7 @@ class ShardLog:
             self._append("\n")
 
     def before(self, step: int) -> Logged | None:
-        """Of all batches before `step`; None where one of them is missing."""
+        """The content for all batches before `step`; None if one of them is missing."""
         batches, skipped = {}, []
         for line in self._lines()[1:]:
             if "key" in line:
@@ -69,7 +69,7 @@ class ShardLog:
             file.write(text)
 
     def _lines(self) -> list[dict]:
-        """Every line that is whole."""
+        """Every complete line."""
         rows = []
         for line in self.file.read_text(encoding="utf-8").splitlines():
             try:

@@ -1,7 +1,7 @@
-"""Files of a tar archive from front to back, in bounded memory and time whatever its headers say.
+"""Reads the files of a tar archive from front to back, in bounded memory and time even if its headers are wrong.
 
-What an archive claims is believed up to a limit; past that, and past its end, reading stops. Compressed ones are unpacked here and not by
-tarfile, which unpacks whole blocks at once and skips what is not there ten kilobytes at a time.
+Sizes in headers are trusted up to a limit; beyond it, and at the archive's end, reading stops. Compressed archives are unpacked here and not
+by tarfile, which unpacks whole blocks at once and skips missing bytes ten kilobytes at a time.
 """
 
 import bz2
@@ -11,8 +11,8 @@ import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-FAR = 64 * 2**30  # bytes of a member too large that are read past, to reach what follows it
-FAR_PACKED = 2**30  # likewise in a compressed archive, where a few bytes may stand for many
+FAR = 64 * 2**30  # bytes of a too large member that are skipped to reach the next one
+FAR_PACKED = 2**30  # the same in a compressed archive, where a few bytes can unpack to many
 BETWEEN = 64 * 2**20  # bytes of headers, folders and padding from one file to the next
 _BLOCK = 64 * 2**10
 _UNPACK = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
@@ -20,7 +20,7 @@ _UNPACK = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 
 @dataclass(frozen=True)
 class Member:
-    """A file of the archive, or with `data` None what is not read, and why."""
+    """A file of the archive; or with `data` None a member that is not read, and the cause."""
 
     name: str
     data: bytes | None
@@ -29,16 +29,16 @@ class Member:
 
 
 def members(stream, largest: Callable[[str], int]) -> Iterator[Member]:
-    """Every member but folders, in order. stream: bytes by `read(size)`. largest: how many bytes of a member are read, by its name.
+    """Yields every member except folders, in order. stream: has `read(size)`. largest: a member's name -> the most bytes to read of it.
 
-    An archive that is damaged, is cut short or goes on after its end raises what tarfile and the decompressors raise, or OSError.
+    For an archive that is damaged, cut short or continues after its end, raises OSError or the errors of tarfile and the decompressors.
     """
     start = _Peeked(stream)
     unpack = next((unpack for head, unpack in _UNPACK.items() if start.head.startswith(head)), None)
     bounded, far = _Bounded(unpack(start) if unpack else start), FAR_PACKED if unpack else FAR
     with tarfile.open(fileobj=bounded, mode="r|", bufsize=_BLOCK) as archive:
         for info in archive:
-            archive.members = []  # or else every header would be kept
+            archive.members = []  # else every header would be kept
             if info.size < 0:
                 raise OSError(f"{info.name}: its header says {info.size} bytes")
             if info.isreg() and info.size <= (limit := largest(info.name)):
@@ -57,7 +57,7 @@ def members(stream, largest: Callable[[str], int]) -> Iterator[Member]:
 
 
 class _Peeked:
-    """A stream whose first bytes are known before they are read."""
+    """A stream that shows its first 8 bytes in `head` before they are read."""
 
     def __init__(self, stream):
         self.stream = stream
@@ -68,11 +68,11 @@ class _Peeked:
             return self.stream.read(size)
         cut = len(self.left) if size < 0 else size
         data, self.left = self.left[:cut], self.left[cut:]
-        return data  # fewer bytes than asked for are no end
+        return data  # fewer bytes than asked for do not mean the end
 
 
 class _Bounded:
-    """A stream that gives as many bytes as are allowed for the member at hand, and remembers where the last one lies that is not zero."""
+    """A stream that gives at most the bytes allowed for the current member, and remembers the position of the last byte that is not zero."""
 
     def __init__(self, stream):
         self.stream, self.at, self.last, self.ends = stream, 0, 0, 0
@@ -87,7 +87,7 @@ class _Bounded:
         self.ends += not data
         if self.budget < 0:
             raise OSError(f"more than {BETWEEN:,} bytes of headers")
-        if self.ends > 3:  # tarfile would go on asking for all that a header promises
+        if self.ends > 3:  # tarfile would keep asking for the bytes that a header promises
             raise OSError("ends within a member")
         if filled := len(data.rstrip(b"\0")):
             self.last = self.at + filled
@@ -95,7 +95,7 @@ class _Bounded:
         return data
 
     def check_end(self, end: int) -> None:
-        """OSError unless the archive ends at byte `end` as archives do: zeros follow, and nothing else."""
+        """OSError unless the archive ends properly at byte `end`: only zeros follow."""
         while self.last <= end and self.read(_BLOCK):
             pass
         if self.at <= end:

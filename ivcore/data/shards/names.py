@@ -1,6 +1,6 @@
-"""Which tar shards a user means: patterns, folders, lists and addresses, each one file at the end.
+"""Expands the names of tar shards (patterns, folders, lists, addresses) to single files.
 
-Text that names data may come from somebody else's preset, so it must not run anything: a command needs a word in the user's own environment.
+Names of data may come from somebody else's preset, so they must not run anything: a command needs a variable in the user's environment.
 """
 
 import math
@@ -16,18 +16,18 @@ from ivcore.errors import UserError
 
 LARGEST = 1_000_000  # shards that a pattern may name
 ALLOW = "IVCORE_ALLOW_PIPE"
-REMOTE = ("http", "https", "sftp", "ftps", "scp", "gs", "htgs", "hf", "ais")  # one argument of a program each
+REMOTE = ("http", "https", "sftp", "ftps", "scp", "gs", "htgs", "hf", "ais")  # passed as one argument to a program
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _NUMBERS = re.compile(r"(-?\d+)\.\.(-?\d+)(?:\.\.-?(\d+))?")
 _LETTERS = re.compile(r"[a-zA-Z]\.\.[a-zA-Z](?:\.\.-?\d+)?")
 
 
 def expand(urls) -> list[str]:
-    """Shards named by a pattern or several: braces ("{000..127}.tar"), "::" between patterns, local wildcards, a folder of .tar files.
+    """The shards that one or several patterns name: braces ("{000..127}.tar"), "::" between patterns, local wildcards, a folder of .tar files.
 
-    Relative names start from the project root. Addresses (http:, hf:, gs: …) stay as they are. `pipe:COMMAND` runs a command of the shell
-    and is refused unless IVCORE_ALLOW_PIPE=1 stands in the environment. Raises UserError for that, for other kinds of addresses, for
-    braces that name more than a million shards, and where nothing is named or nothing local is there.
+    Relative names start from the project root. Addresses (http:, hf:, gs: …) are kept. `pipe:COMMAND` runs a shell command and is refused
+    unless IVCORE_ALLOW_PIPE=1 is in the environment. Raises UserError for that, for other kinds of addresses, for braces that name more than
+    a million shards, and if nothing is named or all shards are local and none exists.
     """
     from webdataset.shardlists import envsubst, expand_urls
 
@@ -46,13 +46,13 @@ def expand(urls) -> list[str]:
 
 
 def scheme(name: str) -> str:
-    """What stands before the colon of an address, "" for a file: read as URLs are, without the line breaks and TABs within."""
+    """The scheme of an address in lower case, "" for a file. Ignores line breaks and TABs, as URL parsers do."""
     match = _SCHEME.match(re.sub(r"[\t\r\n]", "", name).lstrip())
     return match[1].lower() if match else ""
 
 
 def open_shard(name: str):
-    """A stream of the shard's bytes, with `read` and `close`. Raises UserError as `expand` does, and what the opener raises."""
+    """A stream of the shard's bytes, with `read` and `close`. Raises UserError as `check`, and the opener's errors."""
     from webdataset import gopen
 
     check(name)
@@ -60,7 +60,7 @@ def open_shard(name: str):
 
 
 def check(name: str) -> None:
-    """UserError for an address that is not to be opened."""
+    """UserError for an address that must not be opened."""
     kind = scheme(name)
     if kind == "pipe" and os.environ.get(ALLOW) != "1":
         raise UserError(
@@ -73,7 +73,7 @@ def check(name: str) -> None:
 
 
 def _files(name: str) -> list[str]:
-    """The shards that a name stands for, once its braces are gone."""
+    """The shards of a name without braces."""
     if scheme(name) == "file":
         name = unquote(re.sub(r"^\s*file:(//)?", "", name, flags=re.IGNORECASE))
     elif scheme(name) and not os.path.exists(name):  # a local name may hold a colon
@@ -91,19 +91,19 @@ def _shown(urls) -> str:
 
 
 def _refuse_too_many(pattern: str) -> None:
-    """ValueError for what would fill the memory with names before the first shard is opened."""
+    """ValueError for a pattern with so many names that they would fill the memory."""
     number = sum(map(_combinations, pattern.split("::")))
     if number > LARGEST or number * len(pattern) > 2**30:
         raise ValueError(f"the braces name {number:,} shards, more than {LARGEST:,} or too long ones")
 
 
 def _combinations(pattern: str) -> int:
-    """How many names a pattern has: braces side by side multiply, alternatives within them add up."""
+    """The number of names of a pattern: the product over its braces, each the sum of its alternatives."""
     return math.prod(_alternatives(group) for group in _groups(pattern))
 
 
 def _groups(pattern: str) -> Iterator[str]:
-    """What stands in the outermost braces; that they are balanced is checked when they are expanded."""
+    """The contents of the outermost braces. Expansion checks later that they are balanced."""
     depth = start = 0
     for place, letter in _unescaped(pattern):
         depth += (letter == "{") - (letter == "}")
@@ -128,7 +128,7 @@ def _alternatives(group: str) -> int:
 
 
 def _unescaped(text: str) -> Iterator[tuple[int, str]]:
-    """Place and letter of all that no backslash precedes."""
+    """Yields (position, letter) of each letter that is not escaped by a backslash."""
     escaped = False
     for place, letter in enumerate(text):
         if not escaped:

@@ -1,4 +1,4 @@
-"""Captioned files packed into tar shards: large files read from front to back, which is what network and cluster file systems are good at."""
+"""Packs captioned files into tar shards: large files, read from front to back, which is fast on network and cluster file systems."""
 
 import itertools
 import json
@@ -14,17 +14,17 @@ _NUMBER = "%06d.tar"
 
 
 def write_shards(records, folder, per_shard: int = 1000) -> dict:
-    """Packs records (`.path`, `.captions`) in their order into <folder>/000000.tar, …; members: the file, and .txt or .json with captions.
+    """Packs records (`.path`, `.captions`) in order into <folder>/000000.tar, …; members: the file, and .txt or .json with captions.
 
-    A shard appears when it is whole. Files that are missing and records without a caption are left out, counted and listed in
-    <folder>/skipped.jsonl. The files are not decoded: what is damaged shows when it is trained on, and is counted then.
-    -> counts dict(read, written, shards, missing, empty). Raises UserError where nothing can be packed.
+    A shard appears when it is complete. Missing files and records without a caption are left out, counted and listed in
+    <folder>/skipped.jsonl. The files are not decoded: training finds and counts damaged ones.
+    Returns counts dict(read, written, shards, missing, empty). ParameterError for a bad `per_shard`, UserError if nothing can be packed.
     """
     from webdataset import ShardWriter
 
     if int(per_shard) != per_shard or per_shard < 1:
         raise ParameterError(f"per_shard={per_shard!r}: must be a whole number, at least 1")
-    folder, counts, skipped = Path(folder).absolute(), Counter(), []  # a relative name may read as an address
+    folder, counts, skipped = Path(folder).absolute(), Counter(), []  # a relative name may look like an address
     folder.mkdir(parents=True, exist_ok=True)
     samples = _samples(records, counts, skipped)
     if (first := next(samples, None)) is None:
@@ -59,6 +59,6 @@ def _sample(record, captions: list[str]) -> dict:
 
 
 def _appear(name: str) -> None:
-    """The whole shard under its own name: .000000.tar.tmp -> 000000.tar"""
+    """Renames a complete shard: .000000.tar.tmp -> 000000.tar"""
     hidden = Path(name)
     os.replace(hidden, hidden.with_name(hidden.name[1 : -len(".tmp")]))

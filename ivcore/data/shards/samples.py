@@ -1,4 +1,4 @@
-"""A sample of a tar shard, bytes by suffix, as a captioned clip; or why it cannot be one."""
+"""Decodes a sample of a tar shard (suffix -> bytes) to a captioned clip, or says why that fails."""
 
 import io
 import json
@@ -18,9 +18,9 @@ TEXTS = ("txt", "text", "caption")
 
 @dataclass(frozen=True)
 class Decoder:
-    """sample, generator -> dict(video uint8 (T, size, size, 3), ids int64 (L,), text, caption_id int, path, cut, utf8), or `Skipped`.
+    """(sample, generator) -> dict(video uint8 (T, size, size, 3), ids int64 (L,), text, caption_id int, path, cut, utf8), or `Skipped`.
 
-    The caption is the .txt, or "caption" or "captions" of the .json, one of several drawn at random. A picture beside a video is left out.
+    The caption is the .txt, or "caption" or "captions" of the .json; one of several is drawn at random. A video has precedence over a picture.
     """
 
     tokenizer: object
@@ -73,18 +73,18 @@ def _path(sample: dict) -> str:
 
 
 def _skipped(sample: dict, reason: str, cause: str) -> Skipped:
-    """What is missing from the last sample of an archive that was cut off, was cut off."""
+    """The `Skipped` of a sample. A media file or caption missing from the last sample of a cut archive has the reason "truncated"."""
     cut = sample.get("__cut__") and reason in ("no_caption", "no_media")
     return Skipped(sample["__url__"], sample["__key__"], "truncated" if cut else reason, cause)
 
 
 def _captions(sample: dict) -> tuple[list, str]:
-    """Captions as they stand there, bytes or text, and why there are none."""
+    """Returns (raw captions, bytes or text; the cause if there are none)."""
     if name := _member(sample, TEXTS):
         return [sample[name]], ""
     if not (name := _member(sample, ("json",))):
         return [], f"members {', '.join(_members(sample))}"
-    try:  # bytes that are not UTF-8 stay in the text as they are, for texts.read
+    try:  # keeps bytes that are not UTF-8, for texts.read
         facts = json.loads(sample[name].decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError) as error:
         return [], f"{name} does not parse: {error}"

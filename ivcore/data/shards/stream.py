@@ -1,14 +1,13 @@
 """Training from tar shards at the scale of WebVid and LAION: read from front to back, shuffled, split over ranks and workers.
 
-A rank's samples come in `streams`, each with shards of its own: in every pass the streams of all ranks take turns at a permutation of the
-shards that (seed, pass) decides, and a buffer shuffles a stream's samples. Batch k of a rank comes from its stream k mod streams. So what
-a batch holds is a function of (seed, rank, k): the number of workers does not matter, and a resumed run gets what an uninterrupted one
-would have got.
+A rank has several `streams`, each with its own shards: in each pass, a permutation given by (seed, pass) deals the shards in turn to the
+streams of all ranks, and a buffer shuffles the samples of a stream. Batch k of a rank comes from its stream k mod streams. So a batch is a
+function of (seed, rank, k): the number of workers does not matter, and a resumed run gets the same batches as an uninterrupted one.
 
     batches = Shards("/data/webvid/{00000..02048}.tar", tokenizer, 64, ClipSpec(8, 224), epoch_samples=2_500_000, seed=0)
     train(model, loss, batches, recipe, folder)
 
-`data.shards.pack.write_shards` makes such shards from one's own files.
+`data.shards.pack.write_shards` makes such shards from the user's files.
 """
 
 import copy
@@ -32,23 +31,23 @@ from ivcore.data.shards.samples import Decoder
 from ivcore.data.shards.tar import HARMLESS, Skipped, read_shard
 from ivcore.errors import ParameterError, UserError
 
-_LISTED = Skipped("", None, "listed", "")  # a bad sample that the log lists already
-_SOON = 100  # samples after which the share of bad ones is judged before the end of a pass
+_LISTED = Skipped("", None, "listed", "")  # a bad sample that is already in the log
+_SOON = 100  # samples after which the share of bad ones is checked, without waiting for the end of a pass
 
 
 class Shards:
     """Batches dict(video uint8 (B, T, size, size, 3), ids int64 (B, L), text list, caption_id int64 (B,), path list); a `BatchStream`.
 
     urls: see `names.expand`. Members of a sample: a video or an image, and its caption in .txt or .json. spec: frames and crops.
-    epoch_samples: what is called an epoch, over all ranks; the shards are passed over without end.
-    streams: by default one for each worker, else a multiple of num_workers; set it for a run that may go on with other workers.
-    shuffle_buffer: samples of a stream, kept undecoded up to 1 GiB; 0 keeps the order of the shards.
-    rank, world: for a loop of one's own, batch_size is then this rank's. `train` is given the joined batches and takes shares of them by
+    epoch_samples: samples of an epoch, over all ranks; the shards are read again and again without end.
+    streams: by default one for each worker, else a multiple of num_workers; set it for a run that may continue with other workers.
+    shuffle_buffer: samples of a stream to keep undecoded, up to 1 GiB; 0 keeps the order of the shards.
+    rank, world: for your own training loop; batch_size is then that of this rank. `train` takes the whole batches and divides them
     itself, see `share`. max_bad: the largest share of samples that may be unusable.
-    counts: read, cut and not_utf8 (captions), and samples left out by reason, see `Skipped`, in the batches given so far; those of
-    earlier attempts too with `run_dir`, where the log <name>-rank<r>.jsonl lists every one of them. With the log a resumed run passes over
-    what it has had without decoding it; without, it decodes again. It gets the same batches either way, as long as the shards are the same.
-    Raises UserError where there are fewer shards than streams, and where too many samples are bad.
+    counts: read, cut and not_utf8 (captions), and samples left out by reason, see `Skipped`, in the batches given so far. With `run_dir`
+    they include earlier attempts, and the log <name>-rank<r>.jsonl lists each sample left out. With the log, a resumed run skips the
+    samples that it has had without decoding; without it, it decodes them again. Both give the same batches if the shards are unchanged.
+    Raises UserError if there are fewer shards than streams, or too many bad samples; ParameterError for numbers out of range.
     """
 
     def __init__(
@@ -85,10 +84,10 @@ class Shards:
         self.batches = Batches(reader, reader.batch_size, reader.seed, **options)
 
     def share(self, rank: int, world: int) -> "Shards":
-        """Batches of batch_size/world samples from the shards of rank `rank` of `world`; `counts`, of this rank, are common to both.
+        """Batches of batch_size/world samples from the shards of rank `rank` of `world`. Both objects share `counts`, those of this rank.
 
-        Other samples than those of the whole batches, but as many. Errors: ParameterError where a batch does not divide or is a
-        share already, UserError where the shards are too few.
+        The samples differ from those of the whole batches, but are as many. ParameterError if a batch cannot be divided or is a share
+        already, UserError if there are too few shards.
         """
         if self.reader.split.world > 1 or self.batch_size % world:
             why = "is one rank's already" if self.reader.split.world > 1 else "must divide"
@@ -102,16 +101,16 @@ class Shards:
 
     @property
     def left_out(self) -> int:
-        """Samples, and shards, of which nothing could be used; `counts` says why."""
+        """The number of samples and shards that could not be used; `counts` gives the reasons."""
         used = ("read", "cut", "not_utf8", *HARMLESS)
         return sum(number for reason, number in self.counts.items() if reason not in used)
 
     def indices(self, step: int) -> np.ndarray:
-        """int64 (B,): the numbers of the step's samples, counted from the run's start on this rank."""
+        """int64 (B,): the numbers of the step's samples on this rank, counted from the run's start."""
         return step * self.batch_size + np.arange(self.batch_size)
 
     def fetch(self, step: int) -> dict:
-        """The batch of one step, made in this process; it is neither counted nor logged."""
+        """The batch of one step, made in this process, without counting and logging."""
         return self.batches.fetch(step)[0]
 
     def iter_from(self, step: int = 0, stop: int | None = None) -> Iterator[dict]:
@@ -129,7 +128,7 @@ class Shards:
             yield batch
 
     def log(self) -> ShardLog | None:
-        """Opened when reading begins: one of other data is begun anew, and what is only to be shared has none."""
+        """Opens the log of this rank, or returns None without `run_dir`. Only called when reading begins; a log of other data is overwritten."""
         if self.run_dir is None:
             return None
         name = f"{self.name}-rank{self.reader.split.rank}.jsonl"
@@ -151,7 +150,7 @@ class Shards:
 
 @dataclass(frozen=True)
 class Split:
-    """One rank's part of the shards, in `streams` parts."""
+    """One rank's part of the shards, divided into `streams` parts."""
 
     rank: int
     world: int
@@ -175,9 +174,9 @@ class Split:
 
 @dataclass
 class ShardReader:
-    """The source of `Batches` behind `Shards`. It remembers how far each stream is read, and starts again where another batch is asked for.
+    """The source of the `Batches` in `Shards`. It remembers the position in each stream, and starts a stream again for an unexpected batch.
 
-    A batch comes with its line and its skipped samples for the log. steps: batches of an epoch; buffer and max_bad: as in `Shards`.
+    It returns a batch with its line and its skipped samples for the log. steps: batches of an epoch; buffer and max_bad: as in `Shards`.
     """
 
     urls: list[str]
@@ -202,16 +201,16 @@ class ShardReader:
         self.begin(None)
 
     def share(self, rank: int, world: int) -> "ShardReader":
-        """The reader of one rank of several, for its part of the batches."""
+        """The reader for one rank's part of the batches. ParameterError as in `Split.check`, UserError for too few shards."""
         split = Split(rank, world, self.split.streams)
         split.check(1)
         return replace(self, split=split, batch_size=self.batch_size // world)
 
     def begin(self, logged: Logged | None) -> None:
-        """Forgets how far it has read, for workers about to start: they must not share open files. `logged`: what the log tells, or None."""
+        """Forgets all positions before workers start, because they must not share open files. logged: the log's content, or None."""
         self.logged = logged or Logged()
-        self.flows: dict[int, Iterator] = {}  # of each stream
-        self.turns: dict[int, int] = {}  # the batch that each is about to give
+        self.flows: dict[int, Iterator] = {}  # stream -> its samples
+        self.turns: dict[int, int] = {}  # stream -> its next batch
 
     def __len__(self) -> int:
         return self.steps * self.batch_size
@@ -221,7 +220,7 @@ class ShardReader:
         turn, stream = divmod(step, self.split.streams)
         if self.turns.get(stream) != turn:
             self.flows[stream] = self._flow(stream, turn * self.batch_size)
-        self.turns[stream] = None  # until the batch is whole
+        self.turns[stream] = None  # until the batch is complete
         samples, skipped, passes = [], [], []
         while len(samples) < self.batch_size:
             item, at = next(self.flows[stream])
@@ -237,7 +236,7 @@ class ShardReader:
         return default_collate(samples), line, skipped
 
     def _flow(self, stream: int, skip: int) -> Iterator[tuple]:
-        """(sample, its place), (Skipped, its place) and at the end of a pass (None, its size), after the first `skip` samples."""
+        """Yields (sample, its place), (Skipped, its place) and at the end of a pass (None, its size), after the first `skip` samples."""
         sizes = self.logged.sizes
         sure = min(skip, len(range(stream, self.logged.step, self.split.streams)) * self.batch_size)
         first = 0
@@ -252,7 +251,7 @@ class ShardReader:
             skip, sure = max(skip - size, 0), max(sure - size, 0)
 
     def one_pass(self, stream: int, number: int, skip: int = 0, sure: int = 0) -> Iterator[tuple]:
-        """One pass of a stream, without the first `skip` samples; the log tells which are bad among the first `sure` of these."""
+        """One pass of a stream, without the first `skip` samples. The log tells which are bad before the first `sure` good samples."""
         good = bad = 0
         last = None
         for place, raw in enumerate(self._raw(stream, number)):
@@ -277,7 +276,7 @@ class ShardReader:
         yield None, [stream, number, good]
 
     def _raw(self, stream: int, number: int) -> Iterator[dict | Skipped]:
-        """Samples of a stream's pass, shuffled and not decoded."""
+        """The samples of one pass of a stream, shuffled, not decoded."""
         shards = self.split.shards(self.urls, self.seed, number, stream)
         samples = itertools.chain.from_iterable(map(read_shard, shards))
         if not self.buffer:
@@ -285,7 +284,7 @@ class ShardReader:
         return shuffled(samples, self.buffer, random.Random(f"{self.seed} {number} {self.split.rank} {stream}"))
 
     def _judge(self, bad: int, good: int, last: Skipped | None, at_end: bool = False) -> None:
-        """UserError for too large a share of bad samples, judged once there are enough of them, and at the end of a pass."""
+        """UserError if the share of bad samples is too large; checked after _SOON samples, and at the end of a pass."""
         if not at_end and bad + good < _SOON:
             return
         example = f", e.g. {last.url}#{last.key}: {last.reason}, {last.cause}" if last else ""

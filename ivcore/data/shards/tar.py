@@ -1,7 +1,7 @@
-"""Samples of one tar shard: members of one name make a sample, and whatever is wrong with the archive is told.
+"""Reads the samples of one tar shard: members with the same name form a sample, and every fault of the archive is reported.
 
-Names are webdataset's, `folder/key.suffix`, but dots may stand in a key: a video and its caption belong together where their names are
-equal up to the last dot, never because they begin alike. Nothing is lost in silence: what gives no sample becomes a `Skipped` in the stream.
+Names are webdataset's, `folder/key.suffix`, but a key may contain dots: a video and its caption belong together only if their names are
+equal up to the last dot. Nothing is lost silently: members without a sample become a `Skipped` in the stream.
 """
 
 import contextlib
@@ -17,21 +17,21 @@ from ivcore.video import images
 
 VIDEOS = ("mp4", "webm", "mkv", "mov", "avi", "m4v")
 CAPTIONS = ("txt", "text", "caption", "json")
-HARMLESS = ("duplicate", "stray")  # reasons by which no sample is lost
-LARGEST = 512 * 2**20  # bytes of a sample, and of those that wait for the rest of theirs
+HARMLESS = ("duplicate", "stray")  # reasons that lose no sample
+LARGEST = 512 * 2**20  # bytes of a sample, and of a group
 LARGEST_TEXT = 16 * 2**20
-MOST = 1000  # members likewise
-_SERVICE = re.compile(r"__[^/]*__($|/)")  # names that webdataset keeps for itself
+MOST = 1000  # members of a group
+_SERVICE = re.compile(r"__[^/]*__($|/)")  # names reserved by webdataset
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A sample that is left out, or with key None something about its whole shard.
+    """A sample that is left out; with key None a fault of the whole shard.
 
     reason: empty (its caption), no_caption, no_media, corrupt (does not decode), truncated (the archive ends between its members),
-    ambiguous (the name of its caption is not its own, or there are several videos), too_large, duplicate (a member given twice: the first
-    one counts), stray (a member of no sample: without a suffix, hidden, a link, or beside a whole sample that it does not belong to), shard
-    (unreadable, or cut short: what follows is lost).
+    ambiguous (its caption has another name, or there are several videos), too_large, duplicate (a repeated member: the first one
+    counts), stray (a member of no sample: without a suffix, hidden, a link, or next to a complete sample without belonging to it), shard
+    (unreadable or cut short: the rest is lost).
     """
 
     url: str
@@ -44,9 +44,9 @@ class Skipped:
 
 
 def read_shard(url: str) -> Iterator[dict | Skipped]:
-    """Samples dict(__key__, __url__, suffix -> bytes) in the order of the archive, and what is missing from it.
+    """Yields samples dict(__key__, __url__, suffix -> bytes) in the order of the archive, and a `Skipped` for everything left out.
 
-    One shard at a time: a sample cut off by the end of one shard must not get members from the next. Raises UserError as `open_shard`.
+    It reads one shard, so that a sample cut off by its end does not get members from the next shard. Raises UserError as `open_shard`.
     """
     groups, causes, held = _Groups(url), [], None
     for item in itertools.chain(_until_broken(url, groups, causes), groups.end()):
@@ -55,7 +55,7 @@ def read_shard(url: str) -> Iterator[dict | Skipped]:
             continue
         if held:
             yield held
-        held = item  # until it is known whether the archive ends within it
+        held = item  # until we know whether the archive ends within it
     if held:
         yield held | {"__cut__": True} if causes else held
     for cause in causes:
@@ -63,7 +63,7 @@ def read_shard(url: str) -> Iterator[dict | Skipped]:
 
 
 def _until_broken(url: str, groups: "_Groups", causes: list[str]) -> Iterator[dict | Skipped]:
-    """Samples and what is skipped; where the archive is broken it ends, and why is added to `causes`."""
+    """Yields samples and `Skipped`; stops where the archive is broken and adds the cause to `causes`."""
     try:
         with contextlib.closing(open_shard(url)) as stream:
             for member in members(stream, _limit):
@@ -75,7 +75,7 @@ def _until_broken(url: str, groups: "_Groups", causes: list[str]) -> Iterator[di
 
 
 def _cause(error: Exception) -> str:
-    """webdataset appends streams and addresses to the arguments of errors: the first ones are the library's own."""
+    """The error as text. Uses only the first argument, because webdataset appends streams and addresses to the library's own."""
     text = getattr(error, "strerror", None) or (error.args[0] if error.args else "")
     return f"{type(error).__name__}: {' '.join(str(text).split())}"
 
@@ -85,7 +85,7 @@ def _limit(name: str) -> int:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """(key, suffix): what stands before and behind the last dot of the file's name; suffix "" for no member of a sample."""
+    """(key, suffix): the name before and after the last dot; suffix "" if the file is not a member of a sample."""
     folder, slash, file = name.rpartition("/")
     stem, _, suffix = file.rpartition(".")
     service = file.startswith(".") or _SERVICE.match(name)
@@ -93,10 +93,10 @@ def _split(name: str) -> tuple[str, str]:
 
 
 class _Groups:
-    """Members put together into samples.
+    """Joins members to samples.
 
-    Members that follow each other and whose names begin alike, up to the first dot, are a group; those of the same key in it are a sample.
-    A whole sample is given as soon as another key comes. What is left at the end of the group lacks something, or cannot be told apart.
+    Consecutive members whose names are equal up to the first dot form a group; members with the same key in it form a sample.
+    A complete sample is given when the next key comes. The rest, at the end of the group, is incomplete or ambiguous.
     """
 
     def __init__(self, url: str):
@@ -106,10 +106,10 @@ class _Groups:
     def _begin(self) -> None:
         self.left: dict[str, dict] = {}  # by key
         self.size = self.count = 0
-        self.whole, self.above = set(), set()  # keys of whole samples, and what these begin with
+        self.whole, self.above = set(), set()  # keys of complete samples, and the beginnings of these keys
 
     def add(self, member: Member) -> Iterator[dict | Skipped]:
-        """What is finished now that `member` comes."""
+        """Adds a member; yields the samples that are then finished."""
         key, suffix = _split(member.name)
         if not suffix or (member.data is None and not member.too_large):
             cause = member.cause or f"{member.name}: not the name of a sample's member"
@@ -132,7 +132,7 @@ class _Groups:
             sample["__large__"] = member.cause
 
     def _given(self, key: str) -> Iterator[dict]:
-        """The sample of this key, if it is whole."""
+        """Yields the sample of this key if it is complete, and removes it."""
         sample = self.left.get(key)
         if sample and _media(sample) == 1 and _captions(sample) and "__large__" not in sample:
             del self.left[key]
@@ -143,7 +143,7 @@ class _Groups:
             yield sample
 
     def end(self) -> Iterator[dict | Skipped]:
-        """What the group still holds."""
+        """Ends the group; yields its remaining samples and `Skipped`."""
         for key in list(self.left):
             yield from self._given(key)
         left = list(self.left.values())
@@ -154,7 +154,7 @@ class _Groups:
         self._begin()
 
     def _lacking(self, sample: dict, captions: list[str]) -> dict | Skipped:
-        """A sample that is not whole, of a group in which `captions` have no video of their own name though a video lacks one."""
+        """Judges an incomplete sample. captions: names of the group's captions without a video, if it also has a video without a caption, else []."""
         key, media = sample["__key__"], _names(sample, VIDEOS + images.SUFFIXES)
         if "__large__" in sample:
             return Skipped(self.url, key, "too_large", sample["__large__"])
@@ -167,7 +167,7 @@ class _Groups:
             return Skipped(self.url, key, "ambiguous", cause)
         if captions and not media:
             return Skipped(self.url, key, "stray", f"{', '.join(_names(sample))}: not named as any video here")
-        return sample  # what it lacks is told when it is decoded
+        return sample  # the decoder reports what is missing
 
     def _companion(self, key: str) -> bool:
         return key in self.above or any(name in self.whole for name in _beginnings(key))
@@ -184,7 +184,7 @@ def _suffixes(sample: dict) -> list[str]:
 
 
 def _names(sample: dict, suffixes=None) -> list[str]:
-    """Names of its members, or of those with one of these suffixes."""
+    """The names of a sample's members, or only of those with one of these suffixes."""
     chosen = (name for name in _suffixes(sample) if suffixes is None or name in suffixes)
     return [f"{sample['__key__']}.{name}" for name in chosen]
 
@@ -194,5 +194,5 @@ def _captions(sample: dict) -> int:
 
 
 def _media(sample: dict) -> int:
-    """How many videos or, where there is none, pictures compete for being its medium."""
+    """The number of videos in the sample, or of pictures if there is no video."""
     return len(_names(sample, VIDEOS)) or len(_names(sample, images.SUFFIXES))
