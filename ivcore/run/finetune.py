@@ -46,6 +46,7 @@ MINUTES = 8.0
 _SECONDS = 3.0  # of a video that a clip of dense frames spans, where the video is so long
 _CLEARLY = 0.85  # of the time in fp32
 _SIDED = re.compile(r"(?<![a-z])(left|right)(wards?)?(?![a-z])|clockwise", re.IGNORECASE)  # in names of classes
+_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # where words of a name like turnLeft meet
 RUNS = {  # what is trained, in this order -> notebook, preset
     "masked": ("12", "finetune"),
     "multimodal": ("12", "finetune_multimodal"),
@@ -72,7 +73,7 @@ _WIDE = 60  # characters of a class in the table of counts
 @dataclass(frozen=True)
 class Asked:
     """place: a folder or a list. masked, multimodal: encoders as parameters name them, "" for those of the presets. minutes and epochs: one of
-    them, or neither. out: "" for a folder in the outputs."""
+    them, or neither. out: "" for a folder in the outputs. flip: whether clips may be mirrored."""
 
     place: str
     masked: str = ""
@@ -81,12 +82,14 @@ class Asked:
     epochs: float | None = None
     seed: int = 0
     out: str = ""
+    flip: bool = True
     verbose: bool = False
 
     @property
     def settings(self) -> dict:
         """What a plan depends on beside the videos."""
-        return {name: getattr(self, name) for name in ("masked", "multimodal", "minutes", "epochs")}
+        chosen = {name: getattr(self, name) for name in ("masked", "multimodal", "minutes", "epochs")}
+        return chosen if self.flip else chosen | {"flip": False}
 
 
 # ---- the command
@@ -126,6 +129,7 @@ def dry(asked: Asked) -> None:
         _value(asked, name)
     divided = divide.divide(labelled, {})
     print(counts_table(divided.counts()), *labelled.notes, *divided.notes, *divided.warnings(), sep="\n")
+    print(_mirrored(asked, divided.classes))
     length = (
         _epochs(asked.epochs) if asked.epochs else f"as many epochs as fit into {asked.minutes or MINUTES:g} minutes"
     )
@@ -232,7 +236,7 @@ def _new_plan(asked: Asked, folder: Path, labelled, signature: str) -> dict:
         "groups": _groups(divided),
         "encoders": {name: each.value for name, each in encoders.items()},
         "seconds": lengths.seconds,
-        "runs": _parameters(folder, divided, probes, encoders, lengths, image, precision, in_memory),
+        "runs": _parameters(asked, folder, divided, probes, encoders, lengths, image, precision, in_memory),
     }
     files.write_json(folder / "plan.json", plan)
     return plan
@@ -308,13 +312,18 @@ def _faster(costs: Mapping[str, list]) -> tuple[str, list]:
     return precision, costs[precision]
 
 
-def _parameters(folder: Path, divided: divide.Divided, probes: Mapping[str, Probe], encoders, lengths, image: int, precision: str, in_memory: bool) -> dict:  # fmt: skip
+def tells_sides(classes: Iterable[str]) -> bool:
+    """Whether a name tells left from right, so that a mirrored clip would show another class."""
+    return any(_SIDED.search(_WORDS.sub(" ", name)) for name in classes)
+
+
+def _parameters(asked: Asked, folder: Path, divided: divide.Divided, probes: Mapping[str, Probe], encoders, lengths, image: int, precision: str, in_memory: bool) -> dict:  # fmt: skip
     """Of each run what differs from its preset."""
     videos = [probes[video.path] for some in divided.parts.values() for video in some]
     masked, multimodal = encoders["masked"], encoders["multimodal"]
     rate = sampling_rate(videos, masked.frames)
     common = {"label_sets": paths.short(folder), "image_size": image, "sampling_rate": rate, "precision": precision}
-    if any(_SIDED.search(name) for name in divided.classes):
+    if not asked.flip or tells_sides(divided.classes):
         common["flip"] = 0.0
     if not in_memory:
         common |= {"in_memory": False, "num_workers": min(8, cores())}
@@ -439,11 +448,16 @@ def _told(plan: dict, asked: Asked) -> str:
         took += (
             f" (more than {minutes:g} minutes, since these are the fewest epochs that are planned; --epochs 1 is less)"
         )
-    flip = "" if one.get("flip", 1) else "; not mirrored, since names of classes tell sides apart"
     return (
         f"from {plan['encoders']['masked']} and {plan['encoders']['multimodal']}: {_epochs(one['epochs'])}{took}; clips of "
-        f"{one['num_frames']} frames, every {one['sampling_rate']}, {one['image_size']} pixels{flip}"
+        f"{one['num_frames']} frames, every {one['sampling_rate']}, {one['image_size']} pixels\n{_mirrored(asked, plan['counts'])}"
     )
+
+
+def _mirrored(asked: Asked, classes: Iterable[str]) -> str:
+    if tells_sides(classes):
+        return "clips are not mirrored: class names tell left from right"
+    return "clips are mirrored at random (--no-flip: never)" if asked.flip else "clips are not mirrored"
 
 
 def _replaced(asked: Asked, folder: Path) -> list[str]:

@@ -29,6 +29,9 @@ def add(add_command: Callable) -> None:
     parser.add_argument("--epochs", metavar="N", help="of either encoder, in place of --minutes")
     parser.add_argument("--seed", metavar="N", default="0", help="of weights and order; the parts stay (0)")
     parser.add_argument("--out", metavar="FOLDER", help="for lists, table and model (outputs/finetune/NAME)")
+    parser.add_argument(
+        "--no-flip", action="store_true", help="mirror no clip; so by itself where class names tell left from right"
+    )
     parser.add_argument("--dry", action="store_true", help="show how the videos would be divided, and run nothing")
     parser.add_argument("--verbose", action="store_true", help="all that the runs print, not their progress alone")
 
@@ -42,7 +45,7 @@ def _finetune(options) -> int:
     if not options.seed.isdecimal() or len(options.seed) > 19 or int(options.seed) >= 2**63:
         raise ParameterError(f"--seed {shown(options.seed)}: must be a whole number from 0, below 2**63")
     how = {name: getattr(options, name) or "" for name in ("place", "masked", "multimodal", "out")}
-    how["verbose"] = options.verbose
+    how |= {"verbose": options.verbose, "flip": not options.no_flip}
     asked = finetune.Asked(**how, minutes=minutes, epochs=epochs, seed=int(options.seed))
     return finetune.dry(asked) if options.dry else finetune.finetune(asked)
 

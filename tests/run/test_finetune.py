@@ -68,10 +68,30 @@ def test_a_clip_spans_a_short_video_or_three_seconds(frames, seconds, rate):
 
 @pytest.mark.parametrize(
     ("name", "sided"),
-    [("turn left", True), ("Turn_Right", True), ("spin counter-clockwise", True), ("upright", False), ("cleft", False)],
+    [
+        *((name, True) for name in ("turn left", "Turn_Right", "spin counter-clockwise", "TurnLeft", "LeftHook")),
+        *((name, True) for name in ("leftHand", "Right2Left", "uTurnRightwards", "LEFTHook", "PUNCHLeft", "a-RIGHT-b")),
+        *(
+            (name, False)
+            for name in ("upright", "Upright", "cleft", "Copyright", "BrightLight", "LEFTOVER", "Leftover")
+        ),
+    ],
 )
 def test_clips_are_not_mirrored_where_a_name_tells_sides_apart(name, sided):
-    assert bool(finetune._SIDED.search(name)) == sided
+    assert finetune.tells_sides(["wave", name]) == sided
+
+
+def test_whether_clips_are_mirrored_is_said_first(tmp_path, outputs, capsys):
+    for sides, said in ((("jump", "wave"), "mirrored at random"), (("TurnLeft", "TurnRight"), "not mirrored: class")):
+        place = str(folder_of(tmp_path / sides[0], sides, 3))
+        assert cli.main(["finetune", place, "--dry"]) == 0 and f"clips are {said}" in capsys.readouterr().out
+    assert cli.main(["finetune", place.replace("TurnLeft", "jump"), "--dry", "--no-flip"]) == 0
+    assert "clips are not mirrored\n" in capsys.readouterr().out
+
+
+def test_no_clip_is_mirrored_where_that_is_asked_for(planned):
+    assert "flip" not in planned()["runs"]["masked"]
+    assert all(run["flip"] == 0.0 for run in planned("--no-flip")["runs"].values())
 
 
 def test_a_plan_counts_groups_of_videos(planned, tmp_path):
