@@ -19,7 +19,7 @@ _GL = {
     "OSMesa": "libosmesa6",
     "EGL": "libegl1",
     "GLU": "libglu1-mesa",
-}  # rendering without a screen: MuJoCo needs one of the first two, MiniWorld the others
+}  # rendering without a screen: MuJoCo needs OSMesa or EGL, MiniWorld EGL and GLU
 
 
 def show() -> None:

@@ -1,4 +1,4 @@
-"""What is left of a run that did not finish: error.json, an exit status, and one hint."""
+"""Describes a run that did not finish: error.json, exit status, and one hint."""
 
 import errno
 import re
@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-# Exit status by kind of failure, as shells and batch systems know them. 2 is an error in what the user gave. A kernel that a signal
-# ended gives 128 and the signal's number.
+# Exit status by kind of failure, as in shells and batch systems. 2 is an error in the user's input. A kernel ended by a
+# signal gives 128 plus the signal's number.
 STATUS = {
     "input": 2,
     "failed": 1,
@@ -26,7 +26,7 @@ STATUS = {
 }
 STOPPED = ("interrupted", "terminated")
 _RESUMES = "the next start resumes from the last checkpoint"
-# What takes memory on the device and in the host, and how to take less; the first are to be tried first.
+# Settings that use memory on the device and in the host, and how to use less; try the first ones first.
 _ON_DEVICE = {
     "micro_batch": "lower micro_batch",
     "grad_accum_steps": "raise grad_accum_steps",
@@ -48,7 +48,7 @@ HINTS = {
     "interrupted": _RESUMES,
     "terminated": _RESUMES,
 }
-# What an exception says, and what helps; the first that fits.
+# (pattern in an exception's text, hint); the first match counts.
 _SHARED = "data workers share batches in /dev/shm, which is too small here: docker run --shm-size=8g, or num_workers=0"
 _HINT_BY_WORDS = (
     (r"bus error|shared memory|/dev/shm|shm_open|<?/torch_\d+", _SHARED),
@@ -56,10 +56,10 @@ _HINT_BY_WORDS = (
     (r"out of memory|MemoryError|bad_alloc|killed by signal: Killed|allocate memory", "out of memory: {host}"),
     (r"DataLoader worker .* (killed by signal|exited)",
      "a data worker ended: `iv check LIST.csv` names a video that ends whoever reads it"),
-    # What papermill says where the kernel sent no error for a cell that failed.
+    # papermill's error if the kernel sent none for a failed cell
     (r"^CellExecutionError", "the kernel could not say what went wrong, as happens for want of memory: {host}"),
 )  # fmt: skip
-# A full or unwritable disk in the words of the system, of torch and of safetensors.
+# Messages of the system, torch and safetensors for a full or unwritable disk.
 _DISK = r"No space left|Disk quota|Read-only file system|PermissionError|PytorchStreamWriter failed|file write failed|os error (28|30|122)\b"
 _REFUSED = r"Read-only|[Pp]ermission|permitted|PermissionError|[Dd]irectory|exists|too long|device or address"
 _WRITING = {getattr(errno, f"E{name}") for name in "ACCES PERM ROFS NOSPC DQUOT NOTDIR EXIST NOENT NAMETOOLONG ISDIR NXIO".split()}  # fmt: skip
@@ -69,9 +69,9 @@ _LAST_LINES = 12
 
 @dataclass
 class Failure:
-    """`kind` is a key of STATUS; `cell` is None or {"index", "name"}, counted from 0 as in the notebook's JSON. `code` is what the
-    kernel left where it ended by itself: its exit status, or a signal's number with a minus. `memory`: what takes less of
-    it on the device and in the host, see less_memory; `waits`: the cell was waiting for other ranks."""
+    """How a run failed. kind: a key of STATUS. cell: None or {"index", "name"}, counted from 0 as in the notebook's
+    JSON. code: exit status of a kernel that ended by itself, or minus the signal's number. memory: advice on using
+    less, see less_memory. waits: the cell was waiting for other ranks."""
 
     kind: str
     exception: str = ""
@@ -124,7 +124,7 @@ class Failure:
         return told | {"status": self.status, "hint": self.hint} | place
 
     def lines(self) -> list[str]:
-        """What the terminal shows: one line for an error of input or of a disk, else kind, place, last lines and hint."""
+        """Lines for the terminal: one for an error of input or of the disk, else kind, place, last lines and hint."""
         if self.kind == "input":
             return [self.message]
         place = f" in cell {self.cell['index']} ({self.cell['name'] or 'untitled'})" if self.cell else ""
@@ -137,7 +137,7 @@ class Failure:
 
 
 def less_memory(values: dict) -> dict[str, str]:
-    """What helps a run with these parameters that has too little memory on its "device" or in its "host"."""
+    """Advice for a run with these parameters that lacks memory on its "device" or "host"."""
     return {"device": _less(_ON_DEVICE, values), "host": _less(_IN_HOST, values)}
 
 
@@ -148,10 +148,10 @@ def _less(ways: dict[str, str], values: dict) -> str:
 
 
 def from_cell(exception: str, message: str, traceback: list[str], cell: dict | None) -> Failure:
-    """A cell that raised. Only text comes out of a kernel: an error of input is one whose traceback is its own line."""
+    """The failure of a cell that raised. A kernel sends only text: a traceback of one line marks an error of input."""
     plain = _COLOUR.sub("", "\n".join(traceback)).splitlines()
     one_line = " ".join(message.split())
-    if exception == "KeyboardInterrupt":  # sent to the kernel itself: `iv` says so of its own accord
+    if exception == "KeyboardInterrupt":  # sent to the kernel itself; `iv` reports its own interrupts
         return Failure("interrupted", exception, one_line, cell=cell)
     if plain == [f"{exception}: {one_line}"]:
         kind = "terminated" if exception == "Interrupted" else "input"
@@ -163,14 +163,14 @@ def from_cell(exception: str, message: str, traceback: list[str], cell: dict | N
 
 
 def from_system(error: OSError, cell: dict | None = None, place: str | Path = "") -> Failure:
-    """What the system refused outside any cell, with the path that it was about; `place` where the error does not say."""
+    """The failure of a system call, with its path; `place` if the error names none."""
     path = f"{error.filename or place}: ".removeprefix(": ")
     kind = "disk" if error.errno in _WRITING else "error"
     return Failure(kind, "", f"{path}{error.strerror or error}".replace("\n", " "), cell=cell)
 
 
 def dead_kernel(code: int | None, cell: dict | None) -> Failure:
-    """A kernel that ended of its own accord: by a signal, or with an exit status."""
+    """The failure of a kernel that ended by itself: by a signal, or with an exit status."""
     if code in (-signal.SIGTERM, -signal.SIGHUP):
         return Failure("terminated", message=f"the kernel got {_name(code)}", cell=cell, code=code)
     if code is None:

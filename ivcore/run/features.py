@@ -1,11 +1,11 @@
-"""`iv features`: the features of many videos in one folder.
+"""`iv features`: writes the features of many videos to one folder.
 
 features.npy          float32 (N, D), or features.safetensors with the tensor `features`
-index.csv             of each row: row, video, first and stop (frames), start and end (seconds, where there are windows)
-bad_videos.jsonl      what could not be read, and why
-videos/…              a file for each video, whole or not at all; what is there is not computed again
-done.jsonl            which of them belong to which file, as it was
-settings.json         model and sampling; others are refused here
+index.csv             for each row: row, video, first and stop (frames), start and end (seconds, with windows only)
+bad_videos.jsonl      videos that could not be read, and why
+videos/…              a complete file for each video; existing ones are not computed again
+done.jsonl            the state of each video when its file was made
+settings.json         model and sampling; a call with other settings is refused
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from ivcore.progress import Progress
 from ivcore.run import environment, finished_model
 from ivcore.run.spec import brief
 
-_MOST_FRAMES = 10**6  # from one vector to the next
-_LONGEST = 200  # bytes of a file's name, which gets endings
-_NAMES = ("model", "source")  # in the settings: what the model was called, which its weights tell better
+_MOST_FRAMES = 10**6  # largest distance between two vectors
+_LONGEST = 200  # bytes of a file name, without its endings
+_NAMES = ("model", "source")  # settings that are not compared: the digest of the weights identifies a model
 _SHOWN = 3  # bad videos on the terminal
 
 
@@ -53,10 +53,10 @@ def features(
     device: str = "auto",
     searchable: bool = False,
 ) -> int:
-    """Writes the features of the videos at `place`; -> exit status. Arguments as of the command.
+    """Writes the features of the videos at `place`. Returns the exit status. Arguments as in the command.
 
-    searchable: an index for `ivcore.run.video_index`. The model must read text, the folder is of this place alone, and keeps nothing of videos
-    that are gone.
+    searchable: makes an index for `ivcore.run.video_index`. Its model must read text; its folder is for this place
+    only, and features of deleted videos are removed.
     """
     length = None if per_window is None else Length.of(per_window)
     if every is not None and (length or not 1 <= every <= _MOST_FRAMES):
@@ -76,7 +76,7 @@ def features(
         print(one_line(note))
     loaded = video_answers.one_clip(loaded) if length or every else loaded
     settings = _settings(loaded, length, format) | ({"every": every} if every else {})
-    if searchable:  # what its paths are relative to, also when the place is gone
+    if searchable:  # stores the base of relative paths, in case the place is deleted
         settings |= {"place": os.path.abspath(place), "base": _base(place)}
     moving = every and sliding.of_usage(loaded, every)
     folder = chosen or _default("index" if searchable else "features", place, asked, settings)
@@ -90,8 +90,8 @@ def features(
 
 
 def _settings(model: VideoModel, length: Length | None, format: str) -> dict:
-    """What makes features comparable: of other settings they lie elsewhere."""
-    told = ("classes", "answers", "tokenizer", "known")  # and change no feature
+    """Settings that features depend on. Other settings need another folder."""
+    told = ("classes", "answers", "tokenizer", "known")  # these change no feature
     used = {name: value for name, value in asdict(model.usage).items() if name not in told}
     return {"weights": model.digest, "per_window": length and str(length), "format": format, **used}
 
@@ -104,7 +104,7 @@ def _default(kind: str, place: str, model: str, settings: dict) -> Path:
 
 
 def _base(place: str | os.PathLike) -> str:
-    """What the paths in index.csv are relative to."""
+    """Base folder of the paths in index.csv."""
     place = os.path.abspath(place)
     return place if os.path.isdir(place) else os.path.dirname(place)
 
@@ -118,7 +118,7 @@ def _make(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Done:
-    """A video as it was (bytes, time of its last change in ns), the file of its features, and the windows of its rows."""
+    """A finished video: size in bytes and last change in ns at that time, feature file, windows of its rows."""
 
     video: str
     size: int
@@ -128,7 +128,7 @@ class Done:
 
 
 class Store:
-    """The folder. Several threads may `put` at once."""
+    """The folder of features. Several threads may call `put` at once."""
 
     def __init__(self, folder: Path, place: Path, format: str):
         self.folder, self.format = folder, format
@@ -136,7 +136,7 @@ class Store:
         self.lock, self.done, self.owner = threading.Lock(), {}, {}
 
     def claim(self, settings: dict, out: str | None) -> None:
-        """UserError where the folder holds features made otherwise, or something else."""
+        """Prepares the folder. UserError if it holds other files, or features with other settings."""
         for name in (
             "settings.json",
             "done.jsonl",
@@ -149,7 +149,7 @@ class Store:
             plain = path.is_dir() if name == "videos" else path.is_file() and not path.is_symlink()
             if not plain and os.path.lexists(
                 path
-            ):  # what is written into a link lands elsewhere, and a pipe is waited for
+            ):  # writing to a link changes another file, and writing to a pipe waits
                 kind, there = ("folder", "no folder") if name == "videos" else ("file", "no plain file")
                 raise UserError(
                     f"{path}: is {there}, and a {kind} of that name is written; rename it, or give another --out"
@@ -170,13 +170,13 @@ class Store:
             raise UserError(f"{self.folder}: holds files of something else; give an empty or a new folder as --out")
         else:
             files.write_json(file, settings)
-        for scratch in self.folder.rglob(".*.tmp"):  # of a process that was killed: the folder is ours alone
+        for scratch in self.folder.rglob(".*.tmp"):  # left by a killed process: the folder is locked
             if not scratch.is_dir():
                 scratch.unlink(missing_ok=True)
         self.read()
 
     def read(self) -> None:
-        """Takes over what the folder says is done."""
+        """Reads done.jsonl."""
         try:
             lines = (self.folder / "done.jsonl").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
         except FileNotFoundError:
@@ -185,23 +185,24 @@ class Store:
             try:
                 row = json.loads(line)
                 self._note(Done(**row | {"windows": tuple(_window(*each) for each in row["windows"])}))
-            except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):  # one that a kill has cut off
+            except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):  # a line cut off by a kill
                 continue
 
     def _note(self, done: Done) -> None:
-        """Of videos of several places with one name the last has the file. Nothing outside videos/ counts, for what is damaged is removed."""
+        """Notes a finished video; the last of two with one file owns it. Only files in videos/ count: damaged ones get
+        deleted."""
         short = all(len(os.fsencode(part)) <= 255 for part in Path(done.file).parts)
         if os.path.normpath(done.file).startswith("videos/") and short:
             self.done[done.video], self.owner[done.file] = done, done.video
 
     def has(self, video: str) -> bool:
-        """Whether the features of this file as it is now are there."""
+        """True if there are features of this video file in its current state."""
         done = self.done.get(video)
         there = done is not None and self.owner[done.file] == video and (self.folder / done.file).is_file()
         return there and (done.size, done.changed) == files.fingerprint(video)
 
     def forget(self, videos: list[str]) -> None:
-        """Keeps nothing of other videos than these. Where a kill comes between, the next call goes on."""
+        """Removes the features of all other videos. After a kill, the next call continues."""
         gone = set(self.done) - set(videos)
         for video in gone:
             done = self.done.pop(video)
@@ -226,7 +227,7 @@ class Store:
             self._note(done)
 
     def _file_of(self, video: str) -> str:
-        """Named like the video; by a digest where that is not below the folder, its name is too long, or it would meet a folder."""
+        """File for a video, named like it. A digest if that is impossible (outside the folder, too long, a folder)."""
         try:
             relative = Path(video).relative_to(self.base)
         except ValueError:
@@ -237,7 +238,7 @@ class Store:
         return os.path.join("videos", f"{relative}.{self.format}")
 
     def _meets_another(self, relative: Path) -> bool:
-        """Whether a file would lie where a folder does: beside a.mp4 there may be a folder a.mp4.npy, whose videos then go by digests."""
+        """True if a file could clash with a folder, as the file of a.mp4 does with a folder a.mp4.npy."""
         inside = any(part.endswith(f".{self.format}") for part in relative.parts[:-1])
         return inside or (self.folder / "videos" / f"{relative}.{self.format}").is_dir()
 
@@ -254,11 +255,11 @@ class Store:
         files.write_atomic(path, write, sync)
 
     def load(self, done: Done) -> np.ndarray | None:
-        """The features (T, C) of a video; None for a file that is damaged, which is removed."""
+        """The features (T, C) of a video. Deletes a damaged file and returns None."""
         path = self.folder / done.file
         try:
             if self.format == "npy":
-                values = np.load(path, mmap_mode="r")  # one that is cut off, or claims to be huge, is an error at once
+                values = np.load(path, mmap_mode="r")  # mmap refuses a file that is cut off or claims to be huge
             else:
                 from safetensors.numpy import load_file
 
@@ -267,15 +268,16 @@ class Store:
                 return np.array(values)
         except OSError:
             raise
-        except Exception:  # the readers raise many kinds at broken files
+        except Exception:  # the readers raise many kinds for broken files
             pass
         path.unlink()
         return None
 
     def join(self, videos: list[str]) -> tuple[int, int] | None:
-        """features.npy and index.csv of these videos, in their order; -> (N, D). None where files were damaged, which are gone now."""
+        """Writes features.npy and index.csv of these videos, in order. Returns (N, D); None if files were damaged (now
+        deleted)."""
         whole, index = self.folder / f"features.{self.format}", self.folder / "index.csv"
-        index.unlink(missing_ok=True)  # never an index of other features
+        index.unlink(missing_ok=True)  # an index must never belong to other features
         parts = [self.load(self.done[video]) for video in videos]
         if damaged := sum(part is None for part in parts):
             print(f"{damaged} files of features were damaged and are made again", flush=True)
@@ -291,7 +293,7 @@ class Store:
         text = io.StringIO()
         quoting = (
             csv.QUOTE_ALL if any("\r" in video for video in videos) else csv.QUOTE_MINIMAL
-        )  # which leaves "\r" bare
+        )  # QUOTE_MINIMAL does not quote "\r"
         table = csv.writer(text, lineterminator="\n", quoting=quoting)
         table.writerow(["row", "video", "first", "stop", "start", "end"])
         rows = ((video, window) for video in videos for window in self.done[video].windows)
@@ -312,9 +314,9 @@ def _row(done: Done) -> dict:
 
 
 def opened(folder: str) -> Store | None:
-    """The store of a folder that `iv features --every` has filled, or of its videos/; None where there is none.
+    """Opens a folder made by `iv features --every`, or its videos/; None if it is not one of `iv features`.
 
-    ParameterError for a folder that `iv features` has filled otherwise.
+    ParameterError for a folder of `iv features` without --every.
     """
     places = [place for place in (Path(folder), Path(folder).parent) if (place / "done.jsonl").is_file()]
     if not places:
@@ -335,7 +337,7 @@ def _window(first, stop, start, end) -> Window:
 
 
 def read_settings(folder: Path) -> dict:
-    """What settings.json says. UserError where it is not there, or damaged."""
+    """Reads settings.json. UserError if it is missing or damaged."""
     file = folder / "settings.json"
     try:
         there = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
@@ -391,7 +393,7 @@ def _fill(store: Store, videos: list[str], model: VideoModel, length: Length | N
 
 
 def _checked(writes: list) -> list:
-    """Those that are still being written; an error of one that is through is raised."""
+    """Returns the unfinished writes. Raises the error of a failed one."""
     for write in writes:
         if write.done():
             write.result()
@@ -399,7 +401,7 @@ def _checked(writes: list) -> list:
 
 
 def _laid_out(model, todo, length, workers, bad, stopped) -> dict[str, list[Piece]]:
-    """Video -> what is decoded of it, piece by piece."""
+    """{video: pieces to decode}. Unreadable videos go to `bad`."""
     if length is None:
         return {video: [Piece(video)] for video in todo}
     laid = {}
@@ -414,20 +416,20 @@ def _laid_out(model, todo, length, workers, bad, stopped) -> dict[str, list[Piec
 
 
 def _joined(parts: dict[int, Answer]) -> tuple[np.ndarray, tuple[Window, ...]]:
-    """(features (W, D), averaged over views, the windows) of a video from its pieces."""
+    """Pieces of a video -> (features (W, D) averaged over views, its windows)."""
     ordered = [parts[index] for index in sorted(parts)]
     values = np.concatenate([part.values.mean(1).numpy() for part in ordered])
     return values, tuple(window for part in ordered for window in part.windows)
 
 
 def _report(store: Store, videos: list[str], bad: list[VideoError]) -> bool:
-    """Joins what is there; whether nothing of it was damaged."""
+    """Joins the features and prints a summary. False if files were damaged. UserError if no video can be read."""
     for error in bad[:_SHOWN]:
         print(f"not read: {error}")
     if len(bad) > _SHOWN:
         print(f"… and {len(bad) - _SHOWN} more, all in {paths.short(store.folder / 'bad_videos.jsonl')}")
     if not videos:
-        (store.folder / "index.csv").unlink(missing_ok=True)  # what was there is of videos that were
+        (store.folder / "index.csv").unlink(missing_ok=True)  # it belongs to earlier videos
         raise UserError(f"none of the {len(bad)} videos can be read")
     if not (shape := store.join(videos)):
         return False

@@ -1,4 +1,4 @@
-"""`iv features`: its arguments, and what they may be."""
+"""`iv features`: arguments and their checks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STATUS = "0 done, now or already; 2 a mistake in what was asked for; 130 Ctrl-C,
 
 
 def add(add_command: Callable) -> None:
-    """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
+    """Adds the command. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
     summary = "a vector for each video of a folder, or for each window of it; goes on where it was stopped"
     parser = add_command("features", _features, summary, *EXAMPLES, status=STATUS)
     video_arguments.add_folder(parser)

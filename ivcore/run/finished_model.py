@@ -1,4 +1,4 @@
-"""From what a user writes after --model to what `weights.load` takes: a run that is finished, a folder, a file, or a name."""
+"""Converts the value of --model (a finished run, a folder, a file or a name) to one for `weights.load`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from ivcore.run import folder as run_folder
 from ivcore.run import spec
 from ivcore.run.spec import Reference
 
-LABELS, CLASSES = "ivcore/small-multimodal", "ivcore/small-coordinated"  # of the box: with labels, and without
+LABELS, CLASSES = "ivcore/small-multimodal", "ivcore/small-coordinated"  # default models: with and without labels
 
 
 def find(value: str) -> str:
-    """ParameterError where a run is named that is not finished, and where nothing is there; a published name is not looked up yet."""
+    """Value for `weights.load`. ParameterError for an unfinished run or missing path; published names are not
+    checked."""
     if reference := Reference.of(value):
         folder = reference.folder
         if not run_folder.is_done(folder):
@@ -26,7 +27,7 @@ def find(value: str) -> str:
     if there := next(filter(os.path.exists, map(str, paths.candidates(value))), None):
         return there
     try:
-        spec.held(value)  # says what is wrong with it
+        spec.held(value)  # raises an error that says what is wrong
     except ParameterError as error:
         raise ParameterError(f"model = {shown(value)}: {error}") from None
     return value

@@ -1,11 +1,11 @@
-"""The folder of a run: where it is, what is in it and how the run stands.
+"""The folder of a run: its place, its files and the state of the run.
 
     outputs/<notebook>/<label>-<hash of the parameters>/
         params.yaml  env.json  notebook.ipynb  log.txt  train.jsonl  figures/  checkpoints/  metrics.json
 
 `metrics.json` is written last and atomically: it is the only mark that a run is done. The same parameters always lead
 to the same folder, whatever its label, and whether the notebook runs in JupyterLab, under papermill or by `iv run`.
-What an earlier attempt left is resumed, or set aside in `previous/`: a result is never thrown away.
+An earlier attempt is resumed, or moved to `previous/`: a result is never deleted.
 """
 
 import itertools
@@ -22,14 +22,14 @@ from ivcore import files, lock, paths
 from ivcore.errors import ParameterError, UserError
 from ivcore.run.parameters import OWNED_BY_RUNNER
 
-KEPT = ("notebook", "log.txt", "log-rank", "previous", ".lock")  # beginnings of names that outlive a fresh start
-COPY = ".metrics.json"  # of metrics.json: Snakemake deletes what a job makes before it runs the job again
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
+KEPT = ("notebook", "log.txt", "log-rank", "previous", ".lock")  # beginnings of names kept by a fresh start
+COPY = ".metrics.json"  # copy of metrics.json: Snakemake deletes a job's outputs before it runs the job again
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if PyYAML has it
 _HASH = r"-([0-9a-f]{8})$"
 
 
 def locate(stem: str, digest: str, label: str = "custom") -> Path:
-    """The folder of the run of a notebook whose values have this hash: the one that is there, else a new name with this label."""
+    """Folder of the run of a notebook with this hash of values: an existing one, else a new path with this label."""
     if stem.startswith("."):
         raise ParameterError(
             f"{stem}.ipynb: a notebook's name must not begin with a dot: its runs lie in a folder of that name"
@@ -44,13 +44,12 @@ def is_one(folder: Path) -> bool:
 
 
 def is_done(folder: Path) -> bool:
-    """Whether there is a result that reads."""
+    """True if the run has a readable result."""
     return read_metrics(folder) is not None
 
 
 def read_metrics(folder: Path) -> dict | None:
-    """The content of metrics.json; None where there is none, or anything but a JSON object of finite numbers that names its
-    notebook and preset, as `finish` writes it."""
+    """Content of metrics.json; None unless it is as `finish` writes it: finite numbers, notebook, preset."""
     try:
         text = (folder / "metrics.json").read_text(encoding="utf-8")
         found = json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
@@ -61,7 +60,7 @@ def read_metrics(folder: Path) -> dict | None:
 
 
 def _finite(text: str) -> float:
-    """ValueError for NaN and infinity, also where it is written as a number: 1e999."""
+    """Parses a float. ValueError for NaN and infinity, also as 1e999."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(text)
@@ -69,13 +68,13 @@ def _finite(text: str) -> float:
 
 
 def _whole(text: str) -> int:
-    """ValueError for a number that is no float any more: nothing could draw or compare it."""
+    """Parses an integer. ValueError if it is too large for a float, since it could not be drawn or compared."""
     _finite(text)
     return int(text)
 
 
 def read_error(folder: Path) -> dict:
-    """The content of error.json, {} where there is none that reads."""
+    """Content of error.json; {} if it is missing or unreadable."""
     try:
         found = json.loads((folder / "error.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -84,14 +83,14 @@ def read_error(folder: Path) -> dict:
 
 
 def why(folder: Path) -> str:
-    """What went wrong, on one line: kind, exception and the first line of the message; "" where nobody has said."""
+    """The failure on one line: kind, exception and first line of the message; "" if unknown."""
     error = read_error(folder)
     parts = [str(error.get(name) or "").split("\n")[0] for name in ("kind", "exception", "message")]
     return ": ".join(filter(None, parts))
 
 
 def state(folder: Path) -> str:
-    """done, running, failed, part (killed without a word: the next start resumes it) or "" for never started."""
+    """State of a run: done, running, failed, part (killed; the next start resumes it) or "" (never started)."""
     if is_done(folder):
         return "done"
     if not is_one(folder):
@@ -106,7 +105,7 @@ def label_of(folder: Path) -> str:
 
 
 def digest_of(folder: Path) -> str | None:
-    """The hash in the folder's name; None where it has none, and is no run's."""
+    """The hash in a run folder's name; None for another folder."""
     match = re.search(_HASH, folder.name)
     return match and match[1]
 
@@ -117,7 +116,7 @@ def write_params(folder: Path, values: dict) -> None:
 
 
 def read_params(folder: Path) -> dict:
-    """UserError naming the file where it does not read."""
+    """Reads params.yaml. UserError names the file if that fails."""
     file = folder / "params.yaml"
     try:
         found = yaml.load(file.read_text(encoding="utf-8"), Loader=_LOADER)
@@ -129,9 +128,10 @@ def read_params(folder: Path) -> dict:
 
 
 def set_aside(folder: Path) -> None:
-    """Moves what an earlier attempt left to `previous/`, so that the run begins afresh.
+    """Moves the files of an earlier attempt to `previous/`, so that the run starts again.
 
-    A result is never thrown away: where `previous/` holds one, the next is `previous-2/`. Of attempts without a result the last is kept.
+    Results are never deleted: if `previous/` holds one, `previous-2/` is used. Only the last attempt without a result
+    is kept.
     """
     moved = [path for path in folder.iterdir() if not path.name.startswith(KEPT)]
     if not moved:
@@ -142,7 +142,9 @@ def set_aside(folder: Path) -> None:
     if is_done(folder) or (folder / COPY).exists():
         print(f"the earlier result is kept in {paths.short(old)}", flush=True)
     old.mkdir()
-    for path in sorted(moved, key=lambda path: path.name != "metrics.json"):  # first it stops being done
+    for path in sorted(
+        moved, key=lambda path: path.name != "metrics.json"
+    ):  # metrics.json first: then it is no longer done
         path.rename(old / path.name)
     if (old / COPY).exists():
         os.replace(old / COPY, old / "metrics.json")
@@ -154,12 +156,12 @@ def _places(folder: Path):
 
 
 def _is_taken(place: Path) -> bool:
-    """By a result, or by something that no run has made."""
+    """True if the place holds a result, or is a link or file."""
     return place.is_symlink() or (place.exists() and (not place.is_dir() or (place / "metrics.json").exists()))
 
 
 def prepare(folder: Path, fresh: bool = False, wait: bool = False) -> None:
-    """Locks the folder for this process. With `fresh` what is in it is set aside; else it is resumed."""
+    """Locks the folder for this process. With `fresh` earlier files are set aside; otherwise the run is resumed."""
     folder.mkdir(parents=True, exist_ok=True)
     lock.acquire(folder, wait)
     if fresh:
@@ -176,5 +178,5 @@ def prepare(folder: Path, fresh: bool = False, wait: bool = False) -> None:
         for path in folder.glob(old):
             path.unlink(missing_ok=True)
     for path in folder.glob("log*.txt"):
-        if path.is_symlink():  # what it leads to is not ours to write
+        if path.is_symlink():  # its target must not be overwritten
             path.unlink()

@@ -1,8 +1,8 @@
-"""The graph of runs: what a few lines of "notebook preset" stand for, with everything that has to be there first.
+"""The graph of runs: expands lines of "notebook preset" to all runs that they need.
 
-Edges are read and not typed: a run needs the runs that its encoder parameters name ("10/tiny", "12/tiny:seed=1"), and the moving shapes where it
-says how many of them (`num_clips`) and is given no file, folder or other `source`. workflow/stages.yaml lists what each graph ends in;
-workflow/Snakefile makes one job of each node and knows nothing of notebooks.
+Edges are derived: a run needs the runs that its encoder parameters name ("10/tiny", "12/tiny:seed=1"), and the moving
+shapes if it has `num_clips` and no file, folder or other `source`. workflow/stages.yaml lists the last runs of each
+graph; workflow/Snakefile makes one job per node and knows nothing of notebooks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KEYS = ("graphs", "leaderboard", "shapes")
 
 @dataclass(frozen=True)
 class Node:
-    """One run. `needs` are the folders of the runs it starts from; `num_clips` is None for one without moving shapes."""
+    """One run. needs: folders of the runs it starts from. num_clips: number of moving shapes, None without."""
 
     notebook: Path
     preset: str
@@ -35,25 +35,25 @@ class Node:
     folder: Path
     needs: tuple[Path, ...] = ()
     num_clips: int | None = None
-    one_of_many: bool = False  # a run of a sweep
+    one_of_many: bool = False  # part of a sweep
     overrides: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
-        """ "30 tiny", "12 tiny seed=1"; a run of a sweep has its hash behind that."""
+        """ "30 tiny", "12 tiny seed=1", followed by the hash for a run of a sweep."""
         changed = [f"{name}={value}" for name, value in self.overrides]
         words = (notebook.number(self.notebook), self.preset, *changed, self.digest if self.one_of_many else "")
         return " ".join(filter(None, words))
 
     @property
     def rule(self) -> str:
-        """The same for Snakemake, in letters, digits and underscores."""
+        """The name for Snakemake, in letters, digits and underscores."""
         one = self.digest if self.one_of_many or self.overrides else ""
         return re.sub(r"\W", "_", " ".join(filter(None, (notebook.number(self.notebook), self.preset, one))))
 
     @property
     def command(self) -> str:
-        """The arguments of `iv run`, as a shell wants them."""
+        """Arguments of `iv run`, quoted for a shell."""
         only = ["--only", self.digest] if self.one_of_many else []
         changed = [word for name, value in self.overrides for word in ("-p", f"{name}={value}")]
         return shlex.join([notebook.number(self.notebook), self.preset, *changed, *only])
@@ -64,7 +64,7 @@ class Node:
 
 
 def stages(file: Path | None = None) -> dict:
-    """The table of stages: graphs (name -> lines), leaderboard (a line), shapes (their parts). ParameterError."""
+    """Reads the table of stages: graphs (name -> lines), leaderboard (a line), shapes (their parts). ParameterError."""
     import yaml
 
     file = file or paths.ROOT / "workflow/stages.yaml"
@@ -78,7 +78,7 @@ def stages(file: Path | None = None) -> dict:
 
 
 def lines(name: str, table: dict | None = None) -> list[str]:
-    """The lines that a graph ends in; ParameterError naming the graphs there are."""
+    """Lines of the last runs of a graph. ParameterError for an unknown name lists the graphs."""
     graphs = (table or stages())["graphs"]
     if name not in graphs:
         raise ParameterError(f"there is no graph {name!r}{notebook.nearest(name, graphs)}")
@@ -87,9 +87,9 @@ def lines(name: str, table: dict | None = None) -> list[str]:
 
 @resolving_once()
 def collect(ends: Iterable[str]) -> list[Node]:
-    """The nodes of "notebook preset" lines and of all that they need, each once, what is needed first.
+    """Nodes of "notebook preset" lines and of all runs that they need, each once, in order of need.
 
-    A sweep is one node a run. ParameterError naming the line that does not read.
+    A sweep has one node per run. ParameterError names a line that cannot be parsed.
     """
     nodes: dict[tuple, Node] = {}
     for line in ends:
@@ -104,7 +104,7 @@ def collect(ends: Iterable[str]) -> list[Node]:
 
 
 def refuse_braces(nodes: Iterable[Node]) -> None:
-    """ParameterError for a path that Snakemake would take for a pattern: braces are its wildcards, and nothing escapes them."""
+    """ParameterError for a path with braces: Snakemake takes them for wildcards, and they cannot be escaped."""
     for path in (paths.outputs(), paths.cache(), Path(sys.executable), *(node.folder for node in nodes)):
         if set("{}") & set(str(path)):
             raise ParameterError(
@@ -113,7 +113,7 @@ def refuse_braces(nodes: Iterable[Node]) -> None:
 
 
 def _add(jobs: list[run.Job], preset: str, overrides: dict, nodes: dict[tuple, Node]) -> list[Path]:
-    """Puts the jobs of one preset behind those that they need, and returns their folders."""
+    """Adds the jobs of a preset to `nodes`, after the runs that they need. Returns their folders."""
     folders = []
     for job in jobs:
         key = (job.spec.stem, job.digest)
@@ -134,7 +134,7 @@ def _num_clips(job: run.Job) -> int | None:
 
 
 def shapes(num_clips: int, parts: Iterable[str]) -> tuple[Path, list[Path]]:
-    """The folder of the moving shapes that a run with `num_clips` reads, and the marks that its parts are complete."""
+    """Folder of the moving shapes for a run with `num_clips`, and the files that mark its parts as complete."""
     from ivcore.data.shapes import with_training
 
     folder = with_training(num_clips).folder
@@ -142,10 +142,10 @@ def shapes(num_clips: int, parts: Iterable[str]) -> tuple[Path, list[Path]]:
 
 
 def threads(nodes: list[Node], cores: int) -> dict[Path, int]:
-    """Threads of each run by folder: the cores, shared by those that may run beside it.
+    """{folder: threads}: divides the cores between runs that may run at the same time.
 
-    Two processes with two threads each on two cores wait for each other most of the time, so cores are never given twice.
-    Beside a run are the unfinished ones that stand as many steps from the beginning.
+    No core is assigned twice, because two processes with two threads each on two cores wait for each other most of the
+    time. Unfinished runs at the same depth of the graph may run at the same time.
     """
     steps: dict[Path, int] = {}
     for node in nodes:
@@ -155,7 +155,7 @@ def threads(nodes: list[Node], cores: int) -> dict[Path, int]:
 
 
 def weights(nodes: list[Node]) -> dict[Path, int]:
-    """How many runs wait for each one, by folder: who starts first where there is a choice."""
+    """{folder: number of runs that wait for it}. If there is a choice, the largest starts first."""
     below: dict[Path, set[Path]] = {node.folder: set() for node in nodes}
     for node in reversed(nodes):
         for need in node.needs:
@@ -164,7 +164,7 @@ def weights(nodes: list[Node]) -> dict[Path, int]:
 
 
 def table(nodes: list[Node]) -> list[tuple[str, str, str, str]]:
-    """(run, what it needs, state, folder) a node."""
+    """(run, its needs, state, folder) of each node."""
     names = {node.folder: node.name for node in nodes}
     needs = [", ".join(names[need] for need in node.needs) for node in nodes]
     states = [provenance.state(node.folder) or "new" for node in nodes]
@@ -172,7 +172,7 @@ def table(nodes: list[Node]) -> list[tuple[str, str, str, str]]:
 
 
 def unfinished(nodes: list[Node]) -> list[str]:
-    """A line for each node without a result: what went wrong and where to look, or what it waits for."""
+    """A line for each node without a result: its failure and where to look, or the runs it waits for."""
     missing = {node.folder: node for node in nodes if not run_folder.is_done(node.folder)}
     return [_why(node, [missing[need].name for need in node.needs if need in missing]) for node in missing.values()]
 

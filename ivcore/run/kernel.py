@@ -1,7 +1,7 @@
-"""One notebook through papermill in a kernel of its own, which is gone when this returns, whatever happened.
+"""Executes one notebook with papermill in a separate kernel. The kernel is always ended before this returns.
 
-papermill runs in a thread, so that the main thread can watch the clock and the signals and kill the kernel at once:
-asked from inside its own event loop it would not answer while a cell runs.
+papermill runs in a thread, so that the main thread can watch the clock and signals and kill the kernel at once. Inside
+papermill's event loop this would wait for the end of a cell.
 """
 
 import logging
@@ -19,13 +19,13 @@ from ivcore.run.failure import Failure
 from ivcore.signals import Requests
 
 _GRACE = 15  # seconds for a cell to end after an interrupt; batch systems follow SIGTERM with SIGKILL after 30
-_LEFT = 3  # the same where another rank is gone: what waits for it never ends
-_AGAIN = 3  # seconds until a cell that goes on all the same is interrupted once more
+_LEFT = 3  # the same if another rank has failed: a cell that waits for it never ends
+_AGAIN = 3  # seconds until a cell that still runs is interrupted again
 _PATIENCE = 20  # seconds for papermill to notice that its kernel is gone
 
 
 class Execution:
-    """papermill at work in a thread on a notebook that it fills with outputs; `run` returns None, or what went wrong."""
+    """Runs papermill in a thread, which writes outputs into the notebook `copy`. `run` returns None or a Failure."""
 
     def __init__(self, copy: Path, values: dict, log, silent: bool = False):
         self.copy, self.values = copy, values
@@ -38,10 +38,10 @@ class Execution:
         self.stacks = ""
 
     def run(self, received: Requests, timeout: float | None = None, peers=None) -> Failure | None:
-        """`timeout` in seconds; `received` is what signals.stop_requests fills; `peers` of a launch of several processes.
+        """Executes the notebook. timeout: seconds. received: the list of signals.stop_requests. peers: the ranks.
 
-        Told to stop, no other cell begins; the one at work may write a last checkpoint. Where a cell takes too long, or another rank has
-        failed, `stacks` holds where it stood.
+        After a stop request no other cell begins, and the current one may write a last checkpoint. After a time-out, or
+        a failure of another rank, `stacks` holds the stacks of the kernel.
         """
         if received:
             return Failure(received[0])
@@ -49,7 +49,7 @@ class Execution:
 
         with folder_for_sockets() as sockets:
             self.kernel = KernelProcess(sockets)
-            os.environ[stacks.FILE] = str(sockets / "stacks.txt")  # for the kernel
+            os.environ[stacks.FILE] = str(sockets / "stacks.txt")  # the kernel inherits it
             thread = threading.Thread(target=self._execute, daemon=True)
             thread.start()
             stopped = self._wait(thread, received, timeout, peers)
@@ -67,7 +67,7 @@ class Execution:
 
     @property
     def waits(self) -> bool:
-        """Whether the cell that was at work waited for other ranks."""
+        """True if the last cell was waiting for other ranks."""
         return stacks.is_waiting(stacks.main_thread(self.stacks))
 
     def _execute(self) -> None:
@@ -80,8 +80,8 @@ class Execution:
         import papermill
         from traitlets.config import Config
 
-        logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it says is said once, by the failure
-        path = str(self.copy).replace("{", "{{").replace("}", "}}")  # papermill takes it for a format
+        logging.getLogger("papermill").setLevel(logging.CRITICAL)  # the failure has the same text
+        path = str(self.copy).replace("{", "{{").replace("}", "}}")  # papermill formats the path
         papermill.execute_notebook(
             path,
             path,
@@ -93,7 +93,7 @@ class Execution:
             stderr_file=self.stream,
             start_timeout=300,
             autosave_cell_every=60,
-            # What follows goes to nbclient.
+            # The rest goes to nbclient.
             kernel_manager_class=self.kernel.manager,
             config=Config({"KernelManager": self.kernel.connection}),
             iopub_timeout=60,
@@ -116,7 +116,7 @@ class Execution:
             self.stream.flush()
 
     def _wait(self, thread: threading.Thread, received: Requests, timeout: float | None, peers) -> str:
-        """Why the run has to stop: a key of failure.STATUS, "" when it has ended by itself. Requests for a checkpoint go to the kernel."""
+        """Waits for the end. Returns why to stop, a key of failure.STATUS, or "" at a normal end. Forwards requests."""
         deadline, passed_on = time.monotonic() + timeout if timeout else float("inf"), 0
         while thread.is_alive():
             if received:
@@ -131,10 +131,11 @@ class Execution:
         return ""
 
     def _interrupt(self, thread: threading.Thread, received: list[str], grace: float) -> None:
-        """Lets the cell at work end by itself for a moment: training then writes a last checkpoint. A second Ctrl-C ends that;
-        SIGTERM comes twice where a batch system sends it to every process, and torchrun to its ranks.
+        """Interrupts the cell and waits `grace` seconds for a last checkpoint of training. A second Ctrl-C ends the
+        wait.
 
-        Before the first cell there is nothing to wait for.
+        A second SIGTERM does not: both a batch system and torchrun may send one. Before the first cell it does not
+        wait.
         """
         self.kernel.refuse()
         asked, deadline, due = received.count("interrupted"), time.monotonic() + grace, 0.0
@@ -146,9 +147,9 @@ class Execution:
             thread.join(0.1)
 
     def _end(self, thread: threading.Thread) -> None:
-        """No process is left behind: neither the kernel nor what it started, such as the workers of a loader.
+        """Kills the kernel and all its child processes, such as a loader's workers.
 
-        papermill is not waited for where it had not come to a cell, and has nothing to write.
+        Waits for papermill only if a cell had begun; before that it has nothing to write.
         """
         deadline = time.monotonic() + _PATIENCE
         self.kernel.kill()
@@ -171,9 +172,9 @@ class Execution:
 
 
 class Stream:
-    """What the notebook prints, on the terminal as it comes (unless `silent`) and in log.txt without the redrawing of progress bars.
+    """Copies the notebook's output to the terminal (unless `silent`), and to log.txt without redrawn progress bars.
 
-    A log that cannot be written any more (a full disk) says so once and ends nothing.
+    If the log cannot be written (a full disk), it prints that once and the run continues.
     """
 
     def __init__(self, log, silent: bool = False):
@@ -197,13 +198,13 @@ class Stream:
 
 
 def _settled(text: str) -> str:
-    """Each line as it looks in the end: what follows its last carriage return."""
+    """Keeps of each line only the text after its last carriage return."""
     *lines, last = text.split("\n")
     return "\n".join(line.rsplit("\r", 1)[-1] for line in [*(line.rstrip("\r") for line in lines), last])
 
 
 def _join_streams(cell, **_) -> None:
-    """What a cell printed, as one output of stdout and one of stderr. nbclient's own way takes hours for a line of some megabytes."""
+    """Joins a cell's output into one stdout and one stderr. nbclient itself takes hours for a line of megabytes."""
     texts: dict[str, list[str]] = {}
     kept = []
     for output in cell.outputs:

@@ -1,6 +1,6 @@
-"""The process of a kernel that `iv run` starts: this very Python, whatever kernelspecs say, over Unix sockets in a folder of its own.
+"""The kernel process of `iv run`: this Python (not that of a kernelspec), with Unix sockets in a private folder.
 
-Kernels talk over sockets with a private connection file each: over TCP some are lost when many start at the same time.
+Unix sockets are used because some kernels are lost over TCP when many start at the same time.
 """
 
 import json
@@ -23,16 +23,16 @@ from jupyter_client.session import json_packer
 from ivcore import lock
 
 _LONGEST_SOCKET_FOLDER = 60  # Unix socket paths end at about 100 characters
-_OLD = 60  # seconds after which a folder that nobody holds cannot be one that is being made
+_OLD = 60  # seconds after which an unlocked folder is not one that is just being made
 _MODULE = "ipykernel_launcher"
 
 
 class Stopped(Exception):
-    """The run was told to end before this could begin."""
+    """A stop request came before the kernel or the next cell began."""
 
 
 class KernelProcess:
-    """At most one process; `manager` is what nbclient starts it by. `refuse()` keeps it from being started at all."""
+    """At most one kernel process. nbclient starts it with `manager`; after `refuse()` it does not start."""
 
     def __init__(self, sockets: Path):
         self.sockets = sockets
@@ -41,7 +41,7 @@ class KernelProcess:
 
     @property
     def manager(self) -> type:
-        """A class, since nbclient makes the object itself."""
+        """Class of the kernel manager; nbclient creates the object."""
         mine = self
 
         class ThisPython(AsyncKernelManager):
@@ -61,30 +61,30 @@ class KernelProcess:
 
     @property
     def connection(self) -> dict:
-        """Settings of the manager."""
+        """Settings of the kernel manager."""
         return {"transport": "ipc", "connection_file": str(self.sockets / "kernel.json")}
 
     @property
     def arguments(self) -> list[str]:
-        """Of the kernel. It is interrupted when it is shut down, and would log that as an error on the terminal."""
+        """Arguments of the kernel. It logs only critical errors, or it would log the interrupt at its end."""
         return ["--log-level=CRITICAL", f"--Session.packer={__name__}.pack"]
 
     def code(self) -> int | None:
-        """Its exit status, or the number of the signal that ended it with a minus; None while it lives or before it began."""
+        """Exit status, or minus the number of the signal that ended it; None if it still runs or has not begun."""
         return self.process.poll() if self.process else None
 
     def refuse(self) -> None:
-        """From now on no process is started, unless it is being started already."""
+        """Starts no process from now on. One that is already starting continues."""
         self.refused = True
 
     @property
     def is_over(self) -> bool:
-        """After `refuse` and `kill`: whether no process can be there any more."""
+        """True if no process can be left after `refuse` and `kill`."""
         return self.refused and (self.process is not None or not self.launching)
 
     def signal(self, number: int) -> bool:
-        """Send a signal, unless it would be lost or would end the kernel: an idle one ignores SIGINT, and so does training that is on its way
-        out already; SIGUSR1 and SIGUSR2 mean something to a kernel that has said so."""
+        """Sends a signal if the kernel has a handler for it; returns True if sent. An idle kernel, or training that is
+        already stopping, ignores SIGINT; without a handler SIGUSR1 and SIGUSR2 would end the kernel."""
         if self.process is None or not _listens(self.process.pid, number):
             return False
         with suppress(ProcessLookupError):
@@ -92,14 +92,14 @@ class KernelProcess:
         return True
 
     def kill(self) -> None:
-        """Also what it started: a kernel leads a process group of its own."""
+        """Kills the kernel and its children, which are its process group."""
         if self.process:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def _listens(pid: int, number: int) -> bool:
-    """Whether a process has a handler for a signal now; where the system does not say, whether that is SIGINT."""
+    """True if a process has a handler for a signal. If the system does not tell (no /proc), True for SIGINT only."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
         caught = int(next(line for line in status.splitlines() if line.startswith("SigCgt:")).split()[1], 16)
@@ -109,7 +109,7 @@ def _listens(pid: int, number: int) -> bool:
 
 
 def pack(content) -> bytes:
-    """A kernel's message as JSON. Half a surrogate pair in it, such as a damaged caption has, becomes "?"; Jupyter's own way raises."""
+    """A kernel's message as JSON. A lone surrogate (as in a damaged caption) becomes "?"; Jupyter's packer raises."""
     try:
         return json_packer(content)
     except UnicodeEncodeError:
@@ -118,7 +118,7 @@ def pack(content) -> bytes:
 
 @contextmanager
 def folder_for_sockets():
-    """A short one, held by a lock while it is in use; those of killed runs are cleared away first."""
+    """Yields a locked folder with a short path, deleted afterwards. Deletes folders of killed runs first."""
     base = Path(tempfile.gettempdir())
     base = base if len(str(base)) < _LONGEST_SOCKET_FOLDER else Path("/tmp")
     clear(base)
@@ -131,7 +131,7 @@ def folder_for_sockets():
 
 
 def clear(base: Path) -> None:
-    """Removes folders that runs of this user left behind when they were killed: those whose lock nobody holds."""
+    """Deletes folders left by killed runs of this user, which are those without a locked lock."""
     for mark in base.glob("iv-*/.lock"):
         folder = mark.parent
         with suppress(OSError):

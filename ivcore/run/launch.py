@@ -1,5 +1,5 @@
-"""What rank 0 of a launch tells the others of each run, through the store that they share (see peers): that its folder is ready and what
-their group is called, that there is nothing to do, or that it could not begin."""
+"""Messages of rank 0 to the other ranks about each run, through the shared store (see peers): the folder is ready and
+the name of the group, the run is done, or it could not begin."""
 
 import itertools
 import json
@@ -14,17 +14,17 @@ from ivcore.errors import UserError
 from ivcore.run.peers import peers
 
 DONE, REFUSED = "done", "refused"
-_PATIENCE = 60  # seconds for a new folder to show on another node
-_turns = itertools.count()  # every rank goes through the same runs
+_PATIENCE = 60  # seconds for a new folder to appear on another node
+_turns = itertools.count()  # number of the run; every rank goes through the same runs
 
 
 def suffix() -> str:
-    """What ranks above 0 add to the names of their files: log.txt is rank 0's, log-rank1.txt that of rank 1."""
+    """Suffix of this rank's files: "" on rank 0 (log.txt), "-rank1" on rank 1 (log-rank1.txt)."""
     return f"-rank{rank()}" if rank() else ""
 
 
 class Announcement:
-    """Rank 0's word on one run; a process on its own has nobody to tell."""
+    """Rank 0's message about one run. A single process sends none."""
 
     def __init__(self):
         self.key = f"run/{next(_turns)}"
@@ -34,7 +34,7 @@ class Announcement:
         self._say(DONE)
 
     def begin(self, folder: Path) -> str:
-        """The folder is locked and ready. -> the name of the group that the kernels of this run form; "" for one on its own."""
+        """Announces that the folder is locked and ready. Returns the name of the kernels' group, "" for one process."""
         self._say(f"{lock.holder(folder)}, {self.key}" if distributed.world() > 1 else "")
         return self.word
 
@@ -46,7 +46,7 @@ class Announcement:
 
 @contextmanager
 def announcing() -> Iterator[Announcement]:
-    """Where the block ends before anything was announced, the others are told that, too."""
+    """Yields an Announcement. If the block ends without one, the other ranks are told that the run was refused."""
     announcement = Announcement()
     try:
         yield announcement
@@ -56,9 +56,10 @@ def announcing() -> Iterator[Announcement]:
 
 
 def join(folder: Path) -> str:
-    """A rank above 0: the group's name, DONE, or REFUSED, as soon as rank 0 has said it, or there is trouble before.
+    """Waits on a rank above 0 for the message of rank 0: the group's name, DONE or REFUSED. REFUSED also if a rank
+    fails.
 
-    UserError where this process does not see the folder.
+    UserError if this process cannot see the folder.
     """
     key = f"run/{next(_turns)}"
     while not peers().store.check([key]):

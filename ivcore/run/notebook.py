@@ -1,6 +1,6 @@
-"""A notebook as a file: finding one by number, reading its title, its claim and its parameters cell.
+"""Notebook files: find one by number, read its title, claim and parameters cell.
 
-Read with `json` alone: nbformat takes longer to import than the checks before a run may take.
+Read with `json`, because importing nbformat takes longer than the checks before a run may take.
 """
 
 import difflib
@@ -11,7 +11,7 @@ from pathlib import Path
 from ivcore import paths
 from ivcore.errors import ParameterError, shown
 
-# What parameters were called before, or are called elsewhere -> what they are called here, the likeliest first.
+# Former or foreign names of parameters -> names here, the likeliest first.
 _ELSEWHERE = {
     name: here.split()
     for here, names in {
@@ -38,7 +38,7 @@ _ELSEWHERE = {
 
 
 def nearest(word: str, names, list_all: bool = True) -> str:
-    """The end of an error message: "; did you mean x?" where a name is near, or is what others call it; else all names."""
+    """End of an error message: "; did you mean x?" for a similar or foreign name, else a list of all names."""
     names = [str(name) for name in names]
     if here := [name for name in _ELSEWHERE.get(str(word), ()) if name in names]:
         return f"; did you mean {here[0]}?"
@@ -50,12 +50,13 @@ def nearest(word: str, names, list_all: bool = True) -> str:
 
 
 def every() -> list[Path]:
-    """The workbook's notebooks in order; scratch files whose name has no number are left out."""
+    """Paths of the workbook's notebooks in order, without files that have no number in their name."""
     return sorted(p for p in paths.notebooks().glob("*.ipynb") if re.match(r"\d", p.name))
 
 
 def find(reference) -> Path:
-    """A notebook by number ("10"), name ("10_masked_video_modeling") or path; ParameterError naming the nearest."""
+    """Finds a notebook by number ("10"), name ("10_masked_video_modeling") or path. ParameterError names similar
+    ones."""
     text = str(reference)
     if text.endswith(".ipynb"):
         for path in paths.candidates(text):
@@ -75,7 +76,7 @@ def number(notebook: Path) -> str:
 
 
 def cells(notebook: Path) -> list[dict]:
-    """The cells, each with a type and a source; ParameterError for a file that cannot be read or is no notebook."""
+    """Cells with type and source. ParameterError for a file that cannot be read or is no notebook."""
     try:
         found = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
         for cell in found:
@@ -96,7 +97,7 @@ def tags(cell: dict) -> list[str]:
 
 
 def parameters_cell(notebook: Path) -> str:
-    """Source of the one cell tagged `parameters`."""
+    """Source of the cell tagged `parameters`. ParameterError unless there is exactly one."""
     found = [cell for cell in cells(notebook) if "parameters" in tags(cell)]
     if len(found) != 1:
         raise ParameterError(f"{paths.short(notebook)}: {len(found)} cells tagged `parameters`, expected one")
@@ -104,25 +105,25 @@ def parameters_cell(notebook: Path) -> str:
 
 
 def title(notebook: Path) -> str:
-    """The text of the first heading without its number: "Masked video modeling"; without a heading the file's name."""
+    """Text of the first heading without its number, such as "Masked video modeling"; the file name if there is none."""
     heading = re.search(r"^#[ \t]+(.*)$", _prose(notebook), re.M)
     return (heading and re.sub(r"^\d+\w*\s*[·:.\-–—]?\s*", "", heading[1])) or notebook.stem
 
 
 def claim(notebook: Path) -> str:
-    """The first quote, which says what the notebook shows; its lines as one."""
+    """The first quote, which says what the notebook shows, as one line."""
     quote = re.search(r"^>.*(?:\n>.*)*", _prose(notebook), re.M)
     return " ".join(re.findall(r"^>[ \t]*(.*\S)", quote[0], re.M)) if quote else ""
 
 
 def _prose(notebook: Path) -> str:
-    """All text, lines without spaces around them."""
+    """Text of all Markdown cells, with stripped lines."""
     texts = [source(cell) for cell in cells(notebook) if cell["cell_type"] == "markdown"]
     return "\n\n".join("\n".join(line.strip() for line in text.splitlines()) for text in texts)
 
 
 def cell_name(notebook_cells: list[dict], index: int) -> str:
-    """What people call a cell: the nearest heading above it; "" where there is none."""
+    """Name of a cell: the nearest heading above it, or ""."""
     for cell in reversed(notebook_cells[: index + 1]):
         if cell["cell_type"] == "markdown":
             headings = re.findall(r"^#+\s+(.*)$", source(cell), flags=re.MULTILINE)

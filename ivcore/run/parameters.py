@@ -1,12 +1,12 @@
-"""A parameters cell: the cell tagged `parameters` of a notebook, which is its configuration.
+"""Parses the parameters cell (tagged `parameters`) of a notebook, which is its configuration.
 
 Each line is an annotated literal whose comment describes it and may end in a constraint (see ivcore.run.constraints):
 
     # -- optimisation                            the heading of the group that follows
     lr: float = 0.008  # peak learning rate; in (0, 1]
 
-The annotations are those a papermill parameter can have: int, float, bool, str, list, dict, list[int],
-dict[str, float], and `| None`. An int is accepted where a float is wanted; nothing else is converted silently.
+Annotations are those of papermill: int, float, bool, str, list, dict, list[int], dict[str, float], and `| None`. An int
+is accepted for a float; nothing else is converted silently.
 """
 
 import ast
@@ -25,7 +25,7 @@ from ivcore.errors import ParameterError, shown
 from ivcore.run import constraints
 
 TYPES = {"int": int, "float": float, "bool": bool, "str": str, "list": list, "dict": dict, "None": type(None)}
-OWNED_BY_RUNNER = ("run_dir",)  # where a run lies is not part of what it is
+OWNED_BY_RUNNER = ("run_dir",)  # the folder of a run does not affect its result
 FREE = (
     "num_workers",
     "in_memory",
@@ -35,17 +35,17 @@ FREE = (
     "engine_config",
     "offload",
     "micro_batch",
-)  # nor how it is computed: it may go on with others
+)  # how a run is computed does not either: it may continue with other values
 _HEADING = "# -- "
 
 
 class Misfit(ValueError):
-    """A value that the annotation does not allow."""
+    """The annotation does not allow a value."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One line of the cell; `type` is the annotation as written, `group` the heading above it, "" where there is none."""
+    """One line of the cell. type: the annotation as written. group: the heading above it, or ""."""
 
     name: str
     type: str
@@ -56,23 +56,23 @@ class Parameter:
 
     @property
     def kind(self) -> str:
-        """Of its constraint, "" without one: see constraints.Constraint."""
+        """Kind of its constraint (see constraints.Constraint), "" without one."""
         return self.constraint.kind if self.constraint else ""
 
     @property
     def names_file(self) -> bool:
-        """Whether it names a file or folder of the user's."""
+        """True if it names a file or folder of the user."""
         return self.kind in ("file", "folder")
 
     def fit(self, value):
-        """The value in the parameter's type; ParameterError naming both where it is another."""
+        """The value in the parameter's type. ParameterError names value and type if they do not match."""
         try:
             return fit(value, _annotated(self.type))
         except Misfit:
             raise ParameterError(self._misfit(value)) from None
 
     def from_text(self, text: str):
-        """A value typed on the command line: `1e-4`, `true`, `[1, 2]`, `none` or text, whichever the annotation has."""
+        """Parses a value from the command line by the annotation: `1e-4`, `true`, `[1, 2]`, `none` or text."""
         for value in _readings(text.strip()):
             try:
                 return self.placed(fit(value, _annotated(self.type)), typed=True)
@@ -81,7 +81,7 @@ class Parameter:
         raise ParameterError(self._misfit(text))
 
     def placed(self, value, typed: bool):
-        """The value; of a file, a folder or an encoder the place that is meant, see `paths.placed`."""
+        """The value; for a file, folder or encoder the path in the form of `paths.placed`."""
         if not (self.names_file or self.kind == "encoder") or not isinstance(value, str):
             return value
         try:
@@ -97,7 +97,7 @@ class Parameter:
 
 
 def given(words: Sequence[str]) -> dict[str, str]:
-    """name -> value as it was typed, of `-p NAME=VALUE` of a command; ParameterError for a word that is none, and a name that comes twice."""
+    """Words `NAME=VALUE` of -p -> {name: value as typed}. ParameterError for another word or a repeated name."""
     pairs = [text.partition("=") for text in words]
     for name, equals, value in pairs:
         if not equals or not name.strip():
@@ -109,7 +109,7 @@ def given(words: Sequence[str]) -> dict[str, str]:
 
 
 def parse(text: str, where: str) -> dict[str, Parameter]:
-    """The parameters of a cell by name, in order; ParameterError naming the line that is not as it must be."""
+    """The parameters of a cell by name, in order. ParameterError names a malformed line."""
     where = f"{where}, parameters cell"
     try:
         body = ast.parse(text).body
@@ -133,7 +133,7 @@ def _parameter(node: ast.stmt, comments: dict[int, str], headings: dict[int, str
     if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None):
         raise ParameterError(f"{where}: expected `name: type = literal  # description; constraint`")
     name, annotation, value = node.target.id, ast.unparse(node.annotation), ast.unparse(node.value)
-    lines = range(node.lineno, node.end_lineno + 1)  # a formatter may have wrapped a long one in brackets
+    lines = range(node.lineno, node.end_lineno + 1)  # a formatter may have wrapped a long line in brackets
     comment = next((comments[line] for line in lines if line in comments), "")
     above = [text for line, text in headings.items() if line < node.lineno]
     try:
@@ -155,7 +155,7 @@ def _literal(node: ast.expr):
 
 @lru_cache
 def _annotated(text: str):
-    """ "list[int] | None" -> the type that it names; ValueError when it is none of those above."""
+    """ "list[int] | None" -> type. ValueError if it is not one of those above."""
     allowed = ast.Name, ast.Constant, ast.BinOp, ast.BitOr, ast.Subscript, ast.Tuple, ast.Load, ast.Expression
     tree = ast.parse(text, mode="eval")
     words = [node for node in ast.walk(tree) if isinstance(node, ast.Name | ast.Constant)]
@@ -168,7 +168,7 @@ def _annotated(text: str):
 
 
 def fit(value, kind):
-    """The value as the type has it (an int becomes a float where one is wanted); Misfit otherwise."""
+    """Converts the value to the type (only int to float). Misfit if it has another type."""
     inner = get_args(kind)
     if isinstance(kind, UnionType):
         return _fit_any(value, inner)
@@ -178,7 +178,7 @@ def fit(value, kind):
         return {fit(k, inner[0]): fit(v, inner[1]) for k, v in value.items()}
     if kind is float and type(value) is int:
         return _as_float(value)
-    if inner or type(value) is not kind or value != value:  # nan is no number
+    if inner or type(value) is not kind or value != value:  # refuses nan
         raise Misfit
     return value
 
@@ -200,7 +200,7 @@ def _fit_any(value, kinds):
 
 
 def _readings(text: str):
-    """What the text may mean, the narrowest first and text itself last ("0.5" stays text for a str)."""
+    """Possible values of the text, the narrowest type first, the text itself last ("0.5" stays text for a str)."""
     if text.lower() in ("none", "null"):
         yield None
     if text.lower() in ("true", "false"):
@@ -218,7 +218,7 @@ def _readings(text: str):
 
 
 def _flow(text: str):
-    """A list or dict in YAML's spelling, which is also Python's and JSON's; nothing where it is neither."""
+    """Yields a list or dict written in YAML (which covers Python and JSON); nothing for other text."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
@@ -230,7 +230,7 @@ def _flow(text: str):
 
 
 def _hint(value) -> str:
-    """What to write in place of something that is nearly a number."""
+    """Suggests a spelling for text that is nearly a number."""
     try:
         if math.isnan(float(value)):
             return ", which nan is not"
@@ -240,5 +240,5 @@ def _hint(value) -> str:
 
 
 def of_result(values: dict) -> dict:
-    """The parameters that a result depends on: neither where the run lies nor how it is computed."""
+    """The parameters that a result depends on, without the run's folder and how it is computed."""
     return {name: value for name, value in values.items() if name not in (*OWNED_BY_RUNNER, *FREE)}

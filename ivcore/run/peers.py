@@ -1,14 +1,15 @@
-"""The processes of one launch (torchrun, on one node or several), each of which runs the notebook in a kernel of its own: signs of life, and
-which of them failed first.
+"""The ranks of one launch (torchrun, on one node or several): heartbeats, and which rank failed first. Each rank runs
+the notebook in its own kernel.
 
-All of it goes through the store at MASTER_ADDR:MASTER_PORT. torchrun keeps it on its first node; without torchrun rank 0 does. No file lock is
-asked, since another node may not see it.
+Ranks communicate through the store at MASTER_ADDR:MASTER_PORT. torchrun keeps it on its first node; without torchrun
+rank 0 does. File locks are not used, because another node may not see them.
 
-Each rank gives a sign of life a second. Rank 0 watches all, and all watch rank 0. Who fails says so in the store, and the others end:
+Each rank sends a heartbeat every second. Rank 0 watches all ranks, and all watch rank 0. A failed rank reports in the
+store, and the others end:
 
     a kernel ends or a cell fails   the connections of its group break, and the others end within SOON
-    a process or a node is gone     its signs of life stay away: named after SILENT, after SOON where a connection broke as well
-    a kernel hangs                  another waits for it in vain for distributed.patience(): all kernels are asked for their stacks
+    a process or a node dies        its heartbeats stop: reported after SILENT, or SOON if a connection broke too
+    a kernel hangs                  another waits distributed.patience() for it, then asks all for their stacks
 """
 
 import atexit
@@ -30,7 +31,7 @@ SOON = 6.0  # torchrun follows SIGTERM with SIGKILL after 30 s, 15 of which a la
 
 @functools.cache
 def peers() -> "Peers":
-    """Those of this process, which go on until it ends."""
+    """The Peers of this process, made once."""
     return Peers(_store(), distributed.rank(), distributed.world())
 
 
@@ -38,12 +39,12 @@ def _store():
     import torch.distributed as dist
 
     store, _, _ = next(iter(dist.rendezvous("env://")))
-    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # kernels are its clients, also those of a rank 0 that keeps it
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # makes all kernels clients of the store, rank 0's too
     return dist.PrefixStore(f"iv {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
 
 
 class Peers:
-    """`told` is the failure that came first, as in error.json, with its "rank"; `gone`: the store is, and with it who launched."""
+    """told: the first failure, as in error.json, with its "rank". gone: the store, and so the launcher, has ended."""
 
     def __init__(self, store, rank: int, world: int):
         self.store, self.rank, self.world = store, rank, world
@@ -57,26 +58,26 @@ class Peers:
 
     @property
     def trouble(self) -> bool:
-        """Whether there is no use in going on."""
+        """True if the run must stop."""
         return self.told is not None or self.gone
 
     def tell(self, cause: dict) -> dict:
-        """Say that this rank failed, or that it saw another dead. -> what was said first, by whichever rank."""
+        """Reports that this rank failed, or that another is dead. Returns the first report of any rank."""
         try:
             self.told = json.loads(self.store.compare_set("failed", "", json.dumps(cause)))
-        except RuntimeError:  # of the store, where nobody is left to be told
+        except RuntimeError:  # the store does not answer
             self.gone = True
         return self.told or cause
 
     def silent(self, seconds: float) -> list[int]:
-        """Ranks that have given signs of life and then none for so long."""
+        """Ranks without a heartbeat for this many seconds; only those that had sent one."""
         now = time.monotonic()
         signs = list(self.signs.items())
         return sorted(rank for rank, (sign, at) in signs if sign != b"over" and now - at > seconds)
 
     def first_failure(self, own: dict, follows: bool) -> dict:
-        """Of this launch, as far as that can be known within SOON. `own`: how this rank failed; `follows`: it looks like the consequence of
-        another's failure."""
+        """The first failure of the launch, as far as known within SOON. own: failure of this rank. follows: it looks
+        like a consequence of another rank's failure."""
         if not follows or self.gone:
             return self.tell(own)
         stopped = own["kind"] in ("interrupted", "terminated")
@@ -84,20 +85,20 @@ class Peers:
         deadline = time.monotonic() + SOON
         while not self.trouble and time.monotonic() < deadline:
             if stopped and self._have(f"stopped/{rank}" for rank in range(self.world)):
-                break  # somebody ended the launch
+                break  # the whole launch was stopped
             self._look(range(self.world))
             time.sleep(BEAT / 4)
         if not self.trouble and (dead := self.silent(SOON - 1)):
             return self.tell(dead_rank(dead[0]))
         return self.told or self.tell(own)
 
-    # ---- what ranks find out together
+    # ---- values of all ranks
 
     def put(self, name: str, value: dict) -> None:
         self._put(f"{name}/{self.rank}", json.dumps(value))
 
     def collect(self, name: str, seconds: float = SOON) -> dict[int, dict]:
-        """What each rank has `put` by this name, of those that did within `seconds`."""
+        """{rank: value `put` by this name}, of the ranks that did so within `seconds`."""
         deadline = time.monotonic() + seconds
         keys = {rank: f"{name}/{rank}" for rank in range(self.world)}
         while not self._have(keys.values()) and time.monotonic() < deadline and not self.gone:
@@ -117,7 +118,7 @@ class Peers:
             self.gone = True
             return False
 
-    # ---- signs of life
+    # ---- heartbeats
 
     def _live(self) -> None:
         watched = range(self.world) if self.rank == 0 else [0]
@@ -143,10 +144,10 @@ class Peers:
 
     def _sign_off(self) -> None:
         self.over.set()
-        self._thread.join(SOON)  # a process that ends while its thread is in the store's C++ aborts
+        self._thread.join(SOON)  # the process would abort if it ended while the thread is in the store's C++ code
         self._put(f"beat/{self.rank}", "over")
 
 
 def dead_rank(rank: int) -> dict:
-    """What is said of a rank that says nothing."""
+    """Error record for a rank whose heartbeat stopped."""
     return Failure("dead rank", message=f"rank {rank} is gone without a word").as_json(0) | {"rank": rank}

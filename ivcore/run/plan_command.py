@@ -1,4 +1,4 @@
-"""`iv plan`: what a training run needs on N devices of a kind, before it starts."""
+"""`iv plan`: estimates what a training run needs on N devices of a kind, before it starts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ivcore.scaling import CARDS, ENGINES, GIB, MFU, Estimate, StepCosts, estima
 EXAMPLES = ("iv plan 10 paper --gpus 64", "iv plan 11 paper --gpus 128 --card h100 --clips 12500000",
             "iv plan 13 paper --engine zero2 --json")  # fmt: skip
 STATUS = "0 an engine fits; 1 none does; 2 a mistake in what was asked for"
-DECODE_MS = 60.0  # of a core, for 16 frames of a ten-second H.264 video of 320 x 240: benchmarks/decoding.py
-IMAGE_MS = 6.0  # of a core, for a JPEG of half a megapixel
-CLIP_MB, IMAGE_MB = 0.6, 0.06  # such a video, and such an image, as files
+DECODE_MS = 60.0  # core time for 16 frames of a ten-second H.264 video of 320 x 240: benchmarks/decoding.py
+IMAGE_MS = 6.0  # core time for a JPEG of half a megapixel
+CLIP_MB, IMAGE_MB = 0.6, 0.06  # file sizes of such a video and such an image
 MOST_GPUS = 65536
 
 
 def add(add_command: Callable) -> None:
-    """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
+    """Adds the command. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
     summary = "memory, time and data rate of a training run on so many GPUs, by engine, before it starts"
     parser = add_command("plan", _plan, summary, *EXAMPLES, status=STATUS)
     parser.add_argument("notebook", help='its number ("10"), name or path')
@@ -79,7 +79,7 @@ def _require(options) -> None:
 
 
 def _engines(counted: StepCosts, card, steps, values: dict, options) -> list[dict]:
-    """An estimate for each engine: at the preset's micro_batch where that fits, else at the largest that does."""
+    """An estimate for each engine, at the preset's micro_batch if that fits, else at the largest that fits."""
     rows = []
     for engine in [options.engine] if options.engine else ENGINES:
         if (engine == "plain") != (options.gpus == 1) and not options.engine and engine in ("plain", "ddp"):
@@ -101,7 +101,7 @@ def _row(row: Estimate, *, fits: bool, largest: int) -> dict:
 
 
 def _best(plans: list[dict]) -> str | None:
-    """The quickest engine that fits in every kind of step."""
+    """The fastest engine that fits for every kind of step, or None."""
     seconds = {}
     for plan in plans:
         for row in plan["engines"]:
@@ -117,7 +117,7 @@ def _steps(values: dict, clips: int | None) -> int | None:
 
 
 def _whole(plans: list[dict], best: str | None, total: int | None, options) -> dict:
-    """Of the best engine: seconds of a mean step, what has to be decoded, and hours in all."""
+    """Numbers of the best engine: seconds of a mean step, decoding work, and hours in all."""
     if best is None:
         return {}
     rows = [(plan, next(row for row in plan["engines"] if row["engine"] == best)) for plan in plans]
@@ -131,7 +131,7 @@ def _whole(plans: list[dict], best: str | None, total: int | None, options) -> d
 
 
 def _reading(plan: dict, seconds: float, decode_ms: float) -> tuple[float, float]:
-    """Cores that decode, and megabytes a second, for a step of so many seconds."""
+    """(cores for decoding, megabytes per second to read) for a step of `seconds`."""
     a_second = plan["decoded"] / seconds
     return (
         (a_second * IMAGE_MS / 1000, a_second * IMAGE_MB)

@@ -1,7 +1,8 @@
-"""The model that a training notebook would build of its parameters, on tensors without data: what `iv plan` counts.
+"""Builds the model of a training notebook from its parameters, on tensors without data, so that `iv plan` can count it.
 
-An encoder that is a run ("12/k710_masked") is followed through the presets to the notebook that begins with a size; no weights are read then. A model of
-video and language that 33, 34 and 45 start from may also be a file: its shapes are read where that takes an instant, else its name says its size.
+An encoder that is a run ("12/k710_masked") is followed through the presets to the notebook that sets a size; no weights
+are read. The video-text model that 33, 34 and 45 start from may also be a file: its shapes are read if that is fast,
+else its name gives the size.
 """
 
 from __future__ import annotations
@@ -35,35 +36,35 @@ from ivcore.weights import usage
 from ivcore.weights.sketch import sketch
 
 NOTEBOOKS = ("10", "11", "12", "13", "30", "33", "34", "45")
-ASKING = ("37", "38")  # which train nothing, and embed videos a batch at a time
+ASKING = ("37", "38")  # notebooks that only embed videos, batch by batch
 CLASSES = {
     "12": 710,
     "13": 710,
     "30": 400,
-}  # a classification layer is small beside any encoder: Kinetics' numbers do for all
-FEW_WORDS = 256  # of a small vocabulary, whose words only the captions tell
-# Where a preset names no number: the answers of a dataset, and the questions of a clip. Both are small beside a clip.
+}  # Kinetics' numbers of classes serve for all data: a classification layer is small compared with any encoder
+FEW_WORDS = 256  # assumed size of a small vocabulary, which depends on the captions
+# Answers of a dataset and questions per clip if the preset gives no number. Both cost little compared with a clip.
 ANSWERS, QUESTIONS = 1500, 5
-PUBLISHED_LAYERS, PUBLISHED_FRAMES = 4, 8  # of the released model's caption decoder, and of its clips
+PUBLISHED_LAYERS, PUBLISHED_FRAMES = 4, 8  # layers of the released model's caption decoder, frames of its clips
 _CLIP_SIZES = {r"B[-/_]?16": "base", r"L[-/_]?14": "large"}
 
 
 @dataclass(frozen=True)
 class Steps:
-    """One of the kinds of steps that a run takes in turn."""
+    """One of the kinds of steps that a run alternates."""
 
     name: str
     build: Callable[[], nn.Module]
-    run: Callable[[nn.Module, int], Tensor]  # (model, clips) -> something to call backward on
+    run: Callable[[nn.Module, int], Tensor]  # (model, number of clips) -> tensor for the backward pass
     batch: int  # samples of a step on all devices: clips x repeats
-    decoded: int  # clips or images that are decoded for it
-    share: float = 1.0  # of all steps
-    images: bool = False  # whether these are images
-    again: float = 0.0  # operations that pieces of a batch need more, as a share of all: the contrastive loss embeds every piece first
+    decoded: int  # clips or images decoded for a step
+    share: float = 1.0  # share of all steps
+    images: bool = False  # True for steps on images
+    again: float = 0.0  # extra operations of micro-batches, as a share: the contrastive loss embeds all of them first
 
 
 def steps_of(spec: Spec, values: dict) -> list[Steps]:
-    """What the notebook of `spec` trains at these values. ParameterError for a notebook without a plan, and for an encoder of unknown size."""
+    """The training steps of a notebook with these values. ParameterError if it has no plan, or for an unknown size."""
     if spec.number in ASKING:
         raise ParameterError(
             f"{spec.stem}: trains nothing; it embeds at most {AT_ONCE >> 20} million pixels at a time, of which a ViT-L keeps some 9 GB"
@@ -100,14 +101,14 @@ def steps_of(spec: Spec, values: dict) -> list[Steps]:
 
 
 def _trained(spec: Spec, values: dict) -> nn.Module:
-    """The model, with what is computed again set."""
+    """The model with its activation checkpointing."""
     model = model_of(spec, values)
     set_activation_checkpointing(model, values.get("activation_checkpointing", "nothing"))
     return model
 
 
 def model_of(spec: Spec, values: dict) -> nn.Module:
-    """What a run at these values leaves behind, with random weights."""
+    """The model that a run with these values saves, with random weights."""
     number = spec.number
     if number == "10":
         if (start := values.get("masked_encoder")) not in SCRATCH:
@@ -173,7 +174,7 @@ def _coordinated(spec: Spec, values: dict) -> Coordinated:
 def _finder(values: dict) -> nn.Module:
     model = _speaks(values)
     if model.caption_decoder is not None:
-        model.caption_decoder.requires_grad_(False)  # it gets no gradient
+        model.caption_decoder.requires_grad_(False)  # this training does not use it
     return model
 
 
@@ -193,7 +194,7 @@ def _captioner(values: dict) -> nn.Module:
 
 
 def _speaks(values: dict) -> VideoTextModel:
-    """The model of video and language that a training starts from."""
+    """The video-text model that the training starts from."""
     value = values["multimodal_encoder"]
     if _is_run(value):
         return _started_from(value)
@@ -204,7 +205,7 @@ def _speaks(values: dict) -> VideoTextModel:
 
 
 def _frames(values: dict) -> int:
-    """The frames of a clip: a number, or as many as the model is used to that a training starts from."""
+    """Frames of a clip: `num_frames`, or those of the model that the training starts from."""
     if values.get("num_frames"):
         return values["num_frames"]
     value = values["multimodal_encoder"]
@@ -221,17 +222,18 @@ def _is_run(value) -> bool:
 
 
 def _of_file(value) -> VideoTextModel | None:
-    """Of a file, or of a name in the box; None where it takes more than an instant, and where it is another model."""
+    """The video-text model in a file or in the box; None if it is another model or slow to read."""
     place = paths.resolve(value)
     if not place.exists() and not str(value).startswith("ivcore/"):
         return None
-    with torch.device("cpu"):  # also where a model is being built without data
+    with torch.device("cpu"):  # overrides the meta device of a model that is being built
         model = sketch(place if place.exists() else Path(value))
     return model if isinstance(model, VideoTextModel) else None
 
 
 def _started_from(value, name: str = "encoder") -> nn.Module:
-    """The model of a run that a value names: by the presets, or by what the run's folder says of its parameters."""
+    """The model of the run that a value names, from its preset or its folder's parameters. ParameterError if it is no
+    run."""
     reference, place = Reference.of(value), paths.resolve(value)
     if reference is None and run_folder.digest_of(place):
         return model_of(Spec.of(place.parent.name), of_result(run_folder.read_params(place)))
@@ -241,8 +243,8 @@ def _started_from(value, name: str = "encoder") -> nn.Module:
 
 
 def values_of(spec: Spec, preset: str, overrides: dict | None = None) -> dict:
-    """The values of a preset, with what is given in the place of some. ParameterError as in a run for names, types, intervals and choices; the user's
-    files and devices need not be there."""
+    """Values of a preset with overrides. ParameterError for wrong names, types, intervals and choices, as in a run; the
+    user's files and devices need not exist."""
     given = {}
     for name, value in (overrides or {}).items():
         spec.require(name)
@@ -258,7 +260,7 @@ def values_of(spec: Spec, preset: str, overrides: dict | None = None) -> dict:
     return values
 
 
-# ---- what a step runs
+# ---- the forward pass of a step
 
 
 def _hidden(values: dict) -> Callable:

@@ -1,9 +1,10 @@
-"""What a run was made from: the results of the runs that its encoders come from, and the user's files, as they were when it began.
+"""Records what a run was made from (results of its encoders' runs, and the user's files) and detects later changes.
 
-The same parameters lead to the same folder, also where an encoder has been made anew in between, or a list edited. What was begun from the
-old one must then not go on from its checkpoints, and a result of the old one is not the result any more. So a run keeps a digest of each:
-encoders.json, and inputs.json for the lists of videos that it reads, class
-names, label sets and weights, and of which sources a generated set was. The videos themselves are not looked at, but for a digest of them in a label set, nor are lists that merely lie beside them.
+The same parameters lead to the same folder, even if an encoder was trained again or a list was edited in between. An
+unfinished run must then not continue from its checkpoints, and its result is stale. A run therefore stores digests:
+encoders.json, and inputs.json for its lists of videos, class names, label sets and weights, and for the sources of a
+generated set. Videos themselves are not read (a label set may hold a digest of them), nor are lists that only lie in
+the same folder.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ivcore.run import folder as run_folder
 from ivcore.run.spec import Reference, Spec, brief, place_of
 
 ENCODERS, INPUTS = "encoders.json", "inputs.json"
-_WHOLE = 64 * 2**20  # bytes; of a larger file its size and pieces from all over it count
+_WHOLE = 64 * 2**20  # bytes; the digest of a larger file covers its size and evenly spread pieces
 _PIECES, _PIECE = 64, 2**20
 _LISTS = (".csv", ".tsv", ".txt", ".json", ".jsonl")
 _BESIDE = {
@@ -28,15 +29,15 @@ _BESIDE = {
     "video_list": ("classes.txt", "groups.csv"),
     "captions": ("groups.csv",),
 }
-VIDEOS = "videos.sha256"  # what the videos of a label set were, where whoever wrote its lists says so
+VIDEOS = "videos.sha256"  # digest of a label set's videos, if the writer of its lists has made one
 _OF_SETS = ("motion_classes.txt", "groups.csv", VIDEOS)
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
 _SET = "generated set"
-_ROOT = "video_root"  # only what relative paths start from: no list is read because it lies there
+_ROOT = "video_root"  # only the base of relative paths; lists in it are not read
 
 
 def record(folder: Path, spec: Spec, values: dict) -> None:
-    """Writes encoders.json and inputs.json, each where there is something to say. `values` as `Spec.pin` gives them."""
+    """Writes encoders.json and inputs.json, unless empty. `values` as `Spec.pin` returns them."""
     if encoders := results(spec.encoders(values)):
         files.write_json(folder / ENCODERS, encoders)
     places = _places(spec, values)
@@ -47,20 +48,20 @@ def record(folder: Path, spec: Spec, values: dict) -> None:
 
 
 def changes(folder: Path) -> list[str]:
-    """What the run in the folder was made from and is another by now, in words: ["my/train.csv has changed (24 → 25 lines)"].
+    """Changed inputs of a run, in words: ["my/train.csv has changed (24 → 25 lines)"].
 
-    [] where nothing is, or nothing is known: a place that is not on this machine tells nothing.
+    [] if nothing has changed or nothing is known; a path that is missing on this machine is not a change.
     """
     return [*_other_encoders(folder), *_other_files(folder)]
 
 
 def is_current(folder: Path) -> bool:
-    """Whether the run is done, and with the inputs that there are now."""
+    """True if the run is done and its inputs have not changed."""
     return run_folder.is_done(folder) and not changes(folder)
 
 
 def state(folder: Path) -> str:
-    """As `folder.state`, and "stale" for a result of other inputs than there are now."""
+    """State as in `folder.state`, or "stale" for a result whose inputs have changed."""
     stands = run_folder.state(folder)
     return "stale" if stands == "done" and changes(folder) else stands
 
@@ -69,7 +70,7 @@ def state(folder: Path) -> str:
 
 
 def results(encoders: dict[str, str]) -> dict[str, str]:
-    """Of each parameter that names a finished run (a folder, as `Spec.pin` gives it) a digest of its metrics, the time it took apart."""
+    """{parameter: digest of the run's metrics without time}, for parameters that hold the folder of a finished run."""
     metrics = {name: run_folder.read_metrics(paths.resolve(value)) for name, value in encoders.items() if value}
     return {name: _digest_of_metrics(found) for name, found in metrics.items() if found is not None}
 
@@ -103,7 +104,7 @@ def _other_files(folder: Path) -> list[str]:
 
 
 def _places(spec: Spec, values: dict) -> dict[str, str]:
-    """Place -> how it is read, of the files and folders here that the parameters name; of runs encoders.json follows the results.
+    """{path: kind} of the existing files and folders that parameters name, without runs, which encoders.json covers.
 
     A kind is the reader of a file (see `constraints`), "folder" for label sets, or "encoder".
     """
@@ -120,7 +121,7 @@ def _places(spec: Spec, values: dict) -> dict[str, str]:
 
 
 def _sets(spec: Spec, values: dict) -> list[str]:
-    """The generated sets that the parameters name."""
+    """Names of generated sets in the parameters."""
     constraints = {name: each.constraint for name, each in spec.parameters.items() if each.constraint}
     named = [(each, value) for name, each in constraints.items() for value in _each(values.get(name))]
     return [value for each, value in named if value and each.names_set(value)]
@@ -131,7 +132,7 @@ def _each(value) -> list:
 
 
 def _files(place: Path, kind: str) -> list[Path]:
-    """What is read of a place: a file with the class names and groups beside it; of a folder its label sets or weights."""
+    """Files to digest: a file with its class names and groups, or the label sets or weights of a folder."""
     if kind == "folder":
         of_each = [folder / name for folder in set_folders(place) for name in SET_FILES]
         files_of_place = [*(place / name for name in _OF_SETS), *of_each]
@@ -160,7 +161,7 @@ def _digest(file: Path) -> dict:
 
 
 def _starts(size: int) -> list[int]:
-    """Where the pieces begin that are read: all of them, or of a large file some, from its first byte to its last."""
+    """Start offsets of the pieces to read: the whole file, or evenly spread pieces of a large one."""
     if size <= _WHOLE:
         return list(range(0, size, _PIECE))
     return [(size - _PIECE) * i // (_PIECES - 1) for i in range(_PIECES)]
