@@ -28,7 +28,6 @@ from ivcore.encoders.videomae import VideoClassifier
 from ivcore.errors import ParameterError, VideoError, shown
 from ivcore.heads.answer import AnswerModel
 from ivcore.heads.zero_shot import ZeroShotClassifier, sentence_embeddings
-from ivcore.metrics.recognition import merge_views
 from ivcore.weights import usage
 from ivcore.weights.usage import Usage
 
@@ -281,11 +280,6 @@ def _answered(function, waiting: list[tuple[int, Decoded]], most: int, device) -
         (index, Answer(part.unflatten(0, decoded.clips.shape[:2]), decoded.windows))
         for (index, decoded), part in zip(waiting, parts)
     ]
-
-
-def probabilities(answer: Answer) -> Tensor:
-    """Probabilities (K,) from the logits of a video's views, merged as in testing."""
-    return merge_views(answer.values)[0]
 
 
 def one_clip(model: VideoModel) -> VideoModel:

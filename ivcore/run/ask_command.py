@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ivcore.errors import ParameterError, shown
+from ivcore.errors import ParameterError, one_line, shown
 from ivcore.run import each_window, video_arguments
 
 EXAMPLES = (
@@ -49,11 +49,12 @@ def _ask(options) -> int:
     def prepare(model):
         function, answers, notes = model.answering(options.question, given)
 
-        def read(logits):
-            likely = logits.softmax(0)
+        def read(views):
+            likely = views[0].softmax(0)
             order = likely.argsort(descending=True, stable=True)[: options.top].tolist()
             listed = [{"answer": answers[row], "probability": round(float(likely[row]), 4)} for row in order]
-            return {"answers": listed}, ", ".join(f"{answers[row]} {float(likely[row]):.0%}" for row in order)
+            text = ", ".join(f"{answers[row]} {float(likely[row]):.0%}" for row in order)
+            return {"answers": listed}, f"  {one_line(text)}"
 
         return function, read, notes
 

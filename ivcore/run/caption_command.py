@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ivcore.errors import ParameterError
+from ivcore.errors import ParameterError, one_line
 from ivcore.run import each_window, video_arguments
 
 EXAMPLES = ("iv caption clip.mp4", "iv caption my_videos --model 11/tiny --json", "iv caption film.mp4 --per-window 2s")
@@ -32,9 +32,9 @@ def _caption(options) -> int:
     def prepare(model):
         function, tokenizer = model.captions(options.beams)
 
-        def read(ids):
-            caption = tokenizer.caption(ids)
-            return {"caption": caption}, caption
+        def read(views):
+            caption = tokenizer.caption(views[0])
+            return {"caption": caption}, f"  {one_line(caption)}"
 
         return function, read, ()
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 
-from ivcore.errors import ParameterError, VideoError, one_line
-from ivcore.run import video_arguments
+from ivcore.errors import ParameterError, one_line
+from ivcore.run import each_window, video_arguments
 
 EXAMPLES = (
     "iv classify clip.mp4",
@@ -29,7 +28,7 @@ def add(add_command: Callable) -> None:
         "--labels", nargs="+", metavar="TEXT", help="sentences to choose from, for a model of video and language"
     )
     parser.add_argument("--top", type=int, default=5, metavar="N", help="answers shown for each video (5)")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line for each video")
+    each_window.add_arguments(parser, "answers")
     video_arguments.add_workers(parser)
     video_arguments.add_device(parser)
 
@@ -37,7 +36,6 @@ def add(add_command: Callable) -> None:
 def _classify(options) -> int:
     if options.top < 1:
         raise ParameterError(f"--top {options.top}: must be at least 1")
-    video_arguments.check(options)
     if not options.videos:
         raise ParameterError(
             "VIDEO: none is given, since --labels takes all words after it: iv classify VIDEO --labels TEXT TEXT"
@@ -45,32 +43,23 @@ def _classify(options) -> int:
     labels = [" ".join(label.split()) for label in options.labels or ()]
     if options.labels and (len(set(labels)) < 2 or not all(labels) or len(set(labels)) < len(labels)):
         raise ParameterError(f"--labels: {options.labels}, must be two or more, all different and none empty")
-    found = video_arguments.found(options)
-    from ivcore.data import video_answers
-    from ivcore.data.windows import Piece
     from ivcore.run import finished_model
 
-    model = video_arguments.load(options, finished_model.LABELS if labels else finished_model.CLASSES)
-    function, names, notes = model.zero_shot(labels) if labels else (*model.classifier(), [])
-    for note in [*notes, *model.notes()]:
-        print(f"iv: {one_line(note)}", file=sys.stderr)
-    workers = video_arguments.workers(options, len(found))
-    show, status = _json if options.json else _text, 0
-    for path, answer in video_answers.in_order(function, model, [Piece(path) for path in found], workers):
-        if isinstance(answer, VideoError):
-            print(show(path, None, answer.cause), flush=True) if options.json else print(
-                f"iv: {answer}", file=sys.stderr
-            )
-            status = 1
-            continue
-        scores = video_answers.probabilities(answer)
-        best = scores.argsort(descending=True, stable=True)[: options.top].tolist()
-        print(show(path, [(names[i], scores[i].item()) for i in best], ""), flush=True)
-    return status
+    def prepare(model):
+        from ivcore.metrics.recognition import merge_views
 
+        function, names, notes = model.zero_shot(labels) if labels else (*model.classifier(), [])
 
-def _text(path: str, best: list, _cause: str) -> str:
-    return "\n".join([_shown(path), *(f"  {score:.3f}  {_bar(score)}  {_cut(one_line(name))}" for name, score in best)])
+        def read(views):
+            scores = merge_views(views[None])[0]
+            best = scores.argsort(descending=True, stable=True)[: options.top].tolist()
+            listed = [{"class": names[row], "probability": round(scores[row].item(), 6)} for row in best]
+            lines = (f"\n  {scores[row]:.3f}  {_bar(scores[row].item())}  {_cut(one_line(names[row]))}" for row in best)
+            return {"answers": listed}, "".join(lines)
+
+        return function, read, notes
+
+    return each_window.say(options, finished_model.LABELS if labels else finished_model.CLASSES, prepare, True)
 
 
 def _cut(name: str) -> str:
@@ -86,15 +75,3 @@ def _bar(share: float) -> str:
     except UnicodeEncodeError:
         bar = "#" * round(share * BAR)
     return bar.ljust(BAR)
-
-
-def _json(path: str, best: list | None, cause: str) -> str:
-    if best is None:
-        return json.dumps({"video": path, "error": cause})
-    return json.dumps({"video": path, "answers": [{"class": name, "probability": round(p, 6)} for name, p in best]})
-
-
-def _shown(path: str) -> str:
-    from ivcore import paths
-
-    return one_line(paths.short(path))

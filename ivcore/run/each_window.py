@@ -1,4 +1,4 @@
-"""Prints a model's answer for each video, or for each window of it: the common part of `iv caption` and `iv ask`."""
+"""Prints a model's answer for each video, or for each window of it: the common part of `iv classify`, `iv caption` and `iv ask`."""
 
 from __future__ import annotations
 
@@ -18,21 +18,25 @@ def add_arguments(parser: ArgumentParser, what: str) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line for each video or window")
 
 
-def say(options: Namespace, kind: str, prepare: Callable) -> int:
+def say(options: Namespace, kind: str, prepare: Callable, test_clips: bool = False) -> int:
     """Prints a line for each video or window, and for each unreadable video. Returns 1 if there was one, else 0.
 
     kind: default model of the box, a constant of `finished_model`. prepare(model) -> (function of clips for
-    `video_answers.in_order`, read, notes for the user). read(result of the function for a window) -> (fields of the
-    JSON object, text).
+    `video_answers.in_order`, read, notes for the user). read(results of the function for the views of a window (V, D))
+    -> (fields of the JSON object, text behind the video's name). test_clips: a whole video is shown in all test clips
+    of the model; otherwise, and for windows, in one clip.
     """
     video_arguments.check(options)
     found = video_arguments.found(options)
-    from ivcore.data import video_answers, windows
+    from ivcore.data import windows
 
     length = options.per_window and windows.Length.of(options.per_window)
     model = video_arguments.load(options, kind)
+    from ivcore.data import video_answers  # loads torch, so it comes behind `yield_cores`
+
     function, read, notes = prepare(model)
-    model = video_answers.one_clip(model)
+    if length or not test_clips:
+        model = video_answers.one_clip(model)
     for note in (*model.notes(), *notes):
         print(f"iv: {one_line(note)}", file=sys.stderr)
     status, todo = 0, []
@@ -46,7 +50,7 @@ def say(options: Namespace, kind: str, prepare: Callable) -> int:
         if isinstance(answer, VideoError):
             status = _refuse(answer, options.json)
             continue
-        for window, values in zip(answer.windows, answer.values[:, 0]):
+        for window, values in zip(answer.windows, answer.values):
             _show(path, window if length else None, *read(values), options.json)
     return status
 
@@ -67,4 +71,4 @@ def _show(path: str, window, fields: dict, text: str, as_json: bool) -> None:
         print(json.dumps({"video": path, **times, **fields}), flush=True)
     else:
         times = "" if window is None else f"  {clock(window.start)}–{clock(window.end)}"
-        print(f"{one_line(paths.short(path))}{times}  {one_line(text)}", flush=True)
+        print(f"{one_line(paths.short(path))}{times}{text}", flush=True)

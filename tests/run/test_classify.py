@@ -64,6 +64,17 @@ def test_the_answer_is_that_of_testing(clip, tmp_path, capsys):
     assert torch.allclose(torch.tensor([by_name[name] for name in zoo.CLASSES]), scores[0], atol=1e-5)
 
 
+def test_windows_are_answered_one_by_one(clip, tmp_path, capsys):
+    model = zoo.saved(tmp_path, "classifier")
+    status, windows, _ = told(capsys, clip, "--model", model, "--per-window", "7f")
+    assert status == 0 and len(windows) == 2 and windows[0]["end"] == windows[1]["start"] > windows[0]["start"]
+    for window in windows:
+        assert sum(each["probability"] for each in window["answers"]) == pytest.approx(1, abs=1e-4)
+    assert iv(clip, "--model", model, "--per-window", "7f", "--top", "1") == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == 4 and "clip.mp4  0:00" in shown[0] and shown[1].startswith("  0.")
+
+
 def test_labels_and_words_that_are_not_known(clip, tmp_path, capsys):
     model = zoo.saved(tmp_path, "video_text")
     status, (answer,), err = told(capsys, clip, "--model", model, "--labels", "a dog  jumps", "a zebra")
