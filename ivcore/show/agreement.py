@@ -1,4 +1,4 @@
-"""Two results that should be one: every number of the one against the same number of the other."""
+"""Compares two results that should be equal: every number of one against the same number of the other."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from ivcore.show.style import OKABE_ITO, titled
 
 
 def agreement(pairs: dict, xlabel: str, ylabel: str, beside: dict | None = None, title: str | None = None):
-    """One panel a pair, with the largest difference over it; equal results lie on the diagonal. -> Figure
+    """A panel for each pair, titled with the largest difference; equal results lie on the diagonal. -> Figure
 
-    pairs: name -> (x, y), arrays of one shape. beside: name -> (label, y) or None, a second result drawn in grey to be compared with.
+    pairs: name -> (x, y), arrays of one shape. beside: name -> (label, y) or None, a second result for comparison,
+    drawn in grey.
     """
     import matplotlib.pyplot as plt
 

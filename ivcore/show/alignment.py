@@ -1,4 +1,6 @@
-"""What a contrastive loss does, in small: tables with their numbers, the push on each caption, losses with their floors."""
+"""How a contrastive loss works, on small data: tables with numbers, gradients on each caption, and losses with their
+lower bounds.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,15 @@ import numpy as np
 
 from ivcore.show.style import OKABE_ITO, titled
 
-CELL = 0.38  # inches: room for a number in 9 points, and three tables of eight on a page
+CELL = 0.38  # inches: fits a number of 9 points, and three tables of eight columns on a page
 RIGHT, WRONG = OKABE_ITO[0], OKABE_ITO[1]
 
 
 def tables(panels: dict, rows, columns, form: str = "{:.2f}", framed=None, title: str | None = None):
-    """Numbers in a grid, side by side, the larger the darker (on a scale of each table's own). -> Figure
+    """Tables of numbers side by side, larger numbers darker (each table has its own scale). -> Figure
 
-    panels: name -> (R, C). rows: R names, written at the left. columns: C names, written below. framed: cells (row, column) that are
-    outlined; by default the diagonal of a square table, and nothing of another.
+    panels: name -> (R, C). rows: R names, on the left. columns: C names, below. framed: cells (row, column) to outline;
+    by default the diagonal of a square table, and nothing in other tables.
     """
     import matplotlib.pyplot as plt
 
@@ -34,9 +36,9 @@ def tables(panels: dict, rows, columns, form: str = "{:.2f}", framed=None, title
 
 
 def pushes(quantities: dict, names, right: int, title: str | None = None):
-    """One panel a quantity, one bar a caption; the right caption's bars in blue, the others' in orange. -> Figure
+    """A panel for each quantity, a bar for each caption: blue for the right caption, orange for the others. -> Figure
 
-    quantities: name -> (N,); names: N captions; right: which of them is the clip's own.
+    quantities: name -> (N,); names: N captions; right: number of the clip's own caption.
     """
     import matplotlib.pyplot as plt
 
@@ -51,15 +53,15 @@ def pushes(quantities: dict, names, right: int, title: str | None = None):
         panel.tick_params(axis="y", length=0)
         panel.axvline(0, color="0.3", lw=0.8)
         if values.min() >= 0:
-            panel.set_xlim(0, 1.05)  # shares and probabilities: the same scale wherever the slider stands
+            panel.set_xlim(0, 1.05)  # shares and probabilities: a fixed scale for all positions of the slider
     axes[0, 0].invert_yaxis()
     return titled(figure, title)
 
 
 def floors(losses: dict, marks: dict, title: str | None = None):
-    """Losses over steps, with values that mean something as dashed lines. -> Figure
+    """Losses over steps, with reference values as dashed lines. -> Figure
 
-    losses: name -> one loss a step. marks: words -> the loss that they name.
+    losses: name -> a loss for each step. marks: name of a reference -> its loss.
     """
     import matplotlib.pyplot as plt
 
@@ -77,9 +79,10 @@ def floors(losses: dict, marks: dict, title: str | None = None):
 
 
 def against_batch_size(sizes, series: dict, ylabel: str, marks: dict | None = None, title: str | None = None):  # fmt: skip
-    """One line a quantity over batch sizes, which double from tick to tick. -> Figure
+    """A line for each quantity over batch sizes, on a logarithmic axis of base 2. -> Figure
 
-    series: name -> one value a size, drawn with dots; marks: name -> one value a size, or one for all of them, drawn dashed and without.
+    series: name -> a value for each size, drawn with dots. marks: name -> a value for each size, or one for all, drawn
+    dashed without dots.
     """
     import matplotlib.pyplot as plt
 

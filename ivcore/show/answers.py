@@ -1,4 +1,4 @@
-"""What a model says about one clip: its frames, and a bar for each sentence that it was asked about."""
+"""Predictions for one clip: its frames, and a bar for each candidate sentence."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ivcore.show import frames as film
 from ivcore.show.clips import spread
 from ivcore.show.style import OKABE_ITO, titled
 
-FRAMES, BAR, LINE = 8, 0.38, 40  # frames at most, inches of a bar, and characters of a line of text
-ROW = 0.17  # inches that a third line of text needs, and each after that
+FRAMES, BAR, LINE = 8, 0.38, 40  # maximum of frames, inches of a bar, and characters of a line of text
+ROW = 0.17  # inches for a third line of text, and for each further one
 
 
 def answer_bars(
@@ -20,8 +20,8 @@ def answer_bars(
 ):  # fmt: skip
     """The clip's frames above, the `most` likeliest sentences below. -> Figure
 
-    clip: uint8 (T, H, W, 3). truth: the sentence that is right, where one is known; it is ticked, its bar has a colour of its own, and where it is not
-    among the likeliest it stands in the place of the last of them.
+    clip: uint8 (T, H, W, 3). truth: the right sentence, if known. It is ticked and has its own colour; if it is not
+    among the likeliest, it replaces the last of them.
     """
     import matplotlib.pyplot as plt
 

@@ -1,6 +1,7 @@
-"""The paper's figures 3 and 4 drawn from models: every width, depth and number of tokens is read off the modules (paper 3.1, 3.3).
+"""The paper's figures 3 and 4 drawn from models: every width, depth and number of tokens is read from the modules
+(paper 3.1, 3.3).
 
-Places are in inches, from the bottom. What learns, what is frozen and what is compared differ in their outlines as well as in colour.
+Positions are in inches, from the bottom. Trained, frozen and loss boxes differ in outline as well as in colour.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ LOOKS = {  # kind -> face, edge, line width, line style, in words
     "loss": ("#FBE9CC", "#000000", 1.4, ":", "is compared or joined"),
 }
 TEXT = 9.5  # points
-WIDE = 3.1  # inches of a box
-LEFT, RIGHT = 1.7, 5.7  # middles of the two columns
-LANES = {LEFT: 3.5, RIGHT: 3.9}  # where arrows go up between them
+WIDE = 3.1  # width of a box, inches
+LEFT, RIGHT = 1.7, 5.7  # centres of the two columns
+LANES = {LEFT: 3.5, RIGHT: 3.9}  # x positions of arrows that go up between the columns
 
 
 @dataclass(frozen=True)
 class Box:
-    """A part at its middle (x, y); `height` and `width` in inches."""
+    """A part of the figure, centred at (x, y); `height` and `width` in inches."""
 
     x: float
     y: float
@@ -42,7 +43,7 @@ class Box:
 
 
 def masked_pretraining(model: MaskedAutoencoder, ratio: float = 0.9, kind: str = "tube"):
-    """What masked video modelling does with a clip, under a mask of this ratio and kind. -> Figure"""
+    """Masked video modelling, with a mask of this ratio and kind. -> Figure"""
     s, encoder, decoder = model.size, model.encoder, model.decoder
     hidden = int(MASKS[kind](1, s.grid, ratio).sum())
     grid = " × ".join(map(str, s.grid))
@@ -67,7 +68,7 @@ def masked_pretraining(model: MaskedAutoencoder, ratio: float = 0.9, kind: str =
 
 
 def video_text(model: VideoTextModel, frames: int = 8):
-    """What video-language pretraining does with a clip of so many frames and its sentence: align, then fuse. -> Figure"""
+    """Video-language pretraining on a clip of `frames` frames and its sentence: align, then fuse. -> Figure"""
     visual, text, decoder = model.visual, model.text, model.caption_decoder
     tokens = 1 + visual.grid[0] * visual.grid[1]
     where = [layer + 1 for layer in visual.global_layers]
@@ -103,13 +104,15 @@ def video_text(model: VideoTextModel, frames: int = 8):
 
 
 def interaction(model: Coordinated):
-    """Which tokens of two frozen encoders ask which, stage by stage from the bottom, and how their scores are joined. -> Figure"""
+    """Cross-model interaction from the bottom up: which tokens of the two encoders attend to which, and how their
+    scores are fused. -> Figure
+    """
     masked, multimodal, rest = model.masked, model.multimodal, "frozen" if model.frozen else "learns"
     seen = model.frames * (1 + multimodal.grid[0] * multimodal.grid[1])
     boxes, arrows, tops = [], [], {}
 
     def put(x: float, row: int, words: str, kind: str = "learns") -> int:
-        """A box above the last one of its column."""
+        """Adds a box above the last one of its column."""
         boxes.append(Box(x, 0.45 + 0.92 * row, words, kind))
         if x in tops:
             arrows.append((tops[x], len(boxes) - 1))
@@ -121,7 +124,7 @@ def interaction(model: Coordinated):
     begin = [0, 0]
     for module, ends in zip(model.cma, model.placement):
         put(LEFT, row, _blocks(begin[0], ends[0]), rest)
-        if ends[1] >= begin[1]:  # or two modules ask the same tokens
+        if ends[1] >= begin[1]:  # otherwise two modules attend to the same tokens
             put(RIGHT, row, _blocks(begin[1], ends[1]), rest)
         row = put(LEFT, row + 1, _module(module, "asks the tokens at the right"))
         arrows.append((tops[RIGHT], tops[LEFT]))
@@ -145,7 +148,7 @@ def interaction(model: Coordinated):
 
 
 def _blocks(first: int, last: int) -> str:
-    """From 1, as people count."""
+    """Block numbers in words, counted from 1."""
     return f"blocks {first + 1} to {last + 1}" if last > first else f"block {last + 1}"
 
 
@@ -171,7 +174,7 @@ def _columns(weight) -> int | str:
 
 
 def _span(layers: list[int]) -> str:
-    """ "21 to 24" for layers in a row, else each."""
+    """ "21 to 24" for consecutive layers, otherwise each number."""
     in_a_row = len(layers) > 2 and layers == list(range(layers[0], layers[-1] + 1))
     return f"{layers[0]} to {layers[-1]}" if in_a_row else ", ".join(map(str, layers))
 
@@ -180,7 +183,7 @@ def _span(layers: list[int]) -> str:
 
 
 def _drawn(boxes: list[Box], arrows: list[tuple[int, int]], lanes=()):
-    """Arrows from box to box; those of `lanes` go up between the columns."""
+    """Draws the boxes and the arrows between them; the arrows of `lanes` go up between the columns."""
     import matplotlib.pyplot as plt
     from matplotlib.patches import FancyBboxPatch, Patch
 
@@ -205,7 +208,9 @@ def _drawn(boxes: list[Box], arrows: list[tuple[int, int]], lanes=()):
 
 
 def _way(begin: Box, end: Box) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Straight up in a column, across from side to side between the two, or from a column's top to a box in the middle."""
+    """The route of an arrow: straight up in a column, sideways between the two columns, or from the top of a column to
+    a box in the middle.
+    """
     if begin.x == end.x:
         return (begin.x, begin.y + begin.height / 2), (end.x, end.y - end.height / 2)
     side = 1 if end.x > begin.x else -1

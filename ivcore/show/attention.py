@@ -1,4 +1,4 @@
-"""Attention laid over the frames that it looks at."""
+"""Attention maps drawn over the frames that they belong to."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import numpy as np
 from ivcore.errors import ParameterError
 from ivcore.show import frames as film
 
-DARK = 0.45  # of a frame's brightness stays under the colours, so that the picture under them can be seen
+DARK = 0.45  # share of a frame's brightness that stays visible under the colours
 MARK = (255, 40, 40)
 
 
 def attention_strip(clip, maps: dict, marked: tuple[int, int, int] | None = None, title: str | None = None):
-    """The clip, one frame a slot, and below it each map over the same frames. -> Figure
+    """The clip, one frame for each slot, and below it each map over the same frames. -> Figure
 
-    clip: uint8 (T, H, W, 3) or float (3, T, H, W). maps: name -> weights (t, h, w), T, H and W multiples of t, h and w; all maps
-    have one t. Colours run from 0 to a map's own largest weight, which its label gives as a multiple of equal attention to all
-    places. marked: (t, h, w) of the token that looks, framed in the first row by the first map's grid.
+    clip: uint8 (T, H, W, 3) or float (3, T, H, W). maps: name -> weights (t, h, w), T, H and W multiples of t, h and w;
+    all maps have the same t. Colours run from 0 to the map's largest weight, which its label gives as a multiple of
+    uniform attention. marked: (t, h, w) of the query token, framed in the first row on the first map's grid.
     """
     frames = film.as_frames(clip)
     maps = {name: _plain(weights) for name, weights in maps.items()}
@@ -32,7 +32,7 @@ def attention_strip(clip, maps: dict, marked: tuple[int, int, int] | None = None
 
 
 def overlay(clip, weights) -> np.ndarray:
-    """The frames, darkened, with weights (t, h, w) in viridis over them, from 0 to the largest. -> uint8 (T, H, W, 3)"""
+    """The darkened frames under weights (t, h, w) in viridis, from 0 to the largest. -> uint8 (T, H, W, 3)"""
     from matplotlib import colormaps
 
     frames, weights = film.as_frames(clip), _plain(weights)

@@ -1,4 +1,4 @@
-"""Keyframes with boxes and what is done in them."""
+"""Keyframes with boxes and the actions in them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 from ivcore.show.style import DPI
 
 TRUE, FOUND = "#FFFFFF", "#E69F00"
-SIDE = 2.6  # inches of a keyframe
+SIDE = 2.6  # width of a keyframe, inches
 
 
 def boxes_on_keyframes(frames: Sequence[np.ndarray], true: Sequence[list], found: Sequence[list], columns: int = 4):
-    """Keyframes uint8 (H, W, 3), each with its true boxes (solid) and those found (dashed). -> Figure
+    """Keyframes uint8 (H, W, 3), each with its true boxes (solid) and the predicted ones (dashed). -> Figure
 
-    true, found: for each keyframe a list of (box x1, y1, x2, y2 in shares of the picture, text). Several boxes of a keyframe have numbers.
+    true, found: for each keyframe a list of (box x1, y1, x2, y2 as shares of the picture, text). If a keyframe has
+    several boxes, they are numbered.
     """
     import matplotlib.pyplot as plt
 
@@ -38,7 +39,7 @@ def boxes_on_keyframes(frames: Sequence[np.ndarray], true: Sequence[list], found
 
 
 def _mark(axis, box, mark: str, colour: str, left: bool) -> None:
-    """The number of a box inside its upper left corner, of one that was found inside its lower right one."""
+    """Writes a box's number inside its upper left corner; for a predicted box inside its lower right corner."""
     x, y, sides = (box[0] + 0.02, box[1] + 0.02, ("left", "top")) if left else (box[2] - 0.02, box[3] - 0.02, ("right", "bottom"))  # fmt: skip
     if mark:
         shade = {"facecolor": "black", "alpha": 0.6, "pad": 1, "linewidth": 0}

@@ -1,4 +1,4 @@
-"""Generated captions beside the truth, under the frames they are about."""
+"""Generated and true captions under the frames of their clips."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ivcore.show.clips import spread
 from ivcore.show.style import DPI, OKABE_ITO
 
 FONT = 10  # points
-CHARACTER = 0.095 * DPI  # room of a bold character, in pixels of the canvas
+CHARACTER = 0.095 * DPI  # width of a bold character, in pixels of the canvas
 LINE = 0.22 * DPI  # height of a line of text
-MARGIN = 0.75 * DPI  # room at the left for what a line is
+MARGIN = 0.75 * DPI  # width of the line names on the left
 BETWEEN = 0.18 * DPI  # between clips
 MISSED, WRONG, SAME = OKABE_ITO[0], OKABE_ITO[3], OKABE_ITO[2]
 
 
 def caption_strips(clips, truths, generated, frames: int = 6, title: str | None = None):
-    """Each clip's frames, below them its true caption and the generated one. -> Figure
+    """Each clip's frames, and below them its true caption and the generated one. -> Figure
 
-    clips: uint8 (T, H, W, 3) each, of one frame size. truths, generated: a text for each clip. Words that differ are bold and coloured; a
-    caption with the same words is ticked.
+    clips: uint8 (T, H, W, 3) each, of one frame size. truths, generated: a text for each clip. Words that differ are
+    bold and coloured; a caption with the same words gets a tick.
     """
     import matplotlib.pyplot as plt
 
@@ -51,7 +51,7 @@ def caption_strips(clips, truths, generated, frames: int = 6, title: str | None 
 
 
 def differing(truth: str, generated: str) -> tuple[list[bool], list[bool]]:
-    """Of the words of each text, split at spaces: whether the other text lacks them at this place."""
+    """For each word of both texts, split at spaces: True if the other text has another word at this position."""
     a, b = (["".join(words(word)) for word in text.split()] for text in (truth, generated))
     marks = [True] * len(a), [True] * len(b)
     for i, j, n in SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks():
@@ -60,7 +60,7 @@ def differing(truth: str, generated: str) -> tuple[list[bool], list[bool]]:
 
 
 def _both(truth: str, generated: str, columns: int) -> list[tuple[str, list[tuple[str, dict]]]]:
-    """The lines under a clip: (what it is, its words with their looks), no longer than so many characters."""
+    """The lines under a clip, at most `columns` characters long: (name of the line, its words with their formats)."""
     missed, wrong = differing(truth, generated)
     above = [(word, _look(mark, MISSED)) for word, mark in zip(truth.split(), missed)]
     below = [(word, _look(mark, WRONG)) for word, mark in zip(generated.split(), wrong)]
@@ -91,7 +91,7 @@ def _wrapped(text: list[tuple[str, dict]], columns: int) -> list[list[tuple[str,
 
 
 def _write(axes, y: float, name: str, line: list[tuple[str, dict]]) -> None:
-    """One line whose words have looks of their own, its foot at y."""
+    """Writes one line of words in different formats, with its bottom at y."""
     from matplotlib.offsetbox import AnnotationBbox, HPacker, TextArea
 
     axes.text(0, y, name, color="0.4", fontsize=FONT)
@@ -101,7 +101,7 @@ def _write(axes, y: float, name: str, line: list[tuple[str, dict]]) -> None:
 
 
 def _strip(frames: np.ndarray) -> np.ndarray:
-    """(T, H, W, 3) -> one picture, the frames from left to right with white between them."""
+    """(T, H, W, 3) -> one picture with the frames from left to right and white gaps between them."""
     gap = np.full((len(frames), frames.shape[1], round(film.GAP * DPI), 3), 255, np.uint8)
     return np.concatenate(list(np.concatenate([frames, gap], axis=2)), axis=1)[:, : -gap.shape[2]]
 

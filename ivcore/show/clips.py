@@ -12,8 +12,8 @@ PER_LINE = 8
 def film_strip(clip, every: int = 1, title: str | None = None, captions=None, numbers=None):
     """Every `every`-th frame of a clip, eight a line. -> Figure
 
-    clip: uint8 (T, H, W, 3) or float (3, T, H, W). captions: one text for each frame that is shown; by default its number, counted
-    from 0 or taken from `numbers` (T,), e.g. the sampled indices.
+    clip: uint8 (T, H, W, 3) or float (3, T, H, W). captions: a text for each frame shown; by default its number,
+    counted from 0 or taken from `numbers` (T,), such as the sampled indices.
     """
     clip = film.as_frames(clip)
     numbers = range(len(clip)) if numbers is None else numbers
@@ -25,9 +25,9 @@ def film_strip(clip, every: int = 1, title: str | None = None, captions=None, nu
 
 
 def clip_grid(clips, names, frames: int = 8, title: str | None = None):
-    """One row a clip, `frames` frames of each from first to last. -> Figure
+    """A row for each clip, with `frames` frames from first to last. -> Figure
 
-    clips: arrays (T, H, W, 3) of any length and frame size. names: the labels at their left.
+    clips: arrays (T, H, W, 3) of any length and frame size. names: the labels on the left.
     """
     rows = [film.Row(str(name), spread(film.as_frames(clip), frames)) for clip, name in zip(clips, names)]
     return film.draw(rows, title)

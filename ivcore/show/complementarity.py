@@ -1,4 +1,6 @@
-"""Do two encoders know different things? Clips that only one gets right, and how alike their features are, layer by layer."""
+"""Complementarity of two encoders: clips that only one gets right, and the similarity of their features, layer by
+layer.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,16 @@ import numpy as np
 from ivcore.errors import ParameterError
 from ivcore.show.style import OKABE_ITO, titled
 
-LEAST = 5.0  # per cent from which a part of a bar has room for its number
-MOST_NUMBERS = 16  # layers a side up to which every cell has its number
+LEAST = 5.0  # smallest part of a bar, in per cent, that gets a number
+MOST_NUMBERS = 16  # number of layers up to which every cell gets a number
 
 
 def overlap_bars(overlaps: Mapping[str, object], a: str = "A", b: str = "B", title: str | None = None):
-    """One bar of all clips for each row: right in both models, in one only, in neither. -> Figure
+    """A bar of all clips for each row: right in both models, in one only, in neither. -> Figure
 
-    overlaps: row -> `metrics.overlap.ErrorOverlap`, for all clips, motion classes, appearance classes, say. Beside each bar stand the
-    oracle's top-1 (the most that choosing between the two could reach) and Cohen's kappa (0: errors as in independent models).
+    overlaps: row -> `metrics.overlap.ErrorOverlap`, such as for all clips, motion classes, appearance classes. Beside
+    each bar are the oracle's top-1 (the upper bound of choosing between the two) and Cohen's kappa (0: errors as in
+    independent models).
     """
     import matplotlib.pyplot as plt
 
@@ -50,7 +53,7 @@ def _numbers(axes, left: np.ndarray, shares: np.ndarray, plain: bool) -> None:
 
 
 def _beside(axes, overlaps) -> None:
-    """What the parts come to, right of the bars."""
+    """Writes oracle and kappa to the right of the bars."""
     axes.text(102, -0.62, "oracle   kappa", fontsize=9, va="center", color="0.35")
     for y, each in enumerate(overlaps.values()):
         kappa = "–" if math.isnan(each.kappa) else f"{each.kappa:.2f}".replace("-", "−")
@@ -65,10 +68,10 @@ def _beside(axes, overlaps) -> None:
 def cka_heatmap(
     matrix, rows: str, columns: str, names: tuple[Sequence, Sequence] | None = None, title: str | None = None
 ):
-    """Layers of one encoder against layers of the other, 1 the same up to rotation and scale, 0 unrelated. -> Figure
+    """CKA of the layers of two encoders: 1 if equal up to rotation and scale, 0 if unrelated. -> Figure
 
-    matrix: `metrics.cka.cka_matrix`, (layers of `rows`, layers of `columns`), the first layer at the bottom left. names: of the layers,
-    else 0, 1, 2, …; the most alike layer of each row is framed.
+    matrix: `metrics.cka.cka_matrix`, (layers of `rows`, layers of `columns`), the first layer at the bottom left.
+    names: of the layers, by default 0, 1, 2, …. The largest value of each row is framed.
     """
     import matplotlib.pyplot as plt
 

@@ -1,4 +1,4 @@
-"""A confusion matrix that can be read: shares of each true class in per cent, up to some twenty classes."""
+"""A readable confusion matrix: shares of each true class in per cent, for up to about twenty classes."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 
 from ivcore.errors import ParameterError
 
-CELL = 0.36  # inches: room for "100" in 9 points
-LETTER = 0.08  # inches of a name's letter in 9 points
-MOST = 30  # classes for which numbers and names are written
-FAINTEST = 0.5  # per cent from which a number is written
+CELL = 0.36  # inches: fits "100" in 9 points
+LETTER = 0.08  # inches for each letter of a name in 9 points
+MOST = 30  # largest number of classes with numbers and names
+FAINTEST = 0.5  # smallest per cent that is written
 
 
 def confusion_matrix(matrix, names, title: str | None = None):
-    """-> Figure; colours and numbers are the per cent of each true class (row) that went to each answer (column).
+    """-> Figure; colours and numbers are the per cent of each true class (row) predicted as each class (column).
 
-    matrix: counts (K, K), rows the true class, columns the answer, as `metrics.recognition.confusion` gives it. names: K class names.
-    Classes without a clip stay empty.
+    matrix: counts (K, K), rows true classes, columns predictions, as from `metrics.recognition.confusion`. names: K
+    class names. Classes without a clip stay empty.
     """
     import matplotlib.pyplot as plt
 
@@ -27,7 +27,7 @@ def confusion_matrix(matrix, names, title: str | None = None):
         )
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = CELL * min(len(names), MOST) + 0.6
-    room = LETTER * max(map(len, names)) if len(names) <= MOST else 0  # for the names beside and below
+    room = LETTER * max(map(len, names)) if len(names) <= MOST else 0  # for the names on the left and below
     figure, axes = plt.subplots(
         figsize=(side + max(1.6, room + 1.0), side + max(1.4, room + 0.6)), layout="constrained"
     )

@@ -1,4 +1,6 @@
-"""What a reader can move in an explorer, besides numbers, words and a text: a clip, embedded or of the reader's own, and a patch of a picture."""
+"""Controls of an explorer besides numbers, words and text: a clip (embedded or the reader's own), and a patch of a
+picture.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,16 @@ from ivcore.data.examples import Example
 
 @dataclass(frozen=True)
 class Clips:
-    """One of these clips, or a video that the reader uploads or names by its path. The value is an `Example`."""
+    """A choice of these clips, or a video that the reader uploads or names by path. The value is an `Example`."""
 
     examples: Sequence[Example]
 
 
 @dataclass(frozen=True)
 class Patch:
-    """A cell of a picture, to be clicked. The value is (row, column).
+    """A clickable cell of a picture. The value is (row, column).
 
-    under(**values of the other controls) -> the picture that lies under the cells, uint8 (H, W, 3).
+    under(**values of the other controls) -> the picture under the cells, uint8 (H, W, 3).
     """
 
     rows: int
@@ -37,7 +39,7 @@ Control = list | str | Clips | Patch
 
 
 def laid_out(values) -> Control:
-    """Numbers in order, words as they were given; a text, clips and a patch as they are."""
+    """Sorts numbers; keeps words in the given order, and a text, clips and a patch as they are."""
     if isinstance(values, str | Clips | Patch):
         return values
     values = list(values)
@@ -49,7 +51,7 @@ def are_words(values) -> bool:
 
 
 def some(control: Control, count: int) -> list:
-    """At most `count` of a control's values, evenly over all of them."""
+    """At most `count` of a control's values, evenly spaced over all of them."""
     if isinstance(control, str):
         return [control]
     if isinstance(control, Patch):
@@ -60,7 +62,7 @@ def some(control: Control, count: int) -> list:
 
 
 def in_words(value) -> str:
-    """A value as it is read out: a clip by its name, a patch by row and column, counted from 1."""
+    """A value as text: a clip by its name, a patch by row and column, counted from 1."""
     if isinstance(value, Example):
         return value.name
     if isinstance(value, tuple):
@@ -69,5 +71,5 @@ def in_words(value) -> str:
 
 
 def described(alt: str, values: dict) -> str:
-    """What stands for a picture: "A clip and its mask (clip: creature 1; ratio: 0.75)"."""
+    """Alt text with values: "A clip and its mask (clip: creature 1; ratio: 0.75)"."""
     return f"{alt} ({'; '.join(f'{name}: {in_words(value)}'.replace('_', ' ') for name, value in values.items())})"

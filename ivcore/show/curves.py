@@ -1,4 +1,4 @@
-"""Training curves from train.jsonl: one panel a quantity, one line a run."""
+"""Training curves from train.jsonl: a panel for each quantity, a line for each run."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-WINDOW = 25  # points of the running mean, where there are ten times as many; else a tenth of them
-_NOISY = 100  # lines of a schedule are exact and stay as they are; noisy ones with more points than this get the mean
-_COLOURS = 8  # in the cycle
-_STYLES = ("-", "--", "-.", ":")  # no two of 32 runs share both
-_INSIDE = 3  # legends of more runs than this stand beside the panel
+WINDOW = 25  # points of the running mean if there are ten times as many, otherwise a tenth of them
+_NOISY = 100  # schedules are exact and not smoothed; noisy curves with more points than this get the running mean
+_COLOURS = 8  # in the colour cycle
+_STYLES = ("-", "--", "-.", ":")  # no two of 32 runs share colour and style
+_INSIDE = 3  # legends of more runs than this are beside the panel
 _SPOKEN = {
     "contrastive": "contrastive loss",
     "captioning": "captioning loss",
     "lr": "learning rate",
-}  # what a key alone leaves open
+}  # for keys that need more words
 _EXACT = ("lr", "epoch", "weight_decay")
 
 
@@ -24,8 +24,8 @@ def training_curves(log, keys=("loss", "lr"), title: str | None = None, after: f
     """-> Figure
 
     log: the path of a train.jsonl, its records (dicts with `step`), or a dict name -> either of them to compare runs.
-    keys: what to draw over the steps, each in a panel of its own, named with its last value; keys that no record has are left out.
-    after: the share of the steps that is left out at the beginning, where a loss falls so far that nothing can be seen of the rest.
+    keys: quantities to draw over the steps, each in its own panel, named with its last value; keys that no record has
+    are left out. after: share of the steps to leave out at the beginning, where a steep fall would hide the rest.
     """
     import matplotlib.pyplot as plt
 

@@ -1,4 +1,6 @@
-"""Exercises that check themselves: the reader replaces the dots and runs the cell again; answers and hints are kept here."""
+"""Exercises with automatic checks: the reader replaces the dots and runs the cell again; answers and hints are stored
+here.
+"""
 
 from __future__ import annotations
 
@@ -60,13 +62,15 @@ EXERCISES = {
         "Multiply how many ask by how many answer.",
     ),
 }
-_wrong = Counter()  # exercise -> wrong answers in this kernel
+_wrong = Counter()  # exercise -> number of wrong answers in this kernel
 
 
 def check(exercise: str, answer, tolerance: float = 0.01) -> bool:
-    """Says whether a number is right, to a share of `tolerance`; else a hint, and from the second wrong answer on the second hint.
+    """Checks a number up to a relative error of `tolerance`. If it is wrong, prints a hint, and from the second wrong
+    answer on the second hint.
 
-    Dots (`...`) are an answer not given yet. What is no number gets the first hint. "show me" shows the answer. Nothing is an error.
+    Dots (`...`) mean no answer yet. An answer that is not a number gets the first hint. "show me" prints the answer.
+    Raises no errors.
     """
     right, *hints = EXERCISES[exercise]
     if answer is ...:

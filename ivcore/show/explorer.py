@@ -1,4 +1,6 @@
-"""An explorer's widgets: controls, a player, the figure, and a line that says how long the answer took or what was wrong with what was asked."""
+"""An explorer's widgets: controls, a player, the figure, and a status line with the time of the answer or the error in
+the input.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,14 @@ from ivcore.show.player import Player, pages
 from ivcore.show.style import image, png
 
 LOOK = {"style": {"description_width": "11em"}, "layout": {"width": "30em", "max_width": "98%"}}
-KEPT = 100  # positions whose pictures are kept
-BLANK = "\u00a0"  # of a cell that is not chosen: the browser does not take back a text for an empty one
-SIDE = 272  # of a picture to click, in pixels
+KEPT = 100  # positions whose pictures are cached
+BLANK = "\u00a0"  # text of a cell that is not chosen; the browser does not reset a text to an empty one
+SIDE = 272  # of a clickable picture, in pixels
 VIDEOS = "video/*,.mp4,.avi,.mkv,.mov,.webm,.mpg,.mpeg,.m4v"
 
 
 class Explorer:
-    """What `explore` shows in a live notebook."""
+    """The widgets that `explore` shows in a live notebook."""
 
     def __init__(self, draw: Callable, play: Callable | None, alt: str, controls: dict[str, Control], starts: dict):
         self._draw, self._play, self._alt, self._kept, self._times = draw, play, alt, {}, 0
@@ -51,7 +53,9 @@ class Explorer:
         return {name: each.value for name, each in self._moved.items() if each is not without}
 
     def answer(self) -> None:
-        """Draws what the controls say, and says what was printed meanwhile. A mistake in what was typed or uploaded is told, and the picture stays."""
+        """Draws the figure for the controls' values and shows printed messages. For invalid input it shows the error
+        and keeps the picture.
+        """
         began, values, printed = time.perf_counter(), self.values(), io.StringIO()
         try:
             with contextlib.redirect_stdout(printed):
@@ -63,17 +67,19 @@ class Explorer:
                 each.follow()
         except UserError as error:
             return self.say(str(error))
-        except Exception as error:  # in a callback a traceback would go to a log that nobody reads
+        except Exception as error:  # a traceback of a callback would go to a log that nobody reads
             return self.say(f"not drawn: {type(error).__name__}: {error}")
         notes = printed.getvalue().split("\n")
         self.say("; ".join([*filter(None, notes), f"answered in {1000 * (time.perf_counter() - began):.0f} ms"]))
 
     def forget(self) -> None:
-        """Draw everything anew: what a picture compares may have changed, as a clip that joins a menu does."""
+        """Draws everything anew, because clips that a picture compares may have changed, such as a new clip in a
+        menu.
+        """
         self._kept.clear()
 
     def say(self, text: str) -> None:
-        self._times += 1  # so that a second equal line is seen to be another
+        self._times += 1  # makes a repeated equal line visible
         self._said.value = f'<span role="status" data-times="{self._times}">{html.escape(text)}</span>'
 
     def _answered(self, values: dict):
@@ -87,7 +93,7 @@ class Explorer:
         return self._kept[key]
 
 
-# ---- controls: `widget` is shown, `value` is read, `on_change(told)` calls `told()` after a change, `follow()` after an answer
+# ---- controls: show `widget`, read `value`; `on_change(told)` calls `told()` after a change, `follow()` after an answer
 
 
 def _made(name: str, control: Control, start, explorer: Explorer):
@@ -120,11 +126,11 @@ class _Plain:
 
 
 class _ClipChoice(_Plain):
-    """A menu of clips; a button and a field bring the reader's own into it."""
+    """A menu of clips, with a button and a field to add the reader's own."""
 
     def __init__(self, name: str, control: Clips, start, explorer: Explorer):
         self._explorer = explorer
-        # Of all uploads, as long as this control: a clip is read again for a position that is not drawn yet.
+        # All uploads, as long as this control exists: a clip is read again for a position that is not drawn yet.
         self._uploads = tempfile.TemporaryDirectory(prefix="iv-clip-", ignore_cleanup_errors=True)
         options = [(each.name, each) for each in control.examples]
         self._menu = ipywidgets.Dropdown(options=options, value=start, description=name, **LOOK)
@@ -150,7 +156,7 @@ class _ClipChoice(_Plain):
         self._menu.observe(lambda _: told(), "value")
 
     def _take(self, found: Callable) -> None:
-        """Adds a clip to the menu and chooses it; says what is wrong with one that cannot be read."""
+        """Adds a clip to the menu and chooses it; shows the error if it cannot be read."""
         try:
             if (example := found()) is None:
                 return
@@ -174,7 +180,7 @@ class _ClipChoice(_Plain):
 
 
 class _PatchGrid(_Plain):
-    """Buttons over a picture, one a cell. They can be clicked, and reached and pressed by keys."""
+    """Buttons over a picture, one for each cell. They work with mouse and keyboard."""
 
     def __init__(self, name: str, control: Patch, start: tuple[int, int], explorer: Explorer):
         self._control, self._explorer, self._at, self._told = control, explorer, start, []
@@ -206,7 +212,7 @@ class _PatchGrid(_Plain):
         self._told.append(told)
 
     def follow(self) -> None:
-        """Shows the picture that belongs to the other controls, and marks the chosen cell."""
+        """Shows the picture for the other controls' values, and marks the chosen cell."""
         frame = self._control.under(**self._explorer.values(without=self))
         width = self._control.columns * (SIDE // max(self._control.rows, self._control.columns))
         self._picture.value = image(pages({"": frame[None]})[0], "the picture to click", width)

@@ -1,4 +1,6 @@
-"""Navigation in pictures: floor plans from above with the ways walked, what an agent sees before it decides, scores with their intervals."""
+"""Figures of navigation: floor plans from above with paths, the views before a decision, and scores with their
+intervals.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,11 @@ LOOKS = (("-", 4.0), ("--", 2.0), (":", 2.2), ("-.", 1.6))
 def floor_plan(
     plans: Sequence[FloorPlan], ways: Sequence[Mapping[str, Sequence]], instructions: Sequence[str], within: float = 3.0
 ):
-    """A panel for each episode: the plan from above, the ways walked, name -> (n, 3) with the reference first, the circle within which an agent has
-    succeeded around the reference's end. -> Figure"""
+    """A panel for each episode. -> Figure
+
+    ways: name -> path (n, 3), the reference first. The circle around the reference's end is the area in which stopping
+    is a success.
+    """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, len(plans), figsize=(4.4 * len(plans), 5.8), squeeze=False, layout="constrained")
@@ -44,15 +49,16 @@ def floor_plan(
         wide, deep = max(room.x1 for room in plan.rooms), max(room.z1 for room in plan.rooms)
         place.set(
             xlim=(-0.4, wide + 0.4), ylim=(deep + 0.4, -0.4)
-        )  # z to the right of x, as a map of who looks along x
+        )  # z to the right of x, as on a map for someone who looks along x
         place.set_title(title, loc="left", fontsize=9)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
 def panorama(rgb: np.ndarray, probabilities: Sequence[float], taught: int, instruction: str):
-    """The views of a panorama side by side, uint8 (V, size, size, 3), each with the probability that the planner gives it; the last of the V + 1
-    probabilities is that of stopping. The expert's choice has a frame. -> Figure"""
+    """The views of a panorama side by side, uint8 (V, size, size, 3), each with the planner's probability; the last of
+    the V + 1 probabilities is that of stopping. The expert's choice is framed. -> Figure
+    """
     import matplotlib.pyplot as plt
 
     views = len(rgb)
@@ -72,7 +78,10 @@ def panorama(rgb: np.ndarray, probabilities: Sequence[float], taught: int, instr
 
 
 def intervals(rows: Mapping[str, tuple[float, float, float]], xlabel: str, levels: Mapping[str, float] | None = None):
-    """rows: name -> (mean, low, high), a dot with its interval each. levels: name -> value, as vertical lines. -> Figure"""
+    """A dot with its interval for each row. -> Figure
+
+    rows: name -> (mean, low, high). levels: name -> value, drawn as vertical lines.
+    """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 0.9 + 0.42 * len(rows)), layout="constrained")

@@ -1,7 +1,7 @@
 """Rows of frames as one picture: the canvas under every film strip.
 
-A clip is uint8 (T, H, W, 3), as the reader gives it, or float (3, T, H, W) in [0, 1], as the losses give it. Every pixel becomes a
-square of whole screen pixels, so that a clip of 32 pixels can be looked at; larger frames are made smaller.
+A clip is uint8 (T, H, W, 3), as from the reader, or float (3, T, H, W) in [0, 1], as in the losses. Every pixel becomes
+a square of whole screen pixels, so that a clip of 32 pixels is visible; larger frames are made smaller.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LINE = 0.2  # height of a line of captions, in inches
 
 @dataclass(frozen=True)
 class Row:
-    """One line of frames (T, H, W, 3) with a label at its left and maybe a caption over each frame."""
+    """A line of frames (T, H, W, 3) with a label on the left and, if given, a caption over each frame."""
 
     label: str
     frames: np.ndarray
@@ -42,7 +42,7 @@ def as_frames(clip) -> np.ndarray:
 
 
 def draw(rows: list[Row], title: str | None = None):
-    """-> a matplotlib Figure. Rows may differ in length and in the size of their frames: smaller ones stand in the middle of white."""
+    """-> a matplotlib Figure. Rows may differ in length and frame size; smaller frames are centred on white."""
     import matplotlib.pyplot as plt
 
     rows = fitted(_of_one_size(rows))
@@ -70,7 +70,7 @@ def _centred(frames: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def fitted(rows: list[Row]) -> list[Row]:
-    """Every frame at the size it is shown: magnified by a whole number, or made smaller."""
+    """Resizes every frame to its size in the figure: magnified by a whole number, or made smaller."""
     columns = max(len(row.frames) for row in rows)
     room = int(min(LARGEST, WIDTH / columns - GAP) * DPI)
     return [Row(row.label, _magnified(row.frames, room), row.captions) for row in rows]
@@ -86,7 +86,7 @@ def _magnified(frames: np.ndarray, room: int) -> np.ndarray:
 
 
 def _canvas(rows: list[Row]) -> tuple[np.ndarray, list[list[tuple[int, int]]]]:
-    """The white canvas with all frames on it, and each frame's (x, y) corner."""
+    """The white canvas with all frames, and each frame's (x, y) corner."""
     height, width = rows[0].frames.shape[1:3]
     gap, y, corners = round(GAP * DPI), 0, []
     for row in rows:

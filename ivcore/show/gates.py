@@ -1,4 +1,4 @@
-"""How far the gates of cross-model attention open during training: tanh of each gate, 0 shut and 1 open."""
+"""Gates of cross-model attention during training: tanh of each gate, 0 closed and 1 open."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ STYLES = ("-", "--", "-.", ":")
 
 def gates_opening(steps: Sequence, gates: Mapping[str, Mapping[str, Sequence]], title: str | None = None,
                   xlabel: str = "step", ylabel: str = "tanh of the gate", form: str = ""):  # fmt: skip
-    """One panel a kind of gate, one line a module, its last value in the legend. -> Figure
+    """A panel for each kind of gate, a line for each module, with its last value in the legend. -> Figure
 
-    gates: "attention gates", say -> module -> a value for each of `steps`. A negative value turns the sign of what the module adds. form: of the last
-    value in the legend; by itself two digits behind the point, or four where no gate has opened by a tenth.
+    gates: kind, such as "attention gates" -> module -> a value for each of `steps`. A negative value reverses the sign
+    of the module's output. form: format of the last value in the legend; by default two decimals, or four if no gate
+    reaches 0.1.
     """
     import matplotlib.pyplot as plt
 

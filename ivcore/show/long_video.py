@@ -1,4 +1,4 @@
-"""A long video beside the same events in another order."""
+"""A long video compared with the same events in another order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ivcore.show.style import DPI
 
 
 def windows_alike(video, other, names: Sequence[str]):
-    """Cosine of every window of a video with every window of another, whose events stand along both axes. -> Figure
+    """Cosine of every window of a video with every window of another, with their events along both axes. -> Figure
 
     video, other: a `data.untrimmed.FeatureSequence`; names: of its labels.
     """

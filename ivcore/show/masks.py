@@ -1,4 +1,4 @@
-"""What a mask leaves of a clip: hidden tubelets drawn over in grey."""
+"""The part of a clip that a mask leaves visible: hidden tubelets are covered in grey."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ivcore.errors import ParameterError
 from ivcore.show import frames as film
 
 GREY = 140
-COVER = 0.88  # a trace of what is hidden shines through, so that one can judge what is missing
+COVER = 0.88  # hidden content stays faintly visible, so that readers can judge what is missing
 
 
 def hide(clip, mask, grid: tuple[int, int, int], cover: float = COVER) -> np.ndarray:
@@ -20,9 +20,10 @@ def hide(clip, mask, grid: tuple[int, int, int], cover: float = COVER) -> np.nda
 
 
 def mask_film_strip(clip, masks: dict, grid: tuple[int, int, int], title: str | None = None):
-    """The clip, and below it what each mask leaves of it: one frame for each temporal slot. -> Figure
+    """The clip, and below it the visible part under each mask: one frame for each temporal slot. -> Figure
 
-    clip: uint8 (T, H, W, 3) or float (3, T, H, W). masks: name -> bool (N,), True = hidden. grid: tokens along (t, h, w).
+    clip: uint8 (T, H, W, 3) or float (3, T, H, W). masks: name -> bool (N,), True = hidden. grid: tokens along (t, h,
+    w).
     """
     frames = film.as_frames(clip)
     length = len(frames) // grid[0]

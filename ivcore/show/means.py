@@ -1,4 +1,6 @@
-"""Results of several seeds: every mean with its seeds as small dots, by condition (`dots`) or along an axis (`lines`)."""
+"""Results of several seeds: every mean with its seeds as small dots, by condition (`dots`) or along an axis
+(`lines`).
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,15 @@ from ivcore.show.style import OKABE_ITO, titled
 
 MARKERS, DASHES = "osD^vP", ("--", ":", "-.")
 BETWEEN_GROUPS = 0.5  # of a row
-LABEL_ROOM = 0.3  # of a panel's width, right of the largest value
-TOO_CLOSE = 0.07  # of the axis, between two ticks
+LABEL_ROOM = 0.3  # share of a panel's width, right of the largest value
+TOO_CLOSE = 0.07  # share of the axis, between two ticks
 
 
 @dataclass(frozen=True)
 class Rows:
-    """One panel of `dots`. rows: condition -> values, one a seed; levels: name -> value, drawn as vertical lines."""
+    """A panel of `dots`. rows: condition -> values, one for each seed; levels: name -> value, drawn as vertical
+    lines.
+    """
 
     title: str
     rows: Mapping[str, Sequence[float]]
@@ -27,12 +31,14 @@ class Rows:
 
 
 def dots(rows, xlabel: str = "", title: str | None = None, levels=None, form: str = "{:.3g}", from_zero: bool = True):  # fmt: skip
-    """A row for each condition: the mean, every seed, and the mean in numbers (of one panel ± the standard deviation). -> Figure
+    """A row for each condition: the mean, every seed, and the mean as a number (in a single panel ± the standard
+    deviation). -> Figure
 
-    rows: condition -> values, one a seed; or group -> condition -> values, where a condition keeps its colour in every group; or a
-    list of `Rows`, panels that share their conditions. Without conditions the axes stay empty. levels: name -> value, such as
-    chance, drawn as dashed lines; the same line in every panel. form: how a number is written. from_zero: bars from 0 to the means;
-    else axes begin near the smallest value and means are large dots. ParameterError if panels have other conditions.
+    rows: condition -> values, one for each seed; or group -> condition -> values, where a condition has the same colour
+    in every group; or a list of `Rows`, panels with the same conditions. Without conditions the axes stay empty.
+    levels: name -> value, such as chance, drawn as dashed lines; the same style in every panel. form: number format.
+    from_zero: bars from 0 to the means; otherwise axes begin near the smallest value and means are large dots.
+    ParameterError if panels have different conditions.
     """
     import matplotlib.pyplot as plt
 
@@ -54,7 +60,7 @@ def dots(rows, xlabel: str = "", title: str | None = None, levels=None, form: st
         _limits(place, panel, from_zero, 7 if len(panels) == 1 else 4)
         place.set_title(panel.title, loc="left")
         place.set_xlabel(xlabel)
-        place.tick_params(axis="y", length=0, pad=7)  # a dot at 0 reaches over the axis
+        place.tick_params(axis="y", length=0, pad=7)  # a dot at 0 extends beyond the axis
     labels = [name if isinstance(name, str) else " · ".join(name) for name in heights]
     axes[0, 0].set_yticks(list(heights.values()), labels)
     axes[0, 0].set_ylim(rows_tall - 0.5, -0.5)
@@ -63,7 +69,7 @@ def dots(rows, xlabel: str = "", title: str | None = None, levels=None, form: st
 
 
 def _flat(rows: Mapping) -> dict:
-    """Conditions of groups become pairs (group, condition)."""
+    """Turns the conditions of groups into pairs (group, condition)."""
     if not any(isinstance(values, Mapping) for values in rows.values()):
         return dict(rows)
     return {(group, name): values for group, members in rows.items() for name, values in members.items()}
@@ -112,11 +118,12 @@ def _limits(axes, panel: Rows, from_zero: bool, ticks: int) -> None:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel of `lines`: what lies along its horizontal axis. series: name -> [(x, values, one a seed)].
+    """A panel of `lines`. xlabel: name of its horizontal axis. series: name -> [(x, values, one for each seed)].
 
-    form: how x is written; ticks: x -> its name instead; log: x by its logarithm. Points of a series are joined in the order they
-    are given, or with joined=False not at all; notes: name -> a text beside each point. ylabel, levels: of this panel alone.
-    controls: name -> [(x, values)] of the same series under a control, dotted and hollow. legend: what the names of the series are.
+    form: format of x; ticks: x -> a name instead; log: logarithmic x axis. Points of a series are joined in the given
+    order, or not at all with joined=False; notes: name -> a text beside each point. ylabel, levels: of this panel
+    alone. controls: name -> [(x, values)] of the same series under a control, dotted and hollow. legend: title of the
+    legend.
     """
 
     xlabel: str
@@ -133,12 +140,12 @@ class Panel:
 
 
 def lines(panels: Sequence[Panel], ylabel: str = "", levels=None, title: str | None = None, columns: int | None = None, control: str = "", from_zero: bool = True):  # fmt: skip
-    """A line through the means of each series. Panels without a ylabel of their own share the vertical axis; all begin at 0, or with
+    """A line through the means of each series. Panels without a ylabel share the vertical axis; all begin at 0, or with
     from_zero=False near the smallest value. -> Figure
 
-    A series of the same name has the same colour and marker in every panel. levels: name -> y, drawn as dashed lines (chance,
-    untrained). columns: panels side by side, all by default. control: the legend's name of the controls.
-    ParameterError if there is no panel or no point.
+    A series has the same colour and marker in every panel. levels: name -> y, drawn as dashed lines (chance,
+    untrained). columns: panels side by side, by default all. control: the controls' name in the legend. ParameterError
+    if there is no panel or no point.
     """
     import matplotlib.pyplot as plt
 
@@ -157,7 +164,7 @@ def lines(panels: Sequence[Panel], ylabel: str = "", levels=None, title: str | N
         _axis(axes, panel)
         _levels(axes, {**(levels or {}), **panel.levels}, named=bool(panel.levels) or number == len(panels))
         axes.set_ylabel(panel.ylabel or ylabel * (axes is grid[0, 0]))
-    for axes in grid.flat[: len(panels)] if from_zero else ():  # after all points, or later panels would not count
+    for axes in grid.flat[: len(panels)] if from_zero else ():  # after all points, so that later panels count too
         axes.set_ylim(bottom=0)
     if control:
         grid[0, 0].plot([], [], color="0.4", lw=1, ls=":", marker="o", mfc="white", label=control)
@@ -173,7 +180,7 @@ def lines(panels: Sequence[Panel], ylabel: str = "", levels=None, title: str | N
 def _series(axes, panel: Panel, name: str, number: int) -> None:
     points = panel.series[name]
     look = {"color": OKABE_ITO[number % len(OKABE_ITO)], "marker": MARKERS[number % len(MARKERS)]}
-    look |= {"clip_on": False}  # so that a point at 0 is whole
+    look |= {"clip_on": False}  # keeps a point at 0 visible as a whole
     means, style = [statistics.mean(values) for _, values in points], "-" if panel.joined else ""
     axes.plot([x for x, _ in points], means, ls=style, lw=1.8, ms=7, mec="white", label=name, zorder=3, **look)
     for x, values in points:
@@ -182,7 +189,7 @@ def _series(axes, panel: Panel, name: str, number: int) -> None:
     if control := panel.controls.get(name):
         means_of_control = [statistics.mean(values) for _, values in control]
         axes.plot([x for x, _ in control], means_of_control, lw=1, ls=":", ms=6, mfc="white", zorder=4, **look)
-    # Notes are right above and left below their points in turn, since neighbours may be close.
+    # Notes alternate between upper right and lower left of their points, since neighbours may be close.
     sides = cycle(({"ha": "left", "xytext": (6, 5)}, {"ha": "right", "xytext": (-6, -13)}))
     place = {"textcoords": "offset points", "fontsize": 9, "color": look["color"]}
     for (x, _), mean, text, side in zip(points, means, panel.notes.get(name, ()), sides):
@@ -196,7 +203,7 @@ def _axis(axes, panel: Panel) -> None:
     if panel.ticks is not None:
         axes.set_xticks(list(panel.ticks), list(panel.ticks.values()))
         axes.set_xlim(min(panel.ticks) - 0.3, max(panel.ticks) + 0.3)
-    elif panel.joined:  # the values that were tried; a measured quantity keeps an axis of its own
+    elif panel.joined:  # ticks at the tried values; a measured quantity keeps its own axis
         ticks = _apart({x for points in panel.series.values() for x, _ in points}, panel.log)
         axes.set_xticks(ticks, [panel.form.format(x) for x in ticks])
         axes.minorticks_off()
@@ -205,7 +212,7 @@ def _axis(axes, panel: Panel) -> None:
 
 
 def _apart(values: set[float], log: bool) -> list[float]:
-    """The values in order, without those whose label would run into the one before."""
+    """The values in order, without those whose label would overlap the one before."""
     place = math.log if log else float
     ordered = sorted(values)
     gap = TOO_CLOSE * (place(ordered[-1]) - place(ordered[0]))
@@ -219,13 +226,13 @@ def _apart(values: set[float], log: bool) -> list[float]:
 def _levels(axes, levels: Mapping[str, float], named: bool) -> None:
     for name, y in levels.items():
         axes.axhline(y, color="0.35", lw=1, ls="--", zorder=1)
-        if named:  # beside the panel, where no point is
+        if named:  # beside the panel, where there is no point
             place = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "color": "0.25"}
             axes.annotate(name, (1, y), xycoords=axes.get_yaxis_transform(), **place)
 
 
 def _legend(figure, axes, place: str, title: str | None = None) -> None:
-    """One legend beside the panels, each name once."""
+    """One legend beside the panels; each name once."""
     pairs = [pair for panel in axes for pair in zip(*panel.get_legend_handles_labels())]
     handles = {label: handle for handle, label in pairs}
     if handles:

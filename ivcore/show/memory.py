@@ -1,4 +1,4 @@
-"""What each engine keeps on a device, as bars of parts."""
+"""The memory of each engine on a device, as bars of parts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def memory_bars(
     bars: Mapping[str, Mapping[str, float]], *, unit: str, limit: float | None = None, measured: Mapping[str, float] | None = None,
     title: str | None = None,
 ):  # fmt: skip
-    """A bar for each engine, from the top, cut into its parts. -> Figure
+    """A bar for each engine, from the top, divided into its parts. -> Figure
 
-    bars: engine -> part -> amount, in `unit`; parts have a colour and a hatch each. limit: what a device has, a dashed line. measured: engine ->
-    amount, a diamond on its bar. ParameterError where there is no bar.
+    bars: engine -> part -> amount, in `unit`; each part has a colour and a hatch. limit: the device's memory, a dashed
+    line. measured: engine -> amount, a diamond on its bar. ParameterError if there is no bar.
     """
     import matplotlib.pyplot as plt
 

@@ -1,4 +1,4 @@
-"""What several models think a clip shows: the likeliest classes, a column of bars a model."""
+"""Predictions of several models for a clip: the likeliest classes, a column of bars for each model."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 
 from ivcore.show.style import OKABE_ITO
 
-MOST, LINE = 6, 26  # classes, and characters of a line
-APART = 1.5  # from one column to the next, where a probability of 1 is 1 long
-INCHES = 1.45  # of such a bar
+MOST, LINE = 6, 26  # number of classes, and characters in a line
+APART = 1.5  # distance between columns, where a probability of 1 has length 1
+INCHES = 1.45  # height of a bar
 ROW = 0.4  # inches
 
 
 def opinions(models: Mapping[str, Sequence[float]], classes: Sequence[str], before: Mapping[str, Sequence[float]] | None = None,
              most: int = MOST, title: str | None = None):  # fmt: skip
-    """Bars of probability, one column a model, the same classes in each: those that the last model finds likeliest. -> Figure
+    """Bars of probability, a column for each model, for the classes that are likeliest in the last model. -> Figure
 
-    models: name -> a probability for each class. before: of some of them, how it was: a black mark on the bar.
+    models: name -> a probability for each class. before: earlier probabilities of some models: a black mark on the bar.
     """
     import matplotlib.pyplot as plt
 
@@ -25,7 +25,7 @@ def opinions(models: Mapping[str, Sequence[float]], classes: Sequence[str], befo
     size = (APART * INCHES * len(models), ROW * (len(order) + 1))
     figure = plt.figure(
         figsize=size, layout="none"
-    )  # one set of axes and no layout: an explorer draws this at every move
+    )  # single axes without layout, since an explorer redraws this at every change
     axes = figure.add_axes((0, 0, 1, 1))
     for number, (name, values) in enumerate(models.items()):
         left, shown = APART * number, [float(values[k]) for k in order]
@@ -48,7 +48,7 @@ def opinions(models: Mapping[str, Sequence[float]], classes: Sequence[str], befo
 
 
 def _rows(now: Sequence[float], before: Sequence[float] | None, most: int) -> list[int]:
-    """The classes that were likeliest, and the one that is now, where it is another."""
+    """The classes that were likeliest before, and the likeliest one now if it is another."""
     order = sorted(range(len(now)), key=lambda k: -float(now[k] if before is None else before[k]))[:most]
     best = max(range(len(now)), key=lambda k: float(now[k]))
     return order if best in order else [*order[: most - 1], best]

@@ -1,4 +1,4 @@
-"""HTML pages that need nothing beside them: the templates of this folder, which share head and colours in page.html."""
+"""HTML pages without external files, from the templates of this folder, which share head and colours in page.html."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
 def render(template: str, facts: Mapping, **filters: Callable) -> str:
-    """The page. facts: what its template names, all escaped; a missing one raises. filters: functions of a value, by name."""
+    """Renders a page. facts: values for the template, all escaped; a missing one raises. filters: functions of a value,
+    by name.
+    """
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

@@ -1,4 +1,4 @@
-"""Where hands go: true and predicted paths over the last frame that was seen."""
+"""Paths of hands: true and predicted, over the last input frame."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import numpy as np
 from ivcore.show.style import DPI, OKABE_ITO
 
 HANDS = (("left", OKABE_ITO[1], "o"), ("right", OKABE_ITO[4], "s"))
-SIDE = 2.4  # inches of a picture
+SIDE = 2.4  # width of a picture, inches
 
 
 def hand_paths(frames: Sequence[np.ndarray], true: Sequence[np.ndarray], found: Sequence[np.ndarray], columns: int = 4):
-    """Pictures uint8 (H, W, 3), each with paths (5, 2, 2): keyframes, left and right hand, x and y in shares of the picture; nan is not drawn.
+    """Pictures uint8 (H, W, 3), each with paths (5, 2, 2): keyframes, left and right hand, x and y as shares of the
+    picture; nan is not drawn. -> Figure
 
-    True paths are solid with filled dots, found ones dashed with hollow ones, of the moments whose truth is known; the right hand has squares for dots.
-    The last dot, the contact, is the largest. Everything has a dark edge, so that it is seen on any table. -> Figure
+    True paths are solid with filled marks, predicted ones dashed with hollow marks, at moments whose truth is known.
+    The left hand has dots, the right hand squares. The last mark, the contact, is the largest. Dark edges keep
+    everything visible on any background.
     """
     import matplotlib.pyplot as plt
     from matplotlib.patheffects import withStroke

@@ -1,4 +1,4 @@
-"""What each class gains from one model to the next, motion and appearance classes told apart."""
+"""The gain of each class from one model to another, with motion and appearance classes marked."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from ivcore.errors import ParameterError
 from ivcore.show.style import OKABE_ITO
 
-MOST = 40  # classes that are drawn; of more, the greatest gains and losses
-LOOKS = (  # colour, hatch of the kinds in the order in which they first occur
+MOST = 40  # maximum of classes; if there are more, the largest gains and losses
+LOOKS = (  # colour and hatch of the kinds, in the order of their first occurrence
     (OKABE_ITO[0], ""),
     (OKABE_ITO[1], "///"),
     (OKABE_ITO[2], "..."),
@@ -24,10 +24,11 @@ def class_gain_bars(
     title: str | None = None,
     most: int = MOST,
 ):
-    """One bar a class, the greatest gain on top, in percentage points of the class's clips. -> Figure
+    """A bar for each class, the largest gain at the top, in percentage points of the class's clips. -> Figure
 
-    gains: `metrics.overlap.class_gains`. kinds: class -> "motion" or "appearance" (or other kinds, up to four), marked by colour and
-    hatch; the legend has each kind's mean. The number beside a bar is the class's accuracy before → after, in per cent.
+    gains: from `metrics.overlap.class_gains`. kinds: class -> "motion" or "appearance" (or other kinds, up to four),
+    marked by colour and hatch; the legend has each kind's mean. The number beside a bar is the class's accuracy before
+    → after, in per cent.
     """
     import matplotlib.pyplot as plt
 
@@ -71,10 +72,10 @@ def _write(axes, y: int, gain) -> None:
 
 
 def _finish(axes, before: str, after: str, title: str | None) -> None:
-    axes.set_ylim(len(axes.patches) - 0.4, -0.6)  # the first on top
+    axes.set_ylim(len(axes.patches) - 0.4, -0.6)  # the first at the top
     axes.axvline(0, color="black", lw=0.8)
     low, high = axes.get_xlim()
-    room = 0.16 * max(high - low, 1)  # for the numbers beside the longest bars
+    room = 0.16 * max(high - low, 1)  # room for the numbers beside the longest bars
     axes.set_xlim(low - room if low < 0 else -room / 4, high + room)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)

@@ -1,4 +1,4 @@
-"""A player of clips: play, stop and scrub, in the browser alone. The kernel is asked only when the clips change."""
+"""A player of clips in the browser: play, stop and scrub. It asks the kernel only when the clips change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIDE, GAP, MILLISECONDS = 208, 8, 250  # of a clip on the page, between two clip
 def pages(films: Mapping[str, np.ndarray]) -> list[bytes]:
     """A PNG for each moment: the clips side by side, each magnified by a whole number.
 
-    films: name -> uint8 (T, H, W, 3). One with fewer frames than the longest shows each for longer.
+    films: name -> uint8 (T, H, W, 3). A clip with fewer frames than the longest shows each for longer.
     """
     films = [film.as_frames(clip) for clip in films.values()]
     length = max(len(clip) for clip in films)
@@ -39,7 +39,7 @@ def _encoded(picture: np.ndarray) -> bytes:
 
 
 class Player:
-    """`widget` is shown; `load(films)` changes what it plays and leaves the reader's place in it."""
+    """`widget` is shown; `load(films)` changes the clips and keeps the reader's position."""
 
     def __init__(self):
         import ipywidgets

@@ -1,4 +1,4 @@
-"""The position table, and how alike it makes a token and all the others."""
+"""The position table, and the similarity of a token's position to all others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ivcore.show.style import titled
 
 
 def position_table(table, title: str | None = None):
-    """(1, N, D) or (N, D) -> Figure: one row a token, one column a channel."""
+    """Table (1, N, D) or (N, D) -> Figure: a row for each token, a column for each channel."""
     import matplotlib.pyplot as plt
 
     table = _plain(table)
@@ -22,7 +22,7 @@ def position_table(table, title: str | None = None):
 
 
 def position_likeness(table, grid: tuple[int, int, int], token: int, title: str | None = None):
-    """Cosine of every token's position with one token's, a picture for each temporal slot. -> Figure"""
+    """Cosine of every token's position with that of one token, a panel for each temporal slot. -> Figure"""
     import matplotlib.pyplot as plt
 
     table = _plain(table)

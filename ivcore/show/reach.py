@@ -1,4 +1,4 @@
-"""How far a change of one frame has travelled after each layer."""
+"""How far a change of one frame has spread after each layer."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from ivcore.show.style import titled
 
 
 def reach(changes: dict, changed: dict, title: str | None = None):
-    """One panel a model: layers from the bottom up, frames (or slots) from left to right, filled where tokens changed. -> Figure
+    """A panel for each model: layers from bottom to top, frames (or slots) from left to right, filled where tokens
+    changed. -> Figure
 
-    changes: name -> (layers, places) mean change of the tokens there. changed: name -> the place that was changed, marked. Shades are
-    shares of a layer's largest change; a place without any change stays white.
+    changes: name -> (layers, slots) mean change of the tokens. changed: name -> the slot that was changed, marked.
+    Shades are shares of a layer's largest change; a slot without any change stays white.
     """
     import matplotlib.pyplot as plt
 

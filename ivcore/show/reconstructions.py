@@ -1,4 +1,4 @@
-"""What a masked autoencoder sees of a clip and what it makes of it, at several mask ratios."""
+"""Visible parts and reconstructions of a masked autoencoder, at several mask ratios."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from ivcore.show import frames as film
 
 
 def reconstruction_strip(original, tries: dict, every: int = 1, title: str | None = None, below: str = "rebuilt"):
-    """The clip, then for each try what was left to see and what the model made of it. -> Figure
+    """The clip, then for each try the visible part and the reconstruction. -> Figure
 
-    original: uint8 (T, H, W, 3) or float (3, T, H, W) in [0, 1]. tries: name -> (hidden, reconstruction), clips of the same kinds as
-    `losses.reconstruction.blank` and `picture` give them; a number as name is a mask ratio. below: what the second row of each try is called.
+    original: uint8 (T, H, W, 3) or float (3, T, H, W) in [0, 1]. tries: name -> (hidden, reconstruction), clips as from
+    `losses.reconstruction.blank` and `picture`; a number as name is a mask ratio. below: label of the second row of
+    each try.
     """
     rows = [film.Row("original", film.as_frames(original)[::every])]
     for name, (hidden, rebuilt) in tries.items():

@@ -1,4 +1,4 @@
-"""Which frames of a video each sampler takes, on a time axis."""
+"""The frames of a video that each sampler takes, on a time axis."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from ivcore.show.style import OKABE_ITO
 
 
 def samplers(num_video_frames: int, fps: float, picks: dict, title: str | None = None):
-    """-> Figure; one line a clip, the clips of a multi-view sampler below each other.
+    """A line for each clip, with the clips of a multi-view sampler below each other. -> Figure
 
-    picks: name -> indices (num_frames,), or a list of such, as the functions of `video.sampling` give them.
+    picks: name -> indices (num_frames,), or a list of them, as from the functions of `video.sampling`.
     """
     import matplotlib.pyplot as plt
 

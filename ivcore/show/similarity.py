@@ -1,4 +1,4 @@
-"""Clips against captions: the similarity of every pair before and after, and recall at k during training."""
+"""Clips against captions: the similarity of every pair before and after training, and recall at k during training."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import numpy as np
 from ivcore.errors import ParameterError
 from ivcore.show.style import OKABE_ITO, titled
 
-NAMED = 12  # clips whose captions are written at their rows
+NAMED = 12  # maximum of clips whose captions are written at their rows
 PANEL = 3.4  # inches
 
 
 def similarity_matrices(matrices, captions=None, title: str | None = None, label: str = "cosine similarity"):
-    """Matrices side by side on one colour scale: where clips and captions are aligned, the diagonal is bright. -> Figure
+    """Matrices side by side on one colour scale: if clips and captions are aligned, the diagonal is bright. -> Figure
 
-    matrices: name -> (N, N), clips by captions, the true caption of clip i in column i. captions: N texts, written at the rows where there
-    are at most twelve. Each clip's most similar caption is marked, by a white dot where it is the true one and a cross where it is not;
-    the share of dots, recall at 1, stands over the matrix.
+    matrices: name -> (N, N), clips by captions, the true caption of clip i in column i. captions: N texts, written at
+    the rows if there are at most twelve. Each clip's most similar caption is marked by a white dot if it is the true
+    one, else by a cross; the share of dots, recall at 1, is the title.
     """
     import matplotlib.pyplot as plt
 
@@ -39,7 +39,8 @@ def similarity_matrices(matrices, captions=None, title: str | None = None, label
 def retrieval_curve(steps, recalls, chance: float | None = None, title: str | None = None, ylabel: str = "R@1 (%)"):  # fmt: skip
     """Recall on held-out clips over training steps. -> Figure
 
-    recalls: name -> shares in [0, 1], one a step, drawn in per cent and named with the last of them. chance: a share, the dashed line.
+    recalls: name -> shares in [0, 1], one for each step, drawn in per cent; the legend has the last. chance: a share,
+    the dashed line.
     """
     import matplotlib.pyplot as plt
 
@@ -82,7 +83,7 @@ def _cross(count: int) -> dict:
 
 
 def _area(count: int) -> float:
-    """In square points: half a cell across, between 3 and 7 points."""
+    """Area in square points: half a cell wide, between 3 and 7 points."""
     return float(np.clip(PANEL * 72 / count / 2, 3, 7)) ** 2
 
 

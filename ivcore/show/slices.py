@@ -1,4 +1,4 @@
-"""Space-time slices: one row and one column of a clip's pixels, frame after frame. What moves becomes a slanted line."""
+"""Space-time slices: one row and one column of a clip's pixels over time. Motion becomes a slanted line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ LINES = {"row": (OKABE_ITO[3], "-"), "column": (OKABE_ITO[0], "--")}
 
 
 def space_time_slices(clip, row: int, column: int, title: str | None = None):
-    """The middle frame with both lines in it, then that row over time and that column over time; time runs downwards and to the right. -> Figure
+    """The middle frame with both lines in it, then that row over time and that column over time; time runs down and to
+    the right. -> Figure
 
     clip: uint8 (T, H, W, 3) or float (3, T, H, W). ParameterError for a row or column outside of it.
     """
@@ -20,7 +21,7 @@ def space_time_slices(clip, row: int, column: int, title: str | None = None):
     length, height, width = frames.shape[:3]
     if not (0 <= row < height and 0 <= column < width):
         raise ParameterError(f"row={row}, column={column}: must lie in a frame of {height} x {width} pixels")
-    figure = plt.figure(figsize=(8.4, 2.7), layout="none")  # places by hand: an explorer draws this at every move
+    figure = plt.figure(figsize=(8.4, 2.7), layout="none")  # fixed layout: an explorer redraws this often
     whole, across, down = (
         figure.add_axes((left, 0.2, 0.25, 0.66), xticks=[], yticks=[]) for left in (0.05, 0.39, 0.73)
     )

@@ -1,4 +1,4 @@
-"""How figures look, and how they are saved: readable at 150 dpi, with colours that everybody can tell apart."""
+"""Style and saving of figures: readable at 150 dpi, in colours that colour-blind readers can distinguish."""
 
 import base64
 import html
@@ -11,7 +11,7 @@ _SIZES = ["font.size", "axes.labelsize", "axes.titlesize", "xtick.labelsize", "y
 
 
 def apply() -> None:
-    """Defaults for every figure drawn after this: 10-point text, the Okabe-Ito colours, no frame where none is needed."""
+    """Sets defaults for all later figures: 10-point text, the Okabe-Ito colours, few frame lines."""
     import matplotlib
     from matplotlib import cycler
 
@@ -23,14 +23,16 @@ def apply() -> None:
 
 
 def titled(figure, title: str | None):
-    """The figure, with a title at its left if there is one."""
+    """The figure, with a title on the left if one is given."""
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
 
 
 def save(fig, path: Path) -> Path:
-    """Writes the figure as PNG (150 dpi, cut to what is drawn), its title among the file's own texts, and closes it."""
+    """Writes the figure as PNG (150 dpi, cropped to its content) with its title in the file's metadata, and closes
+    it.
+    """
     import matplotlib.pyplot as plt
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +43,9 @@ def save(fig, path: Path) -> Path:
 
 
 def png(figure) -> bytes:
-    """The figure as it would be saved; closed, so that the notebook does not show it a second time."""
+    """The figure as PNG bytes, as `save` would write it; closed, so that the notebook does not show it a second
+    time.
+    """
     import matplotlib.pyplot as plt
 
     file = io.BytesIO()
@@ -51,14 +55,15 @@ def png(figure) -> bytes:
 
 
 def reading_width(data: bytes) -> int:
-    """Width of a PNG of a figure at its size on paper, in CSS pixels. A PNG begins with its size."""
+    """Width of a figure's PNG at its size on paper, in CSS pixels, read from the PNG's header."""
     return round(int.from_bytes(data[16:20], "big") * 96 / DPI)
 
 
 def image(data: bytes, alt: str, width: int | None = None, shrinks: bool = False) -> str:
-    """A PNG as HTML, at reading width if none is given. On a narrow page it is scrolled, and not made smaller, so that text in it stays readable.
+    """A PNG as HTML, by default at reading width. A narrow page scrolls it instead of shrinking it, so that text in it
+    stays readable.
 
-    shrinks: it has no text and may be made smaller.
+    shrinks: the picture has no text and may be made smaller.
     """
     source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
     look = f'width="{width or reading_width(data)}" style="max-width:{"100%" if shrinks else "none"};height:auto"'
@@ -66,10 +71,10 @@ def image(data: bytes, alt: str, width: int | None = None, shrinks: bool = False
 
 
 def show(path: Path, alt: str = "", live: bool = False) -> None:
-    """Shows a saved figure in the notebook at its size on paper, in full resolution, `alt` in its place for who cannot see it.
+    """Shows a saved figure in the notebook at its size on paper, in full resolution, with the alt text `alt`.
 
-    live: as HTML, since JupyterLab leaves the alt text of a PNG out. Executed notebooks keep the PNG, which needs no trust to be shown
-    again. Nothing outside a notebook.
+    live: as HTML, since JupyterLab drops the alt text of a PNG. Executed notebooks keep the PNG, which is shown without
+    trust. Does nothing outside a notebook.
     """
     from IPython import get_ipython
     from IPython.display import HTML, Image, display

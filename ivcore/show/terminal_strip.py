@@ -1,15 +1,17 @@
-"""Frames in a terminal: each character is two pixels, the upper one its foreground and the lower one its background."""
+"""Frames in a terminal: each character shows two pixels, the upper as foreground and the lower as background colour."""
 
 from __future__ import annotations
 
 import numpy as np
 
 BLOCK = "▀"
-LINES = 7  # of text, for one frame
+LINES = 7  # lines of text for one frame
 
 
 def terminal_strip(frames: np.ndarray, columns: int) -> str:
-    """uint8 (T, H, W, 3) -> LINES lines of text with 24-bit colours, no wider than `columns`; frames that do not fit are left out."""
+    """uint8 (T, H, W, 3) -> LINES lines of text with 24-bit colours, at most `columns` wide; frames that do not fit are
+    left out.
+    """
     from ivcore.video.resize import resize
 
     height, width = frames.shape[1:3]

@@ -1,4 +1,6 @@
-"""Untrimmed videos as timelines: what happens when, what was found, and how sure a head is of every moment; and which scale answers for what."""
+"""Untrimmed videos as timelines: true events, predicted ones, and scores at every moment; and the scale responsible for
+each segment.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +13,18 @@ import numpy as np
 from ivcore.show.style import DPI, OKABE_ITO
 
 TRUE, RIGHT, WRONG = "0.75", OKABE_ITO[2], OKABE_ITO[3]
-MARKERS = "osD^vPX"  # of the segments of a pyramid
-FRAMES = 8  # of a video, above its timeline
-WIDTH = 104  # characters from side to side
+MARKERS = "osD^vPX"  # markers of the segments of a pyramid
+FRAMES = 8  # frames above a video's timeline
+WIDTH = 104  # characters across the axis
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """One video. true: (start, end, text); found: (start, end, text, score, whether it is right), best first; times in seconds.
+    """One video. true: (start, end, text); found: (start, end, text, score, whether it is right), best first; times in
+    seconds.
 
-    seconds (T,) and curve (T,): the highest score of any class at every moment. frames: uint8 pictures from all over it, may be [].
+    seconds (T,) and curve (T,): the highest score of any class at every moment. frames: uint8 pictures spread over the
+    video, may be [].
     """
 
     title: str
@@ -33,9 +37,9 @@ class Timeline:
 
 
 def timelines(videos: Sequence[Timeline]):
-    """Three rows for each video, and its frames above them: the truth, what was found, the scores. -> Figure
+    """Three rows for each video, with its frames above them: true segments, predictions, scores. -> Figure
 
-    Of found segments that overlap the better one is above.
+    If predictions overlap, the better one is higher.
     """
     import matplotlib.pyplot as plt
 
@@ -69,7 +73,7 @@ def _timeline(axis, video: Timeline) -> None:
     axis.plot(video.seconds, video.curve, color=OKABE_ITO[0], lw=1.2)
     axis.fill_between(video.seconds, video.curve, color=OKABE_ITO[0], alpha=0.15, lw=0)
     lanes = _lanes(video)
-    top = 2.0 + 0.85 * max(lanes, default=0)  # of what was found
+    top = 2.0 + 0.85 * max(lanes, default=0)  # of the predictions
     for start, end, text in video.true:
         _bar(axis, start, end, top + 0.25, TRUE, _wrapped(text, end - start, video))
     for lane, (start, end, text, score, right) in zip(lanes, video.found):
@@ -90,7 +94,7 @@ def _timeline(axis, video: Timeline) -> None:
 
 
 def _lanes(video: Timeline) -> list[int]:
-    """For each found segment the first lane where it overlaps none before it."""
+    """For each predicted segment the first lane in which it overlaps no earlier one."""
     lanes: list[int] = []
     for number, (start, end, *_) in enumerate(video.found):
         taken = {lanes[n] for n in range(number) if video.found[n][0] < end and start < video.found[n][1]}
@@ -99,7 +103,7 @@ def _lanes(video: Timeline) -> list[int]:
 
 
 def _wrapped(text: str, seconds: float, video: Timeline) -> str:
-    """A class name on lines as short as its bar."""
+    """A class name wrapped to the width of its bar."""
     room = int(seconds / max(video.duration, 1e-6) * WIDTH)
     return textwrap.fill(text.replace("_", " "), max(room, 1), break_long_words=False)
 
@@ -110,9 +114,10 @@ def _bar(axis, start: float, end: float, low: float, colour: str, text: str) -> 
 
 
 def pyramid(points: np.ndarray, answers: np.ndarray, segments: np.ndarray, texts: Sequence[str]):
-    """Which moments of which scale answer for which segments. -> Figure
+    """The moments of each scale that are assigned to each segment. -> Figure
 
-    points (P, 4) as of `heads.actionformer.Moments`; answers int (P,), the row of a segment or -1; segments (n, 2) in steps.
+    points (P, 4) as in `heads.actionformer.Moments`; answers int (P,), the row of a segment or -1; segments (n, 2) in
+    steps.
     """
     import matplotlib.pyplot as plt
 

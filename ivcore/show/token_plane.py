@@ -1,4 +1,4 @@
-"""Tokens of two numbers as points in a plane: where each was, and where it has gone."""
+"""Tokens of two numbers as points in a plane, before and after."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ import numpy as np
 from ivcore.errors import ParameterError
 from ivcore.show.style import OKABE_ITO
 
-LOOKS = tuple(zip((OKABE_ITO[3], OKABE_ITO[0], OKABE_ITO[7]), "soD"))  # of the first names, in their order
-SIDE = 3.1  # inches, of a panel with its labels
+LOOKS = tuple(zip((OKABE_ITO[3], OKABE_ITO[0], OKABE_ITO[7]), "soD"))  # markers of the first names, in order
+SIDE = 3.1  # width of a panel with its labels, inches
 
 
 def token_plane(moves: Mapping[str, tuple], names: Sequence[str], axes: tuple[str, str], limits: tuple[float, float],
                 title: str | None = None):  # fmt: skip
-    """One panel a clip: a hollow mark where each token was, a full one where it is, an arrow between them. -> Figure
+    """A panel for each clip: a hollow mark at each token's position before, a full one after, and an arrow between
+    them. -> Figure
 
-    moves: clip -> (before, after), each (N, 2). names: N names; tokens of one name share a mark, and at most three names are told apart.
-    axes: what the two numbers say. limits: of both axes, which stay where they are while something is turned.
+    moves: clip -> (before, after), each (N, 2). names: N names; tokens with the same name share a mark; at most three
+    names. axes: names of the two numbers. limits: of both axes, fixed while controls change.
     """
     import matplotlib.pyplot as plt
 
     kinds = list(dict.fromkeys(names))
     if len(kinds) > len(LOOKS):
         raise ParameterError(f"names: {len(kinds)} kinds of token, at most {len(LOOKS)} can be told apart")
-    figure = plt.figure(figsize=(SIDE * len(moves), SIDE), layout="none")  # an explorer draws this at every move
+    figure = plt.figure(figsize=(SIDE * len(moves), SIDE), layout="none")  # an explorer redraws this at every change
     for number, (clip, (before, after)) in enumerate(moves.items()):
         panel = figure.add_axes(((number + 0.05) / len(moves), 0, 0.9 / len(moves), 0.9))
         panel.axhline(0, color="0.85", lw=1, zorder=0), panel.axvline(0, color="0.85", lw=1, zorder=0)

@@ -1,4 +1,4 @@
-"""A clip taken apart into its tubelets."""
+"""A clip divided into its tubelets."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ivcore.show import frames as film
 
 
 def exploded(clip, cell: tuple[int, int, int], slots: int = 4, title: str | None = None):
-    """The first temporal slots of a clip with its tubelets pushed apart, one row for each frame of a slot. -> Figure
+    """The first temporal slots of a clip with gaps between tubelets, a row for each frame of a slot. -> Figure
 
-    clip: uint8 (T, H, W, 3) or float (3, T, H, W). cell: frames, height and width of a tubelet. Tubelets at the same place of the
-    rows of one column are one token.
+    clip: uint8 (T, H, W, 3) or float (3, T, H, W). cell: frames, height and width of a tubelet. Patches at the same
+    position in the rows of one column are one token.
     """
     frames = film.as_frames(clip)
     depth = cell[0]
@@ -23,7 +23,7 @@ def exploded(clip, cell: tuple[int, int, int], slots: int = 4, title: str | None
 
 
 def _pushed_apart(frames: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(T, H, W, 3) with white lines between cells, as thick as an eighth of a cell."""
+    """(T, H, W, 3) with white lines between cells, one eighth of a cell wide."""
     gap = max(1, height // 8)
     down, right = (np.arange(n) + np.arange(n) // p * gap for n, p in zip(frames.shape[1:3], (height, width)))
     out = np.full((len(frames), down[-1] + 1, right[-1] + 1, 3), 255, np.uint8)

@@ -1,4 +1,6 @@
-"""What UniFormerV2's blocks bring and cost: measures against how many of the last layers have a global block, with local blocks or without."""
+"""Benefit and cost of UniFormerV2's blocks: measures by the number of last layers with a global block, with or without
+local blocks.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,15 @@ from dataclasses import dataclass
 
 from ivcore.show.means import Panel, lines
 
-# local blocks -> name, and how far its points are moved so that two do not lie on each other
+# local blocks -> name, and horizontal shift that keeps points apart
 KINDS = {False: ("without local blocks", -0.06), True: ("with local blocks", 0.06)}
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One panel: the number under `key`. `control` is the same number for shuffled frames, drawn hollow; `chance` a dashed line."""
+    """A panel: the number under `key`. `control` is the same number for shuffled frames, drawn hollow; `chance` a
+    dashed line.
+    """
 
     key: str
     label: str
@@ -22,9 +26,9 @@ class Measure:
 
 
 def block_panels(runs: Sequence[dict], measures: Sequence[Measure], layers: int, title: str | None = None):
-    """One panel a measure; every run a dot, a line through the means over seeds. -> Figure
+    """A panel for each measure; a dot for each run, and a line through the means over seeds. -> Figure
 
-    runs: dicts with `local`, `global_layers` and the measures' keys. layers: of the encoder, for the names of the places.
+    runs: dicts with `local`, `global_layers` and the measures' keys. layers: number in the encoder, for the tick names.
     """
     counts = sorted({run["global_layers"] for run in runs})
     names = {0: "none", 1: "last"} | {layers: f"all {layers}"}

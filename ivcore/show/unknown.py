@@ -1,4 +1,6 @@
-"""Figures of what a classifier does not know: distributions over the probabilities of three classes, and uncertainty of known against unknown clips."""
+"""Figures of uncertainty: distributions over the probabilities of three classes, and scores of known against unknown
+clips.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,13 @@ import numpy as np
 from ivcore.show.style import OKABE_ITO, titled
 
 BINS = 40
-CORNERS = np.array([[0, 0], [1, 0], [0.5, 0.75**0.5]])  # of a triangle whose sides are 1
+CORNERS = np.array([[0, 0], [1, 0], [0.5, 0.75**0.5]])  # corners of a triangle with sides of 1
 
 
 def triangles(alphas: Mapping[str, np.ndarray], names, samples: int = 1500, seed: int = 0):
-    """A triangle for each Dirichlet distribution alpha (3,): every point is a set of three probabilities, drawn from it. -> Figure"""
+    """A triangle for each Dirichlet distribution alpha (3,): every point is a sample of three probabilities. ->
+    Figure
+    """
     import matplotlib.pyplot as plt
 
     figure, grid = plt.subplots(1, len(alphas), figsize=(2.3 * len(alphas), 2.6), squeeze=False, layout="constrained")
@@ -33,17 +37,20 @@ def triangles(alphas: Mapping[str, np.ndarray], names, samples: int = 1500, seed
 
 @dataclass(frozen=True)
 class Compared:
-    """One panel of `known_against_unknown`: values of known and unknown clips, and above which one counts as unknown."""
+    """A panel of `known_against_unknown`: values of known and unknown clips, and the threshold above which a clip
+    counts as unknown.
+    """
 
-    known: np.ndarray  # or tensors, as all that numpy takes
+    known: np.ndarray  # or tensors, or anything that numpy accepts
     unknown: np.ndarray
     threshold: float
 
 
 def known_against_unknown(rows: Mapping[str, Mapping[str, Compared]], title: str | None = None):
-    """row -> column -> its values: how many clips have which, known ones filled below, unknown ones as a line. -> Figure
+    """row -> column -> its values: histograms of known (filled) and unknown clips (line). -> Figure
 
-    Values of a row share their axis, which is logarithmic where all are above 0 and half of them below a tenth of the largest.
+    The panels of a row share their axis. It is logarithmic if all values are above 0 and half of them are below a tenth
+    of the largest.
     """
     import matplotlib.pyplot as plt
 
