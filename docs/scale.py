@@ -34,14 +34,14 @@ PAPERS = {
 }
 HEAD = """# Past one machine: what a stage needs
 
-`iv plan NOTEBOOK PRESET --gpus N --card NAME` says it of any preset of 10 to 13, 30, 33, 34 and 45, before anything starts. This page is made by `python docs/scale.py`.
+`iv plan NOTEBOOK PRESET --gpus N --card NAME` gives memory, time and data rate of any preset of 10 to 13, 30, 33, 34 and 45 before anything starts. This page is made by `python docs/scale.py`.
 
 **Counted**, on tensors without data: weights, trained weights, operations of forward and backward pass, what the backward pass keeps for each clip and once a step (`ivcore/costs.py`).
 **Assumed** (`ivcore/scaling.py`): a step reaches {mfu:.0%} of the card's peak; links carry {link:.0%} of their rate; messages hide behind the backward pass, {hidden:.0%} of the computing; a process holds
 {reserved:.1f} GiB beside its tensors. `--mfu` takes a measured share.
 
-A training says at its start on a GPU if its steps will not fit, by the same counts (`ivcore/run/room.py`). **TF32** is what products in float32 take beside bf16 and fp16 on cards that have it (`ivcore/precision.py`); a run in
-fp32 stays exact. **fp8 is not offered**: it needs scales for every tensor of every block, kept in checkpoints of every engine, and pays on matrices wider than most of these encoders have; no card was there to
+On a GPU, a training warns at its start if a step will not fit, by the same counts (`ivcore/run/room.py`). In bf16 and fp16 runs, the remaining float32 products use **TF32** on cards that have it (`ivcore/precision.py`); a run in
+fp32 stays exact. **fp8 is not offered**: it needs scales for every tensor of every block, kept in checkpoints of every engine, and pays off only for matrices wider than those of most of these encoders; no card was available to
 show a gain, and the paper trains in half precision.
 
 """
@@ -56,7 +56,7 @@ product, so time follows the counted operations.
 | selective | 2.00 | 1.93 | 0.96 |
 | full | 1.49 | 1.67 | 1.12 |
 
-No GPU has been measured yet: `python benchmarks/gpu.py --out gpu.json` does it in eight minutes where there is one.
+No benchmark has been run on a GPU yet. `python benchmarks/gpu.py --out gpu.json` does it in eight minutes on a machine with a GPU.
 """
 
 

@@ -9,7 +9,7 @@ from ivcore.ensemble import choose_weights, ensemble
 from ivcore.errors import ParameterError
 from ivcore.metrics.view_scores import ClipScores
 
-quick = settings(max_examples=30, deadline=None, database=None)
+quick = settings(max_examples=30, database=None)
 
 
 def probabilities(seed, clips=40, classes=5):

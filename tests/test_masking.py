@@ -37,7 +37,7 @@ def test_counts_are_the_published_ones(grid, ratio, in_a_slot, anywhere):
     assert (masking.random(3, grid, ratio, seeded()).sum(1) == anywhere).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(kind=st.sampled_from(KINDS), grid=grids, ratio=ratios, batch=st.integers(1, 5), seed=st.integers(0, 99))
 def test_every_row_hides_the_same_number_and_a_seed_fixes_it(kind, grid, ratio, batch, seed):
     mask = masking.MASKS[kind](batch, grid, ratio, seeded(seed))
@@ -47,7 +47,7 @@ def test_every_row_hides_the_same_number_and_a_seed_fixes_it(kind, grid, ratio, 
     assert torch.equal(mask, masking.MASKS[kind](batch, grid, ratio, seeded(seed)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(grid=grids, ratio=ratios, seed=st.integers(0, 99))
 def test_a_tube_is_the_same_in_all_slots_and_a_frame_mask_hides_whole_slots(grid, ratio, seed):
     tube = as_grid(masking.tube(2, grid, ratio, seeded(seed)), grid)
@@ -72,7 +72,7 @@ def test_running_cells_show_every_token_equally_often_and_never_none(ratio, hidd
     assert (mask.sum(1) == 2 * hidden).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(grid=grids, ratio=ratios, seed=st.integers(0, 99))
 def test_split_gives_each_token_once_in_order(grid, ratio, seed):
     mask = masking.random(3, grid, ratio, seeded(seed))

@@ -102,7 +102,7 @@ class Undrawn:
         return threading.Lock()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(count=st.integers(0, 40), world=st.integers(1, 7), seed=st.integers(0, 9))
 def test_any_number_of_pieces_is_divided_among_any_number_of_ranks(count, world, seed):
     ranks, draws, done, got = Ranks(world), Undrawn(), [], [None] * world

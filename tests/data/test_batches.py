@@ -46,7 +46,7 @@ def flat(batches, start, stop):
 
 
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 5), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_epoch_holds_every_item_once(size, batch_size, seed, drop_last):
     data = InMemory(x=torch.arange(size))
     if drop_last and size < batch_size:

@@ -186,7 +186,7 @@ def test_a_class_that_loses_all_its_videos_is_no_class(tmp_path):
     ),
     st.booleans(),
 )
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_whatever_classes_are_called_the_label_sets_read_back(tmp_path_factory, classes, grouped):
     place, out = tmp_path_factory.mktemp("videos"), tmp_path_factory.mktemp("lists")
     if {name.lower() for name in classes} <= {"train", "val", "test", "valid", "validation", "training", "testing"}:

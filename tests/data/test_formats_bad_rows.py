@@ -14,7 +14,7 @@ from ivcore.errors import FormatError, ParameterError
 from ivcore.run import execute as run
 from ivcore.run import start
 
-quick = settings(max_examples=60, deadline=None, database=None)
+quick = settings(max_examples=60, database=None)
 
 AVA = "v,0902,0.1,0.1,0.2,0.2,80,1\n"
 SEGMENTS = [{"label": "a", "segment": [0, 1]}, {"label": "a", "segment": [2, 1]}, {"label": "b", "segment": [-0.1, 1]}]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ivcore.data import formats
 from ivcore.errors import FormatError
 
-quick = settings(max_examples=50, deadline=None, database=None)
+quick = settings(max_examples=50, database=None)
 
 BASE = "/media/videos"
 label = st.integers(0, 10**6)

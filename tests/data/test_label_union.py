@@ -13,7 +13,7 @@ from ivcore.data.labels import kinetics710
 from ivcore.data.labels.union import LabelSet, normalise, read_set, unite, video_name, write
 from ivcore.errors import FormatError, ParameterError
 
-quick = settings(max_examples=40, deadline=None, database=None)
+quick = settings(max_examples=40, database=None)
 
 
 def clips(*pairs):

@@ -12,7 +12,7 @@ from ivcore.data.batches import Batches, InMemory
 from ivcore.data.mismatched import OTHER, WithMismatched, mismatched_clips, others
 from ivcore.errors import ParameterError
 
-quick = settings(max_examples=60, deadline=None, database=None)
+quick = settings(max_examples=60, database=None)
 
 
 @quick

@@ -147,7 +147,7 @@ def test_the_smallest_sets(tmp_path):
         video_splits(lists(tmp_path, train="train.csv", val="", test=""))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 4), min_size=3, max_size=60))
 def test_every_part_gets_a_video_and_labels_only_take_back(labels):
     records = [LabelledVideo(f"v{i}.mp4", label) for i, label in enumerate(labels)]

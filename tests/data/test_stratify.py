@@ -17,7 +17,6 @@ def divided(labels, units=None):
 
 
 @given(st.lists(st.integers(3, 40), min_size=2, max_size=8))
-@settings(deadline=None)
 def test_a_class_of_three_or_more_is_in_every_part_and_a_fifth_is_held_out_twice(sizes):
     labels = [label for label, size in enumerate(sizes) for _ in range(size)]
     counts = Counter(zip(labels, divided(labels)))
@@ -27,7 +26,7 @@ def test_a_class_of_three_or_more_is_in_every_part_and_a_fifth_is_held_out_twice
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 12)), min_size=1, max_size=60))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_units_stay_whole_and_every_class_is_taught_or_one_line_says_why(rows):
     labels, units = [label for label, _ in rows], [unit for _, unit in rows]
     try:
@@ -41,7 +40,6 @@ def test_units_stay_whole_and_every_class_is_taught_or_one_line_says_why(rows):
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=9, max_size=60), st.randoms())
-@settings(deadline=None)
 def test_the_order_of_the_list_does_not_matter(labels, random):
     names = [f"{label}/{i}.mp4" for i, label in enumerate(labels)]
     rows = [(label, name, number_by_name(name)) for label, name in zip(labels, names)]

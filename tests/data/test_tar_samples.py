@@ -94,7 +94,7 @@ class TestDotsInNames:
         max_size=12,
     )  # fmt: skip
 
-    @settings(max_examples=200, deadline=None, database=None)
+    @settings(max_examples=200, database=None)
     @given(names)
     def test_every_member_arrives_or_is_told_and_none_goes_elsewhere(self, tmp_path_factory, names):
         path = tmp_path_factory.mktemp("tar") / "0.tar"
@@ -211,7 +211,7 @@ class TestHostile:
         items = list(read_shard(str(path)))
         assert items[0]["__key__"] == "0" and items[1].cause.endswith("several archives put together")
 
-    @settings(max_examples=150, deadline=None, database=None)
+    @settings(max_examples=150, database=None)
     @given(
         st.lists(st.tuples(st.integers(0, 4095), st.binary(min_size=1, max_size=12)), max_size=4), st.integers(0, 10240)
     )

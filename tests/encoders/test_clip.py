@@ -85,7 +85,7 @@ def test_text_is_causal(golden):
 
 
 @given(st.lists(st.text(max_size=40), max_size=5), st.text(max_size=60))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_small_vocabulary_loses_no_text(texts, other):
     whole, small = Tokenizer(), Tokenizer.for_texts(texts)
     assert small.vocabulary <= 512 + 2 + sum(len(whole.encode(text)) for text in texts)

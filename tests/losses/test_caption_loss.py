@@ -31,7 +31,7 @@ def test_the_end_is_predicted_and_padding_is_not():
     assert torch.equal(logits.grad.abs().sum(-1) > 0, counted)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 7), st.integers(1, 12), st.sampled_from([0.0, 0.1, 0.9]), st.integers(0, 99))
 def test_each_word_costs_its_cross_entropy(count, vocabulary, smoothing, seed):
     logits = scores(count, vocabulary, seed=seed)

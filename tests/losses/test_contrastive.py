@@ -38,7 +38,7 @@ def test_is_the_mean_of_two_cross_entropies():
     assert torch.allclose(contrastive(videos, texts, torch.tensor(7.0).double().log()), expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 9), st.integers(1, 10), st.integers(0, 99), st.booleans())
 def test_the_chunked_form_is_the_same_with_its_gradients(size, chunk, seed, repeated):
     same = torch.randint(0, 4, (size,), generator=torch.Generator().manual_seed(seed)) if repeated else None

@@ -84,7 +84,7 @@ def test_silence_scores_nothing():
     assert set(captioning(["", "", ""], REFERENCES).values()) == {0.0}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(SENTENCE, st.lists(SENTENCE, min_size=1, max_size=3)), min_size=1, max_size=6))
 def test_scores_stay_in_their_range_and_know_no_order(pairs):
     generated = [" ".join(said) for said, _ in pairs]

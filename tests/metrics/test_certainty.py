@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ivcore.errors import ParameterError
 from ivcore.metrics.certainty import Paired, error_metric, paired, standard_error
 
-quick = settings(max_examples=30, deadline=None, database=None)
+quick = settings(max_examples=30, database=None)
 PAIRS = torch.arange(40).repeat_interleave(2)  # a scene forwards and backwards
 
 

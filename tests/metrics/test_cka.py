@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ivcore.errors import ParameterError
 from ivcore.metrics.cka import MinibatchCKA, cka_matrix
 
-quick = settings(max_examples=25, deadline=None, database=None)
+quick = settings(max_examples=25, database=None)
 
 
 def linear_cka(x, y, unbiased=True):

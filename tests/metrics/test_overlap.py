@@ -11,7 +11,7 @@ from ivcore.errors import ParameterError
 from ivcore.metrics.overlap import ErrorOverlap, accuracy_of, class_gains, error_overlap
 from ivcore.metrics.recognition import mean_class_accuracy, top_k
 
-quick = settings(max_examples=30, deadline=None, database=None)
+quick = settings(max_examples=30, database=None)
 
 
 def answers(*classes, of=4):

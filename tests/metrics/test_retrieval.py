@@ -121,7 +121,7 @@ def over_all_orders(similarity, owner):
     return torch.stack(ranks).double()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(2, 5), st.integers(1, 3), st.integers(0, 10**6))
 def test_the_fair_rule_is_the_mean_over_orders_of_equal_scores(clips, several, seed):
     generator = torch.Generator().manual_seed(seed)
@@ -133,7 +133,7 @@ def test_the_fair_rule_is_the_mean_over_orders_of_equal_scores(clips, several, s
     assert torch.allclose(ranks.expected, orders.mean(0))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(2, 9), st.integers(1, 4), st.integers(0, 10**6))
 def test_the_order_of_clips_and_sentences_does_not_matter(clips, several, seed):
     generator = torch.Generator().manual_seed(seed)

@@ -18,7 +18,7 @@ from ivcore.metrics.view_scores import (
     uniformerv2_meter,
 )
 
-quick = settings(max_examples=30, deadline=None, database=None)
+quick = settings(max_examples=30, database=None)
 HOW = {"softmax_each_view": "softmax", "softmax": "softmax", "internvideo_prob": "softmax"}
 HOW |= {"internvideo_score": "logits", "raw": "logits"}
 

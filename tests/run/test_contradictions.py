@@ -147,7 +147,7 @@ def test_a_warm_up_follows_the_kind_of_the_length(given, left):
     ratio=st.floats(0, 1, exclude_min=True, exclude_max=True),
     grid=st.tuples(*[st.integers(1, 8)] * 2),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_a_mask_hides_is_what_masking_hides(kind, ratio, grid):
     slots, side = grid
     places = {"tube": slots, "random": 1, "frame": side**2}[kind]

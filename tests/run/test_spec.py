@@ -482,10 +482,7 @@ def references(draw, depth=2):
 
 @hypothesis.given(data=st.data())
 @hypothesis.settings(
-    max_examples=15,
-    deadline=None,
-    database=None,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+    max_examples=15, database=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
 )
 def test_what_is_written_of_a_run_reads_as_that_run(book, data):
     book.notebook("10_stage", parameters=PARAMETERS + 'note: str = "x"  # any text\n')

@@ -12,7 +12,7 @@ from ivcore.errors import ParameterError
 from ivcore.video import augment
 
 SIDES, SEEDS = st.integers(1, 80), st.integers(0, 2**32)
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=60)
 
 
 def _video(frames=4, height=40, width=56, seed=0):

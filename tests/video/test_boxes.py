@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ivcore.video import boxes as moving
 from ivcore.video.sampling import around
 
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=60)
 seeds = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 sides = st.tuples(st.integers(24, 60), st.integers(24, 60))
 SHARES = st.tuples(*[st.floats(0.0, 0.6)] * 2, *[st.floats(0.2, 0.4)] * 2)

@@ -12,7 +12,7 @@ from ivcore.video import sampling
 
 LENGTHS = st.one_of(st.integers(1, 60), st.integers(1, 10**9))
 FRAMES, STRIDE, CLIPS = st.integers(1, 40), st.integers(1, 16), st.integers(1, 12)
-quick = settings(max_examples=80, deadline=None)
+quick = settings(max_examples=80)
 
 
 def _sound(indices, num_video_frames, num_frames):
