@@ -1,8 +1,8 @@
-"""UniFormerV2 (arXiv 2211.09552): a CLIP ViT taught to see time, the video encoder of the multimodal branch (paper 3.1.2, 3.2).
+"""UniFormerV2 (arXiv 2211.09552): a CLIP ViT extended to video, the video encoder of the multimodal branch (paper 3.1.2, 3.2).
 
-Local blocks mix neighbouring frames before attention and before the MLP; global blocks let one query token gather all space-time
-tokens in late layers; the result is fused with the frames' class tokens. New parts start as zeros, so that at initialisation the
-feature is half the time-mean of CLIP's class token. Parameters carry the published names (without `backbone.`). Normalised clips
+Local blocks mix neighbouring frames before attention and before the MLP; in late layers, global blocks let one query token attend to all
+space-time tokens; the result is fused with the frames' class tokens. New parts start as zeros, so that at initialisation the
+feature is half the time-mean of CLIP's class token. Parameters have the published names (without `backbone.`). Normalised clips
 are float (B, 3, T, H, W); inside, tokens are (B, T, 1+hw, D), class token first.
 """
 
@@ -22,21 +22,21 @@ from ivcore.encoders.normalisation import HALF, normalise
 from ivcore.encoders.positions import resize_beside_class
 from ivcore.errors import ParameterError
 
-# parts that CLIP has no counterpart of, besides the local aggregators
+# parts that CLIP lacks, apart from the local aggregators
 NEW = tuple(f"transformer.{part}" for part in ("temporal_cls_token", "balance", "dpe.", "dec.", "proj."))
 
 
 class LocalMHRA(nn.Module):
-    """Local temporal relation aggregator: BatchNorm, 1x1x1 down, depthwise over 3 frames, 1x1x1 up (zero at first).
+    """Local temporal relation aggregator: BatchNorm, 1x1x1 down, depthwise over 3 frames, 1x1x1 up (initially zero).
 
-    The parameters are a Conv3d's, as published; the work is done on channel-last tokens with matrix products and shifts.
+    The parameters are a Conv3d's, as published; the computation uses matrix products and shifts of channels-last tokens.
     """
 
     def __init__(self, width: int, reduction: float = 1.5, kernel: int = 3):
         super().__init__()
         inner = int(width // reduction)
         self.pos_embed = nn.Sequential(
-            nn.BatchNorm1d(width),  # over all tokens: the same numbers as BatchNorm3d on (B, C, T, h, w)
+            nn.BatchNorm1d(width),  # over all tokens: the same result as BatchNorm3d on (B, C, T, h, w)
             nn.Conv3d(width, inner, 1),
             nn.Conv3d(inner, inner, (kernel, 1, 1), padding=(kernel // 2, 0, 0), groups=inner),
             nn.Conv3d(inner, width, 1),
@@ -99,9 +99,9 @@ class LocalBlock(nn.Module):
 class CrossAttention(nn.Module):
     """One query token attends to many, with torch.nn.MultiheadAttention's parameters.
 
-    A single query makes projecting every key and value needless: the query is carried back through the key weights, the tokens are
-    averaged head by head, and only the averages pass the value weights. The same numbers for D/heads times less work; the key bias
-    is the same for all tokens and cancels.
+    With a single query, keys and values need not be projected: the query is multiplied by the key weights, the tokens are averaged in each
+    head, and only the averages are multiplied by the value weights. The result is the same with D/heads times less work; the key bias is
+    equal for all tokens and cancels.
     """
 
     def __init__(self, width: int, heads: int):
@@ -127,7 +127,7 @@ class CrossAttention(nn.Module):
 
 
 class GlobalBlock(nn.Module):
-    """The query token gathers all space-time tokens of a layer, then passes an MLP. Both branches are zero at first."""
+    """The query token attends to all space-time tokens of a layer, then passes an MLP. Both branches are initially zero."""
 
     def __init__(self, width: int, heads: int, mlp_factor: float = 4.0, dropout: float = 0.5):
         super().__init__()
@@ -147,7 +147,7 @@ class GlobalBlock(nn.Module):
 
 
 class Stages(nn.Module):
-    """All blocks, and the fusion of the query token with the class tokens; a module of its own for the published names."""
+    """All blocks, and the fusion of the query token with the class tokens; a separate module because of the published names."""
 
     def __init__(
         self, width, layers, heads, global_layers, *, global_heads, mlp_factor, mlp_dropout, frozen, drop_path, **local
@@ -164,7 +164,7 @@ class Stages(nn.Module):
             nn.init.zeros_(embedding.bias)
 
     def forward(self, x: Tensor, grid: tuple[int, int], record: Record) -> tuple[Tensor, Tensor]:
-        """(B, T, 1+hw, D) -> fused feature (B, D), tokens of the last block."""
+        """(B, T, 1+hw, D) -> (fused feature (B, D), tokens of the last block)."""
         query = self.temporal_cls_token[0].expand(len(x), -1)
         for i, block in enumerate(self.resblocks):
             x = checkpoint_block(block, block, x, record)
@@ -173,9 +173,9 @@ class Stages(nn.Module):
         return self.fuse(query, mean_class(x)), x
 
     def init_from_scratch(self, generator: torch.Generator | None = None) -> None:
-        """Give the global parts an ordinary start instead of zeros, for training without CLIP's weights: there is nothing to preserve, and
-        zeros only delay. The position embeddings start large, so that the zero padding, which sets the first and last frame apart, shows at
-        once.
+        """Initialises the global parts with random weights instead of zeros, for training without CLIP's weights: then there is nothing to
+        preserve, and zeros only slow down. Position embeddings start large, so that the zero padding, which marks the first and last
+        frame, has an effect at once.
         """
         nn.init.normal_(self.temporal_cls_token, std=0.1, generator=generator)
         for embedding, block in zip(self.dpe, self.dec):
@@ -186,7 +186,7 @@ class Stages(nn.Module):
     def update_query(
         self, query: Tensor, layer: int, x: Tensor, grid: tuple[int, int], record: Record = None
     ) -> Tensor:
-        """The query token (B, D) after a layer with tokens x (B, T, 1+hw, D): the same where it has no global block."""
+        """The query token (B, D) after a layer with tokens x (B, T, 1+hw, D); unchanged if the layer has no global block."""
         if layer not in self.global_layers:
             return query
         j = self.global_layers.index(layer)
@@ -195,7 +195,7 @@ class Stages(nn.Module):
         return query
 
     def _with_positions(self, x: Tensor, embedding: nn.Conv3d, grid: tuple[int, int]) -> Tensor:
-        """Dynamic position embedding: a depthwise 3x3x3 convolution of the patch tokens, added to them."""
+        """Adds the dynamic position embedding: a depthwise 3x3x3 convolution of the patch tokens."""
         classes, patches = x[:, :, :1], x[:, :, 1:]
         return torch.cat((classes, patches + depthwise_conv3d(patches, grid[0], embedding)), dim=2)
 
@@ -213,10 +213,10 @@ def mean_class(x: Tensor) -> Tensor:
 
 
 class UniFormerV2(nn.Module):
-    """`m(video)` gives logits (B, num_classes), or the feature when num_classes is 0; `m.features(video)` the fused feature (B, D).
+    """`m(video)` gives logits (B, num_classes), or the feature if num_classes is 0; `m.features(video)` the fused feature (B, D).
 
-    global_layers: indices of the layers with a global block (published: the last four for Kinetics; 8 of 12 or 16 of 24 and local blocks
-    for Something-Something). temporal_downsample: the stem merges pairs of frames. frozen: no class-token fusion.
+    global_layers: indices of the layers with a global block (published: the last four for Kinetics; for Something-Something 8 of 12 or 16
+    of 24, with local blocks). temporal_downsample: the stem merges pairs of frames. frozen: no class-token fusion.
     """
 
     intermediates = (
@@ -263,24 +263,24 @@ class UniFormerV2(nn.Module):
         return with_record(self.classify(features), record)
 
     def features(self, video: Tensor) -> Tensor:
-        """(B, 3, T, H, W) -> (B, D), what the head reads."""
+        """(B, 3, T, H, W) -> the head's input (B, D)."""
         return self.encode(video)[0]
 
     def encode(self, video: Tensor, record: Record = None) -> tuple[Tensor, Tensor]:
-        """(B, 3, T, H, W) -> fused feature (B, D), tokens of the last block (B, T', 1+hw, D)."""
+        """(B, 3, T, H, W) -> (fused feature (B, D), tokens of the last block (B, T', 1+hw, D))."""
         features, tokens = self.transformer(self.embed(video, record), self.grid, record)
         add_to(record, "video_tokens", tokens.flatten(1, 2))
         return features, tokens
 
     @property
     def framewise(self) -> bool:
-        """Whether every block sees each frame by itself, as without local blocks: then only the query token knows of several frames."""
+        """Whether every block sees one frame at a time, as without local blocks; then only the query token combines frames."""
         return self.conv1.kernel_size[0] == 1 and all(block.lmhra1 is None for block in self.blocks)
 
     def frame_tokens(self, video: Tensor) -> Tensor:
-        """(B, 3, T, H, W) -> (B, T, G, 1+hw, D): what `gather` reads, the tokens after each block with a global block, and after the last.
+        """(B, 3, T, H, W) -> (B, T, G, 1+hw, D), the input of `gather`: the tokens after each layer with a global block, and after the last.
 
-        Where the model is `framewise` those of a frame are the same in every clip, so that windows which overlap can share them.
+        If the model is `framewise`, a frame has the same tokens in every clip, so overlapping windows can share them.
         """
         x, kept = self.embed(video), []
         for i, block in enumerate(self.blocks):
@@ -289,7 +289,7 @@ class UniFormerV2(nn.Module):
         return torch.stack(kept, dim=2)
 
     def gather(self, tokens: Tensor) -> Tensor:
-        """What `frame_tokens` gives of the frames of a clip, (B, T, G, 1+hw, D) -> the clip's feature (B, D), as `features` gives it."""
+        """`frame_tokens` of the frames of a clip (B, T, G, 1+hw, D) -> the clip's feature (B, D), equal to that of `features`."""
         query = self.first_query(len(tokens))
         for place, layer in enumerate(self._read_later):
             query = self.update_query(query, layer, tokens[:, :, place])
@@ -300,10 +300,10 @@ class UniFormerV2(nn.Module):
         return sorted({*self.global_layers, len(self.blocks) - 1})
 
     def resize_positions(self, frames: int, height: int, width: int | None = None) -> UniFormerV2:
-        """Expect frames of another size from now on; the position table is interpolated, as released. Returns self.
+        """Changes the expected frame size; interpolates the position table, as released. Returns self.
 
-        Only the frame has a table: `frames`, the clip's length, is free. ParameterError for frames that are not square or that patches
-        do not fill.
+        `frames` is ignored: the table is for one frame, so any clip length works. ParameterError for frames that are not square or not a
+        multiple of the patch.
         """
         if (width or height) != height or height < self.patch or height % self.patch:
             raise ParameterError(f"frame {(height, width or height)}: not a square of patches of {self.patch} pixels")
@@ -314,7 +314,7 @@ class UniFormerV2(nn.Module):
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Patch tokens of a frame along (h, w)."""
+        """The numbers of patch tokens of a frame along (h, w)."""
         return self.image // self.patch, self.image // self.patch
 
     @property
@@ -331,24 +331,24 @@ class UniFormerV2(nn.Module):
 
     @property
     def global_layers(self) -> tuple[int, ...]:
-        """Indices of the blocks after which the query token gathers."""
+        """The indices of the layers with a global block."""
         return self.transformer.global_layers
 
     @property
     def query_token(self) -> nn.Parameter:
-        """(1, 1, D), learnt."""
+        """The learnt query token (1, 1, D)."""
         return self.transformer.temporal_cls_token
 
     @property
     def head(self) -> nn.Sequential | None:
-        """The classification layer: norm, dropout, linear. None where there are no classes."""
+        """The classification layer (norm, dropout, linear), or None without classes."""
         return self.transformer.proj if self.num_classes else None
 
     def set_head_dropout(self, rate: float) -> None:
         self.head[1].p = rate
 
     def first_query(self, clips: int) -> Tensor:
-        """The learnt query token, once a clip (B, D)."""
+        """The learnt query token, repeated for each clip (B, D)."""
         return self.query_token[0].expand(clips, -1)
 
     def update_query(self, query: Tensor, layer: int, tokens: Tensor) -> Tensor:
@@ -360,11 +360,11 @@ class UniFormerV2(nn.Module):
         return self.transformer.fuse(query, classes)
 
     def classify(self, features: Tensor) -> Tensor:
-        """(B, D) -> logits (B, num_classes), or the features themselves where there are no classes."""
+        """(B, D) -> logits (B, num_classes), or the features unchanged without classes."""
         return self.head(features) if self.num_classes else features
 
     def embed(self, video: Tensor, record: Record = None) -> Tensor:
-        """(B, 3, T, H, W) -> what enters the first block: (B, T', 1+hw, D), the class token of each frame first."""
+        """(B, 3, T, H, W) -> the first block's input (B, T', 1+hw, D), the class token of each frame first."""
         x = self._patches(video)
         add_to(record, "patch_tokens", x)
         classes = self.class_embedding.to(x.dtype).expand(*x.shape[:2], 1, -1)
@@ -377,7 +377,7 @@ class UniFormerV2(nn.Module):
 
     @property
     def config(self) -> dict:
-        """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
+        """The settings that `weights.load` cannot infer from shapes, under published names; saved with the weights."""
         heads = {"heads": self.transformer.resblocks[0].attn.heads}
         if not isinstance(self.transformer.resblocks[0].mlp.gelu, QuickGELU):
             heads["quick_gelu"] = False
@@ -386,17 +386,17 @@ class UniFormerV2(nn.Module):
         return heads | {"return_list": list(self.transformer.global_layers)}
 
     def no_weight_decay(self) -> set[str]:
-        """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters)."""
+        """timm's convention: names without weight decay (apart from one-dimensional parameters)."""
         return {"positional_embedding", "class_embedding", "transformer.temporal_cls_token"}
 
     def group_matcher(self, coarse: bool = False) -> dict:
-        """timm's idiom for layer-wise learning rates: the stem, each block, and the new global parts as the last layer."""
+        """timm's convention for layer-wise learning rates: the stem, each block, and the new global parts as the last layer."""
         stem = r"^conv1|^class_embedding|^positional_embedding|^ln_pre"
         return {"stem": stem, "blocks": [(r"^transformer\.resblocks\.(\d+)", None)]}
 
     def load_clip(self, visual: nn.Module) -> UniFormerV2:
-        """Start from a CLIP image encoder: its kernel goes to the centre frame of the stem, its positions are interpolated where frames have
-        another size, new parts stay fresh. Returns self. ParameterError where the two differ in shape."""
+        """Loads a CLIP image encoder: its kernel goes to the centre frame of the stem, its positions are interpolated if the frame size differs,
+        new parts are not changed. Returns self. ParameterError if the shapes differ."""
         ours = {k: v for k, v in self.state_dict().items() if not k.startswith(NEW) and ".lmhra" not in k}
         theirs = {k: v for k, v in visual.state_dict().items() if not k.startswith(("ln_post.", "proj"))}
         if "positional_embedding" in theirs:

@@ -1,4 +1,4 @@
-"""InternVideo's multimodal model: UniFormerV2 (global blocks only) beside CLIP's text encoder (paper 3.1.2, 3.2)."""
+"""InternVideo's multimodal model: UniFormerV2 (global blocks only) and CLIP's text encoder (paper 3.1.2, 3.2)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ivcore.encoders.uniformerv2 import UniFormerV2
 class VideoTextModel(nn.Module):
     """`m.encode_video(video)` and `m.encode_text(ids)` give embeddings (B, E), not normalised; similarity is exp(logit_scale)*cosine.
 
-    A clip of one frame is an image. `embed=0` leaves both projections out, as fine-tuning for question answering does. `m.caption_decoder` is None or one of
+    A clip of one frame is an image. embed=0: no projections, as in fine-tuning for question answering. caption_decoder: None or one of
     encoders.caption_decoder; encoders.generate writes captions with it.
 
-    caption_query: the fused feature is one more of the tokens that the decoder reads. The published decoder reads the last block's tokens alone;
-    without local blocks each of those knows its own frame only, and which came first is lost to captions (False, as published).
+    caption_query: the decoder also reads the fused feature, as one more token. The published decoder reads only the last block's tokens
+    (False). Without local blocks each of these knows only its own frame, so captions cannot tell the order of frames.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class VideoTextModel(nn.Module):
 
     @property
     def config(self) -> dict:
-        """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
+        """The settings that `weights.load` cannot infer from shapes, under published names; saved with the weights."""
         heads = self.text.transformer.resblocks[0].attn.heads
         rest = {} if self.caption_decoder is None else self.caption_decoder.config
         if not isinstance(self.text.transformer.resblocks[0].mlp.gelu, QuickGELU):
@@ -62,27 +62,27 @@ class VideoTextModel(nn.Module):
         }
 
     def resize_positions(self, frames: int, height: int, width: int | None = None) -> VideoTextModel:
-        """Expect frames of another size from now on, see UniFormerV2.resize_positions. Returns self."""
+        """Changes the expected frame size, see UniFormerV2.resize_positions. Returns self."""
         self.visual.resize_positions(frames, height, width)
         return self
 
     def freeze(self, *parts: str) -> VideoTextModel:
-        """`visual` or `text` learn nothing from now on and stay in eval mode, whatever train() says: no dropout either. Returns self."""
+        """Freezes `visual` or `text`: no gradients, and eval mode (no dropout) even after train(). Returns self."""
         self.frozen += parts
         for part in parts:
             getattr(self, part).requires_grad_(False)
         return self.train(self.training)
 
     def train(self, mode: bool = True) -> VideoTextModel:
-        """Frozen parts stay in eval mode."""
+        """Sets the mode; frozen parts stay in eval mode."""
         super().train(mode)
         for part in self.frozen:
             getattr(self, part).eval()
         return self
 
     def encode_video(self, video: Tensor, return_intermediates: tuple[str, ...] = ()):
-        """(B, 3, T, H, W) -> (B, E). Intermediate "video_tokens": the last block's tokens (B, T*(1+hw), D), neither normed nor projected;
-        with caption_query the fused feature comes after them."""
+        """(B, 3, T, H, W) -> (B, E). Intermediate "video_tokens": the last block's tokens (B, T*(1+hw), D), without norm and projection;
+        with caption_query, followed by the fused feature."""
         record = start_record(return_intermediates, self.visual.intermediates)
         features, _ = self.visual.encode(video, record)
         features = self.visual_ln_post(features)
@@ -92,7 +92,7 @@ class VideoTextModel(nn.Module):
         return with_record(self._projected(features), record)
 
     def gather(self, tokens: Tensor) -> Tensor:
-        """What `visual.frame_tokens` gives, of the frames of a clip -> (B, E), as `encode_video` gives it."""
+        """`visual.frame_tokens` of the frames of a clip (B, T, G, 1+hw, D) -> (B, E), equal to that of `encode_video`."""
         return self._projected(self.visual_ln_post(self.visual.gather(tokens)))
 
     def _projected(self, features: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class VideoTextModel(nn.Module):
     def caption_logits(self, video: Tensor, ids: Tensor) -> Tensor:
         """Logits (B, L-1, vocabulary) of the words that follow ids[:, :-1]."""
         _, record = self.encode_video(video, return_intermediates=("video_tokens",))
-        # the text encoder is causal: its tokens up to L-1 do not know the last word
+        # the text encoder is causal: its tokens up to L-1 do not depend on the last word
         return self.caption_decoder(self.text.tokens(ids)[:, :-1], record["video_tokens"][0])
 
     @torch.no_grad()
@@ -118,21 +118,21 @@ class VideoTextModel(nn.Module):
         return self(video, ids).softmax(-1)
 
     def no_weight_decay(self) -> set[str]:
-        """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters).
+        """timm's convention: names without weight decay (apart from one-dimensional parameters).
 
-        Embeddings of every kind, as published: what has no gradient in most steps, as a rare word, would otherwise only shrink. The caption
-        decoder's learnt queries are left alone too.
+        All embeddings, as published: an embedding without a gradient in most steps, such as a rare word's, would only shrink. The caption
+        decoder's learnt queries have no decay, either.
         """
         inner = {f"visual.{name}" for name in self.visual.no_weight_decay()}
         return inner | {"*embedding*", "caption_decoder.visual_queries"}
 
     def group_matcher(self, coarse: bool = False) -> dict:
-        """timm's idiom for layer-wise learning rates: layer i of both towers at one rate, all that CLIP lacks at the highest."""
+        """timm's convention for layer-wise learning rates: layer i of both towers has one rate, parts that CLIP lacks have the highest."""
         stem = r"^visual\.(?:conv1|class_embedding|positional_embedding|ln_pre)|^text\.(?:token_embedding|positional_embedding)"
         return {"stem": stem, "blocks": [(r"^(?:visual|text)\.transformer\.resblocks\.(\d+)", None)]}
 
     def load_clip(self, clip: Clip) -> VideoTextModel:
-        """Start from CLIP: the output then is CLIP's for a still clip, to rounding (paper 3.2). Returns self."""
+        """Loads CLIP: for a clip of equal frames the output is then CLIP's, up to rounding (paper 3.2). Returns self."""
         self.visual.load_clip(clip.visual)
         self.visual_ln_post.load_state_dict(clip.visual.ln_post.state_dict())
         missing, _ = self.text.load_state_dict(clip.text.state_dict(), strict=False)

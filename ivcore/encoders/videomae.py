@@ -1,7 +1,7 @@
 """The masked video encoder of InternVideo: VideoMAE's joint space-time ViT, its light decoder, and its classifier (paper 3.1.1).
 
-Parameters carry the published names, so a published state dict loads as it is. Normalised clips are float (B, 3, T, H, W);
-tokens are (B, N, D), time-major, then row-major; masks bool (B, N), True = hidden.
+Parameters have the published names, so a published state dict loads unchanged. Normalised clips are float (B, 3, T, H, W);
+tokens are (B, N, D), time-major, then row-major; masks bool (B, N), True = masked.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ivcore.tubelets import gather
 
 
 class Attention(nn.Module):
-    """Self-attention with separate biases for queries and values; keys have none (it would cancel in the softmax)."""
+    """Self-attention with separate biases for queries and values; a key bias would cancel in the softmax."""
 
     def __init__(self, width: int, heads: int, bias: bool = True):
         super().__init__()
@@ -37,7 +37,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def project(self, x: Tensor, last: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, N, D) -> queries, keys, values (B, N, D); with `last`, queries of the last so many tokens only."""
+        """(B, N, D) -> queries, keys, values (B, N, D); with `last`, only the queries of the last `last` tokens."""
         bias = None
         if self.q_bias is not None:
             bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
@@ -49,20 +49,20 @@ class Attention(nn.Module):
         return query, *rest.chunk(2, dim=-1)
 
     def mix(self, projected: tuple[Tensor, Tensor, Tensor], record: Record = None) -> Tensor:
-        """Queries, keys, values -> what each query gathers (B, N, D)."""
+        """Queries, keys, values (B, N, D) -> the output of each query (B, N, D)."""
         q, k, v = (rearrange(y, "b n (h d) -> b h n d", h=self.heads) for y in projected)
         return self.proj(attend(q, k, v, record=record))
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block; gamma_1 and gamma_2 (layer scale) exist only for init_values > 0."""
+    """Pre-norm transformer block; gamma_1 and gamma_2 (layer scale) exist only if init_values > 0."""
 
     def __init__(self, width, heads, mlp_ratio=4.0, qkv_bias=True, drop=0.0, drop_path=0.0, init_values=0.0, eps=1e-6):
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=eps)
         self.attn = Attention(width, heads, qkv_bias)
         self.norm2 = nn.LayerNorm(width, eps=eps)
-        # 1e-6: 48/11 * 1408 must give 6144 whichever way it rounds
+        # + 1e-6: 48/11 * 1408 must give 6144 despite rounding
         self.mlp = Mlp(width, int(width * mlp_ratio + 1e-6), drop=(0.0, drop))
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
         self.activation_checkpointing = "nothing"
@@ -86,8 +86,8 @@ class Block(nn.Module):
 
 
 class TubeletEmbedding(nn.Module):
-    """Tubelets -> tokens. The weights are a Conv3d's, as published; the product is a matrix product, so that only
-    the tubelets that are asked for are touched."""
+    """Tubelets -> tokens. The weights are a Conv3d's, as published; the computation is a matrix product, so that it reads only
+    the requested tubelets."""
 
     def __init__(self, width: int, patch: int, tubelet: int):
         super().__init__()
@@ -95,7 +95,7 @@ class TubeletEmbedding(nn.Module):
         self.proj = nn.Conv3d(3, width, kernel_size=self.cell, stride=self.cell)
 
     def forward(self, video: Tensor, tokens: Tensor | None = None) -> Tensor:
-        """(B, 3, T, H, W) and token indices (B, n), or None for all -> (B, n, D)."""
+        """(B, 3, T, H, W) and token indices (B, n), or None for all tokens -> (B, n, D)."""
         return F.linear(gather(video, self.cell, tokens), self.proj.weight.flatten(1), self.proj.bias)
 
 
@@ -115,9 +115,9 @@ def _init_linear(draw):
 
 
 class MaskedVideoEncoder(nn.Module):
-    """ViT over cube embeddings with joint space-time attention; hidden tubelets are never read.
+    """ViT over cube embeddings with joint space-time attention; it never reads masked tubelets.
 
-    `encoder(video, mask)` gives the normalised visible tokens (B, N-M, D), `encoder(video)` all of them. Sizes: encoders.sizes.
+    `encoder(video, mask)` gives the normalised visible tokens (B, N-M, D), `encoder(video)` all tokens. Sizes: encoders.sizes.
     """
 
     intermediates = ("patch_tokens", "tokens", "attention")  # tokens and attention: one a block
@@ -128,11 +128,11 @@ class MaskedVideoEncoder(nn.Module):
         self.size = s = size(name, **overrides)
         self.grid = s.grid
         options = {"qkv_bias": qkv_bias, "init_values": init_values, "eps": eps}
-        # what another model of this kind is made with
+        # the arguments to make another model of this kind
         self.options = options | {"learnable_positions": learnable_positions}
         self.patch_embed = TubeletEmbedding(s.width, s.patch, s.tubelet)
         table = sine_cosine(s.tokens, s.width)
-        if learnable_positions:  # published models of this kind add the table detached; here it learns
+        if learnable_positions:  # published models detach this table; here it is trained
             self.pos_embed = nn.Parameter(nn.init.trunc_normal_(torch.zeros_like(table), std=0.02))
         else:
             self.register_buffer("pos_embed", table, persistent=False)
@@ -153,11 +153,11 @@ class MaskedVideoEncoder(nn.Module):
         return with_record(self.encode(video, visible, record), record)
 
     def encode(self, video: Tensor, visible: Tensor | None = None, record: Record = None) -> Tensor:
-        """As forward, with indices (B, n) of the tokens to encode in place of a mask."""
+        """As `forward`, but with the indices (B, n) of the tokens to encode instead of a mask."""
         return self.norm(self.run_blocks(self.embed(video, visible, record), record=record))
 
     def embed(self, video: Tensor, visible: Tensor | None = None, record: Record = None) -> Tensor:
-        """(B, 3, T, H, W) -> what enters the first block: tubelets as tokens, with their positions (B, n, D)."""
+        """(B, 3, T, H, W) -> the first block's input (B, n, D): tubelets as tokens, with positions. ParameterError for another clip shape."""
         self._check(video)
         x = self.patch_embed(video, visible)
         add_to(record, "patch_tokens", x)
@@ -165,7 +165,7 @@ class MaskedVideoEncoder(nn.Module):
         return x + positions.to(x.dtype)
 
     def run_blocks(self, x: Tensor, first: int = 0, stop: int | None = None, record: Record = None) -> Tensor:
-        """Tokens (B, n, D) through the blocks first, first + 1, ... up to but not including stop (None: all the rest)."""
+        """Runs tokens (B, n, D) through the blocks from `first` up to but not including `stop` (None: to the end)."""
         for block in self.blocks[first:stop]:
             x = checkpoint_block(block, block, x, None, record)
             add_to(record, "tokens", x)
@@ -181,7 +181,7 @@ class MaskedVideoEncoder(nn.Module):
 
     @property
     def clip(self) -> tuple[int, int, int]:
-        """(T, H, W) of the clips that are expected."""
+        """(T, H, W) of the expected clips."""
         t, h, w = (n * p for n, p in zip(self.grid, self.patch_embed.cell, strict=True))
         return t, h, w
 
@@ -193,10 +193,10 @@ class MaskedVideoEncoder(nn.Module):
             )
 
     def resize_positions(self, frames: int, height: int, width: int | None = None) -> MaskedVideoEncoder:
-        """Expect clips of another length or size from now on; the position table is interpolated, as in the released fine-tuning.
+        """Changes the expected clip length and size; interpolates the position table, as in the released fine-tuning. Returns self.
 
-        A fixed table is always interpolated from the one of the clips that the encoder was pretrained on, so that the way there does not
-        matter; a learnt one from what it is now. Returns self. ParameterError for clips that tubelets do not fill.
+        A fixed table is always interpolated from that of the pretraining clips, so that intermediate sizes do not matter; a learnt table
+        from its current values. ParameterError for clips that are not a multiple of the tubelet.
         """
         pixels = (frames, height, width or height)
         if any(n % p or n < p for n, p in zip(pixels, self.patch_embed.cell, strict=True)):
@@ -212,21 +212,21 @@ class MaskedVideoEncoder(nn.Module):
 
     @property
     def config(self) -> dict:
-        """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
+        """The settings that `weights.load` cannot infer from shapes, under published names; saved with the weights."""
         config = {"num_heads": self.size.heads, "all_frames": self.size.frames, "img_size": self.size.image}
         return config | _beside(self)
 
     def no_weight_decay(self) -> set[str]:
-        """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters)."""
+        """timm's convention: names without weight decay (apart from one-dimensional parameters)."""
         return {"pos_embed", "cls_token", "mask_token"}
 
     def group_matcher(self, coarse: bool = False) -> dict:
-        """timm's idiom for layer-wise learning rates: the embedding, each block, and what comes after as the last layer."""
+        """timm's convention for layer-wise learning rates: the embedding, each block, and the rest as the last layer."""
         return {"stem": r"^patch_embed|^pos_embed", "blocks": [(r"^blocks\.(\d+)", None)]}
 
 
 def _beside(encoder: MaskedVideoEncoder) -> dict:
-    """Fields of a config that are written only where they are not the published ones."""
+    """Fields of a config that are written only if they differ from the published ones."""
     resized = {} if encoder.grid == encoder.size.grid else {"resized_to": list(encoder.clip)}
     eps = encoder.options["eps"]
     return resized if eps == 1e-6 else resized | {"norm_eps": eps}
@@ -243,19 +243,19 @@ class Decoder(nn.Module):
         self.head = nn.Linear(width, size.tubelet_values)
 
     def forward(self, x: Tensor, hidden: int, record: Record = None) -> Tensor:
-        """(B, N, D) whose last `hidden` tokens are the hidden ones -> (B, hidden, P)."""
+        """(B, N, D), the last `hidden` tokens masked -> (B, hidden, P)."""
         for i, block in enumerate(self.blocks):
-            # nothing reads the visible tokens after the last block, so it does not compute them
+            # nothing reads the visible tokens after the last block, so that block does not compute them
             x = checkpoint_block(block, block, x, hidden if i == len(self.blocks) - 1 else None, record)
             add_to(record, "tokens", x)
         return self.head(self.norm(x[:, -hidden:]))
 
 
 class MaskedAutoencoder(nn.Module):
-    """Masked video modelling: encode what is visible, predict the pixels of what is hidden (paper 3.1.1).
+    """Masked video modelling: encodes the visible tubelets and predicts the pixels of the masked ones (paper 3.1.1).
 
-    `m(video, mask)` gives predictions (B, M, P) for the M hidden tokens in token order, P = tubelet*patch*patch*3 numbers
-    laid out (p0 p1 p2 c). The loss is in losses.reconstruction.
+    `m(video, mask)` gives predictions (B, M, P) for the M masked tokens in token order, P = tubelet*patch*patch*3 values
+    in the order (p0 p1 p2 c). The loss is in losses.reconstruction.
     """
 
     intermediates = (*MaskedVideoEncoder.intermediates, "visible_tokens", "decoder_tokens", "decoder_attention")
@@ -280,50 +280,50 @@ class MaskedAutoencoder(nn.Module):
 
     @property
     def config(self) -> dict:
-        """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
+        """The settings that `weights.load` cannot infer from shapes, under published names; saved with the weights."""
         s = self.size
         heads = {"encoder_num_heads": s.heads, "decoder_num_heads": s.decoder_heads}
         return heads | {"num_frames": s.frames, "img_size": s.image} | _beside(self.encoder)
 
     def resize_positions(self, frames: int, height: int, width: int | None = None) -> MaskedAutoencoder:
-        """As the encoder's, for the decoder's table too. Returns self."""
+        """As the encoder's, also for the decoder's table. Returns self."""
         s, grid = self.size, self.encoder.resize_positions(frames, height, width).grid
         table = resize(sine_cosine(s.tokens, s.decoder_width), s.grid, grid)
         self.decoder_positions = table.to(self.decoder_positions)
         return self
 
     def forward(self, video: Tensor, mask: Tensor, return_intermediates: tuple[str, ...] = ()):
-        """(B, 3, T, H, W), mask (B, N) -> predictions (B, M, P) of the hidden tubelets."""
+        """(B, 3, T, H, W), mask (B, N) -> predictions (B, M, P) of the masked tubelets."""
         record = start_record(return_intermediates, self.intermediates)
         visible, hidden = (part.to(video.device) for part in split(mask))
         return with_record(self.predict(video, visible, hidden, record), record)
 
     def predict(self, video: Tensor, visible: Tensor, hidden: Tensor, record: Record = None) -> Tensor:
-        """As forward, with the token indices (B, N-M) and (B, M) of masking.split in place of a mask: shapes then do not depend on
-        data, which torch.compile wants."""
+        """As `forward`, but with the token indices (B, N-M) and (B, M) of masking.split instead of a mask: shapes then do not depend on
+        data, as torch.compile requires."""
         x = self.encoder.encode(video, visible, record)
         add_to(record, "visible_tokens", x)
         narrow = self._with_mask_tokens(self.encoder_to_decoder(x), visible, hidden)
         inner = None
-        if record is not None:  # the decoder's intermediates go by the encoder's names inside it
+        if record is not None:  # inside the decoder, intermediates have the encoder's names
             inner = {name: record[f"decoder_{name}"] for name in ("tokens", "attention") if f"decoder_{name}" in record}
         return self.decoder(narrow, hidden.shape[1], inner)
 
     def _with_mask_tokens(self, x: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
-        """Visible tokens first, then one mask token a hidden place, each with its position."""
+        """Visible tokens first, then one mask token for each masked position, all with position embeddings."""
         table = self.decoder_positions[0].to(x.dtype)
         return torch.cat((x + table[visible], self.mask_token.to(x.dtype) + table[hidden]), dim=1)
 
     def no_weight_decay(self) -> set[str]:
-        """timm's idiom: names that weight decay leaves alone (besides one-dimensional parameters)."""
+        """timm's convention: names without weight decay (apart from one-dimensional parameters)."""
         return {"mask_token", "encoder.pos_embed"}
 
 
 class VideoClassifier(MaskedVideoEncoder):
     """The same ViT for fine-tuning: mean over tokens -> fc_norm -> dropout -> head (paper 3.2).
 
-    `m(video)` gives logits (B, num_classes), `m.features(video)` the normalised mean (B, D). With mean_pool False the feature is
-    the first token after `norm`. `init_scale` multiplies the fresh head, so that fine-tuning starts from near-uniform scores.
+    `m(video)` gives logits (B, num_classes), `m.features(video)` the normalised mean (B, D). mean_pool=False: the feature is the
+    first token after `norm`. init_scale: factor of the new head's weights, so that fine-tuning starts from nearly uniform scores.
     """
 
     intermediates = (*MaskedVideoEncoder.intermediates, "features")
@@ -347,7 +347,7 @@ class VideoClassifier(MaskedVideoEncoder):
         return with_record(self.classify(features), record)
 
     def features(self, video: Tensor) -> Tensor:
-        """(B, 3, T, H, W) -> (B, D), what the head reads."""
+        """(B, 3, T, H, W) -> the head's input (B, D)."""
         return self.pool(self.encode(video))
 
     def tokens(self, video: Tensor) -> Tensor:
@@ -362,15 +362,14 @@ class VideoClassifier(MaskedVideoEncoder):
         self.head_drop.p = rate
 
     def pool(self, x: Tensor) -> Tensor:
-        """Encoded tokens (B, N, D) -> (B, D), what the head reads."""
+        """Encoded tokens (B, N, D) -> the head's input (B, D)."""
         return x[:, 0] if self.fc_norm is None else self.fc_norm(x.mean(1))
 
     def load_encoder(self, encoder: MaskedVideoEncoder) -> VideoClassifier:
-        """Take the weights of a pretrained encoder, whose last norm is dropped, as published; fc_norm and head stay fresh.
+        """Loads the weights of a pretrained encoder without its last norm, as published; fc_norm and head stay new. Returns self.
 
-        Its positions come along: where this classifier expects other clips, they are interpolated. Of another VideoClassifier, one from
-        supervised post-pretraining or published weights, fc_norm is taken too, and only the head is new. Returns self.
-        ParameterError where the two differ in shape.
+        Loads its positions, too, and interpolates them if this classifier expects other clips. From another VideoClassifier (supervised
+        post-pretraining, published weights) it also loads fc_norm; only the head is new. ParameterError if the shapes differ.
         """
         expected = self.clip
         if self.patch_embed.cell == encoder.patch_embed.cell:
@@ -390,7 +389,7 @@ class VideoClassifier(MaskedVideoEncoder):
         return self.resize_positions(*expected)
 
     def _place_as(self, encoder: MaskedVideoEncoder) -> None:
-        """Expect the clips that `encoder` expects, made for those that it was made for."""
+        """Takes over the clip shape that `encoder` was made for, and the one that it expects now."""
         self.size = replace(self.size, frames=encoder.size.frames, image=encoder.size.image)
         if isinstance(self.pos_embed, nn.Parameter):
             self.pos_embed = nn.Parameter(torch.empty_like(encoder.pos_embed))

@@ -1,9 +1,9 @@
-"""Augmentation of the masked and multimodal encoders (paper 4.2, VideoMAE's and UniFormerV2's recipes), the same for all frames of a clip.
+"""Augmentation for the masked and multimodal encoders (paper 4.2, VideoMAE's and UniFormerV2's recipes), the same for all frames of a clip.
 
-Clips are uint8 (T, H, W, 3) arrays. Every random function takes a numpy Generator and draws from nothing else: timm's own
-augmentations draw from the global generators, which are seeded from ours before and restored after.
-Pretraining uses `multi_scale_crop` alone; fine-tuning uses `random_resized_crop`, `flip` (not where left and right are labels),
-`rand_augment`, `erase` and, per batch, losses.mixup; tests use `centre_crop` or `spatial_crops`.
+Clips are uint8 (T, H, W, 3) arrays. Every random function takes a numpy Generator and draws only from it: timm's
+augmentations draw from the global generators, which are seeded from ours before and restored afterwards.
+Pretraining uses only `multi_scale_crop`; fine-tuning uses `random_resized_crop`, `flip` (not if left and right are labels),
+`rand_augment`, `erase` and, per batch, losses.mixup; testing uses `centre_crop` or `spatial_crops`.
 """
 
 import functools
@@ -16,7 +16,7 @@ from ivcore.video.resize import as_tensor, resize, target_size
 
 SCALES = (1.0, 0.875, 0.75, 0.66)
 MAX_DISTORT = 1  # height and width come from neighbouring scales
-# VideoMAE draws crops from 13 places: corners, edge centres, centre and the four points between; in quarters of the free room.
+# VideoMAE draws crops from 13 positions: corners, edge centres, centre and four points between; in quarters of the free space.
 PLACES = ((0, 0), (0, 4), (4, 0), (4, 4), (2, 2), (2, 0), (2, 4), (4, 2), (0, 2), (1, 1), (1, 3), (3, 1), (3, 3))
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -27,7 +27,7 @@ Box = tuple[int, int, int, int]  # top, left, height, width
 
 
 def multi_scale_boxes(height: int, width: int, size: int, rng, count: int = 1, scales=SCALES) -> list[Box]:
-    """Boxes whose sides are the short side times two neighbouring scales, at one of 13 fixed places (TSN, VideoMAE)."""
+    """`count` boxes whose sides are the short side times two neighbouring scales, at one of 13 fixed positions (TSN, VideoMAE)."""
     shapes = _multi_scale_shapes(height, width, size, tuple(scales))
     picks = zip(rng.integers(len(shapes), size=count).tolist(), rng.integers(len(PLACES), size=count).tolist())
     places = [(*shapes[i], *PLACES[j]) for i, j in picks]
@@ -37,13 +37,13 @@ def multi_scale_boxes(height: int, width: int, size: int, rng, count: int = 1, s
 @functools.cache
 def _multi_scale_shapes(height: int, width: int, size: int, scales: tuple) -> list[tuple[int, int]]:
     sides = [int(min(height, width) * scale) for scale in scales]
-    sides = [size if abs(side - size) < 3 else side for side in sides]  # resizing by so little only blurs
+    sides = [size if abs(side - size) < 3 else side for side in sides]  # resizing by 1 or 2 pixels only blurs
     pairs = [(h, w) for i, h in enumerate(sides) for j, w in enumerate(sides) if abs(i - j) <= MAX_DISTORT]
     return [(max(min(h, height), 1), max(min(w, width), 1)) for h, w in pairs]
 
 
 def random_resized_box(height: int, width: int, rng, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3)) -> Box:
-    """A box of a random share of the area and a random aspect (width / height); ten tries, then the largest central one that fits."""
+    """A box with a random share of the area and a random aspect (width / height); after ten failed tries, the largest central box that fits."""
     if box := _random_box(height, width, rng, scale, ratio):
         return box
     aspect = min(max(width / height, ratio[0]), ratio[1])
@@ -52,7 +52,7 @@ def random_resized_box(height: int, width: int, rng, scale=(0.08, 1.0), ratio=(3
 
 
 def _random_box(height: int, width: int, rng, scale, ratio) -> Box | None:
-    """A box as `random_resized_box` gives it; None if none of ten tries fits."""
+    """A box as in `random_resized_box`, or None if none of ten tries fits."""
     low, high = math.log(ratio[0]), math.log(ratio[1])
     for _ in range(10):
         area, aspect = rng.uniform(*scale) * height * width, math.exp(rng.uniform(low, high))
@@ -72,7 +72,7 @@ def crop_resize(video: np.ndarray, box: Box, size: int) -> np.ndarray:
 
 
 def multi_scale_crop(video: np.ndarray, size: int, rng, scales=SCALES) -> np.ndarray:
-    """(T, H, W, 3) -> (T, size, size, 3). The one augmentation of masked pretraining (paper 4.2.2)."""
+    """(T, H, W, 3) -> (T, size, size, 3). The only augmentation of masked pretraining (paper 4.2.2)."""
     return crop_resize(video, multi_scale_boxes(*video.shape[1:3], size, rng, 1, scales)[0], size)
 
 
@@ -82,14 +82,14 @@ def random_resized_crop(video: np.ndarray, size: int, rng, scale=(0.08, 1.0), ra
 
 
 def short_side(video: np.ndarray, size: int) -> np.ndarray:
-    """Resize so that the short side is `size`. (T, H, W, 3) -> (T, h, w, 3)"""
+    """Resizes the short side to `size`. (T, H, W, 3) -> (T, h, w, 3)"""
     return resize(video, *target_size(*video.shape[1:3], size))
 
 
 def spatial_crops(video: np.ndarray, size: int, num_crops: int = 3) -> np.ndarray:
-    """Square crops spread along the long side after a short-side resize: the first at its start, the last at its end.
+    """Square crops, evenly spread along the long side after a short-side resize: the first at its start, the last at its end.
 
-    Offsets are floor(i * room / (num_crops - 1)); one crop alone is the centred one, room // 2. -> (num_crops, T, size, size, 3)
+    Offsets are floor(i * room / (num_crops - 1)); a single crop is centred, room // 2. -> (num_crops, T, size, size, 3)
     """
     if num_crops < 1:
         raise ParameterError(f"num_crops={num_crops}: must be at least 1")
@@ -101,19 +101,19 @@ def spatial_crops(video: np.ndarray, size: int, num_crops: int = 3) -> np.ndarra
 
 
 def centre_crop(video: np.ndarray, size: int) -> np.ndarray:
-    """Short-side resize and the middle square. (T, H, W, 3) -> (T, size, size, 3)"""
+    """Short-side resize, then the middle square. (T, H, W, 3) -> (T, size, size, 3)"""
     return spatial_crops(video, size, 1)[0]
 
 
 def flip(video: np.ndarray, rng, p: float = 0.5) -> np.ndarray:
-    """Mirror left and right with probability p; off (p = 0) if direction is the label, as in Something-Something."""
-    return as_tensor(video).flip(2).numpy() if rng.random() < p else video  # ten times as fast as numpy's
+    """Mirrors left and right with probability p; use p = 0 if direction is the label, as in Something-Something."""
+    return as_tensor(video).flip(2).numpy() if rng.random() < p else video  # ten times as fast as numpy's flip
 
 
 def repeat(video: np.ndarray, times: int, transform, rng) -> np.ndarray:
-    """Repeated sampling: `times` augmented clips from one decode. transform(video, rng) -> clip. -> (times, *clip)
+    """Repeated sampling: `times` augmented clips of one decoded video. transform(video, rng) -> clip. -> (times, *clip)
 
-    Each copy has its own generator, so what one of them draws does not move the next.
+    Each copy has its own generator, so draws for one copy do not affect the next.
     """
     seeds = rng.integers(1 << 63, size=times)
     return np.stack([transform(video, np.random.default_rng(seed)) for seed in seeds])
@@ -123,16 +123,16 @@ def repeat(video: np.ndarray, times: int, transform, rng) -> np.ndarray:
 
 
 def rand_augment(video: np.ndarray, rng, config: str = "rand-m7-n4-mstd0.5-inc1") -> np.ndarray:
-    """timm's RandAugment with the same operations, magnitudes and signs on all frames. (T, H, W, 3) -> (T, H, W, 3)"""
+    """timm's RandAugment with the same operations, magnitudes and signs for all frames. (T, H, W, 3) -> (T, H, W, 3)"""
     from PIL import Image
 
-    from ivcore.rng import python_and_numpy_seeded  # imports torch, which whoever only decodes does without
+    from ivcore.rng import python_and_numpy_seeded  # imports torch, which processes that only decode do not need
 
     operations = _rand_augment(config)
     seed = int(rng.integers(1 << 32))
     out = np.empty_like(video)
     for frame, result in zip(video, out):
-        with python_and_numpy_seeded(seed):  # again for every frame: timm draws as it goes
+        with python_and_numpy_seeded(seed):  # again for each frame, because timm draws while it works
             result[:] = operations(Image.fromarray(np.ascontiguousarray(frame)))
     return out
 
@@ -150,9 +150,9 @@ def _rand_augment(config: str):
 
 
 def erase(video: np.ndarray, rng, p: float = 0.25, area=(0.02, 1 / 3), ratio=(0.3, 1 / 0.3)) -> np.ndarray:
-    """Random erasing: with probability p one box, the same in all frames, becomes noise. (T, H, W, 3) -> a new array or the same one
+    """Random erasing: with probability p one box, the same in all frames, becomes noise. (T, H, W, 3) -> a new array or the input itself
 
-    The noise has ImageNet's channel mean and spread, which is unit noise after that normalisation. If no box of ten tries fits, nothing
+    The noise has ImageNet's channel mean and deviation, so it is unit noise after that normalisation. If none of ten boxes fits, nothing
     is erased, as in timm.
     """
     box = _random_box(*video.shape[1:3], rng, area, ratio) if rng.random() < p else None

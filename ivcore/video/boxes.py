@@ -1,7 +1,7 @@
-"""Boxes that move with the picture: what crops, flips and other sizes do to a clip and to the boxes on it; and boxes that move alone.
+"""Crops, flips and resizes a clip together with its boxes; jitters and extends boxes alone.
 
-Clips are uint8 (T, H, W, 3); boxes float (n, 4), x1, y1, x2, y2 in shares of the picture's width and height. Every random function takes a
-numpy Generator and draws from nothing else.
+Clips are uint8 (T, H, W, 3); boxes float (n, 4), x1, y1, x2, y2 as shares of the picture's width and height. Every random function takes a
+numpy Generator and draws only from it.
 """
 
 import numpy as np
@@ -9,17 +9,17 @@ import numpy as np
 from ivcore.video import augment
 from ivcore.video.resize import resize
 
-JITTER = ((0.2, 0.1), (0.1, 0.05))  # published: how far a side may move out and in, along x and along y
+JITTER = ((0.2, 0.1), (0.1, 0.05))  # published: farthest moves of a side (outward, inward), along x and along y
 EXTENSION = (
     0.05,
     0.025,
-)  # published: how far every side of a test box moves out, half of its TEST_EXT along x and along y
+)  # published: outward move of each side of a test box, along x and along y; half of the code's TEST_EXT
 
 
 def crop(video: np.ndarray, boxes: np.ndarray, rng, smallest: float = 0.66, visible: float = 0.5):
-    """A random part of the picture, `smallest` to 1 of both sides, with the boxes of which a share of at least `visible` is in it.
+    """A random crop of `smallest` to 1 of both sides; keeps the boxes with at least the share `visible` of their area inside.
 
-    -> clip, boxes (m, 4) cut at its edge, and which of the n boxes these are (m,). Where no box would be left, everything stays as it is.
+    Returns (clip, boxes (m, 4) clipped to it, their indices (m,) among the n boxes). If no box would be left, nothing is cropped.
     """
     height, width = video.shape[1:3]
     share = rng.uniform(smallest, 1)
@@ -35,16 +35,16 @@ def crop(video: np.ndarray, boxes: np.ndarray, rng, smallest: float = 0.66, visi
 
 
 def flip(video: np.ndarray, boxes: np.ndarray, rng, p: float = 0.5):
-    """Mirrored left and right with probability p -> clip, boxes."""
+    """Mirrors left and right with probability p; returns (clip, boxes)."""
     if rng.random() >= p:
         return video, boxes
     return augment.flip(video, rng, 1.0), np.stack([1 - boxes[:, 2], boxes[:, 1], 1 - boxes[:, 0], boxes[:, 3]], 1)
 
 
 def fit(video: np.ndarray, boxes: np.ndarray, height: int, width: int):
-    """The whole picture as large as it goes into (height, width), at the top left, black below or beside it -> clip, boxes.
+    """Fits the whole picture into (height, width), at the top left, with black below or to the right; returns (clip, boxes).
 
-    Its aspect ratio stays, up to half a pixel.
+    Keeps the aspect ratio, up to half a pixel.
     """
     scale = min(height / video.shape[1], width / video.shape[2])
     h, w = (max(1, min(most, round(side * scale))) for most, side in zip((height, width), video.shape[1:3]))
@@ -57,7 +57,7 @@ def fit(video: np.ndarray, boxes: np.ndarray, height: int, width: int):
 
 
 def jitter(boxes: np.ndarray, rng, reach=JITTER) -> np.ndarray:
-    """Every side moves by itself, out or in by up to the shares `reach` of the box's width or height; cut at the picture's edge."""
+    """Moves each side independently, outward or inward, by up to the shares `reach` of the box's width or height; clips to the picture."""
     boxes = boxes.copy()
     for axis, (outward, inward) in enumerate(reach):
         low, high = boxes[:, axis].copy(), boxes[:, axis + 2].copy()
@@ -67,6 +67,6 @@ def jitter(boxes: np.ndarray, rng, reach=JITTER) -> np.ndarray:
 
 
 def extend(boxes: np.ndarray, by=EXTENSION) -> np.ndarray:
-    """Every side moves out by the shares `by` of the box's width and height; cut at the picture's edge."""
+    """Moves each side outward by the shares `by` of the box's width and height; clips to the picture."""
     out = (boxes[:, 2:] - boxes[:, :2]) * np.array(by)
     return np.concatenate([boxes[:, :2] - out, boxes[:, 2:] + out], 1).clip(0, 1)

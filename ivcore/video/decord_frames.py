@@ -1,11 +1,11 @@
-"""Frames through decord, quick and exact on the files that `mp4._doubt` lets through."""
+"""Decodes frames with decord, fast and exact for the files that `mp4._doubt` accepts."""
 
 import functools
 import os
 
 import numpy as np
 
-# Output widths that decord 0.6 cannot copy (it expects rows without padding), found by trying 2 ... 300.
+# Output widths that decord 0.6 cannot copy (it expects rows without padding), found by testing 2 ... 300.
 BROKEN_WIDTHS = {2, 3, 4, 6, 8, 12, 16, 24, 48, 72}
 
 
@@ -21,9 +21,9 @@ def available() -> bool:
 
 
 class DecordFrames:
-    """(height, width) is the upright size of what `get` returns. Raises ValueError if decord counts other frames.
+    """(height, width) is the upright size of what `get` returns. Raises ValueError if decord counts a different number of frames.
 
-    decord conceals damaged pictures without an error; a container that is cut off or contradicts itself is refused before.
+    decord hides damaged pictures without an error; containers that are cut off or inconsistent are refused earlier.
     """
 
     def __init__(self, path, count: int, height: int, width: int):
@@ -35,12 +35,12 @@ class DecordFrames:
             raise ValueError(f"decord counts {len(self.reader)} frames, not {count}")
 
     def get(self, indices: np.ndarray) -> np.ndarray:
-        """indices: (n,) rising, no repeats. -> uint8 (n, height, width, 3)"""
+        """indices: (n,) ascending, no repeats. -> uint8 (n, height, width, 3)"""
         return self.reader.get_batch(indices).asnumpy()
 
     def close(self) -> None:
         if self.reader is not None and os.getpid() != self.process:
-            self.reader._handle = None  # freeing it would wait for threads of the parent process
+            self.reader._handle = None  # freeing it would wait for the parent's threads
         self.reader = None
 
     __del__ = close

@@ -1,4 +1,4 @@
-"""A folder of frame pictures read as a video, as Something-Something and AVA are unpacked for training (img_00001.jpg, image_000001.jpg)."""
+"""Reads a folder of frame pictures as a video, as Something-Something and AVA are unpacked for training (img_00001.jpg, image_000001.jpg)."""
 
 import os
 import re
@@ -11,21 +11,21 @@ from ivcore.video.reader import VideoReader, read_once
 from ivcore.video.resize import target_size
 
 _NAME = re.compile(r"(.*?)(\d+)\.(jpg|jpeg|png)", re.IGNORECASE)
-_USUAL = ("img_", "image_")  # flow_x_00001.jpg and others may be beside them
+_USUAL = ("img_", "image_")  # flow_x_00001.jpg and others may be in the same folder
 _FPS = 30.0
 
 
 def open_video(path, size=None, strict: bool = False):
-    """A reader of a video file, or of the folder of its frames, whose damage is always noticed."""
+    """A reader of a video file, or of a folder of its frames (where damage is always noticed). Arguments and errors as in the two readers."""
     return FrameFolder(path, size) if os.path.isdir(path) else VideoReader(path, size, strict=strict)
 
 
 class FrameFolder:
     """The frames of a folder with the interface of `VideoReader`: len(), .times, .fps, .height, .width, read and close.
 
-    Frames are numbered in the names of their files, from 0 or from 1, one prefix for all; frame 0 is the first. A folder does not tell
-    its frame rate: .times has 30 frames a second. size: as in `VideoReader`. Raises VideoError for a folder without such frames, and on
-    `read` for one that is missing, damaged, or of another shape than the first.
+    File names number the frames, from 0 or 1, with one prefix for all; frame 0 is the first. A folder has no frame rate: .times assumes
+    30 frames a second. size: as in `VideoReader`. Raises VideoError for a folder without such frames, and in `read` for a frame that is
+    missing, damaged, or of another shape than the first.
     """
 
     def __init__(self, path, size=None):
@@ -44,7 +44,7 @@ class FrameFolder:
         return np.arange(len(self)) / self.fps
 
     def read(self, indices) -> np.ndarray:
-        """Frames by number, in any order, repeats allowed; each is decoded once. -> uint8 (len(indices), height, width, 3)"""
+        """Frames by number, in any order, with repeats; each is decoded once. -> uint8 (len(indices), height, width, 3)"""
         return read_once(self, indices, lambda numbers: np.stack([self._sized(number) for number in numbers]))
 
     def _sized(self, index: int) -> np.ndarray:
@@ -66,7 +66,7 @@ class FrameFolder:
             raise VideoError(self.path, f"{name}: {error.cause}") from None
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Does nothing: no file is held open."""
 
     def __enter__(self):
         return self
@@ -76,7 +76,7 @@ class FrameFolder:
 
 
 def _numbered(path: str) -> dict[int, str]:
-    """number -> file name of the frames in a folder."""
+    """number -> file name of the frames in a folder. VideoError if there are none, or frames with several prefixes."""
     try:
         names = os.listdir(path)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Still pictures as videos of one frame, for training on images and videos alike."""
+"""Reads still pictures as videos of one frame, for training on images and videos together."""
 
 import os
 
@@ -10,25 +10,25 @@ from ivcore.video.resize import resize, target_size
 from ivcore.video.table import refuse_size
 
 SUFFIXES = ("jpg", "jpeg", "png", "webp", "bmp")
-# What files with these suffixes hold; Pillow knows more formats, and runs other programs for some.
+# The formats of files with these suffixes; Pillow knows more formats, and runs other programs for some.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
 
 def is_image(path) -> bool:
-    """By its suffix."""
+    """Whether the path has the suffix of a picture."""
     return os.fspath(path).rpartition(".")[2].lower() in SUFFIXES
 
 
 def read_image(source, size=None, name=None) -> np.ndarray:
-    """A path or open file -> uint8 (1, H, W, 3), upright. `size` as in VideoReader; errors call it `name`.
+    """A path or open file -> uint8 (1, H, W, 3), upright. size: as in VideoReader; name: of the file in errors.
 
-    Raises VideoError for anything but a whole picture, and for a size that no picture has.
+    Raises VideoError for anything but a complete picture, and for an impossible size.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(source, formats=FORMATS) as image:
-            if size is not None:  # JPEG decodes to a half, a quarter or an eighth at once, no smaller than this
+            if size is not None:  # JPEG can decode directly to a half, a quarter or an eighth, no smaller than this
                 image.draft("RGB", target_size(*image.size, size))
             refuse_size(name or source, image.height, image.width)
             image = ImageOps.exif_transpose(image).convert("RGB")

@@ -1,6 +1,6 @@
-"""A video whose bytes are in memory as a file that every reader can open, without touching the disk.
+"""Gives a video in memory a path that every reader can open, without touching the disk.
 
-A memory file of the kernel has a path, so that the frame table, decord and PyAV are the same as for videos on disk, with all their checks.
+A memory file of the kernel has a path, so the frame table, decord and PyAV work as for videos on disk, with all their checks.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def as_file(data: bytes) -> Iterator[str]:
-    """A path that holds `data` inside the block; a temporary file if the system has no memory files."""
+    """Yields the path of a file with `data`, valid inside the block; a temporary file if the system has no memory files."""
     if not hasattr(os, "memfd_create"):
         with tempfile.NamedTemporaryFile() as file:
             file.write(data)

@@ -1,6 +1,6 @@
-"""The frame table of an mp4 or mov file from its sample tables alone (ISO 14496-12), in about a tenth of a millisecond.
+"""Reads the frame table of an mp4 or mov file from its sample tables alone (ISO 14496-12), in about a tenth of a millisecond.
 
-It also finds what a decoder notices late or never: an index that disagrees with itself or points past the end of the file.
+It also finds faults that a decoder notices late or never: an index that is inconsistent or points past the end of the file.
 """
 
 import struct
@@ -15,10 +15,10 @@ from ivcore.video.table import UPRIGHT, FrameTable, has_open_gop, refuse_size
 
 TOP_LEVEL = set(b"ftyp moov mdat free skip wide pnot uuid moof styp sidx meta".split())
 CODECS = {b"avc1": "h264", b"avc3": "h264", b"hvc1": "hevc", b"hev1": "hevc"}
-# decord 0.6 (libav 4.1) was measured to decode, seek and count these exactly, and only in mp4, whose index is checked here. PyAV,
-# which is as fast, reads the rest. In other files decord believes what the head claims, and ends the process if that is absurd.
+# Measured: decord 0.6 (libav 4.1) decodes, seeks and counts these exactly, but only in mp4, whose index is checked here. PyAV,
+# which is as fast, reads the rest. In other files decord trusts the header, and kills the process if that is absurd.
 DECORD_EXACT = {"h264", "hevc"}
-PLAIN_PROFILES = {66, 77, 88}  # of H.264: always 8 bits; the parameter sets of others say a depth
+PLAIN_PROFILES = {66, 77, 88}  # of H.264: always 8 bits; other profiles give the depth in their parameter sets
 
 
 def is_mp4(path) -> bool:
@@ -27,9 +27,9 @@ def is_mp4(path) -> bool:
 
 
 def read_table(path) -> FrameTable | None:
-    """The table, or None if only a demuxer can tell (fragments, several video tracks, several sample descriptions).
+    """The table, or None if it needs a demuxer (fragments, several video tracks, several sample descriptions).
 
-    Raises VideoError for a file without an index, without video, or cut short.
+    Raises VideoError for a file without an index, without video, damaged, or cut short.
     """
     size = Path(path).stat().st_size
     moov = _find_moov(path, size)
@@ -88,7 +88,7 @@ def _children(data: memoryview) -> dict:
 
 
 def _video_tracks(moov: memoryview) -> list[dict]:
-    """One flat dict of boxes for each track whose handler is video."""
+    """One flat dict of boxes for each video track."""
     tracks = []
     for kind, body in _boxes(moov):
         if kind != b"trak":
@@ -129,11 +129,11 @@ def _table(path, moov: memoryview, file_size: int) -> FrameTable | None:
 
 
 def _doubt(codec: str, bits: int, pts, key, matrix) -> str:
-    """Why decord would not be exact on this stream, or "". pts, key: (n,) in decoding order."""
+    """Why decord would not be exact for this stream, or "". pts, key: (n,) in decoding order."""
     a, b, c, d = matrix
     if codec not in DECORD_EXACT:
         return f"{codec} in mp4"
-    if bits != 8:  # it converts other depths to colours that differ
+    if bits != 8:  # decord gives different colours for other depths
         return f"{bits or 'unknown'} bits a colour"
     if not key[0]:
         return "does not start with a keyframe"
@@ -141,7 +141,7 @@ def _doubt(codec: str, bits: int, pts, key, matrix) -> str:
         return "two frames with the same time stamp"
     if a * d - b * c != 1:
         return "mirrored"
-    if not key.all() and (np.diff(pts) > 0).all():  # true, or copied from a container without others
+    if not key.all() and (np.diff(pts) > 0).all():  # no B pictures, or copied from a container with decoding order only
         return "time stamps in the order of decoding"
     return "open groups of pictures" if has_open_gop(pts, key) else ""
 
@@ -151,7 +151,7 @@ def _u32(data: memoryview, at: int) -> int:
 
 
 def _timescale(header: memoryview) -> int:
-    """Of an mvhd or mdhd box: ticks a second."""
+    """Ticks a second, from an mvhd or mdhd box. ValueError for 0."""
     scale = _u32(header, 20 if header[0] == 1 else 12)
     if not scale:
         raise ValueError("time scale 0")
@@ -159,7 +159,7 @@ def _timescale(header: memoryview) -> int:
 
 
 def _array(data: memoryview, columns: int, kind: str = ">u4") -> np.ndarray:
-    """The rows of a full box: version and flags, a count, then `columns` numbers a row."""
+    """The rows of a full box: version and flags, a count, then `columns` numbers a row. ValueError if they do not fit the box."""
     count, item = _u32(data, 4), np.dtype(kind).itemsize
     if 8 + count * columns * item > len(data):
         raise ValueError(f"a table of {count} rows does not fit its box")
@@ -180,7 +180,7 @@ def _sample_sizes(path, stsz: memoryview, file_size: int) -> np.ndarray:
 
 
 def _expand(path, rows: np.ndarray, count: int, what: str) -> np.ndarray:
-    """Undo run-length coding: rows (repeat, value) -> (count,) values."""
+    """Expands run-length coding: rows (repeat, value) -> (count,) values. VideoError if the counts differ."""
     if rows[:, 0].sum() != count:
         raise VideoError(path, f"the index lists {count} frames but {rows[:, 0].sum()} {what}")
     return np.repeat(rows[:, 1], rows[:, 0])
@@ -193,11 +193,11 @@ def _sample_times(path, boxes: dict, count: int) -> np.ndarray:
     if b"ctts" not in boxes:
         return dts
     shifts = _expand(path, _array(boxes[b"ctts"], 2), count, "composition times")
-    return dts + shifts.astype(np.int32)  # unsigned in version 0, yet negative ones are written
+    return dts + shifts.astype(np.int32)  # unsigned in version 0, but files have negative ones
 
 
 def _sample_starts(path, boxes: dict, sizes: np.ndarray, file_size: int) -> np.ndarray:
-    """The byte at which every sample starts. VideoError if one lies past the end: the only reliable sign of a file that was cut."""
+    """The start byte of each sample. VideoError if one is past the file's end: the only reliable sign of a cut file."""
     chunks = _array(boxes[b"co64"], 1, ">u8") if b"co64" in boxes else _array(boxes[b"stco"], 1)
     runs = _array(boxes[b"stsc"], 3)
     repeats = np.diff(np.append(runs[:, 0], len(chunks) + 1))
@@ -216,14 +216,14 @@ def _sample_starts(path, boxes: dict, sizes: np.ndarray, file_size: int) -> np.n
 
 
 def _can_start_at(path, codec: str, prefix: int, starts: np.ndarray, sizes: np.ndarray) -> bool:
-    """Whether decoding can begin at each of these samples: they are IDR pictures (HEVC: IRAP), not points of gradual recovery."""
+    """Whether decoding can begin at every one of these samples: IDR pictures (HEVC: IRAP), not points of gradual recovery."""
     with open(path, "rb") as file:
         samples = zip(starts.tolist(), sizes.tolist())
         return all(_starts_afresh(file, codec, prefix, start, start + size) for start, size in samples)
 
 
 def _starts_afresh(file, codec: str, prefix: int, at: int, end: int) -> bool:
-    """Looks at the first unit of the sample that holds a picture."""
+    """Whether the first picture unit of the sample is an IDR picture (HEVC: IRAP)."""
     while at + prefix < end:
         file.seek(at)
         head = file.read(prefix + 1)
@@ -245,7 +245,7 @@ def _sync_samples(boxes: dict, count: int) -> np.ndarray:
 
 
 def _codec(stsd: memoryview) -> tuple[str, int, int]:
-    """Codec of the one sample description, its bits a colour, and how many bytes hold the length of each unit; 0 if unknown."""
+    """(codec of the sample description, bits a colour, number of bytes of a unit's length); 0 if unknown."""
     kind = bytes(stsd[12:16])
     codec = CODECS.get(kind, kind.decode("latin-1"))
     boxes = _children(stsd[16 + 78 :])
@@ -258,13 +258,13 @@ def _codec(stsd: memoryview) -> tuple[str, int, int]:
 
 
 def _h264_bits(config: bytes) -> int:
-    """From the first sequence parameter set in an avcC box (ISO 14496-10, 7.3.2.1.1)."""
+    """Bits a colour, from the first sequence parameter set in an avcC box (ISO 14496-10, 7.3.2.1.1); 0 if unknown."""
     if len(config) < 13:
         return 0
     if config[9] in PLAIN_PROFILES:
         return 8
     bits = Bits(config[12:40].replace(b"\0\0\3", b"\0\0"))
-    bits.number()  # of the set
+    bits.number()  # the set's id
     if bits.number() == 3:
         bits.take(1)
     return 8 + bits.number()
@@ -286,7 +286,7 @@ def _matrix(boxes: dict) -> tuple:
 
 
 def _edited(boxes: dict, movie: dict, pts: np.ndarray, scale: int) -> str:
-    """Whether an edit list hides frames. The usual one only moves the first frame to time 0."""
+    """Returns "edit list" if an edit list hides frames, else "". The usual edit list only moves the first frame to time 0."""
     elst = _children(boxes[b"edts"]).get(b"elst") if b"edts" in boxes else None
     if elst is None or _u32(elst, 4) == 0:
         return ""

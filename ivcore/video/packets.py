@@ -1,6 +1,6 @@
-"""The frame table of any file libav can demux: a walk over its packets, decoding no more than the first frame.
+"""Reads the frame table of any file that libav can demux: walks over its packets and decodes only the first frame.
 
-If the time stamps do not tell in which order frames are shown (see `_why_count`), the film is decoded once and its frames are counted.
+If time stamps do not give the display order (see `_why_count`), the video is decoded once and its frames are counted.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from ivcore.video import mp4
 from ivcore.video.pictures import Pictures
 from ivcore.video.table import LARGEST_AREA, UPRIGHT, FrameTable, PacketTable, refuse_size
 
-# Containers of video. Others that libav knows are lists of files, streams from elsewhere, or raw data that it could only guess about.
+# Video containers. Other formats that libav knows are lists of files, streams from elsewhere, or raw data that it could only guess.
 DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,flv,asf,ogg,nut,gif,apng,rm,ivf,h264,hevc,vvc,obu,av1,"
     "mjpeg,vc1,mxf,dv,swf,dirac,yuv4mpegpipe,wtv,ffm,roq,smk,nsv,gxf,film_cpk,flic,cavsvideo,h263"
 )
 # Anticlockwise degrees -> display matrix.
 QUARTER_TURNS = {0: UPRIGHT, 90: (0, -1, 1, 0), 180: (-1, 0, 0, -1), 270: (0, 1, -1, 0)}
-# These codecs were measured to give one frame for each packet, in the order of the time stamps. For others frames are counted.
+# Measured: these codecs give one frame for each packet, in the order of the time stamps. For others, frames are counted.
 ONE_FRAME_A_PACKET = [
     "h264",
     "hevc",
@@ -57,12 +57,15 @@ ONE_FRAME_A_PACKET = [
     "msvideo1",
 ]
 NO_STAMP = -(1 << 63)
-# libav and PyAV raise these on damaged data; IndexError if a stream appears on the way.
+# libav and PyAV raise these for damaged data; IndexError if a stream appears later in the file.
 DEMUX_ERRORS = (ValueError, OSError, LookupError, ArithmeticError, AssertionError, RuntimeError, MemoryError)
 
 
 def open_stream(path, strict: bool = False):
-    """-> (container, its video stream), decoding on one thread and marking damaged frames. The caller closes the container."""
+    """Returns (container, its video stream) that decode on one thread and mark damaged frames. The caller closes the container.
+
+    Raises VideoError for a file that is not a video, or has no video stream or no decoder.
+    """
     import av
 
     try:
@@ -103,7 +106,7 @@ def errors_with_path(path):
 
 
 def read_table(path) -> FrameTable:
-    """Raises VideoError for a file that is no video, has no frames or lost its end."""
+    """The table of a file. Raises VideoError for a file that is not a video, has no frames or lost its end."""
     with errors_with_path(path):
         _check_end(path)
         container, stream = open_stream(path)
@@ -112,9 +115,9 @@ def read_table(path) -> FrameTable:
 
 
 def count_frames(path, table: FrameTable, why: str) -> FrameTable:
-    """The table of the same file by decoding it once: its frames are those that the decoder gives, in that order. Raises VideoError.
+    """The table of the same file by decoding it once: its frames are those of the decoder, in the decoder's order. Raises VideoError.
 
-    Times are the sorted time stamps if there is one for each frame, else follow from the frame rate that the container claims.
+    Times are the sorted time stamps if there is one for each frame, else computed from the container's frame rate.
     """
     with errors_with_path(path):
         container, stream = open_stream(path)
@@ -157,7 +160,7 @@ def _walk(path, container, stream) -> FrameTable:
 
 
 def _why_count(table: FrameTable, pictures: Pictures, container: str, hidden) -> str:
-    """Why the time stamps do not tell which frame is shown when, or ""."""
+    """Why the time stamps do not give the display order, or ""."""
     stamp, key = table.packets.stamp, table.packets.key
     if table.codec not in ONE_FRAME_A_PACKET:
         return "packets of this codec may hold any number of frames"
@@ -173,7 +176,7 @@ def _why_count(table: FrameTable, pictures: Pictures, container: str, hidden) ->
 
 
 def _check_end(path) -> None:
-    """VideoError if the file is shorter than its container says; libav reads what is there without an error."""
+    """VideoError if the file is shorter than its container says, because libav reads such a file without an error."""
     size = Path(path).stat().st_size
     with open(path, "rb") as file:
         head = file.read(4096)
@@ -199,7 +202,7 @@ def _declared_end(head: bytes) -> int | None:
 
 
 def _ebml_number(data: bytes, at: int) -> tuple[int | None, int]:
-    """A Matroska length and the byte after it; None for "unknown", which live recordings write."""
+    """(a Matroska length, the position after it); the length is None for "unknown", which live recordings have."""
     width = 9 - data[at].bit_length() if data[at] else 9
     value = int.from_bytes(data[at : at + width], "big") & ((1 << 7 * width) - 1)
     return (None if value == (1 << 7 * width) - 1 else value), at + width

@@ -1,19 +1,19 @@
-"""What a packet's bytes tell about its pictures without decoding: is a picture shown before one that was decoded earlier?
+"""Finds out from a packet's bytes, without decoding, whether a stream has pictures that are shown before an earlier decoded one.
 
-A container may list frames in the order of decoding instead of the order of showing: .avi has no other, and a stream copied from
-it keeps that order in .mkv, .mp4 or .mov. Only streams with B pictures are shown in another order than they are decoded.
+A container may list frames in decoding order instead of display order: .avi has only that, and a stream copied from it keeps this
+order in .mkv, .mp4 or .mov. The two orders differ only for streams with B pictures.
 """
 
-NO_VOP = 19  # bytes; a packet no larger may be the placeholder after two pictures that share one packet
+NO_VOP = 19  # bytes; a packet up to this size may be the placeholder after two pictures in one packet
 
 
 class Pictures:
-    """Add the packets of a stream one by one. `reordered`: None if their bytes do not tell. `plain`: one picture in each packet."""
+    """Takes the packets of a stream one by one. reordered: whether it has B pictures, None if bytes do not tell. plain: one picture a packet."""
 
     def __init__(self, codec: str, extradata: bytes | None):
         self.codec, self.plain = codec, True
         self.reordered = False if codec in _BY_CODEC else None
-        # mp4, Matroska and flv put a length of one to four bytes before each unit of H.264; the others put a start code
+        # mp4, Matroska and flv have a length of one to four bytes before each unit of H.264; other containers have a start code
         self.length = (extradata[4] & 3) + 1 if extradata and len(extradata) > 4 and extradata[0] == 1 else 0
 
     def add(self, data: bytes) -> None:
@@ -24,7 +24,7 @@ class Pictures:
         for unit in _by_length(data, self.length) if self.length else _after(data, b"\0\0\1"):
             if unit and unit[0] & 31 in (1, 2, 5):
                 bits = Bits(unit[1:9])
-                bits.number()  # the place of the slice, then its type (ISO 14496-10, 7.3.3)
+                bits.number()  # the slice's position; its type follows (ISO 14496-10, 7.3.3)
                 self.reordered |= bits.number() % 5 == 1
 
     def _mpeg4(self, data: bytes) -> None:
@@ -49,7 +49,7 @@ _BY_CODEC = {
 
 
 def _after(data: bytes, code: bytes, keep: int = 9):
-    """The first `keep` bytes after every occurrence of a start code."""
+    """Yields the first `keep` bytes after each start code."""
     at = data.find(code)
     while at >= 0:
         start = at + len(code)
@@ -66,7 +66,7 @@ def _by_length(data: bytes, width: int):
 
 
 class Bits:
-    """Reads bits and Exp-Golomb numbers (ISO 14496-10, 9.1) from the front; zeros past the end."""
+    """Reads bits and Exp-Golomb numbers (ISO 14496-10, 9.1) from the front; past the end there are zeros."""
 
     def __init__(self, data: bytes):
         self.bits = "".join(f"{byte:08b}" for byte in data)

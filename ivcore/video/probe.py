@@ -1,4 +1,4 @@
-"""What a file is and whether it can be read as training reads it."""
+"""Probes a file: its size and codec, and whether training can read it."""
 
 import os
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from ivcore.video.frame_folder import FrameFolder
 from ivcore.video.images import is_image, read_image
 from ivcore.video.reader import VideoReader
 
-_HELD = 1 << 27  # bytes of frames held while all are decoded
+_HELD = 1 << 27  # bytes of frames kept at a time
 
 
 @dataclass(frozen=True)
 class Probe:
-    """`kind` is "" for a good file, else "missing", "unreadable" or "damaged", and `cause` says more. frames 1, seconds 0 for a picture."""
+    """kind: "" for a good file, else "missing", "unreadable" or "damaged", with the `cause`. A picture has frames 1, seconds 0."""
 
     kind: str = ""
     cause: str = ""
@@ -28,14 +28,14 @@ class Probe:
 
 
 def probe(path: str, strict: bool = False) -> Probe:
-    """Reads every frame; with `strict` once more, so that it finds the damage that decord conceals. Raises nothing."""
+    """Reads every frame; with `strict`, reads them a second time to find damage that decord hides. Raises nothing."""
     try:
         if os.path.isdir(path):
             return _folder(path)
         return _picture(path) if is_image(path) else _video(path, strict)
     except VideoError as error:
         return Probe("unreadable" if os.path.exists(path) else "missing", error.cause)
-    except Exception as error:  # a fault of the reader: reported too, so that one file does not end a check
+    except Exception as error:  # a bug of a decoder: reported, too, so that one file does not end a check
         return Probe("unreadable", f"{type(error).__name__}: {error}")
 
 

@@ -1,7 +1,7 @@
-"""Frames through PyAV: seek to the keyframe before, decode up to the frame asked for.
+"""Decodes frames with PyAV: seeks to the previous keyframe and decodes up to the requested frame.
 
-Each packet is decoded under the number of its frame, so its frame is identified by the packet. After a seek the first packet is found
-by its place in the file, so time stamps that a demuxer invents do not matter.
+Each packet gets the number of its frame as its time stamp, which identifies the decoded frame. After a seek the first packet is
+identified by its position in the file, so time stamps that a demuxer invents do not matter.
 """
 
 import itertools
@@ -13,11 +13,11 @@ from ivcore.video.packets import errors_with_path, open_stream
 from ivcore.video.resize import orient
 from ivcore.video.table import FrameTable
 
-SOUGHT = -2  # number of the frame decoded last, while there is none since a seek
+SOUGHT = -2  # value of `last` after a seek, before a frame is decoded
 
 
 class WrongOrder(Exception):
-    """Frames come out in another order than the table says."""
+    """Frames are decoded in another order than the table says."""
 
 
 class PyAVFrames:
@@ -28,7 +28,7 @@ class PyAVFrames:
 
         self.path, self.table, self.strict = path, table, strict
         self.height, self.width = (height, width) if table.matrix[0] else (width, height)
-        self.reformatter = VideoReformatter()  # keeps its scaling tables; a frame's own method makes new ones
+        self.reformatter = VideoReformatter()  # keeps its scaling tables; a frame's own method would make new ones
         if table.packets is not None:
             self._keys()
         self.container = None
@@ -44,15 +44,15 @@ class PyAVFrames:
         self.packet_at = {place: n for n, place in enumerate(packets.place.tolist()) if place in once}
 
     def _begin(self) -> None:
-        """From the first packet on."""
+        """Opens the file and starts at the first packet."""
         self.close()
         self.container, self.stream = open_stream(self.path, self.strict)
         if self.table.packets is None:
             self.frames = enumerate(self.container.decode(self.stream))
         else:
             self.frames = self._decode(self.container.demux(self.stream), 0)
-        self.last = -1  # the frame decoded last
-        self.whole_from = 0  # frames from this one on have all their references
+        self.last = -1  # number of the last decoded frame
+        self.whole_from = 0  # frames from this number have all their references
 
     def close(self) -> None:
         self.frames = None
@@ -60,14 +60,14 @@ class PyAVFrames:
             self.container.close()
 
     def get(self, indices: np.ndarray) -> np.ndarray:
-        """indices: (n,) rising, no repeats. -> uint8 (n, height, width, 3). Raises VideoError, and WrongOrder for a wrong table."""
+        """indices: (n,) ascending, no repeats. -> uint8 (n, height, width, 3). Raises VideoError, and WrongOrder for a wrong table."""
         out = np.empty((len(indices), self.height, self.width, 3), np.uint8)
         for row, index in zip(out, indices):
             row[:] = self._pixels(self._frame(int(index)))
         return orient(out, self.table.matrix)
 
     def _pixels(self, frame) -> np.ndarray:
-        """Bilinear, as decord does, on this thread."""
+        """The frame as RGB, resized bilinearly as in decord, on this thread."""
         size = {"width": self.width, "height": self.height}
         rgb = self.reformatter.reformat(frame, format="rgb24", interpolation="BILINEAR", threads=1, **size)
         return rgb.to_ndarray()
@@ -88,7 +88,7 @@ class PyAVFrames:
         return self._advance(index)
 
     def _sought(self, index: int):
-        """The frame, or None. A seek that lands too late is repeated from ever earlier keyframes, in the end from the beginning."""
+        """The frame, or None. If a seek lands too late, it tries earlier and earlier keyframes, and at last the beginning."""
         key = int(np.searchsorted(self.key_frames, index, "right")) - 1
         if -1 <= self.last < index and (key < 0 or self.key_frames[key] <= max(self.last, 0)):
             return self._advance(index)
@@ -102,7 +102,7 @@ class PyAVFrames:
         return self._advance(index)
 
     def _seek(self, key: int) -> bool:
-        """Seeks to the keyframe of that number, or a packet before; False if the demuxer went elsewhere."""
+        """Seeks to the keyframe with this number, or an earlier packet; False if the demuxer landed elsewhere."""
         import av
 
         packets, target = self.table.packets, self.keys[key]
@@ -110,7 +110,7 @@ class PyAVFrames:
             self.container.seek(int(packets.stamp[target]), stream=self.stream, backward=True)
             demuxed = self.container.demux(self.stream)
             first = next((packet for packet in demuxed if packet.size), None)
-        except av.FFmpegError:  # for example a file without an index
+        except av.FFmpegError:  # for example, a file without an index
             first = None
         number = self.packet_at.get(first.pos) if first is not None else None
         if number is None or number > target:
@@ -121,7 +121,7 @@ class PyAVFrames:
         return True
 
     def _decode(self, demuxed, number: int):
-        """(number of the frame, frame) from the packet of that number on. Frames before the keyframe that was sought may fail."""
+        """Yields (frame number, frame) from the packet `number`. Frames before the keyframe of the seek may fail to decode."""
         import av
 
         packets = self.table.packets
@@ -141,14 +141,14 @@ class PyAVFrames:
                     raise
 
     def _advance(self, index: int):
-        """Decodes on to that frame; None if it does not come."""
+        """Decodes up to the frame `index`; None if it does not come."""
         for number, frame in self.frames:
             if number is not None and number < self.whole_from:
                 continue
             due = max(self.last + 1, self.whole_from)
             if number != due:
                 if self.last == SOUGHT and number is not None:
-                    return None  # the keyframe sought is not one that decoding can start from
+                    return None  # decoding cannot start from this keyframe
                 raise WrongOrder
             if frame.is_corrupt:
                 raise ValueError("damaged data")

@@ -1,15 +1,15 @@
-"""Read frames of a video file, exactly the ones asked for, whichever library decodes it.
+"""Reads exactly the requested frames of a video file, whichever library decodes it.
 
-decord decodes what it decodes exactly: H.264 and HEVC of 8 bits a colour in .mp4 and .mov whose index leaves no doubt (see `mp4._doubt`).
+decord decodes the files that it decodes exactly: H.264 and HEVC with 8 bits a colour in .mp4 and .mov with a sound index (see `mp4._doubt`).
 PyAV reads the rest, and all files if decord is not installed. Both number frames in display order and give upright frames, and pixel
-values agree up to the resizing. Frames are those that the ffmpeg program decodes. If time stamps do not tell their order (B pictures in
-.avi, or copied from there), the file is decoded once to count them, and read from its start: two to four times slower, and exact.
+values agree up to the resizing. The frames are those of the ffmpeg program. If time stamps do not give their order (B pictures in
+.avi, or copied from there), the file is decoded once to count them, and read from its start: two to four times slower, but exact.
 
     with VideoReader("clip.mp4", size=224) as video:
         frames = video.read(sampling.dense(len(video), 16, 4))      # uint8 (16, 224, 398, 3)
 
-Open one reader per item, in the worker that reads it. After a fork a reader opens its file again in the child, and threads take turns,
-so sharing one is slow but safe.
+Open one reader for each item, in the worker that reads it. After a fork a reader opens its file again in the child, and threads take
+turns, so sharing a reader is slow but safe.
 """
 
 import os
@@ -33,13 +33,13 @@ class VideoReader:
     """A video file as a sequence of frames in display order.
 
     size: None for the stored size, an int for the short side (the long side keeps the aspect ratio, rounded to the nearest pixel), or
-    (height, width). backend: None chooses; "decord" or "pyav" insists on one. PyAV refuses damaged pictures that decord conceals.
-    strict: PyAV, and every error that its decoders find in a picture is raised. Of 80 H.264 files with flipped bits 69 gave wrong
-    pictures without an error, and one when strict; VP8, VP9 and HEVC hold too little to tell (29 of 30, 29 of 30 and 15 of 30 were
-    still read). It takes as long as decord at 240 lines and 1.6 times as long for films of 32 pixels, most of it opening.
+    (height, width). backend: None chooses; "decord" or "pyav" forces one. PyAV refuses damaged pictures that decord hides.
+    strict: uses PyAV and raises every error that its decoders find in a picture. Of 80 H.264 files with flipped bits, 69 gave wrong
+    pictures without an error, but only one with strict; VP8, VP9 and HEVC contain too little to tell (29 of 30, 29 of 30 and 15 of 30 were
+    still read). It is as fast as decord at 240 lines, and takes 1.6 times as long for videos of 32 pixels, mostly for opening.
     len(), .fps (average), .times ((n,) seconds from the first frame, also for variable frame rates), .height and .width (upright, after
-    resizing), .backend. Opening reads the file's index, or counts its frames if that tells no order; the first `read` opens the decoder.
-    Raises VideoError(path, cause) for a file that is not a readable video, ParameterError for a bad size.
+    resizing), .backend. Opening reads the file's index, or counts the frames if that gives no order; the first `read` opens the decoder.
+    Raises VideoError(path, cause) for a file that is not a readable video, ParameterError for a bad size or backend.
     """
 
     def __init__(self, path, size=None, backend: str | None = None, strict: bool = False):
@@ -62,7 +62,7 @@ class VideoReader:
         return bool(self.table.doubt) or width in decord_frames.BROKEN_WIDTHS or not decord_frames.available()
 
     def _decoded_size(self) -> tuple[int, int]:
-        """Let the decoder resize if that saves work (half the pixels or fewer); else resizing afterwards is cheaper."""
+        """The size that the decoder gives: the final size if that saves work (half the pixels or fewer), else the stored one."""
         height, width = self.table.upright
         small = 2 * self.height * self.width <= height * width
         return (self.height, self.width) if small else (height, width)
@@ -76,11 +76,11 @@ class VideoReader:
 
     @property
     def fps(self) -> float:
-        """Average frames a second; what the container claims for a single frame."""
+        """Average frames a second; for a single frame, the container's frame rate."""
         return self.table.fps
 
     def read(self, indices) -> np.ndarray:
-        """Frames by number, in any order, repeats allowed; each is decoded once. -> uint8 (len(indices), height, width, 3)
+        """Frames by number, in any order, with repeats; each is decoded once. -> uint8 (len(indices), height, width, 3)
 
         Raises VideoError for a frame that is damaged or cannot be decoded, IndexError for one outside 0 ... len - 1.
         """
@@ -91,7 +91,7 @@ class VideoReader:
             return resize(self._decode(numbers), self.height, self.width)
 
     def _own_lock(self):
-        """The lock of this process: after a fork the file is opened anew, for the parent's decoder and lock mean nothing here."""
+        """The lock of this process. After a fork it drops the parent's decoder and lock, which are useless here."""
         if self._process != os.getpid():
             self._frames, self._process, self._lock = None, os.getpid(), threading.Lock()
         return self._lock
@@ -121,7 +121,7 @@ class VideoReader:
         return self._frames
 
     def _use_pyav(self, table: FrameTable) -> None:
-        """After decord failed: PyAV reads the file or says what is wrong."""
+        """Switches to PyAV with this table. VideoError if it has another number of frames."""
         if len(table.pts) != len(self):
             raise VideoError(self.path, f"its index lists {len(self)} frames, {len(table.pts)} can be read")
         self._close()
@@ -145,7 +145,10 @@ class VideoReader:
 
 
 def read_once(video, indices, read) -> np.ndarray:
-    """The frames `indices` of a reader with .path, .height, .width and len(); read(rising numbers, no repeats) -> (n, H, W, 3)."""
+    """The frames `indices` of a reader with .path, .height, .width and len(). read(ascending numbers, no repeats) -> (n, H, W, 3).
+
+    IndexError for a number outside 0 ... len - 1.
+    """
     indices = np.asarray(indices, dtype=np.int64).reshape(-1)
     if indices.size == 0:
         return np.empty((0, video.height, video.width, 3), np.uint8)

@@ -6,9 +6,9 @@ from ivcore.errors import ParameterError
 
 
 def target_size(height: int, width: int, size) -> tuple[int, int]:
-    """(height, width) meant by `size`: None keeps them, (h, w) is taken literally, an int is the short side.
+    """The (height, width) of `size`: None keeps them, (h, w) is used directly, an int is the short side. ParameterError for others.
 
-    The long side follows the aspect ratio, rounded to the nearest pixel, halves up.
+    The long side keeps the aspect ratio, rounded to the nearest pixel, halves up.
     """
     if size is None:
         return height, width
@@ -22,7 +22,7 @@ def target_size(height: int, width: int, size) -> tuple[int, int]:
 
 
 def resize(frames: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Bilinear with antialiasing. (T, H, W, 3) uint8 -> (T, height, width, 3) uint8."""
+    """Bilinear resize with antialiasing. (T, H, W, 3) uint8 -> (T, height, width, 3) uint8."""
     if frames.shape[1:3] == (height, width):
         return frames
     from torch.nn.functional import interpolate
@@ -40,7 +40,7 @@ def as_tensor(frames: np.ndarray):
 
 
 def orient(frames: np.ndarray, matrix: tuple) -> np.ndarray:
-    """Turn stored frames upright: a point (x, y) goes to (ax + cy, bx + dy), matrix = (a, b, c, d) of -1, 0, 1."""
+    """Turns stored frames upright: a point (x, y) goes to (ax + cy, bx + dy), matrix = (a, b, c, d) of -1, 0, 1."""
     a, b, c, d = matrix
     if a == 0:
         frames = frames.swapaxes(1, 2)

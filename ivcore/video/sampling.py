@@ -1,9 +1,9 @@
-"""Which frames make a clip: index functions on a frame count, in plain numpy.
+"""Chooses the frames of a clip: functions from a frame count to indices, in plain numpy.
 
-Common to all of them: indices are int64, lie in [0, num_video_frames - 1] and never decrease (`dense_and_segment` joins two such
-rows). A video that is too short is never an error: a dense clip that would run past the end repeats the last frame, and segments
-share frames if there are more segments than frames. `rng` is a numpy Generator for the random training view; None gives the one
-deterministic test view.
+All indices are int64, in [0, num_video_frames - 1] and never decrease (`dense_and_segment` joins two such rows). A short video is
+never an error: a dense clip that would pass the end repeats the last frame, and segments share frames if there are more segments
+than frames. rng: a numpy Generator for the random training view; None gives the deterministic test view. ParameterError for a count
+that is not a whole number from 1.
 """
 
 import numpy as np
@@ -18,15 +18,15 @@ def _check(**counts) -> None:
 
 
 def span(num_frames: int, stride: int) -> int:
-    """Video frames from the first to the last frame of a dense clip, both included."""
+    """The number of video frames from the first to the last frame of a dense clip, both included."""
     return (num_frames - 1) * stride + 1
 
 
 def dense(num_video_frames: int, num_frames: int, stride: int, rng=None) -> np.ndarray:
-    """`num_frames` consecutive frames, every `stride`-th (VideoMAE on Kinetics: 16 x 4).
+    """`num_frames` frames, `stride` apart (VideoMAE on Kinetics: 16 x 4). -> (num_frames,)
 
-    The start is uniform over every start from which the clip fits, or centred ((n - span) // 2) without `rng`.
-    A video shorter than the span starts at 0 and repeats its last frame. -> (num_frames,)
+    The start is uniform over all starts where the clip fits, or centred ((n - span) // 2) without `rng`.
+    In a video shorter than the span the clip starts at 0 and repeats the last frame.
     """
     _check(num_video_frames=num_video_frames, num_frames=num_frames, stride=stride)
     room = max(num_video_frames - span(num_frames, stride), 0)
@@ -35,10 +35,10 @@ def dense(num_video_frames: int, num_frames: int, stride: int, rng=None) -> np.n
 
 
 def views(num_video_frames: int, num_frames: int, stride: int, num_clips: int) -> list[np.ndarray]:
-    """`num_clips` dense clips for multi-view testing, spread evenly: the first starts at 0, the last ends on the last frame.
+    """`num_clips` dense clips for multi-view testing, evenly spread: the first starts at 0, the last ends at the last frame.
 
-    Starts are floor(i * (n - span) / (num_clips - 1)); one clip alone is the centred one. All clips of a video shorter than the
-    span are the same. -> list of (num_frames,)
+    Starts are floor(i * (n - span) / (num_clips - 1)); a single clip is centred. All clips of a video shorter than the span are
+    equal. -> list of (num_frames,)
     """
     _check(num_video_frames=num_video_frames, num_frames=num_frames, stride=stride, num_clips=num_clips)
     if num_clips == 1:
@@ -49,10 +49,10 @@ def views(num_video_frames: int, num_frames: int, stride: int, num_clips: int) -
 
 
 def around(num_video_frames: int, centre: int, num_frames: int, stride: int) -> np.ndarray:
-    """`num_frames` frames, every `stride`-th, with the frame `centre` in the middle, first of the second half. The published clips of AVA (16 x 4) lie a frame
-    later and leave the keyframe itself out.
+    """`num_frames` frames, `stride` apart, with the frame `centre` in the middle, as the first of the second half. -> (num_frames,)
 
-    Past either end of the video its first or last frame is repeated. -> (num_frames,)
+    The published clips of AVA (16 x 4) are one frame later and leave out the keyframe. Past the ends of the video, its first or last
+    frame is repeated.
     """
     _check(num_video_frames=num_video_frames, num_frames=num_frames, stride=stride)
     places = centre + (np.arange(num_frames, dtype=np.int64) - num_frames // 2) * stride
@@ -60,8 +60,9 @@ def around(num_video_frames: int, centre: int, num_frames: int, stride: int) -> 
 
 
 def until(num_video_frames: int, last: int, num_frames: int, stride: int) -> np.ndarray:
-    """`num_frames` frames, every `stride`-th, of which the frame `last` is the last: what can be known before something happens. Before the video
-    begins its first frame is repeated. -> (num_frames,)
+    """`num_frames` frames, `stride` apart, that end with the frame `last`: what can be seen before an event. -> (num_frames,)
+
+    Before the start of the video its first frame is repeated.
     """
     _check(num_video_frames=num_video_frames, num_frames=num_frames, stride=stride)
     places = last + (np.arange(num_frames, dtype=np.int64) - num_frames + 1) * stride
@@ -69,10 +70,10 @@ def until(num_video_frames: int, last: int, num_frames: int, stride: int) -> np.
 
 
 def mirrored(num_video_frames: int, num_frames: int) -> np.ndarray:
-    """`num_frames` evenly spaced frames from the first to the last, mirrored about the middle.
+    """`num_frames` evenly spaced frames from the first to the last, symmetric about the middle. -> (num_frames,)
 
-    A clip played backwards gives exactly the same frames backwards. Indices rounded to one side would give slightly different frames,
-    and the choice of frames alone would tell an action from its reversal. -> (num_frames,)
+    A reversed video gives exactly the same frames in reverse. With indices rounded to one side, the frames would differ slightly, and
+    their choice alone would tell an action from its reversal.
     """
     _check(num_video_frames=num_video_frames, num_frames=num_frames)
     if num_frames == 1:
@@ -85,8 +86,8 @@ def mirrored(num_video_frames: int, num_frames: int) -> np.ndarray:
 def segment(num_video_frames: int, num_frames: int, rng=None) -> np.ndarray:
     """One frame from each of `num_frames` equal segments (TSN; UniFormerV2, and every encoder on Something-Something).
 
-    Segment s holds the frames floor(s n / k) ... floor((s + 1) n / k) - 1: one drawn uniformly with `rng`, else the middle one,
-    (first + last) // 2. If n < k some segments are empty; those take the frame floor(s n / k). -> (num_frames,)
+    Segment s has the frames floor(s n / k) ... floor((s + 1) n / k) - 1: one is drawn uniformly with `rng`, else the middle one,
+    (first + last) // 2, is taken. If n < k some segments are empty; they take the frame floor(s n / k). -> (num_frames,)
     """
     _check(num_video_frames=num_video_frames, num_frames=num_frames)
     first, size = _segments(num_video_frames, num_frames)
@@ -94,7 +95,7 @@ def segment(num_video_frames: int, num_frames: int, rng=None) -> np.ndarray:
 
 
 def segment_shared(num_video_frames: int, num_frames: int, rng=None) -> np.ndarray:
-    """As `segment`, but at the same random place of every segment: frames evenly apart, so that speed shows. -> (num_frames,)"""
+    """As `segment`, but at the same random position in each segment, so that frames are evenly spaced and speed is visible. -> (num_frames,)"""
     _check(num_video_frames=num_video_frames, num_frames=num_frames)
     first, size = _segments(num_video_frames, num_frames)
     return first + ((size - 1) // 2 if rng is None else np.minimum(rng.integers(0, size.min()), size - 1))
@@ -112,7 +113,7 @@ def dense_and_segment(num_video_frames: int, rng=None, *, num_dense: int, stride
 def segment_views(num_video_frames: int, num_frames: int, num_clips: int) -> list[np.ndarray]:
     """`num_clips` segment-based clips for multi-view testing (UniFormerV2: 4 x 3 crops; Something-Something: 2 x 3).
 
-    Clip c takes the frame at the share (2c + 1) / (2 num_clips) of every segment; one clip alone equals `segment`.
+    Clip c takes the frame at the share (2c + 1) / (2 num_clips) of each segment; a single clip equals `segment`.
     -> list of (num_frames,)
     """
     _check(num_video_frames=num_video_frames, num_frames=num_frames, num_clips=num_clips)
@@ -125,8 +126,7 @@ def dense_and_segment_views(
 ) -> list[np.ndarray]:
     """`num_clips` pairs for multi-view testing of two encoders together: clip c of `views`, then clip c of `segment_views`.
 
-    Both go through the video from its beginning to its end. One clip alone equals `dense_and_segment`. -> list of
-    (num_dense + num_segments,)
+    A single clip equals `dense_and_segment`. -> list of (num_dense + num_segments,)
     """
     dense_clips = views(num_video_frames, num_dense, stride, num_clips)
     segment_clips = segment_views(num_video_frames, num_segments, num_clips)
@@ -134,7 +134,7 @@ def dense_and_segment_views(
 
 
 def linspace(num_video_frames: int, num_frames: int) -> np.ndarray:
-    """Evenly spaced frames with both ends, rounded down: the video-text encoder's eight frames.
+    """Evenly spaced frames with both ends, rounded down, as for the video-text encoder's eight frames.
 
     Exactly np.linspace(0, n - 1, k).astype(int), as published; a single frame is frame 0. -> (num_frames,)
     """

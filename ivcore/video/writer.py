@@ -1,9 +1,9 @@
-"""Frames to an H.264 .mp4 (or .avi) whose pixels do not depend on the order of the frames.
+"""Writes frames to an H.264 .mp4 (or .avi) whose pixels do not depend on the order of the frames.
 
-Every frame is coded by itself (GOP of 1) at one constant quantiser. With predicted frames or rate control the coding error
-would grow or shrink along the clip, and a single frame would tell its place in time; for order-sensitive actions that is half of
-the answer. Here a clip played backwards decodes to exactly the same frames backwards. The price is small at 64 pixels (about
-12 KB for 16 frames), and every frame can be decoded without the ones before it.
+Each frame is coded alone (GOP of 1) with a constant quantiser. With predicted frames or rate control, the coding error
+would change along the clip, and a single frame would reveal its time; for order-sensitive actions that is half of the
+answer. Here a reversed clip decodes to exactly the same frames in reverse. The cost is small at 64 pixels (about
+12 KB for 16 frames), and each frame can be decoded without the earlier ones.
 """
 
 from fractions import Fraction
@@ -13,11 +13,11 @@ import numpy as np
 
 from ivcore.files import write_atomic
 
-_X264 = {"preset": "veryfast", "qp": "18", "g": "1", "threads": "1"}  # one thread: the same bytes every time
+_X264 = {"preset": "veryfast", "qp": "18", "g": "1", "threads": "1"}  # one thread: always the same bytes
 
 
 def write_video(path, frames: np.ndarray, fps: float) -> None:
-    """Writes uint8 (T, H, W, 3), H and W even, as yuv420p; the whole file appears at once, or not at all."""
+    """Writes uint8 (T, H, W, 3), H and W even, as yuv420p, at `fps` frames a second; the file appears complete or not at all."""
     kind = "avi" if Path(path).suffix == ".avi" else "mp4"
     write_atomic(path, lambda scratch: _encode(scratch, kind, frames, Fraction(fps).limit_denominator(1001)))
 
