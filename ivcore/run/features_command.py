@@ -37,6 +37,11 @@ def add(add_command: Callable) -> None:
 
 
 def _features(options) -> int:
+    return run(options, every=options.every, format=options.format)
+
+
+def run(options, **extra) -> int:
+    """Calls `features.features` with the arguments that `iv features` and `iv index` share. extra: further ones."""
     video_arguments.check(options)
     from ivcore.run import environment
 
@@ -48,8 +53,7 @@ def _features(options) -> int:
         model=options.model,
         out=options.out,
         per_window=options.per_window,
-        every=options.every,
-        format=options.format,
         workers=options.workers,
         device=options.device,
+        **extra,
     )

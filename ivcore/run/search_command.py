@@ -16,7 +16,7 @@ import numpy as np
 
 from ivcore import files, paths
 from ivcore.errors import ParameterError, UserError, VideoError, one_line, shown
-from ivcore.run import video_arguments
+from ivcore.run import features_command, video_arguments
 
 INDEX_EXAMPLES = ("iv index my_videos", "iv index my_videos --per-window 2s --model 11/tiny")
 SEARCH_EXAMPLES = (
@@ -54,21 +54,7 @@ def add(add_command: Callable) -> None:
 
 
 def _index(options) -> int:
-    video_arguments.check(options)
-    from ivcore.run import environment
-
-    environment.yield_cores()
-    from ivcore.run import features
-
-    return features.features(
-        options.place,
-        model=options.model,
-        out=options.out,
-        per_window=options.per_window,
-        workers=options.workers,
-        device=options.device,
-        searchable=True,
-    )
+    return features_command.run(options, searchable=True)
 
 
 def _search(options) -> int:
