@@ -11,7 +11,8 @@ from pathlib import Path
 from ivcore.data import formats, groups
 from ivcore.data.class_folders import Labelled
 from ivcore.data.formats import LabelledVideo
-from ivcore.data.identity import video_keys
+from ivcore.data.identity import clip_keys, file_keys, video_keys
+from ivcore.data.joined import joined
 from ivcore.data.splits import number_by_name
 from ivcore.data.stratify import PARTS, stratify
 from ivcore.errors import UserError, counted, shown
@@ -52,7 +53,8 @@ class Divided:
 
 
 def divide(labelled: Labelled, probes: Mapping[str, Probe]) -> Divided:
-    """probes: of the files that have been read; the others count as good. Copies are kept once, a video that is in two classes never.
+    """probes: of the files that have been read; the others count as good. Of copies one is kept, none where they are in two classes. Cuts of one
+    YouTube video are no copies. They stay in one part, as does what `labelled.together` names.
 
     UserError where too little is left.
     """
@@ -62,15 +64,17 @@ def divide(labelled: Labelled, probes: Mapping[str, Probe]) -> Divided:
         path, cause = next(iter(bad.items()))
         notes.append(f"{counted(len(bad), 'file')} left out that cannot be read, such as {path}: {cause}")
     videos = {path: name for path, name in videos.items() if path not in bad}
-    keys = video_keys(videos)
-    kept, left_out = _each_once(videos, keys)
+    of_videos, of_files = video_keys(videos), file_keys(videos)
+    of_clips = clip_keys(of_videos)
+    kept, left_out = _each_once(videos, joined({path: (of_clips[path], of_files[path]) for path in videos}))
     notes += left_out
     if gone := [name for name in labelled.classes if name not in kept.values()]:
         notes.append(f"{counted(len(gone), 'class', 'classes')} without a video left, such as {shown(gone[0])}")
     classes = [name for name in labelled.classes if name not in gone]
     if len(classes) < 2:
         raise UserError(f"{len(classes)} classes are left, and two are the least ({'; '.join(notes) or 'no videos'})")
-    units = _units(videos, keys, labelled.together)
+    groups_of = {path: labelled.together.get(os.path.normpath(path)) for path in videos}
+    units = joined({path: (of_videos[path], of_files[path], groups_of[path]) for path in videos})
     numbers = [number_by_name(path) for path in kept]
     of_each = stratify(list(kept.values()), [units[path] for path in kept], numbers)
     parts = {part: [] for part in PARTS}
@@ -94,24 +98,6 @@ def _each_once(videos: dict[str, str], keys: dict[str, str]) -> tuple[dict[str, 
         first, second = (next(p for p in torn[0] if videos[p] == name) for name in sorted({videos[p] for p in torn[0]})[:2])  # fmt: skip
         notes.append(f"{counted(sum(map(len, torn)), 'file')} left out that show one video in two classes, such as {first} and {second}")  # fmt: skip
     return {path: name for path, name in videos.items() if path not in gone}, notes
-
-
-def _units(videos: dict[str, str], keys: dict[str, str], together: Mapping[str, int]) -> dict[str, str]:
-    """path -> the first of all paths that it belongs together with: by a group, by content, or through others."""
-    first: dict[str, str] = {path: path for path in videos}
-
-    def root(path: str) -> str:
-        while first[path] != path:
-            first[path] = path = first[first[path]]
-        return path
-
-    seen: dict = {}
-    for path in videos:
-        for mark in (keys[path], together.get(os.path.normpath(path))):
-            if mark is not None:
-                a, b = root(path), root(seen.setdefault(mark, path))
-                first[max(a, b)] = min(a, b)
-    return {path: root(path) for path in videos}
 
 
 def _together(kept: dict[str, str], units: dict[str, str]) -> dict[str, int]:

@@ -1,15 +1,19 @@
-"""When two paths are the same video: one file, two files of the same bytes, or one YouTube id, where names are such ids."""
+"""When two paths are the same video: one file, two files of the same bytes, or one YouTube id, where names are such ids.
+
+Cuts of one YouTube video are the same video and not the same clip. They belong into one part, and each may have a label of its own.
+"""
 
 import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _CLIP = re.compile(r"([A-Za-z0-9_-]{11})_[0-9]{6}_[0-9]{6}")  # as most downloaders of Kinetics name a clip
 _ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _KINDS = re.compile(r"[a-z]+|[A-Z]+|[0-9]+|[_-]+")
 _MIXED = 4.0  # pieces of one kind of letters that an id has on average; random ones have 7, names and numbers 2 or 3
+_YOUTUBE = "youtube "  # how keys of YouTube videos begin
 _EDGE = 1 << 16  # bytes that are compared at either end of a file
 
 
@@ -21,15 +25,37 @@ def video_keys(paths: Iterable[str]) -> dict[str, str]:
     """
     paths = list(dict.fromkeys(paths))
     ids = _plausible({path: youtube_id(path) for path in paths})
+    of_files = file_keys(path for path in paths if path not in ids)
+    return {path: f"{_YOUTUBE}{ids[path]}" if path in ids else of_files[path] for path in paths}
+
+
+def clip_keys(videos: Mapping[str, str]) -> dict[str, str]:
+    """path -> key; equal for paths that are the same clip: of one YouTube id those with the same times. videos: see `video_keys`."""
+    return {path: f"{_YOUTUBE}{clip_name(path)}" if key.startswith(_YOUTUBE) else key for path, key in videos.items()}
+
+
+def file_keys(paths: Iterable[str]) -> dict[str, str]:
+    """path -> key; equal for paths that lead to one file or to the same bytes, whatever their names are."""
     states = {path: _state(path) for path in paths}
     lengths = Counter(size for size, _ in {state for state in states.values() if state})
-    return {path: f"youtube {ids[path]}" if path in ids else _key(path, states[path], lengths) for path in paths}
+    return {path: _key(path, state, lengths) for path, state in states.items()}
+
+
+def of_one_id(videos: Mapping[str, str]) -> dict[str, str]:
+    """normal path -> key, of the paths that share a YouTube id with others. videos: see `video_keys`."""
+    counts = Counter(videos.values())
+    return {os.path.normpath(path): key for path, key in videos.items() if key.startswith(_YOUTUBE) and counts[key] > 1}
+
+
+def clip_name(path: str) -> str:
+    """The file's name without its folder and its ending: `0347ZoDXyP0_000010_000020`."""
+    name = path.rpartition("/")[2]
+    return name.rpartition(".")[0] or name
 
 
 def youtube_id(path: str) -> str | None:
     """The YouTube id that a file's name may have, alone (`0347ZoDXyP0.mp4`) or before its times (`0347ZoDXyP0_000010_000020.mp4`)."""
-    name = path.rpartition("/")[2]
-    stem = name.rpartition(".")[0] or name
+    stem = clip_name(path)
     match = _CLIP.fullmatch(stem)
     return match[1] if match else stem if _ID.fullmatch(stem) else None
 

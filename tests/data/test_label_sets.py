@@ -144,3 +144,20 @@ def test_what_is_missing_is_counted_in_its_split_and_said(tmp_path):
         "test": (3, 3),
     }
     assert "test: 3 files are not there and left out" in own.notes
+
+
+def test_cuts_of_one_youtube_video_are_kept_with_their_labels_in_one_part_and_count_as_one(tmp_path):
+    ids = ["0347ZoDXyP0", "-A5JFdMXB_k", "X1fH-ZM9TBr", "a_QFPiyCEs5", "KrmGsNmjQ8m", "T3OA94HhblZ"]
+    clips = [
+        LabelledVideo(str(tmp_path / f"{i}_{t:06d}_{t + 10:06d}.mp4"), t // 10 % 2)
+        for i in ids
+        for t in range(0, 80, 10)
+    ]
+    for clip in clips:
+        Path(clip.path).write_text(clip.path)
+    formats.write_kinetics_csv(tmp_path / "mine/train.csv", clips)
+    formats.write_class_names(tmp_path / "mine/classes.txt", ["sit", "stand"])
+    own = united_sets(str(tmp_path))
+    parts = [own.train, own.val, own.test]
+    assert by_path([r for part in parts for r in part.records]) == by_path(clips)
+    assert sum(len(set(part.groups().tolist())) for part in parts) == 6 and own.union.counts["mine"]["repeated"] == 0

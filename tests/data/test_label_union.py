@@ -170,6 +170,38 @@ def test_uniting_again_changes_nothing(sets):
     assert (beside.classes, beside.train) == (union.classes, union.train)
 
 
+@st.composite
+def sets_of_cuts(draw):
+    """Two or three sets of cuts of few YouTube videos, with labels at random."""
+    cut = st.builds("{}_{}.mp4".format, st.sampled_from(["0347ZoDXyP0", "-A5JFdMXB_k", "X1fH-ZM9TBr"]), st.sampled_from(
+        ["000000_000010", "000010_000020", "000020_000030"]))  # fmt: skip
+    pairs = st.lists(st.tuples(cut, st.integers(0, 1)), max_size=9, unique_by=lambda pair: pair[0])
+    return [
+        LabelSet(
+            f"set{i}", clips(*((f"{i}/{file}", label) for file, label in draw(pairs))), class_names=["sit", "stand"]
+        )
+        for i in range(draw(st.integers(1, 3)))
+    ]
+
+
+@quick
+@given(sets_of_cuts())
+def test_of_a_video_all_clips_of_the_first_set_that_has_it_are_kept_with_their_labels(sets):
+    union, first = unite(sets), {}
+    for each in sets:
+        for clip in each.train:
+            first.setdefault(video_name(clip.path), each.name)
+    assert union.train == [clip for each in sets for clip in each.train if first[video_name(clip.path)] == each.name]
+    assert union.counts["set0"]["repeated"] == 0
+
+
+def test_a_clip_that_one_set_has_twice_is_kept_once():
+    twice = clips(("a/0347ZoDXyP0_000000_000010.mp4", 0), ("b/0347ZoDXyP0_000000_000010.mp4", 1), ("0347ZoDXyP0_000010_000020.mp4", 1))  # fmt: skip
+    union = unite([LabelSet("a", twice, class_names=["sit", "stand"])])
+    assert union.train == [twice[0], twice[2]]
+    assert (union.counts["a"]["repeated"], union.counts["a"]["relabelled"]) == (1, 1)
+
+
 class TestFiles:
     HEADER = "label,youtube_id,time_start,time_end,split\n"
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from ivcore.data import embedded, formats, splits
 from ivcore.data.bad_videos import BadVideos
 from ivcore.data.groups import read_groups
-from ivcore.data.identity import video_keys
+from ivcore.data.identity import clip_keys, of_one_id, video_keys
 from ivcore.data.labels.union import LabelSet, LabelUnion, normalise, read_sets, unite
 from ivcore.data.records import require_some
 from ivcore.data.videos import VideoSet
@@ -73,8 +73,9 @@ def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | No
     bad.note_missing()
     bad.refuse_too_many()
     released = [name for one in sets for name in one.test if isinstance(name, str)]  # videos without labels
-    keys = video_keys(files) | {name: f"youtube {name}" for name in released}
-    how = {"renamed": renamed, "present": exists, "video_id": keys.get}
+    videos = video_keys(files)
+    keys = videos | {name: f"youtube {name}" for name in released}
+    how = {"renamed": renamed, "present": exists, "video_id": keys.get, "clip_id": clip_keys(videos).get}
     union = unite(sets, classes=classes, **how)
     further = unite(tested, classes=union.classes, **how) if tested else None
     lists = {"train": union.train, "val": union.val, "test": further.train if further else []}
@@ -83,7 +84,7 @@ def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | No
     if not lists["test"] and union.val and released:
         lists |= {"val": [], "test": union.val}
         missing |= {"val": 0, "test": missing["val"]}
-    together = read_groups(folder, root or None)
+    together = of_one_id(videos) | read_groups(folder, root or None)
     copies = [clip for one in sets for clip in one.train]
     lists = {"train": union.train} | {split: lists[split] or None for split in ("val", "test")}
     parted = splits.part(lists, together=together, further=copies, max_bad=1.0)

@@ -1,6 +1,6 @@
 """One labelled set from several that overlap, as Kinetics-710 is made of K400, K600 and K700 (paper 3.2; UniFormerV2, arXiv 2211.09552).
 
-Classes of the same name become one, clips of the same video are kept once, and a training clip whose video occurs in any set's
+Classes of the same name become one, clips of the same video are kept from one set only, and a training clip whose video occurs in any set's
 validation or test split is dropped. Works for any sets; for Kinetics:
 
     sets = [read_set("k400", "k400/train.csv", "k400/val.csv", "k400/test.csv"), read_set("k600", ...), read_set("k700", ...)]
@@ -23,7 +23,7 @@ from pathlib import Path
 from ivcore.data import formats
 from ivcore.data.formats import LabelledVideo
 from ivcore.data.formats.text import base_folder
-from ivcore.data.identity import youtube_id
+from ivcore.data.identity import clip_name, youtube_id
 from ivcore.errors import FormatError, ParameterError, UserError
 from ivcore.files import write_text
 
@@ -75,8 +75,7 @@ def normalise(name: str) -> str:
 
 def video_name(clip: str) -> str:
     """ "abseiling/0347ZoDXyP0_000010_000020.mp4" or ".../0347ZoDXyP0.mp4" -> "0347ZoDXyP0"; of another name what precedes the ending."""
-    name = clip.rpartition("/")[2]
-    return youtube_id(clip) or name.rpartition(".")[0] or name
+    return youtube_id(clip) or clip_name(clip)
 
 
 def unite(
@@ -85,14 +84,16 @@ def unite(
     classes: Sequence[str] | None = None,
     renamed: Mapping[str, str] | None = None,
     video_id: Callable[[str], str] = video_name,
+    clip_id: Callable[[str], str] = clip_name,
     present: Callable[[str], bool] | None = None,
 ) -> LabelUnion:
     """The union of the sets, in their order: first all classes of the first set, then what each further one adds.
 
     classes: names in the order that the head's rows shall have, for a published head; every class of every set must be among them.
-    renamed: older name -> name in the union. video_id: path -> id of the video that a clip was cut from. present: path -> whether the
-    clip is there (`os.path.exists`); the others are left out and counted. Of a video's clips the first one read is kept, in the
-    first set that has it, as published: "delete the repeated videos according to YouTube IDs".
+    renamed: older name -> name in the union. video_id: path -> id of the video that a clip was cut from. clip_id: path -> what tells
+    the clips of one video apart. present: path -> whether the clip is there (`os.path.exists`); the others are left out and counted. A
+    video's clips are kept in the first set that has it, as published: "delete the repeated videos according to YouTube IDs". Within that set each
+    clip is kept once, under its own label.
     ParameterError for sets of one name, labels that do not fit, a class given twice or missing in `classes`.
     """
     if len({one.name for one in sets}) < len(sets) or not sets:
@@ -101,7 +102,7 @@ def unite(
     held_out = {
         video_id(clip if isinstance(clip, str) else clip.path) for one in sets for clip in (*one.val, *one.test)
     }
-    train, val = _Kept(video_id, present, held_out), _Kept(video_id, present, frozenset())
+    train, val = (_Kept(video_id, clip_id, present, some) for some in (held_out, frozenset()))
     counts, known = {}, set()
     for one in sets:
         rows = maps[one.name]
@@ -115,12 +116,14 @@ def unite(
 
 
 class _Kept:
-    """The clips of one split of the union, one a video."""
+    """The clips of one split of the union: of a video those of one set, each once."""
 
-    def __init__(self, video_id, present, held_out):
-        self.video_id, self.present, self.held_out = video_id, present, held_out
+    def __init__(self, video_id, clip_id, present, held_out):
+        self.video_id, self.clip_id, self.present, self.held_out = video_id, clip_id, present, held_out
         self.clips: list[LabelledVideo] = []
-        self.labels: dict[str, int] = {}
+        self.videos: dict[
+            str, tuple[str, dict[str, int]]
+        ] = {}  # -> the set that it is kept from, and its clips' labels
 
     def add(self, clips: Iterable[LabelledVideo], rows: list[int], what: str) -> dict[str, int]:
         """Takes in a set's clips under the union's labels; -> what became of them."""
@@ -128,16 +131,18 @@ class _Kept:
         for clip in clips:
             if not 0 <= clip.label < len(rows):
                 raise ParameterError(f"{what}: label {clip.label} of {clip.path} does not fit {len(rows)} classes")
-            video, label = self.video_id(clip.path), rows[clip.label]
+            video, name, label = self.video_id(clip.path), self.clip_id(clip.path), rows[clip.label]
+            source, labels = self.videos.get(video) or (what, {})
             if video in self.held_out:
                 fate = "leaked"
-            elif video in self.labels:
+            elif source != what or name in labels:
                 fate = "repeated"
-                count["relabelled"] += self.labels[video] != label
+                count["relabelled"] += label not in ([labels[name]] if name in labels else labels.values())
             elif self.present is not None and not self.present(clip.path):
                 fate = "missing"
             else:
-                fate, self.labels[video] = "kept", label
+                fate, labels[name] = "kept", label
+                self.videos[video] = source, labels
                 self.clips.append(LabelledVideo(clip.path, label))
             count["read"] += 1
             count[fate] += 1
