@@ -1,6 +1,6 @@
-"""All finished runs as one HTML file that needs nothing beside it: what came out in sentences, the leaderboard, then each run.
+"""All finished runs as one self-contained HTML file: results in sentences, the leaderboard, then each run.
 
-Figures are embedded as WebP. What stands below one was written where it was drawn, see Run.figure; without that, its title does.
+Figures are embedded as WebP. Their captions come from Run.figure, or from their titles.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ivcore.run.spec import Spec, brief
 
 STORY = Path(__file__).with_name("story.csv")
 WIDEST = 1500  # pixels of an embedded figure
-LESSONS, BOARD = "0", "9"  # first digits of notebooks that measure nothing of their own
+LESSONS, BOARD = "0", "9"  # first digits of notebooks without measurements
 _WORDS = {
     "top1": "top-1", "top5": "top-5", "knn": "k-NN", "r1": "R@1", "r5": "R@5", "r10": "R@10", "t2v": "text to video",
     "v2t": "video to text", "t2i": "text to image", "cider": "CIDEr", "bleu4": "BLEU-4", "rouge": "ROUGE", "l": "L",
@@ -34,14 +34,14 @@ _WORDS = {
 
 
 def write(output: str | Path | None = None) -> Path:
-    """Writes the report of everything below outputs/ to `output` (outputs/report/index.html), atomically."""
+    """Writes the report of all runs in outputs/ to `output` (outputs/report/index.html), atomically -> path."""
     output = paths.resolve(output) if output else paths.outputs() / "report" / "index.html"
     files.write_text(output, page(output.parent))
     return output
 
 
 def page(folder: Path) -> str:
-    """The HTML text; links to notebooks and run folders are relative to `folder`, where the file will lie."""
+    """The HTML text. Links to notebooks and run folders are relative to `folder`, the folder of the file."""
     from ivcore.show.page import render
 
     rows = board.rows()
@@ -62,7 +62,7 @@ def page(folder: Path) -> str:
 
 
 def readable(name: str) -> str:
-    """A metric's name as people say it: "t2v_r1" is text to video R@1."""
+    """A metric's name in words: "t2v_r1" is text to video R@1."""
     return " ".join(_WORDS.get(word, word) for word in name.split("_"))
 
 
@@ -75,11 +75,11 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
-# ---- what came out
+# ---- results in sentences
 
 
 def story() -> list[tuple[str, str, str]]:
-    """(notebook, preset, sentence with metrics in braces) by line of story.csv."""
+    """(notebook, preset, sentence with metrics in braces) for each line of story.csv."""
     import csv
 
     with open(STORY, encoding="utf-8", newline="") as file:
@@ -87,9 +87,9 @@ def story() -> list[tuple[str, str, str]]:
 
 
 def _story(rows: list[Row]) -> list[dict]:
-    """The sentences of those presets that have been run as they are, with the mean of each metric over the seeds.
+    """Sentences of all presets that were run unchanged, with the mean of each metric over seeds.
 
-    The groups are the leaderboard's: a sweep that repeats a preset over seeds counts with it.
+    The groups are the leaderboard's: a sweep that repeats a preset over seeds belongs to the preset.
     """
     groups = {}
     for group in board.grouped(rows):
@@ -113,7 +113,7 @@ def _mean(values: list):
 
 @functools.cache
 def _chain() -> dict:
-    """The picture of notebook 00, drawn from the notebooks that are there."""
+    """The picture of the chain, drawn from the existing notebooks."""
     from ivcore.run import chain
     from ivcore.show.style import DPI
 
@@ -127,10 +127,10 @@ def _chain() -> dict:
 
 
 def _section(rows: list[Row], folder: Path) -> dict:
-    """One notebook: a table with a line a group of runs, and the groups themselves."""
+    """Section of a notebook: a table with one line per group of runs, then the groups."""
     groups, lines = board.grouped(rows), board.aggregate(rows)
     stem, path = rows[0].notebook, _executed(rows[0])
-    pictures: set[bytes] = set()  # training clips are the same in many runs
+    pictures: set[bytes] = set()  # avoids repeated pictures: many runs show the same training clips
     entries = [_group(group, line, folder, pictures) for group, line in zip(groups, lines)]
     return {
         "stem": stem,
@@ -144,7 +144,7 @@ def _section(rows: list[Row], folder: Path) -> dict:
 
 
 def _first(group: list[Row]) -> Row:
-    """The run whose figures stand for those that differ from it in nothing but their seed."""
+    """The run of a group whose figures are shown."""
     return min(group, key=lambda row: (len(row.name), row.params.get("seed", 0)))
 
 
@@ -169,12 +169,12 @@ def _id(folder: Path) -> str:
 
 
 def _link(path: Path, folder: Path) -> str:
-    """Relative, so that the outputs can be moved; "" where there is nothing to open."""
+    """A relative link, so that the outputs can be moved; "" if the path does not exist."""
     return Path(os.path.relpath(path, folder)).as_posix() if path.exists() else ""
 
 
 def _executed(row: Row) -> Path | None:
-    """The notebook as it was run; a run from JupyterLab has no copy, or one does not read, then as it stands now."""
+    """The executed notebook, or the current one if there is no readable copy (a run from JupyterLab has none)."""
     for path in (row.folder / "notebook.ipynb", paths.notebooks() / f"{row.notebook}.ipynb"):
         try:
             notebook.cells(path)
@@ -185,13 +185,13 @@ def _executed(row: Row) -> Path | None:
 
 
 def plain(markdown: str) -> str:
-    """Text without Markdown's marks, on one line."""
+    """Markdown as plain text on one line."""
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
     return " ".join(re.sub(r"(\*\*|[*`])", "", text).split())
 
 
 def _changed(row: Row) -> list[tuple[str, str, str, str]]:
-    """(parameter, value, default, id of the run that the value names) of those that are not those of tiny."""
+    """(parameter, value, default, id of the run that the value names) for values that differ from tiny."""
     try:
         spec = Spec.of(row.notebook)
         defaults = spec.pin(spec.defaults)
@@ -207,13 +207,13 @@ def _changed(row: Row) -> list[tuple[str, str, str, str]]:
 
 
 def _text(value) -> str:
-    """A parameter as people write it, a run folder as "10/tiny"."""
+    """Text of a value; a run folder becomes "10/tiny"."""
     run = isinstance(value, str) and run_folder.digest_of(Path(value))
     return '""' if value == "" else brief(value) if run else str(value)
 
 
 def _place(folder: Path) -> str:
-    """Where and on what a run was made: commit and device."""
+    """Device and commit of a run, as text."""
     try:
         facts = json.loads((folder / "env.json").read_text(encoding="utf-8"))
         return f"{facts['device']}, commit {facts['commit'] or 'unknown'}"
@@ -225,7 +225,7 @@ def _place(folder: Path) -> str:
 
 
 def _figures(run_dir: Path, run: str, folder: Path, pictures: set[bytes]) -> list[dict]:
-    """In the order in which the notebook drew them, those that are not in `pictures` already, and that read: one may have been cut short."""
+    """Figures of a run in drawing order, without those in `pictures` and without unreadable files."""
     figures = []
     for file in sorted(run_dir.glob("figures/*.png"), key=lambda file: (file.stat().st_mtime_ns, file.name)):
         data = file.read_bytes()
@@ -234,7 +234,7 @@ def _figures(run_dir: Path, run: str, folder: Path, pictures: set[bytes]) -> lis
         pictures.add(data)
         try:
             figures.append(_figure(file, data, run) | {"file": _link(file, folder)})
-        except (OSError, ValueError, SyntaxError):  # what Pillow raises for a damaged PNG
+        except (OSError, ValueError, SyntaxError):  # Pillow's errors for a damaged PNG
             print(f"iv: {paths.short(file)} does not read and is left out", file=sys.stderr)
     return figures
 
@@ -257,7 +257,7 @@ def _figure(file: Path, data: bytes, run: str) -> dict:
 
 @functools.lru_cache(maxsize=4096)
 def embedded(png: bytes) -> dict:
-    """source (a data URI), width and height in CSS pixels, title: WebP without loss or at quality 85, whichever is smaller."""
+    """{source (data URI), width, height (CSS pixels), title}. WebP, lossless or quality 85, whichever is smaller."""
     from PIL import Image
 
     from ivcore.show.style import DPI

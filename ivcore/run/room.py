@@ -1,4 +1,4 @@
-"""Whether the steps of a training fit the device that they run on: said before the first one, by the counts of `iv plan`."""
+"""Warns before the first training step if steps will not fit into the device's memory, by the counts of `iv plan`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from ivcore.scaling import GIB, Card, estimate, largest_micro_batch
 
 
 def warning(spec: Spec, values: dict, memory: float, ranks: int = 1) -> str:
-    """What to say of a training run a step of which takes more than the `memory` bytes of each of `ranks` devices; "" where it fits.
+    """A warning if a step of the run needs more than the `memory` bytes of each of `ranks` devices; "" if it fits.
 
-    Also "" where nobody knows: of a notebook without a plan, and of an encoder whose size is not told. values: of the run.
+    Also "" if that is unknown: for a notebook without a plan, or an encoder of unknown size. values: parameters of the
+    run.
     """
     try:
         kinds = planned.steps_of(spec, values)
@@ -32,7 +33,7 @@ def warning(spec: Spec, values: dict, memory: float, ranks: int = 1) -> str:
 
 
 def _less(values: dict, most: int) -> str:
-    """What takes less, by name. most: clips at once that fit."""
+    """Names of parameters that save memory. most: the number of clips at once that fit."""
     if most:
         return f"micro_batch={most} is the most that fits"
     ways = [] if values["activation_checkpointing"] == "full" else ["activation_checkpointing=full"]
@@ -41,7 +42,7 @@ def _less(values: dict, most: int) -> str:
 
 
 def of_device(spec: Spec, values: dict, device: str, ranks: int) -> str:
-    """`warning` of an accelerator's own memory. Of the host's nothing is said: others use it, and more can be swapped in than is free."""
+    """`warning` for a GPU's memory. The CPU gets none: other programs share its memory, and it can swap."""
     if not device.startswith("cuda"):
         return ""
     import torch

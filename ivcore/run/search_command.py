@@ -1,4 +1,4 @@
-"""`iv index` and `iv search`: sentences asked of one's own videos."""
+"""`iv index` and `iv search`: find your own videos by sentences."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ SEARCH_EXAMPLES = (
 INDEX_STATUS = (
     "0 done, now or already; 2 a mistake in what was asked for; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
 )
-HEIGHT = 96  # of a strip on the page, in pixels
+HEIGHT = 96  # height of a strip on the page, in pixels
 
 
 def add(add_command: Callable) -> None:
-    """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
+    """Adds both. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
     summary = (
         "makes videos searchable; goes on where it was stopped, takes in what is new or changed, forgets what is gone"
     )
@@ -79,7 +79,7 @@ def _search(options) -> int:
 
 
 def _asked():
-    """Sentences from the terminal or a pipe, until one is empty or there is no more."""
+    """Yields sentences from the terminal or a pipe, until an empty one or the end."""
     if sys.stdin is None:  # closed
         return
     with suppress(AttributeError, ValueError, OSError):
@@ -111,12 +111,12 @@ def _answer(index, sentence: str, options) -> int:
 
 
 def _show_strip(hit) -> None:
-    """Only where a person looks: colours and blocks are noise in a file, or in a terminal that has none."""
+    """Prints frames of the hit in colour, but only on a terminal that supports it."""
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return
     from ivcore.show import terminal_strip
 
-    if terminal_strip.BLOCK.encode(sys.stdout.encoding, "ignore") == b"":  # each would be a question mark
+    if terminal_strip.BLOCK.encode(sys.stdout.encoding, "ignore") == b"":  # blocks would become question marks
         return
     try:
         print(terminal_strip.terminal_strip(hit.frames(2 * terminal_strip.LINES), shutil.get_terminal_size().columns))
@@ -133,7 +133,7 @@ def _write_page(index, sentence: str, hits: list, options) -> None:
              "count": len(index.videos) if options.moments else len(set(index.videos))}  # fmt: skip
     try:
         text = page.render("search.html", facts)
-        files.write_text(place, text.encode("utf-8", "replace").decode())  # a name may hold what is no text
+        files.write_text(place, text.encode("utf-8", "replace").decode())  # file names may hold invalid text
     except OSError as error:
         raise UserError(f"html = {options.html}: cannot be written: {error.strerror}") from None
     print(one_line(paths.short(place)), file=sys.stderr if options.json else sys.stdout)

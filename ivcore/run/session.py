@@ -1,8 +1,8 @@
-"""A run from within its notebook: `start` begins it, `Run` is what the cells do with it.
+"""A run inside its notebook: `start` begins it and returns a `Run`, which the cells use.
 
-A run that is done is never begun anew unless that is asked for (`iv run --force`, `fresh=True`) or what it was made from has changed;
-its result is then kept in `previous/`. A notebook that is opened on it shows it: it computes and draws, and writes nothing there.
-Of several ranks that run a notebook together rank 0 alone writes; on the others figures, JSON files and metrics go nowhere.
+A finished run starts again only on request (`iv run --force`, `fresh=True`) or if its inputs have changed; its result
+is then kept in `previous/`. A notebook opened on a finished run shows it: it computes and draws, but writes nothing
+into the folder. If several ranks run a notebook together, only rank 0 writes figures, JSON files and metrics.
 """
 
 import ast
@@ -34,15 +34,15 @@ from ivcore.run.folder import is_done, read_metrics
 from ivcore.run.spec import LOOK, OWNER, TINY, Spec, resolving_once
 from ivcore.run.stand_in import stand_in, told
 
-RESERVED = ("notebook", "preset", "wall_seconds", "headline")  # what `finish` adds to the metrics
-_LAST = "_last_start"  # in an open notebook: what `start` put into the namespace, and in the place of what
+RESERVED = ("notebook", "preset", "wall_seconds", "headline")  # `finish` adds these to the metrics
+_LAST = "_last_start"  # in an open notebook: the values that `start` set, and those that they replaced
 
 
 @dataclass
 class Run:
-    """One run of a notebook: its parameters, its folder, and the few things that every notebook does with them.
+    """One run of a notebook: its parameters, its folder, and methods that every notebook needs.
 
-    One that is `shown` was done before: what is computed anew goes to a temporary folder.
+    shown: the run was done before; files then go to a temporary folder.
     """
 
     notebook: str
@@ -62,7 +62,7 @@ class Run:
 
     @functools.cached_property
     def out(self) -> Path:
-        """Where this attempt writes: the run's folder, or one that goes with this process."""
+        """Folder for files of this attempt: the run's folder, or a temporary one if the run is only shown."""
         if not self.shown:
             return self.dir
         self._temporary = tempfile.TemporaryDirectory(prefix="iv-shown-", ignore_cleanup_errors=True)
@@ -75,7 +75,7 @@ class Run:
         return folder
 
     def upstream(self, name: str) -> Path | str | None:
-        """The encoder that parameter `name` asks for, for `weights.load`: a path, a published name, None for scratch."""
+        """The encoder in parameter `name`, for `weights.load`: a path, a published name, or None for scratch."""
         value = self.params[name]
         if value in (None, "", "scratch"):
             return None
@@ -84,7 +84,7 @@ class Run:
 
     @property
     def from_box(self) -> list[str]:
-        """The models of the box that the parameters name as encoders: what a run started from that has no upstream run."""
+        """Names of the box's models that this run starts from."""
         named = (value for value in self.params.values() if isinstance(value, str) and value.startswith(OWNER))
         return list(dict.fromkeys(named))
 
@@ -97,8 +97,8 @@ class Run:
     def figure(self, fig, name: str, caption: str = "", alt: str = "") -> None:
         """Saves figures/<name>.png, shows it (at reading size, in full resolution) and closes the figure.
 
-        `caption` is what the report says below the picture, `alt` what stands for it where it cannot be seen; both are kept in
-        figures/<name>.json. Gives nothing back: as the last line of a cell it would be printed below the picture.
+        caption: text below the picture in the report. alt: text for readers who cannot see it. Both are stored in
+        figures/<name>.json. Returns None, because the value of a cell's last line would be printed below the picture.
         """
         from ivcore.show import style
 
@@ -113,7 +113,8 @@ class Run:
         style.show(style.save(fig, words.with_suffix(".png")), alt, live=not self.headless)
 
     def list_bad_rows(self, errors: list) -> None:
-        """Rows of lists that are left out: printed as a number, each listed in bad_rows.jsonl, and counted in metrics.json."""
+        """Prints the number of list rows that are left out, lists them in bad_rows.jsonl, counts them in
+        metrics.json."""
         first, more = (errors[0], f"{len(errors)} rows left out, e.g. line {errors[0].line}: {errors[0].expected}")
         print(one_line(f"{first.path}: {more}"))
         self.bad_rows |= dict.fromkeys((error.path, error.line, error.expected) for error in errors)
@@ -125,10 +126,12 @@ class Run:
     def finish(self, metrics: dict, headline: Sequence[str] = ()) -> None:
         """Writes metrics.json, which marks the run as done: a flat dict of finite numbers, text and booleans.
 
-        `headline` names the metrics that the notebook is about: they come first on the leaderboard and in the report.
-        Adds the notebook, the preset's name, the wall seconds of this attempt, and the models of the box that it started from ("box"). ValueError naming the metric that
-        is not finite, not flat, or has a name that is taken. Ranks that trained together wait here for each other: a run is done
-        when all of them are. Where the run is only shown, it says what has come out otherwise than in metrics.json, which stays.
+        headline: the main metrics, shown first on the leaderboard and in the report. Adds the notebook, the preset's
+        name, the seconds of this attempt, and the models of the box that it started from ("box"). Ranks that trained
+        together wait here for each other. If the run is only shown, it prints how metrics differ from metrics.json and
+        does not change the file.
+
+        Errors: ValueError names a metric that is not finite or not flat, or has a reserved name.
         """
         row = {name: _plain(name, value) for name, value in metrics.items()}
         row |= {"bad_rows": len(self.bad_rows)} if self.bad_rows else {}
@@ -150,8 +153,8 @@ class Run:
 
 
 def _forget_states(folder: Path) -> None:
-    """Keep the model of a run that is done, and not what more training would need. Nothing is lost where that fails."""
-    if "torch" in sys.modules:  # else nothing was trained
+    """Deletes the files of a finished run that only further training needs. A failure does no harm."""
+    if "torch" in sys.modules:  # otherwise nothing was trained
         from ivcore.train.checkpoints import forget_states
 
         with suppress(OSError):
@@ -159,7 +162,7 @@ def _forget_states(folder: Path) -> None:
 
 
 def _compared(row: dict, stored: dict) -> str:
-    """Compare the metrics of a run that is shown again with the stored ones."""
+    """A line that compares the metrics of a shown run with the stored ones."""
     named = [*row, *(name for name in stored if name not in row and name not in RESERVED)]
     other = [f"{k} {_short(stored.get(k))} → {_short(row.get(k))}" for k in named if stored.get(k) != row.get(k)]
     if not other:
@@ -168,7 +171,8 @@ def _compared(row: dict, stored: dict) -> str:
 
 
 def _plain(name: str, value):
-    """A metric as JSON has it; numpy and torch scalars are unpacked."""
+    """Converts a metric (numpy and torch scalars too) to a JSON value. ValueError for other values and reserved
+    names."""
     if name in RESERVED:
         raise ValueError(f"metric {name!r}: the name is taken ({', '.join(RESERVED)} are added to every run)")
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
@@ -189,28 +193,31 @@ def _short(value) -> str:
 def start(name: str, namespace: dict, fresh: bool = False, preset: str = "") -> Run:
     """Begins the run of a notebook: `run = start("10_masked_video_modeling", globals())` in its setup cell.
 
-    Takes the parameters from the namespace and checks them as `iv run` does, so that JupyterLab and plain papermill are
-    held to the same; where the run that an encoder comes from is not there, lets a model of the box stand in, or runs it first where the box
-    has none or it has parameters of its own; makes the run folder (the same
-    one for the same parameters) and resumes what an earlier attempt left in it; seeds every generator; sets the look of figures;
-    prints where it is and on what. A run that is done is shown: `train` reads what it left, and nothing in its folder changes.
-    With `fresh` it is run anew, and what was there is kept in `previous/`. ParameterError, UserError: one line.
+    It takes the parameters from the namespace and checks them as `iv run` does, also in JupyterLab and plain papermill.
+    If an encoder's run is missing, it uses a model of the box; if the box has none, or the run has changed parameters,
+    it makes that run first. It creates the run folder (the same one for the same parameters) or resumes an earlier
+    attempt, seeds all generators, sets the style of figures, and prints folder and device. A finished run is shown:
+    `train` reads its files, and nothing in its folder changes. With `fresh` it starts again, and earlier files are kept
+    in `previous/`.
 
-    `run = start("10_masked_video_modeling", globals(), preset="quick")` puts the values of a preset in the place of those in the
-    parameters cell, in an open notebook alone: where papermill or `iv run` has chosen the values, it counts for nothing.
-    Each call begins with the cell's values again, whatever preset the one before it had.
+    `run = start("10_masked_video_modeling", globals(), preset="quick")` replaces the values of the parameters cell by
+    those of a preset, in an open notebook only: it has no effect if papermill or `iv run` has chosen the values. Each
+    call begins with the cell's values again.
 
-    An open notebook whose cell is a short run, unlike its preset tiny, says so. Opened as it comes it shows the run of tiny, where that is done.
+    If the parameters cell is a short run instead of preset tiny, an open notebook says so. With an unchanged cell it
+    shows the run of tiny if that is done.
+
+    Errors: ParameterError and UserError, of one line.
     """
     spec = Spec.of(name)
-    if runners := os.environ.get("IVCORE_NOTEBOOK"):  # its copy: the source may have been edited since
+    if runners := os.environ.get("IVCORE_NOTEBOOK"):  # the runner's copy: the source may have been edited since
         spec = replace(spec, parameters=Spec.of(runners).parameters)
     asked, models = _values(spec, namespace, preset)
     given = spec.check(asked | models)
     values = spec.pin(given)
     folder = _folder(spec, values, namespace.get("run_dir"), fresh, asked)
     if is_short(spec, asked):
-        ways = [preset for preset in spec.presets() if re.match(rf"{TINY}(_|$)", preset)]  # of either encoder
+        ways = [preset for preset in spec.presets() if re.match(rf"{TINY}(_|$)", preset)]  # one per encoder
         commands = " and ".join(f"`iv run {spec.number} {preset}`" for preset in ways)
         is_one = "is the measured one" if len(ways) == 1 else "are the measured ones"
         print(f"a short run, to look at: {commands} {is_one}", flush=True)
@@ -235,7 +242,7 @@ def start(name: str, namespace: dict, fresh: bool = False, preset: str = "") -> 
 
 
 def _values(spec: Spec, namespace: dict, preset: str) -> tuple[dict, dict[str, str]]:
-    """What is asked for, and the models of the box that stand in for runs which are not there; the namespace gets both."""
+    """(requested values, models of the box that replace missing runs). Both are also written to the namespace."""
     injected = _injected(namespace)
     for name in injected or ():
         spec.require(name)
@@ -243,11 +250,11 @@ def _values(spec: Spec, namespace: dict, preset: str) -> tuple[dict, dict[str, s
         raise ParameterError(f"{missing[0]} is not set: run the parameters cell of {spec.stem} first")
     defaults = spec.cell | _take_back(namespace)
     given = own = {name: namespace[name] for name in spec.parameters}
-    by_hand, elsewhere = injected is None, not _given_by_runner()  # or parameters by papermill; all by the runner
+    by_hand, elsewhere = injected is None, not _given_by_runner()  # no values from papermill; not run by `iv run`
     if by_hand and elsewhere and not preset and own == spec.cell and _is_measured(spec):
         print(f"the run of {TINY} is there: it is shown (preset={LOOK!r} in start trains the short one)", flush=True)
         preset = TINY
-    if elsewhere and (preset or not by_hand):  # begins where `iv run` does
+    if elsewhere and (preset or not by_hand):  # same defaults as `iv run`
         untouched = [name for name in own if name not in (injected or ()) and own[name] == defaults[name]]
         given = own | {name: spec.defaults[name] for name in untouched}
     if elsewhere and by_hand and preset:
@@ -256,7 +263,7 @@ def _values(spec: Spec, namespace: dict, preset: str) -> tuple[dict, dict[str, s
         if edited:
             print(f"preset {preset} replaces " + ", ".join(f"{name} = {own[name]!r}" for name in edited), flush=True)
     values = spec.check({name: each.placed(given[name], typed=True) for name, each in spec.parameters.items()})
-    if Path.cwd() != paths.ROOT:  # JupyterLab, plain papermill: the cells below open what the parameters name
+    if Path.cwd() != paths.ROOT:  # JupyterLab, plain papermill: cells open the paths in parameters
         given = given | {name: str(paths.resolve(place)) for name, place in spec.files(values).items()}
     models = {} if _given_by_runner() else stand_in(spec, values)
     given = given | models
@@ -266,20 +273,20 @@ def _values(spec: Spec, namespace: dict, preset: str) -> tuple[dict, dict[str, s
 
 
 def is_short(spec: Spec, values: dict) -> bool:
-    """Whether all that the parameters cell has otherwise than tiny is as the cell has it."""
+    """True if all parameters in which the cell differs from tiny have the cell's values."""
     short = spec.load(LOOK) if LOOK in spec.presets() else {}
     return bool(short) and all(values[name] == value for name, value in short.items())
 
 
 def _is_measured(spec: Spec) -> bool:
-    """Whether a run of tiny can be shown in the place of the short one that the parameters cell is."""
+    """True if there is a finished run of tiny to show instead of the short run of the parameters cell."""
     return LOOK in spec.presets() and provenance.is_current(spec.folder(spec.pin(spec.one(TINY)), TINY))
 
 
 def _take_back(namespace: dict) -> dict:
-    """Put the user's values in the place of what the last `start` left in this kernel, but where a cell has assigned others since.
+    """Restores the user's values that the last `start` replaced in this kernel, except those assigned since then.
 
-    -> the defaults that the parameters cell had at the first `start`; {} where this is the first.
+    Returns the defaults of the parameters cell at the first `start`; {} if this is the first.
     """
     given, own, defaults, cells = namespace.pop(_LAST, ({}, {}, {}, 0))
     run_since = "\n".join(namespace.get("In", ())[cells:])
@@ -290,14 +297,14 @@ def _take_back(namespace: dict) -> dict:
 
 
 def _of_preset(spec: Spec, preset: str) -> dict:
-    """What a preset says, for a notebook that is open."""
-    spec.one(preset)  # refuses a sweep, and what does not read
+    """Values of a preset for an open notebook. ParameterError for a sweep."""
+    spec.one(preset)  # raises for a sweep or an unreadable file
     given = spec.load(preset)
     return {name: spec.parameters[name].placed(value, typed=False) for name, value in given.items()}
 
 
 def _injected(namespace: dict) -> list[str] | None:
-    """Names that papermill's own cell assigns; it warns about unknown ones and goes on. None where there is no such cell."""
+    """Names assigned by papermill's cell, which may be unknown parameters; None without such a cell."""
     cells = [text for text in namespace.get("In", ()) if text.startswith("# Parameters\n")]
     nodes = [node for text in cells for node in ast.parse(text).body if isinstance(node, ast.Assign)]
     return [node.targets[0].id for node in nodes] if cells else None
@@ -306,14 +313,14 @@ def _injected(namespace: dict) -> list[str] | None:
 def _run_upstream(spec: Spec, values: dict) -> None:
     for name, reference in spec.references(values).items():
         folder = reference.folder
-        if lock.is_held(folder):  # another process runs it, and says when it is through
+        if lock.is_held(folder):  # another process runs it: wait for its end
             with lock.held(folder, wait=True):
                 pass
         if provenance.is_current(folder):
             continue
         if not is_done(folder):
             print(f"{reference} is not there yet: running it first", flush=True)
-        # A process of its own: this kernel's event loop is busy running the cell.
+        # In another process, because this kernel's event loop is busy running the cell.
         command = [sys.executable, "-m", "ivcore.run", *reference.arguments, "--wait"]
         if subprocess.run(command, cwd=paths.ROOT).returncode:
             told = (
@@ -325,7 +332,8 @@ def _run_upstream(spec: Spec, values: dict) -> None:
 
 
 def _folder(spec: Spec, values: dict, run_dir: str | None, fresh: bool, asked: dict) -> Path:
-    """The run's folder, a chosen one only where it is free or holds this very run. asked: the values before anything stood in."""
+    """The run's folder. ParameterError if a chosen one holds other files or another run. asked: values without the
+    box."""
     if given := _given_by_runner():
         return given
     if not run_dir:
@@ -344,13 +352,13 @@ def _folder(spec: Spec, values: dict, run_dir: str | None, fresh: bool, asked: d
 
 
 def _given_by_runner() -> Path | None:
-    """The folder that the runner has chosen and made ready."""
+    """The folder that `iv run` has chosen and prepared, or None."""
     given = os.environ.get("IVCORE_RUN_DIR")
     return Path(given) if given else None
 
 
 def _holds_run_of(folder: Path, spec: Spec) -> bool:
-    """Whether a run of this notebook has made the folder: others have files called params.yaml too."""
+    """True if the folder was made by a run of this notebook; other programs also write a params.yaml."""
     try:
         return (folder / ".lock").exists() and set(run_folder.read_params(folder)) <= set(spec.parameters)
     except UserError:
@@ -359,7 +367,7 @@ def _holds_run_of(folder: Path, spec: Spec) -> bool:
 
 @resolving_once()
 def _matching_preset(spec: Spec, values: dict) -> str:
-    """The preset whose values these are, so that Lab and papermill share their folders with `iv run`."""
+    """The preset with these values, or "custom". So JupyterLab and papermill use the same folders as `iv run`."""
     digest = spec.digest(values)
     for preset in spec.presets():
         try:
@@ -371,7 +379,8 @@ def _matching_preset(spec: Spec, values: dict) -> str:
 
 
 def _claim(folder: Path, fresh: bool, again: str) -> bool:
-    """Makes the folder ready for this attempt, which the runner has done already for the kernels it starts. -> whether the run is only shown."""
+    """Prepares the folder, unless `iv run` did. True if the run is done, so only shown. UserError if its inputs
+    changed."""
     if _given_by_runner():
         return False
     changed = provenance.changes(folder)
@@ -399,16 +408,16 @@ def _when(folder: Path) -> str:
 
 
 def _warn_of_room(run: Run, spec: Spec) -> None:
-    """Of rank 0 on a GPU, where there is training: a line if its steps will not fit."""
+    """Prints a line on rank 0 if training steps will not fit into the GPU."""
     if run.device.startswith("cuda") and run.rank == 0 and not run.shown and "engine" in run.params:
-        from ivcore.run import room  # it builds models
+        from ivcore.run import room  # slow to import
 
         if said := room.of_device(spec, run.params, run.device, distributed.world()):
             print(said, flush=True)
 
 
 def _seed(run: Run) -> None:
-    if "torch" in sys.modules or "device" in run.params:  # a notebook that computes has a device
+    if "torch" in sys.modules or "device" in run.params:  # notebooks that use torch have a device
         from ivcore import rng
 
         return rng.seed_all(run.seed)

@@ -1,14 +1,16 @@
-"""A notebook as something that can be run: its parameters, its presets, the names of its runs and what they start from.
+"""The specification of a notebook: parameters, presets, names of its runs, and the runs they start from.
 
-`Spec.of("10")` reads a notebook, once for as long as the file stays as it is. The parameters cell is the configuration (see
-ivcore.run.parameters). `tiny.yaml` in `params/<notebook>/` holds what the measured run has otherwise, and every other preset what differs
-from tiny. So the cell alone may be a short run, for who opens the notebook to look: the preset `look`, which has no file. A preset with
-`grid:` (every combination) or `runs:` (a list) is a sweep. A run is named by a hash of its parameters.
+`Spec.of("10")` reads a notebook, again only after the file has changed. The parameters cell is the configuration (see
+ivcore.run.parameters). `tiny.yaml` in `params/<notebook>/` holds the values in which the measured run differs from the
+cell; every other preset holds differences from tiny. The cell alone may be a short demonstration: the preset `look`,
+which has no file. A preset with `grid:` (every combination) or `runs:` (a list) is a sweep. A hash of its parameters
+names a run.
 
-The value of a parameter whose constraint is `encoder` is another run: "10/tiny" is notebook 10 at preset tiny, "10/tiny:seed=1,epochs=4"
-the same with other parameters (`iv run 10 tiny -p seed=1 -p epochs=4`), whether it has run yet or not. Brackets hold together what belongs
-to an encoder's own encoder: "12/tiny:encoder=(10/tiny:seed=1,epochs=4),seed=2". Or it is a finished run's folder, a checkpoint file or
-folder, a published name ("OpenGVLab/…", owner and name), and "scratch" or "" for random weights.
+The value of a parameter with constraint `encoder` is another run, finished or not: "10/tiny" is notebook 10 at preset
+tiny, "10/tiny:seed=1,epochs=4" the same with other parameters (`iv run 10 tiny -p seed=1 -p epochs=4`). Brackets
+enclose the value of an encoder's own encoder: "12/tiny:encoder=(10/tiny:seed=1,epochs=4),seed=2". It may also be the
+folder of a finished run, a checkpoint file or folder, a published name ("OpenGVLab/…", owner and name), or "scratch" or
+"" for random weights.
 """
 
 from __future__ import annotations
@@ -37,18 +39,18 @@ from ivcore.run.encoder_kinds import Held
 from ivcore.run.parameters import FREE, OWNED_BY_RUNNER, Parameter, of_result
 
 SWEEP_KEYS = ("grid", "runs")
-_LATER = {  # encoders to start from that notebooks did not have when there were runs already, which keep their names
+_LATER = {  # encoder parameters added after the first runs; if unset they do not enter the hash
     "10_masked_video_modeling": "masked_encoder",
     "11_video_language_contrastive": "multimodal_encoder",
 }
-MOST_RUNS = 10_000  # of a sweep: who asks for more has mistyped
-TINY, LOOK = "tiny", "look"  # the measured run, and the parameters cell as it stands
-_ORDER = (LOOK, "quick", TINY, "one_gpu", "paper")  # of presets, the others follow by name
+MOST_RUNS = 10_000  # of a sweep; more is taken for a typing error
+TINY, LOOK = "tiny", "look"  # the measured run, and the unchanged parameters cell
+_ORDER = (LOOK, "quick", TINY, "one_gpu", "paper")  # order of presets; others follow by name
 _REFERENCE = re.compile(r"(\d\w*)/([\w-]+)(:.*)?")
 _NEARLY = re.compile(r"(\d\w*)(?:\s*/\s*([\w-]+)|[\s:]+([\w-]+)(?![\w-]|\s*=))?\W*(.*)", re.DOTALL)  # see `_meant`
 _PUBLISHED = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
-_NEXT = re.compile(r",(?=\s*\w+\s*=)")  # a comma separates where a name and = follow
-OWNER = "ivcore/"  # of the models in the box; what else `weights.box` knows is imported with torch
+_NEXT = re.compile(r",(?=\s*\w+\s*=)")  # a comma separates if a name and = follow
+OWNER = "ivcore/"  # owner of the box's models; importing `weights.box` would import torch
 _FILES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 _CHAIN: ContextVar[tuple[str, ...]] = ContextVar("chain", default=())  # runs whose encoders are being checked
 _RESOLVED: ContextVar[dict | None] = ContextVar("resolved", default=None)  # see `resolving_once`
@@ -56,7 +58,7 @@ _RESOLVED: ContextVar[dict | None] = ContextVar("resolved", default=None)  # see
 
 @contextlib.contextmanager
 def resolving_once() -> Iterator[None]:
-    """Within it a run that many encoders name is resolved once; what it depends on must stay as it is meanwhile."""
+    """Inside the block each named run is resolved once; the files that it depends on must not change meanwhile."""
     token = _RESOLVED.set({}) if _RESOLVED.get() is None else None
     try:
         yield
@@ -67,19 +69,20 @@ def resolving_once() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Spec:
-    """A notebook and its parameters by name. All values of a run, where a method takes them, are a dict by name."""
+    """A notebook and its parameters by name. Methods take the values of a run as {name: value}."""
 
     path: Path
     parameters: dict[str, Parameter]
 
     @classmethod
     def of(cls, reference) -> Spec:
-        """By number ("10"), name or path; ParameterError for none, and for a parameters cell that is not as it must be."""
+        """Reads a notebook by number ("10"), name or path. ParameterError if it is missing or its parameters cell
+        malformed."""
         path = notebook.find(reference)
         try:
             status = path.stat()
         except OSError:
-            return _read(path)  # which says what is wrong
+            return _read(path)  # raises an error that says what is wrong
         return _read(path, status.st_mtime_ns, status.st_size)
 
     @property
@@ -99,7 +102,7 @@ class Spec:
 
     @property
     def defaults(self) -> dict:
-        """What a preset leaves open, and `iv run` begins with: the values of tiny, where that is silent those of the cell."""
+        """Values that presets override and `iv run` starts with: those of tiny.yaml, otherwise those of the cell."""
         file = self._file(TINY)
         stated = load_yaml(file) if file.is_file() else {}
         return self.cell | {name: self.parameters[name].fit(stated[name]) for name in self.parameters if name in stated}
@@ -108,12 +111,13 @@ class Spec:
         return paths.presets() / self.stem / f"{preset}.yaml"
 
     def _look(self) -> dict:
-        """What the parameters cell has otherwise than tiny."""
+        """Values of the parameters cell that differ from tiny."""
         measured = self.defaults
         return {name: value for name, value in self.cell.items() if value != measured[name]}
 
     def presets(self) -> list[str]:
-        """Their names; `tiny` needs no file. `look` has none: it is the parameters cell, where that is not tiny itself."""
+        """Names of presets. `tiny` needs no file; `look` has none: it is the parameters cell, if that differs from
+        tiny."""
         files = (paths.presets() / self.stem).glob("*.yaml")
         names = {file.stem for file in files if not file.name.startswith("_")} | {TINY}
         names |= {LOOK} if self._look() else set()
@@ -121,7 +125,7 @@ class Spec:
         return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
 
     def load(self, preset: str) -> dict:
-        """What a preset says, unchecked: {} for a `tiny` without a file. A path to a .yaml file is a preset too."""
+        """Values in a preset, unchecked; {} for a `tiny` without a file. A path to a .yaml file is also a preset."""
         file = self._file(preset)
         if str(preset).endswith((".yaml", ".yml")):
             file = next(filter(os.path.isfile, paths.candidates(preset)), paths.resolve(preset))
@@ -132,7 +136,8 @@ class Spec:
         return load_yaml(file)
 
     def base(self, preset: str) -> dict:
-        """The values of a preset, unchecked; of a sweep those that all its runs share; of one that is not known (any more) those of tiny."""
+        """All values of a preset, unchecked; of a sweep those that its runs share, of an unknown preset those of
+        tiny."""
         given = self.load(preset) if preset in self.presets() else {}
         return self.pin({name: given.get(name, value) for name, value in self.defaults.items()})
 
@@ -140,10 +145,11 @@ class Spec:
 
     @resolving_once()
     def expand(self, preset: str = TINY, overrides: dict | None = None) -> list[dict]:
-        """Complete, checked values of every run that a preset stands for; one, unless it is a sweep.
+        """Complete, checked values of every run of a preset: one, unless it is a sweep. ParameterError.
 
-        `overrides` win over the preset, and epochs among them over its steps; text is read by the parameter's type ("1e-4" for a
-        float). Encoders stay as written ("10/tiny"): see `pin`.
+        `overrides` win over the preset; epochs in them replace its steps. Text is parsed by the parameter's type
+        ("1e-4" for a float).
+        Encoders stay as written ("10/tiny"), see `pin`.
         """
         given = {name: self._given(name, value) for name, value in (overrides or {}).items()}
         defaults = self.defaults
@@ -164,18 +170,18 @@ class Spec:
         return list({self.digest(values): values for values in runs}.values())
 
     def one(self, preset: str = TINY, overrides: dict | None = None) -> dict:
-        """The values of the one run that a preset stands for, see `expand`; ParameterError for a sweep."""
+        """Values of the single run of a preset, see `expand`. ParameterError for a sweep."""
         runs = self.expand(preset, overrides)
         if any(key in self.load(preset) for key in SWEEP_KEYS):
             raise ParameterError(f"preset {preset} of {self.stem} is a sweep of {len(runs)} runs")
         return runs[0]
 
     def resolve(self, preset: str = TINY, overrides: dict | None = None) -> dict:
-        """The values that one run gets: defaults <- preset <- overrides, checked, encoders given as run folders."""
+        """Values of a run: defaults <- preset <- overrides, checked, with encoders as run folders."""
         return self.pin(self.one(preset, overrides))
 
     def check(self, values: dict) -> dict:
-        """The values in the cell's order and types; ParameterError for the first that is unknown, not allowed or contradicts another."""
+        """The values in the cell's order and types. ParameterError for unknown, forbidden or contradicting ones."""
         for name in values:
             self.require(name)
         given = values if self.parameters.keys() <= values.keys() else self.defaults | values
@@ -194,7 +200,7 @@ class Spec:
         return checked
 
     def _check(self, name: str, value) -> None:
-        """Says of a file that is not there and is called like a generated set which parameter takes those."""
+        """Checks one value. If a missing file is named like a generated set, the error names the right parameter."""
         each = self.parameters[name]
         try:
             constraints.check(name, value, each.constraint)
@@ -212,7 +218,7 @@ class Spec:
             ) from None
 
     def require(self, name: str) -> None:
-        """ParameterError, with the nearest name, for one that is no parameter."""
+        """ParameterError, with the nearest name, if there is no such parameter."""
         if name not in self.parameters:
             allowed = [other for other in self.parameters if other not in OWNED_BY_RUNNER]
             nearest = notebook.nearest(name, allowed)
@@ -223,29 +229,30 @@ class Spec:
         return self.parameters[name].from_text(value) if isinstance(value, str) else value
 
     def encoders(self, values: dict) -> dict[str, str]:
-        """The values of those parameters that take an encoder, and have one."""
+        """{name: value} of the parameters that hold an encoder."""
         takes = {name for name, each in self.parameters.items() if each.kind == "encoder"}
         return {name: value for name, value in values.items() if name in takes and value}
 
     def references(self, values: dict) -> dict[str, Reference]:
-        """The runs that the values name as encoders, by parameter."""
+        """{parameter: run} of the encoders that are runs."""
         named = {name: Reference.of(value) for name, value in self.encoders(values).items()}
         return {name: reference for name, reference in named.items() if reference}
 
     def files(self, values: dict) -> dict[str, str]:
-        """The values that name a file or folder of the user's."""
+        """{name: value} of the parameters that hold a file or folder of the user."""
         places = {name: each.constraint for name, each in self.parameters.items() if each.names_file}
         return {n: values[n] for n, each in places.items() if values.get(n) and not each.names_set(values[n])}
 
     # ---- the names of runs
 
     def pin(self, values: dict) -> dict:
-        """The values with each encoder "10/tiny" replaced by the folder of that run, which names its parameters' hash."""
+        """The values with each encoder such as "10/tiny" replaced by that run's folder, whose name holds its hash."""
         named = self.references(values)
         return values | {name: paths.short(reference.folder) for name, reference in named.items()}
 
     def digest(self, values: dict) -> str:
-        """Eight hex digits that name a run by its parameters: the same values, the same run folder. What is FREE counts as the cell has it."""
+        """Hash of a run's values, eight hex digits: the same values give the same folder. FREE ones count as in the
+        cell."""
         kept = {name: value for name, value in values.items() if name not in OWNED_BY_RUNNER}
         kept |= {name: self.parameters[name].default for name in FREE if name in self.parameters}
         kept |= {name: _identity(value) for name, value in self.encoders(values).items()}
@@ -254,18 +261,18 @@ class Spec:
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]
 
     def label(self, preset: str, values: dict, overrides: dict | None = None) -> str:
-        """What a run's folder is called: the preset's name, with "+" when an override makes the run another one."""
+        """Label in a run folder's name: the preset, with "+" if overrides change the run."""
         name = Path(preset).stem
         if not overrides:
             return name
         try:
             unchanged = {self.digest(each) for each in self.expand(preset)}
-        except ParameterError:  # the preset alone does not do here: it wants one of the overrides
+        except ParameterError:  # the preset is invalid without the overrides
             unchanged = set()
         return name if self.digest(values) in unchanged else f"{name}+"
 
     def folder(self, values: dict, label: str = "custom") -> Path:
-        """The run's folder: the one that is there, whatever its label, else a new name."""
+        """The run's folder: an existing one with any label, else a new path."""
         return run_folder.locate(self.stem, self.digest(values), label)
 
 
@@ -275,7 +282,7 @@ def _read(path: Path, *version) -> Spec:
 
 
 def load_yaml(file: Path) -> dict:
-    """The values in a preset's file; ParameterError naming it where it does not read."""
+    """The values in a preset's file. ParameterError names the file if it cannot be read."""
     try:
         status = file.stat()
         return copy.deepcopy(_load_yaml(file, status.st_mtime_ns, status.st_size))
@@ -285,8 +292,8 @@ def load_yaml(file: Path) -> dict:
 
 @lru_cache(maxsize=512)
 def _load_yaml(file: Path, *version) -> dict:
-    # OmegaConf and not PyYAML: the latter reads 1e-4 as text. Its `${…}` stay as they are: a preset is data, and a stranger's
-    # must not carry variables of the environment into params.yaml and figures.
+    # OmegaConf, because PyYAML reads 1e-4 as text. `${…}` is not expanded: a stranger's preset must not copy
+    # environment variables into params.yaml and figures.
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
@@ -303,7 +310,8 @@ def _load_yaml(file: Path, *version) -> dict:
 
 
 def points(preset: dict) -> list[dict]:
-    """The runs that a preset stands for: itself, or each combination of `grid` with each entry of `runs`."""
+    """Values of the runs of a preset: itself, or each combination of `grid` with each entry of `runs`.
+    ParameterError."""
     common = {name: value for name, value in preset.items() if name not in SWEEP_KEYS}
     grid, runs = preset.get("grid") or {}, preset.get("runs") or [{}]
     if not isinstance(grid, dict) or not all(isinstance(axis, list) for axis in grid.values()):
@@ -321,7 +329,7 @@ def points(preset: dict) -> list[dict]:
 
 @dataclass(frozen=True)
 class Reference:
-    """A run as an encoder's value names it; `overrides` are text, as in `iv run -p`."""
+    """A run named by an encoder's value. overrides: text, as in `iv run -p`."""
 
     spec: Spec
     preset: str
@@ -329,7 +337,7 @@ class Reference:
 
     @classmethod
     def of(cls, value) -> Reference | None:
-        """None for every other form of value. ParameterError for what looks like a run and names no notebook."""
+        """Parses a value; None if it is not a run's name. ParameterError if it looks like one but names no notebook."""
         match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
         if not match or os.path.exists(paths.resolve(value)):
             return None
@@ -342,13 +350,13 @@ class Reference:
 
     @property
     def arguments(self) -> list[str]:
-        """Of `iv run`."""
+        """Arguments of `iv run` for this run."""
         changed = [word for name, value in self.overrides.items() for word in ("-p", f"{name}={value}")]
         return [self.spec.stem, self.preset, *changed]
 
     @property
     def values(self) -> dict:
-        """Its parameters; ParameterError where one of its own encoders is the run that is asked about."""
+        """Values of the run. ParameterError if it starts from itself through its encoders."""
         chain, this = _CHAIN.get(), str(self)
         if this in chain:
             raise ParameterError(f"it starts from itself ({' → '.join([*chain, this])})")
@@ -364,7 +372,7 @@ class Reference:
 
     @property
     def holds(self) -> Held | None:
-        """What the run leaves behind; None where that is not known."""
+        """The model that the run saves; None if unknown."""
 
         def of_run():
             return encoder_kinds.of_run(self.spec.number, values, held(encoder_kinds.start_of(values)))
@@ -391,9 +399,9 @@ class Reference:
 
 
 def _overrides(text: str | None) -> dict[str, str]:
-    """ ":seed=1,sizes=[8, 16]" -> {"seed": "1", "sizes": "[8, 16]"}; brackets around a whole value go.
+    """ ":seed=1,sizes=[8, 16]" -> {"seed": "1", "sizes": "[8, 16]"}; removes brackets around a whole value.
 
-    ParameterError where a name comes twice, and where it does not show to which run a parameter belongs.
+    ParameterError for a repeated name, and if it is unclear to which run a parameter belongs.
     """
     overrides, rest = {}, text and text[1:]
     while rest is not None:
@@ -420,19 +428,19 @@ def _overrides(text: str | None) -> dict[str, str]:
 
 
 def _written(overrides: dict[str, str]) -> str:
-    """{"encoder": "10/tiny:seed=1", "lr": "0.1"} -> "encoder=(10/tiny:seed=1),lr=0.1", what `_overrides` reads."""
+    """{"encoder": "10/tiny:seed=1", "lr": "0.1"} -> "encoder=(10/tiny:seed=1),lr=0.1"; `_overrides` reads it back."""
     together = {name: _changes(value) or _NEXT.search(value) or _closing(value) for name, value in overrides.items()}
     return ",".join(f"{name}=({value})" if together[name] else f"{name}={value}" for name, value in overrides.items())
 
 
 def _changes(value: str) -> bool:
-    """Whether it names a run with other parameters."""
+    """True for the name of a run with changed parameters."""
     match = _REFERENCE.fullmatch(value)
     return bool(match and match[3])
 
 
 def _closing(value: str) -> int:
-    """Where the bracket with which a value begins is closed; 0 where it begins with none, or none closes it."""
+    """Index of the bracket that closes the first character; 0 if that is no bracket or is not closed."""
     depth = 0
     for place, character in enumerate(value if value.startswith("(") else ""):
         depth += (character == "(") - (character == ")")
@@ -442,7 +450,7 @@ def _closing(value: str) -> int:
 
 
 def _identity(value: str) -> str:
-    """What of an encoder's value tells runs apart: of a run its notebook and hash, not the place or label of its folder."""
+    """Part of an encoder's value that enters a hash: notebook and hash of a run, not its folder's place or label."""
     if reference := Reference.of(value):
         return f"{reference.spec.stem}/{reference.digest}"
     path = Path(value)
@@ -450,9 +458,9 @@ def _identity(value: str) -> str:
 
 
 def _check_encoder(name: str, value: str, allowed: tuple[str, ...]) -> Held | None:
-    """What the value holds, as far as the parameter cares (`allowed` kinds).
+    """The model behind an encoder's value; None if unknown, or if all kinds are allowed.
 
-    ParameterError where it can already be seen to lead nowhere, back to itself, or to another kind of encoder.
+    ParameterError if it does not exist, starts from itself, or is not of an `allowed` kind.
     """
     holds = None
     try:
@@ -470,13 +478,13 @@ def _check_encoder(name: str, value: str, allowed: tuple[str, ...]) -> Held | No
 
 
 def held(value: str | None) -> Held | None:
-    """What the value holds; None for scratch and for what would have to be fetched. UserError where it leads nowhere or does not load."""
+    """The model behind a value; None for scratch and published names. UserError if it is missing or does not load."""
     reference, place = _leads_to(value)
     return reference.holds if reference else encoder_kinds.of_place(place) if place else None
 
 
 def _leads_to(value: str | None) -> tuple[Reference | None, Path | None]:
-    """The run that is named, whose values are as they must be, or the place where there is one."""
+    """(the named run, checked, or None; the existing path, or None). UserError if the value leads nowhere."""
     if value in SCRATCH:
         return None, None
     if reference := Reference.of(value):
@@ -494,7 +502,7 @@ def _leads_to(value: str | None) -> tuple[Reference | None, Path | None]:
 
 
 def place_of(value: str) -> Path:
-    """The path that an encoder's value means: of a model of the box its file. UserError where the box has none of this name."""
+    """Path of an encoder's value; for a model of the box its file. UserError if the box has no such model."""
     path = paths.resolve(value)
     if not value.startswith(OWNER) or path.exists():
         return path
@@ -504,14 +512,14 @@ def place_of(value: str) -> Path:
 
 
 def _is_published(value: str) -> bool:
-    """Whether it may be a name on the hub, and does not begin with one of the notebooks here."""
+    """True if the value may be a name on the hub, and its owner is not a notebook here."""
     owner, _, _ = value.partition("/")
     own = owner in {name for path in notebook.every() for name in (path.stem, notebook.number(path))}
     return bool(_PUBLISHED.fullmatch(value)) and not own
 
 
 def _meant(value: str) -> str:
-    """ "; did you mean 12/quick:seed=1?" for "12/quick seed=1"; "" where no run is near."""
+    """ "; did you mean 12/quick:seed=1?" for "12/quick seed=1"; "" if no run is similar."""
     text = value.strip(" \t\r\n/;,:=")
     text = text[1:-1] if 0 < _closing(text) == len(text) - 1 else text
     if not (match := _NEARLY.fullmatch(text)):
@@ -531,7 +539,7 @@ def _looks_like_path(value: str) -> bool:
 
 
 def brief(value) -> str:
-    """A parameter as people write it: "10/tiny" or "10/tiny:seed=1" for a run's folder, of another path the last two parts."""
+    """Short text of a value: "10/tiny" or "10/tiny:seed=1" for a run's folder, the last two parts of another path."""
     if not isinstance(value, str) or "/" not in value:
         return str(value)
     path = Path(value)
@@ -542,8 +550,8 @@ def brief(value) -> str:
 
 
 def _changed(path: Path) -> str:
-    """ ":seed=1,lr=0.1", in what a run with a "+" in its folder's name differs from its preset; "+" where that is not known, or does
-    not read back: text with half a pair of brackets."""
+    """ ":seed=1,lr=0.1": changes of a run with "+" in its folder's name from its preset; "+" if they are unknown, or
+    cannot be parsed again because of an unpaired bracket."""
     place = paths.resolve(path)
     try:
         values = of_result(run_folder.read_params(place))

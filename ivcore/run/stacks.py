@@ -1,4 +1,4 @@
-"""Where a kernel stands that does not come on: the stacks of its threads, which it writes when asked, also while it computes or waits in C++."""
+"""Stacks of a kernel that hangs. The kernel writes them on request, also while it computes or waits in C++."""
 
 import faulthandler
 import os
@@ -18,8 +18,8 @@ _open: list = []
 
 
 def answer() -> None:
-    """In the kernel of a runner: write the stacks to the file that it named whenever it sends SIGUSR2. SIGUSR1, which asks training for a
-    checkpoint, does nothing while there is none."""
+    """Called in a kernel of `iv run`: SIGUSR2 makes it write its stacks to the file in $IVCORE_STACKS. SIGUSR1, the
+    request for a checkpoint, is ignored outside training."""
     if (path := os.environ.get(FILE)) and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         _open.append(open(path, "w", encoding="utf-8"))  # noqa: SIM115  for as long as the kernel lives
@@ -27,7 +27,7 @@ def answer() -> None:
 
 
 def ask(kernel, path: Path) -> str:
-    """In the runner: the stacks as faulthandler writes them; "" where the kernel does not answer."""
+    """Called in `iv run`: returns the kernel's stacks as faulthandler writes them; "" without an answer."""
     before = _text(path)
     if not kernel.signal(signal.SIGUSR2):
         return ""
@@ -46,18 +46,18 @@ def _text(path: Path) -> str:
 
 
 def main_thread(text: str) -> list[tuple[str, int, str]]:
-    """(file, line, function) from the innermost outwards. faulthandler writes the main thread last."""
+    """Frames (file, line, function) of the main thread, innermost first. faulthandler writes that thread last."""
     block = text.split("thread 0x")[-1].split("Thread 0x")[-1]
     return [(file, int(line), name) for file, line, name in _FRAME.findall(block)]
 
 
 def is_waiting(frames: list[tuple[str, int, str]]) -> bool:
-    """Whether it waits for other ranks. The innermost frames tell: further out, whatever a loss does is within a forward pass of an engine."""
+    """True if the thread waits for other ranks. Outer frames do not tell: all loss code is inside a forward pass."""
     return any(_WAITS.search(file) for file, _, _ in frames[:2])
 
 
 def place(frames: list[tuple[str, int, str]]) -> str:
-    """The line of the cell, and the line of this package or a library that it is at: "line 4, in ivcore/train/loop.py line 190 (train)"."""
+    """The current line of the cell and of the innermost code: "line 4, in ivcore/train/loop.py line 190 (train)"."""
     cell = next((f"line {line}" for file, line, _ in frames if _CELL.search(file)), "")
     inner = frames[0] if frames and not _CELL.search(frames[0][0]) else None
     inside = f"{'/'.join(Path(inner[0]).parts[-3:])} line {inner[1]} ({inner[2]})" if inner else ""

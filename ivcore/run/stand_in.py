@@ -1,7 +1,7 @@
-"""The box's models in the place of runs that are not there, so that a notebook runs alone.
+"""Replaces missing runs of encoders by models of the box, so that a notebook runs alone.
 
-A run that starts from one names it among its parameters, as if it had been asked for (`-p encoder=ivcore/small-masked`). So it has a folder
-of its own, and goes stale with a new box.
+Such a run has the model among its parameters, as if the user had given it (`-p encoder=ivcore/small-masked`). It
+therefore has its own folder, and becomes stale with a new box.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from ivcore.run.spec import Reference, Spec
 
 
 def stand_in(spec: Spec, values: dict) -> dict[str, str]:
-    """Parameter -> name of the model that can stand in for the run that it names. Values as `Spec.check` gives them.
+    """{parameter: model of the box that replaces its missing run}. Values as `Spec.check` returns them.
 
-    A run that is there is used, and so is nothing in the place of one with parameters of its own ("10/tiny:seed=1"): who asks for those
-    means them. {} where the run of these values is done, or the box has no model of that kind.
+    Runs with changed parameters ("10/tiny:seed=1") are not replaced, because the user asked for these. {} if the run of
+    these values is done, or the box has no model of that kind.
     """
     named = {n: each for n, each in spec.references(values).items() if not each.overrides and not _is_there(each)}
     if not named or run_folder.is_done(spec.folder(spec.pin(values))):
@@ -25,7 +25,7 @@ def stand_in(spec: Spec, values: dict) -> dict[str, str]:
 
 
 def told(spec: Spec, values: dict, models: dict[str, str]) -> str:
-    """A line for each of them: what stands in for what, and how the real one is made."""
+    """A line for each model: which run it replaces, and the command that makes that run."""
     named = spec.references(values)
     lines = (_line(named[name], model) for name, model in models.items())
     return "\n".join(dict.fromkeys(lines))
@@ -46,7 +46,7 @@ def _model(reference: Reference) -> str | None:
 
     try:
         holds = reference.holds
-    except (UserError, KeyError):  # its own encoder leads nowhere, or a notebook with this number that is not ours
+    except (UserError, KeyError):  # its own encoder does not exist, or the user's own notebook has this number
         return None
     name = f"{box.OWNER}{box.MODELS.get(holds.kind if holds else '')}"
     return name if name in box.names() else None

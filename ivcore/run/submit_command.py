@@ -1,7 +1,7 @@
-"""`iv submit`: a job script for Slurm that runs a notebook on one node or several, from a file of facts about the cluster.
+"""`iv submit`: writes a Slurm job that runs a notebook on one or several nodes, from a file of facts about the cluster.
 
-srun starts one torchrun a node, and torchrun the ranks. Shortly before the time is over, and where Slurm takes the nodes away, the ranks write
-a checkpoint and end; the job is then put into the queue again and goes on from there.
+srun starts one torchrun per node, and torchrun starts the ranks. Shortly before the end of its time, or if Slurm
+preempts the job, the ranks write a checkpoint and end. The job is then queued again and continues from the checkpoint.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STATUS = "0 submitted; 1 sbatch refused; 2 a mistake in what was asked for"
 
 @dataclass(frozen=True)
 class Cluster:
-    """The keys of workflow/cluster.yaml, which says what they mean."""
+    """The keys of workflow/cluster.yaml, which explains them. ParameterError for a wrong value."""
 
     nodes: int = 1
     gpus_per_node: int = 8
@@ -65,12 +65,12 @@ class Cluster:
 
     @property
     def ranks(self) -> int:
-        """Of a node."""
+        """Ranks of a node."""
         return self.ranks_per_node or self.gpus_per_node or 1
 
 
 def read(path: str | None, given: list[str]) -> Cluster:
-    """A file of facts, with NAME=VALUE in the place of some. UserError naming what does not fit."""
+    """Reads a file of facts; NAME=VALUE in `given` override them. UserError names a wrong entry."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
@@ -87,7 +87,7 @@ def read(path: str | None, given: list[str]) -> Cluster:
 
 
 def script(cluster: Cluster, arguments: list[str], name: str, folder: Path) -> str:
-    """The job: `iv run` with these arguments on every node, its output in `folder`."""
+    """Text of the job script: `iv run` with these arguments on every node, output in `folder`."""
     options = {
         "job-name": name,
         "nodes": cluster.nodes,
@@ -121,7 +121,7 @@ def script(cluster: Cluster, arguments: list[str], name: str, folder: Path) -> s
         f"""  --nnodes "$SLURM_NNODES" --nproc-per-node {cluster.ranks} --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID.$AGAIN" \\""",
         f"""  --rdzv-endpoint "$HEAD:{cluster.port}" -m ivcore.run {shlex.join(arguments)} --wait &""",
         "step=$!; again=",
-        # Slurm's own word, shortly before the end. What the ranks have to save is saved before the job is given back.
+        # Slurm sends USR1 shortly before the end. The ranks save their state before the job is queued again.
         """trap 'again=1; scancel --signal=TERM "$SLURM_JOB_ID.0"' USR1""",
         'while kill -0 "$step" 2> /dev/null; do wait "$step"; status=$?; done',
         'if [ -n "$again" ] && [ "$status" != 0 ]; then scontrol requeue "$SLURM_JOB_ID"; fi',
@@ -129,7 +129,7 @@ def script(cluster: Cluster, arguments: list[str], name: str, folder: Path) -> s
 
 
 def add(add_command: Callable) -> None:
-    """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
+    """Adds the command. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
     summary = "run a notebook on the nodes of a cluster with Slurm; goes on where a job was ended"
     parser = add_command("submit", _submit, summary, *EXAMPLES, status=STATUS)
     parser.add_argument("notebook", help='its number ("10"), name or path')

@@ -1,4 +1,4 @@
-"""The terminal that a command talks to: closed, full, gone in the middle or without UTF-8, it must not end a run."""
+"""Output to a terminal: if it is closed, full, gone or without UTF-8, the run must not end."""
 
 import os
 import select
@@ -7,14 +7,14 @@ from contextlib import contextmanager, suppress
 
 
 def prepare() -> None:
-    """Stands in for standard streams that are closed, or the next file opened would get their place, and replaces characters that the
-    terminal does not know."""
+    """Replaces closed standard streams, whose numbers the next open files would get, and characters that a terminal
+    lacks."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             with suppress(OSError):
-                os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number, which is this
+                os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number: this one
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  as long as the process lives
@@ -23,14 +23,14 @@ def prepare() -> None:
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds as people write them: "1:02.5"."""
+    """Seconds as "1:02.5"."""
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours}:{minutes:02}:{seconds:04.1f}" if hours else f"{minutes}:{seconds:04.1f}"
 
 
 def is_gone(stream) -> bool:
-    """Whether nobody reads a pipe any more."""
+    """True if the reader of a pipe has gone."""
     asked = select.poll()
     try:
         asked.register(stream.fileno(), 0)
@@ -40,7 +40,7 @@ def is_gone(stream) -> bool:
 
 
 def silence(stream) -> None:
-    """Lets what cannot be written go nowhere: Python would fail with it on its way out."""
+    """Discards output that cannot be written; otherwise Python would fail when it exits."""
     with suppress(OSError, ValueError):
         stream.flush()
         return
@@ -51,7 +51,7 @@ def silence(stream) -> None:
 
 
 class _Optional:
-    """A stream that goes silent when it cannot be written."""
+    """A stream that discards everything after the first failed write."""
 
     def __init__(self, stream):
         self.stream, self.gone = stream, False
@@ -78,7 +78,7 @@ class _Optional:
 
 @contextmanager
 def optional():
-    """What is printed meanwhile and cannot be shown is dropped: whoever reads may leave before the work is done."""
+    """Inside the block output that cannot be written is dropped, because a reader may leave before the work is done."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _Optional(sys.stdout), _Optional(sys.stderr)
     try:

@@ -1,12 +1,12 @@
-"""`iv timeline`: what a long video shows, window by window and moment by moment. What it keeps in its folder:
+"""`iv timeline`: labels the windows and moments of a long video. Files in its folder:
 
-rows.f32          float32, a row for each window, one after the other: its features, or the scores of a classifier that has classes of its own
-windows.jsonl     of each row: frames, seconds, a small picture of some, and a caption of some
-settings.json     the video as it was, the model, and how windows are taken
-timeline.json     the answer, and the page timeline.html, where the user names no other files
+rows.f32          float32, one row per window, in order: its features, or the scores of a coordinated model
+windows.jsonl     for each row: frames, seconds, and for some a small picture and a caption
+settings.json     state of the video, model, and how windows are taken
+timeline.json     the answer, with the page timeline.html, unless the user names other files
 
-Rows are added part by part, the numbers first. Whatever ends it, the next call drops what is not whole and goes on behind the last whole part, to the
-same bytes. Other labels of the same video are answered from the rows that are there.
+Rows are added in parts, numbers first. After any stop the next call drops an incomplete part and continues after the
+last complete one; the result is the same to the byte. Other labels for the same video use the existing rows.
 """
 
 from __future__ import annotations
@@ -37,16 +37,17 @@ from ivcore.progress import Progress
 from ivcore.run.spec import brief
 from ivcore.video.frame_folder import open_video
 
-HEIGHT = 96  # of the pictures that are kept, at most
-TOP = 5  # labels of a window in the JSON, where there are more than MANY
+HEIGHT = 96  # largest side of stored pictures, in pixels
+TOP = 5  # labels of a window in the JSON if there are more than MANY
 MANY = 20
-AT_ONCE = 1024  # rows that get their labels together
+AT_ONCE = 1024  # rows that are labelled together
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Of one video. labels: () for the model's own classes. captions: seconds from one sentence to the next, None for none. smooth: seconds
-    whose windows speak together, None for those of a window."""
+    """A request for one video. labels: () for the model's own classes. captions: seconds between sentences, None
+    without.
+    smooth: seconds over which probabilities are averaged, None for the length of a window."""
 
     video: str
     labels: tuple[str, ...]
@@ -58,7 +59,8 @@ class Asked:
 
 
 class Timeline:
-    """The folder of one video, model and way to take windows. UserError where another process fills it; VideoError for what cannot be read."""
+    """The folder of one video, model and way to take windows. UserError if it is in use; VideoError for an unreadable
+    video."""
 
     def __init__(self, asked: Asked, model: VideoModel):
         self.asked, self.model = asked, model
@@ -74,12 +76,12 @@ class Timeline:
 
     @property
     def seconds(self) -> tuple[float, float]:
-        """(of a window, from one window to the next), as frames allow."""
+        """(seconds of a window, seconds from one window to the next), rounded to whole frames."""
         return self.way.span / self.fps, self.way.stride * self.way.step / self.fps
 
     @property
     def smooth(self) -> float:
-        """Seconds whose windows speak together."""
+        """Seconds over which probabilities are averaged."""
         return self.asked.smooth or self.seconds[0]
 
     @cached_property
@@ -101,7 +103,7 @@ class Timeline:
     # ---- the pass
 
     def fill(self) -> str:
-        """Computes the rows that are not there -> "", or what has stopped it: interrupted, terminated."""
+        """Computes the missing rows. Returns "", or "interrupted" or "terminated" after a signal. UserError."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -127,7 +129,8 @@ class Timeline:
                 bar.update(bar.done + len(part.windows))
 
     def _row(self, clips: Tensor) -> Tensor:
-        """Of a coordinated model, whose scores are no function of its features, the scores."""
+        """A row per clip: its features; for a coordinated model its scores, as these do not follow from its
+        features."""
         if not isinstance(self.model.model, Coordinated):
             return self.model.features(clips)
         frames, pairs = clips.shape[1], self.model.usage.multimodal_frames
@@ -153,7 +156,7 @@ class Timeline:
         return {n: tokenizer.caption(row) for n, row in zip(chosen, written)}
 
     def _whole(self) -> int:
-        """Rows that are there and whole, in whole parts; all behind them is dropped."""
+        """Number of rows in complete parts. Truncates both files after these."""
         try:
             lines = (self.folder / "windows.jsonl").read_bytes().split(b"\n")[:-1]
             size = (self.folder / "rows.f32").stat().st_size
@@ -168,7 +171,7 @@ class Timeline:
 
     @cached_property
     def width(self) -> int:
-        """Numbers of a row."""
+        """Length of a row."""
         size, device = self.model.usage.image_size, next(self.model.model.parameters()).device
         with torch.inference_mode():
             one = torch.zeros(1, self.way.num_frames, size, size, 3, dtype=torch.uint8, device=device)
@@ -177,13 +180,13 @@ class Timeline:
     # ---- the answer
 
     def windows(self) -> Iterator[dict]:
-        """Of each row what windows.jsonl says."""
+        """Yields the entries of windows.jsonl."""
         with open(self.folder / "windows.jsonl", "rb") as file:
             yield from map(json.loads, file)
 
     @torch.inference_mode()
     def probabilities(self) -> tuple[np.ndarray, list[str]]:
-        """(float32 (N, K) of each window, names of the labels)."""
+        """(probabilities float32 (N, K) of N windows, K names of labels)."""
         rows = np.memmap(self.folder / "rows.f32", np.float32, "r").reshape(self.count, self.width)
         logits, names = self._head()
         device = next(self.model.model.parameters()).device
@@ -209,7 +212,7 @@ class Timeline:
         return moments(probabilities, *times.T, self.smooth)
 
     def write_json(self, place: Path, probabilities: np.ndarray, names: list[str], found: list[Moment]) -> None:
-        """Line by line, so that a long video needs no more memory than a short one."""
+        """Writes timeline.json line by line, so that memory does not grow with the length of the video."""
         span, every = self.seconds
         told = [{"label": names[m.label], "start": round(m.start, 3), "end": round(m.end, 3), "score": round(m.score, 6)} for m in found]  # fmt: skip
         head = {"video": self.asked.video, "duration": round(self.duration, 3), "model": self.model.name, "labels": names,

@@ -1,4 +1,4 @@
-"""`iv timeline`: a long video in one pass, as a page, a JSON file and a few lines in the terminal."""
+"""`iv timeline`: labels a long video in one pass; writes a page, a JSON file and a few lines in the terminal."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ EXAMPLES = (
 )
 STATUS = "0 done; 2 a mistake in what was asked for, or a video that cannot be read; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
 CAPTIONS = "10s"
-CELLS = 48  # of the terminal for the whole video
-SHADES, PLAIN = " ▁▂▃▄▅▆▇█", " .:-=+*%#"  # how much of a cell a label leads
-ROWS = 12  # labels in the terminal, and captions
+CELLS = 48  # characters of a terminal line for the whole video
+SHADES, PLAIN = " ▁▂▃▄▅▆▇█", " .:-=+*%#"  # the share of a cell's time in which a label leads
+ROWS = 12  # most labels in the terminal, and most captions
 
 
 def add(add_command: Callable) -> None:
-    """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
+    """Adds the command. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
     summary = (
         "what a long video shows and when: labels, moments and captions on a timeline; goes on where it was stopped"
     )
@@ -74,7 +74,7 @@ def _timeline(options) -> int:
 
 
 def _video(place: str) -> str:
-    """One video. ParameterError for a folder of several, or a list."""
+    """Path of the video. ParameterError if the place holds several."""
     from ivcore.data import video_files
 
     found = video_files.find(place)
@@ -84,7 +84,7 @@ def _video(place: str) -> str:
 
 
 def _place(file: str | None, name: str, *endings: str) -> Path | None:
-    """Where a file goes. ParameterError for one of another ending, or where nothing can be written."""
+    """Path of an output file. ParameterError for another ending, a folder, or a missing folder."""
     from ivcore import paths
 
     if file is None:
@@ -129,7 +129,7 @@ def _told(timeline, places: dict) -> int:
 
 
 def _summary(timeline, names: list[str], found: list) -> list[str]:
-    """A line for each label that leads somewhere, longest first: its time, and where in the video it is."""
+    """A line for each label with a moment, longest first: where it is in the video, and its time."""
     span, every = timeline.seconds
     total = {k: sum(m.end - m.start for m in found if m.label == k) for k in {m.label for m in found}}
     first = sorted(total, key=lambda k: -total[k])[:ROWS]
@@ -150,7 +150,7 @@ def _summary(timeline, names: list[str], found: list) -> list[str]:
 
 
 def _sentences(timeline) -> list[str]:
-    """A line for each caption in order of time, once for as long as it stays the same; of many, those that stay longest."""
+    """A line for each caption in order of time; equal neighbours are joined. Shows the ROWS longest."""
     told: list[dict] = []
     for row in timeline.windows() if timeline.spoken else ():
         if "caption" not in row:

@@ -1,4 +1,4 @@
-"""The page of `iv timeline`: stretches of each label, pictures and captions along the time of the video. It needs nothing beside it."""
+"""The page of `iv timeline`: moments of each label, pictures and captions along the time of the video, in one file."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ivcore import files
 from ivcore.run.terminal import clock
 from ivcore.show import page
 
-LANES = 12  # labels that have a row
+LANES = 12  # most labels with a row
 STRIP = 24  # pictures above the rows
-PICTURED = 60  # moments with a picture, the longest
-POINTS = 400  # of a curve
+PICTURED = 60  # the longest moments get a picture, at most these
+POINTS = 400  # points of a curve
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 
 
 def write(place: Path, timeline, probabilities: np.ndarray, names: list[str], found: list) -> None:
-    """timeline: a `ivcore.run.timeline.Timeline` that is filled; the rest as it gives it."""
+    """Writes the page to `place`. timeline: a filled `ivcore.run.timeline.Timeline`; the rest are its results."""
     duration = timeline.duration
     middles = strip_places(duration)
     longest = {id(m) for m in sorted(found, key=lambda m: m.start - m.end)[:PICTURED]}
@@ -51,7 +51,7 @@ def strip_places(duration: float) -> list[float]:
 
 
 def _from_rows(timeline, wanted: list[float]) -> tuple[dict[float, str], list[dict]]:
-    """(the picture nearest to each of the seconds that are wanted, all captions), in one reading."""
+    """({second: nearest picture} for each of `wanted`, all captions), in one pass over the windows."""
     left, nearest, captions = sorted(set(wanted)), {}, []
     before = None  # the last window with a picture
     for row in timeline.windows():
@@ -75,7 +75,7 @@ def _ticks(duration: float) -> list[float]:
 
 
 def _lanes(probabilities: np.ndarray, names: list[str], found: list, rows: list[dict], duration: float) -> list[dict]:
-    """A row for each label that leads somewhere, the one that leads longest first."""
+    """A row for each label with a moment, longest first."""
     total = {}
     for m in found:
         total[m.label] = total.get(m.label, 0.0) + m.end - m.start

@@ -1,4 +1,4 @@
-"""`iv tour`: the tour of the notebooks, in JupyterLab, or run without anybody and shown as a page."""
+"""`iv tour`: opens the tour of the notebooks in JupyterLab, or runs it without a browser and writes its page."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ivcore.errors import ParameterError, UserError
 TOUR = "00_tour"
 EXAMPLES = ("iv tour", "iv tour --headless --video clip.mp4", "iv tour -- --no-browser --port 8899")
 STATUS = "0 JupyterLab was closed, or the page is written; 1 a cell failed; 2 a mistake in what was asked for"
-MOST_BYTES = 200 * 2**20  # of a message from the browser: a video that is uploaded comes in one
+MOST_BYTES = 200 * 2**20  # largest message from the browser: it sends an uploaded video as one message
 
 
 def add(add_command: Callable) -> None:
-    """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
+    """Adds the command. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
     parser = add_command("tour", _tour, "ten minutes with the trained models, in JupyterLab", *EXAMPLES, status=STATUS)
     parser.add_argument("--headless", action="store_true", help="run it without a browser, and write its page")
     parser.add_argument("--video", metavar="FILE", help="with --headless: a video of your own, shown beside the embedded clips")  # fmt: skip
@@ -26,10 +26,11 @@ def add(add_command: Callable) -> None:
 
 
 def lab(options: Sequence[str] = ()) -> list[str]:
-    """The command that opens JupyterLab at the tour. options: further ones, or others in the place of those here.
+    """The command that opens JupyterLab at the tour. options: further options, which replace those set here.
 
-    It is rooted at the project, so that links from the notebooks to ivcore/, docs/ and outputs/ open. JupyterLab's question about news, which
-    covers a corner also where there is no news_url, is an extension that .jupyterlab/page_config.json turns off.
+    The root is the project, so that links from the notebooks to ivcore/, docs/ and outputs/ work.
+    .jupyterlab/page_config.json turns off the extension that asks about news, because it covers a corner of the window
+    even without a news_url.
     """
     settings = {
         "ServerApp.root_dir": paths.ROOT,

@@ -1,4 +1,4 @@
-"""What the commands about one's own videos are all asked: which videos, by which model, with how many processes and where."""
+"""Arguments that the commands for your own videos share: videos, model, number of processes, device."""
 
 from __future__ import annotations
 
@@ -8,58 +8,58 @@ from argparse import ArgumentParser, Namespace
 from ivcore.cores import cores
 from ivcore.errors import ParameterError
 
-WINDOW = "4s"  # of what `iv search` finds, unless `iv index` is told otherwise
-FEW = 16  # videos that are not worth starting processes for
+WINDOW = "4s"  # default window of `iv index`
+FEW = 16  # up to this number of videos, starting processes is not worth it
 KNOWS = "a model of the box that has learned from drawn scenes and a few minutes of film: of other videos it guesses"
 
 
 def add_folder(parser: ArgumentParser) -> None:
-    """The one folder whose videos are taken in, as `place`."""
+    """Adds argument `place`: the folder of videos."""
     parser.add_argument("place", metavar="FOLDER", help="videos at any depth, or a list of videos")
 
 
 def add_videos(parser: ArgumentParser, nargs: str = "+") -> None:
-    """The videos that are asked about, as `videos`; `found` lists them. nargs "*": the command itself says that one is missing."""
+    """Adds argument `videos`; `found` lists them. nargs="*": the command itself refuses an empty list."""
     what = "a file, a folder of videos or of frames, or a list of videos"
     parser.add_argument("videos", nargs=nargs, metavar="VIDEO", help=what)
 
 
 def add_out(parser: ArgumentParser, kind: str) -> None:
-    """kind: the folder of the outputs that is filled otherwise."""
+    """Adds --out. kind: subfolder of outputs/ used without --out."""
     parser.add_argument("--out", metavar="FOLDER", help=f"where to (a folder in outputs/{kind}, which is printed)")
 
 
 def add_model(parser: ArgumentParser, example: str, where: str = "") -> None:
-    """example: a run that serves. where: when a model of the box does."""
+    """Adds --model. example: a run shown in the help. where: text saying when the default model is used."""
     what = f"a run ({example}), a folder, a file or a name; by default{where} a model of the box"
     parser.add_argument("--model", metavar="MODEL", help=what)
 
 
 def add_device(parser: ArgumentParser) -> None:
-    """Where the model is run."""
+    """Adds --device."""
     parser.add_argument("--device", default="auto", help="cpu, cuda, … (auto: the GPU where there is one)")
 
 
 def add_workers(parser: ArgumentParser) -> None:
-    """How many processes decode. `check` refuses a number below 0."""
+    """Adds --workers, the number of decoding processes. `check` refuses a number below 0."""
     parser.add_argument("--workers", type=int, metavar="N", help="processes that decode (one for each core)")
 
 
 def check(options: Namespace) -> None:
-    """ParameterError for a number of processes that cannot be; before anything is loaded."""
+    """ParameterError for a negative number of processes, before anything is loaded."""
     if options.workers is not None and options.workers < 0:
         raise ParameterError(f"--workers {options.workers}: must be at least 0")
 
 
 def found(options: Namespace) -> list[str]:
-    """The videos that were named, each once. UserError where there is none."""
+    """Paths of the named videos, each once. UserError if there are none."""
     from ivcore.data import video_files
 
     return list(dict.fromkeys(path for place in options.videos for path in video_files.find(place)))
 
 
 def load(options: Namespace, kind: str):
-    """The `VideoModel` that was named, by default the box's for `kind`, a constant of `finished_model`. Leaves a core to the user."""
+    """The named `VideoModel`, by default the box's model `kind`, a constant of `finished_model`."""
     from ivcore.run import environment
 
     environment.yield_cores()
@@ -73,7 +73,7 @@ def load(options: Namespace, kind: str):
 
 
 def workers(options: Namespace, videos: int) -> int:
-    """Processes for so many videos. One of its own would take longer to start than one video does."""
+    """Processes for `videos` videos; 0 for a few, because starting a process takes longer than decoding a video."""
     if videos < 2:
         return 0
     if options.workers is not None:

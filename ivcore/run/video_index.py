@@ -1,13 +1,13 @@
-"""Search in an index that `iv index` has made: which moments of one's own videos are nearest to a sentence.
+"""Searches an index of `iv index` for the moments of your own videos that are nearest to a sentence.
 
     index = VideoIndex.open(find("my_videos"))
     for hit in index.search("a dog chases a ball", top=5):
         print(hit.score, hit.video, hit.window.start, hit.window.end)
 
-The index is a folder of `ivcore.run.features` whose model reads text. Rows are compared one by one, by usearch: this is exact, takes less than a
-millisecond for a thousand rows, reads features.npy from the disk as it lies there, so that nothing is kept twice, and needs no server. Libraries
-that keep vectors in a file of their own (FAISS, LanceDB) are eight and thirty times as large to install, and FAISS brings an OpenMP that clashes with that of
-torch on macOS.
+The index is a folder of `ivcore.run.features` whose model reads text. usearch compares the sentence with every row:
+this is exact, takes less than a millisecond for a thousand rows, reads features.npy directly without a second copy, and
+needs no server. Libraries with their own vector files (FAISS, LanceDB) are eight and thirty times as large to install,
+and FAISS's OpenMP clashes with that of torch on macOS.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from ivcore.run import environment, finished_model, video_arguments
 from ivcore.run.features import read_settings
 from ivcore.run.terminal import clock
 
-SETTINGS = ("place", "base", "source", "weights", "model")  # that an index has, each a text
+SETTINGS = ("place", "base", "source", "weights", "model")  # settings of an index, all text
 
 
 @dataclass(frozen=True)
 class Hit:
-    """score: cosine of the sentence and the window. whole: the window is the whole video."""
+    """A found window. score: cosine similarity of sentence and window. whole: the window is the whole video."""
 
     video: str
     window: Window
@@ -47,13 +47,13 @@ class Hit:
 
     @property
     def moment(self) -> str:
-        """When it is in the video, "0:04–0:08"; empty for a whole video."""
+        """Time of the window in the video, "0:04–0:08"; "" for a whole video."""
         return "" if self.whole else f"{clock(self.window.start)}–{clock(self.window.end)}"
 
     def frames(self, size: int, count: int = 8) -> np.ndarray:
-        """`count` frames from the first to the last, their short side of `size` pixels, uint8 (count, H, W, 3).
+        """`count` frames from the first to the last, evenly, short side `size` pixels: uint8 (count, H, W, 3).
 
-        VideoError for a file that is gone or damaged since.
+        VideoError if the file is missing or damaged by now.
         """
         with frames_of(Piece(self.video), size) as (length, read):
             last = min(self.window.stop, length) - 1
@@ -61,7 +61,8 @@ class Hit:
 
 
 def find(place: str | None) -> Path:
-    """The folder of an index: of these videos, this folder itself, or the newest one. UserError where there is none."""
+    """Folder of an index: `place` itself, that of the videos at `place`, or the newest (None). UserError without
+    one."""
     made = {folder: found for folder in (paths.outputs() / "index").glob("*") if (found := _settings(folder))}
     if place is not None:
         if _settings(Path(place)):
@@ -75,7 +76,7 @@ def find(place: str | None) -> Path:
 
 
 def _settings(folder: Path) -> dict | None:
-    """Those of an index; None for any other folder, features and damaged ones among them."""
+    """Settings of an index; None for any other folder, also for features and damaged ones."""
     try:
         found = read_settings(folder)
     except (UserError, OSError, ValueError):
@@ -84,7 +85,7 @@ def _settings(folder: Path) -> dict | None:
 
 
 def _again(folder: Path, settings: dict) -> str:
-    """The command that brings this index up to date, and no other: its folder is by default named after place, model and windows."""
+    """The command that updates this index. By default place, model and windows determine its folder."""
     windows = settings.get("per_window")
     command = ["iv", "index", settings["place"]]
     command += ["--model", settings["source"]] * (settings["source"] != finished_model.LABELS)
@@ -94,7 +95,7 @@ def _again(folder: Path, settings: dict) -> str:
 
 
 def _when(folder: Path) -> float:
-    """When the index was brought up to date; before all others where it is not finished."""
+    """Time of the index's last update; 0 if it is not finished."""
     try:
         return (folder / "index.csv").stat().st_mtime
     except OSError:
@@ -103,7 +104,7 @@ def _when(folder: Path) -> float:
 
 @dataclass(frozen=True)
 class VideoIndex:
-    """vectors (N, E); row i is of windows[i] of videos[i]."""
+    """An opened index. vectors (N, E): row i belongs to windows[i] of videos[i]."""
 
     folder: Path
     place: str
@@ -115,7 +116,7 @@ class VideoIndex:
 
     @classmethod
     def open(cls, folder: Path, device: str = "auto") -> VideoIndex:
-        """UserError where the folder is no index, is not finished, or its model is another one now."""
+        """Opens an index. UserError if the folder is no index, is not finished, or its model has changed."""
         if (settings := _settings(folder)) is None:
             raise UserError(f"{folder}: is no index, or a damaged one; `iv index` makes one")
         name = settings["model"]
@@ -128,19 +129,19 @@ class VideoIndex:
             rows = list(_rows(folder / "index.csv", settings["base"]))
             sound = vectors.dtype == np.float32 and vectors.ndim == 2 and len(vectors) == len(rows) > 0
             sound = sound and np.isfinite(vectors).all() and all(math.isfinite(w.start + w.end) for _, w in rows)
-        except Exception:  # the readers raise many kinds at broken files
+        except Exception:  # the readers raise many kinds for broken files
             sound = False
         if not sound or vectors.shape[1] != len(model.embed_text("a video", tokenizer)[0]):
             raise UserError(f"{folder}: the index is not finished, or damaged; `{_again(folder, settings)}` goes on")
         videos, windows = [video for video, _ in rows], [window for _, window in rows]
         index = cls(folder, settings["place"], vectors, videos, windows, model, tokenizer)
-        index.search("a video")  # what is done once is done now: the first answer comes as fast as others
+        index.search("a video")  # warm-up: the first answer is then as fast as others
         return index
 
     def search(self, sentence: str, top: int = 5, moments: bool = False) -> tuple[list[Hit], list[str], float]:
-        """(the `top` nearest videos that are still there, each by its nearest window, notes, seconds it took).
+        """(hits: the nearest window of each of the `top` nearest existing videos; notes; seconds of the search).
 
-        moments: the nearest windows instead, several of a video where they are. UserError for an empty sentence.
+        moments: the `top` nearest windows instead, perhaps several of one video. UserError for an empty sentence.
         """
         if not sentence.strip():
             raise UserError("the sentence to search for is empty")
