@@ -1,17 +1,17 @@
-"""Published checkpoints as encoders of this library, in one line:
+"""Loads published checkpoints as encoders of this library, in one line:
 
     from ivcore import weights
     model = weights.load("pytorch_model.bin")            # a file, a folder, or a name such as "OpenGVLab/..."
     model = weights.load("ivcore/small-masked")          # comes with this library, see weights.box and `iv box`
     model = weights.from_official(state_dict, config)    # a dict under published names
 
-A file of this library's own runs names its class, and that class is built. The layout of others is recognised from key names and shapes;
-`config` (a plain dict, under the names of the published constructors) is only needed for what neither shapes nor the file tell: heads, frames, which layers. Every tensor is loaded, or the error names it; every field of
-a config that would make another model is honoured, or the error names it. Weights that are not finite real numbers are refused.
-Nothing is unpickled that can execute code.
+A file of this library's own runs names its class, and that class is built. The layout of other files is recognised from key names and shapes;
+`config` (a plain dict, with the names of the published constructors) is only needed for settings that neither shapes nor the file give: heads,
+frames, which layers. Every tensor is loaded, or an error names it; every config field that would make another model is used, or an error
+names it. Weights that are not finite real numbers are refused. Unpickling never executes code.
 
-Seen through are the prefixes of compilers and wrappers, the files of Lightning, mmaction2 and DeepSpeed, and averaged weights; of several
-sets of weights `entry` chooses one. Tested are files written in these layouts here and by transformers, not the published files themselves.
+Prefixes of compilers and wrappers are removed; files of Lightning, mmaction2 and DeepSpeed, and averaged weights can be read; `entry` chooses
+one of several sets of weights. The tests use files in these layouts, written here and by transformers, not the published files.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ivcore.weights.unwrapping import ARGUMENTS, apart, unwrap
 
 __all__ = ["WeightsError", "from_official", "load"]
 
-# the class that a file of ours names -> what builds it
+# the class that a file of ours names -> its builder
 CLASSES = {
     "ActionFormer": actionformer.actionformer,
     "Coordinated": coordinated.coordinated,
@@ -47,7 +47,7 @@ CLASSES = {
     "MaskedVideoEncoder": videomae.bare_encoder,
     "VideoClassifier": videomae.classifier,
 }
-# (recognises the keys, builds the module) for all other files; the first that recognises a checkpoint builds it
+# (recognises the keys, builds the module) for all other files; the first one that recognises a checkpoint builds it
 LAYOUTS = (
     (actionformer.is_actionformer, actionformer.actionformer),
     (coordinated.is_coordinated, coordinated.coordinated),
@@ -63,9 +63,9 @@ LAYOUTS = (
 def load(source: str | PathLike, config: dict | None = None, *, entry: str | None = None) -> nn.Module:
     """A file, a folder, a model of the box, or a name on the Hugging Face hub -> a module in eval mode, float32, on the CPU.
 
-    config: what neither shapes nor the file itself tell, see the layouts' modules. Where the file says for which clips it was trained
-    and `config` names others (num_frames, img_size), the model is built as the file says and its positions are interpolated.
-    entry: which of several sets of weights in the file, such as "teacher" or "model_ema". Errors: WeightsError, one line with the source.
+    config: settings that neither shapes nor the file give, see the layouts' modules. If the file names its training clips and `config`
+    names others (num_frames, img_size), the model is built as the file says and its positions are interpolated.
+    entry: one of several sets of weights in the file, such as "teacher" or "model_ema". Errors: WeightsError, one line with the source.
     """
     state, saved = read(locate(str(source)), entry)
     config = dict(config or {})
@@ -84,7 +84,7 @@ def load(source: str | PathLike, config: dict | None = None, *, entry: str | Non
 
 
 def from_official(state_dict: dict[str, Tensor], config: dict | None = None, *, entry: str | None = None) -> nn.Module:
-    """A state dict under published names (or a checkpoint that wraps one) -> a module in eval mode, float32."""
+    """A state dict with published names (or a checkpoint that contains one) -> a module in eval mode, float32. Errors: WeightsError."""
     state, saved = unwrap(state_dict, "state dict", entry)
     require_numbers(state, "state dict")
     return _build(state, saved | (config or {}), "state dict")
@@ -106,7 +106,7 @@ def _build(state: dict[str, Tensor], config: dict, what: str) -> nn.Module:
     except UserError as error:
         raise WeightsError(str(error) if str(error).startswith(what) else f"{what}: {error}") from None
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
-        # shapes that contradict each other in a way that no layout foresees
+        # shapes that contradict each other in a way that no layout checks
         kind = build.__name__.replace("_", " ")
         raise WeightsError(f"{what}: no {kind} has these shapes: {' '.join(str(error).split())[:200]}") from error
     fields.warn_of_the_rest(what)
@@ -114,7 +114,7 @@ def _build(state: dict[str, Tensor], config: dict, what: str) -> nn.Module:
 
 
 def _warn_of_other_statistics(model: nn.Module, config: dict, what: str) -> None:
-    """Tell where the file's own preprocessing normalises pixels otherwise than `model.prepare`."""
+    """Warns if the file's own preprocessing normalises pixels differently from `model.prepare`."""
     tables = (config, config.get("preprocessor"), config.get("preprocess_cfg"))
     given = {name: value for table in tables if isinstance(table, dict) for name, value in table.items()}
     theirs = [given.get(f"image_{name}") or given.get(name) for name in ("mean", "std")]

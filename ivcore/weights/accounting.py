@@ -1,4 +1,4 @@
-"""Every tensor of a checkpoint is loaded, ignored for a stated reason, or an error that names it."""
+"""Accounts for every tensor of a checkpoint: it is loaded, ignored for a stated reason, or named in an error."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ State = dict[str, Tensor]
 
 
 class WeightsError(UserError):
-    """A checkpoint that is not one of the published layouts, or not a whole one."""
+    """A checkpoint that has no published layout, or is incomplete."""
 
 
 def listed(keys, most: int = 6) -> str:
-    """Keys in one phrase: the first few, then how many more."""
+    """The keys as one phrase: the first `most`, then the number of the others."""
     keys = list(keys)
     more = f" and {len(keys) - most} more" if len(keys) > most else ""
     return ", ".join(keys[:most]) + more
 
 
 def assemble(module: nn.Module, state: State, what: str, dtype: torch.dtype | None = torch.float32) -> nn.Module:
-    """Put `state`, already under the module's names, into a module built on the meta device; eval mode.
+    """Loads `state`, which has the module's names, into a module on the meta device; returns it in eval mode.
 
-    Raises WeightsError naming the keys that are missing, left over or of the wrong shape.
+    Raises WeightsError that names the keys that are missing, unexpected or of the wrong shape.
     """
     expected = module.state_dict()
     wrong = _differences(expected, state)
@@ -49,8 +49,8 @@ def _differences(expected: State, state: State) -> list[str]:
 
 
 def require_numbers(state: State, what: str) -> None:
-    """WeightsError naming the first tensor that holds anything but finite real numbers. Masks may hold infinity; tensors on the meta device,
-    shapes alone, pass."""
+    """WeightsError that names the first tensor with other than finite real numbers. Masks may have infinity; tensors on the meta device
+    are not checked."""
     for key, value in state.items():
         if value.layout != torch.strided or value.is_quantized or value.is_complex():
             kind = "complex" if value.is_complex() else "quantized" if value.is_quantized else "sparse"
@@ -58,7 +58,7 @@ def require_numbers(state: State, what: str) -> None:
         if value.is_meta or not value.is_floating_point() or not value.numel() or key.endswith("mask"):
             continue
         value = value.float() if value.itemsize == 1 else value
-        least, greatest = value.aminmax()  # NaN where any number is; sixty times as fast as isfinite()
+        least, greatest = value.aminmax()  # NaN if any number is NaN; sixty times as fast as isfinite()
         if not (least.isfinite() and greatest.isfinite()):
             held = "NaN" if least.isnan() else "infinity"
             raise WeightsError(
@@ -67,12 +67,12 @@ def require_numbers(state: State, what: str) -> None:
 
 
 def _own(value: Tensor, dtype: torch.dtype | None) -> Tensor:
-    """A copy: the caller's tensors stay the caller's. Half precision files become float32 unless asked otherwise."""
+    """A copy, so that the caller's tensors do not change; floats as `dtype`, or unchanged if that is None."""
     return value.detach().to(dtype if value.is_floating_point() else None, copy=True)
 
 
 def need(state: State, key: str, what: str, under: str = "", dims: int | None = None) -> Tensor:
-    """A tensor whose shape the layout is read from, of `dims` dimensions; `under` is the prefix it has in the file."""
+    """A tensor that gives the layout's shape. WeightsError unless it exists and has `dims` dimensions. under: its prefix in the file."""
     if key not in state:
         raise WeightsError(f"{what}: missing: {under}{key}")
     value = state[key]
@@ -82,7 +82,7 @@ def need(state: State, key: str, what: str, under: str = "", dims: int | None = 
 
 
 def count(state: State, pattern: str, what: str) -> int:
-    """How many numbered parts there are: one more than the largest number that `pattern` (one group) matches."""
+    """The number of numbered parts whose keys match `pattern` (one group, the number). WeightsError for a gap in the numbers."""
     numbers = {int(match[1]) for key in state if (match := re.match(pattern, key))}
     gaps = [number for number in range(len(numbers)) if number not in numbers]
     if gaps:
@@ -92,15 +92,15 @@ def count(state: State, pattern: str, what: str) -> int:
 
 
 def without_prefix(state: State, prefix: str) -> State:
-    """The entries under a prefix, without it."""
+    """The entries whose keys have a prefix, with the prefix removed."""
     return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
 
 
 def anywhere(state: State, ending: str) -> bool:
-    """Whether some key ends so: an option of a block is on if any block has it."""
+    """Whether a key has this ending: an option of a block is on if any block has it."""
     return any(key.endswith(ending) for key in state)
 
 
 def has(state: State, *prefixes: str) -> bool:
-    """Whether every prefix begins some key."""
+    """Whether each prefix begins a key."""
     return all(any(key.startswith(prefix) for key in state) for prefix in prefixes)

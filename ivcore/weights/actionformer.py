@@ -1,7 +1,7 @@
-"""ActionFormer checkpoints, which name their tensors as the modules here.
+"""ActionFormer checkpoints; their tensors have the same names as the modules here.
 
-`config` gives what shapes cannot tell, under the names of the published configuration (flat): n_head, n_mha_win_size, regression_range, max_seq_len,
-use_abs_pe. Where it says nothing, the THUMOS14 configuration is taken.
+`config` gives settings that shapes do not give, with the names of the published configuration (flat): n_head, n_mha_win_size,
+regression_range, max_seq_len, use_abs_pe. The defaults are those of the THUMOS14 configuration.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ def actionformer(state: State, config: Fields) -> ActionFormer:
             use_rel_pe=anywhere(state, ".rel_pe"), droppath=(config.number("droppath", least=0, most=1) or 0.1) if scaled else 0.0,
             dropout=config.number("dropout", least=0, most=1) or 0.0, cls_prior_prob=0,
         )  # fmt: skip
-    if model.backbone.pos_embd is not None:  # the table is made, not loaded: on the CPU
+    if model.backbone.pos_embd is not None:  # the table is not in the file: computed here, on the CPU
         model.backbone.pos_embd = sine_cosine(model.max_seq_len, width).mT / width**0.5
     return assemble(model, {"loss_normalizer": torch.tensor(100.0), **state}, WHAT)
 
 
 def _windows(config: Fields) -> int | list[int]:
-    """n_mha_win_size: a whole number, or a list of one for each scale."""
+    """n_mha_win_size: a whole number, or a list with one for each scale; default 19. WeightsError for others."""
     given = config.get("n_mha_win_size")
     given = 19 if given is None else given
     several = given if isinstance(given, (list, tuple)) else [given]

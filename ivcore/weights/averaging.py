@@ -1,7 +1,7 @@
-"""Averages of weights: model soups (arXiv 2203.05482) of several checkpoints, and WiSE-FT (arXiv 2109.01903) between two of them.
+"""Averages weights: model soups (arXiv 2203.05482) of several checkpoints, and WiSE-FT (arXiv 2109.01903) between two.
 
-average([a, b, c])                     # of state dicts
-average([before, after], [0.5, 0.5])   # WiSE-FT with alpha 0.5, the share of what was fine-tuned
+average([a, b, c])                     # state dicts
+average([before, after], [0.5, 0.5])   # WiSE-FT with alpha 0.5, the share of the fine-tuned weights
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from ivcore.weights.accounting import State, WeightsError, listed
 
 
 def average(states: Sequence[Mapping[str, Tensor]], shares: Sequence[float] | None = None) -> State:
-    """The weighted mean of state dicts with the same keys and shapes; equal shares by default. shares: one each, from 0 on, of sum 1.
+    """The weighted mean of state dicts with the same keys and shapes. shares: one each, not negative, with sum 1; by default equal.
 
-    Sums are taken in float64 and come back in the first one's type: where all are equal they stay as they are, bit for bit, and a share of 1 gives that
-    state. Integers and booleans are the first one's. Errors: WeightsError naming what does not fit; ParameterError for shares that do not.
+    Sums are computed in float64 and returned in the first state's type: equal tensors are unchanged, bit for bit, and a share of 1 gives
+    that state. Integers and booleans are those of the first state. WeightsError that names what does not fit; ParameterError for bad shares.
     """
     shares = [1 / max(len(states), 1)] * len(states) if shares is None else list(shares)
     if not states or len(shares) != len(states) or min(shares) < 0 or not math.isclose(sum(shares), 1, abs_tol=1e-6):

@@ -1,7 +1,7 @@
 """The box: small trained models that come with this library, under names such as ivcore/small-masked.
 
-A file holds its model in half precision; what else the model needs is in its config (see `weights.usage`). Tensors that another file of
-the box has bit for bit the same are stored there alone: the config lists them under BOX. card.json tells how each model was made and what
+A file has its model in half precision; its config has everything else that the model needs (see `weights.usage`). If two files of the box have
+equal tensors, bit for bit, only one stores them: the other's config lists them under BOX. card.json says how each model was made and what
 it scores.
 
 $IVCORE_BOX moves the box to another folder.
@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from ivcore.weights.accounting import State, WeightsError, listed
 
 OWNER, BOX, CARD = "ivcore/", "shared_in_box", "card.json"
-MODELS = {  # kind, as ivcore.run.encoder_kinds has them -> the model of the box
+MODELS = {  # kind of ivcore.run.encoder_kinds -> the model of the box
     "autoencoder": "small-masked",
     "video_text": "small-multimodal",
     "masked_classifier": "small-masked-classifier",
@@ -37,19 +37,19 @@ def folder() -> Path:
 
 
 def names() -> list[str]:
-    """The names of the models that are there, as `weights.load` takes them."""
+    """The names of the models in the box, for `weights.load`."""
     there = {file.stem for file in folder().glob("*.safetensors")}
     ordered = [name for name in MODELS.values() if name in there]
     return [f"{OWNER}{name}" for name in (*ordered, *sorted(there - {*ordered}))]
 
 
 def is_name(value) -> bool:
-    """Whether it is written like a model of the box, whether that is there or not."""
+    """Whether the value has the form of a box model's name; the model need not exist."""
     return isinstance(value, str) and value.startswith(OWNER) and value.count("/") == 1
 
 
 def place(name: str) -> Path:
-    """The file of a name; WeightsError with the names there are."""
+    """The file of a name. WeightsError that lists the existing names if it does not exist."""
     file = folder() / f"{name.removeprefix(OWNER)}.safetensors"
     if name in names():
         return file
@@ -59,7 +59,7 @@ def place(name: str) -> Path:
 
 
 def card() -> dict:
-    """The content of card.json: how the models were made, and what they score. WeightsError where there is no box."""
+    """The content of card.json: how the models were made, and what they score. WeightsError if there is no box, or it cannot be read."""
     try:
         return json.loads((folder() / CARD).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -69,7 +69,10 @@ def card() -> dict:
 
 
 def complete(state: State, config: dict, file: Path) -> State:
-    """The tensors of a file of the box with those that it shares; `config` loses what is the box's. Of other files nothing changes."""
+    """The tensors of a box file, including those that other files store; removes BOX from `config`. Other files are returned unchanged.
+
+    WeightsError if a file with shared tensors is missing or has changed.
+    """
     try:
         for shared in config.pop(BOX, ()):
             other = file.with_name(f"{shared['file']}.safetensors")
@@ -92,7 +95,7 @@ def digest(file: Path) -> str:
 
 
 def text(card: dict) -> str:
-    """The card in words and tables (Markdown), every number from card.json. WeightsError where one is not there."""
+    """The card as Markdown text and tables, with every number from card.json. WeightsError if one is missing."""
     try:
         return _text(card)
     except _DAMAGED as error:

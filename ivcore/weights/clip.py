@@ -1,7 +1,7 @@
-"""CLIP checkpoints: OpenAI's, open_clip's and transformers', to one module under OpenAI's names.
+"""Loads CLIP checkpoints of OpenAI, open_clip and transformers into one module with OpenAI's names.
 
-Activations cannot be told from shapes: OpenAI's weights use QuickGELU, many of open_clip's do not. `config` may say so: quick_gelu
-(open_clip's name) or hidden_act (transformers', for each tower). What it asks for and is not built here is refused by name.
+Shapes do not give the activation: OpenAI's weights use QuickGELU, many of open_clip's do not. `config` may give it as quick_gelu
+(open_clip's name) or hidden_act (transformers', for each tower). Features that are not implemented here are refused by name.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from ivcore.weights.accounting import State, WeightsError, assemble, count, has,
 from ivcore.weights.fields import Fields
 
 WHAT = "CLIP checkpoint"
-# numbers that OpenAI's archives keep among the weights
+# numbers that OpenAI's archives store with the weights
 NOTES = ("input_resolution", "context_length", "vocab_size")
 TEXT = tuple("token_embedding. positional_embedding transformer. ln_final. text_projection text_mask_embedding".split())
-# features of open_clip that no model here has: towers of other libraries, other poolings and norms
+# features of open_clip that are not implemented here: towers of other libraries, other poolings and norms
 NOT_BUILT = """
     timm_model_name hf_model_name attentional_pool attn_pooler_queries input_patchnorm no_ln_pre global_average_pool
     final_ln_after_pool ls_init_value embed_cls no_causal_mask act_kwargs norm_kwargs proj_bias block_type qk_norm scale_heads
@@ -43,14 +43,14 @@ def clip(state: State, config: Fields) -> Clip:
 
 
 def text_name(key: str) -> str:
-    """The text transformer stands at the root of published files, under `text.` here."""
+    """The key with the prefix `text.`, if it belongs to the text transformer, which has no prefix in published files."""
     return f"text.{key}" if key.startswith(TEXT) else key
 
 
 def text_encoder(
     state: State, config: Fields, what: str, quick_gelu: bool = True, end: int | None = None
 ) -> TextEncoder:
-    """An empty text encoder of the published shape (call on the meta device)."""
+    """A text encoder with the shapes of `state`, without weights (call on the meta device)."""
     words = need(state, "token_embedding.weight", what, dims=2)
     places = need(state, "positional_embedding", what, dims=2)
     projection, width = state.get("text_projection"), words.shape[1]
@@ -74,7 +74,7 @@ def text_encoder(
 
 
 def divisor(config: Fields, width: int, what: str, *names: str | int) -> int:
-    """The number of heads: the first of the fields that is given, or a number found elsewhere, or 64 channels a head."""
+    """The number of heads: from the first given field of `names`, else the first number in `names`, else for 64 channels a head."""
     fields = [name for name in names if isinstance(name, str)]
     found = [name for name in names if isinstance(name, int)]
     heads = config.count(*fields) or (found[0] if found else heads_of(width, what))
@@ -84,7 +84,7 @@ def divisor(config: Fields, width: int, what: str, *names: str | int) -> int:
 
 
 def _named_heads(config: Fields, part: str, width: int) -> list[int]:
-    """Heads from the config.json of transformers or of open_clip, if it names them."""
+    """The numbers of heads that the config.json of transformers or of open_clip gives."""
     open_clip = config.part("model_cfg").part(f"{part}_cfg")
     channels = open_clip.count("head_width")
     found = [config.part(f"{part}_config").count("num_attention_heads"), open_clip.count("heads"),
@@ -93,7 +93,7 @@ def _named_heads(config: Fields, part: str, width: int) -> list[int]:
 
 
 def _tower(state: State, config: Fields, part: str, under: str) -> bool:
-    """Whether a tower's activation is QuickGELU; everything else that its config says is held against what is built."""
+    """Whether a tower's activation is QuickGELU. WeightsError if another field of its config does not agree with the tensors."""
     theirs, model = config.part(f"{part}_config"), config.part("model_cfg")
     open_clip = model.part(f"{part}_cfg")
     layers = count(state, rf"{re.escape(under)}transformer\.resblocks\.(\d+)\.", WHAT)
@@ -113,32 +113,32 @@ def _tower(state: State, config: Fields, part: str, under: str) -> bool:
     embed = need(state, "text_projection", WHAT, dims=2).shape[1]
     for fields in (config, theirs, model):
         fields.agree(embed, "projection_dim", "embed_dim")
-    model.get("custom_text")  # where the text tower stands is seen from the names
+    model.get("custom_text")  # the names show the prefix of the text tower
     open_clip.get("hf_tokenizer_name", "tokenizer_kwargs")
     model.choice("nonscalar_logit_scale", False)
     return _quick_gelu(config, theirs, part)
 
 
 def _quick_gelu(config: Fields, theirs: Fields, part: str) -> bool:
-    """Of a tower: what our own config or open_clip's says, else transformers' hidden_act, else OpenAI's."""
+    """A tower's activation from our own config or open_clip's, else from transformers' hidden_act, else OpenAI's (QuickGELU)."""
     model = config.part("model_cfg")
     own = config.flag(*(["text_quick_gelu"] if part == "text" else []), "quick_gelu")
     quick = model.flag("quick_gelu") if own is None else own
-    if quick is None and model.values:  # open_clip's folders name it only where it is on
+    if quick is None and model.values:  # open_clip's folders name it only if it is on
         quick = False
     act = theirs.choice("hidden_act", "quick_gelu", "gelu") or config.choice("hidden_act", "quick_gelu", "gelu")
     return (act or "quick_gelu") == "quick_gelu" if quick is None else quick
 
 
 def _end(state: State, config: Fields) -> int | None:
-    """The id of the end token, None where it is the largest: transformers' files may say another, and 2 stands for the largest there."""
+    """The id of the end token, None if it is the largest id. transformers' files may give another; there, 2 means the largest."""
     end = config.count("eos_token_id", most=10**7) or config.part("text_config").count("eos_token_id", most=10**7)
     words = need(state, "token_embedding.weight", WHAT, dims=2).shape[0]
     return None if end in (None, 2, words - 1) else end
 
 
 def heads_of(width: int, what: str) -> int:
-    """All published CLIP-like transformers have heads of 64 channels."""
+    """The number of heads of 64 channels, as in all published CLIP-like transformers. WeightsError if the width is not a multiple."""
     if width % 64:
         raise WeightsError(
             f"{what}: the number of heads for width {width} cannot be told from shapes; give it in config"
@@ -147,7 +147,7 @@ def heads_of(width: int, what: str) -> int:
 
 
 def side_of(positions: torch.Tensor, patch: int, what: str) -> int:
-    """Pixels of the square image that a table (1+hw, D) is for."""
+    """The side in pixels of the square image of a position table (1+hw, D). WeightsError if hw is not a square."""
     side = round((positions.shape[0] - 1) ** 0.5)
     if not side or side * side + 1 != positions.shape[0]:
         raise WeightsError(f"{what}: the position table has {positions.shape[0]} rows, not one more than a square")
@@ -197,7 +197,7 @@ _TRANSPOSED = {"text_projection.weight": "text_projection", "visual_projection.w
 
 
 def from_transformers(state: State) -> State:
-    """transformers' CLIP names -> OpenAI's."""
+    """Renames transformers' CLIP tensors to OpenAI's names. WeightsError if a query, key or value part is missing."""
     renamed, projections = {}, {}
     for key, value in state.items():
         match = _PROJECTION.match(key)
@@ -205,7 +205,7 @@ def from_transformers(state: State) -> State:
             projections.setdefault(_rename(f"{match[1]}.") + f"attn.in_proj_{match[3]}", {})[match[2]] = value
         elif key in _TRANSPOSED:
             renamed[_TRANSPOSED[key]] = value.T
-        elif not key.endswith("position_ids"):  # a table 0, 1, 2 … that old files carry
+        elif not key.endswith("position_ids"):  # a table 0, 1, 2 … in old files
             renamed[_rename(key)] = value
     for key, qkv in projections.items():
         if len(qkv) < 3:

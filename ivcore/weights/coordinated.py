@@ -1,6 +1,6 @@
-"""A saved coordinated model: the two encoders under `masked.` and `multimodal.`, the modules between them beside (ivcore.cma).
+"""Loads a saved coordinated model (ivcore.cma): the two encoders under `masked.` and `multimodal.`, and the modules between them.
 
-`config` is what `Coordinated.config` gives and a run saves beside the weights; without it places and heads cannot be known.
+`config` is that of `Coordinated.config`, which a run saves with the weights; it is needed for the positions and heads of the modules.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def coordinated(state: State, config: Fields) -> Coordinated:
 
 
 def _options(fields: Fields) -> dict:
-    """What `Coordinated` is made with, each of its kind; fields that are not given keep their defaults."""
+    """The arguments of `Coordinated`, with checked types; fields that are not given keep their defaults."""
     rates = {"dropout": 1.0, "head_drop": 1.0, "gate": 1e6, "ffn_ratio": 64.0}
     options = {
         "placement": _placement(fields),
@@ -41,7 +41,7 @@ def _options(fields: Fields) -> dict:
         **{name: fields.flag(name) for name in ("reverse", "per_class", "frozen")},
         **{name: fields.number(name, least=-most, most=most) for name, most in rates.items()},
     }
-    nothing = ("heads", "gate", "head_drop")  # where null is a value
+    nothing = ("heads", "gate", "head_drop")  # fields where null is a value
     return {
         name: value
         for name, value in options.items()

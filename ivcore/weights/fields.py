@@ -1,7 +1,7 @@
-"""What a checkpoint's configuration says, read with checks: config.json, the metadata of a file, a training script's arguments.
+"""Reads a checkpoint's configuration with checks: config.json, the metadata of a file, a training script's arguments.
 
-Every reading notes its names. A warning names the fields that were never read (`Fields.warn_of_the_rest`), so that a field which would
-have made another model is never ignored in silence.
+It records which fields are read. A warning names the fields that were never read (`Fields.warn_of_the_rest`), so that a field that
+would make another model is never ignored silently.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from ivcore.weights.accounting import WeightsError, listed
 
-# what libraries write beside the model's own fields, and what acts in training only
+# fields that libraries add to the model's own, and fields for training only
 BESIDE = """
     architectures model_type _name_or_path name_or_path transformers_version torch_dtype dtype id2label label2id problem_type
     return_dict use_cache chunk_size_feed_forward max_length top_k top_p temperature num_beams num_beam_groups num_return_sequences
@@ -24,7 +24,7 @@ BESIDE = """
 
 
 class Fields:
-    """The fields of one configuration. Errors: WeightsError naming the field, its value and what is allowed."""
+    """The fields of one configuration. Errors: WeightsError that names the field, its value and the allowed values."""
 
     def __init__(self, values, what: str, under: str = ""):
         self.what, self.under, self.asked, self.tables = what, under, set(BESIDE), {}
@@ -34,11 +34,11 @@ class Fields:
         self.values = {str(name): value for name, value in values.items()}
 
     def get(self, *names: str):
-        """The value of the first of these names that is given, None where none is."""
+        """The value of the first of these names that is given, or None."""
         return self._first(names)[1]
 
     def count(self, *names: str, most: int = 4096) -> int | None:
-        """A whole number from 1 to `most`; of a list of equal ones (height and width) that one."""
+        """A whole number from 1 to `most`, also from a list of equal ones (height and width)."""
         name, given = self._first(names)
         value = _same(given)
         whole = isinstance(value, (int, float)) and not isinstance(value, bool) and 1 <= value <= most
@@ -47,7 +47,7 @@ class Fields:
         return None if value is None else int(value)
 
     def counts(self, name: str, below: int, of: int | None = None) -> list[int] | None:
-        """`of` different whole numbers from 0 to below - 1, in order; any number of them where `of` is None."""
+        """A list of `of` (None: any number of) different whole numbers from 0 to below - 1, in ascending order."""
         value = self.get(name)
         if value is None:
             return None
@@ -72,28 +72,28 @@ class Fields:
         return value
 
     def choice(self, name: str, *allowed) -> object | None:
-        """One of a few values. Refused otherwise: no model here does what it asks for."""
+        """One of the values `allowed`. Other values are refused, because no model here implements them."""
         value = self.get(name)
         if value is not None and not any(type(one) is type(value) and one == value for one in allowed):
             self.refuse(name, value, " or ".join(str(one) for one in allowed))
         return value
 
     def part(self, name: str) -> Fields:
-        """A table within the table, empty where it is not given."""
+        """A table in the table; empty if it is not given."""
         if name not in self.tables:
             value = self.get(name)
             self.tables[name] = Fields({} if value is None else value, self.what, f"{self.under}{name}.")
         return self.tables[name]
 
     def agree(self, actual, *names: str) -> None:
-        """Whatever is given under these names must be what the tensors say."""
+        """Refuses values under these names that differ from `actual`, the tensors' value."""
         for name in names:
             value = self.get(name)
             if value is not None and _same(value) != actual:
                 self.refuse(name, value, f"{actual}, as the tensors have it")
 
     def without(self, *features: str) -> None:
-        """Features that no model here has: refused where they are on."""
+        """Refuses features that no model here has, if they are on."""
         for name in features:
             if self.get(name):
                 self.refuse(name, self.values[name], "off: no model here has it")
@@ -102,7 +102,7 @@ class Fields:
         raise WeightsError(f"{self.what}: config: {self.under}{name}: {_short(value)}, must be {allowed}")
 
     def warn_of_the_rest(self, source: str) -> None:
-        """Warn of fields that are switched on and were never read."""
+        """Warns of fields that are on and were never read."""
         rest = list(self._rest())
         if rest:
             warnings.warn(
@@ -124,7 +124,7 @@ class Fields:
 
 
 def _same(value):
-    """Of a list of equal values, such as height and width, that one."""
+    """The value of a list of equal values, such as height and width; other values unchanged."""
     several = isinstance(value, (list, tuple)) and value and all(one == value[0] for one in value)
     return value[0] if several else value
 

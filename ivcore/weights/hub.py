@@ -1,4 +1,4 @@
-"""From what a user writes to a path: a local file or folder, a model of the box, or a name on the Hugging Face hub, fetched once and cached."""
+"""Turns a user's text into a path: a local file or folder, a model of the box, or a name on the Hugging Face hub, fetched once and cached."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ WANTED = ["*.json", "*.safetensors", "*.bin", "*.pth", "*.pyth", "*.ckpt", "*.pt
 
 
 def locate(source: str) -> Path:
-    """A path that exists; of a run folder its final weights. `ivcore/name` is in the box (see `weights.box`), any other `owner/name` (a whole repository) or `owner/name/file` (one file of it) is looked up on the hub."""
+    """An existing path; for a run folder its final weights. WeightsError if there is none.
+
+    `ivcore/name` is in the box (see `weights.box`); any other `owner/name` (a whole repository) or `owner/name/file` (one file) is on the hub.
+    """
     path = Path(source).expanduser()
     if path.exists():
         of_a_run = path / "checkpoints" / "model.safetensors"

@@ -1,9 +1,9 @@
-"""Reading a checkpoint without running anything in it.
+"""Reads a checkpoint without running anything in it.
 
-.safetensors files hold tensors only. torch files (.pt, .pth, .pyth, .bin, .ckpt) are pickles: they are opened with weights_only,
-which builds tensors and plain containers, besides them the harmless values of PLAIN, and refuses everything else. TorchScript archives
-(OpenAI's CLIP files) are opened by `torchscript.py`, which never runs their code. Folders are what transformers, huggingface_hub and
-DeepSpeed write.
+.safetensors files have only tensors. torch files (.pt, .pth, .pyth, .bin, .ckpt) are pickles: they are opened with weights_only,
+which builds tensors, plain containers and the harmless values of PLAIN, and refuses everything else. TorchScript archives
+(OpenAI's CLIP files) are opened by `torchscript.py`, which never runs their code. Folders are those of transformers, huggingface_hub and
+DeepSpeed.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from ivcore.weights.torchscript import is_torchscript, read_torchscript
 from ivcore.weights.unwrapping import unwrap
 
 FOLDER_FILES = "model.safetensors open_clip_model.safetensors pytorch_model.bin open_clip_pytorch_model.bin".split()
-CLASS = "class"  # the field of a config that names the class which a file of ours was saved from
+CLASS = "class"  # the config field that names the class of a file of ours
 ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".pyth", ".ckpt")
 
 
 def _scalar(kind: np.dtype, content: bytes = b""):
-    """A number of numpy's, such as a best accuracy that was saved beside the weights; never an object."""
+    """A numpy number, such as a best accuracy saved with the weights; never an object."""
     if kind.hasobject or not isinstance(content, bytes):
         raise pickle.UnpicklingError("Unsupported global: a numpy scalar that holds an object")
     return np.frombuffer(content, kind)[0]
 
 
-# values that training scripts save beside the weights: arguments, paths, numbers
+# values that training scripts save with the weights: arguments, paths, numbers
 PLAIN = [
     argparse.Namespace,
     *((getattr(pathlib, f"Pure{system}Path"), f"{module}.{kind}{system}Path")
@@ -51,7 +51,7 @@ PLAIN = [
 
 
 def read(path: Path, entry: str | None = None) -> tuple[State, dict]:
-    """A checkpoint file or folder -> (its tensors by name, what its config says). entry: which of several sets of weights."""
+    """A checkpoint file or folder -> (its tensors by name, its config). entry: one of several sets of weights. Errors: WeightsError."""
     if path.is_dir():
         state, config = _read_folder(path, entry)
     elif path.suffix == ".json":
@@ -74,7 +74,7 @@ def _whole(path: Path, config: dict, entry: str | None) -> tuple[State, dict]:
 
 
 def read_config(path: Path) -> dict:
-    """What the config of a checkpoint file or folder says, without reading its tensors; {} where that would need them."""
+    """The config of a checkpoint file or folder, without reading its tensors; {} for a file where that would be necessary."""
     file = find(path) if path.is_dir() else path
     config = {} if file == path else _read_configs(file.parent)
     if file.suffix != ".safetensors":
@@ -87,7 +87,7 @@ def read_config(path: Path) -> dict:
 
 
 def saved_config(metadata: dict | None, path: Path) -> dict:
-    """What `save_weights` writes into a file's metadata: the model's config with its class under CLASS; {} for other files."""
+    """The config that `save_weights` writes into a file's metadata, with the class under CLASS; {} for other files."""
     metadata = metadata or {}
     try:
         config = json.loads(metadata.get("config", "{}"))
@@ -112,7 +112,7 @@ def _read_json(path: Path) -> dict:
 
 
 def _no_pointer(path: Path) -> None:
-    """Git LFS leaves a few lines of text in a file's place until it is fetched."""
+    """WeightsError for a Git LFS pointer (the text in place of a file that is not fetched yet), and for a web page."""
     with open(path, "rb") as file:
         begin = file.read(512)
     if git_lfs.is_pointer(begin):
@@ -145,7 +145,7 @@ def _read_file(path: Path):
 
 
 def _reason(error: Exception) -> str:
-    """The telling sentence of a long message."""
+    """The most informative line of a long message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if "global" in line.lower() or "unsupported" in line.lower()]
     return (telling or lines or ["unreadable"])[0][:200]
@@ -168,8 +168,8 @@ def _read_configs(folder: Path) -> dict:
 
 
 def find(folder: Path) -> Path:
-    """The checkpoint in a folder: a file, or the index of several. Only the folder itself is searched, and of DeepSpeed's the one that
-    `latest` names. WeightsError where there is none, or no telling which."""
+    """The checkpoint in a folder: a file, or the index of several. Searches only the folder itself; for DeepSpeed also the folder that
+    `latest` names. WeightsError if there is none or it is ambiguous."""
     try:
         return _find(folder)
     except OSError as error:
@@ -182,7 +182,7 @@ def _find(path: Path) -> Path:
     for name in candidates:
         if (path / name).is_file():
             return path / name
-    if (path / "latest").is_file():  # DeepSpeed's folder of folders
+    if (path / "latest").is_file():  # DeepSpeed: a folder of folders
         tag = (path / "latest").read_text(errors="replace")[:200].strip()
         if tag in names and (path / tag).is_dir():
             return _find(path / tag)
@@ -210,7 +210,7 @@ def _find(path: Path) -> Path:
 
 
 def _read_shards(index: Path) -> State:
-    """A sharded checkpoint: the index names the file of every tensor."""
+    """The tensors of a sharded checkpoint, whose index names the file of each tensor."""
     places = _table(_read_json(index).get("weight_map", {}), index, "its weight_map")
     strange = [key for key, name in places.items() if not isinstance(name, str)]
     if strange or not places:

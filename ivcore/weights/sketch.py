@@ -1,4 +1,4 @@
-"""The model of a checkpoint without its weights, to check a parameter that names one before a run starts."""
+"""Builds the model of a checkpoint without its weights, to check a parameter that names a checkpoint before a run starts."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ivcore.errors import UserError
 from ivcore.weights.hub import locate
 from ivcore.weights.reading import find, saved_config
 
-SMALL = 64 << 20  # bytes that load in an instant
+SMALL = 64 << 20  # bytes; smaller files load in an instant
 
 
 def sketch(path: Path) -> nn.Module | None:
-    """The module that `weights.load` gives for a file or folder. Of a large .safetensors file only the header is read: the module is on the
-    meta device. None for other large files. Errors: UserError as from `load`.
+    """The module of `weights.load` for a file or folder. For a large .safetensors file it reads only the header, and the module is on the
+    meta device. None for other large files. Errors: UserError as in `load`.
     """
     file = find(located) if (located := locate(str(path))).is_dir() else located
-    pieces = [file] if file.suffix != ".json" else file.parent.glob("*.*")  # of a sharded one
+    pieces = [file] if file.suffix != ".json" else file.parent.glob("*.*")  # files of a sharded checkpoint
     if sum(map(_bytes, pieces)) <= SMALL:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # loading will repeat them
@@ -32,7 +32,7 @@ def sketch(path: Path) -> nn.Module | None:
 
 
 def _bytes(file: Path) -> int:
-    """The size of a file, of an archive unpacked."""
+    """The size of a file in bytes; for an archive, the unpacked size."""
     if not zipfile.is_zipfile(file):
         return file.stat().st_size
     try:

@@ -1,7 +1,7 @@
-"""Tensors of a TorchScript archive, without its code: OpenAI published CLIP's weights in this form.
+"""Reads the tensors of a TorchScript archive without its code; OpenAI published CLIP's weights in this form.
 
-The archive is a zip: `data.pkl` pickles the tree of modules, `data/<n>` holds each tensor's bytes. The unpickler here knows tensors and
-plain containers; every other class becomes an inert record of attributes.
+The archive is a zip: `data.pkl` pickles the tree of modules, `data/<n>` has each tensor's bytes. The unpickler builds tensors and
+plain containers; an instance of a class of the archive becomes a record of attributes without behaviour.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ivcore.weights.accounting import WeightsError
 
 
 def is_torchscript(path: Path) -> bool:
-    """Whether a file is a zip with a TorchScript module's code in it."""
+    """Whether a file is a zip with a TorchScript module's code."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -26,7 +26,7 @@ def is_torchscript(path: Path) -> bool:
 
 
 def read_torchscript(path: Path) -> dict[str, Tensor]:
-    """Parameters and buffers by their dotted names."""
+    """Dotted name -> parameter or buffer. WeightsError for an archive of something other than a model."""
     with zipfile.ZipFile(path) as archive:
         root = next(name.split("/", 1)[0] for name in archive.namelist())
         tree = _Unpickler(archive, root).load()
@@ -36,7 +36,7 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
 
 
 class _Record:
-    """Stands for an instance of a class of the archive: its attributes, no behaviour."""
+    """Replaces an instance of a class of the archive: its attributes, no behaviour."""
 
     def __init__(self, *_):
         self.attributes: dict = {}
@@ -94,7 +94,7 @@ def _rebuild_parameter(tensor: Tensor, *_) -> Tensor:
 
 
 def _first(value, *_):
-    """The type tags that wrap lists and dicts."""
+    """Removes the type tags of lists and dicts."""
     return value
 
 

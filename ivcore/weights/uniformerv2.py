@@ -1,6 +1,6 @@
-"""UniFormerV2 checkpoints (with or without `backbone.`), and the part of them that InternVideo-MM's video tower shares.
+"""Loads UniFormerV2 checkpoints (with or without `backbone.`); `video_tower` also builds InternVideo-MM's video tower.
 
-`config` may give heads, n_head and return_list (the layers with a global block; else the last ones, as in all published models).
+`config` may give heads, n_head and return_list (the layers with a global block; by default the last ones, as in all published models).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def uniformerv2(state: State, config: Fields) -> UniFormerV2:
 
 
 def video_tower(state: State, config: Fields, what: str, under: str = "", quick_gelu: bool = True) -> UniFormerV2:
-    """An empty UniFormerV2 of the published shape (call on the meta device)."""
+    """A UniFormerV2 with the shapes of `state`, without weights (call on the meta device). WeightsError for shapes that do not fit."""
     kernel = need(state, "conv1.weight", what, under, dims=5)
     table = need(state, "positional_embedding", what, under, dims=2)
     width, patch = kernel.shape[0], kernel.shape[-1]
@@ -49,7 +49,7 @@ def video_tower(state: State, config: Fields, what: str, under: str = "", quick_
     config.choice("no_lmhra", not has_local(state, "lmhra1"))
     config.get(
         "double_lmhra", "kernel_size", "dw_reduction", "mlp_factor", "output_dim", "num_classes", "t_size"
-    )  # seen in the tensors
+    )  # the tensors give these
     hidden = need(state, "transformer.dec.0.mlp.c_fc.weight", what, under, dims=2).shape[0] if n_global else width
     return UniFormerV2(
         width,
@@ -81,6 +81,6 @@ def has_local(state: State, name: str) -> bool:
 
 
 def _reduction(width: int, inner: int) -> float:
-    """A reduction that gives `inner` channels back, whichever way the division rounds."""
+    """A reduction with int(width // reduction) == inner, despite rounding."""
     reduction = width / inner
     return reduction if int(width // reduction) == inner else width / (inner + 0.5)

@@ -1,4 +1,4 @@
-"""The state dict inside a training checkpoint: which of its sets of weights, without what trainers and wrappers add to the names."""
+"""Extracts the state dict from a training checkpoint: chooses the set of weights, and removes what trainers and wrappers add to names."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from torch import Tensor
 from ivcore.errors import shown
 from ivcore.weights.accounting import State, WeightsError, has, listed, without_prefix
 
-# who wraps: VideoMAE, DeepSpeed, Lightning and mmengine, SlowFast
+# entries of VideoMAE, DeepSpeed, Lightning and mmengine, SlowFast
 TRAINED = ("model", "module", "state_dict", "model_state", "model_state_dict", "net", "network", "weights")
 AVERAGED = tuple("model_ema state_dict_ema ema ema_state_dict model_ema_state_dict ema_model ema_state".split())
 ROLES = ("teacher", "student")
-# parts of names that torch.compile, DataParallel, FSDP, activation checkpointing and Lightning's strategies add, wherever they stand
+# parts of names that torch.compile, DataParallel, FSDP, activation checkpointing and Lightning's strategies add, at any position
 WRAPPED = {"_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"}
 COMMON = ("model.", "net.", "network.", "backbone.", *(f"{role}." for role in (*ROLES, *AVERAGED)))
-# what only training needs
+# parts that only training needs
 TRAINING = ("criterion.", "loss.", "loss_fn.", "loss_func.", "data_preprocessor.", "n_averaged")
-# what a training script's arguments may tell of the model that shapes cannot
+# settings of the model that a training script's arguments may give and shapes do not
 ARGUMENTS = "num_frames all_frames input_size img_size image_size num_heads norm_eps layer_norm_eps".split()
 STATISTICS = {"data_preprocessor.mean": "image_mean", "data_preprocessor.std": "image_std"}
 
 
 def unwrap(content, what: str, entry: str | None = None) -> tuple[State, dict]:
-    """A checkpoint's content -> (its tensors by name, fields of a config that stand beside them). entry: which set of several."""
+    """A checkpoint's content -> (its tensors by name, config fields stored with them). entry: one of several sets. Errors: WeightsError."""
     fields: dict = {}
-    for _ in range(4):  # DeepSpeed inside Lightning happens
+    for _ in range(4):  # wrappers can be nested, such as DeepSpeed in Lightning
         if not isinstance(content, dict) or not content:
             raise WeightsError(f"{what}: holds no state dict, but {type(content).__name__}")
         fields |= _arguments(content)
@@ -47,7 +47,7 @@ def unwrap(content, what: str, entry: str | None = None) -> tuple[State, dict]:
 
 
 def _arguments(content: dict) -> dict:
-    """What VideoMAE's `args` or Lightning's `hyper_parameters` say of clip and heads."""
+    """Clip sizes and heads from VideoMAE's `args` or Lightning's `hyper_parameters`."""
     found = {}
     for name in ("args", "hyper_parameters"):
         given = content.get(name)
@@ -58,7 +58,7 @@ def _arguments(content: dict) -> dict:
 
 
 def _chosen(content: dict, what: str, entry: str | None) -> tuple[dict | None, str | None]:
-    """(The set of weights inside, what is left to choose); None where `content` is the set itself."""
+    """(the set of weights in `content`, or None if `content` is the set itself; the entry still to choose, or None)"""
     sets = [name for name in (*TRAINED, *AVERAGED, *ROLES) if isinstance(content.get(name), dict)]
     if entry is not None and isinstance(content.get(entry), dict):
         return content[entry], None
@@ -88,7 +88,7 @@ def _ambiguous(what: str, names: list[str]) -> WeightsError:
 
 
 def _strip(state: State, what: str, entry: str | None) -> State:
-    """Drop what wrappers add to names, what only training needs, and a prefix that all the rest share."""
+    """Removes parts of names that wrappers add, tensors that only training needs, and a prefix that all others share."""
     bare: State = {}
     for key, value in state.items():
         name = ".".join(part for part in key.split(".") if part not in WRAPPED)
@@ -127,17 +127,17 @@ def _inner(state: State, what: str) -> State:
 
 
 def _is_averaged(key: str) -> bool:
-    """Of weights averaged beside those trained: ema_model.module.…"""
+    """Whether the key belongs to averaged weights, stored with the trained ones: ema_model.module.…"""
     return key.split(".")[0] in AVERAGED
 
 
 def _is_metric(key: str, value: Tensor) -> bool:
-    """Of a module that counts or averages, such as torchmetrics': `train_acc.tp`, `val_loss.mean_value`; no layer is so small."""
+    """Whether the tensor belongs to a metric, such as torchmetrics' `train_acc.tp`, `val_loss.mean_value`; no layer is so small."""
     return "." in key and (value.numel() <= 1 or not (value.is_floating_point() or value.is_complex()))
 
 
 def apart(state: State) -> list[str]:
-    """The keys outside the one prefix that most keys have; [] where all have it, or no prefix has most."""
+    """The keys without the prefix that most keys have; [] if all have it, or no prefix has a majority."""
     parts = Counter(key.split(".")[0] for key in state)
     first, number = parts.most_common(1)[0]
     return [key for key in state if key.split(".")[0] != first] if 2 * number > len(state) else []
@@ -153,7 +153,7 @@ _MMACTION = (  # mmaction2's VisionTransformer and UniFormerV2 -> published
 
 
 def _from_mmaction(state: State) -> State:
-    """mmaction2's recognisers: the encoder under `backbone.`, the classification layer under `cls_head.`"""
+    """Renames tensors of mmaction2's recognisers: the encoder under `backbone.`, the classification layer under `cls_head.`"""
     head = "transformer.proj.2." if has(state, "backbone.transformer.dec.") else "head."
     renamed = {}
     for key, value in state.items():

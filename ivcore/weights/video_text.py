@@ -1,4 +1,4 @@
-"""InternVideo-MM checkpoints: both towers, alone (as published for inference) or under `clip.` beside `caption_decoder.`"""
+"""Loads InternVideo-MM checkpoints: both towers, alone (as published for inference), or under `clip.` with `caption_decoder.`"""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _with_head(state: State, config: Fields, prefix: str) -> AnswerModel:
 
 
 def answer_model(state: State, config: Fields) -> AnswerModel:
-    """The same under this library's names."""
+    """A model for question answering or multiple choice, with this library's names."""
     layers = 3 if "head.9.weight" in state else 2
     answers = need(state, f"head.{4 * layers - 3}.weight", WHAT, dims=2).shape[0]
     features = config.get("answer_features")
@@ -58,7 +58,7 @@ def answer_model(state: State, config: Fields) -> AnswerModel:
 def _empty(state: State, config: Fields) -> VideoTextModel:
     captions, towers = without_prefix(state, "caption_decoder."), _towers(state)
     inner = config.part("clip")
-    if inner.values:  # the published constructors' own table within the table
+    if inner.values:  # the published constructors have a table in the table
         config.get("mc_type", "head", "n_answers", "n_choices")
         captioning, config = config, inner
     else:
@@ -83,7 +83,7 @@ def _empty(state: State, config: Fields) -> VideoTextModel:
 
 
 def _towers(state: State) -> State:
-    """The towers' entries without `clip.` (or `text.`, ours); what belongs nowhere stays, to be reported."""
+    """The towers' entries without the prefix `clip.` (or ours, `text.`); unknown entries are kept, to be reported."""
     return {
         key.removeprefix("clip.").removeprefix("text."): value
         for key, value in state.items()
@@ -132,7 +132,7 @@ def _caption_decoder(
 
 
 def _plain_caption_decoder(state: State, config: Fields, what: str) -> PlainCaptionDecoder:
-    """The paper's decoder; no published file has it, ours do."""
+    """The paper's decoder; only files of this library have it, no published file."""
     width, vision = need(state, "clip_in.1.weight", what, dims=2).shape
     words, text = state.get("predictor.2.weight"), state.get("text_in.weight")
     return PlainCaptionDecoder(

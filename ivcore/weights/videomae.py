@@ -1,10 +1,10 @@
-"""VideoMAE checkpoints: pretraining and fine-tuning, as InternVideo, VideoMAE and transformers lay them out.
+"""Loads VideoMAE checkpoints of pretraining and fine-tuning, in the layouts of InternVideo, VideoMAE and transformers.
 
-Widths, depths and class counts are read from the shapes. What shapes cannot tell comes from `config`, under the names the
-published constructors use (img_size, num_frames or all_frames, *_num_heads, norm_eps) or transformers' config.json, else from the
-published sizes (16 frames of 224 pixels, heads of 64 channels, 16 heads for huge and giant). What it says of the rest must be what
-the tensors say; an activation or an attention that is not built here is refused by name. The norms before a head and at the decoder's
-end keep the published 1e-6 (transformers has 1e-5 there, whatever its config says: some 1e-5 of the output).
+Widths, depths and class counts come from the shapes. Settings that shapes do not give come from `config`, with the names of the
+published constructors (img_size, num_frames or all_frames, *_num_heads, norm_eps) or of transformers' config.json, else from the
+published sizes (16 frames of 224 pixels, heads of 64 channels, 16 heads for huge and giant). Other config fields must agree with
+the tensors; an activation or attention that is not implemented here is refused by name. The norms before a head and at the decoder's
+end keep the published 1e-6 (transformers always has 1e-5 there, whatever its config says: some 1e-5 of the output).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DECODER = """
 """.split()
 HEADS = {640: 8, 1280: 16, 1408: 16}  # widths whose published heads are not 64 channels wide
 _FINE_TUNING, _ENCODER = "VideoMAE fine-tuning checkpoint", "VideoMAE encoder"
-BARE = "embeddings.patch_embeddings."  # how transformers' VideoMAEModel begins, without its heads
+BARE = "embeddings.patch_embeddings."  # prefix of the keys of transformers' VideoMAEModel, which has no heads
 MOST_TOKENS = 100_000  # of a clip: more than 1,000 frames of 224 pixels
 
 
@@ -39,7 +39,7 @@ def is_pretraining(state: State) -> bool:
 
 
 def is_encoder(state: State) -> bool:
-    """A fine-tuned classifier, or an encoder alone."""
+    """Whether the keys are those of a fine-tuned classifier or an encoder alone."""
     return any(has(state, begin) for begin in ("blocks.", "patch_embed.", "videomae.", BARE))
 
 
@@ -55,7 +55,7 @@ def pretraining(state: State, config: Fields) -> MaskedAutoencoder:
 
 
 def encoder(state: State, config: Fields) -> MaskedVideoEncoder:
-    """A fine-tuned classifier where the file has a head, else an encoder alone."""
+    """A fine-tuned classifier if the file has a head, else an encoder alone."""
     if has(state, BARE):
         state = {f"videomae.{key}": value for key, value in state.items()}
     if has(state, "videomae."):
@@ -84,12 +84,12 @@ def bare_encoder(state: State, config: Fields) -> MaskedVideoEncoder:
 
 
 def _encoder_size(state: State, config: Fields, what: str) -> Size:
-    config.get(*DECODER)  # transformers' classifiers name the sizes of a decoder that their files do not have
+    config.get(*DECODER)  # transformers' classifiers name sizes of a decoder that their files lack
     return _size(state, config, "", what)
 
 
 def _resized(model: nn.Module, config: Fields) -> nn.Module:
-    """An empty model for the clips that it was saved for, where those are not the ones that it was pretrained on."""
+    """Resizes a model without weights to the clips that it was saved for, if these differ from the pretraining clips."""
     clip = config.get("resized_to")
     if clip is None:
         return model
@@ -99,7 +99,7 @@ def _resized(model: nn.Module, config: Fields) -> nn.Module:
 
 
 def _without_fixed_table(state: State, model: MaskedVideoEncoder) -> State:
-    """mmaction2 saves the fixed table among the weights; it says for which clips the file is, and must be the one that is built."""
+    """Removes the fixed table that mmaction2 saves with the weights. WeightsError if its shape is for other clips than the model's."""
     table = state.get("pos_embed")
     if table is None or isinstance(model.pos_embed, nn.Parameter):
         return state
@@ -131,7 +131,7 @@ def _options(state: State, config: Fields) -> dict:
 
 
 def _is_fixed(state: State) -> bool:
-    """Whether the table in a file is the fixed one, a row of sines and cosines for each place."""
+    """Whether the table in a file is the fixed one, with a row of sines and cosines for each position."""
     table = next(value for key, value in state.items() if key.endswith("pos_embed"))
     if table.dim() != 3 or table.shape[1] > MOST_TOKENS or table.is_meta:
         return False
@@ -143,7 +143,7 @@ def without_encoder(state: State) -> State:
 
 
 def _size(state: State, config: Fields, prefix: str, what: str, decoder: bool = False) -> Size:
-    """Widths and depths from shapes, heads and clip size from `config` or the published sizes."""
+    """The size: widths and depths from shapes, heads and clip size from `config` or the published sizes. WeightsError if they do not agree."""
     embedding = need(state, f"{prefix}patch_embed.proj.weight", what)
     if embedding.dim() != 5 or embedding.shape[1] != 3 or embedding.shape[3] != embedding.shape[4]:
         raise WeightsError(f"{what}: {prefix}patch_embed.proj.weight is {tuple(embedding.shape)}, not (D, 3, t, p, p)")
@@ -224,7 +224,7 @@ _PROJECTION = re.compile(r"(.*)\.attention\.attention\.(query|key|value)\.weight
 
 
 def from_transformers(state: State, what: str) -> State:
-    """transformers' VideoMAE names -> published names (head and fc_norm under `encoder.` too)."""
+    """Renames transformers' VideoMAE tensors to published names (also head and fc_norm under `encoder.`). WeightsError if one is missing."""
     renamed, projections = {}, {}
     for key, value in state.items():
         match = _PROJECTION.match(key)
@@ -264,7 +264,7 @@ _EXPORTED = (  # published -> transformers
 
 
 def to_transformers(model: MaskedAutoencoder | VideoClassifier) -> tuple[State, dict]:
-    """The state dict and the config.json content that transformers' VideoMAE classes load."""
+    """Returns (state dict, content of config.json) for transformers' VideoMAE classes. WeightsError for a model that these cannot represent."""
     if any(key.endswith("gamma_1") for key in model.state_dict()) or "pos_embed" in model.state_dict():
         raise WeightsError("export: transformers' VideoMAE has neither layer scale nor a learnt position table")
     encoder = model.encoder if isinstance(model, MaskedAutoencoder) else model
@@ -287,7 +287,7 @@ def to_transformers(model: MaskedAutoencoder | VideoClassifier) -> tuple[State, 
 
 
 def save_for_transformers(model: MaskedAutoencoder | VideoClassifier, folder: Path) -> Path:
-    """Write model.safetensors and config.json as `save_pretrained` does. -> the folder"""
+    """Writes model.safetensors and config.json as `save_pretrained` does; returns the folder."""
     state, config = to_transformers(model)
     folder.mkdir(exist_ok=True)
     save_file(state, folder / "model.safetensors", {"format": "pt"})
