@@ -1,4 +1,4 @@
-"""Shared code of the generated datasets: checks of their fields, and worker processes that make files.
+"""Shared code of the generated datasets: checks of their fields, a mark of complete folders, and worker processes that make files.
 
 The processes are started with `python -m` and are not a multiprocessing pool. A pool that spawns would run a user's script a second
 time unless it has a `__main__` guard, and a pool that forks is unsafe with torch and video decoders. When the process that waits
@@ -12,11 +12,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from ivcore import lock
 from ivcore.cores import cores  # noqa: F401  (the sources ask for it here)
 from ivcore.errors import ParameterError
+from ivcore.files import write_text
 from ivcore.progress import Progress
 
 
@@ -36,6 +38,22 @@ def require_names(field: str, names: Sequence[str], allowed: Sequence[str]) -> N
             raise ParameterError(f"{field}: {name!r} must be one of {', '.join(allowed)}")
     if len(set(names)) < len(names):
         raise ParameterError(f"{field}: every name only once")
+
+
+def build_once(folder: Path, version: str, fill: Callable[[], object]) -> Path:
+    """Calls `fill()` under the folder's lock unless its file `complete` holds `version`; writes this mark last. Returns the folder."""
+    mark = folder / "complete"
+
+    def done() -> bool:
+        return mark.exists() and mark.read_text() == version
+
+    if not done():
+        folder.mkdir(parents=True, exist_ok=True)
+        with lock.held(folder, wait=True):
+            if not done():
+                fill()
+                write_text(mark, version)
+    return folder
 
 
 def missing(folder: Path, files: list[str]) -> list[int]:

@@ -22,11 +22,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ivcore import lock, paths
+from ivcore import paths
 from ivcore.cores import cores
 from ivcore.data import annotations, generated
 from ivcore.data.annotations import Clip
-from ivcore.files import write_text
 from ivcore.video.writer import write_video
 
 MINIMUMS = {
@@ -71,16 +70,13 @@ def build(source: ModuleType, config, *, workers: int | None = None) -> Path:
     one makes it and the others wait. UserError if the source needs a simulator that is not installed.
     """
     folder = folder_of(source, config)
-    mark, version = folder / "complete", _version(source)
-    if not _is(mark, version):
-        folder.mkdir(parents=True, exist_ok=True)
-        with lock.held(folder, wait=True):
-            if not _is(mark, version):
-                clips = source.clips(config)
-                _render(source, config, folder, clips, workers)
-                _write(source, folder, clips)
-                write_text(mark, version)
-    return folder
+
+    def fill() -> None:
+        clips = source.clips(config)
+        _render(source, config, folder, clips, workers)
+        _write(source, folder, clips)
+
+    return generated.build_once(folder, _version(source), fill)
 
 
 def _version(source: ModuleType) -> str:
@@ -93,10 +89,6 @@ def _version(source: ModuleType) -> str:
 
 def _motion(source: ModuleType) -> tuple[str, ...]:
     return tuple(getattr(source, "MOTION_CLASSES", source.CLASSES))
-
-
-def _is(mark: Path, version: str) -> bool:
-    return mark.exists() and mark.read_text() == version
 
 
 def _render(source: ModuleType, config, folder: Path, clips: Sequence[Clip], workers: int | None) -> None:

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ivcore import lock, paths
+from ivcore import paths
 from ivcore.data import generated
 from ivcore.data.egocentric import annotations, painting, scenes
-from ivcore.files import write_text
 from ivcore.video.writer import write_video
 
 RENDERER_VERSION = "3"
@@ -62,18 +61,7 @@ class Egocentric:
 def build(config: Egocentric | None = None, *, workers: int | None = None) -> Path:
     """The set's folder, after making what is missing; a file appears whole or not at all, and `complete` is written last."""
     config = config or Egocentric()
-    folder = config.folder
-    if not _done(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with lock.held(folder, wait=True):
-            if not _done(folder):
-                fill(config, folder, workers)
-    return folder
-
-
-def _done(folder: Path) -> bool:
-    mark = folder / "complete"
-    return mark.exists() and mark.read_text() == annotations.VERSION
+    return generated.build_once(config.folder, annotations.VERSION, lambda: fill(config, config.folder, workers))
 
 
 def fill(config: Egocentric, folder: Path, workers: int | None = None) -> None:
@@ -85,7 +73,6 @@ def fill(config: Egocentric, folder: Path, workers: int | None = None) -> None:
             "ivcore.data.egocentric", config, folder, todo, workers, len(files), "egocentric clip"
         )
     annotations.write(config, folder)
-    write_text(folder / "complete", annotations.VERSION)
 
 
 def make(fields: dict, folder: Path, todo: list[int]) -> Iterator[None]:

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ivcore import lock
-from ivcore.data import annotations, formats
+from ivcore.data import annotations, formats, generated
 from ivcore.data.annotations import Clip
 from ivcore.data.formats.table import write_table
 from ivcore.data.groups import read_groups
 from ivcore.data.hybrid.config import VERSION, Hybrid, Part, folder_of, left_out, parts
-from ivcore.files import write_atomic, write_text
+from ivcore.files import write_atomic
 
 _LISTS = ("train.csv", "val.csv", "test.csv", "classes.txt", "groups.csv", "msrvtt.json", annotations.REVERSED)
 
@@ -31,18 +30,7 @@ def build(config: Hybrid | None = None, *, workers: int | None = None) -> Path:
         print(f"hybrid without {name}: {why}", flush=True)
     folder = folder_of(chosen)
     roots = {part.name: part.build(workers) for part in chosen}
-    mark, version = folder / "complete", _version(roots)
-    if not _is(mark, version):
-        folder.mkdir(parents=True, exist_ok=True)
-        with lock.held(folder, wait=True):
-            if not _is(mark, version):
-                _join(folder, chosen, roots)
-                write_text(mark, version)
-    return folder
-
-
-def _is(mark: Path, version: str) -> bool:
-    return mark.exists() and mark.read_text() == version
+    return generated.build_once(folder, _version(roots), lambda: _join(folder, chosen, roots))
 
 
 def table(chosen: list[Part]) -> list[tuple]:

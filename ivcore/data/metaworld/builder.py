@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from ivcore import lock, paths
+from ivcore import paths
 from ivcore.data import generated
 from ivcore.data.metaworld import annotations, episode
 from ivcore.data.metaworld.config import Episode, MetaWorld, episodes
@@ -25,19 +25,17 @@ def build(config: MetaWorld | None = None, *, workers: int | None = None, folder
     """
     config = config or MetaWorld()
     folder = paths.resolve(folder) if folder else config.folder
-    mark, version = folder / "complete", f"{config.hash} {annotations.ANNOTATOR_VERSION}"
-    if not mark.exists() or mark.read_text() != version:
-        folder.mkdir(parents=True, exist_ok=True)
-        with lock.held(folder, wait=True):
-            _claim(folder, config)
-            _share(folder, config)
-            todo = generated.missing(folder, [e.record for e in episodes(config)])
-            if todo:
-                require_simulator()
-                render(config, folder, todo, workers)
-            annotations.write(config, folder)
-            mark.write_text(version)
-    return folder
+
+    def fill() -> None:
+        _claim(folder, config)
+        _share(folder, config)
+        todo = generated.missing(folder, [e.record for e in episodes(config)])
+        if todo:
+            require_simulator()
+            render(config, folder, todo, workers)
+        annotations.write(config, folder)
+
+    return generated.build_once(folder, f"{config.hash} {annotations.ANNOTATOR_VERSION}", fill)
 
 
 def _claim(folder: Path, config: MetaWorld) -> None:

@@ -10,7 +10,6 @@ TRAIN, VAL = 5, 2  # clips
 def ego4d(folder: Path, track: str) -> None:
     """Writes the clips and the annotation files whose names begin with `track` (for fho_sta also the detections)."""
     fill(Egocentric(train=TRAIN, val=VAL, frames=240, seed=17), folder)
-    (folder / "complete").unlink()
     for path in (folder / "annotations").iterdir():
         if not path.name.startswith((track, "object_" if track == "fho_sta" else track)):
             path.unlink()
