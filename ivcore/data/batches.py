@@ -35,7 +35,7 @@ class BatchStream(Protocol):
         """The stream of one rank's part of each batch. ParameterError if a batch cannot be divided."""
 
     def indices(self, step: int) -> np.ndarray:
-        """int64 (B,): which items make up the batch of a step."""
+        """int64 (B,): the items of a step's batch."""
 
     def fetch(self, step: int):
         """The batch of a step, made in this process."""
@@ -44,7 +44,7 @@ class BatchStream(Protocol):
         """Batches of steps step, step + 1, … (up to but not including `stop`)."""
 
     def identity(self) -> dict:
-        """What a resumed run must have in common with the run it continues."""
+        """The settings that a resumed run must share with the run it continues."""
 
 
 class InMemory:
@@ -209,7 +209,7 @@ class Batches:
         return self.iter_from(0, len(self))
 
     def identity(self) -> dict:
-        """What a resumed run must have in common with the run it continues."""
+        """The settings that a resumed run must share with the run it continues."""
         return {name: getattr(self, name) for name in ("size", "batch_size", "seed", "shuffle", "drop_last")}
 
 

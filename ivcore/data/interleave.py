@@ -67,7 +67,7 @@ class RoundRobin:
         return (self.videos, of_videos) if is_video else (self.images, of_images)
 
     def identity(self) -> dict:
-        """What a resumed run must have in common with the run it continues."""
+        """The settings that a resumed run must share with the run it continues."""
         kinds = {"videos": self.videos.identity(), "images": self.images.identity()}
         named = {f"{kind} {name}": value for kind, facts in kinds.items() for name, value in facts.items()}
         return {**named, "ratio": list(self.ratio)}

@@ -20,8 +20,8 @@ def each(
 ) -> Iterator[tuple[int, object]]:
     """Yields (index of an item, function(item) or `Died`) as each is done, in any order.
 
-    function and items must pickle. An exception of the function ends its process, so it should raise none. Ctrl-C ends all processes at
-    once, and so does `left()` when it becomes true.
+    function and items must pickle. An exception of the function ends its process, so it should raise none. Ctrl-C ends all processes,
+    even busy ones, and so does `left()` when it becomes true.
     """
     waiting = iter(enumerate(items))
     busy: dict[Connection, tuple] = {}  # a worker's pipe: its process and the index of its item

@@ -19,7 +19,7 @@ def average(states: Sequence[Mapping[str, Tensor]], shares: Sequence[float] | No
     """The weighted mean of state dicts with the same keys and shapes. shares: one each, not negative, with sum 1; by default equal.
 
     Sums are computed in float64 and returned in the first state's type: equal tensors are unchanged, bit for bit, and a share of 1 gives
-    that state. Integers and booleans are those of the first state. WeightsError that names what does not fit; ParameterError for bad shares.
+    that state. Integers and booleans are the first state's. WeightsError that names what does not fit; ParameterError for bad shares.
     """
     shares = [1 / max(len(states), 1)] * len(states) if shares is None else list(shares)
     if not states or len(shares) != len(states) or min(shares) < 0 or not math.isclose(sum(shares), 1, abs_tol=1e-6):

@@ -189,7 +189,7 @@ def _agree(config: Fields, width: int, depth: int, hidden: int, patch: int, tube
     config.agree(patch, "patch_size")
     config.agree(tubelet, "tubelet_size")
     config.agree(3, "num_channels", "in_chans", "encoder_in_chans", "in_channels")
-    config.get("num_classes", "encoder_num_classes", "num_labels")  # the head's tensors tell
+    config.get("num_classes", "encoder_num_classes", "num_labels")  # the head's tensors give these
     ratio = config.number("mlp_ratio", least=0.0, most=64.0)
     if ratio is not None and int(width * ratio + 1e-6) != hidden:
         config.refuse("mlp_ratio", ratio, f"{hidden / width:g}, as the tensors have it")

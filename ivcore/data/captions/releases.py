@@ -79,7 +79,7 @@ def _msrvtt(folder: Path) -> Lists:
 
 
 def _msrvtt_listed(folder: Path) -> Callable[[], list[CaptionedVideo]]:
-    """All videos, read once."""
+    """A function that reads all videos, once."""
     return cache(lambda: formats.read_msrvtt_json(_there(folder, "MSRVTT_data.json")))
 
 

@@ -93,7 +93,7 @@ def _boxes(known: Collection[int] | None = None) -> LineFormat:
 
 
 BOXES = _boxes()
-# What detectors write and the official evaluation reads.
+# The format that detectors write and the official evaluation reads.
 PREDICTIONS = LineFormat(
     "`video_id,timestamp,x1,y1,x2,y2,action_id,score` with action_id from 1",
     _box_with_score,
@@ -128,7 +128,7 @@ def write_ava_csv(path, boxes) -> None:
 
 
 def _stamp(seconds: float) -> str:
-    """Whole seconds with four digits, as released."""
+    """The seconds as text; whole seconds have four digits, as released."""
     return f"{int(seconds):04d}" if seconds == int(seconds) else repr(float(seconds))
 
 

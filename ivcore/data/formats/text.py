@@ -1,4 +1,4 @@
-"""Reading and writing annotation text: encodings, line ends and numbered lines, with errors that name the line."""
+"""Reads annotation text (encodings, line ends, numbered lines) with errors that name the line; base folders of relative paths."""
 
 import os
 import re

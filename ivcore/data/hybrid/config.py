@@ -33,7 +33,7 @@ from ivcore.data.set_names import METAWORLD, OF_HYBRID, RENDERED
 from ivcore.data.shapes import Shapes
 from ivcore.errors import ParameterError, UserError
 
-VERSION = "2"  # of the joined lists; another value makes them be written again
+VERSION = "2"  # of the joined lists; they are written again if it changes
 _CLIPS = {"shapes": 2100, METAWORLD: 800}  # training clips where the source's own default differs
 
 

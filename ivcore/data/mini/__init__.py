@@ -1,7 +1,7 @@
-"""Datasets of the paper in miniature: a few embedded videos, with annotation files named, placed and formatted as each dataset's release.
+"""Miniatures of the paper's datasets: a few generated videos, with annotation files named, placed and formatted as in each dataset's release.
 
-What the readers of `data.formats` accept, by example, and what a dataset's preset is tried on. The moving shapes play all parts, so class
-names are the real ones and the pictures are not.
+They are examples of the files that `data.formats` reads, and test the datasets' presets. All videos are moving shapes: the class names are
+real, the pictures are not.
 """
 # ruff: noqa: F401  (this file lists what the folder offers)
 

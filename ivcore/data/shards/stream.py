@@ -135,7 +135,7 @@ class Shards:
         return ShardLog(Path(self.run_dir) / name, self.identity())
 
     def identity(self) -> dict:
-        """What a resumed run must have in common with the run it continues."""
+        """The settings that a resumed run must share with the run it continues."""
         urls, split = self.reader.urls, self.reader.split
         return {
             "shards": f"{len(urls)} {hashlib.sha256(chr(10).join(urls).encode()).hexdigest()[:8]}",
@@ -251,7 +251,7 @@ class ShardReader:
             skip, sure = max(skip - size, 0), max(sure - size, 0)
 
     def one_pass(self, stream: int, number: int, skip: int = 0, sure: int = 0) -> Iterator[tuple]:
-        """One pass of a stream, without the first `skip` samples. The log tells which are bad before the first `sure` good samples."""
+        """One pass of a stream, without the first `skip` samples. Up to the `sure`th good sample, the log tells which samples are bad."""
         good = bad = 0
         last = None
         for place, raw in enumerate(self._raw(stream, number)):
