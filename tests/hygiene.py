@@ -76,9 +76,18 @@ def _lengths(cells):
 def _links(path, cells):
     for cell in cells:
         if cell["cell_type"] == "markdown":
-            for target in re.findall(r"\]\(([^)#\s]+)", notebook.source(cell)):
-                if "://" not in target and not (path.parent / target).exists():
+            for target, section in re.findall(r"\]\(([^)#\s]+)(?:#([^)\s]+))?", notebook.source(cell)):
+                file = path.parent / target
+                if "://" not in target and not file.exists():
                     yield f"links to {target}, which is not there"
+                elif section and file.suffix == ".md" and section not in _sections(file):
+                    yield f"links to {target}#{section}, a section that is not there"
+
+
+def _sections(page: Path) -> set[str]:
+    """The anchors of a page's headings."""
+    heads = re.findall(r"^#+ (.*)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.strip().lower()).replace(" ", "-") for head in heads}
 
 
 def lesson(path: Path) -> dict[str, str]:

@@ -204,6 +204,13 @@ def test_each_way_to_be_bad_is_seen(write, change, says):
     assert says in found
 
 
+def test_a_link_to_a_section_that_is_not_there_is_seen(write, tmp_path):
+    (tmp_path / "a.md").write_text("# A page\n\n## The box: 1, 2 (b)\n")
+    assert hygiene.complaints(write(cells=["## More\n\n[b](../a.md#the-box-1-2-b)"])) == []
+    (found,) = hygiene.complaints(write(cells=["## More\n\n[b](../a.md#the-box)"]))
+    assert found == "links to ../a.md#the-box, a section that is not there"
+
+
 @pytest.mark.parametrize(
     "cells, rule",
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
@@ -80,11 +80,40 @@ def load(run, parameter: str, dropout: float = 0.0) -> VideoModel | None:
     return found
 
 
+def ends(run, model: VideoModel) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """(weights of the run's `start_model`, the model's own), the ends of WiSE-FT; twice the own ones without a start
+    model.
+    """
+    own, begun = zero_shot.state_of(model.model), run.upstream("start_model")
+    return (own if begun is None else zero_shot.begun_from(model.model, begun)), own
+
+
 def begin_between(run, model: VideoModel, share: float) -> None:
     """If the run has a `start_model`, sets the model's weights to (1 - share) * start + share * own, as in WiSE-FT."""
-    if (begun := run.upstream("start_model")) is not None:
-        parts = [zero_shot.begun_from(model.model, begun), zero_shot.state_of(model.model)]
-        model.model.load_state_dict(average(parts, [1 - share, share]))
+    if run.upstream("start_model") is not None:
+        model.model.load_state_dict(average(list(ends(run, model)), [1 - share, share]))
+
+
+def chooses(run) -> bool:
+    """Whether the run has something to choose on validation: `frame_counts`, or `alphas` with a `start_model`."""
+    return len(run.params["frame_counts"]) > 1 or len(_alphas(run)) > 1
+
+
+def choose_alpha(run, score: Callable[[float], float], own: float | None = None) -> tuple[float, dict[float, float]]:
+    """(the alpha of the run with the best validation score, the first on a tie; alpha -> score). A single alpha is
+    returned without a score, and 1.0 without a `start_model`.
+
+    score(alpha): that of the weights at this share of the way from the start model to the model. own: that of alpha 1,
+    if it is known.
+    """
+    alphas = _alphas(run)
+    known = {} if own is None else {1.0: own}
+    curve = {a: known[a] if a in known else score(a) for a in alphas} if len(alphas) > 1 else {}
+    return (max(curve, key=curve.get) if curve else alphas[0]), curve
+
+
+def _alphas(run) -> list[float]:
+    return [1.0] if run.upstream("start_model") is None else run.params["alphas"]
 
 
 def sentences(videos: CaptionedSet, every: bool = False) -> tuple[list[str], Tensor]:

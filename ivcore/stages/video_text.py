@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -40,6 +42,12 @@ def pair_batches(
         return Shards(shards, tokenizer, batch_size, spec, seed=seed, **options)
     source = training_clips(videos, tokenizer, spec, seed=seed, **how)
     return Batches(source, fitting(batch_size, len(source), what), seed, num_workers=num_workers)
+
+
+def feeding(params: Mapping, run_dir) -> dict:
+    """How a notebook with these parameters reads training clips: keywords for `pair_batches`."""
+    same = {name: params[name] for name in ("in_memory", "max_bad", "num_workers")}
+    return same | {"strict": params["strict_decoding"], "run_dir": run_dir}
 
 
 def turned_pairs(batch: dict, count: int) -> list[int]:

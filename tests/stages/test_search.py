@@ -198,6 +198,34 @@ def test_training_may_begin_between_the_model_and_what_it_was_trained_from(tmp_p
     assert torch.equal(again.model.visual_proj, own)
 
 
+def test_the_ends_of_the_way_are_the_start_model_and_the_model(tmp_path):
+    run = Run(multimodal_encoder=str(zoo.saved(tmp_path, "video_text")), start_model=clip_file(tmp_path))
+    model, clip = search.load(run, "multimodal_encoder"), weights.load(run.params["start_model"])
+    before, own = search.ends(run, model)
+    assert torch.equal(before["visual_proj"], clip.visual.proj) and torch.equal(
+        own["visual_proj"], model.model.visual_proj
+    )
+    before, own = search.ends(Run(start_model=""), model)
+    assert before is own
+
+
+@pytest.mark.parametrize(
+    "start, alphas, counts, alpha, scored",
+    [
+        ("begun", [0.0, 0.5, 1.0], [4], 0.5, [0.0, 0.5]),  # the score of alpha 1 is known
+        ("begun", [0.25], [4], 0.25, []),
+        ("", [0.0, 0.5], [4], 1.0, []),
+        ("", [0.25], [2, 4], 1.0, []),
+    ],
+)
+def test_alpha_is_chosen_where_there_are_several_and_a_start_model(start, alphas, counts, alpha, scored):
+    run, asked = Run(start_model=start, alphas=alphas, frame_counts=counts), []
+    chosen, curve = search.choose_alpha(run, lambda share: asked.append(share) or [0.1, 0.7][share > 0], own=0.7)
+    assert (chosen, asked) == (alpha, scored)
+    assert list(curve) == (alphas if scored else [])
+    assert search.chooses(run) == (bool(scored) or len(counts) > 1)
+
+
 def test_the_sentence_that_got_ahead_most():
     before, after = a_table([[0.0, 1.0], [1.0, 0.0]], [0, 1]), a_table([[0.0, 0.0], [1.0, 1.0]], [0, 1])
     assert search.gained(before, after) == 1

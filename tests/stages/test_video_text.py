@@ -15,6 +15,12 @@ def test_without_turned_clips_the_first_rows_are_shown():
     assert video_text.turned_pairs({"text": ["a"], "index": torch.tensor([3])}, 2) == [0]
 
 
+def test_parameters_of_a_notebook_say_how_clips_are_read():
+    params = {"in_memory": True, "strict_decoding": False, "max_bad": 0.1, "num_workers": 2, "seed": 3}
+    read = {"in_memory": True, "strict": False, "max_bad": 0.1, "num_workers": 2, "run_dir": "here"}
+    assert video_text.feeding(params, "here") == read
+
+
 class Words:
     """A tokenizer that knows sentences by their length."""
 
