@@ -31,7 +31,7 @@ TOKEN_BYTES = 256 << 20  # of the tokens of the windows of a part
 
 
 class Thinned:
-    """An open video reduced to every `step`th frame, with the same interface."""
+    """Every `step`th frame of an open video, with the video's len() and read()."""
 
     def __init__(self, video, step: int):
         self.video, self.step = video, step

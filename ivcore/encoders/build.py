@@ -32,7 +32,7 @@ def video_text_model(
     size: VideoTextSize, clip: Clip | None = None, decoder: nn.Module | None = None, *, caption_query: bool = False,
     dropout: float = 0.5,
 ) -> VideoTextModel:  # fmt: skip
-    """A multimodal model. With `clip` it initially gives the same outputs as that CLIP, up to rounding; otherwise it starts from random weights.
+    """A multimodal model. With `clip` it starts as that CLIP, up to rounding (see `load_clip`); without, it starts from random weights.
 
     From random weights, positions are as large as patches (with CLIP's initialisation they are a sixth, but movement is a change of
     position), and the global blocks are initialised by `init_from_scratch`. dropout: in the global blocks' MLPs. ParameterError for

@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-FAR = 64 * 2**30  # bytes of a too large member that are skipped to reach the next one
+FAR = 64 * 2**30  # most bytes of a too large member that are skipped to reach the next one
 FAR_PACKED = 2**30  # the same in a compressed archive, where a few bytes can unpack to many
 BETWEEN = 64 * 2**20  # bytes of headers, folders and padding from one file to the next
 _BLOCK = 64 * 2**10
