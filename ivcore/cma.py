@@ -162,7 +162,10 @@ class ScoreFusion(nn.Module):
         if self.of == "logits":
             share = self.weight[0].sigmoid()
             return (1 - share) * masked + share * multimodal
-        log_masked, log_multimodal = (F.logsigmoid(-self.weight[0]), F.logsigmoid(self.weight[0]))  # of the shares
+        log_masked, log_multimodal = (
+            F.logsigmoid(-self.weight[0]),
+            F.logsigmoid(self.weight[0]),
+        )  # logarithms of the shares
         return torch.logaddexp(masked.log_softmax(-1) + log_masked, multimodal.log_softmax(-1) + log_multimodal)
 
     def shares(self) -> Tensor:
@@ -236,7 +239,7 @@ class Coordinated(nn.Module):
             self._freeze()
         self.train(masked.training and multimodal.training)  # loaded models are in eval mode; keep it
 
-    # -- what is trained
+    # -- trained parts
 
     def _freeze(self) -> None:
         """Turns off all gradients except those of the classification layers and the query token."""

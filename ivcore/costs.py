@@ -46,7 +46,7 @@ class Card:
     parameters: int
     tokens: int
     encoder_tokens: int
-    operations: int  # of a forward pass for one clip
+    operations: int  # forward pass of one clip
     state_bytes: int  # weights, and gradients and two moments of the trained ones
     activation_bytes: int  # stored for the backward pass, one clip
     added: int = 0  # parameters that a joined model has beyond its two encoders

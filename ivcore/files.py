@@ -40,10 +40,10 @@ def write_json(path: Path, value) -> None:
 
 
 def fingerprint(path) -> tuple[int, int]:
-    """What tells a changed file from the one before: bytes, and the time of its last change in ns. (0, 0) where there is none."""
+    """Detects a changed file: (size in bytes, time of the last change in ns); (0, 0) if it is missing."""
     try:
         found = os.stat(path)
-    except (OSError, ValueError):  # the latter for a name that no file can have
+    except (OSError, ValueError):  # ValueError: not a possible file name
         return 0, 0
     return found.st_size, found.st_mtime_ns
 

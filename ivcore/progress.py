@@ -59,7 +59,7 @@ class Progress:
         self.start = self.done = start
         self.numbers: dict = {}
         self.begun = time.monotonic()
-        self.shown_at = self.begun - _SHORTEST + 1  # a first sign of life after one second
+        self.shown_at = self.begun - _SHORTEST + 1  # the first line comes after one second
         self.shown: int | None = None
         self.bar = self._bar() if live() and not silent else None
 

@@ -128,7 +128,7 @@ def _held(step: StepCosts, engine: str, gpus: int, precision: str) -> tuple[floa
     if engine == "fsdp":
         whole = (4 * step.parameters / gpus, 4 * step.trained / gpus, 8 * step.trained / gpus)
         return *whole, 2 * half * step.largest_block
-    share = {"zero1": (1, 1), "zero2": (1, gpus), "zero3": (gpus, gpus)}[engine]  # of weights, of gradients
+    share = {"zero1": (1, 1), "zero2": (1, gpus), "zero3": (gpus, gpus)}[engine]  # parts of weights and gradients
     gathered = 2 * half * step.largest_block if engine == "zero3" else 0.0
     weights = half * (step.trained + frozen) / share[0]
     return weights, half * step.trained / share[1], 12 * step.trained / gpus, gathered

@@ -1,4 +1,4 @@
-"""Running notebooks: `start` begins a run within one, `iv` and `python -m ivcore.run` run one from outside."""
+"""Runs notebooks: `start` begins a run inside a notebook; `iv run` and `python -m ivcore.run` run one from outside."""
 
 from ivcore.run.session import Run, start
 

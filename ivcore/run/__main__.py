@@ -1,4 +1,4 @@
-"""python -m ivcore.run is iv run."""
+"""`python -m ivcore.run` is `iv run`."""
 
 import sys
 

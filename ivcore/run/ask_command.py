@@ -22,13 +22,11 @@ def add(add_command: Callable) -> None:
     parser = add_command("ask", _ask, summary, *EXAMPLES, status=STATUS)
     video_arguments.add_videos(parser)
     parser.add_argument(
-        "question",
-        metavar="QUESTION",
-        help="in quotes; a model that has learned to answer knows the words of its training",
+        "question", metavar="QUESTION", help="in quotes; a model trained to answer knows only the words of its training"
     )
-    video_arguments.add_model(parser, "34/tiny", " and with --answers")
-    parser.add_argument("--answers", metavar="A,B", help="rank these, by how well question and answer fit the video, with any video-text model")  # fmt: skip
-    parser.add_argument("--top", type=int, default=TOP, metavar="N", help=f"so many answers ({TOP})")
+    video_arguments.add_model(parser, "34/tiny", " (only with --answers)")
+    parser.add_argument("--answers", metavar="A,B", help="rank these answers by how well question and answer fit the video; works with any video-text model")  # fmt: skip
+    parser.add_argument("--top", type=int, default=TOP, metavar="N", help=f"number of answers ({TOP})")
     each_window.add_arguments(parser, "answers")
     video_arguments.add_workers(parser)
     video_arguments.add_device(parser)

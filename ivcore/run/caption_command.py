@@ -18,7 +18,7 @@ def add(add_command: Callable) -> None:
     parser = add_command("caption", _caption, summary, *EXAMPLES, status=STATUS)
     video_arguments.add_videos(parser)
     video_arguments.add_model(parser, "11/tiny")
-    parser.add_argument("--beams", type=int, default=BEAMS, metavar="N", help=f"of beam search, 1: the likeliest word each time ({BEAMS})")  # fmt: skip
+    parser.add_argument("--beams", type=int, default=BEAMS, metavar="N", help=f"beams of the search; 1 takes the likeliest word each time ({BEAMS})")  # fmt: skip
     each_window.add_arguments(parser, "a sentence")
     video_arguments.add_workers(parser)
     video_arguments.add_device(parser)

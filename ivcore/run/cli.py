@@ -46,13 +46,13 @@ _SAY_SO = ("labels", "p", "timeout")  # arguments with their own message for an 
 MINI = ("iv data mini --list", "iv data mini k400 my_k400")
 ENVIRONMENT = """\
 environment:
-  IVCORE_OUTPUTS        where runs are kept (outputs/ in the workbook)
-  IVCORE_CACHE          where rendered and decoded videos are kept (cache/ in the outputs)
-  IVCORE_BOX            where the models are that come with ivcore (ivcore/box in the package)
-  IVCORE_ROOT           the workbook, for an ivcore that is installed elsewhere and called from elsewhere
-  IVCORE_ALLOW_PIPE=1   lets the address of shards be a shell command
-  IVCORE_CLUSTER        the file of facts that iv submit takes
-  IVCORE_TIMEOUT        seconds that one of several processes waits for another before the run ends (1800)
+  IVCORE_OUTPUTS        folder of all runs (outputs/ in the workbook)
+  IVCORE_CACHE          folder of rendered and decoded videos (cache/ in the outputs)
+  IVCORE_BOX            folder of the models that come with ivcore (ivcore/box in the package)
+  IVCORE_ROOT           folder of the workbook, if ivcore is installed and called elsewhere
+  IVCORE_ALLOW_PIPE=1   allows shell commands as addresses of shards
+  IVCORE_CLUSTER        file with facts about the cluster, for iv submit
+  IVCORE_TIMEOUT        seconds that a rank waits for another before the run ends (1800)
   OMP_NUM_THREADS       threads of each process"""
 
 
@@ -106,8 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="iv",
         description="The InternVideo workbook from the command line. `iv COMMAND --help` has examples.",
-        epilog="first steps:\n  iv tour           ten minutes with the trained models\n  iv list           what there is\n  iv run 10 quick   run notebook 10 at preset quick\n"
-        f"  iv board          what has come out\n\n{ENVIRONMENT}\n\n{_status(EXIT_OF_RUN)}",
+        epilog="first steps:\n  iv tour           ten minutes with the trained models\n  iv list           all notebooks and their runs\n  iv run 10 quick   run notebook 10 at preset quick\n"
+        f"  iv board          the results\n\n{ENVIRONMENT}\n\n{_status(EXIT_OF_RUN)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"iv {ivcore.__version__}")
@@ -115,10 +115,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", help="what to do")
     tour_command.add(functools.partial(_add, commands))
     _add_run(commands)
-    listing = _add(commands, "list", _list, "notebooks, what they claim, their presets and how each run stands",
+    listing = _add(commands, "list", _list, "notebooks, their claims, their presets and the state of each run",
                    "iv list", "iv list 12")  # fmt: skip
     listing.add_argument("notebook", nargs="?", help="only this one, by number, name or path")
-    parameters = _add(commands, "params", _params, "the parameters of a notebook, and what they may be",
+    parameters = _add(commands, "params", _params, "the parameters of a notebook and their allowed values",
                       "iv params 12", "iv params 12 paper")  # fmt: skip
     parameters.add_argument("notebook", help='its number ("12"), name or path')
     parameters.add_argument("preset", nargs="?", default="tiny", help="whose values are shown (tiny)")
@@ -151,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
         each.add(functools.partial(_add, commands))
     _add_data(commands)
     _add_check(commands)
-    _add(commands, "doctor", _doctor, "what is installed and usable here, and what to type for the rest",
+    _add(commands, "doctor", _doctor, "what works on this machine, and how to install the rest",
          "iv doctor")  # fmt: skip
     return parser
 
@@ -185,14 +185,12 @@ def _add_run(commands) -> None:
         "-p", action="append", default=[], metavar="NAME=VALUE", help="a parameter, repeatable: see iv params"
     )
     parser.add_argument(
-        "--box",
-        action="store_true",
-        help="start from the models in the box where an encoder's run is not there: see iv box",
+        "--box", action="store_true", help="use the models of the box for missing runs of encoders: see iv box"
     )
-    parser.add_argument("--force", action="store_true", help="begin afresh, also where the run is done")
+    parser.add_argument("--force", action="store_true", help="start again, even if the run is done")
     parser.add_argument("--dry", action="store_true", help="show what would run, and run nothing")
-    parser.add_argument("--only", metavar="HASH", help="of a sweep the run whose folder ends in this")
-    parser.add_argument("--wait", action="store_true", help="wait where another process is at work on the run")
+    parser.add_argument("--only", metavar="HASH", help="only the run of a sweep whose folder ends in this hash")
+    parser.add_argument("--wait", action="store_true", help="wait if another process is working on the run")
     parser.add_argument("--timeout", metavar="SECONDS", help="give up on a run after this long")
 
 
@@ -202,51 +200,53 @@ def _add_data(commands) -> None:
     parser = _add(commands, "data", None, "make a dataset: the hybrid of all sources, or one of them", *examples)
     sets = parser.add_subparsers(title="datasets", required=True, metavar="NAME", help="which one")
     metaworld = _add(sets, "metaworld", _data_metaworld,
-                     "50 robot tasks; needs `make sim`; goes on where it was stopped", examples[1])  # fmt: skip
-    metaworld.add_argument("--episodes", type=int, default=12, metavar="N", help="of each task (12)")
+                     "50 robot tasks; needs `make sim`; continues after a stop", examples[1])  # fmt: skip
+    metaworld.add_argument("--episodes", type=int, default=12, metavar="N", help="episodes per task (12)")
     metaworld.add_argument("--size", type=int, default=64, metavar="PIXELS", help="width and height (64)")
-    metaworld.add_argument("--frames", type=int, default=32, metavar="N", help="of each episode (32)")
-    metaworld.add_argument("--seed", type=int, default=0, metavar="N", help="of goals and looks (0)")
+    metaworld.add_argument("--frames", type=int, default=32, metavar="N", help="frames per episode (32)")
+    metaworld.add_argument("--seed", type=int, default=0, metavar="N", help="seed of goals and looks (0)")
     metaworld.add_argument("--tasks", metavar="A,B", help="only these, such as door-open,door-close")
-    metaworld.add_argument("--out", metavar="FOLDER", help="where to (a folder in the cache, which is printed)")
+    metaworld.add_argument("--out", metavar="FOLDER", help="output folder (a folder in the cache, which is printed)")
     shapes = _add(sets, "shapes", _data_shapes, "the moving shapes of preset tiny", examples[0])
     shapes.add_argument("--size", type=int, default=64, metavar="PIXELS", help="width and height (64)")
     shapes.add_argument("--parts", default="clips", metavar="A,B", help="such as clips,captions,qa (clips)")
-    hybrid = _add(sets, "hybrid", _data_hybrid, "clips of unlike sources, joined; some need `make sim`; goes on where "
-                  "it was stopped", examples[2])  # fmt: skip
+    hybrid = _add(sets, "hybrid", _data_hybrid, "clips of different sources, joined; some need `make sim`; "
+                  "continues after a stop", examples[2])  # fmt: skip
     hybrid.add_argument("--sources", metavar="A,B", help=f"only these of {', '.join(set_names.OF_HYBRID)}")
-    hybrid.add_argument("--clips", metavar="A=N,B=N", help="training clips of these sources, else as many as usual")
+    hybrid.add_argument(
+        "--clips", metavar="A=N,B=N", help="number of training clips of these sources; others keep theirs"
+    )
     hybrid.add_argument("--size", type=int, default=80, metavar="PIXELS", help="width and height (80)")
     mini = _add(sets, "mini", _data_mini, "a dataset of the paper in miniature, laid out as its release", *MINI)
     mini.add_argument("dataset", nargs="?", metavar="NAME", help="such as k400: see --list")
-    mini.add_argument("folder", nargs="?", metavar="FOLDER", help="where to, an empty folder or a new one")
+    mini.add_argument("folder", nargs="?", metavar="FOLDER", help="output folder, empty or new")
     mini.add_argument("--list", action="store_true", help="the names, with task and files")
     rendered = [_add_rendered(sets, name) for name in set_names.RENDERED]
     for dataset in (metaworld, shapes, hybrid, *rendered):
-        dataset.add_argument("--workers", type=_count, metavar="N", help="processes (one for each core)")
+        dataset.add_argument("--workers", type=_count, metavar="N", help="processes (one per core)")
 
 
 def _add_rendered(sets, name: str):
-    dataset = _add(sets, name, _data_rendered, f"the source {name} alone; goes on where it was stopped", f"iv data {name}")  # fmt: skip
+    dataset = _add(sets, name, _data_rendered, f"the source {name} alone; continues after a stop", f"iv data {name}")  # fmt: skip
     dataset.set_defaults(source=name)
     dataset.add_argument(
-        "--size", type=int, metavar="PIXELS", help="width and height (as a run asks for the set by name)"
+        "--size", type=int, metavar="PIXELS", help="width and height (by default as in runs that name the set)"
     )
     return dataset
 
 
 def _add_check(commands) -> None:
     parser = _add(
-        commands, "check", _check, "what training would meet in a list of videos",
+        commands, "check", _check, "find videos of a list that training cannot use",
         "iv check mine/train.csv", "iv check mine/train.csv --strict -o findings.jsonl --write mine/good.csv",
-        status="0 all can be trained on; 1 something was found; 2 a mistake in what was asked for",
+        status="0 all videos can be used; 1 some cannot; 2 a mistake in what was asked for",
     )  # fmt: skip
     parser.add_argument("list", help="a CSV of `path label`, or a table of captions")
     parser.add_argument("--root", metavar="FOLDER", help="where relative paths start (the list's own folder)")
-    parser.add_argument("--workers", type=_count, metavar="N", help="processes (one for each core)")
+    parser.add_argument("--workers", type=_count, metavar="N", help="processes (one per core)")
     parser.add_argument("--strict", action="store_true", help="also find damaged pictures that decord conceals")
-    parser.add_argument("-o", "--output", metavar="FILE", help="all findings, one JSON object a line")
-    parser.add_argument("--write", metavar="FILE", help="the list without what cannot be trained on")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write all findings, one JSON object per line")
+    parser.add_argument("--write", metavar="FILE", help="write the list without these videos")
 
 
 def _count(text: str) -> int:

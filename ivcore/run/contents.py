@@ -26,7 +26,7 @@ def runs() -> str:
     lines = ["| notebook | preset | state | to run it |", "| --- | --- | --- | --- |"]
     for path in notebook.every():
         for preset in Spec.of(path).presets():
-            state = re.sub(r" \(\S+\)$", "", standing(path, preset)[0])  # without an absolute path at its end
+            state = re.sub(r" \(\S+\)$", "", standing(path, preset)[0])  # drops an absolute path at the end
             command = f"`iv run {notebook.number(path)} {preset}`"
             lines.append(f"| {path.stem} | {preset} | {state} | {command} |")
     return "\n".join(lines)

@@ -15,7 +15,7 @@ from ivcore.run.terminal import clock
 def add_arguments(parser: ArgumentParser, what: str) -> None:
     """Adds --per-window and --json. what: the output of the command, such as `a sentence`."""
     parser.add_argument("--per-window", metavar="LENGTH", help=f"{what} for every 2.5s or 48f (frames)")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line for each video or window")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line for each video or window")
 
 
 def say(options: Namespace, kind: str, prepare: Callable, test_clips: bool = False) -> int:
@@ -32,7 +32,7 @@ def say(options: Namespace, kind: str, prepare: Callable, test_clips: bool = Fal
 
     length = options.per_window and windows.Length.of(options.per_window)
     model = video_arguments.load(options, kind)
-    from ivcore.data import video_answers  # loads torch, so it comes behind `yield_cores`
+    from ivcore.data import video_answers  # imports torch, so `yield_cores` must come first
 
     function, read, notes = prepare(model)
     if length or not test_clips:

@@ -242,7 +242,7 @@ def _cause(failure: Failure, own: dict) -> dict:
 
 def _hung(launched: Peers, failure: Failure, cause: dict) -> dict:
     """Finds the rank that the others waited for: the first without an answer, else the first that does not wait."""
-    waits = failure.kind != "peer"  # this rank's own wait has ended with an error
+    waits = failure.kind != "peer"  # this rank itself was waiting and got an error
     launched.put("stands", {"waits": waits or failure.waits, "place": failure.message, "cell": failure.cell})
     stands = launched.collect("stands")
     silent = [rank for rank in range(launched.world) if rank not in stands]

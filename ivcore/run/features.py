@@ -215,7 +215,7 @@ class Store:
 
     def put(self, video: str, as_it_was: tuple[int, int], values: np.ndarray, windows: tuple[Window, ...]) -> None:
         done = Done(video, *as_it_was, self._file_of(video), windows)
-        self._write(self.folder / done.file, values, sync=False)  # a damaged one is found in `join`
+        self._write(self.folder / done.file, values, sync=False)  # `join` detects a damaged file
         with self.lock, open(self.folder / "done.jsonl", "a+b") as file:
             file.seek(0, os.SEEK_END)
             if file.tell():

@@ -17,7 +17,7 @@ STATUS = "0 done, now or already; 2 a mistake in what was asked for; 130 Ctrl-C,
 
 def add(add_command: Callable) -> None:
     """Adds the command. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
-    summary = "a vector for each video of a folder, or for each window of it; goes on where it was stopped"
+    summary = "a vector for each video of a folder, or for each window of it; continues after a stop"
     parser = add_command("features", _features, summary, *EXAMPLES, status=STATUS)
     video_arguments.add_folder(parser)
     video_arguments.add_model(parser, "10/tiny")
@@ -29,9 +29,9 @@ def add(add_command: Callable) -> None:
         "--every",
         type=int,
         metavar="N",
-        help="a vector every N frames, each of a clip as the model sees it: (T, C), as heads for localization read",
+        help="a vector every N frames, each from a clip as in training: (T, C), for localization heads",
     )
-    parser.add_argument("--format", choices=("npy", "safetensors"), default="npy", help="of the files (npy)")
+    parser.add_argument("--format", choices=("npy", "safetensors"), default="npy", help="file format (npy)")
     video_arguments.add_workers(parser)
     video_arguments.add_device(parser)
 

@@ -174,7 +174,7 @@ def prepare(folder: Path, fresh: bool = False, wait: bool = False) -> None:
         "error-rank*.json",
         "notebook-rank*.ipynb",
         "stacks*.txt",
-    ):  # of an attempt that failed
+    ):  # files of a failed attempt
         for path in folder.glob(old):
             path.unlink(missing_ok=True)
     for path in folder.glob("log*.txt"):

@@ -22,7 +22,7 @@ MOST_GPUS = 65536
 
 def add(add_command: Callable) -> None:
     """Adds the command. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
-    summary = "memory, time and data rate of a training run on so many GPUs, by engine, before it starts"
+    summary = "memory, time and data rate of a training run on N GPUs, by engine, before it starts"
     parser = add_command("plan", _plan, summary, *EXAMPLES, status=STATUS)
     parser.add_argument("notebook", help='its number ("10"), name or path')
     parser.add_argument("preset", nargs="?", default="paper", help="a preset's name or a .yaml file (paper)")
@@ -31,9 +31,9 @@ def add(add_command: Callable) -> None:
     parser.add_argument("--card", default="a100-80", metavar="NAME", help=f"one of {', '.join(CARDS)} (a100-80)")
     parser.add_argument("--engine", metavar="NAME", help=f"only this one of {', '.join(ENGINES)}")
     parser.add_argument("--offload", action="store_true", help="moments and master weights in the host's memory")
-    parser.add_argument("--clips", type=int, metavar="N", help="training clips there are, where the preset counts in epochs")  # fmt: skip
+    parser.add_argument("--clips", type=int, metavar="N", help="number of training clips, if the preset counts in epochs")  # fmt: skip
     parser.add_argument("--mfu", type=float, default=MFU, metavar="SHARE", help=f"share of the card's peak that a step reaches ({MFU})")  # fmt: skip
-    parser.add_argument("--decode-ms", type=float, default=DECODE_MS, metavar="MS", help=f"of a core, to decode a clip ({DECODE_MS:g})")  # fmt: skip
+    parser.add_argument("--decode-ms", type=float, default=DECODE_MS, metavar="MS", help=f"core time to decode a clip ({DECODE_MS:g})")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="everything as one JSON object")
 
 

@@ -32,24 +32,22 @@ HEIGHT = 96  # height of a strip on the page, in pixels
 
 def add(add_command: Callable) -> None:
     """Adds both. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
-    summary = (
-        "makes videos searchable; goes on where it was stopped, takes in what is new or changed, forgets what is gone"
-    )
+    summary = "makes videos searchable; continues after a stop, adds new or changed videos, drops deleted ones"
     index = add_command("index", _index, summary, *INDEX_EXAMPLES, status=INDEX_STATUS)
     video_arguments.add_folder(index)
     video_arguments.add_model(index, "11/tiny")
-    index.add_argument("--per-window", default=video_arguments.WINDOW, metavar="LENGTH", help=f"what is found later, 2.5s or 48f (frames) long ({video_arguments.WINDOW})")  # fmt: skip
+    index.add_argument("--per-window", default=video_arguments.WINDOW, metavar="LENGTH", help=f"length of the moments to find, 2.5s or 48f (frames) ({video_arguments.WINDOW})")  # fmt: skip
     video_arguments.add_out(index, "index")
     video_arguments.add_workers(index)
     video_arguments.add_device(index)
-    summary = "which of one's own videos a sentence describes, with film strips; without a sentence it asks for them"
+    summary = "find your own videos by a sentence, with film strips; without SENTENCE it asks for sentences"
     search = add_command("search", _search, summary, *SEARCH_EXAMPLES)
     search.add_argument("sentence", nargs="?", metavar="SENTENCE", help="what happens in the video")
     search.add_argument("--in", dest="place", metavar="FOLDER", help="the videos, or their index (the newest index)")
-    search.add_argument("--top", type=int, default=5, metavar="N", help="how many are shown (5)")
-    search.add_argument("--moments", action="store_true", help="every window counts, not the best one of each video")
+    search.add_argument("--top", type=int, default=5, metavar="N", help="number of videos or moments (5)")
+    search.add_argument("--moments", action="store_true", help="list the best windows, not the best videos")
     search.add_argument("--html", metavar="FILE", help="also write a page with film strips")
-    search.add_argument("--json", action="store_true", help="one JSON object a line for each video found")
+    search.add_argument("--json", action="store_true", help="print one JSON object per line for each hit")
     video_arguments.add_device(search)
 
 

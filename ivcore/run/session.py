@@ -217,7 +217,9 @@ def start(name: str, namespace: dict, fresh: bool = False, preset: str = "") -> 
     values = spec.pin(given)
     folder = _folder(spec, values, namespace.get("run_dir"), fresh, asked)
     if is_short(spec, asked):
-        ways = [preset for preset in spec.presets() if re.match(rf"{TINY}(_|$)", preset)]  # one per encoder
+        ways = [
+            preset for preset in spec.presets() if re.match(rf"{TINY}(_|$)", preset)
+        ]  # presets tiny and tiny_…, one per encoder
         commands = " and ".join(f"`iv run {spec.number} {preset}`" for preset in ways)
         is_one = "is the measured one" if len(ways) == 1 else "are the measured ones"
         print(f"a short run, to look at: {commands} {is_one}", flush=True)

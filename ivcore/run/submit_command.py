@@ -130,7 +130,7 @@ def script(cluster: Cluster, arguments: list[str], name: str, folder: Path) -> s
 
 def add(add_command: Callable) -> None:
     """Adds the command. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
-    summary = "run a notebook on the nodes of a cluster with Slurm; goes on where a job was ended"
+    summary = "run a notebook on the nodes of a cluster with Slurm; a requeued job continues"
     parser = add_command("submit", _submit, summary, *EXAMPLES, status=STATUS)
     parser.add_argument("notebook", help='its number ("10"), name or path')
     parser.add_argument("preset", nargs="?", default="tiny", help="a preset's name or a .yaml file (tiny)")

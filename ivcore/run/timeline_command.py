@@ -24,20 +24,18 @@ ROWS = 12  # most labels in the terminal, and most captions
 
 def add(add_command: Callable) -> None:
     """Adds the command. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
-    summary = (
-        "what a long video shows and when: labels, moments and captions on a timeline; goes on where it was stopped"
-    )
+    summary = "what a long video shows and when: labels, moments and captions on a timeline; continues after a stop"
     parser = add_command("timeline", _timeline, summary, *EXAMPLES, status=STATUS)
     parser.add_argument("video", metavar="VIDEO", help="a file, or a folder of frames")
     parser.add_argument("--labels", nargs="+", metavar="TEXT", help="sentences to choose from; without them a classifier's own classes")  # fmt: skip
     video_arguments.add_model(parser, "11/tiny")
-    parser.add_argument("--per-window", metavar="LENGTH", help="what is looked at together, 4s or 96f (frames); by default a clip as the model learned from, or 4s")  # fmt: skip
-    parser.add_argument("--every", metavar="LENGTH", help="from one window to the next (a quarter of a window)")
-    parser.add_argument("--smooth", metavar="LENGTH", help="over how long probabilities are averaged; longer makes fewer moments (a window)")  # fmt: skip
-    parser.add_argument("--captions", nargs="?", const=CAPTIONS, metavar="LENGTH", help=f"also a sentence every so often ({CAPTIONS}), by a model that writes some")  # fmt: skip
-    parser.add_argument("--beams", type=int, default=1, metavar="N", help="of the captions' beam search, 1: the likeliest word each time (1)")  # fmt: skip
-    parser.add_argument("--html", metavar="FILE", help="where the page goes (the folder that is printed)")
-    parser.add_argument("--json", metavar="FILE", help="where the JSON goes (the folder that is printed)")
+    parser.add_argument("--per-window", metavar="LENGTH", help="length of a window, 4s or 96f (frames); by default a clip as in training, or 4s")  # fmt: skip
+    parser.add_argument("--every", metavar="LENGTH", help="distance between windows (a quarter of a window)")
+    parser.add_argument("--smooth", metavar="LENGTH", help="time over which probabilities are averaged; longer gives fewer moments (a window)")  # fmt: skip
+    parser.add_argument("--captions", nargs="?", const=CAPTIONS, metavar="LENGTH", help=f"also write a sentence every LENGTH ({CAPTIONS}); needs a model with a caption decoder")  # fmt: skip
+    parser.add_argument("--beams", type=int, default=1, metavar="N", help="beams of the captions' search; 1 takes the likeliest word each time (1)")  # fmt: skip
+    parser.add_argument("--html", metavar="FILE", help="file for the page (in the folder that is printed)")
+    parser.add_argument("--json", metavar="FILE", help="file for the JSON (in the folder that is printed)")
     video_arguments.add_device(parser)
 
 

@@ -46,7 +46,7 @@ def write(place: Path, timeline, probabilities: np.ndarray, names: list[str], fo
 
 
 def strip_places(duration: float) -> list[float]:
-    """Seconds of the pictures above the rows."""
+    """Times in seconds of the pictures above the rows."""
     return [duration * (n + 0.5) / STRIP for n in range(STRIP)]
 
 

@@ -22,7 +22,7 @@ def add(add_command: Callable) -> None:
     parser = add_command("tour", _tour, "ten minutes with the trained models, in JupyterLab", *EXAMPLES, status=STATUS)
     parser.add_argument("--headless", action="store_true", help="run it without a browser, and write its page")
     parser.add_argument("--video", metavar="FILE", help="with --headless: a video of your own, shown beside the embedded clips")  # fmt: skip
-    parser.add_argument("lab", nargs="*", metavar="-- OPTION", help="options of JupyterLab, behind --")
+    parser.add_argument("lab", nargs="*", metavar="-- OPTION", help="options of JupyterLab, after --")
 
 
 def lab(options: Sequence[str] = ()) -> list[str]:

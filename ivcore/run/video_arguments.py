@@ -26,7 +26,7 @@ def add_videos(parser: ArgumentParser, nargs: str = "+") -> None:
 
 def add_out(parser: ArgumentParser, kind: str) -> None:
     """Adds --out. kind: subfolder of outputs/ used without --out."""
-    parser.add_argument("--out", metavar="FOLDER", help=f"where to (a folder in outputs/{kind}, which is printed)")
+    parser.add_argument("--out", metavar="FOLDER", help=f"output folder (a folder in outputs/{kind}, which is printed)")
 
 
 def add_model(parser: ArgumentParser, example: str, where: str = "") -> None:
@@ -37,12 +37,12 @@ def add_model(parser: ArgumentParser, example: str, where: str = "") -> None:
 
 def add_device(parser: ArgumentParser) -> None:
     """Adds --device."""
-    parser.add_argument("--device", default="auto", help="cpu, cuda, … (auto: the GPU where there is one)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, … (auto: the GPU if there is one)")
 
 
 def add_workers(parser: ArgumentParser) -> None:
     """Adds --workers, the number of decoding processes. `check` refuses a number below 0."""
-    parser.add_argument("--workers", type=int, metavar="N", help="processes that decode (one for each core)")
+    parser.add_argument("--workers", type=int, metavar="N", help="decoding processes (one per core)")
 
 
 def check(options: Namespace) -> None:

@@ -26,7 +26,7 @@ from ivcore.precision import autocast
 from ivcore.train.optim import optimizer_of, set_lr
 from ivcore.train.recipe import Recipe
 
-_FIRST_SCALE, _GROWTH_STEPS = 2.0**16, 2000  # of a loss in fp16, as torch's GradScaler has them
+_FIRST_SCALE, _GROWTH_STEPS = 2.0**16, 2000  # loss scale in fp16, as in torch's GradScaler
 
 
 class Step(nn.Module):
