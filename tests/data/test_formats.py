@@ -270,10 +270,6 @@ class TestAva:
         assert first == formats.AvaBox("-5KQ66BBWC4", 902.0, (0.077, 0.151, 0.283, 0.811), 80, 1)
         assert (second.action, second.person) == (12, None)
 
-    def test_predictions(self, file):
-        (box,) = formats.read_ava_predictions(file("x,0902,0.1,0.2,0.3,0.4,80,9.8e-05\n"))
-        assert (box.score, box.person) == (9.8e-05, None)
-
     def test_both_layouts_of_the_action_list(self, file):
         both = STAND + 'item {\n  name: "crawl {slowly}"\n  id: 2\n}\n'
         found = formats.read_ava_actions(file(both))
@@ -402,27 +398,17 @@ RELEASED = "label,youtube_id,time_start,time_end,split\nabseiling,0347ZoDXyP0,10
 _CLIP = '{"videos": [{"split": "train", "clips": [{"clip_uid": "c", "video_start_sec": 0, "video_end_sec": 9, "annotations": [\n%s]}]}]}'
 _OBJECT = '{"noun_categories": [], "verb_categories": [], "annotations": [\n{"uid": "u", "video_id": "v", "frame": 1, "objects": [%s]}]}'
 MALFORMED = [  # kind, content, line, part of the message
+    ("moments", _CLIP % '{"labels": [{"label": "x", "start_time": 3, "end_time": 2}]}', 2, "start_time <= end_time"),
     (
-        "ego4d_moments",
-        _CLIP % '{"labels": [{"label": "x", "start_time": 3, "end_time": 2}]}',
-        2,
-        "start_time <= end_time",
-    ),
-    (
-        "ego4d_queries",
+        "nlq",
         _CLIP % '{"language_queries": [{"query": "x", "clip_start_sec": 10, "clip_end_sec": 11}]}',
         2,
         "end of the clip at 9 s",
     ),
-    ("ego4d_anticipation", _OBJECT % '{"box": [0, 0, 1, 1], "noun_category_id": 1}', 2, "one of the 0 ids"),
-    ("ego4d_detections", '{"u":\n[{"box": [3, 0, 1, 1]}]}', 2, "x1 < x2"),
-    ("ego4d_hands", '{"clips": [{"clip_uid": "c", "frames": [\n{"pre_30": {}}]}]}', 2, "expected the key 'pre_45'"),
-    (
-        "ego4d_changes",
-        '{"categories": [], "images": [], "annotations": [\n{"bbox": [1, 2, 3]}]}',
-        2,
-        "x, y, width, height",
-    ),
+    ("sta", _OBJECT % '{"box": [0, 0, 1, 1], "noun_category_id": 1}', 2, "one of the 0 ids"),
+    ("detections", '{"u":\n[{"box": [3, 0, 1, 1]}]}', 2, "x1 < x2"),
+    ("hands", '{"clips": [{"clip_uid": "c", "frames": [\n{"pre_30": {}}]}]}', 2, "expected the key 'pre_45'"),
+    ("changed", '{"categories": [], "images": [], "annotations": [\n{"bbox": [1, 2, 3]}]}', 2, "x, y, width, height"),
     ("kinetics_release", RELEASED.replace("youtube_id", "id"), 1, "no youtube_id found"),
     ("kinetics_release", RELEASED + "abseiling,#NAME?,10,20,train\n", 3, "YouTube id of 11 characters"),
     ("kinetics_release", RELEASED + "abseiling,-347ZoDXyP0,20,10,train\n", 3, "time_start < time_end"),
@@ -456,7 +442,6 @@ MALFORMED = [  # kind, content, line, part of the message
     ("ava_detections", "x,0902,0.1,0.1,0.2,0.2,80\n", 1, "leaves action_id empty"),
     ("ava_csv", "x,0902,0.1,0.1,0.2,0.2,0,1\n", 1, "action_id from 1"),
     ("ava_csv", "video_id,timestamp,x1,y1,x2,y2,action_id,person_id\n", 1, "expected"),
-    ("ava_predictions", "x,0902,0.1,0.1,0.2,0.2,80\n", 1, "action_id,score"),
     ("ava_excluded", "x,0902\nx\n", 2, "video_id,timestamp"),
     ("ava_actions", STAND + "label {\n  name: stand\n  label_id: 2\n}\n", 6, "in this block"),
     ("ava_actions", STAND + f"label {{\n  name: 'x'\n  label_id: {'9' * 5000}\n}}\n", 6, "in this block"),
@@ -501,8 +486,6 @@ MALFORMED = [  # kind, content, line, part of the message
     ("didemo", '[{"video": "a.mov", "description": "x",\n"times": [[0]]}]', 2, "expected a pair of chunks"),
     ("vatex", '[{"videoID": "a", "enCap": ["x"]},\n{"videoID": "b"}]', 2, "expected the key 'enCap'"),
     ("vatex", '[\n{"videoID": "a", "enCap": []}]', 2, "captions in enCap, found none"),
-    ("video_ids", "a\nb\n\na\n", 4, "every video once, found 'a' again"),
-    ("video_ids", '["a",\n"b",\n"a"]', 3, "every video once, found 'a' again"),
     (
         "vln_episodes",
         '{"episodes": [\n{"episode_id": 1, "scene_id": "a.glb", "instruction": {"instruction_text": "go"},\n"start_position": [0, 1]}]}',
@@ -511,14 +494,19 @@ MALFORMED = [  # kind, content, line, part of the message
     ),
     ("vln_truth", '{"1": {"locations": [[0, 0, 0]],\n"actions": [5]}}', 2, "an action from 0 to 3, found 5"),
 ]
+KINDS = sorted({kind for kind, *_ in MALFORMED} | {"kinetics_csv"})
 LENIENT = ("caption_csv", "caption_json", "captions")  # captions are read in whatever encoding they have
+
+
+def reader(kind: str):
+    return getattr(formats, f"read_{kind}")
 
 
 @pytest.mark.parametrize(("kind", "content", "line", "message"), MALFORMED)
 def test_malformed_files(file, kind, content, line, message):
     path = file(content)
     with pytest.raises(FormatError, match=message) as caught:
-        formats.check(kind, path)
+        reader(kind)(path)
     assert (caught.value.path, caught.value.line) == (str(path), line)
     assert "\n" not in str(caught.value)
 
@@ -590,38 +578,41 @@ def test_a_split_takes_its_videos_in_its_order(file):
     assert [video.id for video in formats.of_ids(videos, file('["b"]', "ids.json"))] == ["b"]
     with pytest.raises(FormatError, match=":2: expected a video that has captions, found 'd'"):
         formats.of_ids(videos, file("c\nd\n"))
+    for line, twice in ((4, "a\nb\n\na\n"), (3, '["a",\n"b",\n"a"]')):
+        with pytest.raises(FormatError, match=rf":{line}: .*expected every video once, found 'a' again"):
+            formats.of_ids(videos, file(twice))
 
 
-def test_every_kind_has_a_malformed_example():
-    assert {kind for kind, *_ in MALFORMED} | {"kinetics_csv"} == set(formats.READERS)
+def test_every_kind_of_a_parameter_has_a_malformed_example():
+    assert {reader(kind) for kind in KINDS} >= set(formats.READERS.values())
 
 
-@pytest.mark.parametrize("kind", formats.READERS)
+@pytest.mark.parametrize("kind", KINDS)
 class TestEveryKind:
     def test_not_text(self, file, kind):
         with pytest.raises(FormatError, match="expected UTF-8 text, found binary data"):
-            formats.check(kind, file(b"\0\0\0\x20ftypisom" + bytes(5000)))
+            reader(kind)(file(b"\0\0\0\x20ftypisom" + bytes(5000)))
 
     def test_latin_1_text(self, file, kind):
         lenient = kind in LENIENT
         message = "expected (JSON|a header)" if lenient else "expected UTF-8 text, found the byte 0xe9"
         with pytest.raises(FormatError, match=message) as caught:
-            formats.check(kind, file(b"ok.mp4 0\nb.mp4 0\ncaf\xe9.mp4 1\n"))
+            reader(kind)(file(b"ok.mp4 0\nb.mp4 0\ncaf\xe9.mp4 1\n"))
         assert caught.value.line == (1 if lenient else 3)
 
     def test_missing_folder_and_empty(self, file, kind, tmp_path):
         for path, cause in ((tmp_path / "absent", "No such file"), (tmp_path, "directory")):
             with pytest.raises(FormatError, match=cause):
-                formats.check(kind, path)
+                reader(kind)(path)
         if kind != "ava_excluded":
             with pytest.raises(FormatError):
-                formats.check(kind, file(b"\n"))
+                reader(kind)(file(b"\n"))
 
 
 @pytest.mark.parametrize("kind", ["ssv2_json", "activitynet_json", "msrvtt_json", "qa"])
 def test_json_nested_too_deeply_to_parse(file, kind):
     with pytest.raises(FormatError, match="expected JSON"):
-        formats.check(kind, file("[" * 100_000))
+        reader(kind)(file("[" * 100_000))
 
 
 def test_an_unknown_kind_names_the_known_ones():

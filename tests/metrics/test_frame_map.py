@@ -1,11 +1,12 @@
 """Frame-mAP equals that of AVA's published evaluator, on its cases and by hand; what cannot be scored is refused."""
 
+import csv
 import math
 
 import numpy as np
 import pytest
 
-from ivcore.data.formats import read_ava_actions, read_ava_csv, read_ava_excluded, read_ava_predictions
+from ivcore.data.formats import read_ava_actions, read_ava_csv, read_ava_excluded
 from ivcore.errors import ParameterError
 from ivcore.metrics.frame_map import Boxes, frame_scores, iou
 
@@ -16,21 +17,23 @@ LEFT, RIGHT = (0.0, 0.0, 0.4, 1.0), (0.5, 0.0, 1.0, 1.0)
 def case(golden, tmp_path_factory):
     """Truth, predictions and scored classes of the published case, through our readers."""
     texts, folder = golden("ava_frame_map.json"), tmp_path_factory.mktemp("ava")
-    reading = {"ground_truth_csv": read_ava_csv, "detections_csv": read_ava_predictions,
-               "exclusions_csv": read_ava_excluded, "label_map_pbtxt": read_ava_actions}  # fmt: skip
+    reading = {"ground_truth_csv": read_ava_csv, "exclusions_csv": read_ava_excluded, "label_map_pbtxt": read_ava_actions}  # fmt: skip
     found = {}
     for name, read in reading.items():
         (folder / name).write_text(texts[name])
         found[name] = read(folder / name)
     left_out = {f"{video},{second}" for video, second in found["exclusions_csv"]}
-    truth, boxes = (columns(found[name]).without(left_out) for name in ("ground_truth_csv", "detections_csv"))
+    truth, detected = found["ground_truth_csv"], list(csv.reader(texts["detections_csv"].splitlines()))
+    rows = [(r.video_id, r.timestamp, *r.box, r.action) for r in truth], detected
+    truth, boxes = (columns(each).without(left_out) for each in rows)
     return truth, boxes, {action.id: action.name for action in found["label_map_pbtxt"]}, texts["expected"]
 
 
-def columns(records) -> Boxes:
-    frames = [f"{record.video_id},{record.timestamp}" for record in records]
-    scores = None if records[0].score is None else [record.score for record in records]
-    return Boxes(frames, [record.box for record in records], [record.action for record in records], scores)
+def columns(rows) -> Boxes:
+    """Of rows video, timestamp, x1, y1, x2, y2, action and, where they are predictions, score."""
+    frames = [f"{row[0]},{float(row[1])}" for row in rows]
+    scores = [float(row[7]) for row in rows] if len(rows[0]) > 7 else None
+    return Boxes(frames, [[*map(float, row[2:6])] for row in rows], [int(row[6]) for row in rows], scores)
 
 
 def test_equals_the_published_evaluator(case):

@@ -9,7 +9,7 @@ are checked before a kernel starts.
 # fmt: off
 
 from ivcore.data.formats.ava import (
-    AvaAction, AvaBox, PersonBox, read_ava_actions, read_ava_csv, read_ava_excluded, read_ava_predictions,
+    AvaAction, AvaBox, PersonBox, read_ava_actions, read_ava_csv, read_ava_excluded,
     write_ava_actions, write_ava_csv, write_ava_excluded,
 )
 from ivcore.data.formats.ava_json import (
@@ -38,7 +38,7 @@ from ivcore.data.formats.questions import (
     write_ans2label, write_choice_jsonl, write_qa, write_qa_list,
 )
 from ivcore.data.formats.retrieval import (
-    of_ids, read_didemo, read_msvd_captions, read_paragraphs, read_vatex, read_video_ids, write_didemo,
+    of_ids, read_didemo, read_msvd_captions, read_paragraphs, read_vatex, write_didemo,
     write_paragraphs, write_vatex, write_video_ids,
 )
 from ivcore.data.formats.segments import (
@@ -58,50 +58,23 @@ from ivcore.data.formats.video_scores import read_video_scores
 from ivcore.errors import ParameterError
 # fmt: on
 
+# The kinds that parameters name: `file kinetics_csv`.
 READERS = {
     "kinetics_csv": read_kinetics_csv,
-    "kinetics_release": read_kinetics_release,
-    "pretrain_list": read_pretrain_list,
     "video_list": read_video_list,
-    "ssv2_list": read_ssv2_list,
-    "timed_list": read_timed_list,
     "class_names": read_class_names,
-    "ssv2_json": read_ssv2_json,
-    "ssv2_labels": read_ssv2_labels,
-    "activitynet_json": read_activitynet_json,
     "segments": read_segments,
     "video_scores": read_video_scores,
-    "ava_csv": read_ava_csv,
-    "ava_predictions": read_ava_predictions,
     "ava_excluded": read_ava_excluded,
     "ava_actions": read_ava_actions,
     "ava_truth": read_ava_truth,
     "ava_images": read_ava_images,
     "ava_detections": read_ava_detections,
-    "msrvtt_json": read_msrvtt_json,
     "msrvtt_csv": read_msrvtt_csv,
-    "caption_csv": read_caption_csv,
-    "caption_json": read_caption_json,
     "captions": read_captions,
-    "lsmdc_table": read_lsmdc_table,
-    "paragraphs": read_paragraphs,
-    "didemo": read_didemo,
-    "vatex": read_vatex,
-    "video_ids": read_video_ids,
     "qa": read_qa,
-    "ans2label": read_ans2label,
-    "video_numbers": read_video_numbers,
     "choice_jsonl": read_choice_jsonl,
-    "lsmdc_choice": read_lsmdc_choice,
-    "ucf_classes": read_ucf_classes,
-    "vln_episodes": read_vln_episodes,
-    "vln_truth": read_vln_truth,
-    "ego4d_moments": read_moments,
-    "ego4d_queries": read_nlq,
-    "ego4d_anticipation": read_sta,
     "ego4d_detections": read_detections,
-    "ego4d_hands": read_hands,
-    "ego4d_changes": read_changed,
 }
 
 

@@ -18,7 +18,7 @@ from ivcore.files import write_text
 class AvaBox:
     """One action of one person. box: x1, y1, x2, y2 as shares of the frame; timestamp: in seconds of the whole video.
 
-    `person` is None in files without that column; only predictions have a `score`.
+    `person` is None in files without that column.
     """
 
     video_id: str
@@ -26,7 +26,6 @@ class AvaBox:
     box: tuple[float, float, float, float]
     action: int
     person: int | None = None
-    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +51,6 @@ _STAMP = r"([0-9]+(?:\.[0-9]+)?)"
 _COMMON = _VIDEO + _SEP + _STAMP + (_SEP + _NUMBER) * 4 + _SEP + r"([1-9][0-9]*)"
 
 
-def _box(video: str, timestamp: str, *numbers: str, **last) -> AvaBox:
-    action = numbers[-1]
-    return AvaBox(video, float(timestamp), _corners(numbers[:-1]), int(action), **last)
-
-
 def _corners(cells) -> tuple[float, float, float, float]:
     x1, y1, x2, y2 = map(float, cells)
     if not (0 <= x1 <= x2 <= 1 and 0 <= y1 <= y2 <= 1):
@@ -69,7 +63,8 @@ def _box_of_person(base: str, *cells: str, known: Collection[int] | None = None)
     """The box of a line, or None for a keyframe that is listed without a person."""
     if not cells:
         return None
-    box = _box(*cells[:-1], person=None if cells[-1] is None else int(cells[-1]))
+    video, timestamp, *corners, action, person = cells
+    box = AvaBox(video, float(timestamp), _corners(corners), int(action), None if person is None else int(person))
     if known is not None and box.action not in known:
         raise ValueError(f"an action_id of the list of actions, which has no {box.action}")
     return box
@@ -77,10 +72,6 @@ def _box_of_person(base: str, *cells: str, known: Collection[int] | None = None)
 
 def _person(base: str, video: str, timestamp: str, *cells: str) -> PersonBox:
     return PersonBox(video, float(timestamp), _corners(cells[:4]), float(cells[4]))
-
-
-def _box_with_score(base: str, *cells: str) -> AvaBox:
-    return _box(*cells[:-1], score=float(cells[-1]))
 
 
 def _boxes(known: Collection[int] | None = None) -> LineFormat:
@@ -93,12 +84,6 @@ def _boxes(known: Collection[int] | None = None) -> LineFormat:
 
 
 BOXES = _boxes()
-# The format that detectors write and the official evaluation reads.
-PREDICTIONS = LineFormat(
-    "`video_id,timestamp,x1,y1,x2,y2,action_id,score` with action_id from 1",
-    _box_with_score,
-    _COMMON + _SEP + f"(-?(?:{_NUMBER[1:-1]}))",
-)
 PEOPLE = LineFormat(
     "`video_id,timestamp,x1,y1,x2,y2,action_id,score`, where a detector of people leaves action_id empty",
     _person,
@@ -107,7 +92,6 @@ PEOPLE = LineFormat(
 EXCLUDED = LineFormat(
     "`video_id,timestamp`", lambda base, video, timestamp: (video, float(timestamp)), _VIDEO + _SEP + _STAMP
 )
-read_ava_predictions = PREDICTIONS.read
 
 
 def read_ava_csv(path, known: Collection[int] | None = None) -> list[AvaBox]:

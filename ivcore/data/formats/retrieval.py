@@ -113,11 +113,6 @@ def write_vatex(path, videos: Iterable[CaptionedVideo]) -> None:
     write_json(path, [{"videoID": video.id, "enCap": list(video.captions)} for video in videos])
 
 
-def read_video_ids(path) -> list[str]:
-    """The videos of a split, one a line, or a JSON list of them (.json); each once."""
-    return [name for name, _ in _ids(path)]
-
-
 def write_video_ids(path, names: Iterable[str]) -> None:
     """Writes a JSON list if the file's name ends in .json, else one video a line."""
     if str(path).endswith(".json"):
