@@ -8,16 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ivcore.data import formats, groups
+from ivcore.data import film_names, formats, groups
 from ivcore.data.class_folders import Labelled
 from ivcore.data.formats import LabelledVideo
-from ivcore.data.identity import clip_keys, file_keys, video_keys
+from ivcore.data.identity import clip_keys, file_keys, of_one_id, video_keys
 from ivcore.data.joined import joined
 from ivcore.data.splits import number_by_name
 from ivcore.data.stratify import PARTS, stratify
 from ivcore.errors import UserError, counted, shown
 from ivcore.video.probe import Probe
 
+_ABOUT = "docs/data.md, What is held out"
 _FEW = 5  # videos to train on, below which a class gets a word
 
 
@@ -54,7 +55,7 @@ class Divided:
 
 def divide(labelled: Labelled, probes: Mapping[str, Probe]) -> Divided:
     """probes: of the files that have been read; the others count as good. Of copies one is kept, none where they are in two classes. Cuts of one
-    YouTube video are no copies. They stay in one part, as does what `labelled.together` names.
+    YouTube video are no copies. They stay in one part, as does what `labelled.together` names, or cuts of one film by `film_names` where it names none.
 
     UserError where too little is left.
     """
@@ -73,10 +74,12 @@ def divide(labelled: Labelled, probes: Mapping[str, Probe]) -> Divided:
     classes = [name for name in labelled.classes if name not in gone]
     if len(classes) < 2:
         raise UserError(f"{len(classes)} classes are left, and two are the least ({'; '.join(notes) or 'no videos'})")
-    groups_of = {path: labelled.together.get(os.path.normpath(path)) for path in videos}
-    units = joined({path: (of_videos[path], of_files[path], groups_of[path]) for path in videos})
-    numbers = [number_by_name(path) for path in kept]
-    of_each = stratify(list(kept.values()), [units[path] for path in kept], numbers)
+    grouped = {path: labelled.together.get(os.path.normpath(path)) for path in videos}
+    units = joined({path: (of_videos[path], of_files[path], grouped[path]) for path in videos})
+    of_each = _stratified(kept, units)
+    if not any(number is not None for number in grouped.values()):
+        units, of_each, said = _by_film(kept, units, of_each, of_one_id({path: of_videos[path] for path in kept}))
+        notes += [f"{groups.FILE} names none of the videos", *said] if labelled.together else said
     parts = {part: [] for part in PARTS}
     for (path, name), part in zip(kept.items(), of_each):
         parts[part].append(LabelledVideo(path, classes.index(name)))
@@ -98,6 +101,44 @@ def _each_once(videos: dict[str, str], keys: dict[str, str]) -> tuple[dict[str, 
         first, second = (next(p for p in torn[0] if videos[p] == name) for name in sorted({videos[p] for p in torn[0]})[:2])  # fmt: skip
         notes.append(f"{counted(sum(map(len, torn)), 'file')} left out that show one video in two classes, such as {first} and {second}")  # fmt: skip
     return {path: name for path, name in videos.items() if path not in gone}, notes
+
+
+def _stratified(kept: dict[str, str], units: dict[str, str]) -> list[str]:
+    return stratify(list(kept.values()), [units[path] for path in kept], [number_by_name(path) for path in kept])
+
+
+def _by_film(kept: dict[str, str], units: dict[str, str], of_each: list[str], ids: Mapping[str, str]) -> tuple[dict[str, str], list[str], list[str]]:  # fmt: skip
+    """The units and the part of each video with cuts of one film in one part, where names tell films and every class keeps its parts; else as
+    they were. ids: of the videos that share a YouTube id. -> (units, parts, notes)"""
+    notes = []
+    if ids := {path: key for path in kept if (key := ids.get(os.path.normpath(path)))}:
+        notes.append(
+            f"{len(ids)} videos are cuts of {len(set(ids.values()))} YouTube videos by their ids: cuts of one stay in one part"
+        )
+    if found := film_names.films({path: name for path, name in kept.items() if path not in ids}):
+        by_film = joined({path: (units[path], found.get(path)) for path in kept})
+        look = f"names look like {film_names.told(found)}"
+        if (apart := _as_whole(kept, by_film, of_each)) and film_names.enough(found, kept):
+            return (
+                by_film,
+                apart,
+                [*notes, f"{look}: cuts of one film stay in one part; {groups.FILE} can say otherwise"],
+            )
+        notes.append(f"{look}, too few to keep each in one part: training and test may share films ({_ABOUT})")
+    elif not ids:
+        notes.append(
+            f"no two videos are known to be cuts of one film: where some are, {groups.FILE} has to say it ({_ABOUT})"
+        )
+    return units, of_each, notes
+
+
+def _as_whole(kept: dict[str, str], units: dict[str, str], of_each: list[str]) -> list[str]:
+    """The part of each video by other units; [] where a class is missing in a part that it is in by `of_each`."""
+    try:
+        apart = _stratified(kept, units)
+    except UserError:
+        return []
+    return apart if set(zip(kept.values(), of_each)) <= set(zip(kept.values(), apart)) else []
 
 
 def _together(kept: dict[str, str], units: dict[str, str]) -> dict[str, int]:

@@ -483,7 +483,7 @@ def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: Asked)
     files.write_atomic(folder / "model.safetensors", lambda scratch: shutil.copyfile(model, scratch))
     chance = metrics["masked"]["chance"]
     sure = finetune_table.certainty(table, test, asked.seed)
-    about = f"{len(plan['counts'])} classes, chance {chance:.3f}; {test}, none of which any choice has seen; {sure}"
+    about = f"{len(plan['counts'])} classes, chance {chance:.3f}; {finetune_table.seen(test, _grouped(plan))}; {sure}"
     told = [
         finetune_table.budgets(plan["runs"]["coordinated"]["epochs"]),
         finetune_table.few_tested(test),
@@ -508,6 +508,11 @@ def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: Asked)
     print(
         f"{place}/table.md; {clock(seconds)} in all. Then: iv classify VIDEO --model {shown_path(folder / 'model.safetensors')}"
     )
+
+
+def _grouped(plan: dict) -> bool:
+    """Whether any videos are known to belong together."""
+    return any(_held(plan, part, part).unit == "groups" for part in PARTS)
 
 
 def _held(plan: dict, part: str, name: str) -> finetune_table.Held:

@@ -104,7 +104,14 @@ def few_tested(test: Held) -> str:
     """What to say of a test on few videos, or on few groups; "" of many."""
     if test.groups >= FEW:
         return ""
-    return f"{test.decides_little}: all of them right would mean at least {test.at_least:.2f} (95 %). Cuts of one film belong into one part: docs/data.md, groups"
+    return f"{test.decides_little}: all of them right would mean at least {test.at_least:.2f} (95 %)"
+
+
+def seen(test: Held, grouped: bool) -> str:
+    """What the runs have not used of the test. grouped: whether any videos are known to belong together."""
+    if grouped:
+        return f"{test}; the runs neither trained nor chose on them or on others of their groups"
+    return f"{test}; the runs neither trained nor chose on them, but maybe on other cuts of their films: no groups are known (docs/data.md, What is held out)"
 
 
 # ---- the choice

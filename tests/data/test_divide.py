@@ -3,6 +3,7 @@
 import os
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,3 +85,76 @@ def test_label_sets_keep_what_was_divided(tmp_path_factory, rows):
             (v.path, v.label) for v in videos
         )
     assert all(len(each) == 1 for each in part_of(made.parts, lambda path: os.path.basename(path)[:11]).values())
+
+
+# ---- cuts of films by their names
+
+
+def films(place, pattern, per_class=10, cuts=4, classes=("jump", "wave")):
+    return divided(place, [f"{c}/" + pattern.format(c=c, g=n * per_class + f, k=k)
+                           for n, c in enumerate(classes) for f in range(per_class) for k in range(cuts)])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "pattern", ["film{g:02d}_cut{k:02d}.mp4", "v_{c}_g{g:02d}_c{k:02d}.avi", "{c}-{g}_{k}0_{k}9.mp4"]
+)
+def test_cuts_of_a_film_stay_in_one_part_and_one_line_says_so(tmp_path, pattern):
+    made = films(tmp_path, pattern)
+    parts = part_of(
+        made.parts, lambda path: os.path.basename(path).replace("-", "_").rsplit("_", 2 if "-" in pattern else 1)[0]
+    )
+    assert len(parts) == 20 and all(len(each) == 1 for each in parts.values())
+    assert made.counts() == {c: {"train": 24, "val": 8, "test": 8} for c in ("jump", "wave")}
+    assert made.notes == [
+        "names look like 20 films of 4 cuts: cuts of one film stay in one part; groups.csv can say otherwise"
+    ]
+    assert len(set(made.together.values())) == 20
+
+
+def test_films_too_few_for_every_part_are_said_and_left_apart(tmp_path):
+    made = films(tmp_path, "film{g}_cut{k}.mp4", per_class=2, cuts=10)
+    (note,) = made.notes
+    assert note.startswith(
+        "names look like 4 films of 10 cuts, too few to keep each in one part: training and test may share films"
+    )
+    assert made.together == {} and made.counts()["jump"] == {"train": 12, "val": 4, "test": 4}
+
+
+def test_what_groups_say_goes_before_names(tmp_path):
+    pattern = "film{g}_cut{k}.mp4"
+    films(tmp_path, pattern)
+    (tmp_path / "groups.csv").write_text("jump/film0_cut0.mp4 7\njump/film1_cut0.mp4 7\n")
+    made = films(tmp_path, pattern)
+    assert made.notes == [] and len(made.together) == 2
+    (tmp_path / "groups.csv").write_text("elsewhere/film0_cut0.mp4 7\n")
+    made = films(tmp_path, pattern)
+    assert made.notes[0] == "groups.csv names none of the videos" and len(made.together) == 80
+
+
+@pytest.mark.parametrize("pattern", ["{c}_{g}{k}.mp4", "{g}{k}.mp4", "IMG_{g}{k}.mp4"])
+def test_where_nothing_tells_films_one_line_names_groups(tmp_path, pattern):
+    made = films(tmp_path, pattern)
+    assert made.together == {} and [note[:52] for note in made.notes] == [
+        "no two videos are known to be cuts of one film: wher"
+    ]
+    assert "groups.csv has to say it" in made.notes[0]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("ab"), st.integers(0, 9), st.integers(0, 5)), min_size=6, max_size=60, unique=True
+    )
+)
+@settings(deadline=None, max_examples=40)
+def test_films_cost_no_class_a_part(tmp_path_factory, rows):
+    """Against the same videos under plain names, whatever films and classes there are."""
+    try:
+        plain = divided(tmp_path_factory.mktemp("plain"), [f"{c}/{i}.mp4" for i, (c, _, _) in enumerate(rows)])
+        made = divided(tmp_path_factory.mktemp("films"), [f"{c}/film{f}_cut{k}.mp4" for c, f, k in rows])
+    except UserError:
+        return
+    for name, counts in plain.counts().items():
+        assert [bool(count) for count in counts.values()] == [bool(count) for count in made.counts()[name].values()]
+    if made.together:
+        parts = part_of(made.parts, lambda path: os.path.basename(path).split("_")[0])
+        assert all(len(each) == 1 for each in parts.values())

@@ -193,6 +193,25 @@ def test_a_link_that_leads_nowhere_is_a_video_that_cannot_be_read(tmp_path, plan
     assert "1 file left out that cannot be read" in planned()["notes"][0]
 
 
+def test_what_names_and_groups_tell_of_films_is_planned_and_said(tmp_path, outputs, planned, capsys):
+    """The same films under plain names first."""
+    plan, said = planned(), capsys.readouterr().out
+    assert not finetune._grouped(plan) and "no two videos are known to be cuts of one film" in said
+    assert not (outputs / "finetune/mine/groups.csv").exists()
+    films(tmp_path / "new", ("jump", "wave"), 6)
+    for number, name in enumerate(("jump", "wave")):
+        for i in range(6):
+            (tmp_path / f"new/{name}/{i}.mp4").replace(
+                tmp_path / f"mine/{name}/film{3 * number + i // 2}_cut{i % 2}.mp4"
+            )
+        for i in range(3):
+            (tmp_path / f"mine/{name}/{i}.mp4").unlink()
+    plan, said = planned(), capsys.readouterr().out
+    assert "names look like 6 films of 2 cuts: cuts of one film stay in one part" in said
+    assert plan["groups"] == {"train": 2, "val": 2, "test": 2} and finetune._grouped(plan)
+    assert len((outputs / "finetune/mine/groups.csv").read_text().splitlines()) == 12
+
+
 def test_another_video_under_an_old_name_makes_results_old(tmp_path, outputs, planned):
     """The lists say the same, so runs would count as done."""
     place = outputs / "finetune/mine"

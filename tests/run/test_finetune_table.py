@@ -63,6 +63,14 @@ def test_few_groups_are_few_however_many_videos_they_have():
     assert finetune_table.few_tested(Held("test", 1, 1)).startswith("1 test video decides little")
 
 
+def test_a_test_without_groups_claims_nothing_about_films():
+    told = [finetune_table.seen(Held("test", 40, groups), groups < 40) for groups in (8, 40)]
+    assert (
+        told[0] == "40 test videos of 8 groups; the runs neither trained nor chose on them or on others of their groups"
+    )
+    assert "but maybe on other cuts of their films: no groups are known" in told[1]
+
+
 def test_what_the_coordinated_model_has_beyond_the_averaged_scores_is_said():
     assert "for 11 epochs more" in finetune_table.budgets(11.0) and "for 1 epoch more" in finetune_table.budgets(1.0)
 
