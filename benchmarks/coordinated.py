@@ -1,15 +1,16 @@
-"""One training step of the coordinated model with its encoders frozen, beside the same step without freezing done right.
+"""A training step of the coordinated model with frozen encoders, compared with the same step with naive freezing.
 
     python benchmarks/coordinated.py --size base --batch 2
     python benchmarks/coordinated.py --device cuda --size huge --batch 8 --precision bf16 --out result.json
 
-Both sides have the same weights, clips and trained parameters, and get the same gradients. `naive` freezes by leaving the encoders out
-of the optimiser: autograd keeps every activation and computes every gradient. `frozen` is what `ivcore.cma.Coordinated` does (its
-modules compute norms and GELU again in the backward pass); `--recompute` adds variants of it in which the encoders compute such things
-or whole blocks again too; `cached` is a step on frozen features that are kept.
+Both sides have the same weights, clips and trained parameters, and get the same gradients. `naive` freezes by leaving
+the encoders out of the optimiser: autograd keeps every activation and computes every gradient. `frozen` is
+`ivcore.cma.Coordinated` (its modules recompute norms and GELU in the backward pass). `--activation_checkpointing` adds
+variants of it in which the encoders recompute these or whole blocks too. `cached` is a step on stored frozen features.
 
-Each measurement is a process of its own, so that peak memory is its own; the sides take turns. On the CPU all of them give freed
-memory back at once (the allocator would keep holes between tensors, and count them): the peak is what a step needs.
+Each measurement runs in its own process, so that its peak memory is its own; the sides take turns. On the CPU all of
+them return freed memory at once (otherwise the allocator keeps holes between tensors, which would be counted), so the
+peak is what a step needs.
 """
 
 from __future__ import annotations
@@ -82,13 +83,13 @@ def _in_a_process(args, side: str) -> dict:
 
 
 def _best(side: str, found: list[dict], device: str) -> dict:
-    """The fastest process of a side; of memory the least."""
+    """The fastest process of a side, with the lowest peak memory of all."""
     best = min(found, key=lambda run: run["cpu_seconds"] if device == "cpu" else run["seconds"])
     return best | {"side": side, "peak_bytes": min(run["peak_bytes"] for run in found)}
 
 
 def _measure(args) -> dict:
-    """In the worker: build, warm up, time the steps."""
+    """Runs in the worker process: builds, warms up, times the steps."""
     step = build_step(args, args.worker)
     first_loss = step()
     base = machine.reset_peak(args.device)
@@ -105,7 +106,7 @@ def _measure(args) -> dict:
 
 
 def build_step(args, side: str):
-    """A function that does one optimiser step and gives the loss."""
+    """A function that does one optimiser step and returns the loss."""
     from ivcore.encoders.checkpointing import set_activation_checkpointing
     from ivcore.losses.coordination import coordination
 
@@ -136,7 +137,7 @@ def build_step(args, side: str):
 
 
 def build(size: str, batch: int, stages: int):
-    """The model, its gates a little open, and prepared clips."""
+    """The model with its gates slightly open, and prepared clips."""
     from ivcore.cma import Coordinated
     from ivcore.encoders.uniformerv2 import UniFormerV2
     from ivcore.encoders.videomae import VideoClassifier

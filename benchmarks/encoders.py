@@ -1,11 +1,12 @@
-"""Encoders forward and backward, beside transformers' on the same clips.
+"""Forward and backward passes of the encoders, compared with transformers' encoders on the same clips.
 
     python benchmarks/encoders.py --batch 2
     python benchmarks/encoders.py --device cuda --precision bf16 --batch 16 --out result.json
 
-VideoMAE fine-tuning (same weights) beside transformers' VideoMAEForVideoClassification; UniFormerV2 beside what transformers offers for clips
-on a CLIP backbone: X-CLIP's video tower, and CLIP applied frame by frame. Each measurement is a process of its own; sides take turns.
-`GFLOP/step` is three times each model's own forward pass, counted. X-CLIP and CLIP are other networks, so they are a yardstick, not an equal.
+VideoMAE fine-tuning is compared with transformers' VideoMAEForVideoClassification (same weights). UniFormerV2 is
+compared with what transformers offers for clips on a CLIP backbone: X-CLIP's video tower, and CLIP applied frame by
+frame. Each measurement runs in its own process; sides take turns. `GFLOP/step` is three times each model's own forward
+pass, counted. X-CLIP and CLIP are other networks, so they are a reference, not an equivalent.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def _measure(args) -> dict:
     with FlopCounterMode(display=False, custom_mapping=_fused_attention()) as counter:
         out = model(video)
     out.float().square().mean().backward()
-    step_flops = 3 * counter.get_total_flops()  # counting the backward pass itself overcounts depthwise convolutions
+    step_flops = 3 * counter.get_total_flops()  # the backward pass's own count has too many for depthwise convolutions
     times = {"forward": [], "step": []}
     cpu = []
     machine.reset_peak(args.device)
@@ -113,7 +114,7 @@ def _measure(args) -> dict:
 
 
 def _fused_attention() -> dict:
-    """torch counts its other fused attention kernels, not the CPU's."""
+    """Adds the CPU's fused attention kernel to torch's count, which has the other fused kernels."""
     from torch.utils.flop_counter import sdpa_flop_count
 
     fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
@@ -128,7 +129,7 @@ def _timed(run, device: str) -> float:
     return time.perf_counter() - begin
 
 
-# --- the models: each gives a module that reads (B, 3, T, H, W), and the clip it reads -------------------------------
+# --- the models: each returns a module that takes (B, 3, T, H, W), and its clip -------------------------------------
 
 
 def _our_videomae(size: str):
@@ -200,7 +201,7 @@ def _vit(size: str) -> tuple[int, int, int, int]:
 
 
 class _Reads(torch.nn.Module):
-    """A peer that reads clips as ours do."""
+    """Gives another library's model the input format of ours."""
 
     def __init__(self, model: torch.nn.Module, read):
         super().__init__()

@@ -1,10 +1,12 @@
-"""What `iv features` adds to decoding and encoding: 1,000 short clips from files to vectors, beside decoders alone and the encoder alone.
+"""Cost of `iv features` beyond decoding and encoding: 1,000 short clips from files to vectors, against decoders and
+encoder alone.
 
-decord and PyAV alone, and our reader, each in one process and one thread: open, read the frames that the model sees, in its size, nothing kept. The
-encoder alone: uint8 clips that are in memory to vectors, one thread, in batches of `--batch`. `iv features` is the command as a user types it, in a
-process of its own: Python and torch start, the model is loaded, workers decode, vectors are written. All read files that were read before.
-Processor seconds count all processes, and are what to believe on a busy machine. `--index` measures `iv index` in its place, which needs a model that reads
-sentences, kills it once in the middle, and times answers of the finished index.
+decord and PyAV alone, and our reader, each run in one process and one thread: they open a file, read the frames that
+the model sees at its size, and keep nothing. The encoder alone turns uint8 clips in memory into vectors, in one thread,
+in batches of `--batch`. `iv features` is the user's command in its own process: Python and torch start, the model is
+loaded, workers decode, vectors are written. All files have been read before. Processor seconds count all processes;
+trust these on a busy machine. `--index` measures `iv index` instead, which needs a model that reads sentences; it kills
+the command once in the middle, and times answers of the finished index.
 
     python benchmarks/features.py --clips 1000 --workers 1
     python benchmarks/features.py --place my_videos --model 10/small --clips 1000
@@ -40,7 +42,7 @@ from ivcore.train import save_weights
 from ivcore.video.reader import VideoReader
 from ivcore.weights.usage import Usage
 
-KINDS = 20  # different files; the others are copies under other names
+KINDS = 20  # different files; the others are copies with other names
 SENTENCES = ("a red square slides left", "a person walks", "a blue ring turns around", "the arm opens a door")
 
 
@@ -117,20 +119,22 @@ def measure(place: Path, model: Path, out: Path, options) -> dict:
     kind = "index" if options.index else "features"
     command = [sys.executable, "-m", "ivcore.run.cli", kind, place, "--model", model, "--workers", options.workers]
     command = [*map(str, command), "--out"]
-    for name in ("features", "nothing"):  # the same again: nothing is left to do but to start and to join
+    for name in ("features", "nothing"):  # the same again: only starting and joining are left to do
         row |= timed(name, lambda: subprocess.run([*command, out], check=True, stdout=subprocess.DEVNULL), children)
     return row | (asked(out) | killed(command, out, len(files)) if options.index else {})
 
 
 def asked(out: Path) -> dict:
-    """Median and slowest seconds of 200 answers of an index that is open."""
+    """Median and slowest seconds of 200 answers of an open index."""
     index = VideoIndex.open(out, "cpu")
     seconds = sorted(index.search(SENTENCES[i % len(SENTENCES)])[2] for i in range(200))
     return {"answer": seconds[100], "slowest_answer": seconds[-1]}
 
 
 def killed(command: list[str], whole: Path, clips: int) -> dict:
-    """The same in another folder, killed by SIGKILL when a third is there, and called again: how many were there, and whether the rows are the same."""
+    """Repeats the command in another folder, kills it with SIGKILL after a third of the clips, and restarts it: number
+    of clips at the kill, and the largest difference of the features. AssertionError if the rows differ.
+    """
     out = whole.with_name(f"{whole.name}_killed")
     done = out / "done.jsonl"
     first = subprocess.Popen([*command, out], stdout=subprocess.DEVNULL, start_new_session=True)
@@ -154,7 +158,7 @@ def timed(name: str, work, processor) -> dict:
 
 
 def needed(file: str, used: Usage) -> tuple[str, int, int, np.ndarray]:
-    """(file, height, width, numbers of the frames) that the model is shown."""
+    """(file, height, width, frame numbers) of the clip that the model sees."""
     with VideoReader(file, used.image_size) as video:
         frames = Views([], **used.views())._frames(len(video), used.sampling_rate)
         return file, video.height, video.width, np.unique(np.concatenate(frames))
@@ -203,7 +207,7 @@ def show(rows: list[dict], options) -> None:
     ):
         print(f"{said:24} {middle[name]:7.1f} s   {middle[f'{name}_cpu']:7.1f} processor seconds")
     for kind, said in (("", "time"), ("_cpu", "processor time")):
-        rest = middle[f"features{kind}"] - middle[f"nothing{kind}"]  # beyond starting and joining
+        rest = middle[f"features{kind}"] - middle[f"nothing{kind}"]  # besides starting and joining
         decoder, encoder = middle[f"decord{kind}"], middle[f"encoder{kind}"]
         print(
             f"{said}: decord / features {decoder / middle[f'features{kind}']:.2f}, beyond starting {decoder / rest:.2f}; "

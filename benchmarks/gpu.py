@@ -1,10 +1,11 @@
-"""Everything that wants a GPU, in order of value, within some minutes: one JSON, and a table for benchmarks/README.md.
+"""All measurements that need a GPU, most valuable first, within some minutes: writes a JSON, and a table for
+benchmarks/README.md.
 
     python benchmarks/gpu.py --minutes 8 --out gpu.json
     python benchmarks/gpu.py --device cpu --minutes 3 --out dry.json    tiny sizes: shows that each part runs
 
-Each part is a process with a limit of its own, so that one that hangs or fails takes nothing from the others. The JSON is written after every part: what is
-cut off by the clock has lost nothing. A part that the time left does not allow is named as left out.
+Each part is a process with its own time limit, so one that hangs or fails does not affect the others. The JSON is
+written after every part, so nothing is lost when time runs out. Parts without enough time left are listed as left out.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ PEAKS = {"H100": "h100", "H200": "h200", "A100": "a100-80", "V100": "v100-32", "
 
 @dataclass(frozen=True)
 class Part:
-    """A measurement. `command`: (device, file that it writes) -> words; `rows`: what is read from that file -> rows of the table."""
+    """A measurement. `command`: (device, output file) -> words of the command; `rows`: content of that file -> rows of
+    the table.
+    """
 
     name: str
-    seconds: int  # that it may take
+    seconds: int  # time limit
     command: Callable[[str, Path], list[str]]
     rows: Callable[[dict], list[dict]]
 
@@ -61,7 +64,9 @@ def main() -> None:
 
 
 def run(part: Part, device: str, left: float) -> dict:
-    """status: done, failed, cut or left out; seconds; rows; and of a failure the last lines that it printed."""
+    """Runs a part within the time left. -> status (done, failed, cut or left out), seconds, rows, and if it failed its
+    last lines of output.
+    """
     limit = min(part.seconds, left)
     if limit < 10:
         return {"status": "left out", "seconds": 0.0, "rows": []}
@@ -82,7 +87,7 @@ def run(part: Part, device: str, left: float) -> dict:
 
 
 def table(report: dict) -> str:
-    """The rows of all parts, for benchmarks/README.md."""
+    """The rows of all parts as a table, for benchmarks/README.md."""
     lines = [f"Measured on {report['device']}, torch {report['torch']}.", ""]
     for name, part in report["parts"].items():
         lines += [f"**{name}** ({part['status']}, {part['seconds']:.0f} s)", ""]
@@ -102,7 +107,7 @@ def _cell(value) -> str:
 
 
 def _script(name: str, *words: str, dry: tuple[str, ...]) -> Callable:
-    """A benchmark of this folder, with other words in a dry run."""
+    """The command of a benchmark in this folder, with other arguments in a dry run."""
 
     def command(device: str, file: Path) -> list[str]:
         chosen = words if device == "cuda" else dry
@@ -116,7 +121,9 @@ def _own(name: str) -> Callable:
 
 
 def _with_mfu(found: dict) -> list[dict]:
-    """Rows of masked_pretraining.py: clips a second, share of the card's peak, memory, and ours over theirs at equal settings."""
+    """Rows of masked_pretraining.py: clips a second, share of the GPU's peak, memory, and ours over theirs at equal
+    settings.
+    """
     peak, rows = _peak_of(found["device"]), []
     for row in found["rows"]:
         peer = next((r for r in found["rows"] if r["side"] != row["side"] and _setting(r) == _setting(row)), None)
@@ -165,5 +172,5 @@ PARTS = [
 
 
 if __name__ == "__main__":
-    assert gpu_parts.__doc__  # the parts' own file lies beside this one
+    assert gpu_parts.__doc__  # gpu_parts.py is in the same folder
     main()

@@ -1,9 +1,9 @@
-"""Parts of gpu.py that are no benchmark of their own: python benchmarks/gpu_parts.py NAME DEVICE FILE.
+"""Parts of gpu.py without a benchmark script of their own: python benchmarks/gpu_parts.py NAME DEVICE FILE.
 
-checks     each encoder gives on the device what it gives on the CPU; a stopped training goes on bit for bit; how often a step waits for the device
+checks     each encoder's outputs on the device against the CPU; resumed against whole training; waits for the device
 engines    a training step of VideoMAE-B by each engine, alone on the device: seconds and peak memory
-pipeline   clips a second that decoding workers bring, beside what a training step of the box's masked encoder takes
-runs       notebooks 10 and 13 at tiny, from nothing
+pipeline   clips a second from memory and from decoding workers, in the size of the box's masked encoder
+runs       notebooks 10 and 13 at tiny, from the beginning
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _equal(device: str):
 
 
 def _training(device: str, folder: Path, steps: int, stop: int | None = None, **options):
-    """A masked encoder of the tiny size on random clips; stop: the step after which it is told to."""
+    """Trains a tiny masked encoder on random clips; stop: the step at which it is interrupted."""
     torch.manual_seed(0)
     model = MaskedAutoencoder("tiny").to(device)
     clips = torch.randint(0, 256, (64, 8, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -95,7 +95,9 @@ def _resumed(device: str) -> float:
 
 
 def _waits(device: str) -> tuple[int, str]:
-    """How often torch says that the CPU waited, in steps without a line or a checkpoint, and where first."""
+    """Number of torch's warnings that the CPU waited, in steps without log line or checkpoint, and the place of the
+    first.
+    """
     if device == "cpu":
         return 0, "(there is none)"
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True) as said:
@@ -156,7 +158,7 @@ def runs(device: str, file: Path) -> list[dict]:
 
 
 def engines(device: str, file: Path) -> list[dict]:
-    """Each in a process of its own, so that peak memory is its own."""
+    """Measures each engine in its own process, so that its peak memory is its own."""
     rows = []
     for engine in scaling.ENGINES:
         ended = subprocess.run(

@@ -1,8 +1,10 @@
-"""Features of a long video in windows that overlap: every frame decoded once, beside decoding each window by itself.
+"""Features of a long video in overlapping windows: decoding every frame once, compared with decoding each window by
+itself.
 
-Both read the same file and prepare the same windows of 16 frames, one every 4 frames, with the encoder and without it. Each side runs in a process of
-its own, so that its peak memory is its own; ours once more on half of the video, to see what grows with the length. Window by window only a sample is
-read, some in a row at places all over the video, and its time is scaled to all of them.
+Both read the same file and prepare the same windows of 16 frames, one every 4 frames, with and without the encoder.
+Each side runs in its own process, so that its peak memory is its own. Ours also runs on half of the video, to see what
+grows with the length. The other side reads only a sample of windows, in short series all over the video, and its time
+is scaled to all windows.
 
     python benchmarks/long_video.py --minutes 10
 """
@@ -31,7 +33,7 @@ from ivcore.video import augment
 from ivcore.video.frame_folder import open_video
 from ivcore.weights.usage import Usage
 
-IN_A_ROW = 10  # windows of the sample
+IN_A_ROW = 10  # windows in a series of the sample
 MOVING = sliding.Sliding(16, 4)
 
 
@@ -96,7 +98,7 @@ def side(name: str, file: str, options) -> None:
 
 
 def sampled(file: str, size: int) -> tuple[np.ndarray, float]:
-    """(numbers of windows, how many times as many there are)."""
+    """(numbers of the sampled windows, factor from these to all)."""
     with open_video(file) as video:
         count = MOVING.count(len(video))
     if not 0 < size < count:

@@ -1,4 +1,4 @@
-"""What all benchmarks ask of the machine: its name, to finish what it is at, and how much memory that took."""
+"""Facts about the machine for all benchmarks: its name, waiting for pending work, and peak memory."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def name(device: str) -> str:
 
 
 def wait(device: str) -> None:
-    """Until everything that was asked of the GPU is done."""
+    """Waits until the GPU has finished all pending work."""
     if device == "cuda":
         torch.cuda.synchronize()
 
 
 def reset_peak(device: str) -> int:
-    """Forget the peak so far; bytes in use now."""
+    """Resets the peak; returns bytes in use now."""
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         return torch.cuda.memory_allocated()
@@ -30,7 +30,7 @@ def reset_peak(device: str) -> int:
 
 
 def peak(device: str) -> int:
-    """Most bytes in use since `reset_peak`."""
+    """Peak bytes in use since `reset_peak`."""
     return torch.cuda.max_memory_allocated() if device == "cuda" else _status("VmHWM")
 
 

@@ -1,12 +1,12 @@
-"""One optimiser step of masked pretraining, ours beside transformers' VideoMAEForPreTraining, same weights, same clips, same mask.
+"""One optimiser step of masked pretraining against transformers' VideoMAEForPreTraining: same weights, clips, mask.
 
     python benchmarks/masked_pretraining.py --size base --batch 4
     python benchmarks/masked_pretraining.py --device cuda --size large --batch 8 16 32 --compile --out result.json
 
-Each measurement is a process of its own, so that peak memory is its own; the two sides take turns. A step is what one trains
-with: forward, loss on normalised pixels, backward, fused AdamW. `share of roof` is the step's useful operations (three times the
-forward pass, counted) per second over what a large matrix product reached in the same run and precision; `cpu seconds` is processor
-time, which says more than the wall clock on a machine that does other things too.
+Each measurement runs in its own process, so that its peak memory is its own; the two sides take turns. A step is a full
+training step: forward, loss on normalised pixels, backward, fused AdamW. `share of roof` is the step's useful
+operations (three times the forward pass, counted) per second, divided by the rate of a large matrix product in the same
+run and precision. `cpu seconds` is processor time, which is more reliable than the wall clock on a shared machine.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 def _compare(args, batch: int, precision: str, roof: float) -> list[dict]:
-    """Both sides at one batch size and precision, in turns; the fastest process of each counts."""
+    """Measures both sides at one batch size and precision, in turns; the fastest process of each counts."""
     rows = []
     for compiled in [False, True] if args.compile else [False]:
         runs = {"ours": [], "transformers": []}
@@ -96,7 +96,7 @@ def _in_a_process(args, side: str, batch: int, precision: str, compiled: bool) -
 
 
 def _measure(args) -> dict:
-    """In the worker: build, warm up, time the steps."""
+    """Runs in the worker process: builds, warms up, times the steps."""
     side, precision, compiled = args.worker
     step, flops = build_step(args, side, machine.PRECISIONS[precision], compiled == "1")
     first_loss = step()
@@ -120,7 +120,7 @@ def _measure(args) -> dict:
 
 
 def build_step(args, side: str, dtype: torch.dtype, compiled: bool):
-    """A function that does one optimiser step and gives the loss; and the useful operations of its forward pass."""
+    """A function that does one optimiser step and returns the loss; and the useful operations of its forward pass."""
     from ivcore import masking
     from ivcore.encoders.checkpointing import set_activation_checkpointing
     from ivcore.encoders.videomae import MaskedAutoencoder
@@ -149,7 +149,7 @@ def build_step(args, side: str, dtype: torch.dtype, compiled: bool):
 
 
 def forward_flops(size: str, ratio: float) -> int:
-    """Operations that the forward pass needs for one clip (every side is credited with the same)."""
+    """Operations of the forward pass for one clip (the same number for every side)."""
     from ivcore.costs import cards
 
     assert ratio == 0.9, "the model card is for 90 % hidden"
@@ -217,7 +217,7 @@ def _table(rows: list[dict], roof: dict) -> str:
 
 
 def _verdict(rows: list[dict]) -> str:
-    """Ours over theirs: at equal precision, and each in its best mode."""
+    """Ratios of ours to theirs: at equal precision, and each in its best mode."""
     lines = []
     sides = {side: [r for r in rows if r["side"] == side] for side in ("ours", "transformers")}
     for a, b in zip(sides["ours"], sides["transformers"], strict=True):

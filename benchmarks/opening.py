@@ -1,7 +1,9 @@
-"""Every notebook as one finds it on a fresh installation: opened alone, run top to bottom, nothing rendered and no run there before.
+"""Every notebook on a fresh installation: opened alone and run from top to bottom, with nothing rendered and no earlier
+run.
 
-Each is executed in a kernel of its own, in the notebooks' folder as JupyterLab does, with its parameters cell as it stands and with empty folders for outputs and
-cache. Clock and processor seconds from the start of the kernel on: until the first picture is shown, and until the last cell is done.
+Each is executed in its own kernel, in the notebooks' folder as in JupyterLab, with its parameters cell unchanged and
+with empty folders for outputs and cache. Clock and processor seconds are counted from the start of the kernel: until
+the first picture is shown, and until the last cell has finished.
 
     python benchmarks/opening.py                 all, as a table
     python benchmarks/opening.py 10 11 --keep shown --out opening.json
@@ -25,13 +27,13 @@ from ivcore.run import notebook
 
 
 class Opened(NotebookClient):
-    """A notebook in its kernel; `spent()` is what that has taken so far, `picture` what it had when the first picture was shown."""
+    """A notebook in its kernel. `spent()`: time so far; `picture`: time at the first picture."""
 
     picture: tuple[float, float] | None = None
     pid, began = 0, 0.0
 
     def spent(self) -> tuple[float, float]:
-        """Clock and processor seconds."""
+        """Clock and processor seconds so far."""
         if not self.pid:
             return 0.0, 0.0
         kernel = psutil.Process(self.pid)
@@ -47,7 +49,7 @@ class Opened(NotebookClient):
         return super().output(outs, msg, display_id, cell_index)
 
     def run(self) -> dict:
-        """Seconds of one opening, and of its slowest cells: (seconds, number)."""
+        """Runs the notebook once: seconds, and the slowest cells as (seconds, number)."""
         error, last = "", (0.0, 0.0)
         self.began, cells = time.monotonic(), []
         with self.setup_kernel():
@@ -68,7 +70,9 @@ class Opened(NotebookClient):
 
 
 def opened(path: Path, keep: Path | None, cache: Path | None) -> dict:
-    """What it costs to open one notebook. keep: a folder for the executed copy and the run's own folder; cache: one of rendered videos, else an empty one."""
+    """Cost of opening one notebook. keep: a folder for the executed copy and the run's folder; cache: a folder of
+    rendered videos, by default an empty one.
+    """
     with tempfile.TemporaryDirectory() as folder:
         home = keep / path.stem if keep else Path(folder)
         os.environ |= {"IVCORE_OUTPUTS": str(home / "outputs"), "IVCORE_CACHE": str(cache or Path(folder, "cache"))}

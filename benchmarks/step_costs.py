@@ -1,9 +1,11 @@
-"""What `iv plan` counts for a training step, beside what a step takes here: memory and time of VideoMAE-B, 16 x 224 x 224, 90 % hidden.
+"""`iv plan`'s estimate of a training step, compared with a measured step: memory and time of VideoMAE-B, 16 x 224 x
+224, 90 % hidden.
 
     python benchmarks/step_costs.py [--batch 4] [--size base] [--out step_costs.json]
 
-Each setting runs in a process of its own: peak memory beyond that before the model was built, and processor seconds of the second step. The share of
-the roof is that of a 2048³ product measured in the same process. float32, AdamW, one thread.
+Each setting runs in its own process. It measures peak memory beyond that before the model was built, and processor
+seconds of the second step. The share of the roof is relative to a 2048³ product measured in the same process. float32,
+AdamW, one thread.
 """
 
 import argparse

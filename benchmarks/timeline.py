@@ -1,8 +1,10 @@
-"""`iv timeline`'s pass over an hour of video beside the same windows one by one, and what is won by sharing frames and by sharing tokens.
+"""`iv timeline` on an hour of video, compared with windows read one by one: the gain from sharing frames and from
+sharing tokens.
 
-Windows of four seconds, one every second. Three ways, each in a process of its own, so that its peak memory is its own: every frame decoded once and, where
-the encoder sees each frame by itself, encoded once (`pass`); every frame decoded once, every window encoded (`frames`); each window read and encoded by itself
-(`each`, of a sample, some in a row at places all over the video, its time scaled). `pass` once more on a sixth of the video, to see what grows.
+Windows of four seconds, one every second. There are three ways, each in its own process, so that its peak memory is its
+own. `pass` decodes every frame once and, if the encoder sees each frame by itself, encodes it once. `frames` decodes
+every frame once and encodes every window. `each` reads and encodes each window by itself, for a sample in short series
+all over the video, with its time scaled. `pass` also runs on a sixth of the video, to see what grows.
 
     python benchmarks/timeline.py --minutes 60 --model ivcore/small-multimodal
     python benchmarks/timeline.py --minutes 60 --model ivcore/small-masked-classifier
@@ -30,7 +32,7 @@ from ivcore.data.video_answers import VideoModel
 from ivcore.video import augment
 from ivcore.video.frame_folder import open_video
 
-IN_A_ROW = 8  # windows of the sample
+IN_A_ROW = 8  # windows in a series of the sample
 
 
 def main() -> None:

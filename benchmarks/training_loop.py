@@ -1,10 +1,11 @@
-"""What the training loop costs per step beyond the four lines one would write by hand, on a model too small to matter.
+"""Overhead of the training loop per step over a minimal hand-written loop, on a model too small to matter.
 
     python benchmarks/training_loop.py [--steps 1000] [--out FILE]
 
-Both loops run the same forward, backward and fused AdamW step on the same batches, in turns, in one process; times are CPU time of the
-process, the least of several rounds, so that other work on the machine counts little. The loop adds: fetching by step number,
-gradient norm, the check for numbers that are not finite, schedule, log, progress, checkpoint clock.
+Both loops run the same forward, backward and fused AdamW step on the same batches, in turns, in one process. Times are
+CPU time of the process, the minimum over several rounds, so that other work on the machine has little effect. The
+training loop adds: fetching by step number, gradient norm, the check for non-finite numbers, schedule, log, progress,
+checkpoint clock.
 """
 
 import argparse

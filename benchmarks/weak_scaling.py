@@ -1,11 +1,12 @@
-"""How much longer a step takes when two ranks each have as many clips as one rank alone: weak scaling, a thread each, gloo.
+"""Weak scaling: a step on two ranks against one, with equally many clips a rank, one thread each, gloo.
 
     python benchmarks/weak_scaling.py [--engines ddp fsdp] [--batch 32] [--steps 23] [--rounds 3] [--out FILE]
 
-Efficiency is the step on one rank over the step on two, 1 where messages are free. By the clock it needs two idle cores, and says so: a core that
-others use makes the ranks wait for each other. By processor time of a rank it does not: it counts what the messages cost a rank to make, send and add up,
-and not how long it waits. Two cores share memory and caches, so two trainings that know nothing of each other are slower than one, too: these *strangers*
-are measured beside, and what they lose is not the engine's. Rounds alternate between one rank, strangers and two ranks; the least of each counts.
+Efficiency is the step time on one rank divided by that on two; 1 if messages are free. By the clock this needs two idle
+cores: on a core that others use, the ranks wait for each other. The printed load shows whether they are idle. By
+processor time it does not: that counts the work of a rank to make, send and add up messages, without waiting. Two cores
+share memory and caches, so even two unrelated trainings slow each other down. These *strangers* are measured too; their
+loss is not the engine's. Rounds alternate between one rank, strangers and two ranks; the minimum of each counts.
 """
 
 import argparse
@@ -26,7 +27,7 @@ def measured(engine: str, ranks: int, batch: int, steps: int) -> dict[str, float
 
 
 def strangers(engine: str, batch: int, steps: int) -> dict[str, float]:
-    """The same of two trainings on one rank each, at once; of the slower one."""
+    """As `measured`, for two independent trainings on one rank each at the same time; the slower one counts."""
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda _: measured(engine, 1, batch, steps), range(2)))
     return {name: max(each[name] for each in found) for name in found[0]}

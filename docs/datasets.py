@@ -1,4 +1,4 @@
-"""docs/datasets.md shows how each dataset lies on disk, by its miniature.
+"""Writes docs/datasets.md, which shows the layout of each dataset on disk, from miniatures.
 
 python docs/datasets.py     writes all miniatures into a temporary folder, and the page from them
 """
@@ -37,7 +37,7 @@ WIDTH, NAMED = 150, 4
 
 
 def section(name: str, folder: Path) -> str:
-    """What the page says of a dataset, from its miniature."""
+    """The page's section about a dataset, from its miniature."""
     each, alike, media = mini.DATASETS[name], {}, {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         place = path.relative_to(folder)
@@ -58,7 +58,7 @@ def section(name: str, folder: Path) -> str:
 
 
 def _begins(path: Path) -> list[str]:
-    """The first two lines of a list, or the beginning of a JSON file, cut."""
+    """The first two lines of a list, or the start of a JSON file, shortened."""
     if path.suffix not in TEXT:
         return ["(binary)"]
     packed = path.suffix == ".gz"

@@ -1,12 +1,13 @@
-"""The numbers in README.md and docs/notes.md come from finished runs, never from a keyboard.
+"""Takes the numbers in README.md and docs/notes.md from finished runs; nobody types them.
 
     python docs/measured.py collect     copies what the tables need from the finished runs to docs/results.json
-    python docs/measured.py write       fills the blocks `<!-- numbers: NAME -->` from docs/results.json and docs/numbers/NAME.md
+    python docs/measured.py write       fills the blocks `<!-- numbers: NAME -->` from these and docs/numbers/NAME.md
 
-`make numbers` does both. A table is a Jinja template: `{{ of("30/tiny", "top1") }}` is one run's metric, `{{ over("13/sweep_seeds", "top1_ensemble") }}` mean ± standard
-deviation over the runs of a sweep, or of several names. `masked_encoder="12/*"` behind the metric keeps the runs whose parameter fits.
-A number whose run has other parameters today than when it was measured is stale: tests/test_measured.py refuses it. `{{ box() }}` is the card of the models in
-ivcore/box, as `iv box` prints it.
+`make numbers` does both. A table is a Jinja template: `{{ of("30/tiny", "top1") }}` is one run's metric, `{{
+over("13/sweep_seeds", "top1_ensemble") }}` mean ± standard deviation over the runs of a sweep, or of several names.
+`masked_encoder="12/*"` after the metric selects the runs whose parameter matches. A number is stale if its run's
+parameters have changed since it was measured; tests/test_measured.py rejects it. `{{ box() }}` is the card of the
+models in ivcore/box, as `iv box` prints it.
 """
 
 import json
@@ -27,12 +28,14 @@ BLOCK = re.compile(r"(<!-- numbers: (\w+) -->\n).*?(<!-- /numbers -->)", re.S)
 
 
 class Missing(Exception):
-    """A table asks for a run or a metric that is not there."""
+    """A table asks for a run or a metric that is missing."""
 
 
 @cache
 def expected(name: str, pinned: bool = False) -> list[dict]:
-    """The parameters of each run that `notebook/preset` stands for today. pinned: encoders by the folders of their runs."""
+    """The parameters of each run that `notebook/preset` describes today. pinned: encoders by the folders of their
+    runs.
+    """
     from ivcore.run.parameters import of_result
     from ivcore.run.spec import Spec
 
@@ -45,7 +48,7 @@ def expected(name: str, pinned: bool = False) -> list[dict]:
 
 
 def differ(old: dict, new: dict) -> list[str]:
-    """Parameters that have another value now; those that came or went in the meantime do not count."""
+    """Parameters whose values differ; parameters that only one side has do not count."""
     return sorted(name for name in old.keys() & new.keys() if old[name] != new[name])
 
 
@@ -80,12 +83,12 @@ class Results:
         return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
 
     def commit(self, *names: str) -> str:
-        """The commit, or the commits, at which these runs were made."""
+        """The commit or commits of these runs."""
         return ", ".join(sorted({run["commit"][:7] for name in names for run in self.named(name)}))
 
 
 def fill(text: str, results: Results) -> str:
-    """The text with every block written anew."""
+    """The text with every block rewritten."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
     environment.globals |= {"of": results.of, "over": results.over, "commit": results.commit, "box": box}
 
@@ -109,7 +112,7 @@ def read() -> Results:
 
 
 def names() -> list[str]:
-    """The runs that the tables ask for."""
+    """The runs that the tables name."""
     text = "".join(path.read_text(encoding="utf-8") for path in sorted(TABLES.glob("*.md")))
     return sorted(
         {name for found in re.findall(r'[(,=] ?"(\d\d/[^"]+)"', text) for name in found.split() if "*" not in name}
@@ -117,7 +120,7 @@ def names() -> list[str]:
 
 
 def measured(name: str) -> list[dict]:
-    """The finished runs of a name. Missing where one is not there."""
+    """The finished runs of a name. Raises Missing if one is not there."""
     import yaml
 
     from ivcore import paths

@@ -1,7 +1,8 @@
-"""How long a notebook takes that is opened alone: what benchmarks/opening.py has measured, in the notebooks' first cells, README.md and benchmarks/README.md.
+"""How long a notebook takes when opened alone: copies the times of benchmarks/opening.py to the notebooks' first cells,
+README.md and benchmarks/README.md.
 
 python benchmarks/opening.py --out opened.json      measures, by default every notebook
-python docs/opening.py collect opened.json          copies what that has measured to docs/opening.json, beside the rows of other notebooks
+python docs/opening.py collect opened.json          copies the times to docs/opening.json, beside other notebooks' rows
 python docs/opening.py write                        writes the texts from docs/opening.json
 """
 
@@ -12,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "docs/opening.json"
-LONGEST, FIRST = 90, 10  # seconds that a whole run and its first picture may take
+LONGEST, FIRST = 90, 10  # limits for a whole run and for its first picture, in seconds
 WORDS = {15: "seconds", 45: "about half a minute", 75: "about a minute", LONGEST: "a minute and a half"}
 TAKES = re.compile(rf"(\*\*[Tt]akes\*\* )(?:{'|'.join(WORDS.values())})(?=[ ,;])")
 TABLE = re.compile(r"(<!-- numbers: opening -->\n).*?(<!-- /numbers -->)", re.S)
@@ -20,12 +21,12 @@ RANGE = re.compile(r"of \d+ to \d+ processor seconds, (\s*)with a first picture 
 
 
 def read() -> dict[str, dict]:
-    """Number of a notebook -> processor seconds until its first "picture" and until it is through with "all"."""
+    """Number of a notebook -> processor seconds until its first "picture" and until the end ("all")."""
     return json.loads(MEASURED.read_text(encoding="utf-8"))
 
 
 def words(row: dict) -> str:
-    """What a notebook says of itself. ValueError for one that takes too long."""
+    """A notebook's sentence about its time. ValueError if it takes too long."""
     fits = [word for most, word in WORDS.items() if row["all"] <= most]
     if not fits:
         raise ValueError(f"{row['all']:.0f} processor seconds: a notebook opened alone may take {LONGEST}")
@@ -39,7 +40,7 @@ def table(rows: dict[str, dict]) -> str:
 
 
 def filled(file: Path, text: str, rows: dict[str, dict]) -> str:
-    """The text of a file as it should be."""
+    """The text of a file with the current times."""
     if file.suffix == ".ipynb":
         return TAKES.sub(rf"\g<1>{words(rows[file.name[:2]])}", text)
     every = [row["all"] for row in rows.values()]

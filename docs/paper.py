@@ -1,4 +1,5 @@
-"""Draws the figures of docs/paper.md: the paper's figures 2 to 4, from the notebooks that are there and from models of the published sizes.
+"""Draws the figures of docs/paper.md: the paper's figures 2 to 4, from the existing notebooks and from models of the
+published sizes.
 
 python docs/paper.py     writes docs/figures/paper_*.png; the models have no weights, so it takes seconds
 """
@@ -31,7 +32,7 @@ def figures() -> dict:
 
 
 def draw(folder: Path) -> list[Path]:
-    """The files, one a figure."""
+    """Writes one file for each figure; returns them."""
     style.apply()
     files = []
     for name, figure in figures().items():

@@ -1,8 +1,8 @@
-"""docs/scale.md says what the stages need past one machine, as `iv plan` counts it.
+"""Writes docs/scale.md: what the stages need on more than one machine, as `iv plan` computes it.
 
-python docs/scale.py     counts, and writes the page and beside it the counts, scale.json; about two minutes
+python docs/scale.py     counts, and writes the page and the counts (scale.json); about two minutes
 
-Tests make the whole page again from these counts, which takes no time, and count a few of them anew.
+Tests rebuild the page from these counts, which takes no time, and recount a few of them.
 """
 
 import json
@@ -26,31 +26,31 @@ STAGES = (
     ("12", "k710_multimodal", 32),
     ("13", "paper", 8),
 )
-STARTED = ("10", "11", "12", "13", "30")  # of the tasks beside recognition `iv plan` says it
+STARTED = ("10", "11", "12", "13", "30")  # for the tasks besides recognition, `iv plan` prints it
 PAPERS = {
     ("10", "paper"): "64 A100",
     ("11", "paper"): "128 A100, two weeks: 43,000",
     ("12", "k710_masked"): "32 GPUs (published script)",
 }
-HEAD = """# Past one machine: what a stage needs
+HEAD = """# Beyond one machine: what a stage needs
 
 `iv plan NOTEBOOK PRESET --gpus N --card NAME` gives memory, time and data rate of any preset of 10 to 13, 30, 33, 34 and 45 before anything starts. This page is made by `python docs/scale.py`.
 
-**Counted**, on tensors without data: weights, trained weights, operations of forward and backward pass, what the backward pass keeps for each clip and once a step (`ivcore/costs.py`).
-**Assumed** (`ivcore/scaling.py`): a step reaches {mfu:.0%} of the card's peak; links carry {link:.0%} of their rate; messages hide behind the backward pass, {hidden:.0%} of the computing; a process holds
-{reserved:.1f} GiB beside its tensors. `--mfu` takes a measured share.
+**Counted**, on tensors without data: weights, trained weights, operations of forward and backward pass, and the memory that the backward pass keeps for each clip and for each step (`ivcore/costs.py`).
+**Assumed** (`ivcore/scaling.py`): a step reaches {mfu:.0%} of the card's peak; links carry {link:.0%} of their rate; messages overlap with the backward pass, {hidden:.0%} of the computing; a process holds
+{reserved:.1f} GiB besides its tensors. `--mfu` takes a measured share.
 
 On a GPU, a training warns at its start if a step will not fit, by the same counts (`ivcore/run/room.py`). In bf16 and fp16 runs, the remaining float32 products use **TF32** on cards that have it (`ivcore/precision.py`); a run in
 fp32 stays exact. **fp8 is not offered**: it needs scales for every tensor of every block, kept in checkpoints of every engine, and pays off only for matrices wider than those of most of these encoders; no card was available to
 show a gain, and the paper trains in half precision.
 
 """
-MEASURED = """## Counted beside measured
+MEASURED = """## Counted and measured
 
-`python benchmarks/step_costs.py`: a step of VideoMAE-B with its decoder, four clips of 16 x 224 x 224, 90 % hidden, float32, one thread of a CPU that others used too. The step reaches 0.82 to 0.89 of the rate of a 2048³
+`python benchmarks/step_costs.py`: a step of VideoMAE-B with its decoder, four clips of 16 x 224 x 224, 90 % hidden, float32, one thread of a shared CPU. The step reaches 0.82 to 0.89 of the rate of a 2048³
 product, so time follows the counted operations.
 
-| computed again | GiB counted | GiB measured | ratio |
+| recomputed | GiB counted | GiB measured | ratio |
 | --- | --- | --- | --- |
 | nothing | 2.36 | 2.19 | 0.93 |
 | selective | 2.00 | 1.93 | 0.96 |
@@ -65,7 +65,7 @@ _known: dict[str, list[dict]] = json.loads(COUNTS.read_text(encoding="utf-8")) i
 
 @cache
 def counted(notebook: str, preset: str, changes: tuple = ()) -> tuple:
-    """Values of a preset, and each kind of its steps with what it costs: as known, or counted."""
+    """Values of a preset, and each kind of its steps with its costs: from the stored counts, or counted."""
     values, steps = planned_steps(notebook, preset, changes)
     name = name_of(notebook, preset, changes)
     if name not in _known:
@@ -84,14 +84,14 @@ def name_of(notebook: str, preset: str, changes: tuple = ()) -> str:
 
 
 def rows() -> list[tuple]:
-    """(notebook, preset, changes) of everything that is counted for the page."""
+    """(notebook, preset, changes) of everything on the page."""
     sizes = [("10", "paper", (("encoder_size", name), *own.items())) for name, own in SIZES.items()]
     stages = [(notebook, preset, ()) for notebook, preset, _ in STAGES]
     return list(dict.fromkeys([*sizes, *stages, *((*each, ()) for each in presets())]))
 
 
 def quickest(notebook: str, preset: str, gpus: int, changes: tuple = (), card: str = CARD) -> tuple[str, list] | None:
-    """The engine whose steps take least time among those that fit, with an estimate for each kind of step."""
+    """The fastest engine among those that fit, with an estimate for each kind of step."""
     values, steps = counted(notebook, preset, changes)
     found = {}
     for engine in scaling.ENGINES:
@@ -121,7 +121,7 @@ def _seconds(rows: list) -> float:
 def sizes_table(names=tuple(SIZES)) -> list[str]:
     """A row for each size and number of GPUs."""
     lines = [
-        "| encoder | GPUs | engine | clips of a GPU at once | GiB a GPU | s a step | of them waiting | GPU hours of the paper's 1,200 epochs |",
+        "| encoder | GPUs | engine | clips at once on a GPU | GiB a GPU | s a step | waiting | GPU hours of the paper's 1,200 epochs |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name in names:
@@ -158,7 +158,7 @@ def stages_table() -> list[str]:
 
 
 def presets() -> list[tuple[str, str]]:
-    """(notebook, preset) of all that are meant for GPUs: one_gpu, the paper's and those of datasets."""
+    """(notebook, preset) of all presets for GPUs: one_gpu, the paper's, and those for datasets."""
     small = re.compile(
         "look|quick|tiny|sweep|small|metaworld|finetune|scratch|single|post_|coordinated|shuffled|hmdb51"
     )  # hmdb51: a sweep of three splits
@@ -168,7 +168,7 @@ def presets() -> list[tuple[str, str]]:
 def presets_table(chosen: list[tuple[str, str]]) -> list[str]:
     """GiB of a GPU at the preset's own micro_batch, on 1, 8 and 64 GPUs."""
     lines = [
-        "| preset | steps | clips of a GPU at once | 1 GPU | 8 GPUs | 64 GPUs |",
+        "| preset | steps | clips at once on a GPU | 1 GPU | 8 GPUs | 64 GPUs |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for notebook, preset in chosen:
@@ -194,10 +194,10 @@ def page() -> str:
     }
     return "\n".join([
         HEAD.format(**assumed) + f"## Masked pretraining by size, on {CARD}", "",
-        "The paper's recipe (384 clips x 4 samples a step, bf16), whatever the size. From some number of GPUs on each has too few clips to hide the messages.", "",
+        "The paper's recipe (384 clips x 4 samples a step, bf16), for every size. With many GPUs, each has too few clips to overlap the messages.", "",
         *sizes_table(), "", f"## The paper's stages, on {CARD}", "",
-        "The paper counts 64,500 GPU hours in all. `11 paper` computes activations again (activation_checkpointing=full), which costs a third.", "",
-        *stages_table(), "", "## Every preset for GPUs, as it is", "", "Plain on one GPU, ddp on several; a card of 40 GB holds all of them.", "",
+        "The paper counts 64,500 GPU hours in all. `11 paper` recomputes activations (activation_checkpointing=full), which costs a third.", "",
+        *stages_table(), "", "## Every preset for GPUs, unchanged", "", "Plain on one GPU, ddp on several; a card of 40 GB holds all of them.", "",
         *presets_table(presets()), "", MEASURED,
     ])  # fmt: skip
 

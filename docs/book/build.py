@@ -1,9 +1,9 @@
-"""The book: executed notebooks, docs and source as a static site that needs no network, with a search of its own.
+"""The book: executed notebooks, docs and source as a static site with its own search; it needs no network.
 
 python docs/book/build.py               everything, into outputs/book/site
-python docs/book/build.py 02 13         these notebooks alone, to look at a change
+python docs/book/build.py 02 13         only these notebooks, to check a change
 
-Notebooks are not run here; `make book` runs what is missing first (runs.py), and pages.py writes what Sphinx reads.
+This does not run notebooks; `make book` first runs what is missing (runs.py), and pages.py writes Sphinx's input.
 """
 
 import sys
@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 
 def build(folder: Path, notebooks: list[Path], docs: list[Path], modules: list[Path]) -> Path:
-    """The folder of the site; RuntimeError, when it stands, where Sphinx has warned."""
+    """Builds the site and returns its folder; RuntimeError, after building, if Sphinx has warned."""
     from sphinx.cmd.build import main
 
     source, site = folder / "source", folder / "site"
@@ -40,7 +40,7 @@ def everything() -> tuple[list[Path], list[Path], list[Path]]:
 if __name__ == "__main__":
     began = time.monotonic()
     notebooks, docs, modules = everything()
-    if some := [notebook.find(number) for number in sys.argv[1:]]:  # beside the whole book, which stays as it is
+    if some := [notebook.find(number) for number in sys.argv[1:]]:  # separate from the whole book, which is not changed
         site = build(paths.outputs() / "book/part", some, docs, modules)
     else:
         site = build(paths.outputs() / "book", notebooks, docs, modules)

@@ -1,4 +1,6 @@
-"""Sphinx's settings for the book: nothing is fetched by a page, equations are MathML, and notebooks are not run again."""
+"""Sphinx's settings for the book: pages load nothing from the network, equations are MathML, and notebooks are not run
+again.
+"""
 
 from latex2mathml.converter import convert
 
@@ -17,7 +19,7 @@ html_math_renderer = "mathml"
 html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False
-html_show_search_summary = False  # it would be fetched, which a browser refuses for files
+html_show_search_summary = False  # it would be fetched, which browsers refuse for local files
 pygments_style, pygments_dark_style = "a11y-high-contrast-light", "a11y-high-contrast-dark"
 
 

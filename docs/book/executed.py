@@ -1,4 +1,4 @@
-"""Executed notebooks as their runs left them, without what belongs to one machine; and as files for those who only look on GitHub."""
+"""Executed notebooks without what belongs to one machine, for the book; and as files for readers on GitHub."""
 
 import base64
 import json
@@ -15,11 +15,13 @@ from ivcore.run import notebook
 from ivcore.run.report import duration
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-OF_OUR_TIME = ("--wait", "--force")  # options of `iv run` that change no result
+OF_OUR_TIME = ("--wait", "--force")  # options of `iv run` that do not affect results
 
 
 def content(path: Path, run: Path | None) -> tuple[dict, str]:
-    """The notebook as the run left it, or its source without a run; and the sentence that says which run, when, and by which command."""
+    """The executed notebook of the run, or the source without a run; and a sentence with the run, its time and its
+    command.
+    """
     file = run / "notebook.ipynb" if run else path
     found = json.loads(_without_places(file.read_text(encoding="utf-8")))
     found["metadata"] = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
@@ -29,7 +31,9 @@ def content(path: Path, run: Path | None) -> tuple[dict, str]:
 
 
 def write(folder: Path, notebooks: Iterable[Path]) -> None:
-    """Executed copies under their own names: put over notebooks/ on a branch, all links in them stay right. One without a run is left out."""
+    """Writes executed copies under their own names; put over notebooks/ on a branch, all their links stay valid.
+    Notebooks without a run are left out.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for path in notebooks:
         if run := chosen(path.stem):
@@ -42,7 +46,7 @@ def write(folder: Path, notebooks: Iterable[Path]) -> None:
 
 
 def markdown(name: str, text: str) -> dict:
-    """A cell."""
+    """A Markdown cell."""
     return {"cell_type": "markdown", "id": name, "metadata": {}, "source": text}
 
 
@@ -87,5 +91,5 @@ def _code(cells: list[dict]) -> list[str]:
 
 
 def _without_places(text: str) -> str:
-    """Text in which outputs and checkout are named as in the docs, wherever they lie on this machine."""
+    """Text in which the folders of outputs and checkout have the names used in the docs."""
     return text.replace(str(paths.outputs()), "outputs").replace(f"{paths.ROOT}/", "")

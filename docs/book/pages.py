@@ -1,7 +1,7 @@
-"""The pages of the book as Sphinx reads them: executed notebooks, docs, and every file of the source that they name.
+"""The book's pages as Sphinx's input: executed notebooks, docs, and every source file that they name.
 
-They mirror the repository, so its own links lead from page to page. A source file is shown on a page of its own, and knows which notebooks
-import it.
+They mirror the repository, so its own links lead from page to page. Each source file has its own page, which lists the
+notebooks that import it.
 """
 
 import ast
@@ -25,11 +25,11 @@ LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\((?!https?:|mailto:|#)([
 QUOTED = re.compile(r"(?<![\[`])`((?:ivcore|tests|docs|workflow|params|benchmarks)[./][\w./-]+?)(::\w+)?`(?![\]`])")
 FENCED = re.compile(r"(^(?:```|~~~).*?^(?:```|~~~)[ \t]*$)", re.M | re.S)
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".sh": "bash", ".json": "json"}
-LONG = 25  # lines of a cell that is folded
+LONG = 25  # lines from which a cell is folded
 
 
 class Pages:
-    """Writes the pages into `folder`; only what has changed, so that Sphinx renders only that."""
+    """Writes the pages into `folder`; only changed ones, so that Sphinx renders only these."""
 
     def __init__(self, folder: Path):
         self.folder, self.written, self.wanted = folder, set(), set()
@@ -37,7 +37,9 @@ class Pages:
         self.used_by: dict[Path, list[str]] = {}
 
     def write(self, notebooks: Iterable[Path], docs: Iterable[Path], modules: Iterable[Path]) -> None:
-        """The notebooks as their chosen runs left them, the docs, a page for each module and for what any of them names, and the front page."""
+        """Writes the notebooks as executed in their chosen runs, the docs, a page for each module and for every file
+        that these name, and the front page.
+        """
         notebooks, docs = list(notebooks), list(docs)
         self.documents = {*notebooks, *docs}
         for path in notebooks:
@@ -57,7 +59,7 @@ class Pages:
     # ---- links
 
     def linked(self, text: str, here: Path) -> str:
-        """Markdown whose links to source files lead to their pages, and whose paths in backticks are links, too."""
+        """Markdown in which links to source files lead to their pages, and paths in backticks become links."""
         pieces = FENCED.split(text)
         return "".join(piece if i % 2 else self._linked(piece, here) for i, piece in enumerate(pieces))
 
@@ -74,7 +76,9 @@ class Pages:
         return QUOTED.sub(quoted, LINK.sub(link, text))
 
     def _page(self, target: Path, here: Path) -> str:
-        """The way from a folder to the page of a source file, or of the package that a folder is; "" where there is none."""
+        """The relative path from a folder to the page of a source file, or of a folder's package; "" if there is
+        none.
+        """
         target = target / "__init__.py" if (target / "__init__.py").is_file() else target
         if target in self.documents:
             return os.path.relpath(target, here)
@@ -145,13 +149,13 @@ class Pages:
 
 
 class _Figures:
-    """Pictures of one notebook as files, in the order in which they were drawn."""
+    """Writes the pictures of one notebook as files, in drawing order."""
 
     def __init__(self, pages: Pages, stem: str):
         self.pages, self.stem, self.number = pages, stem, 0
 
     def placed(self, output: dict, cells: list[dict], cell: dict) -> dict:
-        """The output; a picture as HTML with its alt text, at its size on paper."""
+        """The output; a picture becomes HTML with its alt text, at its size on paper."""
         data = output.get("data", {})
         if "image/png" not in data:
             return output
@@ -190,7 +194,7 @@ def _inside(path: Path) -> Path:
 
 
 def _module(dotted: str) -> Path | None:
-    """The file of "ivcore.cma" or "ivcore.cma.Coordinated"; None where there is none."""
+    """The file of "ivcore.cma" or "ivcore.cma.Coordinated"; None if there is none."""
     parts = dotted.split(".")
     for length in range(len(parts), 1, -1):
         base = paths.ROOT.joinpath(*parts[:length])

@@ -1,6 +1,6 @@
-"""Which finished run the book shows of each notebook, and which runs it still needs.
+"""Which finished run the book shows for each notebook, and which runs are still missing.
 
-python docs/book/runs.py     prints the latter as "20 quick;21 quick", as workflow/Snakefile takes them
+python docs/book/runs.py     prints the missing ones as "20 quick;21 quick", the form that workflow/Snakefile takes
 """
 
 import json
@@ -9,14 +9,15 @@ from pathlib import Path
 from ivcore.run import board, notebook
 from ivcore.run import folder as run_folder
 
-SMALLEST = "quick"  # what is run where there is nothing
+SMALLEST = "quick"  # run if there is no run yet
 OWN = "tiny"  # the measured run of a notebook
 
 
 def chosen(stem: str) -> Path | None:
-    """The run whose executed copy is shown: of `tiny`, else the latest of another one, else of `quick`; None without any.
+    """The run whose executed copy is shown: of `tiny`, otherwise the latest of another preset, otherwise of `quick`;
+    None if there is none.
 
-    A run whose parameters were changed comes behind those of a preset as it is.
+    Runs of an unchanged preset come before runs with changed parameters.
     """
     there = [folder for folder in board.folders(stem) if run_folder.is_done(folder) and _copy(folder).is_file()]
     return max(there, key=_preference, default=None)
@@ -33,7 +34,7 @@ def _preference(folder: Path) -> tuple:
 
 
 def facts(folder: Path) -> dict:
-    """What the run's env.json says of machine, commit, time and command; {} where it does not read."""
+    """Machine, commit, time and command from the run's env.json; {} if it cannot be read."""
     try:
         return json.loads((folder / "env.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -41,7 +42,9 @@ def facts(folder: Path) -> dict:
 
 
 def missing() -> list[str]:
-    """ "20 quick" for each notebook without a run to show; the leaderboard, which reads the others, only when all others are there."""
+    """ "20 quick" for each notebook without a run to show; the leaderboard, which reads the others, only if no other is
+    missing.
+    """
     numbers = [notebook.number(path) for path in notebook.every() if chosen(path.stem) is None]
     return [f"{number} {SMALLEST}" for number in [n for n in numbers if n != "90"] or numbers]
 
