@@ -367,23 +367,6 @@ class TestQuestions:
 
 
 class TestOpenSet:
-    def test_known_and_unknown(self, file):
-        known = file("v_ApplyEyeMakeup_g08_c01.avi 0\n", "ucf101.txt")
-        unknown = file("a.avi 0\nb.avi 50\n", "hmdb51.txt")
-        found = formats.read_open_set(known, unknown, "/ucf", "/hmdb")
-        assert [(v.path, v.label, v.known) for v in found] == [
-            ("/ucf/v_ApplyEyeMakeup_g08_c01.avi", 0, True),
-            ("/hmdb/a.avi", 0, False),
-            ("/hmdb/b.avi", 50, False),
-        ]
-
-    def test_ucf_labels_count_from_1_in_its_own_lists(self, file):
-        classes = file("1 ApplyEyeMakeup\n2 Archery\n", "classInd.txt")
-        split = file("Archery/v_Archery_g01_c01.avi 2\nApplyEyeMakeup/x.avi\n")
-        assert [v.label for v in formats.read_ucf_split(split, classes)] == [1, 0]
-        with pytest.raises(FormatError, match="the class's own, from 1"):
-            formats.read_ucf_split(file("Archery/v_Archery_g01_c01.avi 1\n"), classes)
-
     def test_hmdb_folder(self, file, tmp_path):
         file("a.avi 1 \nb.avi 2 \nc.avi 0 \n", "brush_hair_test_split1.txt")
         file("d.avi 2 \n", "cartwheel_test_split1.txt")

@@ -182,19 +182,6 @@ def test_choices(rows):
     assert read_back(formats.read_lsmdc_choice, columns, "\t") == five
 
 
-@quick
-@given(some(path, label, st.booleans()))
-def test_open_set(rows):
-    videos = sorted((formats.OpenSetVideo(*row) for row in rows), key=lambda video: not video.known)
-    with tempfile.TemporaryDirectory() as folder:
-        known, unknown = Path(folder) / "known", Path(folder) / "unknown"
-        for file, which in ((known, True), (unknown, False)):
-            listed = [formats.LabelledVideo(v.path, v.label) for v in videos if v.known is which]
-            formats.write_kinetics_csv(file, listed)
-        if len({video.known for video in videos}) == 2:
-            assert formats.read_open_set(known, unknown) == videos
-
-
 hmdb_videos = st.dictionaries(name, st.sampled_from(["train", "test", None]), min_size=1, max_size=3)
 
 

@@ -30,9 +30,7 @@ from ivcore.data.formats.navigation import (
     Episode, read_vln_episodes, read_vln_truth, write_vln_episodes, write_vln_truth,
 )
 from ivcore.data.formats.one_label import OneLabel
-from ivcore.data.formats.open_set import (
-    OpenSetVideo, read_hmdb_splits, read_open_set, read_ucf_classes, read_ucf_split,
-)
+from ivcore.data.formats.open_set import read_hmdb_splits, read_ucf_classes
 from ivcore.data.formats.questions import (
     Choice, Question, read_ans2label, read_choice_jsonl, read_lsmdc_choice, read_qa, read_video_numbers,
     write_ans2label, write_choice_jsonl, write_qa, write_qa_list,

@@ -1,36 +1,17 @@
-"""Known and unknown classes for open-set recognition: UCF101 as known, HMDB51 or MiT-v2 as unknown.
+"""UCF101's list of classes and HMDB51's split files, as released.
 
-The published recipe reads flat lists `filename label`. The two sets' own split files have readers here, too, because their labels
-differ (they count from 1, or mark train / test) and would silently be taken for class numbers.
+The published recipe of open-set recognition reads flat lists `filename label`. These files count from 1, or mark train / test, and would
+silently be taken for class numbers.
 """
 
 import os
 import re
-from dataclasses import dataclass
 from functools import partial
 
 from ivcore.data.formats.lines import LineFormat
 from ivcore.data.formats.text import base_folder, numbered_lines
-from ivcore.data.formats.trimmed import LabelledVideo, read_kinetics_csv
+from ivcore.data.formats.trimmed import LabelledVideo
 from ivcore.errors import FormatError, shown
-
-
-@dataclass(frozen=True, slots=True)
-class OpenSetVideo:
-    """`label` counts within the known classes, or within the unknown ones."""
-
-    path: str
-    label: int
-    known: bool
-
-
-def read_open_set(known, unknown, known_root=None, unknown_root=None) -> list[OpenSetVideo]:
-    """The clips of a list of known and of a list of unknown classes, each of lines `filename label` with labels from 0.
-
-    Example: `v_ApplyEyeMakeup_g08_c01.avi 0` in `ucf101_val_split_1_videos.txt`.
-    """
-    of_known = [OpenSetVideo(v.path, v.label, True) for v in read_kinetics_csv(known, known_root)]
-    return of_known + [OpenSetVideo(v.path, v.label, False) for v in read_kinetics_csv(unknown, unknown_root)]
 
 
 def read_ucf_classes(path) -> list[str]:
@@ -42,23 +23,6 @@ def read_ucf_classes(path) -> list[str]:
             raise FormatError(path, number, f"expected `{len(names) + 1} ClassName`, found {shown(line)}")
         names.append(match[2])
     return names
-
-
-def read_ucf_split(path, classes, root=None) -> list[LabelledVideo]:
-    """UCF101's `trainlist01.txt` (`Class/name.avi 1`) or `testlist01.txt` (`Class/name.avi`); the label comes from the folder.
-
-    classes: path of `classInd.txt`. A number in the line must be that of the folder.
-    """
-    numbers = {name: index for index, name in enumerate(read_ucf_classes(classes))}
-
-    def video(base: str, file: str, folder: str, number: str | None) -> LabelledVideo:
-        label = numbers.get(folder)
-        if label is None or number not in (None, str(label + 1)):
-            raise ValueError(expected)
-        return LabelledVideo(os.path.join(base, file), label)
-
-    expected = "`ClassName/video.avi` of a known class, with no number or the class's own, from 1"
-    return LineFormat(expected, video, r"(([^/\s]+)/\S+)(?:\s+([0-9]+))?").read(path, root)
 
 
 _HMDB_MARK = {"0": None, "1": "train", "2": "test"}
