@@ -21,7 +21,8 @@ class Clips:
 
     records: see `data.records`; files, or decoded (`data.memory.load`).
     sampler: a function from a frame count to frame indices, e.g. `partial(sampling.dense, num_frames=16, stride=4)`; with `random` it also
-    gets a generator `rng` if it takes one. A record's own stride replaces the sampler's.
+    gets a generator `rng` if it takes one. pace: a function from a frame count and frames per second to the sampler's stride, used if the
+    frame rate is known. A record's own stride goes before both.
     size: short side in pixels or (height, width); strict: damaged pictures make a file unreadable; both as in VideoReader.
     transform(video, rng): returns the video of the item. draw: an integer below 2**31 that belongs to the item, for later random steps
     (see `losses.classification`).
@@ -38,6 +39,7 @@ class Clips:
         seed: int = 0,
         random: bool = True,
         transform: Callable | None = None,
+        pace: Callable[[int, float], int] | None = None,
         max_bad: int | float | None = None,
         run_dir=None,
         strict: bool = False,
@@ -45,7 +47,7 @@ class Clips:
         if not len(records):
             raise UserError("no videos: the list of records is empty")
         self.records = records
-        self.sampler, self.size, self.seed, self.transform = sampler, size, seed, transform
+        self.sampler, self.size, self.seed, self.transform, self.pace = sampler, size, seed, transform, pace
         self.strict, self.random = strict, random
         taken = inspect.signature(sampler).parameters
         self.drawn, self.strided = random and "rng" in taken, "stride" in taken
@@ -84,9 +86,9 @@ class Clips:
 
     def clip(self, record, rng: np.random.Generator) -> tuple[np.ndarray, int]:
         """Returns (clip, draw) of a record, drawn with `rng`."""
-        stride = getattr(record, "stride", None)
-        sampler = partial(self.sampler, stride=stride) if stride and self.strided else self.sampler
-        with frames_of(record, self.size, self.strict) as (length, read):
+        with frames_of(record, self.size, self.strict) as (length, read, fps):
+            stride = getattr(record, "stride", None) or (self.pace and fps and self.pace(length, fps))
+            sampler = partial(self.sampler, stride=stride) if stride and self.strided else self.sampler
             video = read(np.asarray(sampler(length, rng=rng) if self.drawn else sampler(length)))
         video = video if self.transform is None else self.transform(video, rng)
         return video, int(rng.integers(1 << 31))

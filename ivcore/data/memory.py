@@ -25,20 +25,24 @@ from ivcore.files import fingerprint, write_atomic
 from ivcore.progress import Progress
 from ivcore.video.sampling import mirrored
 
-READING = 4  # raise it when a file may give other frames than before; cached sets are then decoded again
+READING = (
+    5  # raise it when a file may give other frames, or the cache keeps more of it; cached sets are then decoded again
+)
 LARGEST = 8 * 2**30  # bytes of pixels
-_kept: dict[str, "np.ndarray | list[np.ndarray]"] = {}
+_kept: dict[str, "tuple[np.ndarray | list[np.ndarray], np.ndarray]"] = {}  # videos, and frames a second, 0 for unknown
 
 
 @dataclass(frozen=True)
 class DecodedVideo:
-    """A record whose frames are in memory. video: uint8 (T, h, w, 3), read-only; None, with a `cause`, if it cannot be read."""
+    """A record whose frames are in memory. video: uint8 (T, h, w, 3), read-only; None, with a `cause`, if it cannot be read. fps: frames per
+    second, None if unknown."""
 
     path: str
     video: np.ndarray | None
     label: int | None = None
     stride: int | None = None
     cause: str = ""
+    fps: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,17 +92,18 @@ def load(
     if not len(records):
         raise UserError("no videos: the list of records is empty")
     key = _key(records, size, num_frames, strict)
-    video, index, causes = _recall(key, len(records)), np.arange(len(records)), {}
+    (video, fps), index, causes = _recall(key, len(records)), np.arange(len(records)), {}
     if video is None:
         bad = BadVideos([record.path for record in records], max_bad, run_dir, missing)
-        video, index, causes = _decode(records, size, num_frames, workers, bad, strict)
+        video, fps, index, causes = _decode(records, size, num_frames, workers, bad, strict)
         if not causes:
-            _keep(key, video)
-    row = dict(zip(index.tolist(), video))
-    decoded = [
-        DecodedVideo(r.path, row.get(i), getattr(r, "label", None), getattr(r, "stride", None), causes.get(i, ""))
-        for i, r in enumerate(records)
-    ]
+            _keep(key, video, fps)
+    row = dict(zip(index.tolist(), zip(video, fps.tolist())))
+    decoded = []
+    for i, record in enumerate(records):
+        frames, rate = row.get(i, (None, 0.0))
+        about = getattr(record, "label", None), getattr(record, "stride", None), causes.get(i, ""), rate or None
+        decoded.append(DecodedVideo(record.path, frames, *about))
     readable = [decoded[i] for i in index]
     label = np.array([-1 if r.label is None else r.label for r in readable], np.int64)
     return DecodedVideos(video, label, index, [r.path for r in readable], decoded)
@@ -119,17 +124,17 @@ def _file(key: str):
 
 
 def _recall(key: str, number: int):
-    """The videos kept under a key; None if there are none, or if the file is damaged (it is then made again)."""
+    """(the videos kept under a key, their frames per second); None twice if there are none, or if the file is damaged (it is then made again)."""
     if key not in _kept and _file(key).exists():
         try:
             with np.load(_file(key), allow_pickle=False) as file:
-                video = _cut(file["pixels"], file["shapes"])
+                video, fps = _cut(file["pixels"], file["shapes"]), file["fps"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, IndexError) as error:
             warnings.warn(f"{_file(key)} is damaged and made anew: {error}", stacklevel=2)
-            return None
-        if len(video) == number:
-            _kept[key] = video
-    return _kept.get(key)
+            return None, None
+        if len(video) == len(fps) == number:
+            _kept[key] = video, fps
+    return _kept.get(key, (None, None))
 
 
 def _cut(pixels: np.ndarray, shapes: np.ndarray):
@@ -145,22 +150,23 @@ def _cut(pixels: np.ndarray, shapes: np.ndarray):
     return [part.reshape(shape) for part, shape in zip(np.split(pixels, ends[:-1]), shapes)]
 
 
-def _keep(key: str, video) -> None:
-    _kept[key] = video
+def _keep(key: str, video, fps: np.ndarray) -> None:
+    _kept[key] = video, fps
     shapes = np.array([one.shape for one in video])
     dense = isinstance(video, np.ndarray)
     pixels = video.reshape(-1) if dense else np.concatenate([one.reshape(-1) for one in video])
 
     def write(scratch) -> None:
         with open(scratch, "wb") as file:  # numpy would add a suffix to a name
-            np.savez(file, pixels=pixels, shapes=shapes)
+            np.savez(file, pixels=pixels, shapes=shapes, fps=fps)
 
     write_atomic(_file(key), write)
 
 
 def _decode(records, size: int, num_frames, workers, bad: BadVideos, strict: bool):
-    """(videos, their positions, position -> why it cannot be read). Uses threads, because both decoders release Python's lock."""
-    videos, index, causes, total = [], [], {}, 0
+    """(videos, frames per second float64 (n,), their positions, position -> why it cannot be read). Uses threads, because both decoders release
+    Python's lock."""
+    videos, rates, index, causes, total = [], [], [], {}, 0
     with _pool(workers) as pool, Progress(len(records), "decode", unit="video") as bar:
         jobs = pool.map(lambda record: _try(record, size, num_frames, strict), records)
         for place, (record, result) in enumerate(zip(records, jobs)):
@@ -169,19 +175,21 @@ def _decode(records, size: int, num_frames, workers, bad: BadVideos, strict: boo
                 bad.note(result)
                 causes[place] = result.cause
                 continue
-            total += result.nbytes
+            frames, fps = result
+            total += frames.nbytes
             if total > LARGEST:
                 about = total / (place + 1) * len(records) / 2**30
                 raise UserError(
                     f"{record.path}: {len(records)} videos would be about {about:.0f} GiB decoded, more than is kept in "
                     f"memory; set in_memory=false"
                 )
-            videos.append(result)
+            videos.append(frames)
+            rates.append(fps)
             index.append(place)
     bad.refuse_too_many()
     if not videos:
         raise UserError(f"none of the {len(records)} videos can be read, e.g. {bad.example()}")
-    return _together(videos), np.array(index), causes
+    return _together(videos), np.array(rates), np.array(index), causes
 
 
 def _together(videos: list[np.ndarray]):
@@ -208,10 +216,12 @@ def _pool(workers: int | None):
         pool.shutdown(cancel_futures=True)
 
 
-def _try(record, size: int, num_frames: int | None, strict: bool) -> np.ndarray | VideoError:
+def _try(record, size: int, num_frames: int | None, strict: bool) -> tuple[np.ndarray, float] | VideoError:
+    """(its frames, how many a second has, 0 for unknown), or what is wrong with it."""
     try:
-        with frames_of(record, size, strict) as (length, read):
-            frames = np.arange(length) if num_frames is None else mirrored(length, num_frames)
-            return np.ascontiguousarray(read(frames))
+        with frames_of(record, size, strict) as (length, read, fps):
+            if num_frames is None:
+                return np.ascontiguousarray(read(np.arange(length))), float(fps or 0)
+            return np.ascontiguousarray(read(mirrored(length, num_frames))), 0.0
     except VideoError as error:
         return error

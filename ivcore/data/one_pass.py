@@ -10,6 +10,7 @@ middle gives the same numbers, to the bit, as a pass from the start.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from ivcore.data.windows import Window, ahead
 from ivcore.errors import ParameterError
 from ivcore.video import augment
 from ivcore.video.frame_folder import open_video
+from ivcore.video.sampling import stride_of
 
 BLOCK = 32  # frames decoded together, and encoded frame by frame in one call
 TOKEN_BYTES = 256 << 20  # of the tokens of the windows of a part
@@ -64,11 +66,14 @@ class Pass:
     share: bool
 
     @classmethod
-    def of(cls, model: VideoModel, fps: float, span: float | None, every: float | None) -> Pass:
+    def of(cls, model: VideoModel, fps: float, span: float | None, every: float | None, length: int | None = None) -> Pass:  # fmt: skip
         """Windows of about `span` seconds, one about every `every` seconds, rounded to frames. span=None: the model's training clip if its frames
-        have a fixed distance, else four seconds. every=None: a quarter of a window. ParameterError for windows that leave frames out."""
+        have a fixed distance, else four seconds. every=None: a quarter of a window. length: frames of the video, which limits a training clip that is
+        given in seconds. ParameterError for windows that leave frames out."""
         used = model.usage
         dense = used.sampling_rate if used.frame_sampling == "dense" else None
+        if dense and used.clip_seconds:
+            dense = stride_of(length or sys.maxsize, fps, used.num_frames, used.clip_seconds)
         step = round((span or 4.0) * fps / used.num_frames) if span or not dense else dense
         step = max(1, step)
         stride = used.num_frames / 4 if every is None else every * fps / step

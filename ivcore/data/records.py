@@ -4,7 +4,7 @@ path               a video file, a folder of frames, or a picture, which is a vi
 start, end         the record is about what is on screen from `start` to `end` seconds; or
 span(length)       about frames [first, stop) of a video of `length` frames
 stride             at which its frames are sampled, in place of the sampler's
-video              its decoded frames, where they are kept in memory (`ivcore.data.memory`)
+video, fps         its decoded frames, if they are kept in memory (`ivcore.data.memory`), and frames per second, None if unknown
 """
 
 import os
@@ -42,21 +42,22 @@ def require_some(paths: Sequence[str], listed_in) -> None:
 
 
 @contextmanager
-def frames_of(record, size=None, strict: bool = False) -> Iterator[tuple[int, Callable]]:
-    """(frame count, read) of what a record is about; read(indices) -> uint8 (T, H, W, 3), a copy.
+def frames_of(record, size=None, strict: bool = False) -> Iterator[tuple[int, Callable, float | None]]:
+    """(frame count, read, frames per second) of what a record is about; read(indices) -> uint8 (T, H, W, 3), a copy. Frames per second are
+    None if unknown, and for a picture.
 
     size and strict: as in VideoReader; decoded frames stay as they are. Raises VideoError, also within `read`, for what cannot be read.
     """
     if hasattr(record, "video"):
         if record.video is None:
             raise VideoError(record.path, record.cause)
-        yield len(record.video), record.video.__getitem__
+        yield len(record.video), record.video.__getitem__, getattr(record, "fps", None)
     elif is_image(record.path) and not os.path.isdir(record.path):
-        yield 1, read_image(record.path, size).__getitem__
+        yield 1, read_image(record.path, size).__getitem__, None
     else:
         with open_video(record.path, size, strict) as reader:
             first, stop = _span(record, reader)
-            yield stop - first, lambda indices: reader.read(first + indices)
+            yield stop - first, lambda indices: reader.read(first + indices), reader.fps
 
 
 def _span(record, reader) -> tuple[int, int]:

@@ -19,6 +19,7 @@ def training_clips(
     *,
     num_frames: int,
     stride: int,
+    seconds: float | None = None,
     size: int,
     seed: int,
     in_memory: bool = False,
@@ -32,8 +33,8 @@ def training_clips(
 ) -> Clips:
     """Training clips of `size` pixels, from files or decoded records (see `data.records`). in_memory: decode all files first and keep them.
 
-    Frames: `num_frames`, `stride` apart, from a random start, or those of `sampler(length, rng=...)`. augmentation: "crop", MultiScaleCrop
-    at `scales`, or "strong", `fine_tuning` with `erase`; both mirror with probability `flip`. repeats above 1: an item has this number of
+    Frames: `num_frames`, `stride` apart, from a random start, or those of `sampler(length, rng=...)`. seconds: replaces
+    `stride`, as in `data.views.Views`. augmentation: "crop", MultiScaleCrop at `scales`, or "strong", `fine_tuning` with `erase`; both mirror with probability `flip`. repeats above 1: an item has this number of
     transformed clips of the same frames, (repeats, T, size, size, 3). Videos are decoded large enough that no crop of the full height is
     enlarged. reading: max_bad, run_dir and strict, as in `Clips`.
     """
@@ -45,7 +46,8 @@ def training_clips(
         transform = partial(_repeated, times=repeats, transform=transform)
     records = load(records, short_side, **reading) if in_memory else records
     sampler = sampler or partial(sampling.dense, num_frames=num_frames, stride=stride)
-    return Clips(records, sampler, short_side, seed=seed, transform=transform, **reading)
+    pace = partial(sampling.stride_of, num_frames=num_frames, seconds=seconds) if seconds else None
+    return Clips(records, sampler, short_side, seed=seed, transform=transform, pace=pace, **reading)
 
 
 def multi_scale(video: np.ndarray, rng: np.random.Generator, size: int, scales, flip: float) -> np.ndarray:

@@ -29,7 +29,8 @@ class Views:
     """Items dict(views uint8 (num_clips * num_crops, T, size, size, 3), label, path), the crops of a clip together; or a VideoError.
 
     videos: records (see `data.records`) with a label, files or decoded. segment: each clip has one frame from each of `num_frames` equal
-    parts of the whole video; `stride` is ignored. num_segments: number of frames, one from each equal part, that follow the dense frames of each
+    parts of the whole video; `stride` is ignored. seconds: a dense clip spans this many seconds, or most of a shorter video; replaces `stride`
+    if the frame rate is known. A record's own stride goes before both. num_segments: number of frames, one from each equal part, that follow the dense frames of each
     clip, for a second encoder, in the same crop. missing: number of further videos of the set known to be missing. flaws: counts of
     `data.videos.VideoSet`. strict: as in VideoReader. max_bad: number, or as a float share, of all these that may be missing or unreadable
     (see `BadVideos`); None for any. UserError as soon as there are more, while the videos are read.
@@ -41,6 +42,7 @@ class Views:
         *,
         num_frames: int = 1,
         stride: int = 1,
+        seconds: float | None = None,
         size: int,
         num_clips: int = 1,
         num_crops: int = 1,
@@ -53,7 +55,7 @@ class Views:
         max_bad: int | float | None = None,
     ):
         self.videos, self.segment, self.num_segments = videos, segment, num_segments
-        self.num_frames, self.stride, self.size, self.strict = num_frames, stride, size, strict
+        self.num_frames, self.stride, self.seconds, self.size, self.strict = num_frames, stride, seconds, size, strict
         self.num_clips, self.num_crops, self.missing, self.flaws = num_clips, num_crops, missing, flaws or {}
         self.scored: list[str] = []  # paths of the videos of the last pass, in order
         # Every rank gets the errors of all ranks; one rank writes the list.
@@ -71,14 +73,16 @@ class Views:
     def __getitem__(self, index: int) -> dict | VideoError:
         record = self.videos[index]
         try:
-            with frames_of(record, self.size, self.strict) as (length, read):
-                views = self.of_frames(length, read, getattr(record, "stride", None))
+            with frames_of(record, self.size, self.strict) as (length, read, fps):
+                views = self.of_frames(length, read, fps, getattr(record, "stride", None))
         except VideoError as error:
             return error
         return {"views": views, "label": record.label, "path": record.path}
 
-    def of_frames(self, length: int, read: Callable, stride: int | None = None) -> np.ndarray:
-        """The views uint8 (num_clips * num_crops, T, size, size, 3) of a video of `length` frames, read by read(indices)."""
+    def of_frames(self, length: int, read: Callable, fps: float | None = None, stride: int | None = None) -> np.ndarray:
+        """The views uint8 (num_clips * num_crops, T, size, size, 3) of a video of `length` frames, `fps` a second, read by read(indices)."""
+        if not stride and fps and self.seconds:
+            stride = sampling.stride_of(length, fps, self.num_frames, self.seconds)
         clips = self._frames(length, stride or self.stride)
         needed = np.unique(np.concatenate(clips))  # each frame is decoded once
         frames = read(needed)

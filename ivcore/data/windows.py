@@ -106,9 +106,9 @@ def decode(piece: Piece, how: dict) -> Decoded | VideoError:
 def _decode(piece: Piece, views: Views) -> Decoded:
     if parent_process() is not None:  # a worker: use one core, even if resizing imports torch
         os.environ["OMP_NUM_THREADS"] = "1"
-    with frames_of(piece, views.size) as (length, read):
+    with frames_of(piece, views.size) as (length, read, fps):
         windows = piece.windows or (Window(0, length, 0.0, 0.0),)
-        clips = [views.of_frames(w.stop - w.first, lambda indices, w=w: read(w.first + indices)) for w in windows]
+        clips = [views.of_frames(w.stop - w.first, lambda indices, w=w: read(w.first + indices), fps) for w in windows]
     return Decoded(np.stack(clips), windows)
 
 

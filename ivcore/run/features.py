@@ -92,7 +92,7 @@ def features(
 def _settings(model: VideoModel, length: Length | None, format: str) -> dict:
     """Settings that features depend on. Other settings need another folder."""
     told = ("classes", "answers", "tokenizer", "known")  # these change no feature
-    used = {name: value for name, value in asdict(model.usage).items() if name not in told}
+    used = {name: value for name, value in asdict(model.usage).items() if name not in told and value is not None}
     return {"weights": model.digest, "per_window": length and str(length), "format": format, **used}
 
 

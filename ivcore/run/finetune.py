@@ -41,9 +41,10 @@ from ivcore.run.brief import brief_output
 from ivcore.run.failure import STOPPED
 from ivcore.run.spec import Reference, Spec, held
 from ivcore.video.probe import Probe
+from ivcore.video.sampling import stride_of
 
 MINUTES = 8.0
-_SECONDS = 3.0  # of a video that a clip of dense frames spans, where the video is so long
+_SECONDS = 3.0  # of each video that a clip of dense frames spans, where the video is so long
 _CLEARLY = 0.85  # of the time in fp32
 _SIDED = re.compile(r"(?<![a-z])(left|right)(wards?)?(?![a-z])|clockwise", re.IGNORECASE)  # in names of classes
 _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # where words of a name like turnLeft meet
@@ -319,10 +320,11 @@ def tells_sides(classes: Iterable[str]) -> bool:
 
 def _parameters(asked: Asked, folder: Path, divided: divide.Divided, probes: Mapping[str, Probe], encoders, lengths, image: int, precision: str, in_memory: bool) -> dict:  # fmt: skip
     """Of each run what differs from its preset."""
-    videos = [probes[video.path] for some in divided.parts.values() for video in some]
+    videos = [probes[video.path] for video in divided.parts["train"]]
     masked, multimodal = encoders["masked"], encoders["multimodal"]
     rate = sampling_rate(videos, masked.frames)
-    common = {"label_sets": paths.short(folder), "image_size": image, "sampling_rate": rate, "precision": precision}
+    common = {"label_sets": paths.short(folder), "image_size": image, "precision": precision}
+    common |= {"clip_seconds": _SECONDS, "sampling_rate": rate}
     if not asked.flip or tells_sides(divided.classes):
         common["flip"] = 0.0
     if not in_memory:
@@ -339,12 +341,9 @@ def _parameters(asked: Asked, folder: Path, divided: divide.Divided, probes: Map
 
 
 def sampling_rate(videos: list[Probe], frames: int) -> int:
-    """Frames of a video from one of a clip to the next, so that a clip spans most of a short video, and _SECONDS of a long one.
-
-    By the median video. In [1, 64].
-    """
-    spans = [min(video.frames, _SECONDS * video.frames / video.seconds if video.seconds else 1) for video in videos]
-    return int(np.clip(np.median(spans) // frames, 1, 64))
+    """Frames from one of a clip to the next in the median video, in [1, 64]: for commands that count frames. A clip has the rate of its own video."""
+    rates = [stride_of(video.frames, video.frames / video.seconds, frames, _SECONDS) if video.seconds else 1 for video in videos]  # fmt: skip
+    return int(np.clip(np.median(rates), 1, 64))
 
 
 def _bytes(videos: Iterable[Probe], image: int) -> float:
@@ -450,7 +449,7 @@ def _told(plan: dict, asked: Asked) -> str:
         )
     return (
         f"from {plan['encoders']['masked']} and {plan['encoders']['multimodal']}: {_epochs(one['epochs'])}{took}; clips of "
-        f"{one['num_frames']} frames, every {one['sampling_rate']}, {one['image_size']} pixels\n{_mirrored(asked, plan['counts'])}"
+        f"{one['num_frames']} frames over {one['clip_seconds']:g} seconds, or most of a shorter video, {one['image_size']} pixels\n{_mirrored(asked, plan['counts'])}"
     )
 
 

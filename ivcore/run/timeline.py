@@ -67,7 +67,7 @@ class Timeline:
         with open_video(asked.video) as video:
             self.length, self.fps = len(video), video.fps
             self.duration = float(video.times[-1]) + 1 / video.fps
-        self.way = Pass.of(model, self.fps, asked.span, asked.every)
+        self.way = Pass.of(model, self.fps, asked.span, asked.every, self.length)
         self.count, self.most = self.way.count(self.length), self.way.most(model)
         seconds = self.way.stride * self.way.step / self.fps
         self.spoken = asked.captions and max(1, round(asked.captions / seconds))
@@ -86,7 +86,8 @@ class Timeline:
 
     @cached_property
     def settings(self) -> dict:
-        used = {name: value for name, value in asdict(self.model.usage).items() if name not in ("classes", "answers", "tokenizer", "known")}  # fmt: skip
+        told = ("classes", "answers", "tokenizer", "known")
+        used = {name: value for name, value in asdict(self.model.usage).items() if name not in told and value is not None}  # fmt: skip
         own = {
             "video": self.asked.video,
             "state": list(files.fingerprint(self.asked.video)),

@@ -55,7 +55,7 @@ class Hit:
 
         VideoError if the file is missing or damaged by now.
         """
-        with frames_of(Piece(self.video), size) as (length, read):
+        with frames_of(Piece(self.video), size) as (length, read, _):
             last = min(self.window.stop, length) - 1
             return read(np.linspace(min(self.window.first, last), last, count).round().astype(int))
 

@@ -2,7 +2,7 @@
 one.
 
 `params` are a notebook's parameters (`run.params`): masked_frames, sampling_rate, multimodal_frames and image_size; if
-the notebook has them also in_memory (default True), strict_decoding, crop_scales, flip, random_erasing, max_bad and
+the notebook has them also clip_seconds, in_memory (default True), strict_decoding, crop_scales, flip, random_erasing, max_bad and
 seed.
 """
 
@@ -39,5 +39,6 @@ def views(videos, params: Mapping, run_dir, **how) -> Views:
 
 def _clip(params: Mapping, run_dir) -> dict:
     frames = {"num_frames": params["masked_frames"], "stride": params["sampling_rate"]}
+    frames["seconds"] = params.get("clip_seconds") or None
     reading = {"in_memory": params.get("in_memory", True), "strict": params.get("strict_decoding", False)}
     return frames | reading | {"size": params["image_size"], "run_dir": run_dir}

@@ -227,7 +227,12 @@ def lesson(
     of_labels = replace(train_set, records=[record for record in train_set.records if record.label in labels])
     drawn = of_labels.sample(num_labels, seed).records
     sampler = frame_sampler(usage.frame_sampling, usage.num_frames)
-    shape = {"num_frames": usage.num_frames, "stride": usage.sampling_rate, "size": usage.image_size}
+    shape = {
+        "num_frames": usage.num_frames,
+        "stride": usage.sampling_rate,
+        "seconds": usage.clip_seconds,
+        "size": usage.image_size,
+    }
     batches = clips.training_batches(drawn, batch_size, seed, sampler=sampler, **shape, **how)
     return learner(model), naming_loss(classifier, labels), batches
 

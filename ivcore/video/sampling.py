@@ -22,6 +22,13 @@ def span(num_frames: int, stride: int) -> int:
     return (num_frames - 1) * stride + 1
 
 
+def stride_of(num_video_frames: int, fps: float, num_frames: int, seconds: float) -> int:
+    """The stride of a dense clip that spans `seconds` of a video of `fps` frames per second, or most of a shorter video. At least 1; the clip fits
+    into any video of at least `num_frames` frames."""
+    _check(num_video_frames=num_video_frames, num_frames=num_frames)
+    return max(1, min(round(seconds * fps / num_frames), num_video_frames // num_frames))
+
+
 def dense(num_video_frames: int, num_frames: int, stride: int, rng=None) -> np.ndarray:
     """`num_frames` frames, `stride` apart (VideoMAE on Kinetics: 16 x 4). -> (num_frames,)
 

@@ -40,6 +40,7 @@ DENSE, SPARSE = (
 class Usage:
     """Fields have the names of the notebooks' parameters. image_size in pixels, height and width.
 
+    clip_seconds: seconds of a video that dense frames span, or most of a shorter video; replaces sampling_rate if not None.
     multimodal_frames: of a coordinated model, the frames over the whole video behind the dense ones. test_clips, test_crops: views of a
     video that answers are averaged over. frame_order: see `stages.classify.order_frames`. classes: their names, in the order of the head's
     rows. answers: the same of a head that answers questions. tokenizer: what `Tokenizer` is made with. known: whether the file says all this.
@@ -56,6 +57,7 @@ class Usage:
     classes: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
     tokenizer: Mapping | None = None
+    clip_seconds: float | None = None
     known: bool = True
 
     def views(self) -> dict:
@@ -63,6 +65,7 @@ class Usage:
         return {
             "num_frames": self.num_frames,
             "stride": self.sampling_rate,
+            "seconds": self.clip_seconds,
             "size": self.image_size,
             "segment": self.frame_sampling != "dense",
             "num_segments": self.multimodal_frames,
@@ -85,6 +88,7 @@ def of_run(params: Mapping, model: nn.Module, classes=(), tokenizer: Tokenizer |
         params.get("num_frames") or params["masked_frames"],
         classes=tuple(classes),
         tokenizer=tokenizer and tokenizer.config,
+        clip_seconds=params.get("clip_seconds") or None,
         **given,
     )
 
@@ -128,6 +132,7 @@ def _rounded(values: torch.Tensor) -> list[float]:
 def _read(fields: Fields, model: nn.Module) -> Usage:
     given = {
         **{name: fields.count(name, most=most) for name, most in COUNTS.items()},
+        "clip_seconds": fields.number("clip_seconds", least=0.0, most=3600.0),
         "frame_sampling": fields.choice("frame_sampling", *SAMPLING),
         "frame_order": fields.choice("frame_order", *ORDERS),
         "classes": _names(fields, model),

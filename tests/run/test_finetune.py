@@ -62,8 +62,16 @@ def test_few_clips_are_shown_more_often():
 @pytest.mark.parametrize(
     ("frames", "seconds", "rate"), [(16, 2.0, 2), (300, 10.0, 11), (5, 0.2, 1), (10**6, 10.0, 64), (1, 0.0, 1)]
 )
-def test_a_clip_spans_a_short_video_or_three_seconds(frames, seconds, rate):
+def test_frames_are_counted_by_the_median_video(frames, seconds, rate):
     assert finetune.sampling_rate([Probe(frames=frames, seconds=seconds)] * 3, 8) == rate
+
+
+def test_clips_are_three_seconds_of_each_video_and_only_training_videos_are_asked(planned, monkeypatch):
+    asked = []
+    monkeypatch.setattr(finetune, "sampling_rate", lambda videos, frames: asked.append(len(videos)) or 7)
+    plan = planned()
+    assert asked == [sum(of["train"] for of in plan["counts"].values())]
+    assert all((run["clip_seconds"], run["sampling_rate"]) == (3.0, 7) for run in plan["runs"].values())
 
 
 @pytest.mark.parametrize(

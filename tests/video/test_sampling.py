@@ -160,3 +160,16 @@ def test_the_cross_model_step_takes_the_same_frames_as_a_mirrored_clip(length):
     for frames in range(1, 65):
         taken = spread_frames(torch.arange(length)[None], frames)[0].tolist()
         assert sampling.mirrored(length, frames).tolist() == taken
+
+
+@given(st.integers(1, 5000), st.floats(1, 240), st.integers(1, 32), st.floats(0.1, 10))
+def test_a_stride_by_seconds_freezes_no_frame(length, fps, num_frames, seconds):
+    stride = sampling.stride_of(length, fps, num_frames, seconds)
+    clip = sampling.dense(length, num_frames, stride)
+    assert stride >= 1 and (length < num_frames or len(set(clip.tolist())) == num_frames)
+    assert num_frames * stride <= max(num_frames, seconds * fps + num_frames / 2)
+
+
+def test_a_stride_by_seconds_is_as_long_at_any_frame_rate():
+    assert [sampling.stride_of(10 * fps, fps, 8, 3.0) for fps in (24, 30, 60, 120)] == [9, 11, 22, 45]
+    assert sampling.stride_of(30, 30, 8, 3.0) == 3

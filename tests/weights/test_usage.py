@@ -39,7 +39,7 @@ MODELS = {
     "10": (lambda: MaskedAutoencoder("tiny", **SMALL), {"num_frames": 4, "sampling_rate": 2, "image_size": 16}, ()),
     "12": (multimodal, {"num_frames": 6, "frame_sampling": "segment_shared", "sampling_rate": 2, "image_size": 16, "test_clips": 2}, NAMES),
     "13": (lambda: Coordinated(masked(), multimodal(), stages=2, frames=6),
-           {"masked_frames": 4, "multimodal_frames": 6, "sampling_rate": 3, "image_size": 16, "test_crops": 3}, NAMES),
+           {"masked_frames": 4, "multimodal_frames": 6, "sampling_rate": 3, "clip_seconds": 2.5, "image_size": 16, "test_crops": 3}, NAMES),
     "30": (masked, {"num_frames": 4, "sampling_rate": 2, "image_size": 16, "frame_order": "shuffled"}, NAMES),
 }  # fmt: skip
 
@@ -64,10 +64,11 @@ def test_the_usage_of_a_run_comes_back_from_its_file(tmp_path, recwarn, name):
 
 
 def test_the_views_are_those_that_data_views_takes():
-    used = Usage(32, 8, "segment", 2, 4, 3, 2)
+    used = Usage(32, 8, "segment", 2, 4, 3, 2, clip_seconds=3.0)
     wanted = {
         "num_frames": 8,
         "stride": 2,
+        "seconds": 3.0,
         "size": 32,
         "segment": True,
         "num_segments": 4,

@@ -75,5 +75,5 @@ class VideosAndImages(Clips):
     def clip(self, record, rng: np.random.Generator) -> tuple:
         if not is_image(record.path):
             return super().clip(record, rng)
-        with frames_of(record, self.size) as (_, read):
+        with frames_of(record, self.size) as (_, read, _):
             return self.spec.crop(self.spec.still(read(np.zeros(1, int))), rng), 0
