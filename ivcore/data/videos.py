@@ -55,6 +55,12 @@ class VideoSet:
         """Top-1 accuracy of guessing among the classes that occur."""
         return 1 / max(len({record.label for record in self.records}), 1)
 
+    @property
+    def commonest(self) -> int:
+        """The label that most records have; of equals the lowest, 0 of no records."""
+        counts = Counter(record.label for record in self.records)
+        return min(counts, key=lambda label: (-counts[label], label), default=0)
+
     def groups(self, paths: Sequence[str] | None = None) -> Tensor:
         """int64 (N,): the group of each video, or of each of `paths`; a video without a group gets a number of its own."""
         return group_numbers([r.path for r in self.records] if paths is None else paths, self.together)

@@ -102,7 +102,7 @@ def seconds(each: Lengths, masked: Cost, multimodal: Cost, train: int, held_out:
     alone = (2 * masked.step + multimodal.step) * train + (2 * masked.forward + multimodal.forward) * held_out / 2
     joint = _JOINED * (both_steps * train + both_forwards * held_out / 2)
     cached = each.cached_views * train + held_out
-    measured = train + 4 * held_out  # neighbours, linear probe, views of the test
+    measured = 2 * train + 4.5 * held_out  # neighbours, linear probe, two views of the test
     passes = 2 if in_memory else 3 * each.epochs + each.cached_views + 6
     computing = each.epochs * alone + each.joint_epochs * joint + (cached + measured) * both_forwards
     return 4 * _START + computing + passes * reading

@@ -477,16 +477,19 @@ def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: Asked)
     seconds = spent.get(f"{mark} plan", 0.0) + sum(each["spent"] for each in metrics.values())
     validation, test = (_held(plan, *part) for part in (("val", "validation"), ("test", "test")))
     table = finetune_table.rows(metrics, test)
-    chosen = finetune_table.best(table, validation)
+    by = finetune_table.measure(table, plan["counts"])
+    chosen = finetune_table.best(table, validation, by)
     model = done[chosen].folder / "checkpoints" / "model.safetensors"
     files.write_atomic(folder / "model.safetensors", lambda scratch: shutil.copyfile(model, scratch))
-    chance = metrics["masked"]["chance"]
+    chance, always = (metrics["masked"].get(name) for name in ("chance", "commonest_class"))
     sure = finetune_table.certainty(table, test, asked.seed)
-    about = f"{len(plan['counts'])} classes, chance {chance:.3f}; {finetune_table.seen(test, _grouped(plan))}; {sure}"
+    levels = f"chance {chance:.3f}" + ("" if always is None else f", always the commonest class: {always:.3f}")
+    about = f"{len(plan['counts'])} classes, {levels}; {finetune_table.seen(test, _grouped(plan))}; {sure}"
     told = [
         finetune_table.budgets(plan["runs"]["coordinated"]["epochs"]),
         finetune_table.few_tested(test),
-        *finetune_table.why(table, chosen, validation),
+        finetune_table.constant(table),
+        *finetune_table.why(table, chosen, validation, by),
     ]
     told = [line for line in told if line]
     content = {
@@ -495,6 +498,8 @@ def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: Asked)
         "table": table,
         "model": chosen,
         "chance": chance,
+        "commonest_class": always,
+        "chosen_by": by,
         "seed": asked.seed,
         "seconds": round(seconds, 1),
     }

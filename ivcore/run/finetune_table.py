@@ -13,6 +13,7 @@ FEWEST = 10  # groups, below which no standard error is told
 JOINED = (
     20  # validation videos, below which the coordinated model is not kept (docs/notes.md, Fine-tuning from the box)
 )
+TWICE = 2  # as many videos in the largest class as in the others on average, above which classes are chosen by and not videos
 MODELS = ("coordinated", "multimodal", "masked")  # that may be kept; of equals the first
 
 
@@ -46,7 +47,9 @@ class Held:
 
 
 def rows(metrics: Mapping[str, dict], test: Held) -> list[dict]:
-    """The table: name, validation and test top-1, its standard error ("error") and the seconds ("spent") of the run; None for what there is not.
+    """The table: name, top-1 on the validation videos and on those of the test ("val", "test"), mean class accuracy on either ("val_by_class",
+    "by_class"), the standard error of the test's top-1 ("error"), how many classes it answers ("answered"), and the seconds ("spent") of the run;
+    None for what there is not.
 
     metrics: of the runs, by what is trained. A share of 0 or 1 has no error, and on few groups none has.
     """
@@ -64,15 +67,32 @@ def rows(metrics: Mapping[str, dict], test: Held) -> list[dict]:
 
 
 def _row(name: str, metrics: dict, val: str, test: str, timed: bool = False) -> dict:
-    seconds = metrics.get("spent") if timed else None
-    return {"name": name, "val": metrics.get(val), "test": metrics.get(test), "error": metrics.get(f"{test}_error"), "seconds": seconds}  # fmt: skip
+    by_class = {key: metrics.get(each.replace("top1", "mean_class_accuracy")) for key, each in (("val_by_class", val), ("by_class", test))}  # fmt: skip
+    of_model = {"answered": metrics.get("answered_classes"), "seconds": metrics.get("spent")} if timed else {}
+    shares = {"val": metrics.get(val), "test": metrics.get(test), "error": metrics.get(f"{test}_error")}
+    return {"name": name, **shares, **by_class, "answered": None, "seconds": None, **of_model}
 
 
 def as_text(table: Sequence[dict], test: Held, tablefmt: str) -> str:
+    """Columns of mean class accuracy where it is another number than top-1 anywhere."""
     from tabulate import tabulate
 
-    lines = [(row["name"], _number(row["val"]), _with_error(row, test), _number(row["seconds"], 0)) for row in table]
-    return tabulate(lines, ("", "validation", "test top-1", "seconds"), tablefmt=tablefmt, disable_numparse=True)
+    columns = {
+        "": [row["name"] for row in table],
+        "validation": [_number(row["val"]) for row in table],
+        "test top-1": [_with_error(row, test) for row in table],
+        "validation by class": [_number(row["val_by_class"]) for row in table],
+        "test by class": [_number(row["by_class"]) for row in table],
+        "seconds": [_number(row["seconds"], 0) for row in table],
+    }
+    if not by_class_differs(table):
+        del columns["validation by class"], columns["test by class"]
+    return tabulate(columns, "keys", tablefmt=tablefmt, disable_numparse=True)
+
+
+def by_class_differs(table: Sequence[dict]) -> bool:
+    pairs = [(row[top1], row[by_class]) for row in table for top1, by_class in (("val", "val_by_class"), ("test", "by_class"))]  # fmt: skip
+    return any(by_class is not None and _number(top1) != _number(by_class) for top1, by_class in pairs)
 
 
 def _number(value: float | None, digits: int = 3) -> str:
@@ -97,7 +117,15 @@ def certainty(table: Sequence[dict], test: Held, seed: int) -> str:
         lines.append(f"one seed ({seed})" + (f"; no ± below {FEWEST} test {test.unit}" if test.groups < FEWEST else ""))
     if any(row["test"] in (0, 1) for row in table):
         lines.append("≥ and ≤ are the bound where all or none are right (95 %)")
+    if by_class_differs(table):
+        lines.append("by class: mean class accuracy, the share of each class that is right, averaged over classes")
     return "; ".join(lines)
+
+
+def constant(table: Sequence[dict]) -> str:
+    """What to say of rows that give one answer, whatever the video; "" where there is none."""
+    names = [row["name"] for row in table if row["answered"] == 1]
+    return f"Every test video gets the same answer: {_listed(names)}" if names else ""
 
 
 def few_tested(test: Held) -> str:
@@ -117,20 +145,37 @@ def seen(test: Held, grouped: bool) -> str:
 # ---- the choice
 
 
-def best(table: Sequence[dict], validation: Held) -> str:
+def measure(table: Sequence[dict], counts: Mapping[str, Mapping[str, int]]) -> str:
+    """The score of a row that the choice goes by: "val", or "val_by_class" where the largest class has more than TWICE as many videos as the others
+    have on average. counts: class -> part -> videos.
+    """
+    sizes = sorted(sum(of.values()) for of in counts.values())
+    lopsided = sizes[-1] * (len(sizes) - 1) > TWICE * sum(sizes[:-1])
+    known = all(row["val_by_class"] is not None for row in table if row["name"] in MODELS)
+    return "val_by_class" if lopsided and known else "val"
+
+
+def best(table: Sequence[dict], validation: Held, by: str = "val") -> str:
     """The model that was best on the validation videos; of the two encoders alone where these are few."""
-    scores = {row["name"]: row["val"] or 0.0 for row in table}
-    return max(_candidates(validation), key=scores.get)
+    return max(_candidates(validation), key=_scores(table, by).get)
+
+
+def _scores(table: Sequence[dict], by: str) -> dict[str, float]:
+    return {row["name"]: row[by] or 0.0 for row in table}
 
 
 def _candidates(validation: Held) -> tuple[str, ...]:
     return MODELS if validation.groups >= JOINED else MODELS[1:]
 
 
-def why(table: Sequence[dict], chosen: str, validation: Held) -> list[str]:
+def why(table: Sequence[dict], chosen: str, validation: Held, by: str = "val") -> list[str]:
     """What the choice rests on, a line each."""
-    scores, candidates = {row["name"]: row["val"] or 0.0 for row in table}, _candidates(validation)
+    scores, candidates = _scores(table, by), _candidates(validation)
     lines = [f"model.safetensors is the {chosen} one, chosen on {validation} among {_listed(candidates)}"]
+    if by != "val":
+        lines[0] += (
+            f" by mean class accuracy: the largest class has more than {TWICE} times as many videos as the others have on average"
+        )
     if level := [name for name in candidates if name != chosen and scores[name] == scores[chosen]]:
         lines.append(f"It is level there with {_listed(level)}; of equals the first in this order is kept")
     if len(candidates) < len(MODELS):
@@ -141,14 +186,14 @@ def why(table: Sequence[dict], chosen: str, validation: Held) -> list[str]:
         lines.append(f"{validation.decides_little}: on others another model may be the best")
     if not any(scores.values()):
         lines.append("Nothing in the table is right on any of them, so the choice tells nothing")
-    elif sentence := better(table, chosen):
+    elif sentence := better(table, chosen, by):
         lines.append(sentence)
     return lines
 
 
-def better(table: Sequence[dict], chosen: str) -> str:
+def better(table: Sequence[dict], chosen: str, by: str = "val") -> str:
     """What to say where a row that is not a model to keep was as good or better on the validation videos; "" where none was."""
-    scores = {row["name"]: row["val"] or 0.0 for row in table}
+    scores = _scores(table, by)
     above = max((name for name in scores if name not in MODELS), key=scores.get)
     if scores[above] < scores[chosen]:
         return ""

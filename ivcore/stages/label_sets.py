@@ -65,6 +65,16 @@ def top1_by_kind(data: UnitedSets, scores: Tensor, labels: Tensor, name: str = "
     return {name: top_k(scores, labels)} | parts
 
 
+def class_balance(data: UnitedSets, scores: Tensor, labels: Tensor) -> dict[str, float]:
+    """What tells a top-1 from that of a constant answer. scores (N, K), labels int (N,).
+
+    answered_classes: how many classes are the best of some clip. commonest_class: the top-1 of always answering the class that most training
+    videos have.
+    """
+    constant = (labels == data.train.commonest).double().mean().item()
+    return {"answered_classes": len(scores.argmax(1).unique()), "commonest_class": constant}
+
+
 def load_pair(run, frames: tuple[int, int], image: int, data: UnitedSets) -> tuple[nn.Module, nn.Module]:
     """The classifiers that the parameters masked_encoder and multimodal_encoder of `run` name, for clips of these
     frames and pixels.

@@ -15,8 +15,8 @@ def table(other=0.0, **scores):
     return [{"name": name, "val": scores.get(name, other)} for name in NAMES]
 
 
-def metrics(top1, error):
-    encoder = {"knn_val_top1": 0.5, "knn_top1": 0.5, "knn_top1_error": 0.1, "val_top1": 0.5, "top1": top1} | error
+def metrics(top1, more):
+    encoder = {"knn_val_top1": 0.5, "knn_top1": 0.5, "knn_top1_error": 0.1, "val_top1": 0.5, "top1": top1} | more
     joined = {"val_top1": 0.5, "top1_coordinated": 0.75, "top1_coordinated_error": 0.1, "top1_ensemble": 0.75}
     return {"masked": encoder, "multimodal": encoder, "scratch": encoder, "coordinated": joined}
 
@@ -54,6 +54,25 @@ def test_what_the_signs_of_the_table_mean_is_said():
         assert finetune_table.certainty(rows, test, 3) == said
 
 
+def test_mean_class_accuracy_is_shown_where_it_says_something_else():
+    test = Held("test", 40, 40)
+    equal = finetune_table.rows(metrics(0.9, {"mean_class_accuracy": 0.9, "val_mean_class_accuracy": 0.5}), test)
+    assert "by class" not in finetune_table.as_text(equal, test, "plain") + finetune_table.certainty(equal, test, 0)
+    rows = finetune_table.rows(metrics(0.9, {"mean_class_accuracy": 0.5, "answered_classes": 1}), test)
+    (line,) = (line for line in finetune_table.as_text(rows, test, "plain").splitlines() if line.startswith("masked  "))
+    assert line.split() == ["masked", "0.500", "0.900", "0.500"]
+    assert "by class: mean class accuracy" in finetune_table.certainty(rows, test, 0)
+
+
+def test_a_row_that_gives_one_answer_is_named():
+    test = Held("test", 40, 40)
+    runs = metrics(0.1, {"answered_classes": 10})
+    assert finetune_table.constant(finetune_table.rows(runs, test)) == ""
+    runs["scratch"] = runs["scratch"] | {"answered_classes": 1}
+    said = finetune_table.constant(finetune_table.rows(runs, test))
+    assert said == "Every test video gets the same answer: masked encoder from scratch"
+
+
 def test_few_groups_are_few_however_many_videos_they_have():
     assert finetune_table.few_tested(Held("test", 30, 30)) == ""
     assert "9 test videos decide little: all of them right would mean at least 0.66" in finetune_table.few_tested(
@@ -88,6 +107,24 @@ def test_the_model_that_is_kept_is_the_best_on_validation_and_of_equals_the_coor
     assert finetune_table.best(ahead, MANY) == "masked" and "level" not in "".join(
         finetune_table.why(ahead, "masked", MANY)
     )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "by"),
+    [((180, 20), "val_by_class"), ((60, 40), "val"), ((50, *[20] * 9), "val_by_class"), ((40, *[20] * 9), "val")],
+)
+def test_where_one_class_has_most_videos_the_choice_goes_by_classes(sizes, by):
+    counts = {str(i): {"train": size, "val": 0, "test": 0} for i, size in enumerate(sizes)}
+    rows = [row | {"val_by_class": 0.5} for row in table(masked=0.9, multimodal=0.8, coordinated=0.8)]
+    rows[3]["val_by_class"] = 0.7
+    assert finetune_table.measure(rows, counts) == by
+    chosen = finetune_table.best(rows, MANY, by)
+    assert chosen == {"val": "masked", "val_by_class": "multimodal"}[by]
+    assert ("by mean class accuracy: the largest class" in finetune_table.why(rows, chosen, MANY, by)[0]) == (
+        by != "val"
+    )
+    rows[2]["val_by_class"] = None  # of a run that did not measure it
+    assert finetune_table.measure(rows, counts) == "val"
 
 
 @pytest.mark.parametrize("few", [Held("validation", 2, 2), Held("validation", 200, 19)])

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from ivcore.data import formats
+from ivcore.data.videos import VideoSet
 from ivcore.errors import ParameterError
 from ivcore.stages import label_sets
 
@@ -22,6 +23,14 @@ def test_top1_of_each_kind_that_occurs():
         "probe_appearance": 0.5,
     }
     assert set(label_sets.top1_by_kind(DATA, scores, torch.tensor([0, 2, 2, 0]))) == {"top1", "top1_motion"}
+
+
+def test_a_constant_answer_is_told_from_one_that_is_right_as_often():
+    train = VideoSet([SimpleNamespace(path=f"{i}", label=label) for i, label in enumerate((2, 1, 1, 0))], [], "own")
+    labels = torch.tensor([0, 1, 1, 1])
+    balance = label_sets.class_balance(SimpleNamespace(train=train), torch.eye(3)[[1, 1, 1, 1]], labels)
+    assert balance == {"answered_classes": 1, "commonest_class": 0.75}
+    assert VideoSet([], [], "own").commonest == 0
 
 
 def test_names_are_written_as_their_set_writes_them():
