@@ -19,19 +19,16 @@ HEAVY = (
 )
 
 
-def loaded_by(statement: str) -> tuple[set[str], float]:
-    program = f"import sys, time\nt = time.perf_counter()\n{statement}\nprint(time.perf_counter() - t, *sys.modules)"
+def loaded_by(statement: str) -> set[str]:
+    program = f"import sys\n{statement}\nprint(*sys.modules)"
     said = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     ).stdout
-    seconds, *modules = said.split()
-    return set(modules), float(seconds)
+    return set(said.split())
 
 
-def test_importing_the_package_costs_under_half_a_second():
-    modules, seconds = loaded_by("import ivcore")
-    assert not modules.intersection(HEAVY)
-    assert min(seconds, loaded_by("import ivcore")[1]) < 0.5
+def test_importing_the_package_loads_nothing_heavy():
+    assert not loaded_by("import ivcore").intersection(HEAVY)
 
 
 @pytest.mark.parametrize(
@@ -51,5 +48,4 @@ def test_importing_the_package_costs_under_half_a_second():
     ],
 )
 def test_modules_of_the_command_line_are_light(module):
-    modules, _ = loaded_by(f"import ivcore.{module}")
-    assert not modules.intersection(HEAVY)
+    assert not loaded_by(f"import ivcore.{module}").intersection(HEAVY)

@@ -151,7 +151,12 @@ class TestPhases:
 
 class TestLook:
     def test_the_same_seed_gives_the_same_look_and_another_one_another(self):
-        assert metaworld_look.draw((0, 1, 2)) == metaworld_look.draw((0, 1, 2))
+        fixed = metaworld_look.draw((0, 1, 2))  # sets that are rendered already rely on it
+        assert (fixed.azimuth, fixed.distance, fixed.colour) == (
+            pytest.approx(153.55180361953998),
+            pytest.approx(0.9152633556548656),
+            "yellow",
+        )
         looks = [metaworld_look.draw((0, 1, n)) for n in range(200)]
         assert {look.colour for look in looks} == set(COLOURS)
         for field in ("azimuth", "elevation", "distance", "ambient", "lamps", "target"):

@@ -154,8 +154,11 @@ def test_who_went_astray_is_never_told_to_stop_far_from_the_goal(episodes):
         simulator.reset(episode)
         for _ in range(12):
             ways = simulator.waypoints()
-            told.append((simulator.geodesic(simulator.path[-1]), expert_action(simulator, ways)))
-            simulator.go_to(ways[rng.integers(len(ways))])
+            best = expert_action(simulator, ways)
+            told.append((simulator.geodesic(simulator.path[-1]), best))
+            astray = best is None or rng.random() < 0.3
+            simulator.go_to(ways[rng.integers(len(ways))] if astray else best)
+    assert {best is None for _, best in told} == {True, False}
     assert all(far <= 3.0 for far, best in told if best is None)
     assert all(best is None for far, best in told if far <= 1.0)
 

@@ -1,6 +1,7 @@
 """Items in several processes: every one is answered for, whatever it does to its process."""
 
 import os
+import time
 
 import pytest
 
@@ -38,9 +39,10 @@ def test_a_process_may_end_before_it_takes_its_item():
 
 
 def test_whoever_leaves_waits_for_no_item():
-    left = []
-    for _ in surviving.each(eval, ["1", "__import__('time').sleep(60)"], 1, lambda: bool(left)):
-        left.append(True)
+    left, began = [], time.monotonic()
+    for item, result in surviving.each(eval, ["1", "__import__('time').sleep(600)"], 1, lambda: bool(left)):
+        left.append((item, result))
+    assert left == [(0, 1)] and time.monotonic() - began < 300  # it did not wait for the second
 
 
 def test_nothing_to_do():

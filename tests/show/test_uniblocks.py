@@ -48,4 +48,6 @@ def test_one_run_alone_is_drawn_too():
 
     drawn = block_panels([run(True, 3, 0.0)], MEASURES, 3, "one")
     drawn.canvas.draw()
+    assert len(drawn.axes) == len(MEASURES)
+    assert all(any(len(line.get_xdata()) for line in panel.lines) for panel in drawn.axes)
     plt.close(drawn)
