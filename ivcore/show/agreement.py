@@ -27,7 +27,7 @@ def agreement(pairs: dict, xlabel: str, ylabel: str, beside: dict | None = None,
         panel.plot(x, y, "o", color=OKABE_ITO[0], ms=3.5, alpha=0.7, mec="none", label=ylabel, rasterized=True)
         if beside and name in beside:
             panel.legend(loc="upper left", markerscale=1.5, handletextpad=0.2)
-        panel.set_title(f"{name}\ndiffer by {largest(x, y):.1e}", loc="left")
+        panel.set_title(f"{name}\nlargest difference {largest(x, y):.1e}", loc="left")
         panel.set_xlabel(xlabel)
     panels[0, 0].set_ylabel(ylabel)
     return titled(figure, title)

@@ -17,9 +17,9 @@ from ivcore.masking import MASKS
 
 LOOKS = {  # kind -> face, edge, line width, line style, in words
     "data": ("#FFFFFF", "0.45", 1.0, "-", "data"),
-    "learns": ("#CDE4F2", "#0072B2", 2.2, "-", "learns"),
+    "learns": ("#CDE4F2", "#0072B2", 2.2, "-", "trained"),
     "frozen": ("#ECECEC", "0.45", 1.0, "--", "frozen"),
-    "loss": ("#FBE9CC", "#000000", 1.4, ":", "is compared or joined"),
+    "loss": ("#FBE9CC", "#000000", 1.4, ":", "loss"),
 }
 TEXT = 9.5  # points
 WIDE = 3.1  # width of a box, inches
@@ -58,7 +58,7 @@ def masked_pretraining(model: MaskedAutoencoder, ratio: float = 0.9, kind: str =
         ("data", f"{hidden:,} × {s.tubelet_values:,} predicted pixels"),
     ]  # fmt: skip
     boxes = [Box(LEFT, 0.45 + 0.86 * i, words, kind) for i, (kind, words) in enumerate(main)]
-    boxes.append(Box(RIGHT, boxes[2].y, f"{hidden:,} hidden tubelets,\nnormalised each by itself", "data"))
+    boxes.append(Box(RIGHT, boxes[2].y, f"{hidden:,} hidden tubelets,\nnormalised separately", "data"))
     boxes.append(Box(RIGHT, boxes[7].y, "loss: mean squared error", "loss"))
     arrows = [(i, i + 1) for i in range(7)] + [(1, 8), (8, 9), (7, 9)]
     return _drawn(boxes, arrows)
@@ -77,14 +77,14 @@ def video_text(model: VideoTextModel, frames: int = 8):
         ("data", f"clip: {frames} frames of {visual.image} × {visual.image}"),
         ("learns", f"patches of {visual.patch} × {visual.patch}, a class token:\n{frames} × {tokens} tokens of {visual.width:,}"),
         ("learns", f"video encoder:\n{_stack(visual.blocks, visual.width, visual.heads)}"),
-        ("learns", f"global blocks {_span(where)}: one query\ngathers {frames * tokens:,} tokens"),
+        ("learns", f"global blocks {_span(where)}: one query\nattends to {frames * tokens:,} tokens"),
         ("learns", f"clip's embedding ({_columns(model.visual_proj)})"),
     ]  # fmt: skip
     right = [
         ("data", f"sentence: up to {text.context} tokens"),
         ("learns", f"{text.token_embedding.weight.shape[0]:,} words, positions\n→ {_columns(text.token_embedding.weight)}"),
         ("learns", f"text encoder, causal:\n{_stack(words, _columns(text.token_embedding.weight), words[0].attn.heads)}"),
-        ("learns", f"sentence's embedding ({_columns(text.text_projection)}),\ntaken at its end"),
+        ("learns", f"sentence's embedding ({_columns(text.text_projection)}),\nat the end token"),
     ]  # fmt: skip
     boxes = [Box(LEFT, 0.45 + 0.92 * i, words, kind) for i, (kind, words) in enumerate(left)]
     boxes += [Box(RIGHT, boxes[i].y, words, kind) for i, (kind, words) in enumerate(right)]
@@ -93,8 +93,8 @@ def video_text(model: VideoTextModel, frames: int = 8):
     if decoder is None:
         return _drawn(boxes, arrows)
     layers = decoder.layers if hasattr(decoder, "layers") else decoder.multimodal_layers
-    asked = "clip's tokens and query" if model.caption_query else "clip's tokens"
-    said = f"caption decoder: {len(layers)} layers, width {decoder.width:,}\nthe sentence's tokens ask the {asked}"
+    asked = "the clip's tokens and query" if model.caption_query else "the clip's tokens"
+    said = f"caption decoder: {len(layers)} layers, width {decoder.width:,}\nthe sentence's tokens attend to {asked}"
     boxes.append(Box(3.7, boxes[4].y + 1.0, said, "learns", width=4.2))
     boxes.append(Box(3.7, boxes[10].y + 0.92, "captioning loss: the next word", "loss", width=4.2))
     return _drawn(boxes, [*arrows, (10, 11)], lanes=[(2, 10), (7, 10)])
@@ -126,7 +126,7 @@ def interaction(model: Coordinated):
         put(LEFT, row, _blocks(begin[0], ends[0]), rest)
         if ends[1] >= begin[1]:  # otherwise two modules attend to the same tokens
             put(RIGHT, row, _blocks(begin[1], ends[1]), rest)
-        row = put(LEFT, row + 1, _module(module, "asks the tokens at the right"))
+        row = put(LEFT, row + 1, _module(module, "attends to tokens on the right"))
         arrows.append((tops[RIGHT], tops[LEFT]))
         begin = [ends[0] + 1, max(begin[1], ends[1] + 1)]
     where = _span([layer + 1 for layer in multimodal.global_layers])
@@ -135,7 +135,7 @@ def interaction(model: Coordinated):
             put(x, row, _blocks(first, len(encoder.blocks) - 1), rest)
     row = put(RIGHT, row + 1, f"query token of {multimodal.width:,},\nthrough global blocks {where}")
     if model.last_cma is not None:
-        row = put(RIGHT, row, _module(model.last_cma, "the query asks those at the left"))
+        row = put(RIGHT, row, _module(model.last_cma, "query attends to the left"))
         arrows.append((tops[LEFT], tops[RIGHT]))
     for x in (LEFT, RIGHT):
         put(x, row, f"classification layer:\n{masked.num_classes} classes")

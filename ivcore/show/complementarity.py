@@ -89,7 +89,7 @@ def cka_heatmap(
     if max(values.shape) <= MOST_NUMBERS:
         _write_cells(axes, values)
     _frame(axes, values)
-    figure.colorbar(image, ax=axes, label="linear CKA, row's greatest framed", aspect=30, pad=0.02)
+    figure.colorbar(image, ax=axes, label="linear CKA; each row's maximum is framed", aspect=30, pad=0.02)
     if title:
         axes.set_title(title, loc="left")
     return figure

@@ -37,12 +37,12 @@ def confusion_matrix(matrix, names, title: str | None = None):
         _write(axes, shares)
     figure.colorbar(image, ax=axes, label="% of the true class", shrink=0.7, pad=0.02)
     right = np.trace(counts) / max(counts.sum(), 1)
-    axes.set_title(f"{title or 'Confusion'}: {100 * right:.1f} % right", loc="left", x=0)
+    axes.set_title(f"{title or 'Confusion'}: accuracy {100 * right:.1f} %", loc="left", x=0)
     return figure
 
 
 def _name(axes, names) -> None:
-    axes.set(xlabel="answer", ylabel="true class")
+    axes.set(xlabel="predicted class", ylabel="true class")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     if len(names) > MOST:

@@ -62,7 +62,7 @@ def _series(records: list[dict], key: str) -> np.ndarray:
 def _line(panel, number: int, name: str, steps: np.ndarray, values: np.ndarray, noisy: bool) -> None:
     if not len(steps):
         return
-    label = f"{name}  {values[-1]:.3g}" if name else f"at the end {values[-1]:.3g}"
+    label = f"{name}  {values[-1]:.3g}" if name else f"final {values[-1]:.3g}"
     smooth = noisy and len(values) > _NOISY
     marker = "o" if len(values) <= 20 else None
     look = {"color": f"C{number % _COLOURS}", "ls": _STYLES[(number + number // _COLOURS) % len(_STYLES)]}

@@ -19,17 +19,17 @@ EXERCISES = {
     "02.seen-elsewhere": (
         1 - 0.75**7,
         "How likely is it that the other 7 slots of the cell are all hidden?",
-        "Each of the 7 is hidden with probability rho. The answer is one less the probability that all are.",
+        "Each of the 7 is hidden with probability rho. The answer is 1 minus the probability that all are hidden.",
     ),
     "03.query-tokens": (
         8 * ((224 // 14) ** 2 + 1),
         "How many patches does one frame have? L/14 has patches of 14 pixels.",
-        "Patches along the height times patches along the width, and one class token more; then times frames.",
+        "Patches along the height times patches along the width, plus one class token, times frames.",
     ),
     "04.tensors": (
         2 * 12,
-        "Compare the two lists above: how many tensors has the attention of one block in each?",
-        "All but the attention is stored alike, so multiply the difference in one block by 12.",
+        "Compare the two lists above: how many tensors does the attention of one block have in each?",
+        "Everything except the attention is stored in the same way, so multiply the difference in one block by 12.",
     ),
     "05.first-loss": (
         math.log(14336),
@@ -39,7 +39,7 @@ EXERCISES = {
     "05.push": (
         math.exp((0.5 - 0.3) / 0.05),
         "The push is proportional to the probability of the wrong caption.",
-        "Probabilities are as exp(cosine / temperature). Divide one by the other.",
+        "Probabilities are proportional to exp(cosine / temperature). Divide one by the other.",
     ),
     "05.labels": (
         math.log(8),
@@ -58,8 +58,8 @@ EXERCISES = {
     ),
     "06.products": (
         1568 * 2056,
-        "Every token that asks has one product with every token that answers.",
-        "Multiply how many ask by how many answer.",
+        "Every query has one product with every key.",
+        "Multiply the number of queries by the number of keys.",
     ),
 }
 _wrong = Counter()  # exercise -> number of wrong answers in this kernel

@@ -21,10 +21,10 @@ def windows_alike(video, other, names: Sequence[str]):
     last = [each.first + each.step * (len(each.features) - 0.5) for each in (video, other)]
     begin = [each.first - 0.5 * each.step for each in (video, other)]
     image = axes.imshow(first @ second.T, cmap="viridis", extent=(begin[1], last[1], last[0], begin[0]), aspect="auto")
-    axes.set(xlabel="seconds of the counterpart", ylabel="seconds of the video")
+    axes.set(xlabel="time in the reordered video (s)", ylabel="time in the video (s)")
     for each, place, write in ((video, axes.secondary_yaxis("right"), "set_yticks"), (other, axes.secondary_xaxis("top"), "set_xticks")):  # fmt: skip
         middles = each.segments.mean(1)
         getattr(place, write)(middles, [names[label] for label in each.labels], rotation=30 if write == "set_xticks" else 0, ha="left")  # fmt: skip
         place.tick_params(length=0, labelsize=9)
-    figure.colorbar(image, ax=axes, label="cosine of two windows", location="bottom", shrink=0.6)
+    figure.colorbar(image, ax=axes, label="cosine similarity of windows", location="bottom", shrink=0.6)
     return figure

@@ -44,7 +44,7 @@ def memory_bars(
         if found is not None:
             place.plot(found, row, "D", color="black", ms=6, label="measured" if row == 0 else None, zorder=3)
     if limit is not None:
-        place.axvline(limit, color="black", ls="--", lw=1.2, label="what a device has")
+        place.axvline(limit, color="black", ls="--", lw=1.2, label="device memory")
     place.set_yticks(range(len(bars)), list(bars))
     place.invert_yaxis()
     place.margins(x=0.12 if measured is None else 0.35)

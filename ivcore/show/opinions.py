@@ -40,7 +40,7 @@ def opinions(models: Mapping[str, Sequence[float]], classes: Sequence[str], befo
     for row, k in enumerate(order):
         axes.text(-0.05, row, textwrap.fill(classes[k], LINE), ha="right", va="center", fontsize=10)
     axes.set(xlim=(0, APART * len(models)), ylim=(len(order) - 0.5, -1.5))
-    axes.text(0, len(order) - 0.3, "probability; a bar is at most 1", fontsize=9, va="top")
+    axes.text(0, len(order) - 0.3, "probability (a full bar is 1)", fontsize=9, va="top")
     axes.set_axis_off()
     if title:
         axes.set_title(title, loc="left", pad=4, fontsize=10)

@@ -28,7 +28,7 @@ def similarity_matrices(matrices, captions=None, title: str | None = None, label
     for panel, (name, matrix) in zip(panels[0], arrays.items()):
         image = panel.imshow(matrix, cmap="viridis", vmin=low, vmax=high)
         right = _mark(panel, matrix)
-        panel.set_title(f"{name}\n{100 * right:.0f} % find their own caption", loc="left")
+        panel.set_title(f"{name}\nrecall at 1: {100 * right:.0f} %", loc="left")
         panel.set_xlabel("caption")
     _name(panels[0], len(matrix), names)
     figure.colorbar(image, ax=panels[0], label=label, shrink=0.75, pad=0.02)
@@ -92,7 +92,7 @@ def _markers() -> tuple[list, list[str]]:
 
     dot = Line2D([], [], ls="", marker="o", ms=6, mfc="white", mec="black", mew=0.6)
     cross = Line2D([], [], ls="", marker="X", ms=8, mfc=OKABE_ITO[3], mec="white", mew=0.6)
-    return [dot, cross], ["most similar, and the true one", "most similar, and not the true one"]
+    return [dot, cross], ["most similar caption is the true one", "most similar caption is another"]
 
 
 def _name(panels, count: int, names) -> None:

@@ -85,7 +85,7 @@ def _timeline(axis, video: Timeline) -> None:
             RIGHT if right else WRONG,
             f"{_wrapped(text, end - start, video)}\n{score:{'.2f' if score >= 0.1 else '.1g'}}\u00a0{'✓' if right else '✗'}",
         )
-    places = {"score": 0.5, "found": (top + 1.2) / 2, "true": top + 0.6}
+    places = {"score": 0.5, "predicted": (top + 1.2) / 2, "true": top + 0.6}
     axis.set(xlim=(0, video.duration), ylim=(0, top + 1.05))
     axis.set_yticks(list(places.values()), list(places))
     axis.tick_params(axis="y", length=0)

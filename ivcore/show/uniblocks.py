@@ -52,4 +52,4 @@ def block_panels(runs: Sequence[dict], measures: Sequence[Measure], layers: int,
         for measure in measures
     ]  # fmt: skip
     controlled = any(measure.control for measure in measures)
-    return lines(panels, title=title, columns=2, control="the same, frames shuffled" if controlled else "")
+    return lines(panels, title=title, columns=2, control="frames shuffled" if controlled else "")

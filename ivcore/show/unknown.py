@@ -69,7 +69,7 @@ def known_against_unknown(rows: Mapping[str, Mapping[str, Compared]], title: str
             axes.set_title(f"{column}" if axes in grid[0] else "", loc="left")
             axes.set_yticks([])
         line[0].set_ylabel(row)
-    figure.supxlabel("how unknown a clip looks", fontsize=10)
+    figure.supxlabel("uncertainty (higher: less known)", fontsize=10)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return titled(figure, title)
 

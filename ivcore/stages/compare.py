@@ -24,7 +24,7 @@ def difference_in_words(
     if len(points) > 1:
         mean, ahead = sum(points) / len(points), sum(difference > 0 for difference in points)
         several = f"{mean:+.1f} points over {len(points)} seeds, ahead in {ahead}; in this run "
-    luck = "may be luck" if this.sign_test >= 0.05 else "is hardly luck"
+    luck = "may be chance" if this.sign_test >= 0.05 else "is unlikely to be chance"
     return (
         f"{name} against {base}: {several}{100 * this.difference:+.1f} ± {100 * this.error:.1f} points, better on "
         f"{this.ahead} scenes, worse on {this.behind}; that {luck} (p = {this.sign_test:.2g})"

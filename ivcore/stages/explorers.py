@@ -56,7 +56,7 @@ def reconstruction(model: MaskedAutoencoder, examples: Sequence[Example], normal
         )
 
     def play(clip, ratio, kind, mask):
-        return dict(zip(("clip", "what it is given", "what it makes of it"), (frames(clip).numpy(), *rows(clip, ratio, kind, mask))))  # fmt: skip
+        return dict(zip(("clip", "visible part", "reconstruction"), (frames(clip).numpy(), *rows(clip, ratio, kind, mask))))  # fmt: skip
 
     return {
         "draw": draw, "play": play, "clip": Clips(examples), "ratio": [0.25, 0.5, 0.75, 0.9], "kind": ["tube", "random", "frame"],
@@ -88,7 +88,7 @@ def attention(encoder: MaskedVideoEncoder, examples: Sequence[Example]) -> dict:
         return attention_strip(frames(clip), {f"block {block}, head {head}": weights}, (slot, *place))
 
     def play(clip, block, head, slot, place):
-        return {"clip": frames(clip), "where it looks": overlay(frames(clip), chosen(clip, block, head, slot, place))}
+        return {"clip": frames(clip), "attention": overlay(frames(clip), chosen(clip, block, head, slot, place))}
 
     return {
         "draw": draw, "play": play, "clip": Clips(examples), "block": [*map(str, range(1, len(encoder.blocks) + 1)), "all (rollout)"],
@@ -120,11 +120,11 @@ def query(visual: UniFormerV2, examples: Sequence[Example], count: int) -> dict:
     def draw(clip, block=1, head="mean"):
         weights = chosen(clip, block, head)
         shares = ", ".join(f"{share:.0%}" for share in weights.sum(1).tolist())
-        title = f"attention to each frame: {shares}; to the class tokens among it {weights[:, 0].sum():.0%}"
+        title = f"attention to each frame: {shares}; of this to class tokens {weights[:, 0].sum():.0%}"
         return attention_strip(frames(clip), {f"global block {block}, head {head}": maps(weights)}, title=title)
 
     def play(clip, block, head):
-        return {"clip": frames(clip), "where the query looks": overlay(frames(clip), maps(chosen(clip, block, head)))}
+        return {"clip": frames(clip), "query's attention": overlay(frames(clip), maps(chosen(clip, block, head)))}
 
     heads = visual.transformer.dec[0].attn.heads if len(visual.global_layers) else 1
     return {
@@ -178,7 +178,7 @@ def gates(model: Coordinated, examples: Sequence[Example], classes: Sequence[str
 
     def draw(clip, place=(rows // 2, columns // 2), **openings):
         now, trained = said(clip, tuple(openings.values())), said(clip, (1.0,) * len(names))
-        title = f"what {clip.name} shows; black marks: with all gates as trained"
+        title = f"predictions for {clip.name}; black marks: all gates as trained"
         return opinions(now, classes, trained, title=title)
 
     def play(clip, place, **_):
@@ -186,13 +186,13 @@ def gates(model: Coordinated, examples: Sequence[Example], classes: Sequence[str
         slot = model.masked.grid[0] // 2
         token = int(np.ravel_multi_index((slot, *place), model.masked.grid))
         films = {"clip": framed(dense, (slot, *place), model.masked.grid)}
-        films |= {f"{name} looks at": overlay(sparse, each[token]) for name, each in forward.items()}
-        return films | ({} if back is None else {"query looks back at": overlay(dense, back)})
+        films |= {f"attention of {name}": overlay(sparse, each[token]) for name, each in forward.items()}
+        return films | ({} if back is None else {"query's attention to the masked encoder": overlay(dense, back)})
 
     return {
         "draw": draw, "play": play, "clip": Clips(examples), **{name: OPENINGS for name in names}, "begin": dict.fromkeys(names, 1.0),
         "place": Patch(rows, columns, lambda clip, **_: frames(clip)[0][length // 2]),
-        "alt": "Bars of the likeliest classes for the masked encoder, the multimodal one and both together",
+        "alt": "Bars of the likeliest classes of the masked encoder, the multimodal encoder and both together",
     }  # fmt: skip
 
 
@@ -225,11 +225,11 @@ def words(model: VideoModel, examples: Sequence[Example], sentence: str, most: i
         cosines = {each: float(vector(each) @ told(sentence)) for each in asked}
         found = sorted(cosines, key=lambda each: -cosines[each])
         shown = [clip, *found[:most]]
-        lines = [f"{clip.name}: place {found.index(clip) + 1} of {len(found)}", *(f"{n}. {cosines[each]:.2f}  {each.name}" for n, each in enumerate(found[:most], 1))]  # fmt: skip
+        lines = [f"{clip.name}: rank {found.index(clip) + 1} of {len(found)}", *(f"{n}. {cosines[each]:.2f}  {each.name}" for n, each in enumerate(found[:most], 1))]  # fmt: skip
         unknown = tokenizer.unknown(sentence)
-        note = f"\nwords that it has never read: {', '.join(unknown)}" if unknown else ""
+        note = f"\nwords not in the vocabulary: {', '.join(unknown)}" if unknown else ""
         return clip_grid(
-            map(frames, shown), lines, title=f"of {clip.name} it says: {says(clip)}\n{sentence} finds:{note}"
+            map(frames, shown), lines, title=f"caption of {clip.name}: {says(clip)}\n{sentence} finds:{note}"
         )
 
     def play(clip, sentence):
@@ -237,7 +237,7 @@ def words(model: VideoModel, examples: Sequence[Example], sentence: str, most: i
 
     return {
         "draw": draw, "play": play, "clip": Clips(examples), "sentence": sentence,
-        "alt": "The chosen clip with what the model says of it, and below it the clips that a sentence finds, the nearest first",
+        "alt": "The chosen clip with the model's caption, and below it the clips that best match a sentence, best first",
     }  # fmt: skip
 
 
@@ -267,11 +267,11 @@ def fusion(pair: Sequence, examples: Sequence[Example], classes: Sequence[str], 
             "multimodal encoder": multimodal_says,
             f"{1 - share:.0%} and {share:.0%}": mixed,
         }
-        return opinions(models, classes, title=f"{clip.name}; top-1 on validation with this share {worth[share]:.3f}")
+        return opinions(models, classes, title=f"{clip.name}; validation top-1 with this share {worth[share]:.3f}")
 
     return {
         "draw": draw, "play": lambda clip, share: {"clip": seen(clip)[0]}, "clip": Clips(examples), "share": list(worth),
-        "alt": "Bars of the likeliest classes for both encoders and for the mean of their answers",
+        "alt": "Bars of the likeliest classes for both encoders and for the mean of their predictions",
     }  # fmt: skip
 
 

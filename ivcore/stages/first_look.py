@@ -16,7 +16,7 @@ from ivcore.errors import ParameterError, shown
 SEED, SIZE = 2, 64
 PAIR = "move apart", "approach"  # an action and its reversal
 ORDER = "The frames of both rows are the same. Only their order tells"
-TURNED = "Two film strips of the same frames, the lower one turned round; at the left of each"
+TURNED = "Two film strips of the same frames, the lower one reversed; on the left of each"
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def rooms():
     from ivcore.show.floor_plans import floor_plan
 
     ways = World(test=2).episodes("test")
-    shortest = [{"shortest way": way.reference} for way in ways]
+    shortest = [{"shortest path": way.reference} for way in ways]
     return floor_plan([plan_named(way.scene) for way in ways], shortest, [way.instruction for way in ways])
 
 
@@ -148,32 +148,32 @@ LOOKS = {
     "questions": Look(asked, f"{ORDER} which answer is right.", f"{TURNED} the same question and another answer."),
     "masks": Look(
         masks,
-        "Three quarters are hidden each time. Only under a tube can nothing that stands still be copied from another frame.",
-        "Four film strips: a clip, and what a tube mask, a random mask and a mask of whole frames leave of it.",
+        "Each mask hides three quarters. Only a tube mask prevents copying still parts from another frame.",
+        "Four film strips: a clip, and its visible parts under a tube mask, a random mask and a mask of frames.",
     ),
     "segments": Look(
         segments,
-        "All of this is done in one video, one after the other. Between the rows nothing is done.",
-        "A row of frames for each thing that is done in a video, with its seconds and its name at the left.",
+        "These actions follow each other in one video. Nothing happens between them.",
+        "A row of frames for each action in a video, with its seconds and its name on the left.",
     ),
     "boxes": Look(
         boxes,
-        "In one frame some things act and others rest, so an answer has a box.",
-        "Four frames with boxes around the things in them, and what each of them does.",
+        "In one frame some things act and others rest, so each answer needs a box.",
+        "Four frames with boxes around the things in them, and the action of each.",
     ),
     "first person": Look(
         first_person,
-        "A hand sets out, touches a thing and does something to it; the head goes along.",
+        "A hand moves to a thing, touches it and acts on it. The camera moves with the head.",
         "Sixteen frames of a table with things on it, seen from above. A hand comes to one of them and moves over it.",
     ),
     "query": Look(
         query,
-        "A hand does one thing after the other. The ticked stretch of seconds is the answer.",
-        "Sixteen frames of a table with things on it, seen from above, with their seconds. Some in a row are ticked.",
+        "A hand does one thing after another. The ticked seconds are the answer.",
+        "Sixteen frames of a table with things on it, seen from above, with their seconds. Some consecutive frames are ticked.",
     ),
     "rooms": Look(
         rooms,
-        "The agent is given the instruction; it has never seen the rooms.",
-        "Two floor plans of nine rooms with coloured doors and things, a way from start to goal, the instruction above.",
+        "The agent gets the instruction; it has never seen the rooms.",
+        "Two floor plans of nine rooms with coloured doors and things, a path from start to goal, and the instruction above.",
     ),
 }

@@ -61,7 +61,7 @@ def painted(model: MaskedAutoencoder, clips: Sequence[Example], ratio: float, se
         mask = masking.tube(1, model.encoder.grid, ratio, torch.Generator().manual_seed(seed))
         frames = _dense(model, clip)
         rows += [frames[0], *(part[0] for part in reconstruct(model, frames, mask))]
-        names += [clip.name, f"{ratio:.0%} hidden", "filled in"]
+        names += [clip.name, f"{ratio:.0%} hidden", "reconstruction"]
     return [row.numpy() for row in rows], names
 
 

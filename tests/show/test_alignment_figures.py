@@ -36,7 +36,7 @@ def test_matrices_share_a_scale_and_mark_what_each_clip_finds():
     assert marks(first) == [{(1, 1)}, {(0, 1), (2, 1)}]
     assert marks(second) == [{(0, 0), (1, 1), (2, 2)}, set()]
     titles = [panel.get_title(loc="left") for panel in (first, second)]
-    assert titles == ["before\n33 % find their own caption", "after\n100 % find their own caption"]
+    assert titles == ["before\nrecall at 1: 33 %", "after\nrecall at 1: 100 %"]
 
 
 def test_few_captions_are_written_and_many_are_numbered():

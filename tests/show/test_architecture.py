@@ -61,8 +61,11 @@ def test_video_and_text_with_either_decoder(kind, layers):
     size = video_text_size("large")
     model = meta(lambda: video_text_model(size, decoder=caption_decoder(kind, size, layers=layers), caption_query=True))
     said = words(architecture.video_text(model))
-    assert "global blocks 21 to 24: one query gathers 2,056 tokens" in said
-    assert f"caption decoder: {layers} layers, width 768 the sentence's tokens ask the clip's tokens and query" in said
+    assert "global blocks 21 to 24: one query attends to 2,056 tokens" in said
+    assert (
+        f"caption decoder: {layers} layers, width 768 the sentence's tokens attend to the clip's tokens and query"
+        in said
+    )
     assert "text encoder, causal: 12 blocks, width 768, 12 heads" in said and "sentence: up to 77 tokens" in said
 
 
@@ -77,7 +80,7 @@ def coordinated(**options) -> Coordinated:
 
 def test_the_interaction_of_the_papers_pair():
     figure = architecture.interaction(coordinated())
-    assert legend(figure) == ["data", "learns", "frozen"]
+    assert legend(figure) == ["data", "trained", "frozen"]
     said = words(figure)
     blocks = ["blocks 1 to 8", "blocks 9 to 16", "blocks 17 to 24", "blocks 25 to 32"]
     assert [one for one in said if one in blocks] == blocks and {
@@ -86,8 +89,8 @@ def test_the_interaction_of_the_papers_pair():
         "blocks 13 to 18",
         "blocks 19 to 24",
     } <= {*said}
-    assert said.count("cross-model attention, 16 heads, 19.0 M; asks the tokens at the right") == 3
-    assert said.count("cross-model attention, 16 heads, 13.1 M; the query asks those at the left") == 1
+    assert said.count("cross-model attention, 16 heads, 19.0 M; attends to tokens on the right") == 3
+    assert said.count("cross-model attention, 16 heads, 13.1 M; query attends to the left") == 1
     assert {"masked encoder 1,568 tokens of 1,280", "multimodal encoder 2,056 tokens of 1,024"} <= {*said}
 
 
@@ -104,5 +107,5 @@ def test_other_designs_are_drawn_as_they_are():
         "blocks 2 to 24",
     ]
     figure = architecture.interaction(coordinated(frozen=False))
-    assert legend(figure) == ["data", "learns"]
+    assert legend(figure) == ["data", "trained"]
     plt.close(figure)

@@ -68,7 +68,7 @@ def test_agreement_writes_the_largest_difference_over_each_panel():
         {"same": (x, x), "off": (x, x + np.array([0, 0.5, 0]))}, "theirs", "ours", {"off": ("other", -x)}
     )
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles == ["same\ndiffer by 0.0e+00", "off\ndiffer by 5.0e-01"]
+    assert titles == ["same\nlargest difference 0.0e+00", "off\nlargest difference 5.0e-01"]
     assert largest(x, x - 2) == 2
     drawn = [list(line.get_ydata()) for line in figure.axes[1].lines]
     assert [-1, -2, -3] in drawn and [1, 2.5, 3] in drawn

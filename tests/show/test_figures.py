@@ -122,7 +122,7 @@ def test_curves_read_the_journal_and_leave_out_what_is_not_there(tmp_path):
     figure = training_curves(file, keys=("loss", "lr", "accuracy"))
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "learning rate"]
     assert np.allclose(figure.axes[0].lines[0].get_xydata(), [(r["step"], r["loss"]) for r in records])
-    assert "at the end 0.1" in texts(figure)
+    assert "final 0.1" in texts(figure)
 
 
 def test_a_long_noisy_curve_gets_a_running_mean_and_a_schedule_does_not():
@@ -155,7 +155,7 @@ def test_no_records_yet():
 def test_confusion_shows_shares_of_the_true_class():
     figure = confusion_matrix([[3, 1], [0, 0]], ["left", "right"], "Test")
     assert np.allclose(figure.axes[0].images[0].get_array(), [[75, 25], [0, 0]])
-    assert {"75", "25", "Test: 75.0 % right"} <= set(texts(figure)) and "0" not in {
+    assert {"75", "25", "Test: accuracy 75.0 %"} <= set(texts(figure)) and "0" not in {
         t.get_text() for t in figure.axes[0].texts
     }
 

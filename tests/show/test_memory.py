@@ -18,7 +18,7 @@ def test_parts_lie_side_by_side_and_the_sum_is_written():
 
 def test_a_measurement_and_what_a_device_has_are_marked():
     axes = memory_bars(BARS, unit="MB", limit=10.0, measured={"ddp": 12.5}).axes[0]
-    assert {"measured", "what a device has"} <= set(axes.get_legend_handles_labels()[1])
+    assert {"measured", "device memory"} <= set(axes.get_legend_handles_labels()[1])
     assert [text.get_text() for text in axes.texts] == ["12, measured 12.5", "6"]
 
 

@@ -47,7 +47,7 @@ def test_reconstruction_shows_what_is_given_and_follows_the_mask(clips):
     draw, play = found["draw"], found["play"]
     films = play(clips[0], 0.75, "tube", 0)
     assert [film.shape for film in films.values()] == [(8, 64, 64, 3)] * 3
-    given = films["what it is given"]
+    given = films["visible part"]
     hidden = (given == 127).all(-1)  # grey
     assert hidden.mean() == pytest.approx(0.75, abs=0.01)
     assert np.abs(given.astype(int) - films["clip"])[~hidden].max() <= 1  # the rest is the clip, but for rounding
@@ -101,11 +101,11 @@ def test_a_sentence_ranks_the_clips_and_the_readers_own_joins_them(clips):
     model = VideoModel.load("ivcore/small-multimodal")
     found = explorers.words(model, clips[:2], "a white square falls", most=2)
     title = found["draw"](clips[0], "a white square falls").axes[0].get_title(loc="left")
-    assert title.startswith("of clip 0 it says: ") and title.endswith("a white square falls finds:")
+    assert title.startswith("caption of clip 0: ") and title.endswith("a white square falls finds:")
     texts = [text.get_text().replace("\n", " ") for text in found["draw"](clips[2], "a zeppelin falls").axes[0].texts]
     assert any("of 3" in text for text in texts)
     title = found["draw"](clips[2], "a zeppelin falls").axes[0].get_title(loc="left")
-    assert "never read: zeppelin" in title
+    assert "not in the vocabulary: zeppelin" in title
 
 
 def test_a_share_of_nothing_is_the_masked_encoder_alone(clips, monkeypatch):
