@@ -96,7 +96,7 @@ class TestClips:
             Clips([past], partial(sampling.linspace, num_frames=1)).item(0)
 
     def test_records_without_label(self, media):
-        record = formats.SomethingVideo("0", str(media / "clip 0.mp4"), None)
+        record = formats.LabelledVideo(str(media / "clip 0.mp4"), None)
         assert Clips([record], DENSE).item(0)["label"] == -1
 
     def test_nothing_there_means_a_wrong_folder(self, media, tmp_path):

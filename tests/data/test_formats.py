@@ -132,36 +132,6 @@ class TestOtherLists:
         assert video == formats.TimedVideo(f"{tmp_path}/v_abc.mp4", 3600, 120.5, 560, 17)
 
 
-HOLDING = {
-    "id": "78687",
-    "label": "holding potato next to vicks vaporub bottle",
-    "template": "Holding [something] next to [something]",
-    "placeholders": ["potato", "vicks vaporub bottle"],
-}
-LABELS = {"Approaching something with your camera": "0", "Holding something next to something": "1"}
-
-
-class TestSomething:
-    def test_as_released(self, file, tmp_path):
-        labels = file(json.dumps(LABELS), "labels.json")
-        (video,) = formats.read_ssv2_json(file(json.dumps([HOLDING])), labels, root="/ssv2")
-        assert (video.path, video.label) == ("/ssv2/78687.webm", 1)
-        assert video.placeholders == ("potato", "vicks vaporub bottle")
-
-    def test_a_test_list_has_only_ids(self, file):
-        labels = file(json.dumps(LABELS), "labels.json")
-        (video,) = formats.read_ssv2_json(file('[{"id": "1420"}]'), labels)
-        assert (video.id, video.label, video.text) == ("1420", None, None)
-
-    def test_an_unknown_template_is_named_with_its_line(self, file):
-        labels = file(json.dumps(LABELS), "labels.json")
-        entries = [HOLDING, HOLDING | {"template": "Juggling [something]"}]
-        path = file(json.dumps(entries, indent=1))
-        with pytest.raises(FormatError, match=r"\[1\].template: .*'Juggling something'") as caught:
-            formats.read_ssv2_json(path, labels)
-        assert "Juggling" in path.read_text().splitlines()[caught.value.line - 1]
-
-
 class TestThumos14:
     @pytest.fixture
     def folder(self, tmp_path):
@@ -405,9 +375,6 @@ MALFORMED = [  # kind, content, line, part of the message
     ("timed_list", "a.mp4 100 0 10 1\nb.mp4 100 10 10 1\n", 2, "start < end"),
     ("class_names", "a\nb\na\n", 3, "every class name once"),
     ("class_names", "a\n\nb\n", 2, "found a blank line"),
-    ("ssv2_json", '{"id": "1"}', 1, "expected a list"),
-    ("ssv2_json", '[\n{"id": "1"},\n{"label": "x"}\n]', 3, r"\[1\]: expected the key 'id'"),
-    ("ssv2_json", '[\n{"id": "1"},\n{"id": "2"]\n', 3, "expected JSON"),
     ("ssv2_labels", '{"a": "0",\n "b": "0"}', 2, "every number once"),
     ("ssv2_labels", '{"a": "0",\n "b": "x"}', 2, "a label number"),
     ("ssv2_labels", '{"a": "0", "b": "2"}', 1, "without gaps"),
@@ -592,7 +559,7 @@ class TestEveryKind:
                 reader(kind)(file(b"\n"))
 
 
-@pytest.mark.parametrize("kind", ["ssv2_json", "activitynet_json", "msrvtt_json", "qa"])
+@pytest.mark.parametrize("kind", ["ssv2_labels", "activitynet_json", "msrvtt_json", "qa"])
 def test_json_nested_too_deeply_to_parse(file, kind):
     with pytest.raises(FormatError, match="expected JSON"):
         reader(kind)(file("[" * 100_000))

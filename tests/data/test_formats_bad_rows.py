@@ -38,7 +38,6 @@ CASES = [
     ("ssv2_list", "a 10 0\nb 0 0\n", 1, [2]),
     ("timed_list", "a.mp4 10 0 5 1\nb.mp4 10 5 5 1\n", 1, [2]),
     ("kinetics_release", "label,youtube_id,time_start,time_end\nx,abcdefghijk,0,10\ny,#NAME?,0,10\nz,abcdefghijk,10,0\n", 1, [3, 4]),
-    ("ssv2_json", '[{"id": "1"},\n {"name": "2"}]', 1, [2]),
     ("msrvtt_json", json.dumps(RETRIEVAL), 1, [1, 1]),
     ("msrvtt_csv", "key,vid_key,video_id,sentence\na,b,c,d\na,b,c,\na,b\n", 1, [3, 4]),
     ("caption_csv", "path,caption\na.mp4,x\n,y\nb.mp4\n", 1, [3, 4]),

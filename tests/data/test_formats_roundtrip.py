@@ -75,16 +75,6 @@ def test_timed(rows):
 
 
 @quick
-@given(some(identifier, line, line, st.lists(text, max_size=3)))
-def test_something(rows):
-    videos = [
-        formats.SomethingVideo(i, f"{BASE}/{i}.webm", None, label, template, tuple(places))
-        for i, label, template, places in rows
-    ]
-    there_and_back(formats.write_ssv2_json, formats.read_ssv2_json, videos, root=BASE)
-
-
-@quick
 @given(st.lists(line, min_size=1, unique=True))
 def test_labels_and_class_names(names):
     there_and_back(formats.write_ssv2_labels, formats.read_ssv2_labels, names)

@@ -265,16 +265,6 @@ class TestAnnotations:
             assert len(set(zip(numbers, seeds))) == len(set(numbers)) == len(set(seeds))
             assert (len(set(seeds)) < len(seeds)) == twice
 
-    def test_something_something(self, folder):
-        for split, released in (("train", "train"), ("val", "validation"), ("test", "test")):
-            labels, root = folder / "ssv2-labels.json", folder / "videos"
-            found = formats.read_ssv2_json(folder / f"ssv2-{released}.json", labels, root, ".mp4")
-            expected = formats.read_kinetics_csv(folder / f"{split}.csv")
-            assert [(v.path, v.label) for v in found] == [(v.path, v.label) for v in expected]
-        video = found[0]
-        assert video.template.count("[something]") == len(video.placeholders)
-        assert all(place in video.text for place in video.placeholders)
-
     def test_zero_shot(self, folder):
         names = formats.read_class_names(folder / "zero_shot_classes.txt")
         records = formats.read_kinetics_csv(folder / "zero_shot.csv")

@@ -43,9 +43,7 @@ from ivcore.data.formats.segments import (
     Segment, UntrimmedVideo, read_activitynet_json, read_segments, read_thumos14, segment_labels,
     write_activitynet_json,
 )
-from ivcore.data.formats.something import (
-    SomethingVideo, plain_template, read_ssv2_json, read_ssv2_labels, write_ssv2_json, write_ssv2_labels,
-)
+from ivcore.data.formats.something import read_ssv2_labels, write_ssv2_labels
 from ivcore.data.formats.text import leave_out_bad_rows, without_bad_rows
 from ivcore.data.formats.trimmed import (
     FrameFolder, LabelledVideo, PretrainVideo, TimedVideo, is_pretrain_list, read_class_names,

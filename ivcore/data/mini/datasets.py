@@ -37,7 +37,7 @@ DATASETS: dict[str, Mini] = {
     "ssv1": Mini("Something-Something V1", "recognition",
                  "somesomev1_rgb_{train,val}_split.txt something-something-v1-{labels,train,validation}.csv frames/ID/00001.jpg", trimmed.something_v1),
     "ssv2": Mini("Something-Something V2", "recognition",
-                 "train.csv val.csv test.csv labels/{labels,train,validation}.json frames/ID/img_00001.jpg", trimmed.something_v2),
+                 "train.csv val.csv test.csv labels/labels.json frames/ID/img_00001.jpg", trimmed.something_v2),
     "activitynet": Mini("ActivityNet", "recognition", "train.csv val.csv videos/v_ID.mp4", activitynet_trimmed),
     "hacs": Mini("HACS", "recognition", "train.csv val.csv videos/v_ID.mp4", hacs),
     "hmdb51": Mini("HMDB51", "recognition", "testTrainMulti_7030_splits/CLASS_test_split{1,2,3}.txt CLASS/NAME.avi", hmdb51),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ivcore.data import formats, shapes
-from ivcore.data.formats import FrameFolder, LabelledVideo, SomethingVideo, TimedVideo
+from ivcore.data.formats import FrameFolder, LabelledVideo, TimedVideo
 from ivcore.data.labels import kinetics710
 from ivcore.data.mini import films
 from ivcore.files import write_text
@@ -52,18 +52,10 @@ def something_v2(folder: Path) -> None:
     formats.write_ssv2_labels(folder / "labels/labels.json", TEMPLATES)
     for split, videos in lists.items():
         formats.write_ssv2_list(folder / f"{split}.csv", videos)
-        released = [_something(video) for video in videos]
-        formats.write_ssv2_json(folder / f"labels/{_WORDS[split]}.json", released)
     formats.write_ssv2_list(folder / "test.csv", lists["val"])
 
 
 _WORDS = {"train": "train", "val": "validation"}
-
-
-def _something(video: FrameFolder) -> SomethingVideo:
-    name, template = Path(video.path).name, TEMPLATES[video.label].replace("something", "[something]")
-    return SomethingVideo(name, "", None, TEMPLATES[video.label].replace("something", "a shape").lower(), template,
-                          ("a shape",) * template.count("["))  # fmt: skip
 
 
 def activitynet_trimmed(folder: Path) -> None:

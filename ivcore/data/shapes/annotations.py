@@ -37,28 +37,12 @@ def _clip(video: plan.Video, captions: tuple[str, ...] = ()) -> Clip:
 def _clips(config: Shapes, folder: Path) -> None:
     write_groups(config, folder, folder)
     annotations.write_labels(folder, [_clip(video) for video in plan.clips(config)], config.actions)
-    templates = [formats.plain_template(_template(action)) for action in config.actions]
-    formats.write_ssv2_labels(folder / "ssv2-labels.json", templates)
-    for split, released in (("train", "train"), ("val", "validation"), ("test", "test")):
-        something = [_something(config, folder, video) for video in plan.clips(config, split)]
-        formats.write_ssv2_json(folder / f"ssv2-{released}.json", something)
 
 
 def _further_test(config: Shapes, folder: Path) -> None:
     write_groups(config, folder, folder)
     videos = [labelled(folder, video, config.actions) for video in plan.further_clips(config)]
     formats.write_kinetics_csv(folder / "further_test.csv", videos)
-
-
-def _template(action: str) -> str:
-    return scenes.ACTIONS[action].phrase.format("[something]", "[something]")
-
-
-def _something(config: Shapes, folder: Path, video: plan.Video) -> formats.SomethingVideo:
-    scene = video.shots[0].scene(config)
-    things = tuple(thing.words for thing in scene.objects)
-    path, label = str(folder / video.file), config.actions.index(video.action)
-    return formats.SomethingVideo(video.id, path, label, scene.caption(), _template(video.action), things)
 
 
 def _zero_shot(config: Shapes, folder: Path) -> None:

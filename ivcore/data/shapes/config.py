@@ -2,7 +2,7 @@
 
 The videos are H.264 .mp4 files, and the annotations have the formats of real datasets. Parts:
 
-    clips      videos/video<N>.mp4 with train.csv, val.csv, test.csv, classes.txt (Kinetics) and ssv2-*.json (Something-Something)
+    clips      videos/video<N>.mp4 with train.csv, val.csv, test.csv, classes.txt (Kinetics)
     further_test  videos/further<N>.mp4, test clips beyond those of `clips`: further_test.csv (Kinetics)
     zero_shot  videos/heldout<N>.mp4 of (shape, action) pairs that no other part shows: zero_shot.csv, zero_shot_classes.txt
     open_set   known_{train,val,test}.txt of the clips above; videos/unknown<N>.mp4 of further actions in unknown_test.txt (UCF101 lists)
