@@ -1,5 +1,4 @@
-"""Cross-model attention (CMA), coordinated model, score fusion: two frozen encoders improve each other (paper 3.3,
-4.2.3).
+"""Cross-model attention (CMA), coordinated model, score fusion: two frozen encoders help each other (paper 3.3, 4.2.3).
 
 No code of this part was released. This file follows the paper's text. Each interpretation is stated where it is made;
 placement and sizes are parameters. The text says:
@@ -17,7 +16,7 @@ placement and sizes are parameters. The text says:
 - "We freeze both backbones except the classification layers and the query tokens": only the modules, the `head` of both
   encoders, the multimodal encoder's `query_token` and the fusion weight are trained.
 - A dropout rate of 0.9: applied to the classification layers (`head_drop`). Inside the modules (`dropout`, default 0)
-  this rate would stop them from learning.
+  this rate would suppress what they should learn.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which tokens a masked video encoder does not see (paper 3.1.1; VideoMAE, arXiv 2203.12602, section 3.3).
+"""Masks: the tokens that are hidden from a masked video encoder (paper 3.1.1; VideoMAE, arXiv 2203.12602, section 3.3).
 
 A mask is bool (B, N), True = hidden; N = t*h*w tokens, time-major, then row-major. Every row hides the same number
 of tokens, so the visible ones stack into one tensor. `grid` is (t, h, w) in tokens, not pixels. Randomness comes only
