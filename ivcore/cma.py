@@ -248,8 +248,7 @@ class Coordinated(nn.Module):
             trained.requires_grad_(True)
 
     def train(self, mode: bool = True) -> Coordinated:
-        """Sets `mode` for modules and heads; frozen encoders stay in eval mode (dropout, drop path and statistics
-        off)."""
+        """Sets `mode` for modules and heads; frozen encoders stay in eval mode (no dropout, no drop path)."""
         super().train(mode)
         if self.frozen:
             self.masked.eval(), self.multimodal.eval()
@@ -276,15 +275,13 @@ class Coordinated(nn.Module):
     # -- clips
 
     def resize_positions(self, frames: int, height: int, width: int | None = None) -> Coordinated:
-        """Sets the image size of both branches and the frames of the masked one; interpolates position tables. Returns
-        self."""
+        """Sets image size (both branches) and frames (masked branch); interpolates position tables. Returns self."""
         self.masked.resize_positions(frames, height, width)
         self.multimodal.resize_positions(frames, height, width)
         return self
 
     def prepare(self, clips: Tensor, sparse: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """uint8 (B, T, H, W, 3) -> clips for the masked and the multimodal branch, each normalised with its own
-        statistics.
+        """uint8 (B, T, H, W, 3) -> clips for the masked and multimodal branch, normalised with the statistics of each.
 
         The branches also use different frames: dense ones (16, every 4th) and sparse ones from the whole video (8).
         Pass the latter as `sparse`, uint8 (B, T', H', W', 3). Without `sparse`, each branch takes its number of frames

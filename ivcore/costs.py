@@ -1,5 +1,4 @@
-"""Costs of each published size: parameters, tokens, operations per clip, memory of a training step. All counted by
-code.
+"""Costs of each published size: parameters, tokens, operations per clip, memory of a training step. Counted by code.
 
 Models are built and run on tensors without data, so even the largest takes seconds and no memory. Operations are those
 of a forward pass; a multiply-add counts as two. Memory is in bytes for one clip: weights, plus gradients and AdamW's
@@ -87,8 +86,7 @@ def names() -> list[str]:
 
 
 class _Spec(NamedTuple):
-    """Builds a model and runs it on one clip of size `clip`; tokens of the clip, and those that the encoder attends
-    over."""
+    """Builds a model and runs it on a clip of size `clip`; tokens of the clip and those the encoder attends over."""
 
     build: Callable[[], nn.Module]
     run: Callable[[nn.Module], Tensor]
@@ -182,8 +180,7 @@ def _card(name: str, spec: _Spec) -> Card:
 def training_step(
     build: Callable[[], nn.Module], run: Callable[[nn.Module, int], Tensor], precision: str = "fp32"
 ) -> StepCosts:
-    """Counts a forward and a backward pass on tensors without data. run(model, number of clips) -> the tensor to
-    differentiate.
+    """Counts a forward and a backward pass on tensors without data. run(model, number of clips) -> tensor.
 
     Counts with one clip and with two, to separate costs per clip from costs per step. Autograd's stored tensors are
     those of the CPU kernels, which store as much as fused GPU kernels.

@@ -42,8 +42,7 @@ def _group():
 
 
 def patience() -> float:
-    """Seconds that ranks wait for each other before the run ends: $IVCORE_TIMEOUT, or 1800. UserError outside (0,
-    1e7)."""
+    """Seconds a rank waits for another before the run ends: $IVCORE_TIMEOUT, or 1800. UserError outside (0, 1e7)."""
     given = os.environ.get("IVCORE_TIMEOUT") or "1800"
     try:
         seconds = float(given)

@@ -54,8 +54,7 @@ class ChosenWeights:
     tried: list[tuple[tuple[float, ...], float]]
 
     def apply(self, test: Sequence[ClipScores]) -> ClipScores:
-        """The ensemble's scores on a test split. ParameterError if a clip is also in the split that chose the
-        weights."""
+        """The ensemble's scores on a test split. ParameterError if it shares a clip with the split of the choice."""
         test = align(test)
         shared = self.clips.intersection(test[0].clips)
         if shared:

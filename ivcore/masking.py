@@ -60,8 +60,7 @@ MASKS = {"tube": tube, "random": random, "frame": frame, "running cell": running
 
 
 def split(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Indices of visible (B, N-M) and hidden tokens (B, M), in token order. ParameterError if clips hide unequal
-    numbers."""
+    """Indices of visible (B, N-M) and hidden tokens (B, M), in token order. ParameterError if the counts differ."""
     counts = mask.sum(1)
     hidden = int(counts[0])
     if bool((counts != hidden).any()):

@@ -58,8 +58,7 @@ def candidates(path) -> list[Path]:
 
 
 def placed(path: str, typed: bool) -> str:
-    """Converts a path, perhaps relative to the working folder, to the form in parameters: absolute or relative to the
-    root.
+    """Converts a path, perhaps relative to the working folder, to that of parameters: absolute or relative to the root.
 
     A `typed` path is looked up in the working folder first, a preset's path in the project root first.
     """

@@ -85,8 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _require_filled(options) -> None:
-    """ParameterError for an empty argument (say, an unset shell variable), which as a path would mean the current
-    folder."""
+    """ParameterError for an empty argument (an unset shell variable?): as a path it would mean the current folder."""
     for name, value in vars(options).items():
         if name not in _SAY_SO and "" in (value if isinstance(value, list) else [value]):
             raise ParameterError(f"{name} = '': is empty; give it a value, or leave it out")

@@ -189,8 +189,8 @@ class Store:
                 continue
 
     def _note(self, done: Done) -> None:
-        """Notes a finished video; the last of two with one file owns it. Only files in videos/ count: damaged ones get
-        deleted."""
+        """Notes a finished video; the last with a file owns it. Ignores files outside videos/, since it deletes damaged
+        ones."""
         short = all(len(os.fsencode(part)) <= 255 for part in Path(done.file).parts)
         if os.path.normpath(done.file).startswith("videos/") and short:
             self.done[done.video], self.owner[done.file] = done, done.video
@@ -274,8 +274,8 @@ class Store:
         return None
 
     def join(self, videos: list[str]) -> tuple[int, int] | None:
-        """Writes features.npy and index.csv of these videos, in order. Returns (N, D); None if files were damaged (now
-        deleted)."""
+        """Writes features.npy and index.csv of these videos, in order. Returns (N, D); None after deleting damaged
+        ones."""
         whole, index = self.folder / f"features.{self.format}", self.folder / "index.csv"
         index.unlink(missing_ok=True)  # an index must never belong to other features
         parts = [self.load(self.done[video]) for video in videos]

@@ -15,8 +15,7 @@ LABELS, CLASSES = "ivcore/small-multimodal", "ivcore/small-coordinated"  # defau
 
 
 def find(value: str) -> str:
-    """Value for `weights.load`. ParameterError for an unfinished run or missing path; published names are not
-    checked."""
+    """Value for `weights.load`. ParameterError for an unfinished run or missing path. Published names pass."""
     if reference := Reference.of(value):
         folder = reference.folder
         if not run_folder.is_done(folder):

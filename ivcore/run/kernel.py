@@ -131,8 +131,7 @@ class Execution:
         return ""
 
     def _interrupt(self, thread: threading.Thread, received: list[str], grace: float) -> None:
-        """Interrupts the cell and waits `grace` seconds for a last checkpoint of training. A second Ctrl-C ends the
-        wait.
+        """Interrupts the cell and waits `grace` seconds for a last checkpoint. A second Ctrl-C ends the wait.
 
         A second SIGTERM does not: both a batch system and torchrun may send one. Before the first cell it does not
         wait.

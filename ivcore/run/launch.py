@@ -56,8 +56,7 @@ def announcing() -> Iterator[Announcement]:
 
 
 def join(folder: Path) -> str:
-    """Waits on a rank above 0 for the message of rank 0: the group's name, DONE or REFUSED. REFUSED also if a rank
-    fails.
+    """Waits on a rank above 0 for the message of rank 0: the group's name, DONE or REFUSED. REFUSED if a rank fails.
 
     UserError if this process cannot see the folder.
     """

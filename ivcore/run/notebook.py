@@ -55,8 +55,7 @@ def every() -> list[Path]:
 
 
 def find(reference) -> Path:
-    """Finds a notebook by number ("10"), name ("10_masked_video_modeling") or path. ParameterError names similar
-    ones."""
+    """Finds a notebook by number ("10"), name ("10_masked_video_modeling") or path. ParameterError suggests one."""
     text = str(reference)
     if text.endswith(".ipynb"):
         for path in paths.candidates(text):

@@ -232,8 +232,7 @@ def _of_file(value) -> VideoTextModel | None:
 
 
 def _started_from(value, name: str = "encoder") -> nn.Module:
-    """The model of the run that a value names, from its preset or its folder's parameters. ParameterError if it is no
-    run."""
+    """The model of the run that a value names, by its preset or its folder. ParameterError if it is no run."""
     reference, place = Reference.of(value), paths.resolve(value)
     if reference is None and run_folder.digest_of(place):
         return model_of(Spec.of(place.parent.name), of_result(run_folder.read_params(place)))

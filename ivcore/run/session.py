@@ -113,8 +113,7 @@ class Run:
         style.show(style.save(fig, words.with_suffix(".png")), alt, live=not self.headless)
 
     def list_bad_rows(self, errors: list) -> None:
-        """Prints the number of list rows that are left out, lists them in bad_rows.jsonl, counts them in
-        metrics.json."""
+        """Prints the number of left-out list rows, lists them in bad_rows.jsonl, and counts them in metrics.json."""
         first, more = (errors[0], f"{len(errors)} rows left out, e.g. line {errors[0].line}: {errors[0].expected}")
         print(one_line(f"{first.path}: {more}"))
         self.bad_rows |= dict.fromkeys((error.path, error.line, error.expected) for error in errors)
@@ -171,8 +170,7 @@ def _compared(row: dict, stored: dict) -> str:
 
 
 def _plain(name: str, value):
-    """Converts a metric (numpy and torch scalars too) to a JSON value. ValueError for other values and reserved
-    names."""
+    """Converts a metric (also numpy and torch scalars) to a JSON value. ValueError for others and reserved names."""
     if name in RESERVED:
         raise ValueError(f"metric {name!r}: the name is taken ({', '.join(RESERVED)} are added to every run)")
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
@@ -334,8 +332,7 @@ def _run_upstream(spec: Spec, values: dict) -> None:
 
 
 def _folder(spec: Spec, values: dict, run_dir: str | None, fresh: bool, asked: dict) -> Path:
-    """The run's folder. ParameterError if a chosen one holds other files or another run. asked: values without the
-    box."""
+    """The run's folder. ParameterError if a chosen one holds other files or runs. asked: values without the box."""
     if given := _given_by_runner():
         return given
     if not run_dir:
@@ -381,8 +378,7 @@ def _matching_preset(spec: Spec, values: dict) -> str:
 
 
 def _claim(folder: Path, fresh: bool, again: str) -> bool:
-    """Prepares the folder, unless `iv run` did. True if the run is done, so only shown. UserError if its inputs
-    changed."""
+    """Prepares the folder, unless `iv run` did. True if the run is done and shown. UserError if its inputs changed."""
     if _given_by_runner():
         return False
     changed = provenance.changes(folder)

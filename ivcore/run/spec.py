@@ -76,8 +76,7 @@ class Spec:
 
     @classmethod
     def of(cls, reference) -> Spec:
-        """Reads a notebook by number ("10"), name or path. ParameterError if it is missing or its parameters cell
-        malformed."""
+        """Reads a notebook by number ("10"), name or path. ParameterError without it or its parameters cell."""
         path = notebook.find(reference)
         try:
             status = path.stat()
@@ -116,8 +115,7 @@ class Spec:
         return {name: value for name, value in self.cell.items() if value != measured[name]}
 
     def presets(self) -> list[str]:
-        """Names of presets. `tiny` needs no file; `look` has none: it is the parameters cell, if that differs from
-        tiny."""
+        """Names of presets. `tiny` needs no file; `look` has none: it is the cell, if that differs from tiny."""
         files = (paths.presets() / self.stem).glob("*.yaml")
         names = {file.stem for file in files if not file.name.startswith("_")} | {TINY}
         names |= {LOOK} if self._look() else set()
@@ -136,8 +134,7 @@ class Spec:
         return load_yaml(file)
 
     def base(self, preset: str) -> dict:
-        """All values of a preset, unchecked; of a sweep those that its runs share, of an unknown preset those of
-        tiny."""
+        """All values of a preset, unchecked; of a sweep those shared by its runs, of an unknown preset tiny's."""
         given = self.load(preset) if preset in self.presets() else {}
         return self.pin({name: given.get(name, value) for name, value in self.defaults.items()})
 
@@ -251,8 +248,7 @@ class Spec:
         return values | {name: paths.short(reference.folder) for name, reference in named.items()}
 
     def digest(self, values: dict) -> str:
-        """Hash of a run's values, eight hex digits: the same values give the same folder. FREE ones count as in the
-        cell."""
+        """Hash of a run's values, eight hex digits: same values, same folder. FREE ones count as in the cell."""
         kept = {name: value for name, value in values.items() if name not in OWNED_BY_RUNNER}
         kept |= {name: self.parameters[name].default for name in FREE if name in self.parameters}
         kept |= {name: _identity(value) for name, value in self.encoders(values).items()}
@@ -310,8 +306,7 @@ def _load_yaml(file: Path, *version) -> dict:
 
 
 def points(preset: dict) -> list[dict]:
-    """Values of the runs of a preset: itself, or each combination of `grid` with each entry of `runs`.
-    ParameterError."""
+    """Values of a preset's runs: itself, or each combination of `grid` with each entry of `runs`. ParameterError."""
     common = {name: value for name, value in preset.items() if name not in SWEEP_KEYS}
     grid, runs = preset.get("grid") or {}, preset.get("runs") or [{}]
     if not isinstance(grid, dict) or not all(isinstance(axis, list) for axis in grid.values()):

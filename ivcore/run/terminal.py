@@ -7,8 +7,7 @@ from contextlib import contextmanager, suppress
 
 
 def prepare() -> None:
-    """Replaces closed standard streams, whose numbers the next open files would get, and characters that a terminal
-    lacks."""
+    """Replaces closed standard streams, whose numbers later files would get, and characters that a terminal lacks."""
     for number in range(3):
         try:
             os.fstat(number)

@@ -59,8 +59,7 @@ class Asked:
 
 
 class Timeline:
-    """The folder of one video, model and way to take windows. UserError if it is in use; VideoError for an unreadable
-    video."""
+    """The folder of one video, model and way to take windows. UserError if in use; VideoError for a bad video."""
 
     def __init__(self, asked: Asked, model: VideoModel):
         self.asked, self.model = asked, model
@@ -130,8 +129,7 @@ class Timeline:
                 bar.update(bar.done + len(part.windows))
 
     def _row(self, clips: Tensor) -> Tensor:
-        """A row per clip: its features; for a coordinated model its scores, as these do not follow from its
-        features."""
+        """A row per clip: its features; for a coordinated model its scores, which do not follow from features."""
         if not isinstance(self.model.model, Coordinated):
             return self.model.features(clips)
         frames, pairs = clips.shape[1], self.model.usage.multimodal_frames

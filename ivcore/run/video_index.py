@@ -61,8 +61,7 @@ class Hit:
 
 
 def find(place: str | None) -> Path:
-    """Folder of an index: `place` itself, that of the videos at `place`, or the newest (None). UserError without
-    one."""
+    """Folder of an index: `place` itself, that of the videos at `place`, or the newest (None). UserError if none."""
     made = {folder: found for folder in (paths.outputs() / "index").glob("*") if (found := _settings(folder))}
     if place is not None:
         if _settings(Path(place)):

@@ -97,8 +97,8 @@ class Engine:
                 yield
 
     def run(self, function: Callable, *arguments):
-        """function(model, *arguments) in the precision of training. It must use all parts of the model that the result
-        depends on."""
+        """function(model, *arguments) in training precision. Parts of the model that the result depends on must be used
+        in it."""
         with autocast(self.device, self.precision):
             return self.wrapped(function, *arguments)
 
@@ -130,8 +130,7 @@ class Engine:
         return norm
 
     def _rescaled(self, norm: Tensor) -> tuple[Tensor, Tensor]:
-        """Removes the loss scale from the gradients and sets the scale of the next step. Returns (1 after overflow,
-        norm).
+        """Removes the loss scale from gradients and sets that of the next step. Returns (1 after overflow, norm).
 
         The norm is 0 after an overflow. With a scale below 1 a non-finite norm is not counted as an overflow and stays
         as it is.
@@ -196,8 +195,7 @@ def blocks(model: nn.Module) -> list[nn.Module]:
 
 
 def _runs_in_parts(block: nn.Module) -> bool:
-    """True for a list of layers, or a caption decoder's layer: its keys and values are computed before its forward
-    pass."""
+    """True for a list of layers, or a caption decoder's layer: it gets keys and values computed before its forward."""
     return isinstance(block, nn.ModuleList) or any(hasattr(part, "keys_values") for part in block.modules())
 
 

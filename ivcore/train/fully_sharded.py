@@ -1,5 +1,4 @@
-"""The engine fsdp (torch's FSDP2): ranks keep shards of weights, gradients, moments; a block is whole only while it
-runs.
+"""The engine fsdp (torch's FSDP2): ranks keep shards of weights, gradients, moments; blocks are whole only to run.
 
 A copy of the model is sharded and trained. The caller's model stays in host memory and gets the whole weights on
 `fill`. The optimiser works on the local shards, which are plain tensors.

@@ -1,5 +1,4 @@
-"""train.jsonl: one JSON object per line, with the step it was written after. A resumed run drops lines after its
-checkpoint."""
+"""train.jsonl: one JSON object per line, with the step it follows. Resuming drops lines after the checkpoint."""
 
 import json
 import os

@@ -12,8 +12,7 @@ from ivcore.train.recipe import Recipe
 
 def lr_at(step: int, total: int, peak: float, floor: float = 0.0, warmup: int = 0, start: float = 0.0,
           drops: Sequence[float] = ()) -> float:  # fmt: skip
-    """Learning rate of `step` (from 0): linear from `start` to `peak` over `warmup` steps, then a cosine towards
-    `floor`.
+    """Learning rate of `step` (from 0): linear from `start` to `peak` in `warmup` steps, then a cosine towards `floor`.
 
     As published, the last warm-up step and the first cosine step are both at the peak, and the cosine would reach
     `floor` one step after the end. drops: shares of the steps; each divides the rate by ten. With drops there is no

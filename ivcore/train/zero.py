@@ -143,16 +143,14 @@ class Zero(Engine):
         self._link()
 
     def _link(self) -> None:
-        """Makes DeepSpeed find the moments of all groups. It looks once by itself, after the first group's first
-        step."""
+        """Makes DeepSpeed find the moments of all groups. By itself it looks once, after the first group's step."""
         optimizer = self.wrapped.optimizer
         if hasattr(optimizer, "_hp_optimizer_states_linked"):  # zero1, zero2
             optimizer._hp_optimizer_states_linked = False
             optimizer._lazy_init_hp_params_optimizer_state()
 
     def _take_over(self) -> None:
-        """Passes scalars that the loss changed in place (a clamped temperature) to DeepSpeed, which keeps its own
-        copy."""
+        """Passes scalars that the loss changed in place (a clamped temperature) to DeepSpeed, which has a copy."""
         for _, p in self._named():
             if _shape(p) == () and p.numel():
                 kept = self.deepspeed.utils.safe_get_full_fp32_param(p).view(())
