@@ -248,7 +248,8 @@ class Coordinated(nn.Module):
             trained.requires_grad_(True)
 
     def train(self, mode: bool = True) -> Coordinated:
-        """Sets `mode` for modules and heads; frozen encoders stay in eval mode (no dropout, no drop path)."""
+        """Sets `mode`, but frozen encoders (not their heads) stay in eval: no dropout, drop path, running
+        statistics."""
         super().train(mode)
         if self.frozen:
             self.masked.eval(), self.multimodal.eval()
