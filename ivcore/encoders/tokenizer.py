@@ -105,10 +105,6 @@ class Tokenizer:
             row[: len(ids)] = torch.tensor(ids)
         return result
 
-    def padding(self, ids: Tensor) -> Tensor:
-        """ids (B, L) -> bool (B, L), True after the end token."""
-        return torch.arange(ids.shape[1], device=ids.device) > ids.argmax(-1, keepdim=True)
-
 
 @cache
 def _open_clip_tokenizer():

@@ -1,7 +1,7 @@
 """Cuts a classification head from a union of label sets to one of them (paper 3.2: Kinetics-710 to K400, K600, K700).
 
 `rows` are the union's rows of the set's classes, in the set's order: `labels.union.unite(...).maps[name]`, a published
-label_mixto600.json, or `first(400)`, since a published K710 head has Kinetics-400's classes first. Every class keeps
+label_mixto600.json, or `list(range(400))`, since a published K710 head has Kinetics-400's classes first. Every class keeps
 its weights, so the cut model's logits are the selected logits of the whole one (up to the last bit, since a narrower
 matrix product adds in another order).
 """
@@ -14,11 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from ivcore.errors import ParameterError
-
-
-def first(classes: int) -> list[int]:
-    """The published convention for Kinetics-400 in a K710 head: its first rows."""
-    return list(range(classes))
 
 
 def head(model: nn.Module) -> nn.Linear:

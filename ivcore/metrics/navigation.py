@@ -55,15 +55,9 @@ def dense(waypoints, step: float = STEP) -> np.ndarray:
     return np.concatenate([*parts, waypoints[-1:]])
 
 
-def dtw(a, b) -> float:
-    """Dynamic time warping: the smallest sum of distances between matched positions of two paths."""
-    a, b = _path(a, "path"), _path(b, "reference")
-    return _warp(a, b, ((i, j) for i in range(len(a)) for j in range(len(b))))[0]
-
-
 def fast_dtw(a, b, radius: int = 1) -> float:
     """FastDTW (Salvador and Chan 2007), which the published scores use: warps coarsely first, then only near that
-    warping. Never below `dtw`.
+    warping. Never below the cost of the exact warping.
     """
     return _fast(_path(a, "path"), _path(b, "reference"), radius)[0]
 

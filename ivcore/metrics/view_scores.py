@@ -82,18 +82,6 @@ def _by_number_of_views(views: ViewScores) -> Iterator[tuple[Tensor, Tensor]]:
             yield clips, order[starts[clips, None] + torch.arange(number)]
 
 
-def uniformerv2_meter(logits: Tensor, how: str = "sum", softmax: bool = True) -> Tensor:
-    """Logits (N, V, K) -> (N, K) as in UniFormerV2's test meter: the sum over views, or their maximum ("max"), which
-    starts at 0.
-
-    The sum of softmaxed views ranks as `merge_views` does. The maximum over raw logits loses everything below 0.
-    """
-    if how not in ("sum", "max"):
-        raise ParameterError(f"how={how!r}: must be sum or max")
-    scores = logits.softmax(-1) if softmax else logits
-    return scores.sum(1) if how == "sum" else scores.amax(1).clamp_min(0)
-
-
 def align(models: Sequence[ClipScores]) -> list[ClipScores]:
     """All models with the clips in the first model's order. ParameterError if clips, labels or numbers of classes
     differ.
@@ -145,12 +133,12 @@ def pooled_views(models: Sequence[ViewScores]) -> ViewScores:
 # --- the file format -------------------------------------------------------------------------------------------------
 
 
-def read_view_scores(source, *, published_keys: bool = False) -> ViewScores:
+def read_view_scores(source) -> ViewScores:
     """Reads one file, a list of files, or a folder with `0.txt`, `1.txt`, …, in the order of their numbers.
 
     If a view occurs again (samplers repeat clips to give every rank as many), only the first is kept. Views are
-    identified by (chunk, split). published_keys: by the two numbers concatenated, as in the published code, where (1,
-    11) and (11, 1) are one view; that only matters from 10 views on. FormatError names file and line.
+    identified by (chunk, split); the published code joins the two numbers, so that it takes (1, 11) and (11, 1) for one
+    view. FormatError names file and line.
     """
     places: dict[str, int] = {}  # clip -> its number, in the order of first views
     labels: list[int] = []
@@ -163,7 +151,7 @@ def read_view_scores(source, *, published_keys: bool = False) -> ViewScores:
                 labels.append(label)
             if labels[place] != label:
                 raise FormatError(path, number, f"expected label {labels[place]} as before, found {label}")
-            key = (place, chunk + split) if published_keys else (place, int(chunk), int(split))
+            key = place, int(chunk), int(split)
             if key in views:
                 continue
             views[key] = place, _logits(path, number, scores)

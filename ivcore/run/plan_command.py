@@ -149,7 +149,7 @@ def _text(whole: dict, values: dict, card) -> list[str]:
                       f"{counted['operations'] / 1e12:.2f} TFLOP and {counted['clip_bytes'] / 2**20:,.0f} MiB each",
                   f"{'engine':7s} {'micro_batch':>11s} {'GiB':>7s} = {'weights':>7s} {'gradients':>9s} {'moments':>8s} {'activations':>11s} "
                   f"{'s/step':>8s} {'waiting':>8s} {'samples/s':>10s}"]  # fmt: skip
-        lines += [_line(row, card) for row in plan["engines"]]
+        lines += [_line(row) for row in plan["engines"]]
     if whole["best"] is None:
         return [
             *lines,
@@ -167,7 +167,7 @@ def _text(whole: dict, values: dict, card) -> list[str]:
     return [*lines, "Counted on tensors without data; times assume a share of the card's peak, see docs/scale.md."]
 
 
-def _line(row: dict, card) -> str:
+def _line(row: dict) -> str:
     parts = f"{row['weights'] / GIB:7.1f} {row['gradients'] / GIB:9.1f} {row['moments'] / GIB:8.1f} {row['activations'] / GIB:11.1f}"
     text = f"{row['engine']:7s} {row['micro_batch']:11,d} {row['memory'] / GIB:7.1f} = {parts} {row['seconds']:8.3g} {row['waiting']:8.3g} {row['clips']:10,.0f}"
     if not row["largest"]:

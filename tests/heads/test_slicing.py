@@ -8,9 +8,9 @@ from ivcore.data.labels.union import LabelSet, unite
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import MaskedAutoencoder, VideoClassifier
 from ivcore.errors import ParameterError
-from ivcore.heads.slicing import cut, first
+from ivcore.heads.slicing import cut
 
-KINETICS = {"k400": first(400), "k600": list(range(100, 700)), "k700": list(range(709, 9, -1))}
+KINETICS = {"k400": list(range(400)), "k600": list(range(100, 700)), "k700": list(range(709, 9, -1))}
 
 
 def masked(classes=710):

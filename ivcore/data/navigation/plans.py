@@ -123,7 +123,7 @@ def draw(name: str, rng: np.random.Generator, rows: int = 3, columns: int = 3) -
     rooms = tuple(Room(*map(float, (xs[c], xs[c + 1], zs[r], zs[r + 1])), _tint(rng)) for c, r in spots)
     doors = _doors(rng, rooms, columns)
     things = tuple(thing for number in range(len(rooms)) for thing in _things(rng, number, rooms[number], doors))
-    return FloorPlan(name, rooms, doors, things, _walls(rooms, doors, columns))
+    return FloorPlan(name, rooms, doors, things, _walls(rooms, doors))
 
 
 def _tint(rng) -> tuple[float, float, float]:
@@ -185,7 +185,7 @@ def _things(rng, number: int, room: Room, doors) -> list[Landmark]:
     return things
 
 
-def _walls(rooms, doors, columns: int) -> tuple[Wall, ...]:
+def _walls(rooms, doors) -> tuple[Wall, ...]:
     """Each room's right and lower wall, and the outer walls to the left and above."""
     walls = []
     for room in rooms:
