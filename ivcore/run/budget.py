@@ -23,6 +23,7 @@ _START = 10.0  # seconds of a run before its first step and after its last
 _OVERHEAD = 1.2  # factor on a step's time, for frames, crops and the optimiser
 _JOINED = 0.8  # time of a coordinated step as a share of both encoders' steps: their first layers are computed once
 _LONGEST = 3.0  # seconds after which timing is not repeated
+_TESTED = 3  # views of a validation or test video once training has ended: test_clips and val_clips of the presets
 _VIEWS = 8  # most stored views of a training clip for the coordinated model
 
 
@@ -101,10 +102,12 @@ def seconds(each: Lengths, masked: Cost, multimodal: Cost, train: int, held_out:
     both_steps, both_forwards = masked.step + multimodal.step, masked.forward + multimodal.forward
     alone = (2 * masked.step + multimodal.step) * train + (2 * masked.forward + multimodal.forward) * held_out / 2
     joint = _JOINED * (both_steps * train + both_forwards * held_out / 2)
-    cached = each.cached_views * train + held_out
-    measured = 2 * train + 4.5 * held_out  # neighbours, linear probe, two views of the test
+    cached = each.cached_views * train + held_out / 2
+    # Views of all videos for neighbours and linear probe; of held-out ones for each encoder, and twice for both together.
+    measured = _TESTED * (train + 4 * held_out)
     passes = 2 if in_memory else 3 * each.epochs + each.cached_views + 6
     computing = each.epochs * alone + each.joint_epochs * joint + (cached + measured) * both_forwards
+    computing += _TESTED * held_out * masked.forward  # from scratch
     return 4 * _START + computing + passes * reading
 
 

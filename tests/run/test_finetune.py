@@ -12,6 +12,8 @@ from ivcore.progress import clock
 from ivcore.run import budget, cli, finetune, provenance
 from ivcore.run.brief import brief_output
 from ivcore.run.budget import Cost
+from ivcore.run.spec import Spec
+from ivcore.video import sampling
 from ivcore.video.probe import Probe
 from ivcore.video.writer import write_video
 
@@ -64,6 +66,17 @@ def test_few_clips_are_shown_more_often():
 )
 def test_frames_are_counted_by_the_median_video(frames, seconds, rate):
     assert finetune.sampling_rate([Probe(frames=frames, seconds=seconds)] * 3, 8) == rate
+
+
+def test_the_test_sees_what_choices_are_made_on():
+    """The middle of a video, as validation in training, and both ends."""
+    for notebook, preset in finetune.RUNS.values():
+        values = Spec.of(notebook).base(preset)
+        assert values["test_clips"] == values["val_clips"] == budget._TESTED and values["test_crops"] == 1
+    for length in (90, 300, 900):
+        clips = sampling.views(length, 8, 11, budget._TESTED)
+        assert clips[0][0] == 0 and clips[2][-1] == length - 1
+        assert clips[1].tolist() == sampling.dense(length, 8, 11).tolist()
 
 
 def test_clips_are_three_seconds_of_each_video_and_only_training_videos_are_asked(planned, monkeypatch):
