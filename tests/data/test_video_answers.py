@@ -6,9 +6,10 @@ import torch
 import video_models as zoo
 
 from ivcore import weights
-from ivcore.data.video_answers import VideoModel, answers, in_order, one_clip, probabilities
+from ivcore.data.video_answers import VideoModel, answers, in_order, one_clip
 from ivcore.data.windows import Piece, decode
 from ivcore.errors import ParameterError, VideoError
+from ivcore.metrics.recognition import merge_views
 from ivcore.stages.cross_model import prepared
 
 
@@ -57,7 +58,7 @@ def test_a_classifier_answers_by_the_names_in_its_file(tmp_path, videos, kind):
     model = VideoModel.load(zoo.saved(tmp_path, kind))
     logits, names = model.classifier()
     (_, answer), *_ = answers(logits, model, [Piece(videos[0])])
-    scores = probabilities(answer)
+    scores = merge_views(answer.values)[0]
     assert names == list(zoo.CLASSES) and scores.shape == (3,) and scores.sum().item() == pytest.approx(1)
     with pytest.raises(ParameterError, match="reads no labels; it has classes of its own"):
         model.zero_shot(["a", "b"])
@@ -71,7 +72,7 @@ def test_labels_are_read_as_they_are_written_and_unknown_words_named(tmp_path, v
     clips = torch.from_numpy(decode(Piece(videos[0]), model.usage.views()).clips[0])
     with torch.no_grad():
         by_hand = model.model.zero_shot(model.model.prepare(clips), zoo.TOKENIZER(labels))[0]
-    assert torch.allclose(probabilities(answer), by_hand, atol=1e-5) and names == labels
+    assert torch.allclose(merge_views(answer.values)[0], by_hand, atol=1e-5) and names == labels
     assert notes[0].endswith("zebra, grazes") and "cut to the 8 tokens" in notes[1] and "zebra" in notes[1]
     assert model.zero_shot(labels[:2])[2] == []
     with pytest.raises(ParameterError, match="has no classes of its own; give it --labels"):
