@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ivcore.data.formats.segments import Segment, UntrimmedVideo
+from ivcore.data.formats.segments import Segment, UntrimmedVideo, of_subset
 from ivcore.data.formats.text import base_folder, parse_rows
 from ivcore.data.formats.tree import Node, read_json
 from ivcore.errors import FormatError, shown
@@ -82,11 +82,7 @@ def read_moments(path, root=None, subset: str | None = None, labels=None) -> lis
     """Every clip as a video with its `primary` moments. A moment that several annotators name alike is kept once for each."""
     base = base_folder(path, root)
     videos = parse_rows(path, lambda clip, *of: _moments(clip, *of, base, labels), _clips(path))
-    chosen = [video for video in videos if subset is None or video.subset.lower() == subset.lower()]
-    if not chosen and subset is not None:
-        present = ", ".join(sorted({video.subset for video in videos}))
-        raise FormatError(path, None, f"expected videos of the split {subset!r}; splits present: {present}")
-    return chosen
+    return of_subset(path, videos, subset, "split")
 
 
 def _clips(path) -> Iterator[tuple[Node, str, str]]:

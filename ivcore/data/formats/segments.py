@@ -61,14 +61,15 @@ def read_activitynet_json(
     there = _files_by_stem(base)
     listed = read_json(path).get("database").items()
     videos = parse_rows(path, lambda name, node: _video(name, node, base, suffix, there, labels), listed)
-    return _of_subset(path, videos, subset)
+    return of_subset(path, videos, subset)
 
 
-def _of_subset(path, videos: list[UntrimmedVideo], subset: str | None) -> list[UntrimmedVideo]:
+def of_subset(path, videos: list[UntrimmedVideo], subset: str | None, word: str = "subset") -> list[UntrimmedVideo]:
+    """The videos of a subset, compared without case; all for None. FormatError calls the subset `word` if it has no video."""
     chosen = [video for video in videos if subset is None or video.subset.lower() == subset.lower()]
     if not chosen and subset is not None:
         present = ", ".join(sorted({video.subset for video in videos}))
-        raise FormatError(path, None, f"expected videos of the subset {subset!r}; subsets present: {present}")
+        raise FormatError(path, None, f"expected videos of the {word} {subset!r}; {word}s present: {present}")
     return chosen
 
 
@@ -133,7 +134,7 @@ def read_thumos14(
         UntrimmedVideo(name, f"{base}/{there.get(name, f'{name}.mp4')}", which, None, None, tuple(segments))
         for name, segments in sorted(found.items())
     ]
-    return _of_subset(path, videos, subset)
+    return of_subset(path, videos, subset)
 
 
 def _line(path, number: int, line: str, label: str, labels) -> tuple[str, Segment]:
