@@ -37,7 +37,7 @@ def count_parameters(module: nn.Module, trained: bool = False) -> int:
 
 
 @dataclass(frozen=True)
-class Card:
+class ModelCosts:
     """Costs of one model: `tokens` of a whole clip, and `encoder_tokens` that its encoder attends over."""
 
     name: str
@@ -55,14 +55,14 @@ class Card:
         return self.state_bytes + self.activation_bytes
 
 
-def cards(names: list[str] | None = None) -> Iterator[Card]:
+def cards(names: list[str] | None = None) -> Iterator[ModelCosts]:
     """Yields the costs of all models in order, or of those in `names`."""
     for name, spec in _models().items():
         if names is None or name in names:
             yield _card(name, spec)
 
 
-def table(rows: list[Card] | None = None) -> str:
+def table(rows: list[ModelCosts] | None = None) -> str:
     """The costs as a text table."""
     head = f"{'model':43s} {'clip':>12s} {'parameters':>13s} {'tokens':>7s} {'encoded':>7s} {'GFLOP':>9s} {'training GiB':>12s}"
     lines, rows = [head], list(cards() if rows is None else rows)
@@ -76,7 +76,7 @@ def table(rows: list[Card] | None = None) -> str:
     return "\n".join([*lines, note, *(_joined(card) for card in joined), *([PAPER_TOTALS] if joined else [])])
 
 
-def _joined(card: Card) -> str:
+def _joined(card: ModelCosts) -> str:
     pair = card.parameters - card.added
     return f"{card.name}: cross-model attention and fusion add {card.added:,d} to the pair's {pair:,d}."
 
@@ -162,7 +162,7 @@ def _text(frames: int, image: int) -> str:
     return f"{frames}x{image}x{image}"
 
 
-def _card(name: str, spec: _Spec) -> Card:
+def _card(name: str, spec: _Spec) -> ModelCosts:
     with torch.device("meta"):
         model = spec.build()
     with FakeTensorMode(allow_non_fake_inputs=True):
@@ -174,7 +174,9 @@ def _card(name: str, spec: _Spec) -> Card:
     state = 4 * parameters + 12 * sum(p.numel() for p in model.parameters() if p.requires_grad)
     added = getattr(model, "added_parameters", 0)
     operations = counter.get_total_flops()
-    return Card(name, spec.clip, parameters, spec.tokens, spec.encoder_tokens, operations, state, kept.bytes, added)
+    return ModelCosts(
+        name, spec.clip, parameters, spec.tokens, spec.encoder_tokens, operations, state, kept.bytes, added
+    )
 
 
 def training_step(

@@ -38,7 +38,7 @@ class StepCosts:
 
 
 @dataclass(frozen=True)
-class Card:
+class Accelerator:
     """Vendor data of an accelerator. Rates are for one direction."""
 
     memory: float  # GiB
@@ -50,13 +50,13 @@ class Card:
 
 
 CARDS = {
-    "v100-32": Card(32, {"fp32": 15.7, "fp16": 125}, 150, 3.1),
-    "a100-40": Card(40, {"fp32": 19.5, "fp16": 312, "bf16": 312}, 300, 25),
-    "a100-80": Card(80, {"fp32": 19.5, "fp16": 312, "bf16": 312}, 300, 25),
-    "h100": Card(80, {"fp32": 67, "fp16": 989, "bf16": 989}, 450, 50),
-    "h200": Card(141, {"fp32": 67, "fp16": 989, "bf16": 989}, 450, 50),
-    "l4": Card(24, {"fp32": 30, "fp16": 121, "bf16": 121}, 25, 3.1),
-    "rtx4090": Card(24, {"fp32": 83, "fp16": 165, "bf16": 165}, 25, 1.2),
+    "v100-32": Accelerator(32, {"fp32": 15.7, "fp16": 125}, 150, 3.1),
+    "a100-40": Accelerator(40, {"fp32": 19.5, "fp16": 312, "bf16": 312}, 300, 25),
+    "a100-80": Accelerator(80, {"fp32": 19.5, "fp16": 312, "bf16": 312}, 300, 25),
+    "h100": Accelerator(80, {"fp32": 67, "fp16": 989, "bf16": 989}, 450, 50),
+    "h200": Accelerator(141, {"fp32": 67, "fp16": 989, "bf16": 989}, 450, 50),
+    "l4": Accelerator(24, {"fp32": 30, "fp16": 121, "bf16": 121}, 25, 3.1),
+    "rtx4090": Accelerator(24, {"fp32": 83, "fp16": 165, "bf16": 165}, 25, 1.2),
 }
 
 
@@ -84,11 +84,11 @@ class Estimate:
     def seconds(self) -> float:
         return self.computing + self.waiting
 
-    def fits(self, card: Card) -> bool:
+    def fits(self, card: Accelerator) -> bool:
         return self.memory <= card.memory * GIB
 
 
-def estimate(step: StepCosts, card: Card, *, gpus: int, engine: str, batch: int, micro_batch: int = 0, precision: str = "bf16",
+def estimate(step: StepCosts, card: Accelerator, *, gpus: int, engine: str, batch: int, micro_batch: int = 0, precision: str = "bf16",
              offload: bool = False, mfu: float = MFU, again: float = 0.0) -> Estimate:  # fmt: skip
     """Costs of a step of `batch` samples on `gpus` devices. micro_batch: samples per device at once, 0 for its whole
     part. offload: moments and master weights are in host memory. again: extra operations, as a share, if a part is cut
@@ -112,7 +112,7 @@ def estimate(step: StepCosts, card: Card, *, gpus: int, engine: str, batch: int,
     )  # fmt: skip
 
 
-def largest_micro_batch(step: StepCosts, card: Card, **how) -> int:
+def largest_micro_batch(step: StepCosts, card: Accelerator, **how) -> int:
     """Largest micro-batch that fits, among even cuts of a device's part; 0 if one sample does not fit."""
     part = math.ceil(how["batch"] / how["gpus"])
     sizes = (math.ceil(part / pieces) for pieces in range(1, part + 1))

@@ -6,7 +6,7 @@ from ivcore import costs
 from ivcore.errors import UserError
 from ivcore.run import planned
 from ivcore.run.spec import Spec
-from ivcore.scaling import GIB, Card, estimate, largest_micro_batch
+from ivcore.scaling import GIB, Accelerator, estimate, largest_micro_batch
 
 
 def warning(spec: Spec, values: dict, memory: float, ranks: int = 1) -> str:
@@ -17,7 +17,7 @@ def warning(spec: Spec, values: dict, memory: float, ranks: int = 1) -> str:
     """
     try:
         kinds = planned.steps_of(spec, values)
-        card = Card(memory / GIB, {values["precision"]: 1.0}, 1.0, 1.0)
+        card = Accelerator(memory / GIB, {values["precision"]: 1.0}, 1.0, 1.0)
         how = {"gpus": ranks, "engine": values["engine"], "precision": values["precision"], "offload": values["offload"] != "nothing"}  # fmt: skip
         at_once = values["micro_batch"] * values.get("repeats", 1)
         counted = [(kind, costs.training_step(kind.build, kind.run, values["precision"])) for kind in kinds]

@@ -44,7 +44,7 @@ AT_ONCE = 1024  # rows that are labelled together
 
 
 @dataclass(frozen=True)
-class Asked:
+class TimelineRequest:
     """A request for one video. labels: () for the model's own classes. captions: seconds between sentences, None
     without.
     smooth: seconds over which probabilities are averaged, None for the length of a window."""
@@ -61,7 +61,7 @@ class Asked:
 class Timeline:
     """The folder of one video, model and way to take windows. UserError if in use; VideoError for a bad video."""
 
-    def __init__(self, asked: Asked, model: VideoModel):
+    def __init__(self, asked: TimelineRequest, model: VideoModel):
         self.asked, self.model = asked, model
         with open_video(asked.video) as video:
             self.length, self.fps = len(video), video.fps

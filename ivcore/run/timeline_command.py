@@ -48,7 +48,7 @@ def _timeline(options) -> int:
     places = {"html": _place(options.html, "html", ".html", ".htm"), "json": _place(options.json, "json", ".json")}
     video = _video(options.video)
     from ivcore.run import finished_model
-    from ivcore.run.timeline import Asked, Timeline
+    from ivcore.run.timeline import Timeline, TimelineRequest
     from ivcore.video.frame_folder import open_video
 
     try:
@@ -59,7 +59,7 @@ def _timeline(options) -> int:
         notes = model.zero_shot(labels)[2] if labels else model.classifier() and []
         if options.captions:
             model.captions(options.beams)
-        asked = Asked(video, labels, lengths["per_window"], lengths["every"], lengths["captions"], options.beams, lengths["smooth"])  # fmt: skip
+        asked = TimelineRequest(video, labels, lengths["per_window"], lengths["every"], lengths["captions"], options.beams, lengths["smooth"])  # fmt: skip
         timeline = Timeline(asked, model)
         for note in (*notes, *model.notes()):
             print(f"iv: {one_line(note)}", file=sys.stderr)

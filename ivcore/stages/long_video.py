@@ -44,7 +44,7 @@ def sequences(params: Mapping, model: VideoModel, run_dir=None) -> tuple[list[Un
 
 
 @dataclass(frozen=True)
-class Asked:
+class OrderQuestions:
     """Questions about a video, or about several joined ones, with features (T, C).
 
     For every two classes that happen exactly once: pairs int (P, 2), the classes; first bool (P,), whether the first of
@@ -52,7 +52,7 @@ class Asked:
     whose event contains the middle of the window; -1 for none.
     """
 
-    def shuffled(self, rng: np.random.Generator) -> Asked:
+    def shuffled(self, rng: np.random.Generator) -> OrderQuestions:
         """The same windows in random order."""
         order = torch.from_numpy(rng.permutation(len(self.features)))
         return replace(self, features=self.features[order], shown=self.shown[order])
@@ -65,7 +65,7 @@ class Asked:
     shown: Tensor
 
 
-def joined(videos: Sequence[FeatureSequence]) -> Asked:
+def joined(videos: Sequence[FeatureSequence]) -> OrderQuestions:
     """Joins these videos one after the other. The result may have no pairs."""
     begins = np.cumsum([0.0, *(video.duration for video in videos)])
     starts = np.concatenate([begin + video.segments[:, 0] for begin, video in zip(begins, videos)])
@@ -75,7 +75,9 @@ def joined(videos: Sequence[FeatureSequence]) -> Asked:
     apart = np.array([when[b] - when[a] for a, b in pairs])
     shown = torch.cat([_shown(video, when) for video in videos])
     features = torch.cat([video.features for video in videos])
-    return Asked(features, np.array(pairs, np.int64).reshape(-1, 2), apart > 0, np.abs(apart), float(begins[-1]), shown)
+    return OrderQuestions(
+        features, np.array(pairs, np.int64).reshape(-1, 2), apart > 0, np.abs(apart), float(begins[-1]), shown
+    )
 
 
 def _shown(video: FeatureSequence, once: Mapping) -> Tensor:
@@ -86,7 +88,7 @@ def _shown(video: FeatureSequence, once: Mapping) -> Tensor:
     return shown
 
 
-def groups(videos: Sequence[FeatureSequence], each: int, count: int, seed: int) -> list[Asked]:
+def groups(videos: Sequence[FeatureSequence], each: int, count: int, seed: int) -> list[OrderQuestions]:
     """`count` long videos, each of `each` videos drawn at random and joined; if `each` is 1, every video. UserError if
     there are too few videos, or none has a pair.
     """
@@ -124,7 +126,7 @@ class Joins:
     def batch(self, indices: np.ndarray, epoch: int) -> dict:
         return collate([self.item(int(index), epoch) for index in indices])
 
-    def item(self, index: int, epoch: int) -> Asked:
+    def item(self, index: int, epoch: int) -> OrderQuestions:
         rng = np.random.default_rng((self.seed, epoch, index))
         others = [each for each in rng.permutation(len(self.videos)) if each != index]
         chosen = [self.videos[i] for i in rng.permutation([index, *others[: rng.choice(self.lengths) - 1]])]
@@ -136,7 +138,7 @@ class Joins:
         return asked.shuffled(rng) if self.shuffled else asked
 
 
-def collate(items: Sequence[Asked]) -> dict:
+def collate(items: Sequence[OrderQuestions]) -> dict:
     """A batch for `heads.event_order.order_loss`, padded with zeros; `shown` is padded with -1."""
     length, most = max(len(item.features) for item in items), max(len(item.pairs) for item in items)
     pad = lambda values, size, fill=0: F.pad(values, (0, 0) * (values.dim() - 1) + (0, size - len(values)), value=fill)  # noqa: E731
@@ -164,7 +166,7 @@ def trained(examples: Sequence[FeatureSequence], classes: int, params: Mapping, 
 
 
 @dataclass(frozen=True)
-class Answers:
+class OrderAnswers:
     """For every pair of every video: right bool, whether the answer is right; apart, seconds between the events; video,
     its number.
     """
@@ -185,7 +187,7 @@ class Answers:
         return float(np.sqrt(((each - self.accuracy * size) ** 2).sum()) / size.sum())
 
 
-def by_distance(scores: Iterable[Answers], edges: Sequence[float] = (0, 5, 10, 20, 40, 80, 160, 320, np.inf)) -> list[tuple[float, float]]:  # fmt: skip
+def by_distance(scores: Iterable[OrderAnswers], edges: Sequence[float] = (0, 5, 10, 20, 40, 80, 160, 320, np.inf)) -> list[tuple[float, float]]:  # fmt: skip
     """(mean seconds between the two events, share of right answers) of the pairs between two edges, for bins of at
     least FEW pairs; if no bin has that many, of all pairs together.
     """
@@ -196,7 +198,7 @@ def by_distance(scores: Iterable[Answers], edges: Sequence[float] = (0, 5, 10, 2
 
 
 @torch.inference_mode()
-def answered(head: nn.Module, asked: Sequence[Asked], shuffle: bool = False, seed: int = 0) -> Answers:
+def answered(head: nn.Module, asked: Sequence[OrderQuestions], shuffle: bool = False, seed: int = 0) -> OrderAnswers:
     """Answers of the head. shuffle: shuffle the windows of each video, the same way each time. Ranks share the work."""
     head.eval()
     device = next(head.parameters()).device
@@ -210,7 +212,7 @@ def answered(head: nn.Module, asked: Sequence[Asked], shuffle: bool = False, see
 
     told = list(turns.in_turns(right, turns.own(len(asked)), len(asked)))
     video = np.repeat(np.arange(len(asked)), [len(item.pairs) for item in asked])
-    return Answers(np.concatenate(told), np.concatenate([item.apart for item in asked]), video)
+    return OrderAnswers(np.concatenate(told), np.concatenate([item.apart for item in asked]), video)
 
 
 # ---- the same events in another order
@@ -268,7 +270,7 @@ def both_ways(
     return float((sides[0].right & sides[1].right).mean())
 
 
-def described(asked: Mapping[int, Sequence[Asked]]) -> dict[int, str]:
+def described(asked: Mapping[int, Sequence[OrderQuestions]]) -> dict[int, str]:
     """Number of joined videos -> a text with their number, mean length, and number of pairs."""
     told = {}
     for number, some in asked.items():
@@ -277,7 +279,7 @@ def described(asked: Mapping[int, Sequence[Asked]]) -> dict[int, str]:
     return told
 
 
-def metrics(tested: Mapping[str, Mapping[int, Answers]]) -> dict[str, float]:
+def metrics(tested: Mapping[str, Mapping[int, OrderAnswers]]) -> dict[str, float]:
     """Flat metrics: mean accuracy over the lengths under each name without "windows", and as _1, _2, … that of each
     length and its standard error.
     """

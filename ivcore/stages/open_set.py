@@ -51,7 +51,7 @@ class EvidentialLoss:
 
 
 @dataclass(frozen=True)
-class Answers:
+class OpenSetOutputs:
     """Outputs for clips: logits (N, K), means over V views as published; features (N, V, D), the inputs of the last
     layer; labels (N,).
     """
@@ -68,13 +68,13 @@ class Answers:
 
 def answers(
     model: nn.Module, views: Mapping[str, Views], frame_order: str, num_workers=0, precision="fp32"
-) -> dict[str, Answers]:
+) -> dict[str, OpenSetOutputs]:
     """set of clips -> the model's answers."""
     layer, found = slicing.head(model), {}
     for name, each in views.items():
         read = lambda video: read_by_head(model, order_frames(video, frame_order))  # noqa: E731
         features, labels = over_views(read, model, each, num_workers=num_workers, precision=precision)
-        found[name] = Answers(_linear(layer, features).mean(1), features, labels)
+        found[name] = OpenSetOutputs(_linear(layer, features).mean(1), features, labels)
     return found
 
 
@@ -106,13 +106,13 @@ def dropout_passes(layer: nn.Linear, features: Tensor, rate: float, passes: int,
     return torch.stack(found, dim=2)
 
 
-def by_evidence(found: Mapping[str, Answers], evidence: str) -> dict[str, Tensor]:
+def by_evidence(found: Mapping[str, OpenSetOutputs], evidence: str) -> dict[str, Tensor]:
     """Set -> uncertainty (N,)."""
     return {name: uncertainty(each.logits, evidence) for name, each in found.items()}
 
 
 def by_softmax(
-    model: nn.Module, found: Mapping[str, Answers], *, rate: float, passes: int, seed: int
+    model: nn.Module, found: Mapping[str, OpenSetOutputs], *, rate: float, passes: int, seed: int
 ) -> dict[str, dict[str, Tensor]]:
     """Method -> set -> scores (N,), for a model trained with softmax. `found` has its training clips as "train". rate:
     of dropout; 0 leaves out the two dropout methods.
@@ -133,7 +133,7 @@ def by_softmax(
     return by
 
 
-def at_random(found: Mapping[str, Answers], seed: int) -> dict[str, Tensor]:
+def at_random(found: Mapping[str, OpenSetOutputs], seed: int) -> dict[str, Tensor]:
     """Set -> random scores (N,), for the chance level."""
     generator = torch.Generator().manual_seed(seed)
     return {name: torch.rand(len(each.labels), generator=generator) for name, each in found.items()}
@@ -194,7 +194,12 @@ def slug(name: str) -> str:
 
 
 def openness_curve(
-    scores: Mapping[str, Tensor], found: Mapping[str, Answers], name: str, threshold: float, draws: int, seed: int
+    scores: Mapping[str, Tensor],
+    found: Mapping[str, OpenSetOutputs],
+    name: str,
+    threshold: float,
+    draws: int,
+    seed: int,
 ) -> list:
     """[(openness, macro-F1 of each draw)] as more classes of the unknown set `name` are added; "unknown" counts as one
     more class.

@@ -9,7 +9,17 @@ from ivcore.data.untrimmed import FeatureSequence
 from ivcore.data.video_answers import VideoModel
 from ivcore.errors import UserError
 from ivcore.stages import long_video
-from ivcore.stages.long_video import Answers, Joins, backwards, both_ways, by_distance, collate, encoded, groups, joined
+from ivcore.stages.long_video import (
+    Joins,
+    OrderAnswers,
+    backwards,
+    both_ways,
+    by_distance,
+    collate,
+    encoded,
+    groups,
+    joined,
+)
 
 
 def video(name, *events, length=10):
@@ -65,7 +75,9 @@ def test_more_videos_than_there_are_cannot_be_joined():
 
 
 def test_errors_count_videos_and_distances_pairs():
-    answers = Answers(np.array([True] * 4 + [False] * 4), np.array([1.0, 2, 6, 7, 1, 2, 6, 7]), np.repeat([0, 1], 4))
+    answers = OrderAnswers(
+        np.array([True] * 4 + [False] * 4), np.array([1.0, 2, 6, 7, 1, 2, 6, 7]), np.repeat([0, 1], 4)
+    )
     assert answers.accuracy == 0.5 and answers.error == pytest.approx(np.sqrt(8) / 8)
     assert by_distance([answers] * 5, (0, 5, 10, 20)) == [(1.5, 0.5), (6.5, 0.5)]
     assert by_distance([answers] * 4, (0, 5, 10, 20)) == [(4.0, 0.5)]

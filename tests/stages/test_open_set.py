@@ -14,7 +14,7 @@ from ivcore.encoders.videomae import VideoClassifier
 from ivcore.losses.evidential import evidential
 from ivcore.run import execute as run
 from ivcore.stages import open_set
-from ivcore.stages.open_set import Answers
+from ivcore.stages.open_set import OpenSetOutputs
 from ivcore.train import save_weights
 from ivcore.weights.usage import Usage
 
@@ -67,7 +67,7 @@ def told(labels, spread=0.5, shift=0.0):
     """Answers whose largest logit is mostly that of the label, as far from the others as 4."""
     torch.manual_seed(len(labels))
     features = 4 * torch.eye(3)[labels][:, None] + shift + spread * torch.randn(len(labels), 1, 3)
-    return Answers(features[:, 0], features, labels)
+    return OpenSetOutputs(features[:, 0], features, labels)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def found():
     labels = torch.arange(90) % 3
     torch.manual_seed(0)
     features = 2 + 0.3 * torch.rand(60, 1, 3)
-    strange = Answers(features[:, 0], features, torch.arange(60) % 4)
+    strange = OpenSetOutputs(features[:, 0], features, torch.arange(60) % 4)
     return {"train": told(labels), "val": told(labels[:60]), "test": told(labels[:45]), "others": strange}
 
 
@@ -118,8 +118,8 @@ def test_the_measures_of_four_known_and_four_unknown_clips_by_hand():
 
 def test_the_openness_curve_by_hand():
     """Closed, all three known clips are answered 0, 1 and unknown; open, two unknown clips come, answered unknown and 1."""
-    test = Answers(torch.tensor([[2.0, 0], [0, 2], [2, 0]]), torch.zeros(3, 1, 1), torch.tensor([0, 0, 1]))
-    strange = Answers(torch.tensor([[0.0, 2], [0, 2]]), torch.zeros(2, 1, 1), torch.tensor([0, 1]))
+    test = OpenSetOutputs(torch.tensor([[2.0, 0], [0, 2], [2, 0]]), torch.zeros(3, 1, 1), torch.tensor([0, 0, 1]))
+    strange = OpenSetOutputs(torch.tensor([[0.0, 2], [0, 2]]), torch.zeros(2, 1, 1), torch.tensor([0, 1]))
     by = {"test": torch.tensor([0.1, 0.2, 0.9]), "a": torch.tensor([0.8, 0.3])}
     closed, one, both = open_set.openness_curve(by, {"test": test, "a": strange}, "a", 0.5, draws=20, seed=0)
     assert closed == (0, [pytest.approx((2 / 3 + 0 + 0) / 3)])
