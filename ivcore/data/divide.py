@@ -112,23 +112,18 @@ def _by_film(kept: dict[str, str], units: dict[str, str], of_each: list[str], id
     they were. ids: of the videos that share a YouTube id. -> (units, parts, notes)"""
     notes = []
     if ids := {path: key for path in kept if (key := ids.get(os.path.normpath(path)))}:
-        notes.append(
-            f"{len(ids)} videos are cuts of {len(set(ids.values()))} YouTube videos by their ids: cuts of one stay in one part"
-        )
-    if found := film_names.films({path: name for path, name in kept.items() if path not in ids}):
+        videos = f"{len(ids)} videos are cuts of {len(set(ids.values()))} YouTube videos by their ids"
+        notes.append(f"{videos}: cuts of one stay in one part")
+    others = {path: name for path, name in kept.items() if path not in ids}
+    if found := film_names.films(others):
         by_film = joined({path: (units[path], found.get(path)) for path in kept})
         look = f"names look like {film_names.told(found)}"
-        if (apart := _as_whole(kept, by_film, of_each)) and film_names.enough(found, kept):
-            return (
-                by_film,
-                apart,
-                [*notes, f"{look}: cuts of one film stay in one part; {groups.FILE} can say otherwise"],
-            )
+        if film_names.enough(found, others) and (apart := _as_whole(kept, by_film, of_each)):
+            notes.append(f"{look}: cuts of one film stay in one part; {groups.FILE} can say otherwise")
+            return by_film, apart, notes
         notes.append(f"{look}, too few to keep each in one part: training and test may share films ({_ABOUT})")
     elif not ids:
-        notes.append(
-            f"no two videos are known to be cuts of one film: where some are, {groups.FILE} has to say it ({_ABOUT})"
-        )
+        notes.append(f"no two videos are known to be cuts of one film: if some are, list them in {groups.FILE} ({_ABOUT})")  # fmt: skip
     return units, of_each, notes
 
 

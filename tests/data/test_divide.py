@@ -111,6 +111,16 @@ def test_cuts_of_a_film_stay_in_one_part_and_one_line_says_so(tmp_path, pattern)
     assert len(set(made.together.values())) == 20
 
 
+def test_films_of_some_classes_and_youtube_videos_of_another(tmp_path):
+    files = [f"{c}/film{n}{f}_cut{k}.mp4" for n, c in enumerate(("jump", "wave")) for f in range(5) for k in range(3)]
+    made = divided(tmp_path, [*files, *(f"sit/{cut(v, 10 * k)}" for v in range(5) for k in range(3))])
+    assert [note.split(" ", 1)[1][:30] for note in made.notes] == [
+        "videos are cuts of 5 YouTube v",
+        "look like 10 films of 3 cuts: ",
+    ]
+    assert len(set(made.together.values())) == 15
+
+
 def test_films_too_few_for_every_part_are_said_and_left_apart(tmp_path):
     made = films(tmp_path, "film{g}_cut{k}.mp4", per_class=2, cuts=10)
     (note,) = made.notes
@@ -135,9 +145,9 @@ def test_what_groups_say_goes_before_names(tmp_path):
 def test_where_nothing_tells_films_one_line_names_groups(tmp_path, pattern):
     made = films(tmp_path, pattern)
     assert made.together == {} and [note[:52] for note in made.notes] == [
-        "no two videos are known to be cuts of one film: wher"
+        "no two videos are known to be cuts of one film: if s"
     ]
-    assert "groups.csv has to say it" in made.notes[0]
+    assert "if some are, list them in groups.csv" in made.notes[0]
 
 
 @given(
