@@ -1,14 +1,15 @@
 """Rules that find contradicting parameters of a notebook before a run starts.
 
-A rule is a function whose arguments are parameters. It applies to every notebook that has them (arguments with a
-default may be missing), and returns an error message of one line, or None. ivcore.run.constraints checks single
-parameters.
+A rule is a function whose arguments are the parameters that it reads. It applies to every notebook that has them
+(arguments with a default may be missing) and those that `needs` names, and returns an error message of one line, or
+None. ivcore.run.constraints checks single parameters.
 """
 
 from __future__ import annotations
 
 import inspect
 import itertools
+from collections.abc import Callable
 from functools import cache
 
 from ivcore import paths
@@ -32,7 +33,20 @@ def check(values: dict) -> None:
 
 def needed(rule) -> set[str]:
     """Parameters that a notebook must have for the rule to apply."""
-    return {name for name, each in _asked(rule).items() if each.default is each.empty}
+    return {name for name, each in _asked(rule).items() if each.default is each.empty} | _NEEDS.get(rule, set())
+
+
+_NEEDS: dict[Callable, set[str]] = {}
+
+
+def needs(*names: str) -> Callable[[Callable], Callable]:
+    """Limits a rule to notebooks that also have these parameters, which it does not read."""
+
+    def limited(rule: Callable) -> Callable:
+        _NEEDS[rule] = {*names}
+        return rule
+
+    return limited
 
 
 @cache
@@ -205,14 +219,16 @@ def lists_of_their_own(train_csv, val_csv="", test_csv=""):
             return f"{other} = {lists[other]!r}: the list of {one} too; training, validation and test need videos of their own"
 
 
-def a_release_or_lists(data, release, train_csv="", val_csv="", test_csv=""):
+@needs("release")
+def a_release_or_lists(data, train_csv="", val_csv="", test_csv=""):
     if data and (train_csv or val_csv or test_csv):
         return (
             f"data = {data!r}: a dataset as released has lists of its own; leave train_csv, val_csv and test_csv empty"
         )
 
 
-def one_encoder_to_tune(masked_encoder, multimodal_encoder, second_model, coordinated_model=""):
+@needs("second_model")
+def one_encoder_to_tune(masked_encoder, multimodal_encoder, coordinated_model=""):
     given = {"masked_encoder": masked_encoder, "multimodal_encoder": multimodal_encoder, "coordinated_model": coordinated_model}  # fmt: skip
     first, *others = [name for name, value in given.items() if value not in SCRATCH] or [""]
     if others:
@@ -234,7 +250,8 @@ def a_joined_model_to_tune(coordinated_model, multimodal_frames, frame_sampling,
             return f"{name} = {value!r}: must be {must!r} where a coordinated_model is fine-tuned"
 
 
-def a_head_to_keep(keep_head, masked_encoder, multimodal_encoder, second_model):
+@needs("second_model")
+def a_head_to_keep(keep_head, masked_encoder, multimodal_encoder):
     if keep_head and masked_encoder in SCRATCH and multimodal_encoder in SCRATCH:
         return "keep_head = True: an encoder from scratch has no head to keep"
 
@@ -244,7 +261,8 @@ def one_way_to_fine_tune(start_model, steps):
         return f"start_model = {start_model!r}: what multimodal_encoder was trained from, so there is nothing to train: give steps = 0"
 
 
-def videos_to_fine_tune_on(wordings, steps, data, release, train_csv, test_csv):
+@needs("wordings")
+def videos_to_fine_tune_on(steps, data, release, train_csv, test_csv):
     if steps and ((test_csv and not train_csv) or (data and release == "zero_shot")):
         return f"steps = {steps}: there are only videos to test on; give steps = 0 or train_csv"
 
@@ -257,7 +275,8 @@ def choices_on_validation(wordings, joins, alphas, start_model, data, release, t
             return f"{name} = {values}: there are only videos to test on; give one value, or val_csv to choose on"
 
 
-def a_release_or_captions(data, release, test_captions, val_captions, captions=""):
+@needs("release")
+def a_release_or_captions(data, test_captions, val_captions, captions=""):
     given = {"captions": captions, "val_captions": val_captions, "test_captions": test_captions}
     if data and (name := next((name for name, value in given.items() if value), None)):
         return f"data = {data!r}: has captions of its own; leave {name} empty"

@@ -1,5 +1,7 @@
 """What parameters say against each other is refused before anything starts, the same way by shell, preset and setup cell."""
 
+import ast
+import inspect
 import os
 
 import pytest
@@ -165,6 +167,13 @@ def test_no_rule_is_about_names_that_are_gone():
     for rule in contradictions.RULES:
         wanted = contradictions.needed(rule)
         assert any(wanted <= names for names in cells), f"{rule.__name__} fits no notebook any more"
+
+
+@pytest.mark.parametrize("rule", contradictions.RULES, ids=lambda rule: rule.__name__)
+def test_a_rule_reads_all_that_it_takes(rule):
+    (function,) = ast.parse(inspect.getsource(rule)).body
+    read = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+    assert {*inspect.signature(rule).parameters} <= read
 
 
 def test_lists_that_are_one_list_and_label_sets_that_do_not_read_are_refused_before_anything(

@@ -153,9 +153,9 @@ def test_what_contradicts_itself_is_said():
     assert "frame_counts = [2, 4]" in contradictions.choices_of_a_search(**asked)
     assert "alphas" in contradictions.choices_of_a_search(**asked | {"frame_counts": [2], "start_model": "x"})
     assert contradictions.choices_of_a_search(**asked | {"val_captions": "v.csv"}) is None
-    assert "leave test_captions empty" in contradictions.a_release_or_captions("data", "msvd", "t.csv", "")
-    assert "give test_captions" in contradictions.a_release_or_captions("", "msvd", "", "v.csv")
-    assert contradictions.a_release_or_captions("", "msvd", "t.csv", "v.csv") is None
+    assert "leave test_captions empty" in contradictions.a_release_or_captions("data", "t.csv", "")
+    assert "give test_captions" in contradictions.a_release_or_captions("", "", "v.csv")
+    assert contradictions.a_release_or_captions("", "t.csv", "v.csv") is None
 
 
 def test_towers_learn_slower_than_what_is_named():
