@@ -360,9 +360,12 @@ def test_from_a_raw_folder_to_a_table_and_a_model_and_nothing_is_done_twice(tmp_
     assert len(rows) == 7 and all(0 <= row[part] <= 1 for row in rows.values() for part in ("val", "test"))
     assert "| coordinated" in (place / "table.md").read_text()
     from ivcore import weights
+    from ivcore.weights import usage
 
     model = weights.load(place / "model.safetensors")
     assert getattr(model, "masked", model).num_classes == 2
+    used = usage.of(place / "model.safetensors", model)
+    assert (used.clip_seconds, used.test_clips) == (3.0, 3)
 
     stamps = {file: file.stat().st_mtime_ns for file in outputs.glob("1*/*/metrics.json")}
     assert len(stamps) == 4 and cli.main(command) == 0
