@@ -18,10 +18,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import machine
@@ -40,7 +38,7 @@ GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": str(2**20), "MALLOC_TRIM_THRESHOLD_": str
 def main() -> None:
     args = _arguments().parse_args()
     if args.worker:
-        print(json.dumps(_measure(args)))
+        print(json.dumps(machine.timed_steps(build_step(args, args.worker), args.steps, args.device)))
         return
     sides = ["naive", "frozen", *(f"frozen, {what} again" for what in args.activation_checkpointing), "cached"]
     runs: dict[str, list] = {side: [] for side in sides}
@@ -51,7 +49,7 @@ def main() -> None:
     rows = [_best(side, found, args.device) for side, found in runs.items()]
     report = {"size": args.size, "batch": args.batch, "precision": args.precision, "rows": rows}
     report |= {"device": machine.name(args.device), "threads": torch.get_num_threads()}
-    print(_table(rows))
+    print(machine.table([_shown(row, rows[0]) for row in rows]))
     if args.out:
         Path(args.out).write_text(json.dumps(report, indent=1))
 
@@ -84,25 +82,7 @@ def _in_a_process(args, side: str) -> dict:
 
 def _best(side: str, found: list[dict], device: str) -> dict:
     """The fastest process of a side, with the lowest peak memory of all."""
-    best = min(found, key=lambda run: run["cpu_seconds"] if device == "cpu" else run["seconds"])
-    return best | {"side": side, "peak_bytes": min(run["peak_bytes"] for run in found)}
-
-
-def _measure(args) -> dict:
-    """Runs in the worker process: builds, warms up, times the steps."""
-    step = build_step(args, args.worker)
-    first_loss = step()
-    base = machine.reset_peak(args.device)
-    wall, cpu = [], []
-    for _ in range(args.steps):
-        machine.wait(args.device)
-        begin, begin_cpu = time.perf_counter(), time.process_time()
-        step()
-        machine.wait(args.device)
-        wall.append(time.perf_counter() - begin)
-        cpu.append(time.process_time() - begin_cpu)
-    times = {"seconds": statistics.median(wall), "cpu_seconds": statistics.median(cpu)}
-    return {**times, "peak_bytes": machine.peak(args.device), "between_steps_bytes": base, "first_loss": first_loss}
+    return machine.fastest(found, device) | {"side": side, "peak_bytes": min(run["peak_bytes"] for run in found)}
 
 
 def build_step(args, side: str):
@@ -151,16 +131,16 @@ def build(size: str, batch: int, stages: int):
     return model, model.prepare(frames)
 
 
-def _table(rows: list[dict]) -> str:
-    lines = ["side                   s/step   cpu s  peak GiB  of naive: time  cpu   memory  first loss"]
-    naive = rows[0]
-    for r in rows:
-        time_, cpu, memory = (r[name] / naive[name] for name in ("seconds", "cpu_seconds", "peak_bytes"))
-        lines.append(
-            f"{r['side']:20s} {r['seconds']:8.2f} {r['cpu_seconds']:7.2f} {r['peak_bytes'] / 2**30:9.2f} "
-            f"{time_:14.2f} {cpu:5.2f} {memory:7.2f} {r['first_loss']:11.5f}"
-        )
-    return "\n".join(lines)
+def _shown(row: dict, naive: dict) -> dict[str, str]:
+    ratios = (row[name] / naive[name] for name in ("seconds", "cpu_seconds", "peak_bytes"))
+    return {
+        "side": row["side"],
+        "s/step": f"{row['seconds']:.2f}",
+        "cpu s": f"{row['cpu_seconds']:.2f}",
+        "peak GiB": f"{row['peak_bytes'] / 2**30:.2f}",
+        **dict(zip(("of naive: time", "cpu", "memory"), (f"{ratio:.2f}" for ratio in ratios), strict=True)),
+        "first loss": f"{row['first_loss']:.5f}",
+    }
 
 
 if __name__ == "__main__":

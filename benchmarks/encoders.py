@@ -16,12 +16,10 @@ import json
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import machine
 import torch
-from masked_pretraining import matmul_roof
 
 import ivcore  # noqa: F401  before transformers, which imports torchvision
 
@@ -33,9 +31,9 @@ def main() -> None:
     if args.worker:
         print(json.dumps(_measure(args)))
         return
-    roof = {precision: matmul_roof(machine.PRECISIONS[precision], args.device) for precision in args.precision}
+    roof = {precision: machine.matmul_roof(machine.PRECISIONS[precision], args.device) for precision in args.precision}
     rows = [row for precision in args.precision for row in _rows(args, precision, roof[precision])]
-    print(_table(rows, roof))
+    print(machine.roof_line(roof), machine.table([_shown(row) for row in rows]), sep="\n")
     if args.out:
         Path(args.out).write_text(
             json.dumps({"device": machine.name(args.device), "roof_flops": roof, "rows": rows}, indent=1)
@@ -64,7 +62,7 @@ def _rows(args, precision: str, roof: float) -> list[dict]:
             found.append(_in_a_process(args, name, precision))
     rows = []
     for name, found in runs.items():
-        best = min(found, key=lambda run: run["cpu_seconds"] if args.device == "cpu" else run["seconds"])
+        best = machine.fastest(found, args.device)
         share = best["step_flops"] / best["seconds"] / roof
         rows.append({"model": name, "precision": precision, "batch": args.batch, "share_of_roof": share, **best})
     return rows
@@ -95,19 +93,18 @@ def _measure(args) -> dict:
         out = model(video)
     out.float().square().mean().backward()
     step_flops = 3 * counter.get_total_flops()  # the backward pass's own count has too many for depthwise convolutions
-    times = {"forward": [], "step": []}
-    cpu = []
+    forwards, steps = [], []
     machine.reset_peak(args.device)
     for _ in range(args.steps):
         with torch.no_grad():
-            times["forward"].append(_timed(forward, args.device))
-        begin = time.process_time()
-        times["step"].append(_timed(lambda: forward().float().square().mean().backward(), args.device))
-        cpu.append(time.process_time() - begin)
+            forwards.append(machine.timed(forward, args.device)[0])
+        steps.append(machine.timed(lambda: forward().float().square().mean().backward(), args.device))
         model.zero_grad(set_to_none=True)
-    found = {"seconds": statistics.median(times["step"]), "forward_seconds": statistics.median(times["forward"])}
-    return found | {
-        "cpu_seconds": statistics.median(cpu),
+    seconds, cpu_seconds = (statistics.median(times) for times in zip(*steps, strict=True))
+    return {
+        "seconds": seconds,
+        "forward_seconds": statistics.median(forwards),
+        "cpu_seconds": cpu_seconds,
         "step_flops": step_flops,
         "peak_bytes": machine.peak(args.device),
     }
@@ -119,14 +116,6 @@ def _fused_attention() -> dict:
 
     fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     return {fused: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v)}
-
-
-def _timed(run, device: str) -> float:
-    machine.wait(device)
-    begin = time.perf_counter()
-    run()
-    machine.wait(device)
-    return time.perf_counter() - begin
 
 
 # --- the models: each returns a module that takes (B, 3, T, H, W), and its clip -------------------------------------
@@ -220,16 +209,19 @@ MODELS = {
 }
 
 
-def _table(rows: list[dict], roof: dict) -> str:
-    head = "model                        precision batch  GFLOP/step  forward s  step s  cpu s  clips/s  peak GiB  share of roof"
-    lines = [f"matmul roof: {', '.join(f'{k} {v / 1e9:.0f} GFLOP/s' for k, v in roof.items())}", head]
-    for r in rows:
-        lines.append(
-            f"{r['model']:28s} {r['precision']:>9s} {r['batch']:5d} {r['step_flops'] / 1e9:11.0f} {r['forward_seconds']:10.2f}"
-            f" {r['seconds']:7.2f} {r['cpu_seconds']:6.2f} {r['batch'] / r['seconds']:8.2f} {r['peak_bytes'] / 2**30:9.2f}"
-            f" {r['share_of_roof']:14.0%}"
-        )
-    return "\n".join(lines)
+def _shown(row: dict) -> dict[str, str]:
+    return {
+        "model": row["model"],
+        "precision": row["precision"],
+        "batch": str(row["batch"]),
+        "GFLOP/step": f"{row['step_flops'] / 1e9:.0f}",
+        "forward s": f"{row['forward_seconds']:.2f}",
+        "step s": f"{row['seconds']:.2f}",
+        "cpu s": f"{row['cpu_seconds']:.2f}",
+        "clips/s": f"{row['batch'] / row['seconds']:.2f}",
+        "peak GiB": f"{row['peak_bytes'] / 2**30:.2f}",
+        "share of roof": f"{row['share_of_roof']:.0%}",
+    }
 
 
 if __name__ == "__main__":

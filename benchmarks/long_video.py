@@ -20,8 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-import clip_zoo as zoo
+import long_film
 import numpy as np
 import torch
 
@@ -33,31 +32,19 @@ from ivcore.video import augment
 from ivcore.video.frame_folder import open_video
 from ivcore.weights.usage import Usage
 
-IN_A_ROW = 10  # windows in a series of the sample
 MOVING = sliding.Sliding(16, 4)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--fps", type=int, default=25)
-    parser.add_argument("--height", type=int, default=120, help="of the file; 4:3")
-    parser.add_argument(
-        "--gop", type=int, default=250, help="frames from one key frame of the file to the next; 250 is x264's own"
-    )
+    parser = long_film.arguments(__doc__, minutes=10, sample=200)
     parser.add_argument("--image", type=int, default=32, help="what the encoder sees")
-    parser.add_argument("--sample", type=int, default=200, help="windows that are read by themselves, 0 for all")
-    parser.add_argument("--side", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.side:
         return side(*options.side, options)
     with tempfile.TemporaryDirectory() as folder:
-        size = (options.height, options.height * 4 // 3 // 2 * 2)
-        for name, share in (("whole", 1), ("half", 0.5)):
-            frames = round(options.minutes * 60 * options.fps * share)
-            zoo.write(Path(folder, f"{name}.mp4"), frames=frames, size=size, fps=options.fps, options={"preset": "veryfast", "g": str(options.gop)})  # fmt: skip
+        long_film.write(options, folder, "veryfast", whole=1, half=0.5)
         kinds = [("ours", "half", False), *((s, "whole", bare) for bare in (False, True) for s in ("ours", "each"))]
         rows = {kind: measured(*kind, folder, options) for kind in kinds}
         ours, each = (np.load(Path(folder, f"whole.mp4.{name}.npz")) for name in ("ours", "each"))
@@ -89,23 +76,14 @@ def side(name: str, file: str, options) -> None:
         ((_, answer),) = sliding.answers(function, model, [LabelledVideo(file, 0)], MOVING)
         values, numbers = answer.values[:, 0], np.arange(len(answer.values))
     else:
-        numbers, scale = sampled(file, options.sample)
+        with open_video(file) as video:
+            count = MOVING.count(len(video))
+        numbers, scale = long_film.sampled(count, options.sample, in_a_row=10)
         values = torch.cat([function(window) for window in each_window(file, numbers, options.image)])
     row = {"cpu": (time.process_time() - used) * scale}
     if not options.bare:
         np.savez(f"{file}.{name}.npz", values=values.numpy(), numbers=numbers)
     print(json.dumps(row | {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
-
-
-def sampled(file: str, size: int) -> tuple[np.ndarray, float]:
-    """(numbers of the sampled windows, factor from these to all)."""
-    with open_video(file) as video:
-        count = MOVING.count(len(video))
-    if not 0 < size < count:
-        return np.arange(count), 1.0
-    firsts = np.linspace(0, count - IN_A_ROW, max(1, size // IN_A_ROW)).astype(int)
-    numbers = np.unique(firsts[:, None] + np.arange(IN_A_ROW))
-    return numbers, count / len(numbers)
 
 
 def each_window(file: str, numbers: np.ndarray, image: int):

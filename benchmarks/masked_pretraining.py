@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import machine
@@ -28,14 +26,14 @@ def main() -> None:
     if args.worker:
         print(json.dumps(_measure(args)))
         return
-    roof = {precision: matmul_roof(machine.PRECISIONS[precision], args.device) for precision in args.precision}
+    roof = {precision: machine.matmul_roof(machine.PRECISIONS[precision], args.device) for precision in args.precision}
     rows = []
     for batch in args.batch:
         for precision in args.precision:
             rows += _compare(args, batch, precision, roof[precision])
     report = {"size": args.size, "device": machine.name(args.device), "threads": torch.get_num_threads(), "rows": rows}
     report["roof_flops"] = roof
-    print(_table(rows, roof))
+    print(machine.roof_line(roof), machine.table([_shown(row) for row in rows]), sep="\n")
     print(_verdict(rows))
     if args.out:
         Path(args.out).write_text(json.dumps(report, indent=1))
@@ -68,7 +66,7 @@ def _compare(args, batch: int, precision: str, roof: float) -> list[dict]:
             for side, found in runs.items():
                 found.append(_in_a_process(args, side, batch, precision, compiled))
         for side, found in runs.items():
-            best = min(found, key=lambda run: run["cpu_seconds"] if args.device == "cpu" else run["seconds"])
+            best = machine.fastest(found, args.device)
             best |= {"side": side, "batch": batch, "precision": precision, "compile": compiled}
             best["clips_per_second"] = batch / best["seconds"]
             best["share_of_roof"] = 3 * best["forward_flops"] / best["seconds"] / roof
@@ -96,27 +94,10 @@ def _in_a_process(args, side: str, batch: int, precision: str, compiled: bool) -
 
 
 def _measure(args) -> dict:
-    """Runs in the worker process: builds, warms up, times the steps."""
+    """Runs in the worker process."""
     side, precision, compiled = args.worker
     step, flops = build_step(args, side, machine.PRECISIONS[precision], compiled == "1")
-    first_loss = step()
-    base = machine.reset_peak(args.device)
-    wall, cpu = [], []
-    for _ in range(args.steps):
-        machine.wait(args.device)
-        begin, begin_cpu = time.perf_counter(), time.process_time()
-        step()
-        machine.wait(args.device)
-        wall.append(time.perf_counter() - begin)
-        cpu.append(time.process_time() - begin_cpu)
-    return {
-        "seconds": statistics.median(wall),
-        "cpu_seconds": statistics.median(cpu),
-        "peak_bytes": machine.peak(args.device),
-        "between_steps_bytes": base,
-        "first_loss": first_loss,
-        "forward_flops": flops,
-    }
+    return machine.timed_steps(step, args.steps, args.device) | {"forward_flops": flops}
 
 
 def build_step(args, side: str, dtype: torch.dtype, compiled: bool):
@@ -191,29 +172,19 @@ def _their_loss(model, device: str, compiled: bool):
     return loss
 
 
-def matmul_roof(dtype: torch.dtype, device: str, size: int | None = None) -> float:
-    """Operations per second of a large square matrix product, the best of five."""
-    size = size or (8192 if device == "cuda" else 2048)
-    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-    times = []
-    for _ in range(6):
-        machine.wait(device)
-        begin = time.perf_counter()
-        a @ b
-        machine.wait(device)
-        times.append(time.perf_counter() - begin)
-    return 2 * size**3 / min(times[1:])
-
-
-def _table(rows: list[dict], roof: dict) -> str:
-    head = "side          batch precision compile  s/step  cpu s  clips/s  peak GiB  share of roof  first loss"
-    lines = [f"matmul roof: {', '.join(f'{k} {v / 1e9:.0f} GFLOP/s' for k, v in roof.items())}", head]
-    for r in rows:
-        lines.append(
-            f"{r['side']:13s} {r['batch']:5d} {r['precision']:>9s} {r['compile']!s:>7s} {r['seconds']:7.2f} {r['cpu_seconds']:6.2f}"
-            f" {r['clips_per_second']:8.2f} {r['peak_bytes'] / 2**30:9.2f} {r['share_of_roof']:14.0%} {r['first_loss']:11.5f}"
-        )
-    return "\n".join(lines)
+def _shown(row: dict) -> dict[str, str]:
+    return {
+        "side": row["side"],
+        "batch": str(row["batch"]),
+        "precision": row["precision"],
+        "compile": str(row["compile"]),
+        "s/step": f"{row['seconds']:.2f}",
+        "cpu s": f"{row['cpu_seconds']:.2f}",
+        "clips/s": f"{row['clips_per_second']:.2f}",
+        "peak GiB": f"{row['peak_bytes'] / 2**30:.2f}",
+        "share of roof": f"{row['share_of_roof']:.0%}",
+        "first loss": f"{row['first_loss']:.5f}",
+    }
 
 
 def _verdict(rows: list[dict]) -> str:

@@ -12,7 +12,6 @@ all over the video, with its time scaled. `pass` also runs on a sixth of the vid
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import subprocess
@@ -22,8 +21,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-import clip_zoo as zoo
+import long_film
 import numpy as np
 import torch
 
@@ -32,30 +30,19 @@ from ivcore.data.video_answers import VideoModel
 from ivcore.video import augment
 from ivcore.video.frame_folder import open_video
 
-IN_A_ROW = 8  # windows in a series of the sample
-
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--fps", type=int, default=25)
-    parser.add_argument("--height", type=int, default=120, help="of the file; 4:3")
-    parser.add_argument("--gop", type=int, default=250, help="frames from one key frame of the file to the next")
+    parser = long_film.arguments(__doc__, minutes=60, sample=64)
     parser.add_argument("--model", default="ivcore/small-multimodal")
     parser.add_argument("--span", type=float, default=4.0, help="seconds of a window")
     parser.add_argument("--every", type=float, default=1.0, help="seconds from one window to the next")
-    parser.add_argument("--sample", type=int, default=64, help="windows that are read by themselves")
     parser.add_argument("--out", type=Path, help="write the rows as JSON")
-    parser.add_argument("--side", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.side:
         return side(*options.side, options)
     with tempfile.TemporaryDirectory() as folder:
-        size = (options.height, options.height * 4 // 3 // 2 * 2)
-        for name, share in (("whole", 1), ("sixth", 1 / 6)):
-            frames = round(options.minutes * 60 * options.fps * share)
-            zoo.write(Path(folder, f"{name}.mp4"), frames=frames, size=size, fps=options.fps, options={"preset": "ultrafast", "g": str(options.gop)})  # fmt: skip
+        long_film.write(options, folder, "ultrafast", whole=1, sixth=1 / 6)
         kinds = [("pass", "sixth"), ("pass", "whole"), ("frames", "whole"), ("each", "whole")]
         rows = [measured(*kind, folder, options) for kind in kinds]
     for row in rows:
@@ -82,8 +69,7 @@ def side(way: str, file: str, options) -> None:
     taken = taken if way == "pass" else replace(taken, share=False)
     used, scale = time.process_time(), 1.0
     if way == "each":
-        numbers = sampled(count, options.sample)
-        scale = count / len(numbers)
+        numbers, scale = long_film.sampled(count, options.sample, in_a_row=8)
         each_alone(file, numbers, taken, model)
     else:
         for _ in taken.parts(file, model, model.features):
@@ -91,11 +77,6 @@ def side(way: str, file: str, options) -> None:
     cpu = (time.process_time() - used) * scale
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"cpu": cpu, "peak": peak, "windows": count, "shared": shared}))
-
-
-def sampled(count: int, size: int) -> np.ndarray:
-    firsts = np.linspace(0, count - IN_A_ROW, max(1, size // IN_A_ROW)).astype(int)
-    return np.unique(firsts[:, None] + np.arange(IN_A_ROW))
 
 
 def each_alone(file: str, numbers: np.ndarray, taken: Pass, model: VideoModel) -> None:
