@@ -357,7 +357,10 @@ def test_from_a_raw_folder_to_a_table_and_a_model_and_nothing_is_done_twice(tmp_
     assert table["planned_seconds"] == json.loads((place / "plan.json").read_text())["seconds"]
     assert f"{clock(table['seconds'])} in all. Then" in said
     rows = {row["name"]: row for row in table["table"]}
-    assert len(rows) == 7 and all(0 <= row[part] <= 1 for row in rows.values() for part in ("val", "test"))
+    shares = ("val", "test", "val_by_class", "by_class")
+    assert len(rows) == 7 and all(0 <= row[share] <= 1 for row in rows.values() for share in shares)
+    assert all(rows[name]["answered"] in (1, 2) for name in ("masked encoder from scratch", "masked", "coordinated"))
+    assert table["commonest_class"] == 0.5 and "on 2 validation videos among multimodal and masked" in said
     assert "| coordinated" in (place / "table.md").read_text()
     from ivcore import weights
     from ivcore.weights import usage
