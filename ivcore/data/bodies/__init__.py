@@ -1,4 +1,4 @@
-"""Bodies: thin articulated things that move in parts, a source (see `data.rendered`) that is only confirmed on, see `config`."""
+"""Bodies: thin articulated things with moving parts. A source (see `data.rendered`) for final checks only, see `config`."""
 # ruff: noqa: F401  (this file lists what the folder offers)
 
 from ivcore.data.bodies.config import RENDERER_VERSION, Bodies

@@ -1,9 +1,9 @@
-"""Bodies: thin articulated things that move in parts, from a physics engine's own examples. A set to confirm on, never to choose by.
+"""Bodies: thin articulated things with moving parts, from a physics engine's examples. A set for final checks, never for choices.
 
-No choice of a setting and no pretraining sees it, so it tells what a model is worth on a stranger's videos. Bodies move as they are told;
-no physics acts on them. What they do (see `motions`) knows nothing of which body does it. Each scene, a body in a look of its own before a
-camera of its own, is seen in two clips, which show the two classes of a pair; scenes of a pair look as those of any other. So no
-look, and seldom a single frame, tells the class.
+No choice of a setting and no pretraining uses it, so it shows how well a model does on unfamiliar videos. Poses are set directly;
+no physics acts on the bodies. Motions (see `motions`) do not depend on the body. Each scene is one body with its own look and camera. It
+has two clips, which show the two classes of a pair; scenes of one pair look like those of any other pair. So no look, and seldom a
+single frame, tells the class.
 
 The models are those of Gymnasium (Towers et al. 2024, arXiv 2407.17032), MIT licence, drawn by MuJoCo. Needs the extra `sim`.
 """
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from ivcore.data import generated
 from ivcore.data.rendered import MINIMUMS
 
-RENDERER_VERSION = "1"  # another text whenever pixels change
+RENDERER_VERSION = "1"  # change it whenever pixels change
 
 
 @dataclass(frozen=True)
 class Bodies:
-    """What is rendered. train, val, test: numbers of clips, balanced in tens. size: width and height in pixels, even.
+    """train, val, test: numbers of clips; multiples of ten are balanced. size: width and height in pixels, even.
 
-    A clip lasts frames / fps seconds; motions are made for about two.
+    A clip lasts frames / fps seconds; motions are made for about two seconds. ParameterError for numbers out of range.
     """
 
     train: int = 700

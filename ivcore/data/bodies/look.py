@@ -1,4 +1,4 @@
-"""How a scene looks: paint, ground, sky, light and camera, drawn from a seed."""
+"""Draws how a scene looks from a seed: paint, ground, sky, light and camera."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ COLOURS = {
     "white": (0.92, 0.92, 0.9),
     "black": (0.1, 0.1, 0.11),
 }
-_GREY = np.array([0.3, 0.59, 0.11])  # how bright red, green and blue look
+_GREY = np.array([0.3, 0.59, 0.11])  # weights of red, green and blue in brightness
 _APART = 0.28  # least difference in brightness between body and ground
 
 
 @dataclass(frozen=True)
 class Look:
-    """Colours are red, green and blue from 0 to 1, angles degrees, lengths sizes of the body.
+    """Colours are red, green and blue from 0 to 1, angles are degrees, lengths are in body sizes.
 
-    second: colour of every other part, None where all have the first. shade: how much the parts differ in brightness. pattern: of the
-    ground, as MuJoCo names it; ground, ground_2: its colours; squares: how many of them a size is wide. dots: share of the ground with
-    spots. sun: where the light comes from.
+    second: colour of every other part, None if all have the first. shade: how much the parts differ in brightness. pattern: MuJoCo's
+    name of the ground's pattern; ground, ground_2: its colours; squares: how many of its squares fit in one body size. dots: share of
+    the ground with spots. sun: direction from which the light comes.
     """
 
     colour: str
@@ -74,7 +74,7 @@ def draw(rng: np.random.Generator) -> Look:
 
 
 def _apart(other: Sequence[float], rng: np.random.Generator, vivid: float) -> np.ndarray:
-    """A colour that is clearly brighter or darker than another. vivid: how far it may be from grey."""
+    """Draws a colour (3,) that is clearly brighter or darker than `other`. vivid: largest distance of a channel from grey."""
     while True:
         colour = np.clip(rng.uniform(0.08, 0.95) + rng.uniform(-vivid, vivid, 3), 0, 1)
         if abs((colour - other) @ _GREY) > _APART:
@@ -86,7 +86,7 @@ def _plain(colour: np.ndarray) -> tuple[float, float, float]:
 
 
 def paints(look: Look, pieces: int, rng: np.random.Generator) -> np.ndarray:
-    """Colours (pieces, 3) of a body's pieces in order, each in a shade of its own."""
+    """Colours (pieces, 3) of a body's pieces, in order. Each piece has its own shade."""
     colours = np.tile(COLOURS[look.colour], (pieces, 1))
     if look.second is not None:
         colours[1::2] = look.second

@@ -1,4 +1,4 @@
-"""The bodies: which of Gymnasium's models there are, what moves in them, and their XML on a stage of ours."""
+"""The bodies: Gymnasium's models, their moving parts, and their XML on our stage."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 MOVER = "mover"  # the body without joints that carries the whole
-_KEPT = ("compiler", "default")  # sections of a model that say how the rest of it is read
+_KEPT = ("compiler", "default")  # sections of a model that say how to read the rest
 
 
 @dataclass(frozen=True)
 class Body:
-    """parts: a hinge for each part that moves, neighbours in the whole body next to each other; "-" before it: the other way round.
+    """parts: the hinge of each moving part; neighbours in the body are neighbours here. A "-" reverses the hinge's direction.
 
-    file: of Gymnasium's assets. noun: for captions. roots: joints that move the whole, which the stage does instead. flat: it lies rather than stands. heading: degrees about the vertical, which decide
-    the side that it falls to.
+    file: in Gymnasium's assets. noun: for captions. roots: joints that move the whole; the stage does so instead.
+    flat: it lies rather than stands. heading: degrees about the vertical; it decides the side that the body falls to.
     """
 
     file: str
@@ -65,9 +65,9 @@ def folder() -> Path:
 
 
 def staged(source: Path, body: Body, stage: str) -> str:
-    """The model as XML: of a file its first body alone, without what moves, drives, paints or films it, on `stage`.
+    """XML of the first body in the file `source` on `stage`, without its root joints, motors, materials, lights and cameras.
 
-    stage: XML of what is around it: assets, visual settings, and elements of the world.
+    stage: XML of the surroundings: assets, visual settings, and elements of the world.
     """
     model = ElementTree.parse(source).getroot()
     world = model.find("worldbody")

@@ -1,4 +1,4 @@
-"""What the bodies do: ten kinds of motion, told apart by how parts and the whole move over time, whatever body it is."""
+"""The ten motions of the bodies. They differ in how the parts and the whole body move over time; any body can do them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +8,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Course:
-    """A motion of T frames and P parts. Lengths are in sizes of the body, angles in radians.
+    """A motion of T frames and P parts. Lengths are in body sizes, angles in radians.
 
-    swing (T, P): of each hinge, from its rest. rest (P,): where it rests, -1 to 1 of its range. tilt (T,): 0 stands, a quarter turn lies;
-    None where the body is as it is by nature. turn (T,): about the vertical, from where it
-    shows its side. place (T, 2): to the right in the picture, and away from
-    the camera. lift (T,): above the ground.
+    swing (T, P): angle of each hinge from its rest. rest (P,): where each hinge rests, -1 to 1 of its range. tilt (T,): 0 stands, a quarter
+    turn lies; None for the natural attitude. turn (T,): about the vertical; at 0 the body shows its side. place (T, 2): to the right in
+    the picture, and away from the camera. lift (T,): height above the ground.
     """
 
     swing: np.ndarray
@@ -25,13 +24,13 @@ class Course:
 
 
 def draw(label: str, parts: int, seconds: np.ndarray, rng: np.random.Generator) -> Course:
-    """A motion of this class, drawn: seconds (T,) of the frames. KeyError if there is no such class."""
+    """Draws a motion of this class for frames at `seconds` (T,). KeyError for an unknown class."""
     course = _still(parts, seconds, rng)
     return _MOTIONS[label](course, seconds, rng)
 
 
 def _still(parts: int, seconds: np.ndarray, rng: np.random.Generator) -> Course:
-    """A body that almost rests: as it is by nature or tilted, anywhere, drifting a little."""
+    """A body that almost rests: in its natural attitude or tilted, at a random place, drifting a little."""
     start, drift = rng.uniform(-0.3, 0.3, 2), rng.uniform(-0.06, 0.06, 2)
     tilted = rng.random() < 0.3
     zeros = np.zeros(len(seconds))
@@ -50,13 +49,13 @@ def _with(course: Course, **changed) -> Course:
 
 
 def _waves(phases: np.ndarray, seconds: np.ndarray, amplitude: float, rng: np.random.Generator) -> np.ndarray:
-    """(T, P): each part swings as a sine with its own phase, all of them with one period."""
+    """(T, P): each part swings as a sine with its own phase; all have the same period."""
     angle = 2 * np.pi * seconds / rng.uniform(0.7, 1.5) + rng.uniform(0, 2 * np.pi)
     return amplitude * rng.uniform(0.85, 1.15, len(phases)) * np.sin(angle[:, None] + phases)
 
 
 def _swings(lag: float) -> Callable:
-    """Parts that swing, each by `lag` radians after the one before."""
+    """Parts swing; each follows the one before it by `lag` radians."""
 
     def move(course: Course, seconds: np.ndarray, rng: np.random.Generator) -> Course:
         chosen = _chosen(course.swing.shape[1], rng)
@@ -69,14 +68,14 @@ def _swings(lag: float) -> Callable:
 
 
 def _chosen(parts: int, rng: np.random.Generator) -> np.ndarray:
-    """All parts or most of them, in order; two at least."""
+    """Numbers of all parts or of most of them, at least two, in order."""
     least = max(2, parts // 2 + 1)
     count = parts if rng.random() < 0.5 else int(rng.integers(min(least, parts), parts + 1))
     return np.sort(rng.permutation(parts)[:count])
 
 
 def _twitch(course: Course, seconds: np.ndarray, rng: np.random.Generator) -> Course:
-    """One part jerks a few times. It is one of the first half, which carry the others and are seen best."""
+    """One part jerks a few times. It is one of the first half, which carry the others and are most visible."""
     part = int(rng.integers((course.swing.shape[1] + 1) // 2))
     jerks, width = np.zeros(len(seconds)), rng.uniform(0.35, 0.5)
     at = seconds[0] + rng.uniform(0, 0.3)
@@ -89,7 +88,7 @@ def _twitch(course: Course, seconds: np.ndarray, rng: np.random.Generator) -> Co
 
 
 def _fidgeting(move: Callable) -> Callable:
-    """The whole moves; in half of the clips parts swing a little meanwhile, in any order."""
+    """The whole body moves. In half of the clips its parts also swing a little, with random phases."""
 
     def fidget(course: Course, seconds: np.ndarray, rng: np.random.Generator) -> Course:
         if rng.random() < 0.5:
@@ -107,7 +106,7 @@ def _jump(course: Course, seconds: np.ndarray, rng: np.random.Generator) -> Cour
 
 
 def _fall(course: Course, seconds: np.ndarray, rng: np.random.Generator) -> Course:
-    """From standing to lying, faster and faster, as things do."""
+    """From standing to lying, faster and faster."""
     length = seconds[-1] - seconds[0]
     start, duration = rng.uniform(0.05, 0.3) * length, rng.uniform(0.3, 0.55) * length
     gone = np.clip((seconds - seconds[0] - start) / duration, 0, 1)
@@ -116,7 +115,7 @@ def _fall(course: Course, seconds: np.ndarray, rng: np.random.Generator) -> Cour
 
 
 def _get_up(course: Course, seconds: np.ndarray, rng: np.random.Generator) -> Course:
-    """A fall, shown backwards."""
+    """A fall played backwards."""
     fall = _fall(course, seconds, rng)
     return _with(fall, tilt=fall.tilt[::-1])
 

@@ -1,4 +1,4 @@
-"""Which clips there are: scenes, their two clips each, and what is said about them."""
+"""Plans the clips: the scenes, two clips of each, and their captions."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ _SENTENCES = ("a {colour} {noun} {does}", "the {noun} {does}", "a thin {colour} 
 
 
 def clips(config: Bodies) -> list[Clip]:
-    """All clips: of ten in a row each class has one, and two in a row share a scene."""
+    """All clips. Ten in a row show each class once; clips 2n and 2n + 1 of a split share a scene."""
     return [
         _clip(config, split, number, first + number // 2)
         for first, split in zip((0, 10**6, 2 * 10**6), SPLITS)

@@ -1,30 +1,30 @@
-"""From a motion to a body's pose: the angles of its hinges, its attitude and its place, before a camera."""
+"""Turns a motion into a body's pose: hinge angles, attitude, and place relative to a camera."""
 
 import numpy as np
 
 from ivcore.data.bodies.models import Body
 
 _FREE = 1.2  # radians to each side for a hinge without a range
-_WIDER = 1.5  # a hinge may go as many times as far as its range: some are narrower than what can be seen
+_WIDER = 1.5  # how far a hinge may go, in multiples of its range: some ranges are too narrow to see
 
 
 def angles(span: tuple[float, float] | None, rest: float, swing: np.ndarray) -> np.ndarray:
-    """Of a hinge over time (T,), about its rest, which gives way where the swing (T,) would leave the range.
+    """Hinge angles over time (T,): `swing` (T,) about the rest. The centre shifts if the swing would leave the range.
 
-    span: lowest and highest angle, None if it has no range. rest: -1 to 1.
+    span: lowest and highest angle in radians, None without a range. rest: -1 to 1.
     """
     low, high = span or (-_FREE, _FREE)
     middle, half = (low + high) / 2, (high - low) / 2
     least, most = middle - _WIDER * half, middle + _WIDER * half
-    rest = (middle + half * rest) / 3  # nearer to straight than to the middle
+    rest = (middle + half * rest) / 3  # closer to straight than to the middle
     shift = max(least - (rest + swing.min()), 0) - max(rest + swing.max() - most, 0)
     return np.clip(rest + shift + swing, least, most)
 
 
 def attitude(body: Body, tilt: float | None, turn: float, azimuth: float) -> np.ndarray:
-    """The rotation (3, 3) of a body that is tilted so far from standing, None for as it is by nature, and then turned in radians.
+    """The rotation (3, 3) of a body that is tilted, then turned about the vertical.
 
-    Unturned, it shows its side to a camera at this azimuth, in degrees.
+    tilt: radians from standing, None for the natural attitude. turn: radians; at 0 the side faces a camera at `azimuth`, in degrees.
     """
     natural = np.pi / 2 if body.flat else 0.0
     tilted = 0.0 if tilt is None else tilt - natural
@@ -33,7 +33,7 @@ def attitude(body: Body, tilt: float | None, turn: float, azimuth: float) -> np.
 
 
 def ground_place(place: np.ndarray, azimuth: float) -> np.ndarray:
-    """(right, away from the camera) -> (x, y) in the world."""
+    """Converts `place` (right, away from the camera) to (x, y) in the world."""
     angle = np.radians(azimuth)
     right, away = (np.sin(angle), -np.cos(angle)), (np.cos(angle), np.sin(angle))
     return place[0] * np.array(right) + place[1] * np.array(away)

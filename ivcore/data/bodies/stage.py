@@ -1,4 +1,4 @@
-"""Films clips of the bodies: a scene is set up once for the clips of it, and each frame is a pose."""
+"""Films clips of the bodies. A scene is set up once for its clips; each frame is one pose."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,12 +14,12 @@ from ivcore.data.bodies.plan import body_of, scene_look
 
 
 def require_simulator() -> None:
-    """UserError with what to install, unless the models and what draws them are installed."""
+    """UserError that says what to install, unless the models and their renderer are installed."""
     offscreen.require("gymnasium", "Gymnasium")
 
 
 def film(config: Bodies, todo: Sequence[Clip]) -> Iterator[np.ndarray]:
-    """uint8 (frames, size, size, 3) of each clip in turn. UserError where the simulator is not installed."""
+    """Yields uint8 (frames, size, size, 3) for each clip. UserError if the simulator is not installed."""
     require_simulator()
     stage = None
     for clip in todo:
@@ -59,7 +59,7 @@ class _Stage:
         self.renderer.close()
 
     def _reach(self) -> tuple[np.ndarray, np.ndarray]:
-        """The lowest and the highest place (3,) of the body, to the point for balls and capsules."""
+        """The lowest and the highest coordinates (3,) of the body; exact for balls and capsules."""
         import mujoco
 
         kinds, sizes = self.model.geom_type[self.pieces], self.model.geom_size[self.pieces]
@@ -89,7 +89,7 @@ class _Stage:
         return frames
 
     def _pose(self, course: motions.Course, frame: int) -> None:
-        """The joints first; then the whole is turned, and put so that its lowest point is as high above the ground as told."""
+        """Sets the joints, turns the body, and moves it until its lowest point is `course.lift` above the ground."""
         import mujoco
 
         for part, hinge in enumerate(self.hinges):
