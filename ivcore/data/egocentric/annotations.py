@@ -1,4 +1,4 @@
-"""What the scenes show, written as Ego4D's release would have it; the readers are in `data.formats.ego4d`."""
+"""Writes what the scenes show in the formats of Ego4D's release; the readers are in `data.formats.ego4d`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ VERSION = "4"
 _MISSED, _OFF = (
     0.05,
     0.06,
-)  # of the detector that is played: share of things that it misses, spread of the sides of its boxes
+)  # of the simulated detector: share of things that it misses, spread of the sides of its boxes
 
 
 def write(config, folder: Path) -> None:
-    """The files of all five tracks, for the clips of a config."""
+    """Writes the files of all five tracks for the clips of `config`."""
     (folder / "annotations").mkdir(exist_ok=True)
     detections: dict[str, list] = {}
     for part in ("train", "val"):
@@ -55,7 +55,7 @@ def _moments(config, scene: Scene) -> dict:
 
 
 def _queries(config, scene: Scene) -> dict:
-    """When each act was whose verb happened once in the clip."""
+    """Asks when an act was, if its verb occurs once in the clip."""
     queries, done = [], [act.verb for act in scene.acts]
     for act in scene.acts:
         if done.count(act.verb) > 1:
@@ -71,9 +71,10 @@ def _pixels(config, box) -> list[float]:
 
 
 def _sta(config, scenes: dict[str, Scene], detections: dict) -> dict:
-    """Before each touch three frames, while the hand is on its way. A detector is played that finds everything on them, a little beside.
+    """Three frames before each touch, while the hand is on its way. A simulated detector finds the things in them, slightly misplaced.
 
-    The two seconds before such a frame begin as long after the hand set out as the frame lies before the touch: else the way itself would say whereto.
+    On average, the two seconds before such a frame begin as long after the hand set out as the frame is before the touch;
+    otherwise the path alone would give away the goal.
     """
     entries = []
     for uid, scene in scenes.items():
@@ -123,7 +124,7 @@ def _detected(config, scene: Scene, frame: int, rng) -> list[dict]:
 def _hands(config, uid: str, scene: Scene) -> dict:
     rows = []
     for act in scene.acts:
-        before = act.contact - config.fps // 2  # as far before the touch as the release's PRE frame mostly is
+        before = act.contact - config.fps // 2  # as far before the touch as most PRE frames of the release
         places = [before - 3 * config.fps // 2, before - config.fps, before - config.fps // 2, before, act.contact]
         frames = {name: _keyframe(config, scene, frame) for name, frame in zip(HAND_FRAMES, places)}
         rows.append({"action_clip_start_sec": _seconds(config, act.start), "action_clip_end_sec": _seconds(config, act.end), **frames})  # fmt: skip
@@ -145,7 +146,7 @@ def _keyframe(config, scene: Scene, frame: int) -> dict:
 
 
 def _scod(config, scenes: dict[str, Scene]) -> dict:
-    """One picture of each act, halfway through, with the thing that changes and how."""
+    """One picture from the middle of each act, with a box around the thing that changes and the verb."""
     images, boxes = [], []
     for uid, scene in scenes.items():
         for act in scene.acts:

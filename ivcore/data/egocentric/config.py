@@ -1,9 +1,9 @@
-"""First-person scenes on a table, with the annotation files of Ego4D's five tracks: <cache>/egocentric-<hash>, made in about a second a video.
+"""First-person scenes on a table, with annotation files of Ego4D's five tracks: <cache>/egocentric-<hash>. A video takes about a second.
 
     annotations/  moments_{train,val}.json nlq_{train,val}.json fho_sta_{train,val}.json object_detections.json fho_hands_{train,val}.json scod_{train,val}.json
     clips/        CLIP_UID.mp4
 
-Colours, ground, things, hands and head movements are drawn for each clip. Of the six verbs two by two are each other's reversals.
+Colours, ground, things, hands and head movements are drawn for each clip. The six verbs form three pairs of reversals.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _MINIMUMS = {"train": 1, "val": 1, "size": 32, "frames": 64, "fps": 4, "seed": 0
 
 @dataclass(frozen=True)
 class Egocentric:
-    """How many clips, of `size` x `size` pixels and `frames` frames at `fps`."""
+    """Numbers of clips, of `size` x `size` pixels and `frames` frames at `fps`. ParameterError for numbers out of range."""
 
     train: int = 80
     val: int = 32
@@ -40,7 +40,7 @@ class Egocentric:
 
     @classmethod
     def of(cls, clips: int) -> "Egocentric":
-        """So many clips, two of seven to test on."""
+        """A config with `clips` clips, 2/7 of them for the test (`val`)."""
         val = max(1, 2 * clips // 7)
         return cls(train=clips - val, val=val)
 
@@ -50,7 +50,7 @@ class Egocentric:
         return paths.cache() / f"egocentric-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     def clips(self) -> list[tuple[str, str]]:
-        """(part, uid) of each."""
+        """(part, uid) of each clip."""
         return [(part, f"{part}-{number:04d}") for part in PARTS for number in range(getattr(self, part))]
 
     def scene(self, part: str, uid: str) -> scenes.Scene:
@@ -59,13 +59,13 @@ class Egocentric:
 
 
 def build(config: Egocentric | None = None, *, workers: int | None = None) -> Path:
-    """The set's folder, after making what is missing; a file appears whole or not at all, and `complete` is written last."""
+    """Makes what is missing and returns the set's folder. A file appears whole or not at all; `complete` is written last."""
     config = config or Egocentric()
     return generated.build_once(config.folder, annotations.VERSION, lambda: fill(config, config.folder, workers))
 
 
 def fill(config: Egocentric, folder: Path, workers: int | None = None) -> None:
-    """Writes the videos that are missing and all annotations into a folder."""
+    """Writes the missing videos and all annotations into `folder`."""
     files = [f"clips/{uid}.mp4" for _, uid in config.clips()]
     if todo := generated.missing(folder, files):
         workers = min(workers or generated.cores(), -(-len(todo) // 4))
@@ -76,7 +76,7 @@ def fill(config: Egocentric, folder: Path, workers: int | None = None) -> None:
 
 
 def make(fields: dict, folder: Path, todo: list[int]) -> Iterator[None]:
-    """In a worker process, see `generated`: renders the clips with these numbers, one after another."""
+    """Renders the clips with these numbers one by one, in a worker process, see `generated`."""
     config = Egocentric(**fields)
     clips = config.clips()
     for number in todo:

@@ -1,4 +1,4 @@
-"""Paints a scene: the table's texture, which moves as the camera does, the things, and the hands over them."""
+"""Paints a scene: the table's texture, which shifts with the camera, then the things, then the hands."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 from ivcore.data.creatures.painting import Layer, capsule, lay
 from ivcore.data.egocentric.scenes import COLOURS, RADIUS, REST, Scene, Thing
 
-_SPREAD = {0: 0.24, 2: 0.73, 4: 0.0}  # radians from a finger to the next, of each kind of verbs: `scenes.DONE_TO`
+_SPREAD = {0: 0.24, 2: 0.73, 4: 0.0}  # kind of verbs, see `scenes.DONE_TO` -> radians between fingers
 
 
 def render(scene: Scene, size: int) -> np.ndarray:
-    """uint8 (T, size, size, 3)"""
+    """The scene's frames, uint8 (T, size, size, 3)."""
     frames = _ground(scene, size)
     things, hands = Layer.empty(len(frames), size), Layer.empty(len(frames), size)
     for thing in scene.things:
@@ -58,7 +58,7 @@ def _from(middle: np.ndarray, along: np.ndarray, reach: np.ndarray, first: float
 
 
 def _hand(layer: Layer, scene: Scene, which: int, size: int) -> None:
-    """Sleeve, palm, and the fingers that the verb needs."""
+    """Paints the sleeve, the palm, and the fingers as the verb needs them."""
     palm, skin = scene.seen(scene.hands[which]) * size, scene.ground["skin"]
     shoulder = (
         scene.seen(np.tile(np.array(REST[which]) + np.array([0.05 * (2 * which - 1), 0.35]), (len(palm), 1))) * size

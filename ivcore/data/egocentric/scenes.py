@@ -1,9 +1,10 @@
 """What happens in a scene: where the things, the hands and the camera are in every frame. Nothing is painted here.
 
-Places are in widths of the picture, x to the right and y down, on the table; what the camera sees of them is `Scene.seen`. A hand goes round in a wide bow, one
-way or the other, from one thing to the next. It already strokes as it will there, over and over, slowly to one side and quickly back, as one pumps, pulls a
-ratchet or winds a cord, and the head goes with it. A verb and its partner are each other's time reversal, and so are the two ways round. So the frames of a
-second say as much in any order of where it comes from and whereto, or which of the two verbs it is: only their order tells.
+Places are on the table, in picture widths, x to the right and y down; `Scene.seen` converts them to places in the picture.
+A hand moves from one thing to the next along an ellipse, in either direction. On the way it already repeats the strokes of
+the coming act, slowly to one side and quickly back, like pumping, pulling a ratchet or winding a cord. The head moves with
+it. The verbs of a pair are each other's time reversal, and so are the two directions. So only the order of a second's frames
+tells where the hand comes from, where it goes, and which of the two verbs it is.
 """
 
 from __future__ import annotations
@@ -12,20 +13,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-VERBS = ("fill", "empty", "tighten", "loosen", "wind", "unwind")  # each followed by its reversal
-DONE_TO = {"bottle": 0, "cup": 0, "bolt": 2, "lid": 2, "clock": 4, "reel": 4}  # noun -> the first of the two verbs
+VERBS = ("fill", "empty", "tighten", "loosen", "wind", "unwind")  # three pairs: a verb and its reversal
+DONE_TO = {"bottle": 0, "cup": 0, "bolt": 2, "lid": 2, "clock": 4, "reel": 4}  # noun -> number of its first verb
 NOUNS = tuple(sorted(DONE_TO))
 COLOURS = {"red": (0.84, 0.15, 0.15), "yellow": (0.93, 0.82, 0.2), "green": (0.15, 0.6, 0.3), "blue": (0.2, 0.35, 0.85), "white": (0.93, 0.93, 0.93)}  # fmt: skip
-REST = ((0.22, 1.12), (0.78, 1.12))  # of the left and the right hand
+REST = ((0.22, 1.12), (0.78, 1.12))  # places of the left and the right hand
 RADIUS = {"bottle": 0.15, "cup": 0.13, "bolt": 0.16, "lid": 0.16, "clock": 0.15, "reel": 0.12}
-MIDDLE, BOW = np.array([0.5, 0.48]), np.array([0.28, 0.24])  # of the ellipse on which the things lie
+MIDDLE, BOW = np.array([0.5, 0.48]), np.array([0.28, 0.24])  # of the things' ellipse: centre, half axes
 THINGS = 3
-SWING = 0.16  # how far a hand moves to either side of its way, and the head with it
+SWING = 0.16  # how far a hand, and the head with it, moves to either side of its path
 
 
 @dataclass
 class Thing:
-    """place (T, 2); turn: the angle at which it lies."""
+    """place (T, 2): on the table. turn: the angle at which it lies, in radians."""
 
     noun: str
     colour: str
@@ -39,7 +40,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Act:
-    """Frames: the hand (0 left, 1 right) sets out at `start`, touches the thing at `contact` and is done at `end`."""
+    """Frames: the hand (0 left, 1 right) leaves at `start`, touches the thing at `contact` and finishes at `end`."""
 
     verb: str
     thing: int
@@ -51,7 +52,7 @@ class Act:
 
 @dataclass
 class Scene:
-    """hands (2, T, 2) on the table; shapes (2, T), the kinds of verbs that the hands are shaped for; camera (T, 2): the middle of the picture."""
+    """hands (2, T, 2): places on the table. shapes (2, T): the kind of verbs that each hand is shaped for. camera (T, 2): middle of the picture."""
 
     things: list[Thing]
     hands: np.ndarray
@@ -61,11 +62,11 @@ class Scene:
     acts: list[Act] = field(default_factory=list)
 
     def seen(self, places: np.ndarray) -> np.ndarray:
-        """Places (..., T, 2) on the table -> where they are in the picture, in shares of it."""
+        """Converts places (..., T, 2) on the table to places in the picture, in shares of it."""
         return places - self.camera + 0.5
 
     def box(self, thing: int, frame: int) -> np.ndarray | None:
-        """x1, y1, x2, y2 in shares of the picture; None where less than half of the thing is in it."""
+        """The thing's x1, y1, x2, y2 in shares of the picture; None if less than half of it is in the picture."""
         each = self.things[thing]
         middle, reach = self.seen(each.place)[frame], RADIUS[each.noun]
         whole = np.concatenate([middle - reach, middle + reach])
@@ -74,13 +75,13 @@ class Scene:
         return box if share >= 0.5 else None
 
     def hand(self, which: int, frame: int) -> np.ndarray | None:
-        """x, y in shares of the picture; None where the palm is outside of it."""
+        """The palm's x, y in shares of the picture; None if it is outside."""
         place = self.seen(self.hands[which])[frame]
         return place if (place >= 0).all() and (place <= 1).all() else None
 
 
 def draw(rng: np.random.Generator, frames: int, fps: int) -> Scene:
-    """A scene of `frames` frames. No two things have the same words. What was done to a thing is undone at the next visit."""
+    """Draws a scene of `frames` frames. No two things have the same words. The next visit to a thing undoes the last act on it."""
     scene, angles = _still(rng, frames, fps)
     hand, at, now = int(rng.integers(2)), 0, int(rng.integers(fps // 4, fps))
     way, swings, undone = np.full(frames, angles[0]), np.zeros((frames, 2)), {}
@@ -109,7 +110,7 @@ def draw(rng: np.random.Generator, frames: int, fps: int) -> Scene:
 
 
 def swung(verb: str, turns: np.ndarray) -> np.ndarray:
-    """How far a hand is off its way (T, 2) after so many times of what it does. Of a verb's partner the same, backwards."""
+    """A hand's offset (T, 2) from its path after `turns` (T,) strokes of the verb. A verb's partner has the same offsets backwards."""
     number = VERBS.index(verb)
     there = (-turns if number % 2 else turns) % 1
     stroke = np.where(there < 0.875, there / 0.875, (1 - there) / 0.125) * 2 - 1
@@ -121,7 +122,7 @@ def _on_bow(angles: np.ndarray) -> np.ndarray:
 
 
 def _still(rng, frames: int, fps: int) -> tuple[Scene, np.ndarray]:
-    """Things on the table and hands that rest, and at which angles of the bow the things lie."""
+    """A scene with things and resting hands, and the angles of the things on the ellipse."""
     words = [(noun, colour) for noun in NOUNS for colour in COLOURS]
     angles = 2 * np.pi * (rng.random() + (np.arange(THINGS) + rng.uniform(-0.12, 0.12, THINGS)) / THINGS)
     things = []
@@ -138,13 +139,13 @@ def _still(rng, frames: int, fps: int) -> tuple[Scene, np.ndarray]:
 
 
 def _held(start: int, end: int, frames: int, fps: int) -> np.ndarray:
-    """1 from `start` to `end`, and at both ends it rises and falls within a quarter of a second: the same backwards."""
+    """(frames,): 1 from `start` to `end`, with a ramp of a quarter of a second at both ends; symmetric in time."""
     place = np.arange(frames)
     return (np.minimum(place - start, end - place) / (fps / 4)).clip(0, 1)
 
 
 def _look(scene: Scene, way: np.ndarray, swings: np.ndarray, rng, fps: int) -> None:
-    """The head goes with the hand, as much before as after it, and is never quite still."""
+    """The head moves with the hand, smoothed symmetrically in time, and is never quite still."""
     frames = len(scene.camera)
     wide = np.ones(fps + 1) / (fps + 1)
     smooth = np.stack([np.convolve(np.pad(c, fps // 2, "edge"), wide, "valid")[:frames] for c in way.T], 1)
