@@ -1,4 +1,4 @@
-"""Walks: what somebody sees who moves through the rooms and yards of MiniWorld: `Walks`, `clips`, `film` as in `rendered`, see `config`."""
+"""Walks: first-person views of MiniWorld's rooms and yards: `Walks`, `clips`, `film` as in `rendered`, see `config`."""
 # ruff: noqa: F401  (this file lists what the folder offers)
 
 from ivcore.data.walks.config import CLASSES, RENDERER_VERSION, Walks, clips, film

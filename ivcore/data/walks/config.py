@@ -1,6 +1,6 @@
 """First-person walks: the camera walks, turns, crouches or circles a thing, in rooms, halls, yards and streets of MiniWorld.
 
-The class is what the camera does. Textures, light, sky, lens and things are drawn for each clip, so a clip is a scene of its own, and no
+The class is what the camera does. Textures, light, sky, lens and things are drawn for each clip, so each clip has its own scene and no
 scene is in two splits. Needs the extra `sim` and GL libraries that draw without a screen: `make sim`.
 """
 
@@ -34,7 +34,7 @@ _DOES = {
 
 @dataclass(frozen=True)
 class Walks:
-    """How many clips, of `size` x `size` pixels and `frames` frames at `fps`. What is done takes the whole clip, however many frames it has."""
+    """Numbers of clips, of `size` x `size` pixels and `frames` frames at `fps`. A movement takes the whole clip, however many frames it has."""
 
     train: int = 1800
     val: int = 240
@@ -49,12 +49,12 @@ class Walks:
 
 
 def clips(config: Walks) -> list[Clip]:
-    """Classes take turns."""
+    """All clips; classes take turns."""
     return [_clip(config, split, number) for split in SPLITS for number in range(getattr(config, split))]
 
 
 def film(config: Walks, todo: Sequence[Clip]) -> Iterator[np.ndarray]:
-    """uint8 (frames, size, size, 3) of each clip. UserError where MiniWorld is not installed."""
+    """Yields uint8 (frames, size, size, 3) for each clip. UserError if MiniWorld is not installed."""
     world.require_simulator()
     for clip in todo:
         split, number = clip.name.split("-")

@@ -1,4 +1,4 @@
-"""How the camera moves: for each class the way of its poses. Only the order of frames tells most classes from another one.
+"""How the camera moves: a path of poses for each class. Most classes differ from another one only in the order of frames.
 
 A pose is (forward, left, turn, height): metres from the start, radians to the left of the first heading, metres above the floor.
 """
@@ -10,7 +10,7 @@ import numpy as np
 
 _STANDING = (1.25, 1.65)
 _CROUCHED = (0.35, 0.6)
-NEAR = 1.6  # metres at which somebody stops before a thing
+NEAR = 1.6  # metres from a thing at which the walker stops
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Aim:
 
 
 def _straight(forward: float, left: float):
-    """A walk of 1.2 to 2.4 metres in this direction, with the steps' bobbing."""
+    """A walk of 1.2 to 2.4 metres in this direction, with the bobbing of steps."""
 
     def way(rng, frames: int, aim: Aim) -> np.ndarray:
         time = np.linspace(0, 1, frames)
@@ -42,7 +42,7 @@ def _turn(side: int):
 
 
 def _look_around(rng, frames: int, aim: Aim) -> np.ndarray:
-    """To one side, over to the other and back."""
+    """Turns to one side, then to the other, then back."""
     time = np.linspace(0, 1, frames)
     angle = np.radians(rng.uniform(28, 45)) * rng.choice([-1, 1])
     return _poses(0 * time, 0 * time, angle * np.sin(2 * np.pi * time), rng.uniform(*_STANDING) + 0 * time)
@@ -59,7 +59,7 @@ def _height(down: bool):
 
 
 def _circle(side: int):
-    """Around the thing, facing it as at the start; side 1 walks to the left."""
+    """Walks around the thing, facing it as at the start; side 1 walks to the left."""
 
     def way(rng, frames: int, aim: Aim) -> np.ndarray:
         time = np.linspace(0, 1, frames)
@@ -73,7 +73,7 @@ def _circle(side: int):
 
 
 def _stop(rng, frames: int, aim: Aim) -> np.ndarray:
-    """Towards the thing, and standing before it for the last third or so."""
+    """Walks towards the thing and stands before it for about the last third."""
     time = np.linspace(0, 1, frames)
     share = np.minimum(time / rng.uniform(0.55, 0.7), 1)
     distance = np.hypot(aim.ahead, aim.left)
@@ -94,7 +94,7 @@ def _poses(forward, left, turn, height) -> np.ndarray:
     return np.stack([forward, left, turn, height], 1)
 
 
-# rng, number of frames and the thing in sight -> float (frames, 4)
+# class -> function (rng, number of frames, thing in sight) -> poses, float (frames, 4)
 MOVES: dict[str, Callable] = {
     "walks forward": _straight(1, 0),
     "walks backward": _straight(-1, 0),

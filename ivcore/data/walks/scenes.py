@@ -1,6 +1,6 @@
-"""What a walk leads through: rooms, things, light, and the camera's way, drawn without the simulator.
+"""Draws the scene of a walk without the simulator: rooms, things, light, and the camera's path.
 
-The rooms are built around the way, so that it meets no wall and no thing.
+The rooms are built around the path, so that it meets no wall and no thing.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ MESHES = {
 
 @dataclass(frozen=True)
 class Place:
-    """words: what it is called. margins: metres between the way and the walls, along and across the first heading. height: of walls, metres."""
+    """words: its name in captions. along, across: metres from the path to the walls, relative to the first heading. height: of walls, metres."""
 
     words: str
     floors: tuple[str, ...]
@@ -94,7 +94,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Scene:
-    """poses (frames, 4): x, z, direction in radians, height of the camera. sky "" where a ceiling hides it. The first thing is the one in sight."""
+    """poses (frames, 4): x, z, direction in radians, camera height. sky: "" under a ceiling. things: the first is the one in sight."""
 
     place: str
     room: Box
@@ -110,18 +110,18 @@ class Scene:
 
 
 def draw(label: str, rng: np.random.Generator, frames: int) -> Scene:
-    """The scene in which somebody does `label`, one of MOVES."""
+    """Draws a scene for the movement `label`, one of MOVES."""
     place = str(rng.choice(list(PLACES)))
     kind = PLACES[place]
     aim = Aim(float(rng.uniform(2.6, 4.4)), float(rng.uniform(-0.9, 0.9)))
     way = MOVES[label](rng, frames, aim)
     hero = _thing(rng, kind.open_air, most=0.6)
-    if label == "walks forward":  # it passes beside the thing
+    if label == "walks forward":  # the path passes beside the thing
         reach = way[:, 0].max() + hero.radius + 0.5
         aim = Aim(max(aim.ahead, reach), aim.left)
     heading = _heading(rng, place)
     turned = np.array([[np.cos(heading), -np.sin(heading)], [np.sin(heading), np.cos(heading)]])
-    # MiniWorld's z points to the right of x, so what is left is -z.
+    # MiniWorld's z points to the right of x, so left is -z.
     spots = np.concatenate([way[:, :2], [[aim.ahead, aim.left]]]) @ turned.T * [1, -1]
     room = _around(rng, kind, spots)
     hero = _at(hero, *spots[-1])
@@ -137,7 +137,7 @@ def draw(label: str, rng: np.random.Generator, frames: int) -> Scene:
 
 
 def _heading(rng, place: str) -> float:
-    """Any direction; along the length where the place is long, and towards the door where there is one."""
+    """Draws a direction in radians: along a long place, towards a door if there is one, otherwise any."""
     if place in ("hall", "street"):
         return float(rng.choice([0, np.pi]) + rng.uniform(-0.2, 0.2))
     if place == "two rooms":
@@ -153,7 +153,7 @@ def _around(rng, kind: Place, spots: np.ndarray) -> Box:
 
 
 def _thing(rng, open_air: bool, most: float = 9.0) -> Thing:
-    """Of radius `most` at most; where it stands is not known yet."""
+    """Draws a thing with a radius of at most `most` metres; its place is set later."""
     meshes = [name for name, (_, _, radius, outdoors) in MESHES.items() if radius <= most and outdoors <= open_air]
     kind = str(rng.choice(["box", "box", "ball", "ball", "key", *meshes]))
     turn = float(rng.uniform(-np.pi, np.pi))
@@ -169,7 +169,7 @@ def _at(thing: Thing, x: float, z: float) -> Thing:
 
 
 def _others(rng, kind: Place, room: Box, spots: np.ndarray, hero: Thing) -> list[Thing]:
-    """Two to seven things more, clear of the way, of walls and of each other."""
+    """Two to seven more things, as far as they fit, clear of the path, of walls and of each other."""
     placed: list[Thing] = []
     for _ in range(int(rng.integers(2, 8))):
         thing = _thing(rng, kind.open_air)
@@ -185,7 +185,7 @@ def _others(rng, kind: Place, room: Box, spots: np.ndarray, hero: Thing) -> list
 
 
 def in_sight(scene: Scene, thing: Thing) -> bool:
-    """Whether the thing stands within the view of the first frame, not far behind; what hides it does not count."""
+    """True if the thing is within the view of the first frame and not far away; occlusion is ignored."""
     x, z, heading, _ = scene.poses[0]
     dx, dz = thing.x - x, thing.z - z
     angle = (np.arctan2(-dz, dx) - heading + np.pi) % (2 * np.pi) - np.pi

@@ -1,4 +1,4 @@
-"""MiniWorld draws a scene along the camera's way. Chevalier-Boisvert et al. 2023 (arXiv 2306.13831), Apache-2.0."""
+"""MiniWorld draws a scene along the camera's path. Chevalier-Boisvert et al. 2023 (arXiv 2306.13831), Apache-2.0."""
 
 import contextlib
 import ctypes.util
@@ -14,7 +14,7 @@ from ivcore.errors import UserError
 
 
 def require_simulator() -> None:
-    """UserError with what to install, unless MiniWorld and the GL libraries that draw without a screen are there."""
+    """UserError that says what to install, unless MiniWorld and GL libraries that draw without a screen are installed."""
     if importlib.util.find_spec("miniworld") is None:
         raise UserError(
             "MiniWorld is not installed: `make sim`, or `pip install 'ivcore[sim]'` (and Debian's libegl1 libglu1-mesa)"
@@ -27,7 +27,7 @@ def require_simulator() -> None:
 
 
 def render(scene: Scene, size: int) -> np.ndarray:
-    """uint8 (frames, size, size, 3)"""
+    """The scene's frames, uint8 (frames, size, size, 3)."""
     world = _world(size)
     world.scene = scene
     world.reset(seed=scene.seed)
@@ -41,7 +41,7 @@ def render(scene: Scene, size: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=1)
 def _world(size: int):
-    """One world a process, furnished anew for each scene: it holds a GL context."""
+    """The only world of a process, since it holds a GL context. It is furnished anew for each scene."""
     os.environ["PYGLET_HEADLESS"] = "True"  # read when pyglet is imported
     from miniworld.miniworld import MiniWorldEnv
 
@@ -52,7 +52,7 @@ def _world(size: int):
             _furnish(self, self.scene)
 
         def reset(self, **arguments):
-            if self.scene is None:  # the library resets as soon as it is made
+            if self.scene is None:  # the library calls reset when the world is made
                 return None
             answer = super().reset(**arguments)
             self.agent.cam_pitch, self.agent.cam_fov_y = self.scene.pitch, self.scene.fov
@@ -61,7 +61,7 @@ def _world(size: int):
                 self.sky_color = np.array(SKIES[self.scene.sky])
             return answer
 
-    with contextlib.redirect_stdout(io.StringIO()):  # it tells how finely it samples
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its number of samples
         return World(obs_width=size, obs_height=size, window_width=size, window_height=size, domain_rand=True)
 
 
