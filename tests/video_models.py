@@ -9,7 +9,7 @@ from ivcore.cma import Coordinated
 from ivcore.data.captions.sets import CaptionedSet
 from ivcore.data.formats import CaptionedVideo
 from ivcore.encoders.caption_decoder import PlainCaptionDecoder
-from ivcore.encoders.clip import TextEncoder
+from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
 from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.video_text import VideoTextModel
@@ -36,6 +36,14 @@ def multimodal(classes=3):
 def video_text():
     text = TextEncoder(12, 16, 2, 2, TOKENIZER.context, TOKENIZER.vocabulary)
     return VideoTextModel(multimodal(0), text, 12)
+
+
+def clip_file(folder: Path) -> str:
+    """CLIP of the size of `video_text`: a model that it may have started from."""
+    torch.manual_seed(5)
+    text = TextEncoder(12, 16, 2, 2, TOKENIZER.context, TOKENIZER.vocabulary)
+    model = Clip(ImageEncoder(12, 16, 2, 2, 8, 16), text)
+    return str(save_weights(model, folder / "clip.safetensors", model.config))
 
 
 def build(kind: str):

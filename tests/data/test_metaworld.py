@@ -13,6 +13,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from folder_contents import contents
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -432,11 +433,6 @@ def test_command_line(tmp_path, monkeypatch, capsys):
 
 FILMED = dataclasses.replace(SMALL, episodes=3, size=32, tasks=("door-open",))
 BUILD = "import sys; from ivcore.data import metaworld as m; m.build(m.MetaWorld(**eval(sys.argv[1])), folder=sys.argv[2], workers=1)"
-
-
-def contents(folder) -> dict:
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 @pytest.fixture(scope="module")

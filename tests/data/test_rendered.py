@@ -6,6 +6,7 @@ import time
 
 import pytest
 import tiny_source
+from folder_contents import contents
 
 from ivcore.data import embedded, formats, rendered, set_names
 from ivcore.data.groups import read_groups
@@ -36,11 +37,6 @@ def test_sources_keep_what_is_agreed(name):
 def blinks(tmp_path, monkeypatch):
     monkeypatch.setenv("IVCORE_CACHE", str(tmp_path / "cache"))
     return tiny_source.write(tmp_path / "source", "blinks", monkeypatch)
-
-
-def contents(folder) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def test_videos_and_lists(blinks):

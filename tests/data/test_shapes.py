@@ -13,6 +13,7 @@ from collections import Counter
 import av
 import numpy as np
 import pytest
+from folder_contents import contents
 
 from ivcore.data import formats, shapes
 from ivcore.data.shapes import scenes
@@ -51,11 +52,6 @@ def start_build(config, cache, **kwargs):
 
 def video_set_of(folder, split):
     return video_set(split, str(folder / f"{split}.csv"))
-
-
-def contents(folder):
-    files = (p for p in folder.rglob("*") if p.is_file() and p.name != ".lock")
-    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from folder_contents import contents_and_times
 from workbook import FINISH, Workbook, as_notebook, gone, only_error, read, started
 
 from ivcore import lock, paths
@@ -299,11 +300,6 @@ def namespace(**changed) -> dict:
     return found | changed
 
 
-def contents(folder: Path) -> dict:
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return {path.relative_to(folder): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
-
-
 def finished(**changed):
     """A run of 10 as JupyterLab makes it: a checkpoint, a figure, metrics."""
     first = start("10_stage", namespace(**changed))
@@ -334,7 +330,7 @@ def test_a_finished_run_keeps_weights_and_no_state_of_the_optimiser(book):
 def test_a_finished_run_is_shown_and_nothing_of_it_changes(book, capfd):
     book.notebook("10_stage")
     first = finished()
-    before = contents(first.dir)
+    before = contents_and_times(first.dir)
     capfd.readouterr()
     again = start("10_stage", namespace())
     said = capfd.readouterr().out
@@ -347,7 +343,7 @@ def test_a_finished_run_is_shown_and_nothing_of_it_changes(book, capfd):
     assert "every metric is as in metrics.json" in capfd.readouterr().out
     again.finish({"loss": 2.0, "more": 3})
     assert "loss 1 → 2, more None → 3" in capfd.readouterr().out
-    assert contents(first.dir) == before
+    assert contents_and_times(first.dir) == before
     assert not lock.is_held(first.dir)  # iv run --force is not kept out by a notebook that is open
 
 
@@ -439,10 +435,10 @@ def test_a_result_of_another_list_is_not_shown_but_kept(book, capfd):
     listed.write_text("a.mp4 0\n")
     first = finished(annotations="mine/train.csv")
     listed.write_text("a.mp4 0\nb.mp4 1\n")
-    before = contents(first.dir)
+    before = contents_and_times(first.dir)
     with pytest.raises(UserError, match=r"mine/train.csv has changed \(1 → 2 lines\) since.*fresh=True"):
         start("10_stage", namespace(annotations="mine/train.csv"))
-    assert contents(first.dir) == before
+    assert contents_and_times(first.dir) == before
     again = start("10_stage", namespace(annotations="mine/train.csv"), fresh=True)
     (again.checkpoints / "weights").write_text("x")
     listed.write_text("a.mp4 0\nb.mp4 2\n")
@@ -653,10 +649,10 @@ def test_a_run_dir_with_somebodys_files_is_refused(book, theirs):
     (folder / "previous").mkdir(parents=True)
     (folder / "previous/old.txt").write_text("b")
     (folder / theirs).write_text("{}")
-    before = contents(folder)
+    before = contents_and_times(folder)
     with pytest.raises(ParameterError, match="run_dir = 'theirs': the folder holds files of something else"):
         start("10_stage", namespace(run_dir="theirs"), fresh=True)
-    assert contents(folder) == before
+    assert contents_and_times(folder) == before
 
 
 def test_iv_run_refuses_a_run_dir(book, capfd):

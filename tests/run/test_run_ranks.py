@@ -3,7 +3,6 @@ alone writes."""
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from rank_processes import free_port
 from workbook import Workbook, read
 
 from ivcore import lock
@@ -85,12 +85,6 @@ def launched(book, *arguments, node: str = "", **variables) -> subprocess.Popen:
     command = [sys.executable, "-m", *launcher, *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, env=environment, cwd=book.root, **pipes)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def blind(book) -> None:

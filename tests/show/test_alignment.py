@@ -1,22 +1,10 @@
 """Figures of the notebook on alignment: the numbers that they write and the bars and lines that they draw are those given."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 import torch
 from matplotlib.colors import to_hex
 
 from ivcore.show.alignment import RIGHT, WRONG, against_batch_size, floors, pushes, tables
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def framed(panel):

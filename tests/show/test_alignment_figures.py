@@ -1,6 +1,5 @@
 """Figures of video-language pretraining: similarity matrices, retrieval curves, captions beside the truth."""
 
-import matplotlib
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
@@ -9,16 +8,6 @@ from matplotlib.text import Text
 from ivcore.errors import ParameterError
 from ivcore.show.captions import MISSED, WRONG, caption_strips, differing
 from ivcore.show.similarity import retrieval_curve, similarity_matrices
-
-matplotlib.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
 
 
 def marks(panel):

@@ -1,28 +1,15 @@
 """Figures of what two models know apart: their bars, numbers and frames are those of the data."""
 
-import matplotlib
 import numpy as np
 import pytest
 import torch
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from ivcore.errors import ParameterError
 from ivcore.metrics.overlap import ClassGain, ErrorOverlap
-from ivcore.show import style
 from ivcore.show.complementarity import cka_heatmap, overlap_bars
 from ivcore.show.per_class import class_gain_bars
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    style.apply()
-    yield
-    plt.close("all")
 
 
 def texts(figure):

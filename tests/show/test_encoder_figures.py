@@ -1,10 +1,5 @@
 """Figures of the notebooks on encoders and weights: what they draw is what they were given."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib import colormaps
@@ -13,12 +8,6 @@ from ivcore.errors import ParameterError
 from ivcore.show.agreement import agreement, largest
 from ivcore.show.attention import DARK, MARK, attention_strip, overlay
 from ivcore.show.reach import reach
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def black(frames=4, size=16):

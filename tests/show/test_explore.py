@@ -3,10 +3,6 @@
 import base64
 import io
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -19,12 +15,6 @@ from ivcore.show.controls import Clips, Patch, described, some
 from ivcore.show.opinions import opinions
 from ivcore.show.slices import space_time_slices
 from ivcore.video.writer import write_video
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def video(folder, name="a.mp4", start=0, frames=16):

@@ -1,17 +1,12 @@
 """Every figure shows what it says: its numbers, its pixels and its errors are checked, not only that it draws."""
 
+import itertools
 import json
 
-import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-
-matplotlib.use("Agg")
-
-import itertools
-
-import matplotlib.pyplot as plt
 from matplotlib.text import Text
 
 from ivcore.errors import ParameterError
@@ -22,13 +17,6 @@ from ivcore.show.curves import training_curves
 from ivcore.show.frames import as_frames
 from ivcore.show.masks import hide, mask_film_strip
 from ivcore.show.reconstructions import reconstruction_strip
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    style.apply()
-    yield
-    plt.close("all")
 
 
 def clip(frames=16, size=32, seed=0):

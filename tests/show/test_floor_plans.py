@@ -1,22 +1,11 @@
 """Figures of navigation: what they show is what they were given."""
 
 import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 
 from ivcore.data.navigation.plans import plan_named
 from ivcore.show.floor_plans import floor_plan, intervals, panorama
 from ivcore.show.style import OKABE_ITO
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def test_ways_are_drawn_in_metres_and_named():

@@ -1,6 +1,5 @@
 """The figure of the gates shows what it is given."""
 
-import matplotlib.pyplot as plt
 import pytest
 
 from ivcore.errors import ParameterError
@@ -15,7 +14,6 @@ def test_every_gate_is_a_line_with_its_last_value():
     texts = [text.get_text() for text in panels[1].get_legend().get_texts()]
     assert texts == ["block 0: +0.25", "reversed: −0.50"]
     assert list(panels[0].lines[2].get_ydata()) == lines["reversed"]
-    plt.close(figure)
 
 
 def test_values_that_fit_no_step_are_refused():

@@ -2,10 +2,6 @@
 
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 from ivcore.run.board import Row
 from ivcore.show.leaderboard import equal_budgets, measures, most_seeds, side_by_side, sides
 

@@ -3,12 +3,7 @@
 import json
 import re
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import hygiene
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from workbook import as_notebook
@@ -20,12 +15,6 @@ from ivcore.show.exercise import EXERCISES, check
 from ivcore.show.positions import position_likeness, position_table
 from ivcore.show.samplers import samplers
 from ivcore.show.tubelets import exploded
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def test_samplers_are_drawn_in_seconds_one_line_a_clip():

@@ -2,7 +2,6 @@
 
 import itertools
 
-import matplotlib.pyplot as plt
 import pytest
 from matplotlib.figure import Figure
 
@@ -11,12 +10,6 @@ from ivcore.show.means import Panel, Rows, dots, lines
 
 ROWS = {"heads": [0.7, 0.8], "both": [0.9]}
 LINE = {"tube": [(0.5, [0.2, 0.4]), (0.875, [0.5]), (0.89, [0.6])]}
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def test_means_are_joined_and_seeds_are_dots():

@@ -1,6 +1,5 @@
 """Paths of hands: what is not known is not drawn, and each line is named once."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from ivcore.show.paths import hand_paths
@@ -15,4 +14,3 @@ def test_only_moments_whose_truth_is_known_are_drawn():
     assert [np.isnan(x).tolist() for x in whole] == [[False] * 4 + [True]] * 2
     assert [x[0] for x in whole] == [0.2, 0.5]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["right, true", "right, predicted"]
-    plt.close(figure)

@@ -2,16 +2,9 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 
 from ivcore.show.style import OKABE_ITO
 from ivcore.show.timeline import RIGHT, WRONG, Timeline, pyramid, timelines
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def test_what_is_found_has_its_place_and_says_whether_it_is_right():

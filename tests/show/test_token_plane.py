@@ -1,6 +1,5 @@
 """Tokens in a plane."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -20,7 +19,6 @@ def test_each_kind_of_token_goes_from_where_it_was_to_where_it_is():
     assert len(moved.texts) == 2 and not still.texts  # arrows
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["red", "blue"]
     assert still.get_xlim() == moved.get_ylim() == LIMITS
-    plt.close(figure)
 
 
 def test_more_kinds_than_marks_are_refused():

@@ -13,12 +13,8 @@ def run(local, layers, order, seed=0):
 
 @pytest.fixture
 def figure():
-    import matplotlib.pyplot as plt
-
     runs = [run(False, 0, 0.5), run(False, 3, 0.6), run(False, 3, 0.8, 1), run(True, 1, 0.9)]
-    drawn = block_panels(runs, MEASURES, 3)
-    yield drawn
-    plt.close(drawn)
+    return block_panels(runs, MEASURES, 3)
 
 
 def lines(figure, panel):
@@ -44,10 +40,7 @@ def test_everything_is_within_its_panel(figure):
 
 
 def test_one_run_alone_is_drawn_too():
-    import matplotlib.pyplot as plt
-
     drawn = block_panels([run(True, 3, 0.0)], MEASURES, 3, "one")
     drawn.canvas.draw()
     assert len(drawn.axes) == len(MEASURES)
     assert all(any(len(line.get_xdata()) for line in panel.lines) for panel in drawn.axes)
-    plt.close(drawn)

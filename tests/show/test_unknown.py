@@ -1,16 +1,8 @@
 """Figures of the unknown: a triangle for each distribution, a histogram for each pair of sets."""
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 
 from ivcore.show.unknown import Compared, known_against_unknown, triangles
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def test_points_gather_where_the_evidence_is():

@@ -11,17 +11,11 @@ import torch.nn.functional as F
 import video_models as zoo
 
 from ivcore.data.formats import Choice
-from ivcore.data.video_answers import VideoModel
 from ivcore.errors import FormatError, ParameterError
 from ivcore.run import execute as run
 from ivcore.stages import choice, search
 
 RELEASED = ("msrvtt", "lsmdc")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return VideoModel.load(str(zoo.saved(tmp_path_factory.mktemp("model"), "video_text")))
 
 
 @pytest.fixture

@@ -11,18 +11,12 @@ from ivcore import weights
 from ivcore.data.asked import AskedVideo, QuestionSet
 from ivcore.data.captions.clip_spec import ClipSpec
 from ivcore.data.formats import Question
-from ivcore.data.video_answers import VideoModel
 from ivcore.errors import ParameterError, UserError
 from ivcore.run import execute as run
 from ivcore.stages import question_answering as qa
 from ivcore.weights import usage
 
 ANSWERS = ("red", "two", "left")
-
-
-@pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    return VideoModel.load(str(zoo.saved(tmp_path_factory.mktemp("model"), "video_text")))
 
 
 @pytest.fixture
@@ -32,32 +26,32 @@ def videos(tmp_path):
     return QuestionSet([AskedVideo(p, tuple(Question(p, p, *each) for each in some)) for p, some in zip(paths, asked)], "own")  # fmt: skip
 
 
-def built(found, features=("video", "text")):
+def built(model, features=("video", "text")):
     how = {"features": features, "layers": 2, "dropout": 0.0, "seed": 0}
-    return qa.build(found, ["what colour", "how many", "which way", "why"], ANSWERS, **how)
+    return qa.build(model, ["what colour", "how many", "which way", "why"], ANSWERS, **how)
 
 
-def test_new_words_leave_the_embeddings_of_the_old(found):
-    began = {name: value.clone() for name, value in found.model.state_dict().items()}
-    model, wider = built(found)
-    before, after = zoo.TOKENIZER, model.video_text.text.token_embedding.weight
-    old = found.model.text.token_embedding.weight
+def test_new_words_leave_the_embeddings_of_the_old(model):
+    began = {name: value.clone() for name, value in model.model.state_dict().items()}
+    answerer, wider = built(model)
+    before, after = zoo.TOKENIZER, answerer.video_text.text.token_embedding.weight
+    old = model.model.text.token_embedding.weight
     assert wider.vocabulary == len(after) >= len(old) == before.vocabulary
     assert not wider.unknown("what colour how many which way why")
     if before.kept is not None:
         rows = [wider.kept.index(each) for each in before.kept]
         assert torch.equal(after[rows], old)
-    assert all(torch.equal(value, began[name]) for name, value in found.model.state_dict().items())
+    assert all(torch.equal(value, began[name]) for name, value in model.model.state_dict().items())
 
 
-def batches(found, tokenizer, videos, answers=ANSWERS):
-    spec = ClipSpec(found.usage.num_frames, found.usage.image_size, random=False)
+def batches(model, tokenizer, videos, answers=ANSWERS):
+    spec = ClipSpec(model.usage.num_frames, model.usage.image_size, random=False)
     return qa.batches(videos, answers, tokenizer, 2, spec, seed=0, in_memory=True)
 
 
-def test_a_batch_has_all_questions_of_each_clip(found, videos):
-    tokenizer = built(found)[1]
-    stream = batches(found, tokenizer, videos)
+def test_a_batch_has_all_questions_of_each_clip(model, videos):
+    tokenizer = built(model)[1]
+    stream = batches(model, tokenizer, videos)
     batch = stream.fetch(0)
     assert stream.source.left_out == 1 and batch["ids"].shape == (2, 2, tokenizer.context)
     rows = {int(index): label.tolist() for index, label in zip(batch["index"], batch["label"])}
@@ -66,16 +60,16 @@ def test_a_batch_has_all_questions_of_each_clip(found, videos):
     assert [len(each.questions) for each in one.records] == [1] * 4
 
 
-def test_nothing_to_learn_is_said(found, videos):
+def test_nothing_to_learn_is_said(model, videos):
     with pytest.raises(UserError, match="no question to learn from has one of the 1 answers"):
-        batches(found, built(found)[1], videos, ["blue"])
+        batches(model, built(model)[1], videos, ["blue"])
 
 
-def test_the_loss_counts_answerable_questions_alone_and_every_clip_as_one(found, videos):
-    model, tokenizer = built(found)
-    batch = batches(found, tokenizer, videos).fetch(0)
-    loss, numbers = qa.question_loss(model.eval(), batch)
-    logits, own = model(model.prepare(batch["video"]), batch["ids"]), []
+def test_the_loss_counts_answerable_questions_alone_and_every_clip_as_one(model, videos):
+    answerer, tokenizer = built(model)
+    batch = batches(model, tokenizer, videos).fetch(0)
+    loss, numbers = qa.question_loss(answerer.eval(), batch)
+    logits, own = answerer(answerer.prepare(batch["video"]), batch["ids"]), []
     for scores, labels in zip(logits, batch["label"]):
         kept = labels >= 0
         hits = (scores.argmax(-1) == labels)[kept].double().mean()
@@ -85,98 +79,104 @@ def test_the_loss_counts_answerable_questions_alone_and_every_clip_as_one(found,
     assert numbers["accuracy"].item() == pytest.approx(sum(each for _, each in own) / 2)
 
 
-def test_pieces_of_a_batch_are_the_batch_as_a_whole(found, videos):
+def test_pieces_of_a_batch_are_the_batch_as_a_whole(model, videos):
     """Of two clips one has two questions with an answer, the other one: a mean over questions would differ."""
-    model, tokenizer = built(found)
-    batch = batches(found, tokenizer, videos).fetch(0)
-    whole = qa.question_loss(model.eval(), batch)[0]
+    answerer, tokenizer = built(model)
+    batch = batches(model, tokenizer, videos).fetch(0)
+    whole = qa.question_loss(answerer.eval(), batch)[0]
     pieces = [{name: value[row : row + 1] for name, value in batch.items()} for row in (0, 1)]
-    assert whole.item() == pytest.approx(sum(qa.question_loss(model, each)[0].item() for each in pieces) / 2, rel=1e-5)
+    assert whole.item() == pytest.approx(
+        sum(qa.question_loss(answerer, each)[0].item() for each in pieces) / 2, rel=1e-5
+    )
 
 
-def test_each_question_is_asked_about_its_own_video(found, videos):
-    model, tokenizer = built(found)
-    shown = qa.views(videos, found, in_memory=True, max_bad=1.0)
-    answered = qa.answer(model, videos, shown, ANSWERS, tokenizer)
+def test_each_question_is_asked_about_its_own_video(model, videos):
+    answerer, tokenizer = built(model)
+    shown = qa.views(videos, model, in_memory=True, max_bad=1.0)
+    answered = qa.answer(answerer, videos, shown, ANSWERS, tokenizer)
     assert answered.rows == [0, 0, 1, 2] and answered.labels.tolist() == [0, 1, 2, -100]
     clip = torch.from_numpy(shown[1]["views"][0])[None]
     with torch.no_grad():
-        alone = model(model.prepare(clip), tokenizer(["which way"]))
+        alone = answerer(answerer.prepare(clip), tokenizer(["which way"]))
     assert torch.allclose(answered.scores[2], alone[0], atol=1e-4)
-    other = qa.answer(model, videos, shown, ANSWERS, tokenizer, others=True)
+    other = qa.answer(answerer, videos, shown, ANSWERS, tokenizer, others=True)
     assert not torch.allclose(other.scores, answered.scores)
 
 
-def test_another_video_is_another_one_whatever_the_batches(found, videos, monkeypatch):
-    model, tokenizer = built(found)
+def test_another_video_is_another_one_whatever_the_batches(model, videos, monkeypatch):
+    answerer, tokenizer = built(model)
     monkeypatch.setattr(qa, "AT_ONCE", 2)  # of three videos the last is alone in its batch
     for in_memory in (True, False):
-        shown = qa.views(videos, found, in_memory=in_memory, max_bad=1.0)
-        other = qa.answer(model, videos, shown, ANSWERS, tokenizer, others=True)
+        shown = qa.views(videos, model, in_memory=in_memory, max_bad=1.0)
+        other = qa.answer(answerer, videos, shown, ANSWERS, tokenizer, others=True)
         assert other.rows == [0, 0, 1, 2] and [each.path for each in qa.of_others(shown).videos] == [
             shown.videos[n].path for n in (1, 2, 0)
         ]
         clip = torch.from_numpy(shown[0]["views"][0])[None]
         with torch.no_grad():
-            alone = model(model.prepare(clip), tokenizer(["why"]))
+            alone = answerer(answerer.prepare(clip), tokenizer(["why"]))
         assert torch.allclose(other.scores[3], alone[0], atol=1e-4)
     broken = videos.records[1].path
     Path(broken).write_bytes(b"x")
-    shown = qa.views(videos, found, in_memory=False, max_bad=1.0)
-    own, other = (qa.answer(model, videos, shown, ANSWERS, tokenizer, others=each) for each in (False, True))
+    shown = qa.views(videos, model, in_memory=False, max_bad=1.0)
+    own, other = (qa.answer(answerer, videos, shown, ANSWERS, tokenizer, others=each) for each in (False, True))
     assert own.rows == other.rows == [0, 0, 2] and torch.equal(own.labels, other.labels)
     with pytest.raises(ParameterError, match="1 video to ask about"):
-        qa.of_others(qa.views(videos.first(1), found, in_memory=True, max_bad=1.0))
+        qa.of_others(qa.views(videos.first(1), model, in_memory=True, max_bad=1.0))
 
 
-def test_the_head_of_a_model_that_sees_no_video_learns_alone_too(found, videos):
-    """As long as that of the other model."""
-    model, tokenizer = built(found, ("text",))
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    read, questions = qa.read(model, videos, qa.views(videos, found, in_memory=True, max_bad=1.0), tokenizer)
+def test_the_head_of_a_model_that_sees_no_video_learns_alone_too(model, videos):
+    """It trains as long as the head of the other model."""
+    answerer, tokenizer = built(model, ("text",))
+    before = {name: value.clone() for name, value in answerer.state_dict().items()}
+    read, questions = qa.read(answerer, videos, qa.views(videos, model, in_memory=True, max_bad=1.0), tokenizer)
     labels = qa.labels_of(questions, ANSWERS)
-    qa.train_own_head(model, read, labels, steps=100, lr=0.01, seed=0)
-    moved = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    qa.train_own_head(answerer, read, labels, steps=100, lr=0.01, seed=0)
+    moved = {
+        name.split(".")[0] for name, value in answerer.state_dict().items() if not torch.equal(value, before[name])
+    }
     assert moved == {"head"}
     with torch.no_grad():
-        assert model.head(read).argmax(1)[:3].tolist() == labels[:3].tolist()
+        assert answerer.head(read).argmax(1)[:3].tolist() == labels[:3].tolist()
 
 
-def test_heads_learn_over_each_feature_and_over_all_and_the_model_stays(found, videos):
-    model, tokenizer = built(found)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    read, questions = qa.read(model, videos, qa.views(videos, found, in_memory=True, max_bad=1.0), tokenizer)
+def test_heads_learn_over_each_feature_and_over_all_and_the_model_stays(model, videos):
+    answerer, tokenizer = built(model)
+    before = {name: value.clone() for name, value in answerer.state_dict().items()}
+    read, questions = qa.read(answerer, videos, qa.views(videos, model, in_memory=True, max_bad=1.0), tokenizer)
     assert [each.question for each in questions] == ["what colour", "how many", "which way", "why"]
     labels = qa.labels_of(questions, ANSWERS)
-    guesses = qa.train_heads(model, read, labels, read, steps=100, lr=0.01, seed=0)
+    guesses = qa.train_heads(answerer, read, labels, read, steps=100, lr=0.01, seed=0)
     assert list(guesses) == ["video", "text", "together"]
     for name in ("text", "together"):  # the video alone cannot tell two questions about it apart
         assert guesses[name][:3].tolist() == labels[:3].tolist()
     assert guesses["video"][0] == guesses["video"][1]
-    moved = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    moved = {
+        name.split(".")[0] for name, value in answerer.state_dict().items() if not torch.equal(value, before[name])
+    }
     assert moved == {"head"}
     with torch.no_grad():
-        assert torch.equal(model.eval().head(read).argmax(1), guesses["together"])
+        assert torch.equal(answerer.eval().head(read).argmax(1), guesses["together"])
 
 
-def test_what_is_saved_says_its_answers(found, tmp_path):
-    model, tokenizer = built(found)
+def test_what_is_saved_says_its_answers(model, tmp_path):
+    answerer, tokenizer = built(model)
 
     class Run:
         checkpoints = tmp_path
 
-    qa.save(Run, model, found, ANSWERS, tokenizer)
+    qa.save(Run, answerer, model, ANSWERS, tokenizer)
     file = tmp_path / "model.safetensors"
     loaded = weights.load(file)
     used = usage.of(file, loaded)
-    assert used.answers == ANSWERS and used.tokenizer == tokenizer.config and used.num_frames == found.usage.num_frames
+    assert used.answers == ANSWERS and used.tokenizer == tokenizer.config and used.num_frames == model.usage.num_frames
     assert loaded.features == ("video", "text")
 
 
-def test_a_model_without_a_decoder_is_refused(found):
-    assert found.model.caption_decoder is None
+def test_a_model_without_a_decoder_is_refused(model):
+    assert model.model.caption_decoder is None
     with pytest.raises(ParameterError, match="leave caption out"):
-        built(found, ("caption",))
+        built(model, ("caption",))
 
 
 @pytest.mark.slow

@@ -15,21 +15,14 @@ from ivcore import weights
 from ivcore.data.captions.releases import LAYOUTS, released_sets
 from ivcore.data.formats import CaptionedSegment
 from ivcore.data.video_answers import VideoModel
-from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
 from ivcore.errors import ParameterError, UserError
 from ivcore.metrics.retrieval import chance
 from ivcore.run import contradictions
 from ivcore.run import execute as run
 from ivcore.stages import search
-from ivcore.train import save_weights
 
 MINIS = {layout: layout for layout in LAYOUTS} | {"activitynet": "activitynet_captions"}
 HOW = {"in_memory": True, "max_bad": 1.0}
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return VideoModel.load(str(zoo.saved(tmp_path_factory.mktemp("model"), "video_text")))
 
 
 def scored(model, videos, every=False, **how):
@@ -188,7 +181,7 @@ def test_dropout_is_that_of_the_task_and_not_that_of_the_class(tmp_path):
 
 
 def test_training_may_begin_between_the_model_and_what_it_was_trained_from(tmp_path):
-    run = Run(multimodal_encoder=str(zoo.saved(tmp_path, "video_text")), start_model=clip_file(tmp_path))
+    run = Run(multimodal_encoder=str(zoo.saved(tmp_path, "video_text")), start_model=zoo.clip_file(tmp_path))
     model, clip = search.load(run, "multimodal_encoder"), weights.load(run.params["start_model"])
     own = model.model.visual_proj.detach().clone()
     search.begin_between(run, model, 0.25)
@@ -199,7 +192,7 @@ def test_training_may_begin_between_the_model_and_what_it_was_trained_from(tmp_p
 
 
 def test_the_ends_of_the_way_are_the_start_model_and_the_model(tmp_path):
-    run = Run(multimodal_encoder=str(zoo.saved(tmp_path, "video_text")), start_model=clip_file(tmp_path))
+    run = Run(multimodal_encoder=str(zoo.saved(tmp_path, "video_text")), start_model=zoo.clip_file(tmp_path))
     model, clip = search.load(run, "multimodal_encoder"), weights.load(run.params["start_model"])
     before, own = search.ends(run, model)
     assert torch.equal(before["visual_proj"], clip.visual.proj) and torch.equal(
@@ -231,14 +224,6 @@ def test_the_sentence_that_got_ahead_most():
     assert search.gained(before, after) == 1
 
 
-def clip_file(folder) -> str:
-    """CLIP of the size of `video_models.video_text`, and so what that may have begun as."""
-    torch.manual_seed(5)
-    text = TextEncoder(12, 16, 2, 2, zoo.TOKENIZER.context, zoo.TOKENIZER.vocabulary)
-    model = Clip(ImageEncoder(12, 16, 2, 2, 8, 16), text)
-    return str(save_weights(model, folder / "clip.safetensors", model.config))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_dataset_goes_from_its_files_to_a_score(layout, written, tmp_path, monkeypatch):
@@ -251,7 +236,7 @@ def test_a_dataset_goes_from_its_files_to_a_score(layout, written, tmp_path, mon
             file.unlink()  # nothing is chosen, so the test videos are enough
     given = {"data": str(folder), "multimodal_encoder": str(zoo.saved(tmp_path, "video_text"))}
     if layout != "didemo":
-        given["start_model"] = clip_file(tmp_path)
+        given["start_model"] = zoo.clip_file(tmp_path)
     given |= {"num_workers": "0", "frame_counts": "[2]"}
     folder = run.execute(run.jobs("37", layout, given)[0], timeout=300)
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -267,7 +252,9 @@ def test_a_dataset_goes_from_its_files_to_a_fine_tuned_model(layout, written, tm
     monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
     given = {"data": str(written(MINIS[layout])), "multimodal_encoder": str(zoo.saved(tmp_path, "video_text"))}
     given |= {"num_workers": "0", "num_frames": "2", "batch_size": "4", "micro_batch": "2", "precision": "fp32"}
-    given |= {"epochs": "1", "warmup_epochs": "0"} | ({"start_model": clip_file(tmp_path)} if layout == "lsmdc" else {})
+    given |= {"epochs": "1", "warmup_epochs": "0"} | (
+        {"start_model": zoo.clip_file(tmp_path)} if layout == "lsmdc" else {}
+    )
     folder = run.execute(run.jobs("33", layout, given)[0], timeout=300)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["test_scored"] == metrics["test_videos"] > 0

@@ -10,7 +10,6 @@ import video_models as zoo
 from ivcore import weights
 from ivcore.data import mini
 from ivcore.data.videos import VideoSet
-from ivcore.encoders.clip import Clip, ImageEncoder, TextEncoder
 from ivcore.errors import ParameterError, UserError
 from ivcore.run import cli
 from ivcore.run import execute as run
@@ -23,14 +22,6 @@ CLASSES = ["abseiling", "air drumming"]
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     return mini.write("k400_zero_shot", tmp_path_factory.mktemp("released") / "k400_zero_shot")
-
-
-def clip_file(folder) -> str:
-    """CLIP of the size of `video_models.video_text`, and so what that may have begun as."""
-    torch.manual_seed(5)
-    text = TextEncoder(12, 16, 2, 2, zoo.TOKENIZER.context, zoo.TOKENIZER.vocabulary)
-    model = Clip(ImageEncoder(12, 16, 2, 2, 8, 16), text)
-    return str(save_weights(model, folder / "clip.safetensors", model.config))
 
 
 def test_a_list_to_test_on_alone_is_enough(released, tmp_path):
@@ -65,7 +56,7 @@ def test_classes_are_called_what_is_asked_for(tmp_path, capsys):
 def test_what_a_model_began_as_has_clips_weights_and_the_models_own(tmp_path):
     torch.manual_seed(0)
     model = zoo.video_text()
-    clip = weights.load(clip_file(tmp_path))
+    clip = weights.load(zoo.clip_file(tmp_path))
     begun = zero_shot.begun_from(model, tmp_path / "clip.safetensors")
     own = model.state_dict()
     assert begun.keys() == own.keys() and torch.equal(
@@ -138,7 +129,7 @@ def test_the_preset_of_a_dataset_goes_from_its_files_to_a_score(preset, released
     monkeypatch.setenv("IVCORE_OUTPUTS", str(tmp_path / "outputs"))
     data = released if preset == "k400" else mini.write("k400", tmp_path / "k400")
     given = {"data": str(data), "multimodal_encoder": str(zoo.saved(tmp_path, "video_text"))}
-    given |= {"start_model": clip_file(tmp_path), "num_workers": "0", "precision": "fp32"}
+    given |= {"start_model": zoo.clip_file(tmp_path), "num_workers": "0", "precision": "fp32"}
     folder = run.execute(run.jobs("36", preset, given)[0], timeout=300)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["test_scored"] == metrics["test_videos"] > 0 and metrics["chance"] == 0.25

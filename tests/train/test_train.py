@@ -9,6 +9,7 @@ import signal
 import numpy as np
 import pytest
 import torch
+from folder_contents import contents_and_times
 from torch import nn
 
 from ivcore.errors import UserError
@@ -452,22 +453,16 @@ def test_speed_counts_the_clips_that_were_there(tmp_path, monkeypatch):
 # ---- a run that is done
 
 
-def contents(folder):
-    """Every file with its content and the time of its last change."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return {path.relative_to(folder): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
-
-
 @pytest.mark.parametrize("inner", ["", "cells/one"])
 def test_what_is_done_is_read_and_not_written(tmp_path, inner):
     """Also the averaged model, and also a part of a run that has several."""
     first = train(network(), restless, data(), recipe(ema_decay=0.9), tmp_path / inner)
     (tmp_path / "metrics.json").write_text('{"notebook": "10_stage", "preset": "tiny"}')
-    before = contents(tmp_path)
+    before = contents_and_times(tmp_path)
     model = network(seed=5)
     shown = train(model, crashing_at(0), data(), recipe(ema_decay=0.9), tmp_path / inner)
     assert shown.records == first.records and same_weights(shown.ema, first.ema)
-    assert not model.training and contents(tmp_path) == before
+    assert not model.training and contents_and_times(tmp_path) == before
 
 
 @pytest.mark.parametrize("inner", ["", "cells/one"])
@@ -501,10 +496,10 @@ def test_what_is_done_is_not_trained_again_because_its_checkpoint_has_gone(tmp_p
     (tmp_path / "metrics.json").write_text('{"notebook": "10_stage", "preset": "tiny"}')
     for file in (tmp_path / "checkpoints").glob("step-00000023*"):
         file.unlink()
-    before = contents(tmp_path)
+    before = contents_and_times(tmp_path)
     with pytest.raises(UserError, match=r"is done, but its last checkpoint is not there.*--force"):
         train(network(), crashing_at(0), data(), recipe(), tmp_path)
-    assert contents(tmp_path) == before
+    assert contents_and_times(tmp_path) == before
 
 
 def test_a_loss_that_changes_is_told_how_far_training_is(tmp_path):
