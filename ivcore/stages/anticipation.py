@@ -40,7 +40,7 @@ def read(params: Mapping, run_dir=None) -> tuple[Track, dict[str, Frames], Inter
         else track.folder / "annotations/object_detections.json"
     )
     if not file.exists():
-        raise ParameterError(f"detections: {file} is not there, and whose boxes else are to be tested?")
+        raise ParameterError(f"detections: {file} is missing; it must hold the boxes to test")
     layout = Interaction(len(track.nouns), len(track.verbs))
     rows = {
         name: {number: row for row, number in enumerate(known)}

@@ -58,7 +58,9 @@ def frozen_scores(
     (train_x, train_y), (test_x, test_y) = (mean_tokens(encoder, views) for views in (train_views, test_views))
     measures = probed(train_x, train_y, test_x, test_y)
     if not measures:
-        raise UserError("train_csv: labels measure here, and the training videos have fewer than two classes")
+        raise UserError(
+            "train_csv: the training videos have fewer than two classes, so their labels cannot measure features"
+        )
     scores = {name.removesuffix("_top1"): value for name, value in measures.items()}
     if pairs := occurring_pairs(list(pairs), test_y):
         classes = int(max(train_y.max(), test_y.max())) + 1

@@ -66,10 +66,10 @@ def top1_by_kind(data: UnitedSets, scores: Tensor, labels: Tensor, name: str = "
 
 
 def class_balance(data: UnitedSets, scores: Tensor, labels: Tensor) -> dict[str, float]:
-    """What tells a top-1 from that of a constant answer. scores (N, K), labels int (N,).
+    """Numbers that show whether a top-1 is that of a constant answer. scores (N, K), labels int (N,).
 
-    answered_classes: how many classes are the best of some clip. commonest_class: the top-1 of always answering the class that most training
-    videos have.
+    answered_classes: number of classes that are predicted for some clip. commonest_class: the top-1 of always
+    predicting the most frequent training class.
     """
     constant = (labels == data.train.commonest).double().mean().item()
     return {"answered_classes": len(scores.argmax(1).unique()), "commonest_class": constant}

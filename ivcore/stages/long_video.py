@@ -93,7 +93,7 @@ def groups(videos: Sequence[FeatureSequence], each: int, count: int, seed: int) 
     there are too few videos, or none has a pair.
     """
     if each > len(videos):
-        raise UserError(f"tested_lengths: {each} videos cannot be joined where there are {len(videos)}")
+        raise UserError(f"tested_lengths: {each} videos cannot be joined, there are {len(videos)}")
     if each == 1:
         drawn = [[video] for video in videos]
     else:

@@ -60,7 +60,7 @@ def build(
     if `found` is CLIP, or has no caption decoder and `features` ask for one.
     """
     if not isinstance(found.model, VideoTextModel):
-        raise ParameterError(f"multimodal_encoder: a {type(found.model).__name__} cannot be asked; must be a model of notebook 11")  # fmt: skip
+        raise ParameterError(f"multimodal_encoder: a {type(found.model).__name__} cannot answer questions; must be a model of notebook 11")  # fmt: skip
     torch.manual_seed(seed)
     start = copy.deepcopy(found.model)
     tokenizer = with_words(start, Tokenizer(**found.usage.tokenizer), questions)
@@ -147,7 +147,7 @@ def of_others(shown: Views) -> Views:
     read = set(shown.scored or shown.paths)
     videos = [video for video in shown.videos if video.path in read]
     if len(videos) < 2:
-        raise ParameterError(f"{len(videos)} video to ask about: there is no other one")
+        raise ParameterError(f"{len(videos)} video to ask about: the control needs another one")
     moved, half = copy.copy(shown), len(videos) // 2
     others = videos[half:] + videos[:half]
     moved.videos = [SimpleNamespace(**vars(other) | {"label": own.label}) for own, other in zip(videos, others)]

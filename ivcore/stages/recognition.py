@@ -98,7 +98,7 @@ def scores_beside(
             model.logits, model.model, views, 64, num_workers, precision, prepare=lambda clips: clips
         )
         if views.scored != own.scored:
-            raise UserError(f"{parameter}: reads {len(views.scored)} of the videos, of which the own model reads {len(own.scored)}")  # fmt: skip
+            raise UserError(f"{parameter}: reads {len(views.scored)} of the videos, but the run's own model reads {len(own.scored)}")  # fmt: skip
         found[name] = merge_views(logits)[:, rows]
     return found
 

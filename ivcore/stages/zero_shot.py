@@ -99,7 +99,7 @@ def wordings(
     found = {name: made[name]() for name in dict.fromkeys(asked)}
     if "captions" in found and not found["captions"]:
         del found["captions"]
-        print("captions: left out; class_words can say what these classes are called")
+        print("captions: left out; class_words can name a file with sentences for these classes")
     if not found:
         raise ParameterError(
             f"wordings = {list(asked)}: needs class_words, a file that says what the classes are called"

@@ -68,7 +68,7 @@ def test_where_nothing_can_be_asked_it_is_said():
 
 
 def test_more_videos_than_there_are_cannot_be_joined():
-    with pytest.raises(UserError, match="tested_lengths: 3 videos cannot be joined where there are 2"):
+    with pytest.raises(UserError, match="tested_lengths: 3 videos cannot be joined, there are 2"):
         groups([FIRST, SECOND], 3, 5, 0)
     with pytest.raises(UserError, match="trained_lengths: 4 videos cannot be joined, 2 training videos"):
         Joins([FIRST, SECOND], (1, 4), 0)
