@@ -252,10 +252,15 @@ def made_up(config: metaworld.MetaWorld, folder, indices=None) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A complete set of made-up episodes, built with a renderer that only notes what it is asked for."""
+def without_simulator(monkeypatch):
+    """The renderer writes made-up episodes."""
     monkeypatch.setattr(builder, "require_simulator", lambda: None)
     monkeypatch.setattr(builder, "render", lambda config, folder, todo, *_: made_up(config, folder, todo))
+
+
+@pytest.fixture
+def folder(tmp_path, without_simulator):
+    """A complete set of made-up episodes."""
     return metaworld.build(SMALL, folder=tmp_path / "set")
 
 
@@ -376,10 +381,8 @@ FEW = {"tasks": SMALL.tasks, "size": 16, "frames": 8, "fps": 2}
 
 class TestLabelSet:
     @pytest.fixture
-    def rendered(self, tmp_path, monkeypatch):
+    def rendered(self, tmp_path, monkeypatch, without_simulator):
         monkeypatch.setenv("IVCORE_CACHE", str(tmp_path))
-        monkeypatch.setattr(builder, "require_simulator", lambda: None)
-        monkeypatch.setattr(builder, "render", lambda config, folder, todo, *_: made_up(config, folder, todo))
 
     def test_classes_are_tasks_and_kinds_are_those_of_their_scenes(self, rendered):
         found = united_sets("metaworld", train=12, **FEW)
@@ -421,9 +424,7 @@ class TestLabelSet:
         assert metaworld.with_training(9, **FEW).episodes == 6
 
 
-def test_command_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(builder, "require_simulator", lambda: None)
-    monkeypatch.setattr(builder, "render", lambda config, folder, todo, *_: made_up(config, folder, todo))
+def test_command_line(tmp_path, without_simulator, capsys):
     told = ["data", "metaworld", "--episodes", "6", "--size", "16", "--out", str(tmp_path / "set")]
     assert cli.main([*told, "--tasks", "door-open, door-close"]) == 0
     assert "clips 11  dropped 1" in capsys.readouterr().out
