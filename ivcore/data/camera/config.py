@@ -1,8 +1,8 @@
-"""Real camera clips: windows in time and squares in space, cut from the films of `films` along the shots of shots.csv. No simulator.
+"""Real camera clips: windows in time and squares in space, cut from the shots (shots.csv) of the films in `films`. No simulator.
 
-This is the only footage of a real camera among the generated sets (and one computer-animated film, Big Buck Bunny, (c) Blender Foundation).
-It is small: nine films, two minutes and a half. Windows and squares of a shot overlap, so clips of one shot resemble each other;
-a shot is a scene and lies in one split. Held-out shots show other seconds, often of a film that training has seen.
+This is the only generated set with footage of a real camera (and one animated film, Big Buck Bunny, (c) Blender Foundation).
+It is small: nine films, two and a half minutes. Windows and squares of a shot overlap, so clips of one shot resemble each other.
+A shot is a scene and lies in one split. Held-out shots show other seconds, often of a film that training has seen.
 """
 
 import math
@@ -19,7 +19,7 @@ from ivcore.errors import ParameterError, UserError
 from ivcore.video.reader import VideoReader
 
 CLASSES = tuple(dict.fromkeys(shot.label for shot in SHOTS))
-MOTION_CLASSES = ()  # what is seen tells them apart
+MOTION_CLASSES = ()  # appearance tells the classes apart
 RENDERER_VERSION = "1"
 _NO_FILM = f"no film of a camera is installed: {INSTALL}"
 _STEP = 0.5  # seconds between the starts of neighbouring windows, at most
@@ -29,7 +29,7 @@ _SPEEDS = (1, 2)  # frames are taken in real time, or twice as densely: slow mot
 
 @dataclass(frozen=True)
 class Camera:
-    """How many clips, of `size` x `size` pixels and `frames` frames at `fps`. films: names of FILMS, all that are installed by default."""
+    """Numbers of clips, of `size` x `size` pixels and `frames` frames at `fps`. films: names of FILMS (default: all that are installed)."""
 
     train: int = 480
     val: int = 96
@@ -48,7 +48,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class _Cut:
-    """start: seconds. step: seconds between frames. side: of the square, left, top: its corner, all in pixels of the film."""
+    """start: seconds. step: seconds between frames. side, left, top: the square and its corner in pixels of the film."""
 
     shot: Shot
     start: float
@@ -59,18 +59,18 @@ class _Cut:
 
 
 def require_simulator() -> None:
-    """UserError that says what to install, if no film is there. This source needs films and no simulator."""
+    """UserError that says what to install if no film is installed. This source needs films and no simulator."""
     if not installed():
         raise UserError(_NO_FILM)
 
 
 def clips(config: Camera) -> list[Clip]:
-    """Shots give clips in turn, each its own in a drawn order. UserError without a film, ParameterError if the films hold too few clips."""
+    """Takes clips from the shots in turn; within a shot their order is random. UserError without films, ParameterError if they hold too few clips."""
     return [clip for clip, _ in _chosen(config)]
 
 
 def film(config: Camera, todo: Sequence[Clip]) -> Iterator[np.ndarray]:
-    """uint8 (frames, size, size, 3) of each clip. UserError if its film is not installed, VideoError if it cannot be read."""
+    """Yields uint8 (frames, size, size, 3) for each clip. UserError if its film is not installed, VideoError if it is unreadable."""
     cuts = {clip.name: cut for clip, cut in _chosen(config)}
     for clip in todo:
         yield _read(config, cuts[clip.name])
@@ -122,7 +122,7 @@ def _cuts(config: Camera, shot: Shot) -> list[_Cut]:
 
 
 def _squares(shot: Shot, size: int) -> Iterator[tuple[int, float, float]]:
-    """(side, left, top) of squares that overlap and fill the part where something happens, none smaller than `size` unless it is the largest."""
+    """(side, left, top) of overlapping squares that cover the shot's box. Only squares of the first zoom may be smaller than `size`."""
     height, width = FILMS[shot.film].height, FILMS[shot.film].width
     left, right, top, bottom = (
         f * n for f, n in zip((shot.box[0], shot.box[2], shot.box[1], shot.box[3]), (width, width, height, height))
@@ -137,7 +137,7 @@ def _squares(shot: Shot, size: int) -> Iterator[tuple[int, float, float]]:
 
 
 def _spread(start: float, stop: float, length: float, step: float) -> list[float]:
-    """Starts of pieces of this length from `start` to `stop`, evenly and at most a step apart; none if the room is too short."""
+    """Starts of pieces of this length between `start` and `stop`, evenly and at most `step` apart; [] if not even one fits."""
     room = stop - start - length
     if room < -1e-9:
         return []

@@ -1,6 +1,6 @@
-"""The films that some packages carry for their own tests and examples, and where they lie. The packages are never imported.
+"""The films that some packages contain for their tests and examples, and where to find them.
 
-Only the files are needed, so the packages can be installed without what they depend on.
+The packages are never imported, so they can be installed without their dependencies.
 """
 
 import importlib.metadata
@@ -14,7 +14,7 @@ INSTALL = (
 
 @dataclass(frozen=True)
 class Film:
-    """package: a Python distribution, or Debian's where `file` is absolute. file: how the path ends. height, width: pixels. fps: stored."""
+    """package: a Python distribution, or Debian's if `file` is absolute. file: end of the path. height, width: pixels. fps: stored."""
 
     package: str
     file: str
@@ -23,7 +23,7 @@ class Film:
     fps: float
 
     def find(self) -> Path | None:
-        """Its path, None where the package is not installed."""
+        """The film's path, None if it is not installed."""
         if self.file.startswith("/"):
             return Path(self.file) if Path(self.file).is_file() else None
         try:
@@ -48,5 +48,5 @@ FILMS = {
 
 
 def installed() -> tuple[str, ...]:
-    """Names of the films that are there."""
+    """Names of the installed films."""
     return tuple(name for name, film in FILMS.items() if film.find())

@@ -1,10 +1,10 @@
 """The shots of the films, read from shots.csv: which seconds of which film, what they show, in which split.
 
-Columns: start and stop in seconds. left, top, right, bottom: fractions of the picture between which something happens. zooms: squares are
-cut there as high as that part (1), and half as high (2). captions: divided by |; they were written by someone who watched the
-shot, so they are true of it, while a small square may show a part of what they name.
+Columns: start and stop in seconds. left, top, right, bottom: box of the action, in fractions of the picture. zooms: squares are cut from
+it at its full height (1) and at half of it (2). captions: divided by |; they were written by a person who watched the shot, so they
+are true of it, but a small square may show only a part of what they name.
 
-A shot lies in one split. Where shots of one split follow others of the same film, some frames between them are left out.
+A shot lies in one split. Between shots of different splits in one film, some frames are left out.
 """
 
 import csv
@@ -25,7 +25,7 @@ class Shot:
 
     @property
     def name(self) -> str:
-        """The film, and the tenth of a second at which the shot starts."""
+        """The film and the shot's start in tenths of a second."""
         return f"{self.film}-{round(10 * self.start):03d}"
 
 
