@@ -1,4 +1,4 @@
-"""The hybrid set: moving shapes, drawn creatures, simulated and real videos in one set. `hybrid.build(hybrid.Hybrid(...))`, see `config`."""
+"""The hybrid set: moving shapes, drawn creatures, simulated and real videos in one set: `hybrid.build(hybrid.Hybrid(...))`, see `config`."""
 # ruff: noqa: F401  (this file lists what the folder offers)
 
 from ivcore.data.hybrid.builder import build, table

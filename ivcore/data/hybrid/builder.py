@@ -60,7 +60,7 @@ def _join(folder: Path, chosen: list[Part], roots: Mapping[str, Path]) -> None:
     clips = [replace(c, label=called(source, c.label)) for source, (some, _) in own.items() for c in some]
     for source, (some, _) in own.items():
         _link(folder, source, roots[source], some)
-    random.Random(0).shuffle(clips)  # so that the first clips of a list come from all sources
+    random.Random(0).shuffle(clips)  # the first clips of a list then come from all sources
     annotations.write_labels(folder, clips, [called(source, n) for source, (_, names) in own.items() for n in names])
     annotations.write_captions(folder, clips)
     annotations.write_groups(folder, [(clip.file, clip.scene) for clip in clips], folder)
@@ -71,7 +71,7 @@ def _join(folder: Path, chosen: list[Part], roots: Mapping[str, Path]) -> None:
 
 
 def _read(source: str, root: Path) -> tuple[list[Clip], list[str]]:
-    """Returns (the clips of a source's folder, with their names in the hybrid; its classes)."""
+    """Reads a source's folder: (its clips with their names in the hybrid, its classes)."""
     classes, together = formats.read_class_names(root / "classes.txt"), read_groups(root)
     captions, backwards = (_captions(root / name) for name in ("msrvtt.json", annotations.REVERSED))
     clips = []

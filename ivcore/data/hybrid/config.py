@@ -1,12 +1,12 @@
 """The hybrid set: clips of several different sources, a miniature of the paper's UnlabeledHybrid (table 1).
 
-The paper pretrains on web videos, instructional videos, actions, hands and films together. Here the sources are
+The paper pretrains on web videos, instructional videos, actions, hands and films together. The sources here:
 
     shapes      moving shapes: one or two things on a smooth ground; the order of frames tells what happens
     creatures   drawn, thin, articulated creatures whose parts move, on textured grounds; the camera may move
-    camera      windows of the real films that installed packages carry
+    camera      windows of real films from installed packages
     metaworld   a robot arm at 50 tasks; needs a simulator
-    figures     people of simple shapes that move by motion capture; needs the recordings in pybullet
+    figures     people of simple shapes, moved by motion capture; needs the recordings in pybullet
     walks       first-person walks through the rooms and yards of MiniWorld; needs a simulator
 
 Each source is a separate set in the cache. The hybrid's folder is <cache>/hybrid-<hash of its sources' folders>:
@@ -39,10 +39,10 @@ _CLIPS = {"shapes": 2100, METAWORLD: 800}  # training clips where the source's o
 
 @dataclass(frozen=True)
 class Hybrid:
-    """What is joined. sources: () for all that are available here. clips: source -> number of training clips, if not the default.
+    """sources: the sources to join; () for all that are available here. clips: source -> number of training clips, if not the default.
 
     Validation and test have a tenth as many clips each (Meta-World a quarter). size: width and height in pixels, even. ParameterError for
-    unknown or repeated names, and numbers out of range.
+    unknown or repeated names, and for numbers out of range.
     """
 
     sources: tuple[str, ...] = ()
@@ -112,7 +112,7 @@ def every(config: Hybrid) -> list[Part]:
 
 
 def folder_of(chosen: list[Part]) -> Path:
-    """The folder of the set of these parts; it need not exist yet. The names of the parts' folders contain a hash of their fields and renderers."""
+    """The folder of the set of these parts; it need not exist yet. Its hash covers the parts' folder names, so their fields and renderers, too."""
     text = json.dumps([part.folder.name for part in chosen])
     return paths.cache() / f"hybrid-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
