@@ -1,6 +1,6 @@
-"""Annotations of the embedded clips in the formats of the datasets that they stand for, one function a part.
+"""Writes annotations of the embedded clips in the formats of real datasets, one function for each part.
 
-Everything about a clip is taken from its scene, which is made again from its seed; the video files are not read.
+They are computed from a clip's scene, which is rebuilt from its seed; the video files are not read.
 """
 
 from dataclasses import replace
@@ -11,9 +11,9 @@ from ivcore.data.annotations import Clip
 from ivcore.data.shapes import plan, questions, scenes, timelines
 from ivcore.data.shapes.config import Shapes
 
-# The version of what is written here; another one writes annotations again. See RENDERER_VERSION in `config`.
+# The version of the annotations; a new one writes them again. See RENDERER_VERSION in `config`.
 ANNOTATOR_VERSION = "4ba8244e9f0bf563a00da1a1591413e146079990d0620310b6c2cc1bd19b4c4f"
-_TEMPLATES = 3  # of the full sentence; two shorter ones follow
+_TEMPLATES = 3  # templates of the full sentence; two shorter sentences follow
 
 
 def write(part: str, config: Shapes, folder: Path) -> None:
@@ -26,7 +26,7 @@ def labelled(folder: Path, video: plan.Video, classes) -> formats.LabelledVideo:
 
 
 def write_groups(config: Shapes, folder: Path, root: Path) -> None:
-    """Which clips of the dataset in `root` show the same scene, beside lists of them in `folder`."""
+    """Writes groups.csv in `folder`: which clips of the dataset in `root` show the same scene."""
     annotations.write_groups(folder, [(video.file, scene) for video, scene in plan.groups(config)], root)
 
 
@@ -46,7 +46,7 @@ def _further_test(config: Shapes, folder: Path) -> None:
 
 
 def _zero_shot(config: Shapes, folder: Path) -> None:
-    """The classes are all pairs of a shape and an action, "a star slides to the left"; the clips show held-out ones only."""
+    """The classes are all pairs of a shape and an action, "a star slides to the left"; the clips show only held-out pairs."""
     pairs = [(shape, action) for shape in scenes.SHAPES for action in config.actions]
     names = [scenes.ACTIONS[action].phrase.format(f"a {shape}", "something") for shape, action in pairs]
     formats.write_class_names(folder / "zero_shot_classes.txt", names)
@@ -68,10 +68,9 @@ def _open_set(config: Shapes, folder: Path) -> None:
 
 
 def _captions(config: Shapes, folder: Path) -> None:
-    """Five sentences a clip. A test split has every full sentence once, or a query would have several right answers.
+    """Writes five sentences a clip. In a test split each full sentence occurs once, so that a query has one right answer.
 
-    msrvtt_reversed.json lists the same clips with sentences about what they show when played backwards; clips of actions that are
-    their own reversal are not in it.
+    msrvtt_reversed.json has sentences about the same clips played backwards, without clips of actions that are their own reversal.
     """
     clips, backwards = [], []
     for video in plan.clips(config):
@@ -85,7 +84,7 @@ def _captions(config: Shapes, folder: Path) -> None:
 
 
 def _sentences(scene: scenes.Scene) -> tuple[str, ...]:
-    """Full sentences, then without textures, then by shape alone and of the first thing only."""
+    """Full sentences, then one without textures, then one with the first thing's shape only."""
     plain = replace(scene, objects=tuple(replace(thing, texture="plain") for thing in scene.objects))
     brief = scenes.ACTIONS[scene.action].phrase.format(f"a {scene.objects[0].shape}", "something")
     return (*(scene.caption(style) for style in range(_TEMPLATES)), plain.caption(), brief)

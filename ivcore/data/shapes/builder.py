@@ -14,10 +14,10 @@ from ivcore.video.writer import write_video
 
 
 def build(config: Shapes | None = None, *, workers: int | None = None) -> Path:
-    """The dataset's folder, after making the parts that are missing.
+    """Makes the missing parts of the dataset and returns its folder.
 
     `workers` processes make it (default: one for each core). They can be killed at any time: a file appears whole or not at all,
-    the next call makes the missing ones, and a part's mark `<part>.complete` is written last. If several processes ask for the
+    the next call makes the missing files, and a part's mark `<part>.complete` is written last. If several processes ask for the
     same folder at once, one makes it and the others wait.
     """
     config = config or Shapes()
@@ -50,7 +50,7 @@ def _render(config: Shapes, folder: Path, workers: int | None) -> None:
 
 
 def make(fields: dict, folder: Path, todo: list[int]) -> Iterator[None]:
-    """In a worker process, see `generated`: renders the videos with these numbers, one after another."""
+    """Renders the videos with these numbers one by one, in a worker process, see `generated`."""
     config = Shapes(**fields)
     videos = plan.videos(config)
     for number in todo:

@@ -1,4 +1,4 @@
-"""What the dataset of moving shapes consists of, and the name of its folder: <cache>/shapes-<name>-<hash>.
+"""The contents of the dataset of moving shapes, and its folder: <cache>/shapes-<name>-<hash>.
 
 The videos are H.264 .mp4 files, and the annotations have the formats of real datasets. Parts:
 
@@ -13,8 +13,8 @@ The videos are H.264 .mp4 files, and the annotations have the formats of real da
     ava        ava_{train,val}.csv, a keyframe a second, ava_{train,val}_excluded_timestamps.csv, ava_actions.pbtxt (AVA)
 
 Appearance does not tell an action from its time reversal. In held-out clips both are made from the same scene, so a model that
-ignores the order of the frames scores exactly one half on such a pair. In train every clip has a scene of its own. groups.csv (see
-`data.groups`) lists which clips share a scene, beside the lists of clips and of further test clips.
+ignores the order of the frames scores exactly one half on such a pair. In train every clip has its own scene. groups.csv (see
+`data.groups`) lists which clips share a scene, for the clips and the further test clips.
 """
 
 import dataclasses
@@ -32,20 +32,20 @@ from ivcore.errors import ParameterError
 PARTS = ("clips", "further_test", "zero_shot", "open_set", "captions", "qa", "choice", "untrimmed", "ava")
 # The random seeds depend on this order.
 SPLITS = ("train", "val", "test", "zero_shot", "unknown", "untrimmed", "further_test")
-FULL = 240  # from so many training clips on, the held-out sets are whole
+FULL = 240  # from this number of training clips on, the held-out sets have full size
 UNKNOWN_ACTIONS = ("push", "pull", "jump")
 KNOWN_ACTIONS = tuple(a for a in scenes.ACTIONS if a not in (*UNKNOWN_ACTIONS, "rest"))
-# The version of the code that renders. Another text makes new videos: change it whenever pixels change
-# (tests/data/test_golden_pixels.py), and only then, so that renamed code renders nothing again.
+# The version of the renderer. A new text makes new videos: change it whenever pixels change
+# (tests/data/test_golden_pixels.py), and only then, so that renaming code renders nothing again.
 RENDERER_VERSION = "978f79555ea0677e697c19a4b29086020a7d6bdf2a59aabb10c971ab99a7143a"
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """What is rendered. `train` … `further_test` count videos; multiples of the number of actions keep classes balanced.
+    """`train` … `further_test`: numbers of videos; multiples of the number of actions keep classes balanced.
 
-    size: width and height in pixels, even. contrast, drift, waves: of the background, see `scenes.make_scene`; None stands for
-    its defaults. All fields but `parts` name the folder, so parts that are asked for later join the same folder.
+    size: width and height in pixels, even. contrast, drift, waves: of the background, see `scenes.make_scene`; None: its defaults.
+    All fields but `parts` name the folder, so parts requested later go to the same folder. ParameterError for invalid fields.
     """
 
     name: str = "tiny"
@@ -85,16 +85,16 @@ class Shapes:
 
     @property
     def hash(self) -> str:
-        """Of the fields and of the renderer's version, so that a changed renderer never uses old videos."""
+        """A hash of the fields and of the renderer's version, so that a changed renderer never uses old videos."""
         fields = {k: v for k, v in dataclasses.asdict(self).items() if k != "parts"}
         text = json.dumps(fields, sort_keys=True) + RENDERER_VERSION
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def with_training(train: int, **fields) -> Shapes:
-    """`train` training clips, and the held-out sets of the default; below 240 it is a try, and no held-out set is larger than training.
+    """A config with `train` training clips and the default held-out sets; below 240, a trial, no held-out set is larger than training.
 
-    fields: the others of Shapes, which win.
+    fields: other fields of Shapes, which take precedence.
     """
     held_out = {split: min(train, getattr(Shapes, split)) for split in SPLITS[1:]} if train < FULL else {}
     return Shapes(**{"train": train} | held_out | fields)

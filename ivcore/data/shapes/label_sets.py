@@ -1,13 +1,13 @@
-"""Three overlapping label sets of the moving shapes, as Kinetics-400, -600 and -700 overlap, in the files that those come in.
+"""Three label sets of the moving shapes that overlap like Kinetics-400, -600 and -700, in the same file formats.
 
     <folder of the shapes>/label_sets-<hash>/motion_classes.txt, groups.csv
     <folder of the shapes>/label_sets-<hash>/<set>/{train,val,test}.csv, classes.txt
 
 Some clips are labelled by motion and some by appearance, as in Kinetics, where "shaking hands" is a movement and "playing harp" a
-harp. Each set has its own classes in its own order and spelling and its own choice of clips, and the largest trains on some videos that
-the smallest tests on, as released ones do.
+harp. Each set has its own classes, in its own order and spelling, and its own choice of clips. As in the released sets, the largest
+trains on some videos that the smallest tests on.
 
-The val lists, for choices, hold the clips of both val and test; the test lists, for the final numbers, hold further clips that nothing
+The val lists, for choices, hold the clips of val and test. The test lists, for final numbers, hold further clips that nothing
 else reads.
 """
 
@@ -24,11 +24,11 @@ from ivcore.data.shapes import annotations, plan, scenes
 from ivcore.data.shapes.builder import build as build_shapes
 from ivcore.data.shapes.config import Shapes
 
-PARTS = ("clips", "further_test")  # of the moving shapes, that the sets are made of
+PARTS = ("clips", "further_test")  # of the moving shapes; the sets use these
 MARK = "motion_classes.txt"
-VERSION = "b575babe"  # of what is written here: another one whenever that changes
+VERSION = "b575babe"  # of the lists; change it whenever they change
 LEAKED = 8  # videos of each held-out split of the smallest set that the largest trains on
-_SETS = {  # name -> its share of all classes, in the order of `_shuffled`, and how it writes their names
+_SETS = {  # name -> (its slice of `_shuffled`, the spelling of its class names)
     "shapes11": (slice(0, 11), str),
     "shapes14": (slice(4, 18), str.title),
     "shapes16": (slice(3, 19), lambda name: name.replace(" ", "_")),
@@ -39,7 +39,7 @@ APPEARANCE = tuple(f"large {colour} thing" for colour in scenes.COLOURS)
 
 
 def class_of(scene: scenes.Scene) -> str:
-    """The action; but if a thing covers or circles another, the colour of the larger one, which is always named last."""
+    """The scene's action, or, if a thing covers or circles another, the colour of the larger one, always the last."""
     if scene.action in BESIDE:
         return f"large {scene.objects[-1].colour} thing"
     return scene.action
@@ -50,7 +50,7 @@ def motion_classes(config: Shapes) -> list[str]:
 
 
 def splits(config: Shapes) -> dict[str, list[plan.Video]]:
-    """The videos of train, val and test, of all sets together."""
+    """The videos of train, val and test for all sets together."""
     clips = plan.clips(config)
     train = [video for video in clips if video.split == "train"]
     val = [video for video in clips if video.split != "train"]
@@ -58,9 +58,9 @@ def splits(config: Shapes) -> dict[str, list[plan.Video]]:
 
 
 def build(config: Shapes) -> Path:
-    """The sets' folder beside the clips, after making what is missing of either.
+    """Makes what is missing of the clips and the sets, and returns the sets' folder, which lies beside the clips.
 
-    The same configuration always gives the same files. Each is written whole, and motion_classes.txt last, as the mark that all are there.
+    The same config always gives the same files. Each is written whole; motion_classes.txt is the last and marks the folder as complete.
     """
     root = build_shapes(replace(config, parts=PARTS))
     folder = root / f"label_sets-{VERSION}"
@@ -70,7 +70,7 @@ def build(config: Shapes) -> Path:
 
 
 def write(config: Shapes, folder: Path, root: Path) -> None:
-    """All files of the sets, for the clips of the dataset in `root`."""
+    """Writes all files of the sets for the clips of the dataset in `root`."""
     clips = {split: [(video, class_of(video.shots[0].scene(config))) for video in videos]
              for split, videos in splits(config).items()}  # fmt: skip
     chosen = [{s: _chosen(c, number, config) for s, c in clips.items()} for number in range(len(SETS))]
@@ -82,7 +82,7 @@ def write(config: Shapes, folder: Path, root: Path) -> None:
 
 
 def _leaks(smallest: dict[str, list[tuple]], classes: list[str]) -> list[tuple]:
-    """Held-out videos of the smallest set that a set of these classes takes for training."""
+    """Held-out videos of the smallest set that a set with these classes trains on."""
     able = {split: [clip for clip in smallest[split] if clip[1] in classes] for split in ("val", "test")}
     return [clip for split in able.values() for clip in split[:LEAKED]]
 
@@ -99,7 +99,7 @@ def _classes(name: str, config: Shapes) -> list[str]:
 
 
 def _holders(video: str, label: str, config: Shapes) -> list[int]:
-    """Which of the sets that have its class a clip is in: one of them or more, settled by its name."""
+    """Numbers of the sets that hold a clip: one or more of those with its class, drawn by its name."""
     having = [number for number, name in enumerate(SETS) if label in _classes(name, config)]
     draw = random.Random(video)
     return sorted(draw.sample(having, draw.randint(1, len(having))))

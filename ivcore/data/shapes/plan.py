@@ -1,4 +1,4 @@
-"""Which scenes each video of the moving shapes shows. Everything is drawn from seeds, so the plan needs no file."""
+"""Plans which scenes each video of the moving shapes shows. All is drawn from seeds; no file is read."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -9,7 +9,7 @@ import numpy as np
 from ivcore.data.shapes import scenes
 from ivcore.data.shapes.config import SPLITS, Shapes
 
-_FURTHER = 10**7  # from this number on scenes are those of clips of two actions
+_FURTHER = 10**7  # scenes from this number on are for clips of two actions
 _TOO_ROUND = ("circle", "ring")  # turning shows on these only if they have a texture
 
 
@@ -58,17 +58,17 @@ class Video:
 
 
 def forward(action: str) -> str:
-    """The first action of the pair of an action and its time reversal."""
+    """The first action of the pair of `action` and its time reversal."""
     kind = scenes.ACTIONS[action]
     return kind.partner if kind.backwards else action
 
 
 @cache
 def held_out_shape(action: str) -> str:
-    """The shape that only zero-shot clips show in this action, the same one for both directions of a pair.
+    """The shape that only zero-shot clips show in this action, the same for both directions of a pair.
 
-    If one direction alone were held out, the shape would tell the directions apart. If two things take part, no other clip has this
-    shape as either of them; a zero-shot clip has it as the first.
+    If only one direction held it out, the shape would tell the directions apart. In actions of two things, no other clip has this
+    shape for either of them; a zero-shot clip has it for the first.
     """
     pairs = list(dict.fromkeys(forward(name) for name in scenes.ACTIONS))
     return scenes.SHAPES[pairs.index(forward(action)) % len(scenes.SHAPES)]
@@ -81,20 +81,20 @@ def allowed_shapes(action: str) -> tuple[str, ...]:
 
 
 def clips(config: Shapes, split: str | None = None) -> list[Video]:
-    """The trimmed clips of train, val and test, video0, video1, …, or those of one split."""
+    """The trimmed clips of train, val and test (video0, video1, …), or those of one split."""
     places = [(name, n) for name in ("train", "val", "test") for n in range(getattr(config, name))]
     videos = [_clip(config, f"video{i}", name, n, config.actions) for i, (name, n) in enumerate(places)]
     return [video for video in videos if split in (None, video.split)]
 
 
 def further_clips(config: Shapes) -> list[Video]:
-    """Further test clips, for a study that has used up val and test on its choices."""
+    """Further test clips, for a study that has used val and test for its choices."""
     number = config.further_test
     return [_clip(config, f"further{n}", "further_test", n, config.actions) for n in range(number)]
 
 
 def groups(config: Shapes) -> list[tuple[Video, int]]:
-    """The trimmed clips of all splits, each with the number of the scene that it is made from."""
+    """The trimmed clips of all splits, each with the number of its scene."""
     videos = [*clips(config), *further_clips(config)]
     scene = {seed: n for n, seed in enumerate(dict.fromkeys(video.shots[0].seed for video in videos))}
     return [(video, scene[video.shots[0].seed]) for video in videos]
@@ -127,7 +127,7 @@ def _shot(config: Shapes, split: str, n: int, action: str, frames: int, start: i
 
 
 def two_action_clips(config: Shapes) -> list[Video]:
-    """Clips in which one thing does something, and then another one something else: half as many as the trimmed clips of each split, of scenes of their own."""
+    """Clips in which one thing acts, and then another does something else: half as many as the trimmed clips of each split, with their own scenes."""
     alone = [name for name in config.actions if len(scenes.make_scene(0, name).objects) == 1]
     alone = alone if len(alone) > 1 else ["slide left", "slide right"]
     places = [(split, n) for split in ("train", "val", "test") for n in range(getattr(config, split) // 2)]

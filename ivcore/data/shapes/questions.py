@@ -18,7 +18,7 @@ def _rng(video: plan.Video, stream: int) -> np.random.Generator:
 
 
 def write_qa(config: Shapes, folder: Path) -> None:
-    """Five kinds of questions: what moves, which way, how many and which colour about clips, what first about clips of two actions."""
+    """Writes five kinds of questions: what moves, which way, how many and which colour for clips; what first for clips of two actions."""
     asked: dict[str, list[Candidate]] = {split: [] for split in ("train", "val", "test")}
     for video in (*plan.clips(config), *plan.two_action_clips(config)):
         place = video.id, str(folder / video.file)
@@ -29,12 +29,12 @@ def write_qa(config: Shapes, folder: Path) -> None:
 
 
 def _about_order(first: scenes.Scene, last: scenes.Scene) -> list[tuple[str, str, str, str]]:
-    """(kind, choice, question, answer): both answers are to be seen, and only the order of frames says which it is."""
+    """(kind, choice, question, answer). Both answers are visible; only the order of frames tells which is right."""
     asked = {"first": first.objects[0].colour, "last": last.objects[0].colour}
     return [("what first", word, f"which one moves {word}", colour) for word, colour in asked.items()]
 
 
-# action -> the question which way it goes, and the answer
+# action -> (question about its direction, answer)
 _WAYS = {
     "slide left": ("which way does it go", "left"),
     "slide right": ("which way does it go", "right"),
@@ -66,9 +66,9 @@ def of_scene(scene: scenes.Scene) -> list[tuple[str, str, str, str]]:
 
 
 def write_choice(config: Shapes, folder: Path) -> None:
-    """Five captions a clip: its own and the reversed one, those of another clip, and one more.
+    """Writes five captions a clip: its own and the reversed one, those of another scene, and one more.
 
-    There are two reversals among the options, so that pairs of options do not give the right one away.
+    The options hold two pairs of reversals, so being in a pair does not give the right one away.
     """
     for split in ("val", "test"):
         choices = [_choice(config, folder, video) for video in plan.clips(config, split)]

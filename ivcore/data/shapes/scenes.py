@@ -233,7 +233,7 @@ ORDER_PAIRS = tuple((a.name, a.partner) for a in ACTIONS.values() if a.partner a
 
 
 def _progress(rng, frames: int, start: int, stop: int) -> np.ndarray:
-    """0 up to `start`, 1 from the last frame before `stop` on; steady or eased, both symmetric in time."""
+    """(frames,): 0 up to `start`, 1 from the last frame before `stop` on; linear or eased, both symmetric in time."""
     p = np.clip((np.arange(frames) - start) / max(stop - 1 - start, 1), 0, 1)
     return p * p * (3 - 2 * p) if rng.random() < 0.5 else p
 
@@ -250,7 +250,7 @@ def _background(rng, frames: int, contrast: float, drift: float, waves: int) -> 
 
 
 def _looks(rng, count: int, shapes: Sequence[str], **fixed: str | None) -> list[dict[str, str]]:
-    """Shape, colour and texture of each actor: all colours differ; `fixed` pins what the first actor looks like."""
+    """Shape, colour and texture of each actor: all colours differ; `fixed` sets the first actor's looks."""
     colours = rng.permutation(list(COLOURS))
     looks = [
         {"shape": str(rng.choice(shapes)), "colour": str(colours[i]), "texture": str(rng.choice(TEXTURES))}
@@ -281,8 +281,8 @@ def make_scene(
     """A scene that is a pure function of its arguments.
 
     The action takes place in frames [start, stop); the things rest before and after. `shape`, `colour` and `texture` fix the first
-    actor's looks; the rest is drawn, shapes from `shapes`. `contrast` is the background's, `drift` its largest speed in frame widths a
-    frame, `waves` the number of gratings that it is made of.
+    actor's looks; the rest is drawn at random, shapes from `shapes`. `contrast`: of the background; `drift`: its largest speed in frame
+    widths a frame; `waves`: the number of its gratings.
     `make_scene(s, a)` played backwards is exactly `make_scene(s, partner of a)`.
     """
     kind, rng = ACTIONS[action], np.random.default_rng(seed)
@@ -300,7 +300,7 @@ def make_scene(
 
 
 def _distance(shape: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Signed distance (about, negative inside) to the outline of a shape of radius 1, in its own coordinates."""
+    """Approximate signed distance (negative inside) to the outline of a shape of radius 1, in its own coordinates."""
     match shape:
         case "circle":
             return np.hypot(u, v) - 0.9
@@ -321,7 +321,7 @@ def _distance(shape: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _shade(texture: str, u: np.ndarray, v: np.ndarray) -> np.ndarray | float:
-    """Brightness factor of a texture in the thing's own coordinates, so that it turns with it."""
+    """Brightness factor of a texture in the thing's own coordinates, so that it turns with the thing."""
     match texture:
         case "striped":
             return 0.72 + 0.28 * np.tanh(3 * np.sin(2.2 * np.pi * u))
@@ -333,7 +333,7 @@ def _shade(texture: str, u: np.ndarray, v: np.ndarray) -> np.ndarray | float:
 
 
 def _paint(image: np.ndarray, thing: Thing, grid: np.ndarray) -> None:
-    """Draws one thing into float32 frames (T, H, W, 3), antialiased over one pixel; only the box that it visits is touched."""
+    """Draws one thing into float32 frames (T, H, W, 3), antialiased over one pixel; changes only the box that it visits."""
     track, size = thing.track, len(grid)
     reach = track.radius.max() * 1.05 + 1 / size
     x0, x1 = (
@@ -364,6 +364,6 @@ def render(scene: Scene, size: int = 64) -> np.ndarray:
         image += wave[..., None] * (mix * back.tint + (1 - mix) * np.abs(back.tint).mean()).astype(np.float32)
     for thing in scene.objects:
         _paint(image, thing, grid)
-    # Light from above: no tubelet is flat. Normalised targets of a flat one would be coding noise alone.
+    # Light from above, so that no tubelet is flat: its normalised target would be coding noise alone.
     image *= (1.35 - 0.7 * grid)[:, None, None]
     return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)

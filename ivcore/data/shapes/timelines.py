@@ -26,7 +26,7 @@ def write_segments(config: Shapes, folder: Path) -> None:
 
 
 def untrimmed(config: Shapes, folder: Path, video: plan.Video) -> formats.UntrimmedVideo:
-    """A video with its actions as segments, at its place in `folder`."""
+    """The annotation of a video in `folder`: its actions as segments, in seconds."""
 
     def seconds(frame: int) -> float:
         return round(frame / config.fps, 3)
@@ -44,7 +44,7 @@ def untrimmed(config: Shapes, folder: Path, video: plan.Video) -> formats.Untrim
 
 
 def write_ava(config: Shapes, folder: Path) -> None:
-    """A keyframe each whole second; things that do not move there, or not at all, have the action "rest"."""
+    """Writes a keyframe each whole second. Things that do not move at that time, or at all, have the action "rest"."""
     names = list(dict.fromkeys([*config.actions, "rest"]))
     actions = [formats.AvaAction(i, name, "PERSON_MOVEMENT") for i, name in enumerate(names, 1)]
     formats.write_ava_actions(folder / "ava_actions.pbtxt", actions)
@@ -69,7 +69,7 @@ def _keyframes(config: Shapes, video: plan.Video) -> Iterator[tuple[int, int, pl
 
 
 def boxes(config: Shapes, video: plan.Video, names: list[str]) -> Iterator[formats.AvaBox]:
-    """Everything on each keyframe, with what it does; an action's id is its place in `names`, from 1."""
+    """The boxes of all things on each keyframe, with their actions; an action's id is its place in `names`, from 1."""
     stages = [shot.scene(config) for shot in video.shots]
     for second, number, shot, frame in _keyframes(config, video):
         scene = stages[number]
