@@ -1,7 +1,7 @@
-"""Creatures: drawn, thin, articulated things that move in parts, on textured grounds, before a camera that may move.
+"""Creatures: drawn, thin, articulated things with moving parts on textured grounds; the camera may move.
 
 Eighteen body plans, from stick people to bunches of balls, in all widths, colours and styles. An action is how parts move, whatever
-the body: its name can be learned, its look cannot. Drawn with numpy alone.
+the body, so a class has no look to learn. Drawn with numpy alone.
 """
 
 from ivcore.data.creatures.actions import CLASSES, ORDER_PAIRS

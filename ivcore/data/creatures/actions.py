@@ -1,6 +1,6 @@
-"""What the creatures do. An action says how parts move, and any body that has such parts can do it.
+"""The creatures' actions. An action says how parts move; any body that has such parts can do it.
 
-Of a pair one action is the other played backwards, picture by picture: only the order of the frames tells them apart.
+In a pair, one action is the other played backwards, frame by frame: only the order of the frames tells them apart.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,8 @@ TAU = 2 * np.pi
 
 @dataclass
 class Pose:
-    """A body in every frame: joint offsets and length factors (T, B); x, y, turn, zoom, width (T,): where it is, how far it is turned,
-    how large it is, and how wide (-1 is its mirror image). Turns go about `pivot`, a point of the body at rest. ball: (T, 2) or none.
+    """A body in every frame. joint, scale (T, B): joint offsets in radians and length factors. x, y, turn, zoom, width (T,): place,
+    rotation in radians, size factor, and width factor (-1: mirror image). pivot: the body turns about this point of it at rest. ball: (T, 2).
     """
 
     joint: np.ndarray
@@ -47,7 +47,7 @@ class Pose:
 
 @dataclass(frozen=True)
 class Moment:
-    """Time as an action sees it, each (T,): `p` goes from 0 to 1 while the action lasts, `t` evenly over the whole clip."""
+    """Time in an action, each (T,): `p` goes from 0 to 1 while the action lasts, `t` evenly over the whole clip."""
 
     p: np.ndarray
     t: np.ndarray
@@ -172,7 +172,7 @@ def _symmetry(body):
 
 
 def _spin(rng, body, pose, now):
-    """Clockwise. Slow enough that every second frame still tells the direction."""
+    """Turns clockwise, slowly enough that every second frame still shows the direction."""
     pose.turn += min(rng.uniform(0.5, 1.3), 2.4 / _symmetry(body)) * TAU * now.p
 
 
@@ -185,7 +185,7 @@ def _roll(rng, body, pose, now):
 
 
 def _bow(rng, body, pose, now):
-    """Once down and up again."""
+    """Bends down and comes up, once."""
     down = _bump(now.t, rng.uniform(0.42, 0.58), rng.uniform(0.2, 0.3))
     for bone in body.bend:
         pose.joint[:, bone] += rng.uniform(0.9, 1.4) / len(body.bend) * down
@@ -201,7 +201,7 @@ def _nod(rng, body, pose, now):
 
 
 def _lie(rng, body, pose, now):
-    """From upright to flat. What stands on short legs lowers itself on them instead."""
+    """From upright to flat. A body that is not tall lowers itself on its legs instead."""
     corners = body.rest().reshape(-1, 2)
     height = np.ptp(corners[:, 1])
     down, side = _between(now.p, 0, 1), rng.choice([-1, 1])
@@ -270,7 +270,7 @@ def _grab(rng, body, pose, now):
 
 
 def _swing(rng, body, pose, now):
-    """The whole hangs on a point above it and swings to and fro."""
+    """The body hangs from a point above it and swings to and fro."""
     corners = body.rest().reshape(-1, 2)
     top = corners[:, 1].min()
     hang = np.array([0.0, top - rng.uniform(0, 0.25)]) if body.name != "pendulum" else np.zeros(2)
@@ -316,7 +316,7 @@ def _still(rng, body, pose, now):
 
 @dataclass(frozen=True)
 class Action:
-    """`one` and `many`: what one creature does, what several do; `can`: which bodies; `partner`: its time reversal."""
+    """`one`, `many`: words for one creature, for several; `can`: whether a body can do it; `partner`: its time reversal."""
 
     name: str
     one: str
@@ -413,14 +413,14 @@ ORDER_PAIRS = tuple((a.name, a.partner) for a in ACTIONS.values() if a.partner a
 
 
 def moment(rng, frames: int) -> Moment:
-    """When an action takes place: most of the clip, evenly or eased."""
+    """Draws when an action takes place: most of the clip, linear or eased."""
     t = np.linspace(0, 1, frames)
     p = np.clip((t - rng.uniform(0, 0.2)) / rng.uniform(0.65, 0.8), 0, 1)
     return Moment(p * p * (3 - 2 * p) if rng.random() < 0.6 else p, t)
 
 
 def perform(rng, body: Body, action: str, frames: int) -> Pose:
-    """The pose in which `body` does the action (forwards, the earlier of a pair), with small movements of its other parts."""
+    """The pose in which `body` does the action (of a pair, always the first), with small movements of all parts."""
     pose = Pose.rest(body, frames)
     now = moment(rng, frames)
     ACTIONS[action].move(rng, body, pose, now)

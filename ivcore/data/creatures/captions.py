@@ -1,4 +1,4 @@
-"""What is to be seen, in simple English sentences."""
+"""Describes a clip in simple English sentences."""
 
 import numpy as np
 
@@ -29,7 +29,7 @@ _PLURALS = {
 
 
 def captions(scene: Scene, action: str) -> tuple[str, ...]:
-    """Four sentences, the fullest first."""
+    """Four sentences, the most detailed first."""
     name, look, kind = scene.body.name, scene.look, ACTIONS[action]
     lean = np.linalg.norm(scene.ground.colours.mean(0)) / 3**0.5
     ground = _GROUNDS[scene.ground.kind].replace(

@@ -1,4 +1,4 @@
-"""How many clips there are, and what each of them shows.
+"""The number of clips, and what each of them shows.
 
 A scene has two clips: an action and its time reversal, or two other actions of the same body in the same place.
 """
@@ -15,7 +15,7 @@ from ivcore.data.creatures import actions, scenes
 from ivcore.data.creatures.captions import captions
 from ivcore.data.rendered import MINIMUMS
 
-# By hand: another text whenever pixels change, and only then.
+# Change it by hand whenever pixels change, and only then.
 RENDERER_VERSION = "2"
 
 
@@ -23,7 +23,7 @@ RENDERER_VERSION = "2"
 class Creatures:
     """Numbers of clips in each split; `size` pixels, even, `frames` at `fps`. A larger set begins with the clips of a smaller one.
 
-    ParameterError for other than whole numbers from their minimum on.
+    ParameterError for numbers that are not whole or are below their minimum.
     """
 
     train: int = 6000
@@ -44,7 +44,7 @@ def clips(config: Creatures) -> list[Clip]:
 
 
 def film(config: Creatures, todo: list[Clip]) -> Iterator[np.ndarray]:
-    """uint8 (frames, size, size, 3) of each clip in turn."""
+    """Yields uint8 (frames, size, size, 3) for each clip."""
     for clip in todo:
         scene = _scene(config.seed, clip.split, int(clip.name.rpartition("-")[2]) // 2)
         yield scenes.render(scene, clip.label, config.frames, config.size)
@@ -63,7 +63,7 @@ def _scene(seed: int, split: str, place: int) -> scenes.Scene:
 
 
 def _doings(seed: int, split: str, place: int) -> tuple[str, str]:
-    """The two actions of a scene. Every round of scenes has each class once."""
+    """The two actions of a scene. Every round of scenes shows each class once."""
     rounds, turn = divmod(place, len(actions.CLASSES) // 2)
     return _round(seed, split, rounds)[turn]
 

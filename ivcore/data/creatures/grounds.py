@@ -1,4 +1,4 @@
-"""What stands behind the creatures: still pictures of four times the area of a frame, so that a camera can pan over them."""
+"""The backgrounds: still pictures with four times the area of a frame, so that a camera can pan over them."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ GROUNDS = (
 @dataclass(frozen=True)
 class Ground:
     kind: str
-    colours: np.ndarray  # (2, 3): those that it is made of
+    colours: np.ndarray  # (2, 3): RGB in [0, 1]
     seed: int
 
 
@@ -42,7 +42,7 @@ def _soft(values, edge):
 
 
 def _mix(rng, kind: str, n: int) -> np.ndarray:
-    """How much of the second colour there is in every place, (n, n)."""
+    """The share of the second colour at every place, (n, n)."""
     y, x = np.mgrid[0:n, 0:n].astype(np.float32) * (2 / n)  # in frame widths
     angle = rng.uniform(0, 2 * np.pi)
     u, v = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
@@ -95,14 +95,14 @@ def _clutter(rng, image: np.ndarray, count: int) -> None:
 
 
 def draw_ground(rng) -> Ground:
-    """Kind, two colours of any contrast, and the seed of its picture."""
+    """Draws a kind, two colours of any contrast, and a seed for the picture."""
     first = np.clip(rng.uniform(0.05, 0.95) + rng.uniform(-0.22, 0.22, 3), 0, 1)
     other = first + rng.uniform(0.1, 0.6) * rng.choice([-1, 1]) * rng.uniform(0.3, 1, 3)
     return Ground(str(rng.choice(GROUNDS)), np.clip([first, other], 0, 1), int(rng.integers(2**31)))
 
 
 def picture(ground: Ground, size: int) -> np.ndarray:
-    """float32 (2 size, 2 size, 3): the ground around frames of `size` pixels, which see its middle."""
+    """The ground, float32 (2 size, 2 size, 3); frames of `size` pixels show its middle."""
     n, rng = 2 * size, np.random.default_rng(ground.seed)
     first, other = ground.colours.astype(np.float32)
     image = first + _mix(rng, ground.kind, n)[..., None].astype(np.float32) * (other - first)

@@ -22,8 +22,8 @@ COLOURS = {
 
 @dataclass(frozen=True)
 class Look:
-    """colour, second: the trunk's and the other parts' RGB in [0, 1]; edge: the outline's; width: a factor of all radii; line: one radius of
-    all bones in frame widths, or 0; style: "filled", "outlined" or "hollow"; light: how strongly it is shaded, from `sun` (2,).
+    """colour, second, edge: RGB in [0, 1] of the trunk, other parts and outline; width: factor of all radii; line: radius of all bones in
+    frame widths, or 0; style: "filled", "outlined" or "hollow"; light: strength of the shading, from direction `sun` (2,).
     """
 
     name: str
@@ -41,14 +41,14 @@ class Look:
 
     @property
     def build(self) -> str:
-        """One of "thin", "fat" and nothing, for a caption."""
+        """For a caption: "thin", "fat" or nothing."""
         if self.line:
             return "thin" if self.line < 0.012 else ""
         return "thin" if self.width < 0.6 else "fat" if self.width > 1.4 else ""
 
 
 def _colour(rng, against: np.ndarray) -> tuple[str, np.ndarray]:
-    """A colour at a random, sometimes small, distance from those that it must be seen on (N, 3)."""
+    """(name, RGB) at a random, sometimes small, distance from the colours `against` (N, 3)."""
     wanted = rng.choice([0.25, 0.4, 0.6])
     names = [str(name) for name in rng.permutation(list(COLOURS))]
     shades = [np.clip(np.array(COLOURS[name]) + rng.uniform(-0.07, 0.07, 3), 0, 1) for name in names]

@@ -1,4 +1,4 @@
-"""Tapered capsules painted into the frames of a clip, antialiased over one pixel. Only the box that a capsule fills is touched."""
+"""Paints tapered capsules into the frames of a clip, antialiased over one pixel; changes only the box that a capsule fills."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass
 class Layer:
-    """A see-through picture in every frame: colour (T, S, S, 3), cover (T, S, S) and hollow (T, S, S), all float32 in [0, 1]."""
+    """A transparent picture for every frame: colour (T, S, S, 3), cover (T, S, S) and hollow (T, S, S), all float32 in [0, 1]."""
 
     colour: np.ndarray
     cover: np.ndarray
@@ -20,7 +20,7 @@ class Layer:
 
 
 def _window(points: np.ndarray, reach: float, size: int) -> tuple[np.ndarray, int]:
-    """First pixel in every frame (T,) and number of pixels of a window that holds `points` (T, 2) of one axis, shifted into the frame."""
+    """(first pixel in every frame (T,), width in pixels) of a window around `points` (T, 2) of one axis, shifted into the frame."""
     low = np.floor(points.min(1) - reach).astype(np.int32)
     width = int(min(np.ceil(np.ptp(points, axis=1).max() + 2 * reach) + 2, size))
     return np.clip(low, 0, size - width), width
@@ -30,7 +30,7 @@ def capsule(layer, ends, radii, colour, *, edge=None, rim=0.0, hollow=False, lig
     """Paints a capsule over the layer.
 
     ends: (T, 2, 2), its two ends in pixels; radii: (T, 2) in pixels; colour: (3,); edge: (3,) of an outline `rim` pixels wide; hollow:
-    only the outline is seen; light: shading from the direction `sun`; bands: depth of stripes across.
+    only the outline is seen; light: shading from the direction `sun`; bands: depth of cross stripes.
     """
     size, ends, radii = layer.cover.shape[1], ends.astype(np.float32), radii.astype(np.float32)
     reach = float(radii.max()) + 1
@@ -68,7 +68,7 @@ def capsule(layer, ends, radii, colour, *, edge=None, rim=0.0, hollow=False, lig
             flat[place] = np.maximum(flat[place], core)
     flat, alpha = layer.colour.reshape(-1, 3), layer.cover.reshape(-1)
     below, under = flat[place], alpha[place]
-    # Where nothing lies below, the colour is taken whole, so that edges do not darken.
+    # Where nothing lies below, the full colour is taken, so that edges do not darken.
     weight = np.where(under > 0, np.maximum(cover, 1 - under), np.float32(1))[:, None]
     flat[place] = below + weight * (paint - below)
     alpha[place] = np.maximum(under, cover)

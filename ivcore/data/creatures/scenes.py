@@ -1,4 +1,4 @@
-"""A scene: a body, its look and its place. And the pictures of what happens in it."""
+"""Draws a scene (a body, its look and its place) and renders its actions."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ CAMERAS = ("still", "pans", "zooms", "shakes")
 
 @dataclass(frozen=True)
 class Scene:
-    """plan: name of the body plan; count: how many creatures there are; `seed` decides what the rest does not say."""
+    """plan: name of the body plan; count: how many creatures there are; `seed` decides everything else."""
 
     plan: str
     count: int
@@ -51,7 +51,7 @@ def make_scene(seed: tuple[int, ...], doings: tuple[str, ...]) -> Scene:
 
 
 def render(scene: Scene, action: str, frames: int, size: int) -> np.ndarray:
-    """uint8 (frames, size, size, 3). An action that is another's reversal shows that one's frames from last to first."""
+    """The action's frames, uint8 (frames, size, size, 3). A reversed action shows its partner's frames from last to first."""
     kind = actions.ACTIONS[action]
     if kind.backwards:
         return render(scene, kind.partner, frames, size)[::-1]
@@ -75,7 +75,7 @@ def render(scene: Scene, action: str, frames: int, size: int) -> np.ndarray:
 
 
 def _camera(rng, kind: str, frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the camera looks (T, 2), from the middle, in frame widths, and how much it magnifies (T,)."""
+    """The camera's offset from the middle (T, 2), in frame widths, and its magnification (T,)."""
     t = np.linspace(-0.5, 0.5, frames)
     shift, zoom = np.zeros((frames, 2)), np.ones(frames)
     if kind == "pans":
@@ -111,7 +111,7 @@ def _view(picture: np.ndarray, shift: np.ndarray, zoom: np.ndarray, size: int) -
 
 
 def _project(points: np.ndarray, shift: np.ndarray, zoom: np.ndarray, size: int) -> np.ndarray:
-    """Points (T, ..., 2) in frame widths -> pixels."""
+    """Converts points (T, ..., 2) from frame widths to pixels."""
     along = (len(zoom),) + (1,) * (points.ndim - 2)
     return ((points - 0.5 - shift.reshape(*along, 2)) * zoom.reshape(*along, 1) + 0.5) * size
 
@@ -129,7 +129,7 @@ def _creature(rng, layer, body, look, action, extent, mirrored, shift, zoom) -> 
     rest = body.rest().reshape(-1, 2)
     scale = extent / max(np.ptp(rest, axis=0).max(), 0.25)
     points *= scale
-    # Too large a movement makes the creature smaller, so that it is seen from beginning to end.
+    # A creature with a large movement is drawn smaller, so that it stays in view.
     scale *= (shrink := min(1.0, 1.05 / np.ptp(points.reshape(-1, 2), axis=0).max()))
     points *= shrink * pose.zoom[:, None, None]
     thick = scale * look.width * max(max(bone.radius) for bone in body.bones)
@@ -143,7 +143,7 @@ def _creature(rng, layer, body, look, action, extent, mirrored, shift, zoom) -> 
 
 
 def _place(rng, points, thick, shift, zoom) -> np.ndarray:
-    """Where to put points (T, N, 2) so that the camera sees them from beginning to end, as far as that can be: the best of eight tries."""
+    """An offset (2,) for points (T, N, 2) that keeps them in view in all frames, as far as possible: the best of eight tries."""
     low, high = points.min((0, 1)) - thick, points.max((0, 1)) + thick
     slack = 1 - (high - low)
     tries = np.where(slack > 0, rng.random((8, 2)) * slack, slack / 2) - low

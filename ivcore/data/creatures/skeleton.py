@@ -21,10 +21,10 @@ class Bone:
 
 @dataclass
 class Body:
-    """Bones in an order in which parents come first, and which of them do what.
+    """Bones, parents first, and the parts that they play.
 
     limbs: chains of bone numbers, from the trunk outwards; legs: the limbs that carry; spread: the limbs that open and close; head: the
-    bones that nod; bend: the bones that bow, the whole body where there are none; chain: the longest run of bones, through which a wave goes.
+    bones that nod; bend: the bones that bow (none: the whole body); chain: the longest run of bones, through which a wave goes.
     """
 
     name: str
@@ -77,10 +77,10 @@ class Body:
 
     @property
     def tall(self) -> bool:
-        """Whether it is rather high than wide at rest."""
+        """True if, at rest, it is about as high as wide, or higher."""
         width, height = np.ptp(self.rest().reshape(-1, 2), axis=0)
         return height > 0.9 * width
 
     def rest(self) -> np.ndarray:
-        """(B, 2, 2)."""
+        """Start and end of every bone at rest, (B, 2, 2)."""
         return self.points(np.zeros((1, len(self.bones))), np.ones((1, len(self.bones))))[0]
