@@ -46,7 +46,7 @@ def test_headless_it_runs_the_tour_with_ones_own_video_and_writes_the_page(monke
     assert cli.main(["tour", "--headless", "--video", str(tmp_path / "mine.mp4")]) == 0
     assert [(job.spec.stem, job.values["video"]) for job in ran] == [("00_tour", str(tmp_path / "mine.mp4"))]
     assert "index.html" in capsys.readouterr().out
-    assert cli.main(["tour", "--video", "mine.mp4"]) == 2 and "goes with --headless" in capsys.readouterr().err
+    assert cli.main(["tour", "--video", "mine.mp4"]) == 2 and "needs --headless" in capsys.readouterr().err
 
 
 def test_without_jupyterlab_it_says_what_to_install(monkeypatch, capsys):

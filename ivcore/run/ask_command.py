@@ -13,7 +13,7 @@ EXAMPLES = (
     'iv ask film.mp4 "which way does it go" --model 34/tiny --per-window 2s --json',
 )
 TOP = 3
-STATUS = "0 every video has an answer; 1 some could not be read; 2 a mistake in what was asked for"
+STATUS = "0 every video has an answer; 1 some could not be read; 2 a wrong argument or parameter"
 
 
 def add(add_command: Callable) -> None:

@@ -9,7 +9,7 @@ from ivcore.run import each_window, video_arguments
 
 EXAMPLES = ("iv caption clip.mp4", "iv caption my_videos --model 11/tiny --json", "iv caption film.mp4 --per-window 2s")
 BEAMS = 4
-STATUS = "0 every video has a caption; 1 some could not be read; 2 a mistake in what was asked for"
+STATUS = "0 every video has a caption; 1 some could not be read; 2 a wrong argument or parameter"
 
 
 def add(add_command: Callable) -> None:
@@ -26,7 +26,7 @@ def add(add_command: Callable) -> None:
 
 def _caption(options) -> int:
     if not 1 <= options.beams <= 64:
-        raise ParameterError(f"--beams {options.beams}: must be in 1 to 64")
+        raise ParameterError(f"--beams {options.beams}: must be in [1, 64]")
     from ivcore.run import finished_model
 
     def prepare(model):

@@ -15,7 +15,7 @@ EXAMPLES = (
 )
 BAR = 24  # characters of a bar for a probability of 1
 LONGEST = 120  # characters of a label that the terminal shows; --json has all of it
-STATUS = "0 every video is answered; 1 some could not be read; 2 a mistake in what was asked for"
+STATUS = "0 every video is answered; 1 some could not be read; 2 a wrong argument or parameter"
 
 
 def add(add_command: Callable) -> None:
@@ -38,11 +38,11 @@ def _classify(options) -> int:
         raise ParameterError(f"--top {options.top}: must be at least 1")
     if not options.videos:
         raise ParameterError(
-            "VIDEO: none is given, since --labels takes all words after it: iv classify VIDEO --labels TEXT TEXT"
+            "VIDEO: is missing; --labels takes all words after it, so write iv classify VIDEO --labels TEXT TEXT"
         )
     labels = [" ".join(label.split()) for label in options.labels or ()]
     if options.labels and (len(set(labels)) < 2 or not all(labels) or len(set(labels)) < len(labels)):
-        raise ParameterError(f"--labels: {options.labels}, must be two or more, all different and none empty")
+        raise ParameterError(f"--labels {options.labels}: must be two or more different labels, none of them empty")
     from ivcore.run import finished_model
 
     def prepare(model):

@@ -37,10 +37,10 @@ from ivcore.run import folder as run_folder
 from ivcore.run.spec import Spec, resolving_once
 
 _DIGITS = 9  # most digits of a number; Python refuses more than 4300
-EXIT = "0 done; 2 a mistake in what was asked for"
+EXIT = "0 done; 2 a wrong argument or parameter"
 EXIT_OF_RUN = """\
 0 done, now or already; 1 a cell failed, the notebook did not finish, or a disk cannot be written;
-2 a mistake in what was asked for; 124 --timeout; 130 Ctrl-C; 143 SIGTERM;
+2 a wrong argument or parameter; 124 --timeout; 130 Ctrl-C; 143 SIGTERM;
 137 the kernel was killed (128 and the signal's number)"""
 _SAY_SO = ("labels", "p", "timeout")  # arguments with their own message for an empty value
 MINI = ("iv data mini --list", "iv data mini k400 my_k400")
@@ -238,7 +238,7 @@ def _add_check(commands) -> None:
     parser = _add(
         commands, "check", _check, "find videos of a list that training cannot use",
         "iv check mine/train.csv", "iv check mine/train.csv --strict -o findings.jsonl --write mine/good.csv",
-        status="0 all videos can be used; 1 some cannot; 2 a mistake in what was asked for",
+        status="0 all videos can be used; 1 some cannot; 2 a wrong argument or parameter",
     )  # fmt: skip
     parser.add_argument("list", help="a CSV of `path label`, or a table of captions")
     parser.add_argument("--root", metavar="FOLDER", help="where relative paths start (the list's own folder)")
@@ -251,7 +251,7 @@ def _add_check(commands) -> None:
 def _count(text: str) -> int:
     """Parses a whole number >= 1. ArgumentTypeError otherwise."""
     if not text.strip().isdecimal() or len(text) > _DIGITS or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text[:20]}: must be a whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text[:20]}: must be a whole number of at least 1")
     return int(text)
 
 
@@ -264,7 +264,7 @@ def _seconds(text: str | None) -> float | None:
     except ValueError:
         seconds = math.nan
     if not seconds > 0:  # nan is not
-        raise ParameterError(f"--timeout {text}: expected seconds above 0")
+        raise ParameterError(f"--timeout {text}: must be a number of seconds above 0")
     return None if math.isinf(seconds) else seconds
 
 
@@ -276,7 +276,7 @@ def _run(options) -> int:
     if options.only:
         jobs = [job for job in jobs if job.digest == options.only]
     if not jobs:
-        raise ParameterError(f"--only {options.only}: no run of {options.preset} has this hash, see --dry")
+        raise ParameterError(f"--only {options.only}: no run of {options.preset} has this hash; --dry lists the runs")
     if options.dry:
         return _dry(jobs)
     signal.signal(

@@ -83,30 +83,30 @@ def one_length(steps, epochs):
 def warm_up_as_the_length(steps, epochs, warmup_steps, warmup_epochs):
     """If a notebook has all four, length and warm-up must use the same unit."""
     if steps and warmup_epochs:
-        return f"warmup_epochs = {warmup_epochs:g}: the length is in steps = {steps}, so give warmup_steps"
+        return f"warmup_epochs = {warmup_epochs:g}: must be 0 if the length is given by steps = {steps}; give warmup_steps instead"
     if epochs and warmup_steps:
-        return f"warmup_steps = {warmup_steps}: the length is in epochs = {epochs:g}, so give warmup_epochs"
+        return f"warmup_steps = {warmup_steps}: must be 0 if the length is given by epochs = {epochs:g}; give warmup_epochs instead"
 
 
 def warm_up_of_epochs(warmup_epochs, epochs):
     if epochs and warmup_epochs > epochs:
-        return f"warmup_epochs = {warmup_epochs:g}: longer than the whole training, epochs = {epochs:g}; lower both"
+        return f"warmup_epochs = {warmup_epochs:g}: must be at most the length of the training, epochs = {epochs:g}"
 
 
 def warm_up_of_steps(warmup_steps, steps):
     if steps and warmup_steps > steps:
-        return f"warmup_steps = {warmup_steps}: longer than the whole training, steps = {steps}; lower both"
+        return f"warmup_steps = {warmup_steps}: must be at most the length of the training, steps = {steps}"
 
 
 def ends_below_peak(lr, min_lr, warmup_lr=0.0):
     for end, rate in (("min_lr", min_lr), ("warmup_lr", warmup_lr)):
         if rate > lr:
-            return f"{end} = {rate:g}: above the peak, lr = {lr:g}"
+            return f"{end} = {rate:g}: must be at most the peak learning rate, lr = {lr:g}"
 
 
 def pieces_of_a_batch(micro_batch, batch_size):
     if micro_batch > batch_size:
-        return f"micro_batch = {micro_batch}: larger than the whole batch, batch_size = {batch_size}"
+        return f"micro_batch = {micro_batch}: must be at most the whole batch, batch_size = {batch_size}"
 
 
 def offloaded(engine, offload):
@@ -117,22 +117,22 @@ def offloaded(engine, offload):
         "zero2": ("nothing", "optimizer"),
     }
     if offload not in allowed.get(engine, (offload,)):
-        return f"offload = {offload}: engine = {engine} can keep there: {' or '.join(allowed[engine])}"
+        return f"offload = {offload}: must be {' or '.join(allowed[engine])} with engine = {engine}"
 
 
 def configured(engine, engine_config):
     if engine_config and not engine.startswith("zero"):
-        return f"engine_config = {engine_config}: it is DeepSpeed's, and engine = {engine}"
+        return f"engine_config = {engine_config}: must be empty with engine = {engine}; it configures DeepSpeed (zero1, zero2, zero3)"
 
 
 def scaled_precision(precision, device):
     if precision == "fp16" and device == "cpu":
-        return "precision = fp16: a CPU computes it slowly and with overflows; bf16 or fp32 there"
+        return "precision = fp16: must be bf16 or fp32 on a CPU, where fp16 is slow and overflows"
 
 
 def partners_to_mix(mixup, cutmix, batch_size):
     if (mixup or cutmix) and batch_size % 2:
-        return f"batch_size = {batch_size}: mixup and cutmix mix clips two by two, so it must be even"
+        return f"batch_size = {batch_size}: must be even, because mixup and cutmix mix clips in pairs"
 
 
 def whole_patches(image_size, patch_size, masked_encoder="", clip_weights=None):
@@ -160,55 +160,57 @@ def something_hidden(
         if masked_encoder in SCRATCH and not hidden(kind, mask_ratio, *clip):
             places = _places(kind, *clip)
             what = {"tube": "cells of a frame", "random": "tokens", "frame": "slots of time"}[kind]
-            return f"mask_ratio = {mask_ratio:g}: hides none of the {places} {what} (mask {kind}, num_frames = {num_frames}, image_size = {image_size}, patch_size = {patch_size})"
+            return f"mask_ratio = {mask_ratio:g}: hides none of the {places} {what} (mask {kind}, num_frames = {num_frames}, image_size = {image_size}, patch_size = {patch_size}); give a larger ratio"
 
 
 def some_ratio_hides(mask_ratios, num_frames, image_size, patch_size, mask_kinds=("frame",)):
     if not any(hidden(kind, ratio, num_frames, image_size, patch_size) for kind in mask_kinds for ratio in mask_ratios):
-        return f"mask_ratios = {mask_ratios}: none of them hides anything of {num_frames} frames of {image_size} pixels (patch_size = {patch_size})"
+        return f"mask_ratios = {mask_ratios}: none of them hides anything in {num_frames} frames of {image_size} pixels (patch_size = {patch_size}); give a larger ratio"
 
 
 def a_depth_for_each_width(widths, depths):
     if len(widths) != len(depths):
-        return f"depths = {depths}: expected one for each of widths = {widths}"
+        return f"depths = {depths}: must have one item for each of widths = {widths}"
 
 
 def enough_generated_clips(data_sizes, num_clips, train_csv):
     if not train_csv and max(data_sizes) > num_clips:
-        return f"data_sizes = {data_sizes}: more than num_clips = {num_clips}, all that are rendered"
+        return f"data_sizes = {data_sizes}: must be at most num_clips = {num_clips}, the number of rendered clips"
 
 
 def global_blocks_in_layers(global_layers, model_size, clip_weights):
     layers = video_text_size(model_size).layers
     if clip_weights in SCRATCH and global_layers > layers:
-        return f"global_layers = {global_layers}: model_size = {model_size!r} has {layers} layers"
+        return f"global_layers = {global_layers}: must be at most {layers}, the layers of model_size = {model_size!r}"
 
 
 def an_epoch_of_shards(train_shards, shard_samples, batch_size):
     if train_shards and shard_samples < batch_size:
-        return f"shard_samples = {shard_samples}: train_shards needs to know how many samples count as an epoch, at least batch_size = {batch_size}"
+        return f"shard_samples = {shard_samples}: must be at least batch_size = {batch_size}; with train_shards it is the number of samples in an epoch"
 
 
 def one_source_of_images(image_shards, image_captions, images):
     if image_shards and image_captions:
         return f"image_shards = {image_shards!r} and image_captions = {image_captions!r}: give one of them"
     if image_shards and not images:
-        return f"image_shards = {image_shards!r}: images = False takes none"
+        return f"image_shards = {image_shards!r}: must be empty with images = False"
 
 
 def names_of_kinetics(class_order, label_sets):
     if class_order == "kinetics710" and (not label_sets or names_set(label_sets)):
-        return f"class_order = {class_order!r}: for label sets of Kinetics, and label_sets = {label_sets!r} is a generated set"
+        return f"class_order = {class_order!r}: needs label sets of Kinetics, but label_sets = {label_sets!r} is a generated set"
 
 
 def votes_over_all_classes(voting_thresh, multiclass_nms):
     if voting_thresh and multiclass_nms:
-        return f"voting_thresh = {voting_thresh:g}: segments vote only where multiclass_nms is False, must be 0"
+        return (
+            f"voting_thresh = {voting_thresh:g}: must be 0 with multiclass_nms = True, since segments then do not vote"
+        )
 
 
 def something_to_learn(contrastive_weight, captioning_weight, caption_decoder):
     if not contrastive_weight and (not captioning_weight or caption_decoder == "none"):
-        return "contrastive_weight, captioning_weight: both are 0, or caption with caption_decoder = 'none': there is nothing to learn"
+        return f"contrastive_weight = 0, captioning_weight = {captioning_weight:g}, caption_decoder = {caption_decoder!r}: there is nothing to learn; give contrastive_weight above 0, or a decoder and captioning_weight above 0"
 
 
 def lists_of_their_own(train_csv, val_csv="", test_csv=""):
@@ -216,15 +218,13 @@ def lists_of_their_own(train_csv, val_csv="", test_csv=""):
     own = {name: paths.resolve(value) for name, value in lists.items() if value and not names_set(value)}
     for (one, first), (other, second) in itertools.combinations(own.items(), 2):
         if {*first.read_bytes().split()} == {*second.read_bytes().split()}:
-            return f"{other} = {lists[other]!r}: the list of {one} too; training, validation and test need videos of their own"
+            return f"{other} = {lists[other]!r}: has the same list as {one}; training, validation and test need different videos"
 
 
 @needs("release")
 def a_release_or_lists(data, train_csv="", val_csv="", test_csv=""):
     if data and (train_csv or val_csv or test_csv):
-        return (
-            f"data = {data!r}: a dataset as released has lists of its own; leave train_csv, val_csv and test_csv empty"
-        )
+        return f"data = {data!r}: a released dataset has its own lists; leave train_csv, val_csv and test_csv empty"
 
 
 @needs("second_model")
@@ -232,22 +232,22 @@ def one_encoder_to_tune(masked_encoder, multimodal_encoder, coordinated_model=""
     given = {"masked_encoder": masked_encoder, "multimodal_encoder": multimodal_encoder, "coordinated_model": coordinated_model}  # fmt: skip
     first, *others = [name for name, value in given.items() if value not in SCRATCH] or [""]
     if others:
-        return f"{others[0]} = {given[others[0]]!r}: fine-tuned in the place of {first}, so leave that empty"
+        return f"{others[0]} = {given[others[0]]!r}: only one model can be fine-tuned; leave {first} empty"
 
 
 def one_start_of_both_towers(clip_weights, multimodal_encoder):
     if clip_weights not in SCRATCH and multimodal_encoder not in SCRATCH:
-        return f"clip_weights = {clip_weights!r}: multimodal_encoder = {multimodal_encoder!r} brings both towers, so leave one of them empty"
+        return f"clip_weights = {clip_weights!r}: multimodal_encoder = {multimodal_encoder!r} already has both towers; leave one of the two empty"
 
 
 def a_joined_model_to_tune(coordinated_model, multimodal_frames, frame_sampling, frame_order, keep_head):
     if coordinated_model in SCRATCH:
-        return f"multimodal_frames = {multimodal_frames}: only a coordinated_model sees them; must be 0" if multimodal_frames else None  # fmt: skip
+        return f"multimodal_frames = {multimodal_frames}: must be 0 without a coordinated_model" if multimodal_frames else None  # fmt: skip
     if not multimodal_frames:
-        return "multimodal_frames = 0: must be 1 or more, the frames that the coordinated_model sees of the whole video"
+        return "multimodal_frames = 0: must be at least 1 with a coordinated_model"
     for name, value, must in (("frame_sampling", frame_sampling, "dense"), ("frame_order", frame_order, "ordered"), ("keep_head", keep_head, False)):  # fmt: skip
         if value != must:
-            return f"{name} = {value!r}: must be {must!r} where a coordinated_model is fine-tuned"
+            return f"{name} = {value!r}: must be {must!r} with a coordinated_model"
 
 
 @needs("second_model")
@@ -258,13 +258,13 @@ def a_head_to_keep(keep_head, masked_encoder, multimodal_encoder):
 
 def one_way_to_fine_tune(start_model, steps):
     if start_model not in SCRATCH and steps:
-        return f"start_model = {start_model!r}: what multimodal_encoder was trained from, so there is nothing to train: give steps = 0"
+        return f"start_model = {start_model!r}: is for WiSE-FT without fine-tuning; give steps = 0, or leave it empty"
 
 
 @needs("wordings")
 def videos_to_fine_tune_on(steps, data, release, train_csv, test_csv):
     if steps and ((test_csv and not train_csv) or (data and release == "zero_shot")):
-        return f"steps = {steps}: there are only videos to test on; give steps = 0 or train_csv"
+        return f"steps = {steps}: there are only test videos; give steps = 0 or train_csv"
 
 
 def choices_on_validation(wordings, joins, alphas, start_model, data, release, train_csv, val_csv, test_csv):
@@ -272,28 +272,28 @@ def choices_on_validation(wordings, joins, alphas, start_model, data, release, t
     several = {"wordings": wordings, "joins": joins, "alphas": alphas if start_model not in SCRATCH else []}
     for name, values in several.items() if only_tested else ():
         if len(values) > 1:
-            return f"{name} = {values}: there are only videos to test on; give one value, or val_csv to choose on"
+            return f"{name} = {values}: there are only test videos; give one value, or val_csv to choose on"
 
 
 @needs("release")
 def a_release_or_captions(data, test_captions, val_captions, captions=""):
     given = {"captions": captions, "val_captions": val_captions, "test_captions": test_captions}
     if data and (name := next((name for name, value in given.items() if value), None)):
-        return f"data = {data!r}: has captions of its own; leave {name} empty"
+        return f"data = {data!r}: has its own captions; leave {name} empty"
     if val_captions and not (test_captions or captions):
-        return f"val_captions = {val_captions!r}: to choose on, and there is no list to test on; give test_captions"
+        return f"val_captions = {val_captions!r}: needs a list of test videos too; give test_captions"
 
 
 def choices_of_a_search(frame_counts, alphas, start_model, test_captions, val_captions, captions=""):
     several = {"frame_counts": frame_counts, "alphas": alphas if start_model not in SCRATCH else []}
     for name, values in several.items() if test_captions and not (val_captions or captions) else ():
         if len(values) > 1:
-            return f"{name} = {values}: there are only videos to test on; give one value, or val_captions to choose on"
+            return f"{name} = {values}: there are only test videos; give one value, or val_captions to choose on"
 
 
 def sentences_to_choose_from(sentences):
     if sentences and (len({*sentences}) < max(2, len(sentences)) or not all(text.strip() for text in sentences)):
-        return f"sentences = {sentences}: must be two or more, all different and none empty"
+        return f"sentences = {sentences}: must be two or more different sentences, none of them empty"
 
 
 def label_sets_that_read(label_sets, video_root=""):

@@ -68,7 +68,7 @@ def _memory() -> tuple:
 
     memory = psutil.virtual_memory()
     free, total = memory.available / 2**30, memory.total / 2**30
-    remedy = "close what else runs: a tiny run wants 2 GiB"
+    remedy = "close other programs: a tiny run needs 2 GiB"
     return "memory", free > 2, f"{free:.0f} of {total:.0f} GiB free", remedy
 
 
@@ -90,7 +90,12 @@ def _device() -> tuple:
         return "GPU", True, f"{count} × {name}, {memory:.0f} GiB, CUDA {torch.version.cuda}", ""
     if shutil.which("nvidia-smi") and torch.version.cuda is None:
         version = environment.version("torch").split("+")[0]
-        return ("GPU", False, "there is one, but this torch is built for the CPU", f"pip install torch=={version}")
+        return (
+            "GPU",
+            False,
+            "there is a GPU, but the installed torch is built for the CPU",
+            f"pip install torch=={version}",
+        )
     return "GPU", None, "none: the presets quick and tiny are made for the CPU", ""
 
 
@@ -108,9 +113,9 @@ def _imports(module: str) -> bool:
 
 def _slurm() -> tuple:
     if not shutil.which("sbatch"):
-        return "Slurm", None, "no sbatch here: runs stay on this machine", ""
+        return "Slurm", None, "sbatch is not installed: runs stay on this machine", ""
     try:
         answer = subprocess.run(["sinfo", "-h", "-o", "%P %D"], capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
-        return "Slurm", False, "sbatch is there, the controller does not answer", "scontrol ping"
+        return "Slurm", False, "sbatch is installed, but the controller does not answer", "scontrol ping"
     return "Slurm", True, "; ".join(answer.stdout.split("\n")).strip("; "), ""

@@ -12,7 +12,7 @@ EXAMPLES = (
     "iv features untrimmed --every 4",
     "iv features my_videos.csv --out my_features --format safetensors",
 )
-STATUS = "0 done, now or already; 2 a mistake in what was asked for; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
+STATUS = "0 done, now or already; 2 a wrong argument or parameter; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
 
 
 def add(add_command: Callable) -> None:

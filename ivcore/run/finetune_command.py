@@ -15,7 +15,7 @@ EXAMPLES = (
 
 def add(add_command: Callable) -> None:
     """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
-    status = "0 done, now or already; 1 a run failed; 2 a mistake in what was asked for; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
+    status = "0 done, now or already; 1 a run failed; 2 a wrong argument or parameter; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
     summary = "learn your own classes from labelled videos: a table of what each model gets right, and a model for iv classify"
     parser = add_command("finetune", _finetune, summary, *EXAMPLES, status=status)
     parser.add_argument(

@@ -13,7 +13,7 @@ from ivcore.scaling import CARDS, ENGINES, GIB, MFU, Estimate, StepCosts, estima
 
 EXAMPLES = ("iv plan 10 paper --gpus 64", "iv plan 11 paper --gpus 128 --card h100 --clips 12500000",
             "iv plan 13 paper --engine zero2 --json")  # fmt: skip
-STATUS = "0 an engine fits; 1 none does; 2 a mistake in what was asked for"
+STATUS = "0 an engine fits; 1 none does; 2 a wrong argument or parameter"
 DECODE_MS = 60.0  # core time for 16 frames of a ten-second H.264 video of 320 x 240: benchmarks/decoding.py
 IMAGE_MS = 6.0  # core time for a JPEG of half a megapixel
 CLIP_MB, IMAGE_MB = 0.6, 0.06  # file sizes of such a video and such an image
@@ -156,14 +156,14 @@ def _text(whole: dict, values: dict, card) -> list[str]:
             "",
             "Nothing fits: take activation_checkpointing=full, more GPUs, --engine zero3 --offload, or a card with more memory.",
         ]
-    lines += ["", f"{whole['best']} is the quickest that fits: {whole['seconds']:.3g} s a step. To decode for it takes about "
-                  f"{whole['cores']:,} cores, and reading {whole['megabytes_per_s']:,.0f} MB/s, {whole['megabytes_per_s'] / whole['gpus']:,.2f} MB/s a GPU."]  # fmt: skip
+    lines += ["", f"{whole['best']} is the fastest engine that fits: {whole['seconds']:.3g} s a step. Decoding for it needs about "
+                  f"{whole['cores']:,} cores, and reading {whole['megabytes_per_s']:,.0f} MB/s, or {whole['megabytes_per_s'] / whole['gpus']:,.2f} MB/s per GPU."]  # fmt: skip
     if "hours" in whole:
         lines.append(
             f"{whole['total_steps']:,} steps: {whole['hours']:,.1f} hours, {whole['gpu_hours']:,.0f} GPU hours."
         )
     elif values.get("epochs"):
-        lines.append(f"How long {values['epochs']:g} epochs take depends on the clips there are: --clips N.")
+        lines.append(f"The time of {values['epochs']:g} epochs depends on the number of clips: give --clips N.")
     return [*lines, "Counted on tensors without data; times assume a share of the card's peak, see docs/scale.md."]
 
 
@@ -171,5 +171,5 @@ def _line(row: dict) -> str:
     parts = f"{row['weights'] / GIB:7.1f} {row['gradients'] / GIB:9.1f} {row['moments'] / GIB:8.1f} {row['activations'] / GIB:11.1f}"
     text = f"{row['engine']:7s} {row['micro_batch']:11,d} {row['memory'] / GIB:7.1f} = {parts} {row['seconds']:8.3g} {row['waiting']:8.3g} {row['clips']:10,.0f}"
     if not row["largest"]:
-        return f"{text}  does not fit, not even one at a time"
+        return f"{text}  does not fit, even with one clip at a time"
     return text if row["fits"] else f"{text}  micro_batch={row['largest']} is the most that fits"

@@ -25,7 +25,7 @@ SEARCH_EXAMPLES = (
     "iv search  # asks for one sentence after the other",
 )
 INDEX_STATUS = (
-    "0 done, now or already; 2 a mistake in what was asked for; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
+    "0 done, now or already; 2 a wrong argument or parameter; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
 )
 HEIGHT = 96  # height of a strip on the page, in pixels
 
@@ -61,7 +61,7 @@ def _search(options) -> int:
     if options.sentence is not None and not options.sentence.strip():
         raise ParameterError("SENTENCE: is empty")
     if options.sentence is None and options.html:
-        raise ParameterError("--html: needs a sentence")
+        raise ParameterError(f"--html {shown(options.html)}: needs SENTENCE too")
     if options.html and not options.html.lower().endswith((".html", ".htm")):
         raise ParameterError(f"--html {shown(options.html)}: must be the name of a page, such as found.html")
     from ivcore.run import video_index
@@ -133,7 +133,7 @@ def _write_page(index, sentence: str, hits: list, options) -> None:
         text = page.render("search.html", facts)
         files.write_text(place, text.encode("utf-8", "replace").decode())  # file names may hold invalid text
     except OSError as error:
-        raise UserError(f"html = {options.html}: cannot be written: {error.strerror}") from None
+        raise UserError(f"--html {options.html}: cannot be written: {error.strerror}") from None
     print(one_line(paths.short(place)), file=sys.stderr if options.json else sys.stdout)
 
 

@@ -20,7 +20,7 @@ from ivcore.run import parameters
 
 EXAMPLES = ("iv submit 10 paper --cluster ours.yaml", "iv submit 10 paper --cluster ours.yaml -p nodes=8 --dry",
             "iv submit 12 quick --cluster ours.yaml -p gpus_per_node=0")  # fmt: skip
-STATUS = "0 submitted; 1 sbatch refused; 2 a mistake in what was asked for"
+STATUS = "0 submitted; 1 sbatch refused; 2 a wrong argument or parameter"
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,11 @@ class Cluster:
         for name, smallest in least.items():
             if not smallest <= getattr(self, name) <= 65535:
                 raise ParameterError(f"{name}={getattr(self, name)}: must be in [{smallest}, 65535]")
-        for line in (
-            self.memory_per_node,
-            self.partition,
-            self.account,
-            self.qos,
-            self.network,
-            *self.sbatch,
-            *self.setup,
-        ):
-            if "\n" in line:
-                raise ParameterError(f"{line!r}: must be one line")
+        for name in ("memory_per_node", "partition", "account", "qos", "network", "sbatch", "setup"):
+            value = getattr(self, name)
+            for line in [value] if isinstance(value, str) else value:
+                if "\n" in line:
+                    raise ParameterError(f"{name}={line!r}: must be one line")
         if self.seconds_to_save >= 60 * self.minutes:
             raise ParameterError(f"seconds_to_save={self.seconds_to_save}: must be less than minutes={self.minutes}")
 
@@ -75,7 +69,7 @@ def read(path: str | None, given: list[str]) -> Cluster:
     from omegaconf.errors import OmegaConfBaseException
 
     if path and not Path(path).is_file():
-        raise UserError(f"--cluster {path}: there is no such file; workflow/cluster.yaml is one to begin with")
+        raise UserError(f"--cluster {path}: there is no such file; workflow/cluster.yaml is an example")
     try:
         own = OmegaConf.load(path) if path else OmegaConf.create()
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Cluster), own, OmegaConf.from_dotlist(given)))
@@ -159,4 +153,4 @@ def _submit(options) -> int:
     try:
         return min(1, subprocess.run(["sbatch", str(place)]).returncode)
     except FileNotFoundError:
-        raise UserError("there is no sbatch here: --dry shows the job, to submit it elsewhere") from None
+        raise UserError("sbatch is not installed here; --dry shows the job, to submit it elsewhere") from None

@@ -15,7 +15,7 @@ EXAMPLES = (
     'iv timeline film.mp4 --labels "a goal" "a corner" "nothing happens" --captions --html film.html --json film.json',
     "iv timeline film.mp4 --model 30/tiny --per-window 2s --every 0.5s",
 )
-STATUS = "0 done; 2 a mistake in what was asked for, or a video that cannot be read; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
+STATUS = "0 done; 2 a wrong argument or parameter, or a video that cannot be read; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
 CAPTIONS = "10s"
 CELLS = 48  # characters of a terminal line for the whole video
 SHADES, PLAIN = " ▁▂▃▄▅▆▇█", " .:-=+*%#"  # the share of a cell's time in which a label leads
@@ -42,9 +42,9 @@ def add(add_command: Callable) -> None:
 def _timeline(options) -> int:
     labels = tuple(" ".join(label.split()) for label in options.labels or ())
     if options.labels and (len(set(labels)) < max(2, len(labels)) or not all(labels)):
-        raise ParameterError(f"--labels: {options.labels}, must be two or more, all different and none empty")
+        raise ParameterError(f"--labels {options.labels}: must be two or more different labels, none of them empty")
     if not 1 <= options.beams <= 64:
-        raise ParameterError(f"--beams {options.beams}: must be in 1 to 64")
+        raise ParameterError(f"--beams {options.beams}: must be in [1, 64]")
     places = {"html": _place(options.html, "html", ".html", ".htm"), "json": _place(options.json, "json", ".json")}
     video = _video(options.video)
     from ivcore.run import finished_model
@@ -135,7 +135,7 @@ def _summary(timeline, names: list[str], found: list) -> list[str]:
     many = f"{len(found)} moment{'s' if len(found) != 1 else ''}"
     lines = [
         f"{clock(timeline.duration)}, {timeline.count} windows of {span:.3g} s every {every:.3g} s, {many}; "
-        "of each label its time and its share of the video"
+        "for each label its time and its share of the video"
     ]
     for k in first:
         cells = _cells([m for m in found if m.label == k], timeline.duration)

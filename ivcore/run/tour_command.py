@@ -13,7 +13,7 @@ from ivcore.errors import ParameterError, UserError
 
 TOUR = "00_tour"
 EXAMPLES = ("iv tour", "iv tour --headless --video clip.mp4", "iv tour -- --no-browser --port 8899")
-STATUS = "0 JupyterLab was closed, or the page is written; 1 a cell failed; 2 a mistake in what was asked for"
+STATUS = "0 JupyterLab was closed, or the page is written; 1 a cell failed; 2 a wrong argument or parameter"
 MOST_BYTES = 200 * 2**20  # largest message from the browser: it sends an uploaded video as one message
 
 
@@ -49,7 +49,7 @@ def _tour(options) -> int:
     if options.headless:
         return _page({"video": options.video} if options.video else {})
     if options.video:
-        raise ParameterError("--video: goes with --headless; in JupyterLab each explorer has a field for it")
+        raise ParameterError("--video: needs --headless; in JupyterLab each explorer has a field for it")
     if importlib.util.find_spec("jupyterlab") is None:
         raise UserError("JupyterLab is not installed: pip install 'ivcore[lab]', or iv tour --headless")
     return subprocess.run(lab(options.lab)).returncode

@@ -10,7 +10,7 @@ from ivcore.errors import ParameterError
 
 WINDOW = "4s"  # default window of `iv index`
 FEW = 16  # up to this number of videos, starting processes is not worth it
-KNOWS = "a model of the box that has learned from drawn scenes and a few minutes of film: of other videos it guesses"
+KNOWS = "a model of the box, trained on drawn scenes and a few minutes of film; on other videos it guesses"
 
 
 def add_folder(parser: ArgumentParser) -> None:

@@ -44,7 +44,7 @@ def test_a_sentence_for_each_window_and_an_error_for_a_bad_file(model, tmp_path,
 @pytest.mark.parametrize(("kind", "arguments", "message"), [
     ("classifier", (), "writes no captions; give a model of notebook 11"),
     ("video_text", (), "writes no captions"),
-    ("video_text", ("--beams", "0"), "--beams 0: must be in 1 to 64"),
+    ("video_text", ("--beams", "0"), "--beams 0: must be in [1, 64]"),
     ("video_text", ("--per-window", "x"), "per-window = 'x'"),
 ])  # fmt: skip
 def test_mistakes_are_told_in_a_line(kind, arguments, message, tmp_path, capsys):

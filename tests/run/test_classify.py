@@ -108,8 +108,8 @@ def test_bad_videos_are_named_and_the_others_answered(clip, tmp_path, capsys):
     ("classifier", ("--labels", "a", "b"), "reads no labels"),
     ("video_text", (), "give it --labels"),
     ("video_text", ("--labels", "a"), "must be two or more"),
-    ("video_text", ("--labels", "a", " a "), "all different"),
-    ("video_text", ("--labels", "a", ""), "none empty"),
+    ("video_text", ("--labels", "a", " a "), "two or more different"),
+    ("video_text", ("--labels", "a", ""), "none of them empty"),
     ("classifier", ("--top", "0"), "must be at least 1"),
     ("classifier", ("--workers", "-2"), "must be at least 0"),
     ("classifier", ("--device", "abacus"), "not usable here"),
@@ -124,7 +124,7 @@ def test_what_a_model_cannot_do_costs_one_line(clip, tmp_path, capsys, kind, arg
 def test_labels_that_take_the_video_with_them_are_named(clip, capsys):
     assert iv("--labels", "a dog", "a cat", clip) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("iv: VIDEO: none is given, since --labels takes all words after it")
+    assert line.startswith("iv: VIDEO: is missing; --labels takes all words after it")
 
 
 def test_a_run_that_is_not_there_says_how_to_make_it(clip, tmp_path, capsys, monkeypatch):

@@ -58,7 +58,7 @@ def test_a_mistake_in_the_commands_form(book, capsys):
 def test_a_time_out_is_above_zero(book, capsys, seconds):
     assert book.iv("run", "10", "--timeout", seconds) == 2
     said = capsys.readouterr().err
-    assert said == f"iv: --timeout {seconds}: expected seconds above 0\n"
+    assert said == f"iv: --timeout {seconds}: must be a number of seconds above 0\n"
     assert not book.folders("10_stage")
 
 
@@ -199,7 +199,7 @@ def test_models_lists_the_sizes_asked_for(capsys):
 def test_workers_are_counted_from_one(command, workers, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main([*command.split(), f"--workers={workers}"])
-    assert stop.value.code == 2 and "must be a whole number from 1 on" in capsys.readouterr().err
+    assert stop.value.code == 2 and "must be a whole number of at least 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

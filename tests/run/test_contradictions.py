@@ -23,15 +23,18 @@ REFUSED = {
         ("cutmix=1 batch_size=17", "batch_size = 17"),
         ("micro_batch=17", "micro_batch = 17"),
         ("num_frames=7", "num_frames = 7: must be in [2, 128], a multiple of 2"),
-        ("multimodal_encoder=11/quick", "multimodal_encoder = '11/quick': fine-tuned in the place of masked_encoder"),
+        (
+            "multimodal_encoder=11/quick",
+            "multimodal_encoder = '11/quick': only one model can be fine-tuned; leave masked_encoder empty",
+        ),
         ("masked_encoder=scratch keep_head=true", "keep_head = True: an encoder from scratch has no head to keep"),
-        ("data=docs train_csv=metaworld", "data = 'docs': a dataset as released has lists of its own"),
+        ("data=docs train_csv=metaworld", "data = 'docs': a released dataset has its own lists"),
         ("second_model=10/quick", "second_model = '10/quick': holds a masked autoencoder"),
     ],
     "10 quick": [
-        ("warmup_epochs=3", "warmup_epochs = 3: longer than the whole training, epochs = 2"),
-        ("epochs=0.5", "warmup_epochs = 1: longer"),
-        ("min_lr=0.1", "min_lr = 0.1: above the peak, lr"),
+        ("warmup_epochs=3", "warmup_epochs = 3: must be at most the length of the training, epochs = 2"),
+        ("epochs=0.5", "warmup_epochs = 1: must be at most"),
+        ("min_lr=0.1", "min_lr = 0.1: must be at most the peak learning rate, lr"),
         ("patch_size=7", "image_size = 32: must be a multiple of patch_size = 7"),
         ("patch_size=64 image_size=16", "image_size = 16"),
         ("mask_ratio=0.01", "mask_ratio = 0.01: hides none of the 16 cells of a frame"),
@@ -39,21 +42,21 @@ REFUSED = {
     ],
     "12 quick": [
         ("class_order=kinetics710", "class_order = 'kinetics710'"),
-        ("warmup_lr=0.1", "warmup_lr = 0.1: above the peak, lr"),
+        ("warmup_lr=0.1", "warmup_lr = 0.1: must be at most the peak learning rate, lr"),
     ],
     "11 quick": [
-        ("warmup_steps=5", "warmup_steps = 5: longer than the whole training, steps = 4"),
+        ("warmup_steps=5", "warmup_steps = 5: must be at most the length of the training, steps = 4"),
         ("micro_batch=9", "micro_batch = 9"),
         ("offload=all", "engine = plain"),
         ("engine_config=a.json engine=fsdp", "engine = fsdp"),
         ("train_shards=http://host/a.tar", "shard_samples = 0"),
-        ("image_shards=http://host/a.tar images=false", "images = False takes none"),
+        ("image_shards=http://host/a.tar images=false", "must be empty with images = False"),
         ("train_shards=pipe:ls shard_samples=9", "train_shards: shards pipe:ls: pipe: runs a command"),
         ("image_shards=a{0..9999999}.tar", "image_shards: shards a{0..9999999}.tar: the braces name 10,000,000"),
         ("image_shards=nowhere.tar", "image_shards: shards nowhere.tar: no such file"),
         (
             "clip_weights=a/b multimodal_encoder=11/tiny",
-            "clip_weights = 'a/b': multimodal_encoder = '11/tiny' brings both",
+            "clip_weights = 'a/b': multimodal_encoder = '11/tiny' already has both",
         ),
         ("contrastive_weight=0 captioning_weight=0", "there is nothing to learn"),
         ("contrastive_weight=0 caption_decoder=none", "there is nothing to learn"),
@@ -61,15 +64,15 @@ REFUSED = {
     ],
     "20 quick": [("mask_ratios=[0.001]", "mask_ratios = [0.001]"), ("encoder_width=100", "a multiple of 32")],
     "21 quick": [
-        ("depths=[1]", "depths = [1]: expected one for each of widths"),
-        ("data_sizes=[61]", "data_sizes = [61]: more than num_clips = 60"),
+        ("depths=[1]", "depths = [1]: must have one item for each of widths"),
+        ("data_sizes=[61]", "data_sizes = [61]: must be at most num_clips = 60"),
         ("widths=[32,63]", "widths = 63: must be in [32, 4096], a multiple of 32"),
         ("mask_ratio=0.05", "mask_ratio = 0.05"),
         ("mixtures=[shapes,birds]", "mixtures = 'birds': must be shapes, metaworld"),
     ],
     "36 quick": [
-        ("start_model=11/quick", "start_model = '11/quick': what multimodal_encoder was trained from"),
-        ("data=docs release=zero_shot", "steps = 4: there are only videos to test on"),
+        ("start_model=11/quick", "start_model = '11/quick': is for WiSE-FT without fine-tuning"),
+        ("data=docs release=zero_shot", "steps = 4: there are only test videos"),
         (
             "data=docs release=zero_shot steps=0 warmup_steps=0",
             "wordings = ['names', 'published', 'captions']: there are only",
@@ -187,7 +190,7 @@ def test_lists_that_are_one_list_and_label_sets_that_do_not_read_are_refused_bef
     (tmp_path / "sets/one/classes.txt").write_text("x\ny\n")
     (tmp_path / "none").mkdir()
     for words, says in {
-        ("30", f"train_csv={tmp_path}/a.csv", f"test_csv={tmp_path}/copy.csv"): "the list of train_csv too",
+        ("30", f"train_csv={tmp_path}/a.csv", f"test_csv={tmp_path}/copy.csv"): "has the same list as train_csv",
         ("12", f"label_sets={tmp_path}/none"): "there is no <set>/train.csv in it",
         ("12", f"label_sets={tmp_path}/sets"): "train.csv:2: expected `path label`",
     }.items():

@@ -259,7 +259,7 @@ def test_a_name_with_a_carriage_return_is_found_again(videos, model, capsys):
     (["search", "a dog", "--in", "/nowhere"], "is not indexed yet, `iv index '/nowhere'`"),
     (["search", " "], "SENTENCE: is empty"),
     (["search", "a dog", "--top", "0"], "--top 0: must be at least 1"),
-    (["search", "--html", "x.html"], "--html: needs a sentence"),
+    (["search", "--html", "x.html"], "--html 'x.html': needs SENTENCE too"),
     (["search", "a dog", "--html", "mine.mp4"], "must be the name of a page"),
     (["search", "a dog", "--in", "x" * 5000], "is not indexed yet"),
 ])  # fmt: skip

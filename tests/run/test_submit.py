@@ -43,7 +43,7 @@ def test_a_job_on_two_nodes(book, capfd):
 @pytest.mark.parametrize(
     "words, says",
     [
-        (("--cluster", "nowhere.yaml"), "workflow/cluster.yaml is one to begin with"),
+        (("--cluster", "nowhere.yaml"), "workflow/cluster.yaml is an example"),
         (("-p", "nodes=0"), "nodes=0: must be in [1, 65535]"),
         (("-p", "nodes=many"), "a cluster has: nodes, "),
         (("-p", "minutes=1", "-p", "seconds_to_save=60"), "must be less than minutes=1"),

@@ -173,14 +173,14 @@ def test_an_hour_needs_no_more_memory_than_ten_minutes(tmp_path):
     ("masked", (), "has no classes of its own"),
     ("video_text", (), 'give it --labels "a dog jumps" "a cat sleeps"'),
     ("classifier", ("--labels", "a", "b"), "reads no labels"),
-    ("video_text", ("--labels", "a"), "--labels: ['a'], must be two or more"),
+    ("video_text", ("--labels", "a"), "--labels ['a']: must be two or more"),
     ("video_text", ("--labels", "a", "b", "--captions"), "writes no captions"),
     ("video_text", ("--labels", "a", "b", "--per-window", "x"), "--per-window = 'x': must be seconds"),
     ("video_text", ("--labels", "a", "b", "--every", "9s"), "must be at most a window"),
     ("video_text", ("--labels", "a", "b", "--smooth", "0s"), "--smooth = '0s': must be seconds"),
     ("video_text", ("--labels", "a", "b", "--html", "a.json"), "--html 'a.json': must end in .html"),
     ("video_text", ("--labels", "a", "b", "--json", "gone/a.json"), "there is no such folder"),
-    ("video_text", ("--labels", "a", "b", "--beams", "0"), "--beams 0: must be in 1 to 64"),
+    ("video_text", ("--labels", "a", "b", "--beams", "0"), "--beams 0: must be in [1, 64]"),
 ])  # fmt: skip
 def test_mistakes_are_told_in_a_line(kind, arguments, message, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -78,8 +78,8 @@ def test_a_shallower_encoder_has_the_rates_that_it_would_have_alone():
 @pytest.mark.parametrize(
     "changed, said",
     [
-        ({"multimodal_frames": 0}, "multimodal_frames = 0: must be 1 or more"),
-        ({"coordinated_model": ""}, "multimodal_frames = 4: only a coordinated_model sees them"),
+        ({"multimodal_frames": 0}, "multimodal_frames = 0: must be at least 1"),
+        ({"coordinated_model": ""}, "multimodal_frames = 4: must be 0 without a coordinated_model"),
         ({"frame_order": "shuffled"}, "frame_order = 'shuffled': must be 'ordered'"),
         ({}, None),
     ],

@@ -175,7 +175,7 @@ def test_segments_vote_over_all_classes_alone():
     assert stage.decoding_of(params()).multiclass_nms
     how = stage.decoding_of(params(multiclass_nms=False, voting_thresh=0.7, voting="score"))
     assert not how.multiclass_nms and (how.voting, how.voting_thresh) == ("score", 0.7)
-    with pytest.raises(ParameterError, match=r"voting_thresh = 0\.7: segments vote only where multiclass_nms is False"):
+    with pytest.raises(ParameterError, match=r"voting_thresh = 0\.7: must be 0 with multiclass_nms = True"):
         contradictions.check({"voting_thresh": 0.7, "multiclass_nms": True})
 
 
