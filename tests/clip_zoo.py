@@ -105,7 +105,7 @@ def open_gop(path, codec="libx264", frames=60, size=(48, 64)):
 
 
 def cut(source, path, first: int):
-    """What `ffmpeg -ss TIME -c copy` makes: starts at the keyframe before frame `first`, hidden by an edit list up to it."""
+    """Like `ffmpeg -ss TIME -c copy`: starts at the keyframe before frame `first`, hidden by an edit list up to it."""
     with av.open(str(source)) as reader, av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as writer:
         stream = reader.streams.video[0]
         packets = [p for p in reader.demux(stream) if p.size]

@@ -153,7 +153,7 @@ def result(outputs: Path, stage: str) -> tuple[dict, dict]:
 
 
 def half_written(outputs: Path, stage: str) -> list[str]:
-    """What would be read by the next start, or by anybody, and is not whole."""
+    """Incomplete files that the next start, or anybody else, would read."""
     flaws = []
     for folder in outputs.glob(f"{stage}_*/*"):
         for path in folder.rglob("*.json"):
@@ -187,7 +187,7 @@ def alone(out: Path, stage: str, ranks: int, upstream: Path | None, settings: di
 
 
 def trial(out: Path, number: int, kill: Kill, whole: Path, lines: int, upstream: Path | None, settings) -> dict:
-    """One kill and what became of it."""
+    """One kill and its outcome."""
     outputs, share = out / f"killed-{number}", kill.share
     ended = None
     while ended is None:

@@ -151,7 +151,7 @@ def test_film_becomes_a_jpeg_and_a_drawing_stays_as_it_is(book):
 
 
 class Page(HTMLParser):
-    """What a page shows and where it leads."""
+    """The pictures, links and link targets of a page."""
 
     def __init__(self, file: Path):
         super().__init__()

@@ -14,7 +14,7 @@ from ivcore.train import Batches, InMemory
 
 @pytest.fixture(scope="module")
 def both(ranks, tmp_path_factory):
-    """What two ranks found, and what one process finds in the joined batch."""
+    """The results of two ranks, and of one process on the joined batch."""
     folder = tmp_path_factory.mktemp("two")
     printed = ranks("two_ranks.py", folder)
     found = [torch.load(folder / f"rank-{rank}.pt", weights_only=False) for rank in (0, 1)]

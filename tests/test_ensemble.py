@@ -61,7 +61,7 @@ def test_the_better_model_gets_the_weight_and_noise_gets_none():
     assert len(chosen.tried) == 11
 
 
-def test_of_equal_weights_the_most_even_ones_win():
+def test_the_most_even_of_equally_good_weights_win():
     same = split("val", 0, 1.0)
     assert choose_weights([same, same], steps=10).weights == (0.5, 0.5)
 

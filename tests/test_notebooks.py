@@ -56,7 +56,7 @@ def test_what_it_imports_of_ivcore_is_there(path):
 
 
 def test_no_function_is_defined_twice():
-    """In two notebooks, or in a notebook and in ivcore, under whatever name."""
+    """The copies may stand in two notebooks, or in a notebook and in ivcore, and may have different names."""
     modules = sorted(Path(ivcore.__file__).parent.rglob("*.py"))
     written = [
         (body, f"{path.name}: {name}")

@@ -117,7 +117,7 @@ def first_step(beta2: float) -> float:
 
 
 def fixed(preset: str, values: dict) -> dict:
-    """What the notebook and the models fix: the optimiser's betas and eps, which matrices do not decay, sizes, and the rate behind the warm-up."""
+    """Settings that the notebook and the models fix: the optimiser's betas and eps, which matrices do not decay, sizes, and the rate behind the warm-up."""
     source = "".join(map(notebook.source, notebook.cells(notebook.find(preset.split()[0]))))
     found = {"eps": 1e-6 if "eps=1e-6" in source else Recipe(batch_size=1, lr=1.0, steps=1).eps}
     second = {"betas=(0.9, 0.95)": 0.95, "betas=(0.9, 0.999)": 0.999, "betas=(0.9, beta2)": values.get("beta2")}

@@ -71,7 +71,7 @@ def test_precision_and_shuffled_frames_change_the_scores(found):
 
 
 class Ranks:
-    """What `turns` asks of `distributed`, of threads that stand for ranks."""
+    """The functions of `distributed` that `turns` calls, with threads as ranks."""
 
     def __init__(self, count: int):
         self.count, self.local = count, threading.local()

@@ -67,14 +67,14 @@ def started(said: str) -> list[str]:
 
 
 def metrics(book) -> dict[str, dict]:
-    """Of each finished run by its name, the one that the presets stand for now."""
+    """Name -> metrics of the finished run that its preset stands for now."""
     from ivcore.run import graph
 
     nodes = graph.collect(graph.lines("recipe", graph.stages(book.root / "workflow/stages.yaml")))
     return {node.name: read(node.metrics) for node in nodes if node.metrics.exists()}
 
 
-def test_what_is_done_is_skipped_and_what_changes_takes_with_it_what_depends_on_it(book):
+def test_finished_runs_are_skipped_and_changed_runs_renew_their_dependants(book):
     status, said, errors = go(book)
     assert status == 0, errors
     assert sorted(started(said)) == ["10 tiny", "30 scratch", "30 tiny"] and started(said)[-1] == "30 tiny"

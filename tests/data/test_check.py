@@ -158,7 +158,7 @@ def test_a_list_that_does_not_read_is_one_line(tmp_path, capsys, name, content, 
         (["a.mp4"], "is a folder; give a list of its videos, with `path label` on each line"),
     ],
 )
-def test_of_a_folder_it_asks_for_the_list(tmp_path, capsys, files, told):
+def test_a_folder_is_refused_and_its_list_named(tmp_path, capsys, files, told):
     for file in files:
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).touch()

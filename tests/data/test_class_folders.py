@@ -131,7 +131,7 @@ def test_lists_of_other_parts_beside_it_are_not_read_and_that_is_said(tmp_path):
     ]
 
 
-def test_who_gives_a_single_class_is_shown_the_folder_above(tmp_path):
+def test_a_single_class_folder_is_refused_and_its_parent_named(tmp_path):
     make(tmp_path, "jump/a.mp4", "wave/b.mp4")
     with pytest.raises(
         UserError, match="1 video in no folder; if 'jump' is a class, give the folder above: " + str(tmp_path)
@@ -187,7 +187,7 @@ def test_a_class_that_loses_all_its_videos_is_no_class(tmp_path):
     st.booleans(),
 )
 @settings(max_examples=15)
-def test_whatever_classes_are_called_the_label_sets_read_back(tmp_path_factory, classes, grouped):
+def test_label_sets_read_back_any_class_names(tmp_path_factory, classes, grouped):
     place, out = tmp_path_factory.mktemp("videos"), tmp_path_factory.mktemp("lists")
     if {name.lower() for name in classes} <= {"train", "val", "test", "valid", "validation", "training", "testing"}:
         return

@@ -163,7 +163,7 @@ def test_a_scene_played_backwards_has_the_same_frames_and_no_frame_says_which_wa
 
 
 def test_the_way_to_a_thing_and_what_is_done_there_are_drawn_evenly():
-    """Else a shuffled second would say something of them."""
+    """Otherwise a shuffled second would still contain information about them."""
     config = egocentric.Egocentric.of(112)
     acts = [act for part, uid in config.clips() for act in config.scene(part, uid).acts]
     second = np.mean([scenes.VERBS.index(act.verb) % 2 for act in acts])

@@ -466,7 +466,7 @@ def pickled(file, value):
 
 
 class Runs:
-    """What unpickling would run."""
+    """Unpickling it would run a command."""
 
     def __reduce__(self):
         return os.mkdir, ("ran",)

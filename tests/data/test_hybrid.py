@@ -57,7 +57,7 @@ def test_stages_read_it_by_name(sources):
     assert sorted(captioned.queries) == ["it brightens", "it darkens", "it fades"] and captioned.backwards[0] == ()
 
 
-def test_what_a_source_says_of_its_clips_backwards_is_joined_too(sources, monkeypatch):
+def test_reversed_captions_of_the_sources_are_joined_too(sources, monkeypatch):
     module, clips = sources[0].module, sources[0].module.clips
     turned = lambda config: [replace(clip, backwards=(f"backwards {clip.label}",)) for clip in clips(config)]  # noqa: E731
     monkeypatch.setattr(module, "clips", turned)

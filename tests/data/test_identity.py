@@ -35,7 +35,7 @@ NAMES = st.builds(
 
 
 @given(st.lists(NAMES | st.sampled_from(["a/jump_1.mp4", "b/jump_1.mp4"])))
-def test_what_is_one_clip_is_one_video(paths):
+def test_clips_that_are_one_belong_to_one_video(paths):
     videos = video_keys(paths)
     clips = clip_keys(videos)
     assert clips.keys() == videos.keys() == set(paths)
@@ -44,7 +44,7 @@ def test_what_is_one_clip_is_one_video(paths):
 
 @given(st.dictionaries(st.sampled_from("abcdefgh"), st.lists(st.integers(0, 9) | st.none(), max_size=3)))
 @settings(max_examples=200)
-def test_what_shares_a_mark_belongs_together_also_through_others(marks):
+def test_files_join_over_shared_marks_also_through_others(marks):
     reached = {path: {path} for path in marks}
     for _ in marks:
         for one in marks:

@@ -111,7 +111,7 @@ def test_splits_share_plans_only_where_they_are_said_to():
     assert not seen & {(each.scene, each.start, each.goal) for each in WORLD.episodes("val_seen")}
 
 
-def test_what_is_drawn_is_where_it_stands():
+def test_a_landmark_is_drawn_at_its_place():
     plan, caster = plan_named("plan-0-0-0000"), RayCaster(33, 60)
     thing = next(each for each in plan.landmarks if each.kind in ("ball", "box", "pillar"))
     room = plan.rooms[thing.room]
@@ -147,7 +147,7 @@ def test_the_expert_arrives(episodes):
     assert arrived >= len(episodes) - 1
 
 
-def test_who_went_astray_is_never_told_to_stop_far_from_the_goal(episodes):
+def test_the_expert_never_advises_a_stop_far_from_the_goal(episodes):
     told, rng = [], np.random.default_rng(0)
     for episode in episodes:
         simulator = PlanSimulator(None)
@@ -163,7 +163,7 @@ def test_who_went_astray_is_never_told_to_stop_far_from_the_goal(episodes):
     assert all(best is None for far, best in told if far <= 1.0)
 
 
-def test_who_walks_into_a_wall_slides_or_stops(episodes):
+def test_an_agent_at_a_wall_slides_or_stops(episodes):
     simulator = PlanSimulator(None)
     simulator.reset(episodes[0])
     for _ in range(3):

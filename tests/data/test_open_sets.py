@@ -89,7 +89,7 @@ def test_no_creature_does_in_the_test_what_choices_have_seen_backwards():
 
 
 def test_two_lists_of_one_set_are_refused(released, tmp_path):
-    """Else one of them would stand for both."""
+    """Otherwise one of them would be used for both."""
     shutil.copytree(released, tmp_path / "both")
     (tmp_path / "both" / "hmdb51" / "zz_val_split_1_videos.txt").write_text("a.avi 0\n")
     with pytest.raises(ParameterError, match="hmdb51 has several lists"):

@@ -64,7 +64,7 @@ def shuffled(clips, generator):
 
 
 def motion(clips):
-    """What differs from a clip's median over time: helps to see things, and is the same for any order of frames."""
+    """The difference from a clip's median over time. It shows moving things and is the same for any order of frames."""
     return (clips - clips.median(1, keepdim=True).values).abs()
 
 
@@ -123,7 +123,7 @@ class TestExactly:
         np.testing.assert_array_equal(clip[::-1], scenes.render(backwards, 32))
         assert (clip != clip[::-1]).any(), "an action that looks the same backwards cannot be told from its partner"
 
-    def test_so_is_the_decoded_file(self, folder):
+    def test_decoded_files_are_time_reversals_too(self, folder):
         """Compression too has no direction: the file of the partner's clip decodes to the same frames, backwards."""
         videos = load(read_records(folder / "test.csv"), 32).video
         labels = [video.label for video in formats.read_kinetics_csv(folder / "test.csv")]

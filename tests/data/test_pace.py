@@ -74,8 +74,8 @@ def test_windows_of_a_long_video_are_as_long_as_clips():
     assert Pass.of(timed, 25.0, 4.0, None).step == 25
 
 
-def test_what_counts_frames_is_kept_where_it_was(tmp_path):
-    """The name of a folder of features goes by the usage."""
+def test_features_by_frames_keep_their_folder(tmp_path):
+    """The usage decides the name of a folder of features."""
     from ivcore.run.features import _settings
 
     _, used = zoo.build("classifier")

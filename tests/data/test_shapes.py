@@ -205,7 +205,7 @@ class TestVideos:
 
     def test_held_out_pairs_are_only_in_the_zero_shot_clips(self):
         def held_out(video):
-            """Of each shot the shapes that take part, as either thing, and whether they are held out of its action."""
+            """For each shot: the shapes that take part, and whether they are held out of its action."""
             return [
                 [thing.shape == shapes.held_out_shape(shot.action) for thing in shot.scene(SMALL).objects]
                 for shot in video.shots

@@ -27,7 +27,7 @@ def test_ctrl_c_is_held_back_from_a_process_before_it_runs_anything():
 
 
 class _Exits:
-    """Whoever unpickles it ends."""
+    """Unpickling it ends the process."""
 
     def __reduce__(self):
         return os._exit, (7,)

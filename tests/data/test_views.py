@@ -60,7 +60,7 @@ def test_each_score_belongs_to_its_label(records, in_memory, workers, tmp_path):
 
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_more_bad_videos_than_allowed_stop_and_say_of_how_many(records, in_memory, tmp_path):
-    """Of the eight videos of the list two are known to be missing, one is damaged and one is gone since."""
+    """The list has eight videos: two are known to be missing, one is damaged and one has gone since."""
     videos = VideoSet(records, [], "own", missing=2)
     how = SHAPE | {"in_memory": in_memory, "run_dir": tmp_path / "run"}
     model = Brightness()

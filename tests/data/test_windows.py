@@ -81,7 +81,7 @@ def test_what_cannot_be_read_is_an_error_and_ends_nothing(tmp_path):
     assert len(lay_out(str(good), Length(1, True))) == 1
 
 
-def test_whoever_leaves_early_ends_what_runs_ahead():
+def test_leaving_early_stops_the_reading_ahead():
     seen, closed = [], []
 
     def numbers(left):

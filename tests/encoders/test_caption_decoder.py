@@ -87,7 +87,7 @@ def test_published_sizes():
 
 
 def log_probability(model, video, ids):
-    """Of whole captions (B, L), scored in one pass."""
+    """Scores of whole captions (B, L), in one pass."""
     scores = model.caption_logits(video, ids).log_softmax(-1).gather(2, ids[:, 1:, None])[..., 0]
     written = (ids[:, :-1] != Words.end).cumprod(1).bool()
     return (scores * written).sum(1), written.sum(1) + 1

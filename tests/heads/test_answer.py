@@ -69,7 +69,7 @@ def test_a_saved_model_is_built_again(tmp_path, features, layers):
 
 
 @pytest.mark.parametrize("features", [FEATURES, ("caption",), ("video",), ("text",)])
-def test_what_learns_is_what_the_features_are_made_of(features):
+def test_only_parts_that_the_features_use_learn(features):
     model, batch = small(features), small_video_text.batch(4)
     model(model.prepare(batch["video"]), batch["ids"]).square().sum().backward()
     learns = {name for name, parameter in model.named_parameters() if parameter.requires_grad}

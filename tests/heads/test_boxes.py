@@ -80,7 +80,7 @@ def test_layers_learn_at_their_own_rates(model):
 
 
 def test_a_detector_gives_boxes_of_people_in_the_picture():
-    """With random weights, but for the last layers, which see a person everywhere."""
+    """Weights are random except in the last layers, which find a person everywhere."""
     torch.manual_seed(0)
     detector = PersonDetector(least_score=0.05, short_side=32)
     network = detector.network

@@ -39,7 +39,7 @@ def test_it_listens_and_remembers_the_order_of_its_steps(words_look):
     assert (m(turned) - before).abs().max() > 1e-5
 
 
-def test_without_history_or_video_neither_matters():
+def test_a_planner_ignores_parts_that_it_lacks():
     given = batch()
     other = given | {"past_rgb": given["past_rgb"] + 1, "video": given["video"] + 1}
     torch.testing.assert_close(planner(history=False)(other), planner(history=False)(given))

@@ -26,7 +26,7 @@ def batch(seed=0, rows=16, length=12):
             "said": torch.ones(rows, 1, dtype=torch.bool), "span": span}  # fmt: skip
 
 
-def test_what_is_not_there_changes_nothing():
+def test_padding_changes_nothing():
     torch.manual_seed(0)
     model, given = SpanFinder(4, 2, width=16, heads=2, longest=20).eval(), batch()
     alone = model(given["video"], given["there"], given["words"], given["said"])

@@ -53,7 +53,7 @@ def test_a_video_without_events_has_no_positive_moment():
     assert model.loss_normalizer == pytest.approx(90.1)
 
 
-def test_of_two_events_the_shorter_counts():
+def test_the_shorter_of_two_events_counts():
     points = torch.tensor([[5.0, 0, 100, 1]])
     classes, offsets = targets(points, torch.tensor([[0.0, 10], [4, 6]]), torch.tensor([0, 1]), 2)
     torch.testing.assert_close(classes, torch.tensor([[0.0, 1]]))

@@ -19,7 +19,7 @@ ALL = {"label_smoothing": 0.1, "captioning": 0.5, "contrastive": 2.0}
 
 
 class Engine:
-    """What pieces need of an engine."""
+    """The part of an engine that pieces need."""
 
     def __init__(self, precision=None, model=None):
         self.precision, self.work = precision, model

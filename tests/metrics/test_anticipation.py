@@ -104,6 +104,6 @@ def test_against_a_second_program(seed):
     assert scores["noun"] > scores["noun_verb_ttc"] > 0
 
 
-def test_without_truth():
+def test_missing_truth_is_refused():
     with pytest.raises(ParameterError, match="expected one or more"):
         top5_map([things()], [things(score=[])])

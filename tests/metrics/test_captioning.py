@@ -68,7 +68,7 @@ def test_a_word_counts_as_often_as_one_reference_has_it_not_all_of_them_together
     assert captioning(["ring ring"], [["a ring", "the ring"]])["bleu1"] == 0.5
 
 
-def test_one_sentence_for_every_clip_has_no_cider_beyond_its_own_clip():
+def test_a_constant_caption_gets_less_than_half_the_cider():
     same = captioning([FIRST[0]] * 3, REFERENCES)
     assert same["exact_match"] == pytest.approx(1 / 3)
     assert same["cider"] < 0.5 * captioning(FIRST, REFERENCES)["cider"]

@@ -20,7 +20,7 @@ def test_alone_every_clip_counts():
     assert standard_error(values, torch.tensor([5, 3, 9, 0, 1, 2])) == pytest.approx(standard_error(values))
 
 
-def test_what_is_counted_twice_tells_no_more_than_once():
+def test_repeated_values_do_not_lower_the_error():
     once = torch.tensor([1.0, 0, 1, 1, 0])
     assert standard_error(once.repeat_interleave(2), PAIRS[:10]) == pytest.approx(standard_error(once))
     assert standard_error(once.repeat_interleave(2)) < 0.75 * standard_error(once)
@@ -36,7 +36,7 @@ def test_groups_that_cancel_out_tell_more_than_their_clips():
     assert standard_error(values, PAIRS) == 0 < standard_error(values)
 
 
-def test_one_group_tells_nothing():
+def test_one_group_has_no_error():
     assert math.isnan(standard_error(torch.tensor([1.0, 0]), torch.tensor([4, 4])))
     assert math.isnan(standard_error(torch.tensor([1.0])))
     assert error_metric("top1", torch.tensor([1.0, 0]), torch.tensor([4, 4])) == {}

@@ -30,7 +30,7 @@ def case(golden, tmp_path_factory):
 
 
 def columns(rows) -> Boxes:
-    """Of rows video, timestamp, x1, y1, x2, y2, action and, where they are predictions, score."""
+    """Boxes of rows (video, timestamp, x1, y1, x2, y2, action); predictions add a score."""
     frames = [f"{row[0]},{float(row[1])}" for row in rows]
     scores = [float(row[7]) for row in rows] if len(rows[0]) > 7 else None
     return Boxes(frames, [[*map(float, row[2:6])] for row in rows], [int(row[6]) for row in rows], scores)
@@ -103,7 +103,7 @@ def test_predictions_without_an_area_do_not_count():
     assert frame_scores(truth, Boxes(["a", "a"], [flat, LEFT], [1, 1], [0.9, 0.5]), [1]).frame_map == 1
 
 
-def test_without_predictions_the_score_is_zero():
+def test_frame_map_without_predictions_is_zero():
     assert frame_scores(Boxes(["a"], [LEFT], [1]), Boxes([], [], [], []), [1]).frame_map == 0
 
 

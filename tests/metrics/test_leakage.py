@@ -43,7 +43,7 @@ def test_noise_cannot_be_copied():
     assert found.seen > 0.9 and 0 <= found.explained < 1e-3
 
 
-def test_what_half_resembles_its_neighbour_is_worth_the_square_of_the_correlation():
+def test_leaked_variance_is_the_square_of_the_correlation():
     shared = torch.randn(64, 1, 16, 32, generator=seeded())
     own = torch.randn(64, 8, 16, 32, generator=seeded())
     contents = (0.6**0.5 * shared + 0.4**0.5 * own).flatten(1, 2)  # correlation 0.6 at any distance

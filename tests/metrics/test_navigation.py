@@ -59,7 +59,7 @@ def test_the_approximation_is_never_cheaper():
     assert (costs[:, 0] >= costs[:, 1] - 1e-9).all() and (costs[:, 0] > costs[:, 1] + 1e-9).any()
 
 
-def test_one_that_stands_on_its_goal_has_all():
+def test_an_agent_that_stands_on_its_goal_gets_full_scores():
     stood = navigation_scores([[0, 0, 0]], [0.0], True, [[0, 0, 0]])
     assert stood == {"distance_to_goal": 0, "path_length": 0, "success": 1, "oracle_success": 1, "spl": 1, "ndtw": 1}
 

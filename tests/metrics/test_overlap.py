@@ -47,7 +47,7 @@ def test_independent_models_agree_by_chance_only(a, b):
     assert overlap.yule_q == pytest.approx(0, abs=1e-12)
 
 
-def test_where_there_is_nothing_to_agree_on():
+def test_kappa_and_yule_q_are_undefined_without_errors():
     assert math.isnan(ErrorOverlap(5, 0, 0, 0, 0).kappa) and math.isnan(ErrorOverlap(5, 0, 0, 0, 0).yule_q)
     assert ErrorOverlap(5, 5, 0, 0, 0).kappa == 0
 

@@ -247,7 +247,7 @@ def test_a_folder_with_the_name_of_a_file_of_features_is_told_or_evaded(place, m
     "make", [lambda path: path.symlink_to(path.with_name("elsewhere")), os.mkfifo], ids=["link", "pipe"]
 )
 def test_links_and_pipes_in_the_folder_are_refused_and_not_followed(place, model, tmp_path, capsys, name, make):
-    """What is written into a link lands elsewhere, and who opens a pipe waits for ever."""
+    """Text written into a link lands elsewhere, and opening a pipe blocks for ever."""
     out = tmp_path / "out"
     assert iv(place, "--model", model, "--out", out) == 0
     shutil.rmtree(out / name) if name == "videos" else (out / name).unlink()

@@ -42,7 +42,7 @@ def done(node):
     files.write_json(node.metrics, {"loss": 1, "notebook": node.notebook.stem, "preset": "tiny"})
 
 
-def test_what_a_run_needs_comes_before_it_and_once(book):
+def test_needed_runs_come_once_and_before_the_run_that_needs_them(book):
     nodes = graph.collect(["30 both", "30 tiny", "30 scratch", "10 tiny"])
     assert names(nodes) == ["10 tiny", "12 tiny", "30 both", "30 tiny", "30 scratch"]
     ten, again, both, tiny, scratch = nodes
@@ -107,13 +107,13 @@ def test_cores_are_shared_by_the_unfinished_runs_of_a_step(book):
     assert graph.threads(nodes, 2)[ten] == 2
 
 
-def test_who_holds_up_most_goes_first(book):
+def test_runs_that_most_others_need_weigh_most(book):
     nodes = graph.collect(["30 tiny", "30 both", "30 scratch"])
     by_name = {node.name: graph.weights(nodes)[node.folder] for node in nodes}
     assert by_name == {"10 tiny": 3, "12 tiny": 2, "30 tiny": 0, "30 both": 0, "30 scratch": 0}
 
 
-def test_what_has_no_result_says_why(book):
+def test_an_unfinished_run_says_why(book):
     nodes = graph.collect(["30 tiny", "30 scratch"])
     nodes[0].folder.mkdir(parents=True)
     error = {"kind": "failed", "exception": "ValueError", "message": "no\nmore"}

@@ -154,7 +154,7 @@ def test_a_checkpoint_that_takes_long_is_not_interrupted_again(book):
     assert (book.folder("10_stage") / "checkpoint.json").exists()
 
 
-def test_one_interrupt_is_enough_where_a_runner_owns_the_process(monkeypatch):
+def test_a_kernel_takes_one_interrupt_from_its_runner(monkeypatch):
     monkeypatch.setenv("IVCORE_RUN_DIR", "somewhere")
     before = signal.getsignal(signal.SIGINT)
     with caught_signals() as caught:

@@ -59,7 +59,7 @@ def test_a_rank_that_is_gone_without_a_word_is_named_by_rank_0_and_rank_0_by_the
         assert ranks[-2:][watcher].told["kind"] == "dead rank" and ranks[-2:][watcher].told["rank"] == silent
 
 
-def test_who_has_signed_off_is_not_dead(launch):
+def test_a_rank_that_signed_off_is_not_reported_dead(launch):
     first, second = launch(2)
     until(lambda: first.signs)
     second._sign_off()
@@ -88,7 +88,7 @@ def test_a_store_that_is_gone_ends_the_launch(launch, monkeypatch):
     assert first.gone and first.tell({"rank": 0, "kind": "failed"}) == {"rank": 0, "kind": "failed"}
 
 
-def test_what_ranks_put_is_collected_without_those_that_do_not_answer(launch):
+def test_values_are_collected_without_silent_ranks(launch):
     first, second = launch(2)
     first.put("stands", {"place": "line 1"})
     assert first.collect("stands", 0.2) == {0: {"place": "line 1"}}

@@ -190,7 +190,7 @@ def test_the_counts_are_of_the_models_of_today(row):
 
 
 def test_every_preset_for_gpus_fits_a_card_of_40_gb():
-    """Of the page, whose rows are those of today's presets."""
+    """The table of the page. Its rows are those of the presets today."""
     text = scale.PAGE.read_text(encoding="utf-8").split("## Every preset")[1].split("## ")[0]
     found = [int(word) for word in re.findall(r"(\d+) GiB", text)]
     assert len(found) >= 3 * len(scale.presets()) and max(found) <= 40

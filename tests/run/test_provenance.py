@@ -185,7 +185,7 @@ def test_a_list_that_merely_lies_beside_the_videos_is_no_input(book):
     assert provenance.changes(folder) == ["sets/a/train.csv has changed (2 → 1 lines)"]
 
 
-def test_of_what_lies_beside_a_list_only_what_is_read_with_it_counts(book):
+def test_only_files_read_with_a_list_count_among_its_neighbours(book):
     made = book.root / "mine"
     (made / "sentences.json").write_text("[]")
     folder = recorded(book, captions="mine/sentences.json")
@@ -205,7 +205,7 @@ def test_weights_are_inputs_and_large_files_are_sampled(book, monkeypatch):
     assert provenance.changes(folder) == ["model.safetensors has changed (as long as before, with other content)"]
 
 
-def test_what_is_not_here_or_does_not_read_tells_nothing(book):
+def test_missing_or_unreadable_records_report_no_change(book):
     folder = recorded(book, train_csv="mine/train.csv")
     (book.root / "mine").rename(book.root / "elsewhere")  # a result that was copied to a machine without the data
     assert provenance.changes(folder) == []

@@ -44,7 +44,7 @@ def finished(notebook, metrics, *pictures, **overrides):
 
 
 class Page(HTMLParser):
-    """What is open, every tag with its attributes, and whether tags are closed in order."""
+    """Open tags, all tags with their attributes, and whether tags are closed in order."""
 
     VOID = ("meta", "link", "img", "br")
 
@@ -71,7 +71,7 @@ def page(book) -> Page:
 
 
 def figures(page: Page) -> list[dict]:
-    """Of the runs: the first picture is the chain's."""
+    """The pictures of runs; the first picture of the page shows the chain."""
     return page.all("img")[1:]
 
 

@@ -234,7 +234,7 @@ def test_widgets_only_where_somebody_may_move_them(environment, live, monkeypatc
 
 
 @pytest.mark.parametrize("live", [True, False])
-def test_what_stands_for_a_figure_reaches_the_page(live, tmp_path, monkeypatch):
+def test_a_saved_figure_reaches_the_page(live, tmp_path, monkeypatch):
     import IPython
     import IPython.display
 

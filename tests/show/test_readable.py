@@ -25,7 +25,7 @@ def test_no_text_is_smaller(path):
     assert [size for size in sizes(path) if not re.match(r"[\d.]+$", size) or float(size) < LEAST] == []
 
 
-def test_what_is_not_said_is_readable_too():
+def test_default_text_sizes_are_readable():
     with matplotlib.rc_context():
         style.apply()
         assert all(matplotlib.rcParams[name] >= LEAST for name in style._SIZES)

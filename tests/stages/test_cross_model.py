@@ -41,7 +41,7 @@ def test_dense_frames_go_to_the_masked_and_sparse_ones_to_the_multimodal_branch(
 
 
 @pytest.mark.parametrize("options", [{}, {"placement": (), "reverse": False}], ids=["both", "no modules"])
-def test_what_was_observed_gives_the_scores_of_the_clips(source, options):
+def test_cached_features_give_the_scores_of_the_clips(source, options):
     model = coordinated(0.5, **options).train()
     kept = cross_model.cache_features(model, source)
     assert not model.training and all(column.dtype != torch.float32 for column in kept.columns.values())
@@ -50,7 +50,7 @@ def test_what_was_observed_gives_the_scores_of_the_clips(source, options):
         torch.testing.assert_close(one, other, rtol=0, atol=2e-2)  # kept in half precision
 
 
-def test_what_was_observed_is_read_in_bf16_as_well(source):
+def test_cached_features_are_read_in_bf16_too(source):
     model = coordinated(0.5).eval()
     kept = cross_model.cache_features(model, source, "bf16")
     for one, other in zip(cross_model.predictions(model, kept, precision="bf16"), cross_model.predictions(model, source), strict=True):  # fmt: skip
@@ -108,7 +108,7 @@ def with_mismatched(source):
     return control.batch(np.arange(6), 0), mismatched_clips(SCENES, np.random.default_rng([3, 0]))
 
 
-def test_with_shut_gates_it_does_not_matter_who_speaks(source):
+def test_closed_gates_ignore_the_mismatched_clip(source):
     model, batch = coordinated().eval(), whole(source)
     with torch.no_grad():
         control = scores_of_mismatched_pair(model, with_mismatched(source)[0])
@@ -116,7 +116,7 @@ def test_with_shut_gates_it_does_not_matter_who_speaks(source):
             torch.testing.assert_close(one, other)
 
 
-def test_with_open_gates_each_branch_reads_the_mismatched_clip_and_answers_for_its_own_clip(source):
+def test_open_gates_read_the_mismatched_clip_and_answer_for_their_own(source):
     model, (batch, heard) = coordinated(0.5).eval(), with_mismatched(source)
     dense, sparse = cross_model.prepared(model, batch["video"])
     with torch.no_grad():
@@ -130,7 +130,7 @@ def test_with_open_gates_each_branch_reads_the_mismatched_clip_and_answers_for_i
     assert not torch.allclose(control.masked, own.masked) and not torch.allclose(control.multimodal, own.multimodal)
 
 
-def test_what_was_observed_gives_the_control_of_the_clips(source):
+def test_cached_features_give_the_control_scores_of_the_clips(source):
     model = coordinated(0.5).eval()
     kept = WithMismatched(cross_model.cache_features(model, source), SCENES, seed=3)
     *found, labels = cross_model.predictions(model, kept, scores_of_mismatched_pair)

@@ -16,7 +16,7 @@ SHOWN = {path.stem: cells for path in notebook.every() if CALL in str(cells := n
 
 
 class Run:
-    """What a picture needs of a run."""
+    """The part of a run that a picture needs."""
 
     def figure(self, fig, name, caption, alt):
         self.size, self.axes, self.name, self.words = fig.get_size_inches(), len(fig.axes), name, (caption, alt)

@@ -121,7 +121,7 @@ def test_what_cannot_be_read_is_named_and_not_scored(given, model, tmp_path):
 
 
 def test_too_many_that_cannot_be_read_are_no_score(given, model, tmp_path):
-    """Else a model that saw a tenth of the keyframes would be scored on that tenth."""
+    """Otherwise a model that saw a tenth of the keyframes would be scored on that tenth alone."""
     lists = localization.box_lists(given)
     for row, keyframe in enumerate(lists.test["ava"].keyframes):
         (tmp_path / f"{row}.mp4").write_bytes(b"no video")

@@ -60,7 +60,7 @@ def test_a_batch_is_padded_with_what_does_not_count():
     assert batch["asked"].tolist() == [[True] * 3, [True, False, False]] and batch["shown"][1, -1] == -1
 
 
-def test_where_nothing_can_be_asked_it_is_said():
+def test_videos_without_an_order_question_are_refused():
     with pytest.raises(UserError, match="no order can be asked"):
         groups([video("a", (1, 0, 1), (1, 2, 3))], 1, 5, 0)
     with pytest.raises(UserError, match="in none of them do two classes happen once"):

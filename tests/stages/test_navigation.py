@@ -23,7 +23,7 @@ PARAMS = {
 
 
 class Encoder:
-    """Stands for a frozen encoder: its features are the mean colour of each frame."""
+    """Replaces a frozen encoder. Its features are the mean colour of each frame."""
 
     def __init__(self, frames: int):
         self.usage, self.model, self.digest = (
@@ -80,13 +80,13 @@ def test_the_expert_is_taught_what_it_does_and_scores_well(taught):
     assert scores["success"].mean() >= 2 / 3 and scores["spl"].max() <= 1 and set(map(len, scores.values())) == {3}
 
 
-def test_who_does_not_stop_fails():
+def test_an_agent_that_does_not_stop_fails():
     on = nav.walk(simulators(), EPISODES, lambda walks: [0] * len(walks), most_steps=3)
     assert not any(each.stopped for each in on) and {each.made for each in on} == {3}
     assert not nav.table(on)["success"].any()
 
 
-def test_the_ignorant_stop_after_as_many_decisions():
+def test_baselines_stop_after_the_given_number_of_decisions():
     for choose in (nav.at_random(3), nav.forward_only(3)):
         walks = nav.walk(simulators(), EPISODES, choose)
         assert all(each.stopped and each.made == 4 and not each.steps for each in walks)
@@ -207,7 +207,7 @@ def test_ten_episodes_alike_are_not_certain():
     )
 
 
-def test_when_the_ignorant_stop_is_chosen_where_they_arrive_most_often():
+def test_baselines_stop_after_the_count_with_most_arrivals():
     some = simulators(4)
     count = nav.usual_decisions(some, EPISODES, nav.forward_only, 8)
     arrived = {

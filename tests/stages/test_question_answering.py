@@ -80,7 +80,7 @@ def test_the_loss_counts_answerable_questions_alone_and_every_clip_as_one(model,
 
 
 def test_pieces_of_a_batch_are_the_batch_as_a_whole(model, videos):
-    """Of two clips one has two questions with an answer, the other one: a mean over questions would differ."""
+    """One clip has two questions with an answer, the other has one. A mean over questions would differ."""
     answerer, tokenizer = built(model)
     batch = batches(model, tokenizer, videos).fetch(0)
     whole = qa.question_loss(answerer.eval(), batch)[0]

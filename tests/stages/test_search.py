@@ -161,7 +161,7 @@ def test_towers_learn_slower_than_what_is_named():
 
 
 class Run:
-    """What of a run a model is loaded by: parameters that name models."""
+    """The parameters of a run that name models."""
 
     def __init__(self, **params):
         self.params, self.device = params, "cpu"

@@ -33,7 +33,7 @@ def test_a_shut_gate_has_a_gradient_and_what_is_behind_it_has_none():
     assert not module.q.weight.grad.any() and not module.ffn.fc1.weight.grad.any()
 
 
-def test_without_gates_all_that_attention_takes_is_added_and_nothing_else():
+def test_attention_without_gates_adds_its_whole_output():
     masked, multimodal = toy_tokens()
     module = toy_attention(None)
     assert module.attention_gate is None and module.gates().tolist() == [1, 1]

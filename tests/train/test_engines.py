@@ -16,7 +16,7 @@ pytest.importorskip("deepspeed")
 
 @pytest.fixture(scope="module")
 def found(ranks, tmp_path_factory):
-    """What one rank found, and what each of two found."""
+    """The results of one rank, and of each of two."""
     folder = tmp_path_factory.mktemp("engines")
     ranks("engine_ranks.py", folder)
     alone, first, second = (
@@ -52,8 +52,8 @@ def test_micro_batches_of_the_contrastive_loss_change_nothing(found, engine):
 
 
 @pytest.mark.parametrize("engine", BOUNDED)
-def test_what_a_loss_keeps_in_bounds_goes_on_from_there(found, engine):
-    """The temperature, which DeepSpeed also has a copy of."""
+def test_a_parameter_that_the_loss_clamps_stays_clamped(found, engine):
+    """The parameter is the temperature. DeepSpeed has a second copy of it."""
     alone, first, _ = found
     plain = alone["bounded plain"]
     assert max(plain) == pytest.approx(math.log(100)) and plain[-1] < plain[5]  # driven to the bound, and back at once

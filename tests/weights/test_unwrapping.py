@@ -132,7 +132,7 @@ def test_the_only_set_of_weights_is_taken(state, tmp_path, name):
     assert same(load({name: {f"module.{k}": v for k, v in state.items()}, "epoch": 3}, tmp_path), state)
 
 
-def test_of_several_sets_of_weights_one_is_chosen_by_name(state, tmp_path):
+def test_the_caller_names_one_of_several_sets_of_weights(state, tmp_path):
     other = {key: value + 1 for key, value in state.items()}
     for content in (
         {"teacher": other, "student": state},

@@ -36,7 +36,7 @@ def test_every_body_moves_in_every_class(films):
         assert np.abs(np.diff(frames.astype(int), axis=0)).max() > 20, clip
 
 
-def test_what_travels_right_goes_right(films):
+def test_travelling_bodies_move_in_the_named_direction(films):
     """The mean place of what differs from the film's median, which is the empty ground."""
     for label, direction in (("travels left", -1), ("travels right", 1)):
         ways = []

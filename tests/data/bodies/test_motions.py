@@ -19,7 +19,7 @@ def moving(course: motions.Course) -> np.ndarray:
 
 
 def likeness(course: motions.Course, lag: float) -> np.ndarray:
-    """Of each part and the next, 1 to -1: how the parts' sines would agree at this lag -> (parts - 1,)."""
+    """Agreement of each part's sine with the next one's at this lag, 1 to -1 -> (parts - 1,)."""
     swing = moving(course)
     scaled = swing / np.linalg.norm(swing, axis=0)
     return (scaled[:, :-1] * scaled[:, 1:]).sum(0) * np.cos(lag)
@@ -48,7 +48,7 @@ def test_one_part_twitches_and_rests_between():
     assert {int(np.ptp(course.swing, axis=0).argmax()) for course in drawn("twitches with one part")} == {0, 1, 2}
 
 
-def test_who_swings_does_not_travel():
+def test_swinging_bodies_do_not_travel():
     for label in motions.CLASSES[:4]:
         for course in drawn(label):
             assert np.ptp(course.place, axis=0).max() < 0.15 and np.ptp(course.turn) < 0.25 and not course.lift.any()
@@ -81,7 +81,7 @@ def test_turning_goes_one_way():
     assert all(np.ptp(course.turn) > 2 for course in drawn("turns around"))
 
 
-def test_where_a_body_is_does_not_tell_which_way_it_goes():
+def test_a_bodys_place_does_not_tell_its_direction():
     """In the middle of a film all classes are about the middle of the picture, some tilted."""
     for label in motions.CLASSES:
         middles = np.array([course.place[8] for course in drawn(label)])

@@ -83,7 +83,7 @@ class TestRecordings:
             assert np.all(np.diff(seconds) > 0) and np.isfinite(body).all()
             assert not motion.within or 0 <= motion.within[0] < motion.within[1] <= seconds[-1] + 0.01
 
-    def test_who_is_said_to_travel_does(self):
+    def test_motions_that_travel_move_by_their_speed(self):
         for motion in (motion for several in MOTIONS.values() for motion in several if motion.travels):
             hip = at(cut(motion, 0.0, 1.0, np.array([0.0, 4.0])), "hip")
             assert (hip[1, 0] - hip[0, 0]) / 4 == pytest.approx(motion.travels, rel=0.3)
