@@ -21,6 +21,12 @@ def draw(number: int, height: int, width: int) -> np.ndarray:
     return np.stack([grey, grey * 3 // 4 + 20, 255 - grey], axis=2).astype(np.uint8)
 
 
+def film(number: int, frames=20, height=32, width=32) -> np.ndarray:
+    """Plain frames whose red tells the frame and whose other channels tell the clip."""
+    colours = np.array([(12 * frame, 20 * number, 20 * number) for frame in range(frames)], np.uint8)
+    return np.broadcast_to(colours[:, None, None], (frames, height, width, 3))
+
+
 def number(frame: np.ndarray) -> int:
     """The number shown by a decoded frame (H, W, 3)."""
     height, width = frame.shape[:2]

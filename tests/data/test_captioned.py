@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clip_zoo import film
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,16 +95,10 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def film(number, frames=12, size=16):
-    """Plain frames: red tells the frame, green the clip."""
-    colours = np.array([(20 * t, 30 * number, 0) for t in range(frames)], np.uint8)
-    return np.broadcast_to(colours[:, None, None], (frames, size, size, 3))
-
-
 def shown(video):
     """(clips, frames) of a batch (B, T, H, W, 3) of films."""
     red, green, _ = np.moveaxis(np.asarray(video)[:, :, 4, 4].astype(int), -1, 0)
-    return (green[:, 0] / 30).round().astype(int).tolist(), (red / 20).round().astype(int)
+    return (green[:, 0] / 20).round().astype(int).tolist(), (red / 12).round().astype(int)
 
 
 CAPTIONS = [("a", "b", "c"), ("a dog", "dog"), ("",), ("DOG", "a dog"), ("one",)]
@@ -111,7 +106,7 @@ CAPTIONS = [("a", "b", "c"), ("a dog", "dog"), ("",), ("DOG", "a dog"), ("one",)
 
 @pytest.fixture(scope="module")
 def films():
-    return [DecodedVideo(f"{n}.mp4", film(n)) for n in range(5)]
+    return [DecodedVideo(f"{n}.mp4", film(n, 12, 16, 16)) for n in range(5)]
 
 
 def source(films, tokenizer, num_frames=4, seed=0, **options):
@@ -199,8 +194,8 @@ def media(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("media")
     for n in range(5):
-        write_video(folder / f"{n}.mp4", film(n, size=32), 8)
-    Image.fromarray(film(7, size=32)[3]).save(folder / "picture.png")
+        write_video(folder / f"{n}.mp4", film(n, 12), 8)
+    Image.fromarray(film(7, 12)[3]).save(folder / "picture.png")
     return folder
 
 

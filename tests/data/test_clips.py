@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from clip_zoo import film
 
 from ivcore import paths
 from ivcore.data import formats, memory
@@ -19,12 +20,6 @@ from ivcore.video.reader import VideoReader
 from ivcore.video.writer import write_video
 
 DENSE = partial(sampling.dense, num_frames=4, stride=2)
-
-
-def film(number, frames=20, height=32, width=32):
-    """Plain frames whose red tells the frame and whose other channels tell the clip."""
-    colours = np.array([(12 * frame, 20 * number, 20 * number) for frame in range(frames)], np.uint8)
-    return np.broadcast_to(colours[:, None, None], (frames, height, width, 3))
 
 
 @pytest.fixture(scope="module")
