@@ -1,4 +1,4 @@
-"""Ground, sky and hills, as the camera sees them without anybody."""
+"""Paints ground, sky and hills as the camera sees them without people."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from ivcore.data.figures.plan import SKIES, Place
 
-_FOG = 22.0  # metres in which the ground takes on two thirds of the colour of the sky
+_FOG = 22.0  # metres over which the ground takes on two thirds of the sky's colour
 
 
 @dataclass(frozen=True)
 class Backdrop:
-    """Per frame and pixel, or with F = 1 where all frames are equal: colours (F, S, S, 3), metres to the ground (F, S, S, infinite in the sky)
-    and where on the ground that is (F, S, S, 2): x and z."""
+    """For each frame and pixel, with F = 1 if all frames are equal. colours (F, S, S, 3). depth (F, S, S): metres to the ground, infinite in
+    the sky. ground (F, S, S, 2): x and z of that place on the ground."""
 
     colours: np.ndarray
     depth: np.ndarray
@@ -20,7 +20,7 @@ class Backdrop:
 
 
 def backdrop(rays: np.ndarray, position: np.ndarray, place: Place) -> Backdrop:
-    """rays (F, S, S, 3): directions of length 1 in the world. position (F, 3): of the camera."""
+    """rays (F, S, S, 3): unit directions in the world. position (F, 3): of the camera."""
     depth = np.where(rays[..., 1] < -1e-3, -position[:, None, None, 1] / np.minimum(rays[..., 1], -1e-3), np.inf)
     depth = depth.astype(np.float32)
     near = np.minimum(depth, 200)[..., None]
@@ -67,7 +67,7 @@ def _floor(ground: np.ndarray, depth: np.ndarray, place: Place) -> np.ndarray:
 
 
 def _patches(x: np.ndarray, z: np.ndarray, seed: int) -> np.ndarray:
-    """0 to 1 over the ground, in patches of two sizes that repeat only far away."""
+    """Values from 0 to 1 in patches of two sizes, which repeat only far away."""
     table = np.random.default_rng(seed).random((64, 64), dtype=np.float32)
     coarse = (table + np.roll(table, 1, 0) + np.roll(table, 1, 1) + np.roll(table, (1, 1), (0, 1))) / 4
     pick = lambda values, size: values[np.floor(x * size).astype(int) & 63, np.floor(z * size).astype(int) & 63]  # noqa: E731

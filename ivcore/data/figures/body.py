@@ -10,7 +10,7 @@ from ivcore.data.figures.plan import Colour, Person
 _LOWEST = 0.03  # metres above the ground, for hands and feet that the recording puts below it
 _WHITE = (0.93, 0.93, 0.9)
 _TRUNK = (
-    # from, to, radius there and there in metres, of which colour
+    # from, to, radius at each in metres, whose colour
     ("hip", "chest", 0.105, 0.11, "shirt"),
     ("chest", "neck", 0.115, 0.10, "shirt"),
     ("right_shoulder", "left_shoulder", 0.072, 0.072, "shirt"),
@@ -32,7 +32,7 @@ _PARTS = (*_TRUNK, *((f"{s}_{a}", f"{s}_{b}", *rest) for s in ("right", "left") 
 
 @dataclass(frozen=True)
 class Rods:
-    """Rods in every frame: a, b (F, N, 3) are the ends, radii (N, 2). colours (N, 3), and other (N, 3) for every second stripe."""
+    """Rods in every frame. a, b (F, N, 3): their ends. radii (N, 2). colours (N, 3). other (N, 3): of every second stripe."""
 
     a: np.ndarray
     b: np.ndarray
@@ -47,7 +47,7 @@ class Rods:
 
 
 def shaped(body: np.ndarray, person: Person, mirrored: bool) -> np.ndarray:
-    """The points (F, P, 3) of this person who moves like `body` (F, P, 3), perhaps with left and right changed. None is below the ground."""
+    """Fits the points `body` (F, P, 3) to this person, (F, P, 3); swaps left and right if `mirrored`. No point is below the ground."""
     scales = {"knee": person.legs, "ankle": person.legs, "elbow": person.arms, "wrist": person.arms}
     scales |= {"right_shoulder": person.breadth, "left_shoulder": person.breadth}
     shaped = np.empty_like(body)

@@ -1,4 +1,4 @@
-"""Where the camera of a clip is and where it looks, in every frame."""
+"""Computes where the camera of a clip is and where it looks, in every frame."""
 
 import math
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ import numpy as np
 from ivcore.data.figures.plan import View
 
 _UP = np.array([0.0, 1.0, 0.0])
-_MARGIN = 0.92  # of half the picture, which no point of the body leaves
+_MARGIN = 0.92  # of half the picture; it holds all points of the body
 
 
 @dataclass(frozen=True)
 class Camera:
-    """position (F, 3). axes (F, 3, 3): to the right, up and forward, as rows. reach: tangent of half the field of view. still: whether all frames are equal."""
+    """position (F, 3). axes (F, 3, 3): rows right, up, forward. reach: tangent of half the field of view. still: True if all frames are equal."""
 
     position: np.ndarray
     axes: np.ndarray
@@ -21,17 +21,17 @@ class Camera:
     still: bool
 
     def sees(self, points: np.ndarray) -> np.ndarray:
-        """Points of the world (F, N, 3) as the camera has them, (F, N, 3): to the right, up and forward."""
+        """Converts world points (F, N, 3) to camera coordinates (F, N, 3): right, up, forward."""
         return (points - self.position[:, None]) @ self.axes.transpose(0, 2, 1)
 
 
 def place(view: View, body: np.ndarray, seconds: np.ndarray) -> Camera:
-    """The camera for a body (F, P, 3) at these moments (F,). It goes back until the body stays in the picture."""
+    """The camera for a body (F, P, 3) at these seconds (F,). It moves back until the body stays in the picture."""
     reach, far = math.tan(view.field / 2), 3.0
     for _ in range(4):
         camera = _at(view, body, seconds, reach, far)
         seen = camera.sees(body)
-        if far == 3.0:  # first only measured: the camera goes where the body fills its part of the picture
+        if far == 3.0:  # the first round measures: the camera goes where the body fills its part
             size = np.median(np.ptp(seen[..., :2], axis=1).max(axis=1)) + 0.2
             far = max(size, 1.0) / (2 * reach * view.fill)
         else:
@@ -70,7 +70,7 @@ def _at(view: View, body: np.ndarray, seconds: np.ndarray, reach: float, far: fl
 
 
 def _smooth(path: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """A path (F, 3) without quick turns: a running mean over about half a second, straight on at the ends."""
+    """Smooths a path (F, 3): a running mean over about half a second; the ends go straight on."""
     weights = np.exp(-0.5 * ((seconds[:, None] - seconds) / 0.3) ** 2)
     weights /= weights.sum(axis=1, keepdims=True)
     line = np.stack([np.polyval(np.polyfit(seconds, column, 1), seconds) for column in path.T], axis=1)

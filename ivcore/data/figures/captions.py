@@ -1,4 +1,4 @@
-"""What a clip shows in four sentences, written from its plan alone: who does what, where, and from where it is seen."""
+"""Describes a clip in four sentences, from its plan alone: who does what, where, and from which side it is seen."""
 
 import math
 
@@ -45,7 +45,7 @@ _CAMERAS = {
     "round": "the camera circles slowly",
     "nearer": "the camera comes nearer",
 }
-# Their sides are the same for the whole clip; whoever turns over or round is seen from all of them.
+# The camera sees one side for the whole clip; in the other actions the person turns over or round.
 _FACING = ("walk", "walk backwards", "run", "jump", "punch", "crawl", "roll", "dance")
 
 
@@ -56,7 +56,7 @@ def captions(plan: Plan) -> tuple[str, ...]:
     legs = f"{person.trousers} {'trousers' if person.long_trousers else 'shorts'}"
     ground = _a(_GROUNDS[plan.place.ground].format(plan.place.ground_colour))
     seen = _seen(plan)
-    has_sky = view.height < 0.4 * view.field  # or the camera looks down so much that the picture ends below the horizon
+    has_sky = view.height < 0.4 * view.field  # else the camera looks down, and the picture ends below the horizon
     where = f"{_SKIES[plan.place.sky]} " if has_sky else ""
     return (
         f"a person in {shirt} and {legs} {does}{_way(plan)} on {ground}, {seen}",
@@ -82,7 +82,7 @@ def _side(plan: Plan) -> str:
 
 
 def _way(plan: Plan) -> str:
-    """In which direction of the picture a person goes who goes anywhere."""
+    """Words for the direction in the picture in which the person moves."""
     sides = {"from the right": 1, "from the left": -1}
     sideways = sides.get(_side(plan), 0) * plan.cut.motion.travels
     return " to the right" if sideways > 0 else " to the left" if sideways < 0 else ""

@@ -1,9 +1,9 @@
 """Human figures: 17 actions, from walking to a backflip, by people of simple shapes. A source of rendered clips, see `data.rendered`.
 
-Every clip is a scene of its own: another person, place, light, camera and cut. The splits differ in looks and in views: each pair of
+Every clip has its own scene: another person, place, light, camera and cut. The splits differ in looks and in views: each pair of
 colours of shirt and trousers, and each sector of 5 degrees around the person, belongs to one split (`plan`). The motions themselves are
-shared. There are 15 recordings for 17 classes, so scores say nothing about how another person would move. Three classes are recordings
-played backwards, which only the order of frames tells from the ones played forwards.
+shared. There are 15 recordings for 17 classes, so scores say nothing about the movements of other people. Three classes are recordings
+played backwards; only the order of frames tells them from the forward ones.
 """
 
 from dataclasses import dataclass
@@ -46,6 +46,6 @@ def _clip(config: Figures, split: str, number: int) -> Clip:
 
 
 def plan_of(config: Figures, name: str) -> Plan:
-    """What the clip with this name shows."""
+    """The plan of the clip with this name."""
     split, number = name.split("-")
     return draw(config.seed, split, int(number), CLASSES[int(number) % len(CLASSES)])

@@ -1,6 +1,6 @@
-"""Draws rods on a backdrop: light from one side, shadows on the ground, every pixel a mean of four.
+"""Draws rods on a backdrop: light from one side, shadows on the ground, every pixel the mean of four rays.
 
-Rays from the camera are cut with the rods by formula, all frames at a time, in the smallest window that holds a rod in every frame.
+A formula gives the rays' hits on a rod, for all frames at once, in the smallest window that holds the rod in every frame.
 """
 
 import numpy as np
@@ -12,11 +12,11 @@ from ivcore.data.figures.plan import Place
 
 _FINE = 2  # rays a pixel, along each side
 _STRIPE = 0.045  # metres
-_SHADOW = 0.5  # of the light is gone in a shadow
+_SHADOW = 0.5  # of the light is missing in a shadow
 
 
 def draw(camera: Camera, rods: Rods, place: Place, size: int) -> np.ndarray:
-    """uint8 (F, size, size, 3)."""
+    """The frames, uint8 (F, size, size, 3)."""
     frames, side = len(camera.position), size * _FINE
     across = ((np.arange(side, dtype=np.float32) + 0.5) / side * 2 - 1) * np.float32(camera.reach)
     seen = slice(0, 1) if camera.still else slice(None)
@@ -39,7 +39,7 @@ def _rays(axes: np.ndarray, across: np.ndarray) -> np.ndarray:
 
 
 def _window(centres: np.ndarray, radii: np.ndarray, across: np.ndarray):
-    """Rows (F, H) and columns (F, W) around discs (F, 2 ends, right up forward) in the picture; None if it shows none of them."""
+    """Rows (F, H) and columns (F, W) around discs (F, 2 ends, right up forward) in the picture; None if none is visible."""
     side, reach = len(across), across[-1] + (across[1] - across[0]) / 2
     ahead = np.maximum(centres[..., 2], 0.2)
     half = radii / ahead * 1.2
@@ -56,7 +56,7 @@ def _window(centres: np.ndarray, radii: np.ndarray, across: np.ndarray):
 
 
 def _draw_rod(image, nearest, across, light, a, b, rods: Rods, rod: int, ambient: float) -> None:
-    """Sets the pixels (F, S, S, 3) in which a rod with the ends a, b (F, 3), seen from the camera, is nearest."""
+    """Sets the pixels (F, S, S, 3) where a rod with ends a, b (F, 3), in camera coordinates, is nearest."""
     radius, end_radius = rods.radii[rod]
     window = _window(np.stack([a, b], axis=1), np.array([radius, end_radius]), across)
     if window is None:
@@ -65,7 +65,7 @@ def _draw_rod(image, nearest, across, light, a, b, rods: Rods, rod: int, ambient
     u, v = across[columns][:, None, :], -across[rows][:, :, None]
     length = 1 / np.sqrt(1 + u * u + v * v)
     axis = b - a
-    along = _dot(axis, u, v) * length  # what a ray gains along the rod, and towards its beginning
+    along = _dot(axis, u, v) * length  # products of a unit ray with the rod and with minus its start
     towards = -_dot(a, u, v) * length
     narrower = np.float32(radius - end_radius)
     long, beside = (axis * axis).sum(1) - narrower**2, -(a * axis).sum(1)
@@ -109,7 +109,7 @@ def _dot(vector: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _shadows(camera: Camera, rods: Rods, place: Place, behind: Backdrop, frames: int, across: np.ndarray) -> np.ndarray:
-    """(F, S, S) from 0 to 1: how much of the light is kept from the ground. Seen along the light, rods are flat strips."""
+    """(F, S, S) from 0 to 1: the share of light that the rods block. Seen along the light, rods are flat strips."""
     light = np.array(place.light)
     right = np.cross(light, (0.0, 1.0, 0.0))
     right /= np.linalg.norm(right)

@@ -1,4 +1,4 @@
-"""Films clips: the plan's motion is cut, dressed, looked at and drawn."""
+"""Films clips: cuts the motion, dresses the body, places the camera, draws."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,7 +14,7 @@ from ivcore.data.figures.plan import Place
 
 
 def film(config: Figures, todo: Sequence[Clip]) -> Iterator[np.ndarray]:
-    """uint8 (frames, size, size, 3) of each of these clips. UserError where pybullet, whose files hold the motions, is not installed."""
+    """Yields uint8 (frames, size, size, 3) for each clip. UserError if pybullet, whose files hold the motions, is not installed."""
     seconds = np.arange(config.frames) / config.fps
     for clip in todo:
         plan = plan_of(config, clip.name)
@@ -27,7 +27,7 @@ def film(config: Figures, todo: Sequence[Clip]) -> Iterator[np.ndarray]:
 
 
 def _posts(place: Place, body: np.ndarray) -> Rods:
-    """Posts around the middle of the person's way; they stand still."""
+    """Fixed posts around the middle of the person's path."""
     middle = body[:, :, ::2].mean(axis=(0, 1))
     shapes = np.array([shape for shape, _ in place.posts])
     foot = np.stack([shapes[:, 0] + middle[0], np.zeros(len(shapes)), shapes[:, 1] + middle[1]], axis=1)

@@ -1,8 +1,8 @@
-"""What each class moves like: motion-capture clips that pybullet carries, as points of a body in metres over time.
+"""The motion of each class: motion-capture clips from pybullet, as points of a body in metres over time.
 
 A file of pybullet (data/motions/humanoid3d_*.txt, made for DeepMimic, Peng et al. 2018, arXiv 1804.02717) holds a line of numbers for
-each moment: how long it lasts, where the hip is, and how each joint is turned. `read` makes points of them once, `cut` takes a few
-seconds out. The person looks along x and has its right hand at positive z; y points up. Only the files are read: the simulator does not run.
+each moment: how long it lasts, where the hip is, and how each joint is turned. `read` converts them to points, `cut` takes a few
+seconds out. The person looks along x, with the right hand at positive z; y points up. Only the files are read; the simulator does not run.
 """
 
 import importlib.util
@@ -18,9 +18,9 @@ from ivcore.errors import UserError
 
 @dataclass(frozen=True)
 class Motion:
-    """file: the middle of its name. within: seconds of it that show the action, None for all of it, which then repeats.
+    """file: the middle of its name. within: first and last second that show the action; None: the whole file, which repeats.
 
-    backwards: played from the end, as `walk backwards` is. travels: metres a second, about, in the direction of the gaze.
+    backwards: played from the end, as in `walk backwards`. travels: about how many metres a second, in the direction of the gaze.
     """
 
     file: str
@@ -49,7 +49,7 @@ MOTIONS: dict[str, tuple[Motion, ...]] = {
     "lie down on the front": (Motion("getup_facedown", within=(0.6, 3.03), backwards=True),),
 }
 
-# Joints in the order of the files: parent, where it is in the parent's axes (from pybullet's humanoid.urdf, at a quarter), numbers in a line.
+# Joints in the order of the files: parent, place in the parent's axes (pybullet's humanoid.urdf, at a quarter), numbers in a line.
 _JOINTS = {
     "hip": ("", (0, 0, 0), 4),
     "chest": ("hip", (0, 0.2362, 0), 4),
@@ -65,7 +65,7 @@ _JOINTS = {
     "left_shoulder": ("chest", (-0.0241, 0.2435, -0.1831), 4),
     "left_elbow": ("left_shoulder", (0, -0.2748, 0), 1),
 }
-# Points that turn with a joint and are none.
+# Points that turn with a joint but are not joints.
 _TIPS = {
     "head": ("neck", (0.01, 0.16, 0)),
     "crown": ("neck", (-0.005, 0.2, 0)),
@@ -85,7 +85,7 @@ POINTS = tuple(PARENTS)
 
 
 def require_simulator() -> None:
-    """UserError with what to install, unless pybullet's files are there."""
+    """UserError that says what to install, unless pybullet's files are there."""
     if importlib.util.find_spec("pybullet_data") is None:
         raise UserError("pybullet is not installed: `make sim`, or `pip install 'ivcore[sim]'`")
 
@@ -97,14 +97,14 @@ def _folder() -> Path:
 
 @cache
 def read(file: str) -> tuple[np.ndarray, np.ndarray]:
-    """(seconds (K,), points (K, P, 3) in the order of `POINTS`) of a motion. UserError where pybullet is not installed."""
+    """Reads a motion: (seconds (K,), points (K, P, 3) in the order of `POINTS`). UserError if pybullet is not installed."""
     lines = np.array(json.loads((_folder() / f"humanoid3d_{file}.txt").read_text())["Frames"], dtype=np.float64)
     seconds = np.concatenate([[0.0], np.cumsum(lines[:-1, 0])])
     return seconds, points(lines[:, 1:])
 
 
 def points(lines: np.ndarray) -> np.ndarray:
-    """Where the points of the body are, (K, P, 3), for lines of a file without their first number (K, 43)."""
+    """The body's points (K, P, 3) for lines of a file without their first number, (K, 43)."""
     turned, placed, column = {}, {}, 3
     for name, (parent, offset, width) in _JOINTS.items():
         turn = _turns(lines[:, column : column + width])
@@ -117,7 +117,7 @@ def points(lines: np.ndarray) -> np.ndarray:
 
 
 def _turns(numbers: np.ndarray) -> np.ndarray:
-    """Matrices (K, 3, 3) of quaternions (K, 4), real part first, or of angles about z (K, 1)."""
+    """Rotation matrices (K, 3, 3) of quaternions (K, 4), real part first, or of angles about z (K, 1)."""
     if numbers.shape[1] == 1:
         half, nought = numbers[:, 0] / 2, np.zeros(len(numbers))
         numbers = np.stack([np.cos(half), nought, nought, np.sin(half)], axis=1)
@@ -133,8 +133,8 @@ def _turns(numbers: np.ndarray) -> np.ndarray:
 def cut(motion: Motion, start: float, speed: float, moments: np.ndarray) -> np.ndarray:
     """The body's points (F, P, 3) at these moments (F,), in seconds from the beginning of the cut.
 
-    start: from 0 to 1, which of the possible cuts. A motion that repeats begins again where it stopped. Another stands still before its
-    beginning and after its end, where the cut is longer than it.
+    start: from 0 to 1, selects one of the possible cuts. A motion that repeats begins again where it stopped. Any other stands still
+    before its beginning and after its end if the cut is longer.
     """
     seconds, body = read(motion.file)
     moments = moments * speed

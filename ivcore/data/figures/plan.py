@@ -1,6 +1,6 @@
-"""What a clip shows, drawn at random before anything is rendered: the cut of a motion, the person, the place, the camera.
+"""Draws what a clip shows before anything is rendered: the cut of a motion, the person, the place, the camera.
 
-Of any six neighbouring pairs of clothes, and of any six neighbouring sectors of 5 degrees around the person, four are for training,
+Among any six neighbouring pairs of clothes, and any six neighbouring sectors of 5 degrees around the person, four are for training,
 one for validation and one for the test.
 """
 
@@ -44,7 +44,7 @@ SKIES: dict[str, tuple[Colour, Colour]] = {  # at the horizon, and high up
     "dark": ((0.26, 0.29, 0.40), (0.07, 0.08, 0.16)),
     "white": ((0.96, 0.96, 0.95), (0.88, 0.89, 0.91)),
 }
-# What the camera does: stands still, turns after the person, moves along beside them, goes round them, comes nearer.
+# The camera stands still, turns after the person, moves beside them, goes round them, or comes nearer.
 CAMERAS = ("still", "turning", "along", "round", "nearer")
 _RESIDUES = {"train": (0, 1, 2, 3), "val": (4,), "test": (5,)}
 _SECTORS = 72
@@ -52,7 +52,7 @@ _SECTORS = 72
 
 @dataclass(frozen=True)
 class Cut:
-    """start: 0 to 1, see `motions.cut`. speed: of the motion, 1 is as recorded. mirrored: left and right changed."""
+    """start: 0 to 1, see `motions.cut`. speed: of the motion, 1 is as recorded. mirrored: left and right are swapped."""
 
     motion: Motion
     start: float
@@ -62,7 +62,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Person:
-    """Names of colours, colours (red, green, blue, 0 to 1), and sizes in parts of the usual ones."""
+    """Names of colours; `colours` as red, green, blue from 0 to 1; sizes as factors of the usual ones."""
 
     shirt: str
     trousers: str
@@ -80,9 +80,9 @@ class Person:
 
 @dataclass(frozen=True)
 class Place:
-    """Two colours of the ground, its pattern, and how large and turned it is (metres, radians). light: a direction, of length 1, y upwards.
+    """ground: its pattern, in two `colours`, with `scale` in metres and `turn` in radians. light: a unit direction, y upwards.
 
-    posts: x, z, radius and height of each, and its colour.
+    posts: x, z, radius and height of each in metres, and its colour.
     """
 
     ground: str
@@ -103,8 +103,8 @@ class Place:
 class View:
     """Angles in radians: side from which the person is seen (0 is the front, a quarter turn the right side), height, field of view.
 
-    fill: which part of the picture the person takes, at most. shift: where they are beside its middle, in parts of half the picture.
-    pace: how fast the camera moves, and which way, -1 to 1.
+    fill: the largest part of the picture that the person takes. shift: their offset from its middle, in half pictures. pace: speed
+    and direction of the camera, -1 to 1.
     """
 
     camera: str
@@ -126,7 +126,7 @@ class Plan:
 
 
 def draw(seed: int, split: str, number: int, label: str) -> Plan:
-    """What the `number`-th clip of a split shows."""
+    """The plan of the `number`-th clip of a split."""
     rng = np.random.default_rng([seed, SPLITS.index(split), number])
     motion = MOTIONS[label][rng.integers(len(MOTIONS[label]))]
     cut = Cut(motion, rng.uniform(), math.exp(rng.uniform(math.log(0.8), math.log(1.25))), bool(rng.integers(2)))
@@ -191,7 +191,7 @@ def _place(rng: np.random.Generator, person: Person, view: View) -> Place:
 
 
 def _post(rng: np.random.Generator, side: float):
-    """A post that does not stand before the person."""
+    """A post that does not stand in front of the person."""
     around, far = side + math.pi + rng.uniform(-1.9, 1.9), rng.uniform(2.5, 7)
     shape = (far * math.cos(around), far * math.sin(around), rng.uniform(0.06, 0.4), rng.uniform(0.3, 2.6))
     return shape, _near(rng, list(COLOURS.values())[rng.integers(len(COLOURS))])
@@ -200,7 +200,7 @@ def _post(rng: np.random.Generator, side: float):
 def _view(rng: np.random.Generator, split: str, motion: Motion) -> View:
     own = [sector for sector in range(_SECTORS) if sector % 6 in _RESIDUES[split]]
     side = (own[rng.integers(len(own))] + rng.uniform()) * 2 * math.pi / _SECTORS
-    runs = abs(motion.travels) > 2  # and leaves a camera that stays in its place
+    runs = abs(motion.travels) > 2  # and leaves the view of a camera that does not move
     moving = ["round", "nearer"] + ["along"] * bool(motion.travels) + ["turning"] * (not runs)
     still = rng.uniform() < 0.5 and not runs
     camera = "still" if still else moving[rng.integers(len(moving))]
