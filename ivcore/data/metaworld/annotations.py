@@ -1,6 +1,6 @@
-"""Annotations of the rendered Meta-World episodes in the formats of the datasets that they stand for.
+"""Writes annotations of the rendered Meta-World episodes in the formats of real datasets.
 
-Written from the episodes' records alone: neither the simulator nor the videos are needed. Episodes that the expert did not solve are left out.
+They need the episodes' records alone, neither the simulator nor the videos. Episodes that the expert did not solve are left out.
 """
 
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ _SPLITS = ("train", "val", "test")
 _SUBSETS = {"train": "training", "val": "validation", "test": "testing"}
 # The gripper does one of the first four, a thing one of the last two.
 _ACTIONS = (*PHASES, "rest", "is moved")
-# As of the moving shapes: another text whenever annotations change, and only then.
+# As for the moving shapes: change it whenever annotations change, and only then.
 ANNOTATOR_VERSION = "72f256233fb1f94381dbfcaf4c09662f9e458c8772602bce757dc0ab7b3b83a6"
 
 
 def write(config: MetaWorld, folder: Path) -> None:
-    """All annotation files of a folder in which every episode has its record."""
+    """Writes all annotation files of a folder in which every episode has its record."""
     solved = list(records(config, folder))
     for part in (_labels, _captions, _order, _questions, _segments, _boxes):
         part(config, folder, solved)
@@ -48,14 +48,14 @@ def _sentences(record: dict) -> tuple[str, ...]:
 
 
 def _captions(config: MetaWorld, folder: Path, solved: list) -> None:
-    """Five sentences an episode. A test split has every first one once, or a query would have several right answers."""
+    """Writes five sentences an episode. In a test split each first one occurs once, so that a query has one right answer."""
     annotations.write_captions(folder, [_clip(episode, _sentences(record)) for episode, record in solved])
     undone = [_clip(episode, _reversed(record)) for episode, record in solved if episode.task in PARTNERS]
     formats.write_msrvtt_json(folder / "msrvtt_reversed.json", [annotations.captioned(folder, c) for c in undone])
 
 
 def _order(config: MetaWorld, folder: Path, solved: list) -> None:
-    """Two sentences an episode that differ only in what is done; which of the two comes first is drawn."""
+    """Writes two sentences an episode that differ only in the action, in random order."""
     rng = np.random.default_rng(config.seed)
     for split in _SPLITS[1:]:
         choices = []
@@ -70,7 +70,7 @@ def _order(config: MetaWorld, folder: Path, solved: list) -> None:
 
 
 def _questions(config: MetaWorld, folder: Path, solved: list) -> None:
-    """What is moved, its colour, and which of two opposite things is done with it: a frame of it answers the first two."""
+    """Asks what is moved, its colour, and which of two opposite things is done with it. One frame answers the first two."""
     asked: dict[str, list[Candidate]] = {split: [] for split in _SPLITS}
     for episode, record in solved:
         thing, video = TASKS[episode.task].thing, (episode.id, str(folder / episode.video))
@@ -103,7 +103,7 @@ def _segments(config: MetaWorld, folder: Path, solved: list) -> None:
 
 
 def _boxes(config: MetaWorld, folder: Path, solved: list) -> None:
-    """A keyframe each whole second. person_id 0 is the gripper, 1 and on are the things."""
+    """Writes a keyframe each whole second. person_id 0 is the gripper; the things have 1 and up."""
     actions = [formats.AvaAction(i, name, "OBJECT_MANIPULATION") for i, name in enumerate(_ACTIONS, 1)]
     formats.write_ava_actions(folder / "ava_actions.pbtxt", actions)
     for split in _SPLITS:

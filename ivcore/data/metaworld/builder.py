@@ -17,11 +17,11 @@ from ivcore.files import write_text
 
 
 def build(config: MetaWorld | None = None, *, workers: int | None = None, folder=None) -> Path:
-    """The dataset's folder, after making what is missing; `folder` is used instead of the one in the cache.
+    """Makes what is missing of the dataset and returns its folder: `folder`, or by default one in the cache.
 
     `workers` processes make it (default: one for each core). They can be killed at any time: a file appears whole or not at all,
-    and the next call makes the missing ones. If several processes ask for the same folder at once, one makes it and the others
-    wait. Raises UserError if the simulator is not installed, or if `folder` holds a set with other settings.
+    and the next call makes the missing files. If several processes ask for the same folder at once, one makes it and the others
+    wait. UserError if the simulator is not installed, or if `folder` holds a set with other settings.
     """
     config = config or MetaWorld()
     folder = paths.resolve(folder) if folder else config.folder
@@ -39,7 +39,7 @@ def build(config: MetaWorld | None = None, *, workers: int | None = None, folder
 
 
 def _claim(folder: Path, config: MetaWorld) -> None:
-    """Refuses a folder that holds anything but this set, complete or not."""
+    """Writes config.json. UserError if the folder holds another set, complete or not."""
     owner = folder / "config.json"
     if owner.exists() and json.loads(owner.read_text()).get("hash") != config.hash:
         raise UserError(f"{paths.short(folder)}: holds a set with other settings; name another folder")
@@ -47,7 +47,7 @@ def _claim(folder: Path, config: MetaWorld) -> None:
 
 
 def _share(folder: Path, config: MetaWorld) -> None:
-    """Takes episodes that other sets of the same kin beside this one already have, as hard links."""
+    """Hard-links the episodes that sets of the same kin, beside this one, already have."""
     for owner in folder.parent.glob("*/config.json"):
         if owner.parent != folder and json.loads(owner.read_text()).get("kin") == config.kin:
             for shared in episodes(config):
@@ -67,12 +67,12 @@ def _link(source: Path, folder: Path, linked: Episode) -> None:
 def render(config: MetaWorld, folder: Path, todo: list[int], workers: int | None = None) -> None:
     """Makes the episodes with these numbers. Each process gets some of every task."""
     workers, total = min(workers or generated.cores(), len(todo)), len(episodes(config))
-    # LP_NUM_THREADS: the software renderer OSMesa, too, in one thread a process.
+    # LP_NUM_THREADS: the software renderer OSMesa also uses one thread a process.
     generated.make_in_processes(__name__, config, folder, todo, workers, total, "episode", LP_NUM_THREADS="0")
 
 
 def make(fields: dict, folder: Path, todo: list[int]) -> Iterator[None]:
-    """In a worker process, see `generated`: makes the episodes with these numbers, one after another."""
+    """Makes the episodes with these numbers one by one, in a worker process, see `generated`."""
     require_simulator()
     config = MetaWorld(**fields)
     every, film = episodes(config), None

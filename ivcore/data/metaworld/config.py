@@ -2,7 +2,7 @@
 
 The folder is <cache>/metaworld-<hash>:
 
-    videos/<task>-<n>.mp4    an episode in which a scripted expert solves the task, with a camera, light and paint of its own
+    videos/<task>-<n>.mp4    an episode in which a scripted expert solves the task, with its own camera, light and paint
     episodes/<task>-<n>.json what the simulator records of it: goal, look, phases, boxes in every frame
     train.csv, val.csv, test.csv, classes.txt           Kinetics: the class is the task
     msrvtt.json, msrvtt_train.csv, …_val.csv, …_test.csv  MSR-VTT: five captions an episode
@@ -30,19 +30,19 @@ from ivcore.data import generated
 from ivcore.data.metaworld.tasks import TASKS
 from ivcore.errors import ParameterError
 
-# The number of a goal decides its split: of any six in a row four are for training.
+# The number of a goal decides its split: four of any six in a row are for training.
 SPLITS = ("train", "train", "train", "train", "val", "test")
 ATTEMPTS = 5  # goals tried before an episode is given up
 _FAR = 6000  # numbers between the goals of an episode: a multiple of len(SPLITS), so that all have the same split
-# As of the moving shapes: another text whenever pixels change, and only then.
+# As for the moving shapes: change it whenever pixels change, and only then.
 RENDERER_VERSION = "b403d989363dbd088b091394a40bc2ceaad2aca4300832cf872591b68ef4735f"
 
 
 @dataclass(frozen=True)
 class MetaWorld:
-    """What is rendered: `episodes` of each of `tasks` (all 50 by default), `frames` each, spread over the whole episode.
+    """`episodes` of each of `tasks` (default: all 50), each with `frames` frames, spread over the whole episode.
 
-    size: width and height in pixels, even. Episodes last frames / fps seconds, however long the robot took.
+    size: width and height in pixels, even. Episodes last frames / fps seconds, however long the robot took. ParameterError if invalid.
     """
 
     episodes: int = 12
@@ -65,7 +65,7 @@ class MetaWorld:
 
     @property
     def kin(self) -> str:
-        """A hash of what decides a single episode, the renderer's version included. Sets of one kin have the same episodes, more or fewer."""
+        """A hash of what decides a single episode, with the renderer's version. Sets of one kin have the same episodes, more or fewer."""
         bodies = {name: task.bodies for name, task in TASKS.items()}
         text = json.dumps([self.size, self.frames, self.fps, self.seed, bodies, SPLITS, ATTEMPTS])
         return hashlib.sha256((text + RENDERER_VERSION).encode()).hexdigest()[:8]
@@ -107,19 +107,19 @@ class Episode:
 def with_training(clips: int, **fields) -> MetaWorld:
     """The smallest set with at least `clips` training clips, in whole rounds of `SPLITS`: val and test each are a quarter as large.
 
-    fields: the others of MetaWorld. With all 50 tasks 400 clips are the default's 12 episodes a task.
+    fields: other fields of MetaWorld. With all 50 tasks, 400 clips give 12 episodes a task, the default.
     """
     a_round = SPLITS.count("train") * len(MetaWorld(**fields).tasks)
     return MetaWorld(**fields, episodes=len(SPLITS) * max(1, math.ceil(clips / a_round)))
 
 
 def episodes(config: MetaWorld) -> list[Episode]:
-    """All of them, task by task."""
+    """All episodes, task by task."""
     return [Episode(task, number) for task in config.tasks for number in range(config.episodes)]
 
 
 def records(config: MetaWorld, folder: Path) -> Iterator[tuple[Episode, dict]]:
-    """Every episode that the expert solved with its record, in order."""
+    """(episode, record) of every episode that the expert solved, in order."""
     for episode in episodes(config):
         record = json.loads((folder / episode.record).read_text())
         if record["solved"]:

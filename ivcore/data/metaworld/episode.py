@@ -1,4 +1,4 @@
-"""One episode of Meta-World: played until the expert solves a goal, filmed, and written as a video and a record of what is in it."""
+"""Makes one episode of Meta-World: plays until the expert solves a goal, films it, and writes a video and a record of its contents."""
 
 import json
 from dataclasses import asdict
@@ -17,7 +17,7 @@ from ivcore.video.writer import write_video
 
 
 def make(config: MetaWorld, episode: Episode, folder: Path, film: Film | None = None) -> Film | None:
-    """Plays one episode and writes its video and, last, its record. -> the film, to be given to the next episode, which uses it or closes it."""
+    """Plays one episode and writes its video and, last, its record. Returns the film for the next episode, which uses or closes it."""
     record = {"id": episode.id, "task": episode.task, "solved": False}
     for attempt, goal in enumerate(episode.goals, 1):
         record |= {"goal": goal, "attempts": attempt}

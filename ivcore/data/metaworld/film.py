@@ -1,6 +1,6 @@
 """Films a play: pictures from one camera, and the outlines of gripper and things in the world.
 
-Playing and filming are apart, so that failed plays cost no pictures and the frames are spread evenly over a play of any length.
+Playing and filming are separate, so that failed plays render nothing and the frames are spread evenly over a play of any length.
 """
 
 import copy
@@ -14,7 +14,7 @@ from ivcore.data.offscreen import halved
 
 ROBOT = "base"
 GRIPPER = "right_hand"  # the body from the wrist on
-_DRAWN = 3  # groups of geometry from here on are only for collisions
+_DRAWN = 3  # geometry groups from this number on are only for collisions
 _PLACED = ("body_pos", "body_quat", "geom_pos", "geom_quat", "geom_rgba")  # what a reset changes in a model
 
 
@@ -27,7 +27,7 @@ class Film:
         self.task, self.size = TASKS[task], size
         self.model = copy.copy(model)
         self.model.vis.quality.shadowsize = 0  # shadows double the cost of a frame
-        self.model.vis.quality.offsamples = 0  # drawing twice as large smooths too, and is faster in software
+        self.model.vis.quality.offsamples = 0  # drawing at twice the size also smooths, and is faster in software
         self.model.vis.global_.offwidth = self.model.vis.global_.offheight = 2 * size
         self.data = mujoco.MjData(self.model)
         self.original = copy.copy(self.model)
@@ -42,7 +42,7 @@ class Film:
         self.renderer.close()
 
     def _visible(self, body: str) -> np.ndarray:
-        """Numbers of the geometries drawn of a body and all below it."""
+        """Numbers of the visible geometries of a body and of all bodies below it."""
         model, below = self.model, {self.model.body(body).id}
         for number in range(model.nbody):  # parents come first
             if model.body_parentid[number] in below:
@@ -58,7 +58,7 @@ class Film:
         )
 
     def dress(self, model, look: Look) -> None:
-        """Things where the play's model has them, in the paint and light of `look`."""
+        """Places things as in the play's `model`, in the paint and light of `look`."""
         for field in _PLACED:
             getattr(self.model, field)[:] = getattr(model, field)
         self.model.geom_matid[:] = self.original.geom_matid
@@ -99,13 +99,13 @@ class Film:
         mujoco.mj_camlight(self.model, self.data)
 
     def _hide_unseen(self, look: Look) -> None:
-        """Does not draw parts of the robot outside the picture: most of its triangles are in the shoulder, which is seldom visible."""
+        """Hides parts of the robot outside the picture: most of its triangles are in the shoulder, which is seldom visible."""
         places = project(look, self._corners(self.robot).reshape(-1, 8, 3))
         beyond = (places < 0).all(1) | (places > 1).all(1) | np.isnan(places).all(1)
         self.model.geom_rgba[self.robot, 3] = self.original.geom_rgba[self.robot, 3] * ~beyond.any(-1)
 
     def outlines(self, poses: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Corners of the boxes around each piece of geometry, (T, 8 pieces, 3) in the world: of the gripper, and of each thing."""
+        """Corners of the boxes around each piece of geometry, (T, 8 * pieces, 3), in the world: (those of the gripper, those of each thing)."""
         outlines = []
         for pose in poses:
             self._pose(pose)
@@ -123,7 +123,7 @@ class Film:
 
 
 def gap(hand: np.ndarray, outlines: Sequence[np.ndarray]) -> np.ndarray:
-    """Metres from the fingers (T, 3) to the nearest of the boxes that `Film.outlines` gives for things -> (T,)."""
+    """Metres (T,) from the fingers (T, 3) to the nearest of the boxes that `Film.outlines` gives for things."""
     return np.min([_distance(hand, corners) for corners in outlines], axis=0)
 
 

@@ -15,13 +15,13 @@ from ivcore.data.metaworld.tasks import MOTION, TASKS
 
 MARK = "motion_classes.txt"
 SET = "metaworld"
-VERSION = "810cff58"  # of what is written here: another one whenever that changes
+VERSION = "810cff58"  # of the files; change it whenever they change
 
 
 def build(config: MetaWorld) -> Path:
-    """The set's folder beside the episodes, which are rendered if they are missing.
+    """Makes the set, and episodes if they are missing; returns the set's folder beside the episodes.
 
-    Files are written whole, and motion_classes.txt last, as the mark that all are there. UserError as of `metaworld.build`.
+    Files are written whole; motion_classes.txt is the last and marks the folder as complete. UserError as in `metaworld.build`.
     """
     root = build_metaworld(config)
     folder = root / f"label_sets-{VERSION}"

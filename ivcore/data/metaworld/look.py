@@ -12,7 +12,7 @@ FIELD_OF_VIEW = 45.0  # degrees from top to bottom, the simulator's own
 
 @dataclass(frozen=True)
 class Look:
-    """Angles in degrees, lengths in metres. ambient, diffuse: of the light at the camera; lamps: how bright the three lamps are.
+    """Angles in degrees, lengths in metres. ambient, diffuse: of the light at the camera; lamps: RGB of the three lamps.
 
     table, floor: factors on red, green and blue. colour: of the thing that the task is about.
     """
@@ -30,7 +30,7 @@ class Look:
 
 
 def draw(seed: tuple[int, ...], middle=_TABLE) -> Look:
-    """One look a seed. The camera stands beside the robot's shoulder, some 25 degrees to each side, and looks where the hand will be.
+    """Draws a look from a seed. The camera stands beside the robot's shoulder, up to 25 degrees to each side, and looks where the hand will be.
 
     middle: of the hand's path; the default is the middle of most paths.
     """
@@ -52,7 +52,7 @@ def draw(seed: tuple[int, ...], middle=_TABLE) -> Look:
 
 
 def project(look: Look, points: np.ndarray) -> np.ndarray:
-    """Points (..., 3) in the world -> (..., 2), x to the right and y down, in shares of a square picture; NaN behind the camera."""
+    """Converts world points (..., 3) to (..., 2), x to the right and y down, in shares of a square picture; NaN behind the camera."""
     azimuth, elevation = np.radians([look.azimuth, look.elevation])
     forward = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
     right = np.array([np.sin(azimuth), -np.cos(azimuth), 0.0])
@@ -64,7 +64,7 @@ def project(look: Look, points: np.ndarray) -> np.ndarray:
 
 
 def box(look: Look, points: np.ndarray) -> tuple[float, float, float, float] | None:
-    """x1, y1, x2, y2 in shares of the picture around points (K, 3); None if none of it is in the picture."""
+    """x1, y1, x2, y2 in shares of the picture around points (K, 3); None if it is outside or a point is behind the camera."""
     places = project(look, points)
     if np.isnan(places).any():
         return None

@@ -1,4 +1,4 @@
-"""When the robot reaches for a thing, grasps it and moves it, computed from their places."""
+"""Finds when the robot reaches for a thing, grasps it and moves it, from their places."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,17 @@ import numpy as np
 PHASES = ("reach", "grasp", "move")
 _NEAR = 0.04  # metres between fingers and thing
 _CLOSES = 0.05  # of the gripper's opening, 1 = wide open
-_STILL = 0.006  # metres: what moves by less stands still
-_SHARE = 0.08  # of the whole way: what counts as having set off, or as not yet there
+_STILL = 0.006  # metres: a smaller movement counts as standing still
+_SHARE = 0.08  # of the whole path: from this share on a thing has left, or has not arrived
 
 
 def way(points: np.ndarray, start: int) -> np.ndarray:
-    """How far points (T, K, 3) of a body are from where they are in frame `start`, on average -> (T,) in metres. Turning counts."""
+    """Mean distance (T,) in metres of a body's points (T, K, 3) from their places in frame `start`. Turning counts."""
     return np.linalg.norm(points - points[start], axis=-1).mean(-1)
 
 
 def motion(bodies: Sequence[np.ndarray]) -> tuple[int, int] | None:
-    """The frames [start, stop) in which any of the bodies moves, each points (T, K, 3); None if all stay where they are."""
+    """The frames [start, stop) in which any of the bodies, points (T, K, 3), moves; None if all stand still."""
     gone = np.max([way(points, 0) for points in bodies], axis=0)
     left = np.max([way(points, -1) for points in bodies], axis=0)
     if gone.max() < _STILL:
@@ -34,9 +34,9 @@ def _first(true: np.ndarray, otherwise: int) -> int:
 def segments(gap: np.ndarray, opening: np.ndarray, moves: tuple[int, int] | None) -> list[tuple[str, int, int]]:
     """(phase, start, stop) in frames, in order and without overlap; a phase that takes no time is left out.
 
-    gap (T,): metres from the fingers to the thing. opening (T,): of the gripper, 0 to 1. moves: what `motion` says. Reaching lasts until
-    the fingers are near, and grasping from there to the first motion if the gripper closes meanwhile; if it does not, as when a
-    button is pressed, reaching lasts until the motion. If nothing moves, all is reaching.
+    gap (T,): metres from the fingers to the thing. opening (T,): of the gripper, 0 to 1. moves: from `motion`. Reaching lasts until the
+    fingers are near. Grasping follows, until the first motion, if the gripper closes meanwhile; if it does not, as when a button is
+    pressed, reaching lasts until the motion. If nothing moves, all is reaching.
     """
     if moves is None:
         return [("reach", 0, len(gap))]

@@ -1,4 +1,4 @@
-"""A scripted expert solves a task in the simulator; what is kept is the state at every step, to be filmed later."""
+"""A scripted expert solves a task in the simulator. The state at every step is kept for filming."""
 
 import warnings
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ _AFTER = 12  # steps filmed after the task is solved
 
 
 def require_simulator() -> None:
-    """UserError with what to install, unless Meta-World and a GL library that draws without a screen are installed."""
+    """UserError that says what to install, unless Meta-World and a GL library that draws without a screen are installed."""
     offscreen.require("metaworld", "Meta-World")
 
 
 @dataclass(frozen=True)
 class Play:
-    """model: the simulator's, with things where this goal puts them. poses (S, Q): all joints. opening (S,): of the gripper, 0 to 1.
+    """model: the simulator's, with things placed for this goal. poses (S, Q): all joints. opening (S,): of the gripper, 0 to 1.
 
     solved: the step at which the task was solved, None if it was not.
     """

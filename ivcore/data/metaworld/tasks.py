@@ -1,16 +1,16 @@
 """The 50 tasks of Meta-World in words, read from tasks.csv: what moves, what the robot does to it, which task undoes it.
 
-Columns: name, Meta-World's own without the version ("door-open" for "door-open-v3"). thing and does, or_does, or_also_does: words,
-{} is "the blue door". bodies: names in the simulator's model of what moves, the painted thing first. undone_by: the task that does the
-opposite. The two are played in scenes of their own and are no exact time reversals: what is there at the start of one is there
-at the end of the other, but a single frame may still tell how the gripper holds it. scene: tasks of one scene show the same things.
+Columns: name, as in Meta-World without the version ("door-open" for "door-open-v3"). thing and does, or_does, or_also_does: words,
+{} is "the blue door". bodies: the moving bodies' names in the simulator's model, the painted thing first. undone_by: the task that does
+the opposite. The two are played separately and are no exact time reversals: one starts with what the other ends with, but a single
+frame may still show how the gripper holds the thing. scene: tasks of one scene show the same things.
 
-Among tasks of one scene only what happens tells them apart; for all others the thing alone does. Two tasks are in one scene if the
-simulator's models of them hold the same visible geometry, standing the same way round. The small thing that the robot handles on a
-table (a puck in one, a block in the next) and colours do not count, since they are painted at random. A task without a scene is alone:
-all four buttons, whose box is turned or has a wall before it, and the pegs and the hole, whose partners are built otherwise. The models
-alone decided this, before anything was trained; a test reads the groups from the simulator again. It does not say that one frame tells
-nothing: `closes the door` begins with an open one, and ends as `opens the door` begins.
+Tasks of one scene differ only in what happens; all others can be told by the thing alone. Two tasks are in one scene if their models
+in the simulator have the same visible geometry in the same orientation. The small thing that the robot handles on a table (a puck in
+one, a block in the next) and colours do not count, since they are painted at random. Tasks without a scene: all four buttons, whose box
+is turned or has a wall in front, and the pegs and the hole, whose partners are built differently. The models alone decided this, before
+any training; a test reads the groups from the simulator again. A single frame may still tell something: `closes the door` begins with
+an open door, and ends as `opens the door` begins.
 
 The simulator is not imported.
 """
