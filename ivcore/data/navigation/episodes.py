@@ -1,4 +1,4 @@
-"""Episodes in floor plans drawn from a seed. Splits differ by plan; only `val_seen` has other ways through the plans of training."""
+"""Draws episodes in floor plans from a seed. Splits have different plans; only `val_seen` has the plans of training, with other paths."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ivcore.data.navigation.simulator import distances_to
 
 SPLITS = ("train", "val_seen", "val_unseen", "test")
 A_PLAN = 5  # episodes of each floor plan
-SHORTEST, LONGEST, DOORS = 5.0, 14.0, (1, 4)  # metres, and how many doors a way leads through
+SHORTEST, LONGEST, DOORS = 5.0, 14.0, (1, 4)  # of a path: metres, and number of doors
 
 
 @dataclass(frozen=True)
 class World:
-    """How many episodes each split has."""
+    """Numbers of episodes in each split."""
 
     train: int = 300
     val_seen: int = 60
@@ -42,7 +42,7 @@ class World:
 
 
 def draw(name: str, plan: FloorPlan, rng: np.random.Generator) -> list[Episode]:
-    """One episode, or none where what is drawn lies too near or too far."""
+    """Draws one episode; [] if its path has an unsuitable length or number of doors."""
     thing = plan.landmarks[rng.integers(len(plan.landmarks))]
     goal = plan.grid.nearest_free(thing.middle)
     far = distances_to(plan, tuple(goal.tolist()))
@@ -62,7 +62,7 @@ def draw(name: str, plan: FloorPlan, rng: np.random.Generator) -> list[Episode]:
 
 
 def _close(way: np.ndarray) -> np.ndarray:
-    """The way with a place every ten centimetres or so."""
+    """The path with a place about every ten centimetres."""
     parts = [a + (b - a) * np.linspace(0, 1, max(2, int(np.linalg.norm(b - a) / 0.1)))[:-1, None] for a, b in itertools.pairwise(way)]  # fmt: skip
     return np.concatenate([*parts, way[-1:]])
 

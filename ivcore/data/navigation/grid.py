@@ -1,4 +1,4 @@
-"""Where one can stand, in cells of 0.2 m, and how far it is from anywhere to a place: exact on the grid."""
+"""A grid of cells of 0.2 m: where one can stand, and how far it is from any cell to a place, exactly on the grid."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from functools import cached_property
 import numpy as np
 
 CELL = 0.2  # metres
-# Steps to the neighbours: straight, diagonal, and a knight's, so that lengths are within 3 % of those of any angle.
+# Steps to the neighbours: straight, diagonal, and a knight's move, so that path lengths are right within 3 % at any angle.
 _STEPS = [(i, j) for i in range(-2, 3) for j in range(-2, 3) if {abs(i), abs(j)} in ({0, 1}, {1}, {1, 2})]
 
 
 class Grid:
-    """free: bool (X, Z). size: metres in x and z. solid: (a, b, metres that a centre keeps from the line a to b)."""
+    """free: bool (X, Z). size: metres in x and z. solid: (a, b, metres that a centre keeps from the line from a to b)."""
 
     def __init__(self, size: tuple[float, float], solid: Sequence[tuple]):
         self.shape = tuple(int(np.ceil(each / CELL)) for each in size)
@@ -32,14 +32,14 @@ class Grid:
         return CELL * (np.asarray(cell, float) + 0.5)
 
     def is_free(self, places) -> np.ndarray:
-        """bool (…,) of places (…, 2); outside is not free."""
+        """bool (…,) for places (…, 2); False outside the grid."""
         cells = np.floor(np.asarray(places) / CELL).astype(int)
         inside = ((cells >= 0) & (cells < self.shape)).all(-1)
         cells = np.where(inside[..., None], cells, 0)
         return inside & self.free[cells[..., 0], cells[..., 1]]
 
     def clear(self, a, b) -> bool:
-        """Whether one can walk straight from a to b."""
+        """True if one can walk straight from a to b."""
         a, b = np.asarray(a, float), np.asarray(b, float)
         count = max(2, int(np.linalg.norm(b - a) / (CELL / 4)))
         return bool(self.is_free(a + (b - a) * np.linspace(0, 1, count)[:, None]).all())
@@ -50,7 +50,7 @@ class Grid:
         return self.middle(cells[((self.middle(cells) - place) ** 2).sum(1).argmin()])
 
     def distances(self, goals) -> np.ndarray:
-        """float (G, X, Z): metres from each cell to each of the goals (G, 2); inf where no way leads."""
+        """float (G, X, Z): metres from each cell to each of the goals (G, 2); inf if there is no path."""
         return np.stack([self._distances(self.cell(goal)) for goal in goals])
 
     def _distances(self, goal: tuple[int, int]) -> np.ndarray:
@@ -71,7 +71,7 @@ class Grid:
 
     @cached_property
     def _ways(self) -> list[list[tuple[int, float]]]:
-        """(step in flat cells, metres) of every way out of each cell."""
+        """For each cell: (step in flat cells, metres) of every possible step."""
         ways: list[list[tuple[int, float]]] = [[] for _ in range(self.free.size)]
         for (i, j), passable in self._open.items():
             here = _overlap(i, self.shape[0])[0].start, _overlap(j, self.shape[1])[0].start
@@ -81,7 +81,7 @@ class Grid:
         return ways
 
     def path(self, start, goal, far: np.ndarray) -> np.ndarray:
-        """float (n, 2): a shortest way from start to goal, corner by corner. far: `distances` to the goal, (X, Z). Start and goal can be reached."""
+        """float (n, 2): corners of a shortest path from start to goal; there must be one. far: `distances` to the goal, (X, Z)."""
         cells = [self.cell(start)]
         while far[cells[-1]] > 0:
             x, z = cells[-1]
@@ -100,7 +100,7 @@ class Grid:
         return inside and bool(self._open[i, j][x - here.start, z - there.start])
 
     def _passable(self, step: tuple[int, int]) -> np.ndarray:
-        """Whether each cell that has such a neighbour can go there: both are free, and what lies between them."""
+        """For each cell with a neighbour at `step`: True if both are free, and the cells between them."""
         (i, j), free = step, self.free
         here, there = _overlap(i, self.shape[0]), _overlap(j, self.shape[1])
         passable = free[here[0], there[0]] & free[here[1], there[1]]
@@ -112,12 +112,12 @@ class Grid:
 
 
 def _overlap(step: int, length: int) -> tuple[slice, slice]:
-    """The cells that have a neighbour `step` further, and these neighbours."""
+    """Slices of the cells that have a neighbour `step` further, and of these neighbours."""
     return slice(max(0, -step), length - max(0, step)), slice(max(0, step), length + min(0, step))
 
 
 def _between(i: int, j: int) -> list[tuple[int, int]]:
-    """The cells that a step cuts."""
+    """The cells that a step crosses."""
     if abs(i) + abs(j) == 1:
         return []
     if abs(i) == abs(j):

@@ -1,8 +1,9 @@
-"""Habitat-Sim behind the protocol of `simulator`: an adapter, written against its documented interface. Habitat and Matterport3D's scenes do not come along.
+"""Adapts Habitat-Sim, by its documented interface, to the protocol of `simulator`. Habitat and Matterport3D's scenes are not included.
 
-It asks these of a habitat_sim.Simulator: `get_agent(0)` with `get_state()` and `set_state(state)`, where a state has `position` and, as [x, y, z, w],
-`rotation`; `get_sensor_observations()` with "rgb" and "depth"; and its `pathfinder`: `is_navigable(place)`, `try_step(start, end)`, which slides along walls
-and gives where one ends, and `find_path(path)`, which fills in `path.geodesic_distance`. tests/data/test_habitat.py has one that does no more than this.
+It uses this of a habitat_sim.Simulator: `get_agent(0)` with `get_state()` and `set_state(state)`, where a state has `position` and
+`rotation` [x, y, z, w]; `get_sensor_observations()` with "rgb" and "depth"; and its `pathfinder`: `is_navigable(place)`,
+`try_step(start, end)`, which slides along walls and returns the place that is reached, and `find_path(path)`, which fills in
+`path.geodesic_distance`. The simulator in tests/data/test_habitat.py has no more than this.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ivcore.errors import UserError
 
 
 class HabitatSimulator:
-    """One agent in Habitat's scenes. open_scene(scene) -> habitat_sim.Simulator; shortest_path: habitat_sim.ShortestPath, or what makes one like it.
+    """One agent in Habitat's scenes. open_scene(scene) -> habitat_sim.Simulator; shortest_path: habitat_sim.ShortestPath or an equivalent.
 
     The cameras of the published agent turn with it. Here the agent is turned to each view, so that a view keeps its direction.
     """
@@ -70,20 +71,20 @@ class HabitatSimulator:
             left -= STEP
 
     def geodesic(self, place) -> float:
-        """inf where no way leads."""
+        """Metres to the goal; inf if there is no path."""
         path = self.shortest_path()
         path.requested_start, path.requested_end = np.asarray(place, np.float32), self.goal
         return float(path.geodesic_distance) if self.scene.pathfinder.find_path(path) else math.inf
 
 
 def rotation(heading: float) -> list[float]:
-    """[x, y, z, w] of an agent that looks along a heading; Habitat's looks along -z where it is not turned."""
+    """Rotation [x, y, z, w] of an agent that looks along a heading; without rotation, Habitat's agent looks along -z."""
     turn = math.atan2(-math.cos(heading), -math.sin(heading))
     return [0.0, math.sin(turn / 2), 0.0, math.cos(turn / 2)]
 
 
 def habitat(scenes: str, headings: int, size: int, fov: float, reach: float) -> HabitatSimulator:
-    """With Habitat-Sim as it is installed. scenes: the folder that an episode's scene_id starts from. UserError where it is not installed, or lacks a scene."""
+    """Makes one from the installed Habitat-Sim. scenes: the folder that an episode's scene_id starts from. UserError if it or a scene is missing."""
     if importlib.util.find_spec("habitat_sim") is None:
         raise UserError("Habitat-Sim is not installed; it comes as conda package, see https://aihabitat.org")
     import habitat_sim

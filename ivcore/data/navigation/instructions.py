@@ -1,4 +1,4 @@
-"""What to tell somebody who is to walk a way: the doors to take, things to pass, and the thing to stop at, in several wordings."""
+"""Writes instructions for a path: the doors to take, things to pass, and the thing to stop at, in several wordings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NEAR = 1.5  # metres within which a thing is passed
 
 
 def instruct(plan: FloorPlan, way: np.ndarray, goal: Landmark, rng: np.random.Generator) -> str:
-    """way: (n, 2), corner by corner, densely enough that no room is skipped. The doors are named by colour, or by their side where that tells them apart."""
+    """way: (n, 2), places of the path, close enough that no room is skipped. Doors are named by colour, or by a side that identifies them."""
     parts: list[str] = []
     rooms = [plan.room_at(place) for place in way]
     changes = [k for k in range(1, len(way)) if rooms[k] != rooms[k - 1]]
@@ -31,7 +31,7 @@ def instruct(plan: FloorPlan, way: np.ndarray, goal: Landmark, rng: np.random.Ge
 
 
 def _passed(plan: FloorPlan, way: np.ndarray, room: int, goal: Landmark) -> tuple[Landmark, str] | None:
-    """The thing of the room that the way passes closest, and its side."""
+    """The thing of the room that the path passes closest, and its side; None if it passes none."""
     near = []
     for thing in plan.landmarks:
         apart = thing.middle - way
@@ -44,7 +44,7 @@ def _passed(plan: FloorPlan, way: np.ndarray, room: int, goal: Landmark) -> tupl
 
 
 def _side_alone(plan: FloorPlan, room: int, door: Door, entered) -> str:
-    """left or right, if it is the only door on that side of who comes in at `entered`; else ""."""
+    """left or right, if no other door is on that side for someone who enters at `entered`; else ""."""
     others = [each for each in plan.doors_of(room) if np.linalg.norm(each.middle - entered) > 0.8]
     into = plan.rooms[room].middle - np.asarray(entered)
     into = np.where(np.abs(into) == np.abs(into).max(), into, 0.0)  # along the nearest axis

@@ -13,20 +13,20 @@ from ivcore.data.navigation.plans import DOOR, FRAME, FloorPlan, Landmark
 from ivcore.data.navigation.ray_caster import CEILING, EYE, TOPS
 from ivcore.data.walks import require_simulator
 
-GAP = 0.1  # metres of a wall's half: MiniWorld's rooms stand apart, and a doorway leads through
+GAP = 0.1  # metres, half a wall: MiniWorld's rooms stand apart, and doorways connect them
 TEXTURES = ("brick_wall", "cinder_blocks", "concrete", "drywall", "stucco", "wood", "wood_planks", "rock")
 FLOORS = ("floor_tiles_bw", "wood", "wood_planks", "marble", "concrete_tiles")
 
 
 class MiniWorld:
-    """As `RayCaster`. UserError where MiniWorld is not installed."""
+    """Has the interface of `RayCaster`. UserError if MiniWorld is not installed."""
 
     def __init__(self, size: int, fov: float):
         require_simulator()
         self.world, self.fov = _world(size), fov
 
     def draw(self, plan: FloorPlan, places, facing) -> tuple[np.ndarray, np.ndarray]:
-        """n views, from places (n, 2) towards facing (n,) -> uint8 (n, size, size, 3), and float32 (n, size, size), metres along the view."""
+        """Draws n views from places (n, 2) towards facing (n,): uint8 (n, size, size, 3), and float32 (n, size, size), metres along the view."""
         world, seen = self.world, []
         if world.plan is not plan:
             world.plan = plan
@@ -42,7 +42,7 @@ class MiniWorld:
 
 @functools.lru_cache(maxsize=1)
 def _world(size: int):
-    """One world a process: it holds a GL context."""
+    """The only world of a process, since it holds a GL context."""
     os.environ["PYGLET_HEADLESS"] = "True"  # read when pyglet is imported
     from miniworld.miniworld import MiniWorldEnv
 
@@ -53,10 +53,10 @@ def _world(size: int):
             _furnish(self, self.plan)
 
         def reset(self, **arguments):
-            # The library resets as soon as it is made.
+            # The library calls reset when the world is made.
             return None if self.plan is None else super().reset(**arguments)
 
-    with contextlib.redirect_stdout(io.StringIO()):  # it tells how finely it samples
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its number of samples
         return World(obs_width=size, obs_height=size, window_width=size, window_height=size)
 
 
@@ -72,7 +72,7 @@ def _furnish(world, plan: FloorPlan) -> None:
         span = {"min_z" if door.along else "min_x": (door.z if door.along else door.x) - DOOR / 2}
         span |= {"max_z" if door.along else "max_x": (door.z if door.along else door.x) + DOOR / 2}
         world.connect_rooms(*(rooms[number] for number in door.rooms), **span, max_y=CEILING - 0.3)
-    for door in plan.doors:  # when all rooms are joined: placing anything builds them
+    for door in plan.doors:  # after all rooms are joined, since placing anything builds them
         for side in (-1, 1):
             for beside in (-1, 1):  # a painted board on each side of the wall, left and right of the opening
                 off, aside = side * (GAP + 0.03), beside * (DOOR / 2 + FRAME / 2)
@@ -80,7 +80,7 @@ def _furnish(world, plan: FloorPlan) -> None:
                 size = np.array([0.04, CEILING - 0.1, FRAME] if door.along else [FRAME, CEILING - 0.1, 0.04])
                 world.place_entity(Box(door.colour, size=size), pos=np.array([x, 0.0, z]), dir=0.0)
     for thing in plan.landmarks:
-        height = 0.4 if thing.kind == "key" else 0.0  # it lies flat: so it is seen from the side and from above
+        height = 0.4 if thing.kind == "key" else 0.0  # it lies flat; at this height its side and top are seen
         world.place_entity(_entity(thing), pos=np.array([thing.x, height, thing.z]), dir=0.0)
     world.place_agent(pos=np.array([*plan.rooms[0].middle[:1], 0.0, plan.rooms[0].middle[1]]), dir=0.0)
 
@@ -98,5 +98,5 @@ def _entity(thing: Landmark):
 
 
 def _pick(names: tuple[str, ...], tint, number: int) -> str:
-    """Any of the names, the same one every time."""
+    """One of the names, the same one every time."""
     return names[int(1000 * sum(tint) + number) % len(names)]

@@ -1,4 +1,4 @@
-"""Floor plans drawn from a seed: rooms in rows and columns, doorways with coloured frames, and coloured things to go by.
+"""Floor plans drawn from a seed: rooms in rows and columns, doorways with coloured frames, and coloured things as landmarks.
 
 Positions are float (…, 2): x and z in metres. A heading is in radians from the x axis towards z, which lies to its right as in MiniWorld and Habitat.
 """
@@ -18,13 +18,13 @@ COLOURS = ("red", "green", "blue", "purple", "yellow", "grey")
 DOOR_COLOURS = COLOURS[:5]
 KINDS = ("box", "ball", "key", "pillar")
 DOOR, FRAME = 1.2, 0.45  # metres: width of an opening, and of its painted frame on either side
-RADIUS = 0.35  # of a thing
+RADIUS = 0.35  # of a thing, in metres
 BODY = 0.2  # metres that the agent keeps from walls and things
 
 
 @dataclass(frozen=True)
 class Room:
-    """A rectangle in metres. tint: float RGB of its walls, which says nothing."""
+    """A rectangle in metres. tint: float RGB of its walls, without a meaning."""
 
     x0: float
     x1: float
@@ -42,7 +42,7 @@ class Room:
 
 @dataclass(frozen=True)
 class Door:
-    """An opening in the wall between two rooms (their numbers), around x, z. along: 0 where the wall runs along x, 1 along z."""
+    """An opening in the wall between two rooms (their numbers), around x, z. along: 0 if the wall runs along x, 1 if along z."""
 
     rooms: tuple[int, int]
     x: float
@@ -74,7 +74,7 @@ class Landmark:
 
 @dataclass(frozen=True)
 class Wall:
-    """A piece of wall from a to b; colour "" where it is plain, else that of a door's frame."""
+    """A piece of wall from a to b. colour: "" if it is plain, else that of a door's frame."""
 
     a: tuple[float, float]
     b: tuple[float, float]
@@ -83,7 +83,7 @@ class Wall:
 
 @dataclass(frozen=True, eq=False)
 class FloorPlan:
-    """name: what episodes call it."""
+    """name: its name in episodes."""
 
     name: str
     rooms: tuple[Room, ...]
@@ -108,7 +108,7 @@ class FloorPlan:
 
 @lru_cache(maxsize=512)
 def plan_named(name: str) -> FloorPlan:
-    """The floor plan of a name such as plan-0-12-0003: seed, kind and number, from which it is drawn. UserError for another name."""
+    """Draws the floor plan of a name such as plan-0-12-0003 from its seed, kind and number. UserError for any other name."""
     match = re.fullmatch(r"plan-([0-9]{1,18})-([0-9]{1,6})-([0-9]{1,9})", name)
     if not match:
         raise UserError(f"scene {shown(name)}: is no floor plan of ours, which have names such as plan-0-0-0003")
@@ -131,7 +131,7 @@ def _tint(rng) -> tuple[float, float, float]:
 
 
 def _doors(rng, rooms, columns: int) -> tuple[Door, ...]:
-    """A tree that reaches all rooms, and a third of the other walls."""
+    """Doors of a tree that connects all rooms, and in a third of the other walls."""
     pairs = [(a, b) for a in range(len(rooms)) for b in (a + 1, a + columns) if _share_wall(a, b, len(rooms), columns)]
     reached, doors, spare = list(range(len(rooms))), [], []
     for place in rng.permutation(len(pairs)):
@@ -153,7 +153,7 @@ def _share_wall(a: int, b: int, count: int, columns: int) -> bool:
 
 
 def _joined(doors: list[Door], a: int, b: int) -> bool:
-    """Whether a way leads from a to b already."""
+    """True if a path leads from a to b already."""
     seen = {a}
     while more := {room for door in doors if set(door.rooms) & seen for room in door.rooms} - seen:
         seen |= more

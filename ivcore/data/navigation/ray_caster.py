@@ -1,6 +1,6 @@
-"""A floor plan seen by somebody in it, drawn with numpy alone: a ray a column for walls, floor and ceiling, and upright things before them.
+"""Draws a floor plan from inside with numpy alone: one ray a column for walls, floor and ceiling, then upright things in front.
 
-It draws what MiniWorld draws of the same plan, in plainer style, and needs no graphics library.
+It draws the same plans as MiniWorld in a plainer style, and needs no graphics library.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 from ivcore.data.navigation.plans import RADIUS, FloorPlan
 
 EYE, CEILING = 1.4, 2.6  # metres above the floor
-FAR = 30.0  # metres: what depth shows of nothing
+FAR = 30.0  # metres: the depth where nothing is
 PAINT = {
     "red": (0.85, 0.1, 0.1),
     "green": (0.1, 0.65, 0.15),
@@ -23,7 +23,7 @@ TOPS = {"box": 0.9, "ball": 0.9, "key": 1.3, "pillar": 2.0}  # metres
 
 
 class RayCaster:
-    """size: pixels of a side. fov: degrees across."""
+    """size: height and width in pixels. fov: degrees across."""
 
     def __init__(self, size: int, fov: float):
         edge = np.tan(np.radians(fov) / 2)
@@ -32,7 +32,7 @@ class RayCaster:
         self.up = -self.across  # tangent of each row above the horizon
 
     def draw(self, plan: FloorPlan, places, facing) -> tuple[np.ndarray, np.ndarray]:
-        """n views, from places (n, 2) towards facing (n,) -> uint8 (n, size, size, 3), and float32 (n, size, size), metres along the view."""
+        """Draws n views from places (n, 2) towards facing (n,): uint8 (n, size, size, 3), and float32 (n, size, size), metres along the view."""
         eyes, facing = np.asarray(places, np.float32), np.asarray(facing, np.float32)
         ahead = np.stack([np.cos(facing), np.sin(facing)], -1)
         right = np.stack([-np.sin(facing), np.cos(facing)], -1)
@@ -43,7 +43,7 @@ class RayCaster:
     def _rooms(self, plan: FloorPlan, eyes, ahead, right):
         rays = (ahead[:, None] + self.across[None, :, None] * right[:, None]).astype(np.float32)
         reach, wall, along = _first_wall(plan, eyes, rays)
-        hit = eyes[:, None] + rays * (reach - 0.01)[..., None]  # just before the wall: the room that it is seen from
+        hit = eyes[:, None] + rays * (reach - 0.01)[..., None]  # just before the wall: in the room that it is seen from
         tints = np.array([room.tint for room in plan.rooms], np.float32)
         plain = tints[_rooms_of(plan, hit)]
         painted = np.array([PAINT.get(each.colour, (-1, -1, -1)) for each in plan.walls], np.float32)[wall]
@@ -80,7 +80,7 @@ class RayCaster:
 
 
 def _first_wall(plan: FloorPlan, eyes: np.ndarray, rays: np.ndarray):
-    """(reach, wall, along), each (views, columns): how far each ray goes in lengths of itself, the number of the wall, metres along it."""
+    """(reach, wall, along), each (views, columns): how far each ray goes in multiples of its length, the wall's number, metres along it."""
     a, b = (np.array([getattr(wall, end) for wall in plan.walls], np.float32) for end in "ab")
     across, off = b - a, a[None] - eyes[:, None]
     # eye + t ray = a + s (b - a)
@@ -105,7 +105,7 @@ def _rooms_of(plan: FloorPlan, places: np.ndarray) -> np.ndarray:
 
 
 def _silhouette(kind: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Which points belong to a thing; x in radii from its middle, y in metres above the floor."""
+    """True for points of a thing; x in radii from its middle, y in metres above the floor."""
     top = TOPS[kind]
     if kind == "ball":
         return x**2 + ((y - top / 2) / (top / 2)) ** 2 <= 1

@@ -1,8 +1,8 @@
-"""What an agent needs of the world it walks in, as a protocol, and the simulator of our own floor plans behind it.
+"""The protocol of the simulators that an agent walks in, and the simulator of our own floor plans.
 
-Three kinds stand behind the protocol: floor plans drawn by `ray_caster` or by MiniWorld (`miniworld`), and Habitat (`habitat`). Positions are float
-(3,), x, height and z in metres. A heading is in radians from the x axis towards z. View k of a panorama looks at 2 pi k / headings, wherever the agent
-is turned to, so that a view keeps its direction while the agent walks.
+Three kinds have this protocol: floor plans drawn by `ray_caster` or by MiniWorld (`miniworld`), and Habitat (`habitat`). Positions are
+float (3,), x, height and z in metres. A heading is in radians from the x axis towards z. View k of a panorama looks at 2 pi k / headings,
+whatever the agent's heading, so that a view keeps its direction while the agent walks.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Waypoint:
 
 
 class Simulator(Protocol):
-    """One agent in one scene at a time. `path` holds every position since `reset`, the present one last; `collisions` counts steps that met something."""
+    """One agent in one scene at a time. `path` holds every position since `reset`, the current one last; `collisions` counts steps that hit something."""
 
     headings: int
     path: list[np.ndarray]
@@ -39,23 +39,23 @@ class Simulator(Protocol):
     collisions: int
 
     def reset(self, episode: Episode) -> None:
-        """Put the agent at the episode's start. UserError for a scene that is not there."""
+        """Puts the agent at the episode's start. UserError for a missing scene."""
 
     def look(self, places: Sequence, views: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """n views of a panorama, each from its place -> uint8 (n, size, size, 3), and float32 (n, size, size), depth in metres."""
+        """Draws n views of a panorama, each from its place: uint8 (n, size, size, 3), and float32 (n, size, size), depth in metres."""
 
     def waypoints(self) -> list[Waypoint]:
         """Where the agent can go from here, at most one a view."""
 
     def go_to(self, waypoint: Waypoint) -> None:
-        """Turn to it and walk there in steps; what is in the way is slid along, and counted."""
+        """Turns to the waypoint and walks there in steps; slides along obstacles and counts them."""
 
     def geodesic(self, place) -> float:
-        """Metres of the shortest way from a place to the episode's goal."""
+        """Metres of the shortest path from a place to the episode's goal."""
 
 
 class PlanSimulator:
-    """Walks in floor plans. painter: `draw(plan, places (n, 2), facing (n,))`, as `RayCaster` and `MiniWorld` have it. reach: metres of a waypoint at most."""
+    """Walks in floor plans. painter: has `draw(plan, places (n, 2), facing (n,))`, like `RayCaster`. reach: most metres to a waypoint."""
 
     def __init__(self, painter, headings: int = 8, reach: float = 1.5):
         self.painter, self.headings, self.reach = painter, headings, reach
@@ -79,7 +79,7 @@ class PlanSimulator:
             left -= STEP
 
     def _step(self, move: np.ndarray) -> bool:
-        """Whether the agent could make the step, if need be along a wall."""
+        """Makes a step, along a wall if necessary; False if it is impossible."""
         here = self.path[-1]
         for part, slid in ((move, 0), (move * [1, 0, 0], 1), (move * [0, 0, 1], 1)):
             if np.abs(part).max() > 0.01 and self.plan.grid.clear(here[::2], (here + part)[::2]):
@@ -94,15 +94,15 @@ class PlanSimulator:
 
 
 def along(heading) -> np.ndarray:
-    """A step of one metre, (…, 3)."""
+    """A step of one metre along `heading` (…,): float (…, 3)."""
     heading = np.asarray(heading)
     return np.stack([np.cos(heading), np.zeros_like(heading, dtype=float), np.sin(heading)], -1)
 
 
 def open_ways(is_free: Callable[[np.ndarray], np.ndarray], place, headings: int, reach: float) -> list[Waypoint]:
-    """Of each view the direction in which one can walk farthest, if that is half a metre or more; the middle one where several are as good.
+    """For each view, the direction in which one can walk farthest, if that is at least half a metre; the middle one of equally good ones.
 
-    is_free: bool (…,) of places (…, 3). The published agent guesses waypoints from depth; the simulator's own map is asked here.
+    is_free: places (…, 3) -> bool (…,). The published agent predicts waypoints from depth; here they come from the simulator's map.
     """
     each = 11  # directions of a view
     turns = 2 * np.pi / headings * (np.arange(headings)[:, None] + (np.arange(each) - each // 2) / each)
@@ -121,8 +121,8 @@ def distances_to(plan: FloorPlan, goal: tuple[float, float]) -> np.ndarray:
 
 
 def expert_action(simulator: Simulator, waypoints: Sequence[Waypoint], near: float = 1.0) -> Waypoint | None:
-    """The waypoint on the shortest way to the goal; None to stop: within `near` metres of it, where a stop is a success and no waypoint leads nearer, or
-    where there is no way at all."""
+    """The waypoint on the shortest path to the goal. None to stop: within `near` metres of it, where a stop is a success
+    and no waypoint leads nearer, or without waypoints."""
     here = simulator.path[-1]
     left = simulator.geodesic(here)
     ends = [here + w.distance * along(w.heading) for w in waypoints]
