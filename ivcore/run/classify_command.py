@@ -20,7 +20,7 @@ STATUS = "0 every video is answered; 1 some could not be read; 2 a wrong argumen
 
 def add(add_command: Callable) -> None:
     """Adds the command. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
-    summary = "what videos show: probabilities of a model's own classes, or of labels that you write"
+    summary = "classify videos: probabilities of a model's own classes, or of labels that you write"
     parser = add_command("classify", _classify, summary, *EXAMPLES, status=STATUS)
     video_arguments.add_videos(parser, nargs="*")
     video_arguments.add_model(parser, "30/tiny")

@@ -39,7 +39,7 @@ from ivcore.run.spec import Spec, resolving_once
 _DIGITS = 9  # most digits of a number; Python refuses more than 4300
 EXIT = "0 done; 2 a wrong argument or parameter"
 EXIT_OF_RUN = """\
-0 done, now or already; 1 a cell failed, the notebook did not finish, or a disk cannot be written;
+0 done, now or before; 1 a cell failed, the notebook did not finish, or a disk cannot be written;
 2 a wrong argument or parameter; 124 --timeout; 130 Ctrl-C; 143 SIGTERM;
 137 the kernel was killed (128 and the signal's number)"""
 _SAY_SO = ("labels", "p", "timeout")  # arguments with their own message for an empty value
@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"iv {ivcore.__version__}")
     parser.set_defaults(command=lambda options: parser.print_help())
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", help="what to do")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", help="the command to run")
     tour_command.add(functools.partial(_add, commands))
     _add_run(commands)
     listing = _add(commands, "list", _list, "notebooks, their claims, their presets and the state of each run",
@@ -130,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     board.add_argument("--all", action="store_true", help="every metric, and every run without a result")
     report = _add(commands, "report", _report, "all finished runs as one HTML page, figures included",
                   "iv report", "iv report -o report.html")  # fmt: skip
-    report.add_argument("-o", "--output", metavar="FILE", help="where to write (outputs/report/index.html)")
+    report.add_argument("-o", "--output", metavar="FILE", help="output file (outputs/report/index.html)")
     models = _add(commands, "models", _models, "every published size: parameters, tokens, operations, memory",
                   "iv models", "iv models videomae")  # fmt: skip
     models.add_argument("name", nargs="?", help="only models whose name contains this")
@@ -241,7 +241,9 @@ def _add_check(commands) -> None:
         status="0 all videos can be used; 1 some cannot; 2 a wrong argument or parameter",
     )  # fmt: skip
     parser.add_argument("list", help="a CSV of `path label`, or a table of captions")
-    parser.add_argument("--root", metavar="FOLDER", help="where relative paths start (the list's own folder)")
+    parser.add_argument(
+        "--root", metavar="FOLDER", help="folder that relative paths start from (the list's own folder)"
+    )
     parser.add_argument("--workers", type=_count, metavar="N", help="processes (one per core)")
     parser.add_argument("--strict", action="store_true", help="also find damaged pictures that decord conceals")
     parser.add_argument("-o", "--output", metavar="FILE", help="write all findings, one JSON object per line")

@@ -385,7 +385,7 @@ def _fill(store: Store, videos: list[str], model: VideoModel, length: Length | N
     store.note_bad(list(bad.values()))
     if stopped:
         there = sum(map(store.has, videos))
-        print(f"{stopped[0]}: {there} of {len(videos)} videos are there; the same command goes on")
+        print(f"{stopped[0]}: {there} of {len(videos)} videos are there; the same command continues")
         return 130 if stopped[0] == "interrupted" else 143
     if _report(store, [video for video in videos if video not in bad], list(bad.values())):
         return 0

@@ -12,12 +12,12 @@ EXAMPLES = (
     "iv features untrimmed --every 4",
     "iv features my_videos.csv --out my_features --format safetensors",
 )
-STATUS = "0 done, now or already; 2 a wrong argument or parameter; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
+STATUS = "0 done, now or before; 2 a wrong argument or parameter; 130 Ctrl-C, 143 SIGTERM: the same command continues"
 
 
 def add(add_command: Callable) -> None:
     """Adds the command. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
-    summary = "a vector for each video of a folder, or for each window of it; continues after a stop"
+    summary = "compute a vector for each video of a folder, or for each window of it; continues after a stop"
     parser = add_command("features", _features, summary, *EXAMPLES, status=STATUS)
     video_arguments.add_folder(parser)
     video_arguments.add_model(parser, "10/tiny")

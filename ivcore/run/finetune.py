@@ -112,12 +112,12 @@ def finetune(asked: Asked) -> int:
             print(*_replaced(asked, folder), _told(plan, asked), sep="\n", flush=True)
             done = _run_all(asked, folder, plan)
         except KeyboardInterrupt:
-            print("iv: interrupted; the same command goes on from here", file=sys.stderr)
+            print("iv: interrupted; the same command continues from here", file=sys.stderr)
             return 130
         except (run.RunFailed, run.StoppedWhenDone) as error:
             lines = error.lines() if isinstance(error, run.RunFailed) else []
             mended = "" if error.failure.kind in STOPPED else "once that is mended, "
-            print(*lines, f"iv: {mended}the same command goes on from here", sep="\n", file=sys.stderr)
+            print(*lines, f"iv: {mended}the same command continues from here", sep="\n", file=sys.stderr)
             return error.failure.status
         _finish(folder, plan, done, asked)
     return 0

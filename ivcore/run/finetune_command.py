@@ -15,8 +15,8 @@ EXAMPLES = (
 
 def add(add_command: Callable) -> None:
     """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
-    status = "0 done, now or already; 1 a run failed; 2 a wrong argument or parameter; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
-    summary = "learn your own classes from labelled videos: a table of what each model gets right, and a model for iv classify"
+    status = "0 done, now or before; 1 a run failed; 2 a wrong argument or parameter; 130 Ctrl-C, 143 SIGTERM: the same command continues"
+    summary = "learn your own classes from labelled videos: a table with the accuracy of each model, and a model for iv classify"
     parser = add_command("finetune", _finetune, summary, *EXAMPLES, status=status)
     parser.add_argument(
         "place", metavar="FOLDER", help="a folder for each class in it, or a CSV with `path,label` lines"
@@ -24,16 +24,21 @@ def add(add_command: Callable) -> None:
     parser.add_argument("--masked", metavar="ENCODER", help="a run, a checkpoint or a published name")
     parser.add_argument("--multimodal", metavar="ENCODER", help="the same for the multimodal encoder")
     parser.add_argument(
-        "--minutes", metavar="N", help="for everything; as many epochs as fit (8, which a large set may exceed)"
+        "--minutes", metavar="N", help="minutes for everything, which set the epochs (8; a large set may take longer)"
     )
-    parser.add_argument("--epochs", metavar="N", help="of either encoder, in place of --minutes")
-    parser.add_argument("--seed", metavar="N", default="0", help="of weights and order; the parts stay (0)")
-    parser.add_argument("--out", metavar="FOLDER", help="for lists, table and model (outputs/finetune/NAME)")
+    parser.add_argument("--epochs", metavar="N", help="epochs of each encoder, instead of --minutes")
     parser.add_argument(
-        "--no-flip", action="store_true", help="mirror no clip; so by itself where class names tell left from right"
+        "--seed",
+        metavar="N",
+        default="0",
+        help="seed of weights and order; the division of the videos stays the same (0)",
+    )
+    parser.add_argument("--out", metavar="FOLDER", help="folder of lists, table and model (outputs/finetune/NAME)")
+    parser.add_argument(
+        "--no-flip", action="store_true", help="mirror no clip (automatic if class names tell left from right)"
     )
     parser.add_argument("--dry", action="store_true", help="show how the videos would be divided, and run nothing")
-    parser.add_argument("--verbose", action="store_true", help="all that the runs print, not their progress alone")
+    parser.add_argument("--verbose", action="store_true", help="show all output of the runs, not only their progress")
 
 
 def _finetune(options) -> int:

@@ -172,4 +172,4 @@ def _line(row: dict) -> str:
     text = f"{row['engine']:7s} {row['micro_batch']:11,d} {row['memory'] / GIB:7.1f} = {parts} {row['seconds']:8.3g} {row['waiting']:8.3g} {row['clips']:10,.0f}"
     if not row["largest"]:
         return f"{text}  does not fit, even with one clip at a time"
-    return text if row["fits"] else f"{text}  micro_batch={row['largest']} is the most that fits"
+    return text if row["fits"] else f"{text}  micro_batch={row['largest']} is the largest that fits"

@@ -25,14 +25,14 @@ SEARCH_EXAMPLES = (
     "iv search  # asks for one sentence after the other",
 )
 INDEX_STATUS = (
-    "0 done, now or already; 2 a wrong argument or parameter; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
+    "0 done, now or before; 2 a wrong argument or parameter; 130 Ctrl-C, 143 SIGTERM: the same command continues"
 )
 HEIGHT = 96  # height of a strip on the page, in pixels
 
 
 def add(add_command: Callable) -> None:
     """Adds both. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
-    summary = "makes videos searchable; continues after a stop, adds new or changed videos, drops deleted ones"
+    summary = "make videos searchable; continues after a stop, adds new or changed videos, drops deleted ones"
     index = add_command("index", _index, summary, *INDEX_EXAMPLES, status=INDEX_STATUS)
     video_arguments.add_folder(index)
     video_arguments.add_model(index, "11/tiny")

@@ -15,7 +15,7 @@ EXAMPLES = (
     'iv timeline film.mp4 --labels "a goal" "a corner" "nothing happens" --captions --html film.html --json film.json',
     "iv timeline film.mp4 --model 30/tiny --per-window 2s --every 0.5s",
 )
-STATUS = "0 done; 2 a wrong argument or parameter, or a video that cannot be read; 130 Ctrl-C, 143 SIGTERM: the same command goes on"
+STATUS = "0 done; 2 a wrong argument or parameter, or a video that cannot be read; 130 Ctrl-C, 143 SIGTERM: the same command continues"
 CAPTIONS = "10s"
 CELLS = 48  # characters of a terminal line for the whole video
 SHADES, PLAIN = " ▁▂▃▄▅▆▇█", " .:-=+*%#"  # the share of a cell's time in which a label leads
@@ -64,7 +64,7 @@ def _timeline(options) -> int:
         for note in (*notes, *model.notes()):
             print(f"iv: {one_line(note)}", file=sys.stderr)
         if stopped := timeline.fill():
-            print(f"{stopped}: the same command goes on", file=sys.stderr)
+            print(f"{stopped}: the same command continues", file=sys.stderr)
             return 130 if stopped == "interrupted" else 143
     except VideoError as error:
         raise UserError(one_line(str(error))) from None

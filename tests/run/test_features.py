@@ -188,7 +188,7 @@ def test_a_signal_ends_it_at_once_and_the_same_command_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(video_answers, "answers", interrupted)
         assert iv(place, "--model", model, "--out", out) == status
-    assert "the same command goes on" in capsys.readouterr().out and not (out / "index.csv").exists()
+    assert "the same command continues" in capsys.readouterr().out and not (out / "index.csv").exists()
     assert iv(place, "--model", model, "--out", out) == 0 and len(index(out)) == 3
 
 

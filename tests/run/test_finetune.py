@@ -182,7 +182,7 @@ def test_stopped_before_it_has_a_plan_the_same_command_goes_on(tmp_path, outputs
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, stop)
         assert cli.main(["finetune", str(tmp_path / "mine"), *how]) == 130
-    assert capsys.readouterr().err == "iv: interrupted; the same command goes on from here\n"
+    assert capsys.readouterr().err == "iv: interrupted; the same command continues from here\n"
     if module != "encoder_kinds":
         films(tmp_path / "other", ("jump", "wave"), 3)
         taken = ["finetune", str(tmp_path / "other"), *how, "--out", str(outputs / "finetune/mine")]
