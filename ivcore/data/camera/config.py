@@ -110,7 +110,7 @@ def _of(config: Camera, split: str) -> list[tuple[Clip, _Cut]]:
 
 
 def _cuts(config: Camera, shot: Shot) -> list[_Cut]:
-    """All cuts of a shot, in the order in which they are dealt."""
+    """All cuts of a shot, in the random order in which clips take them."""
     cuts = [
         _Cut(shot, start, step, side, round(left), round(top))
         for step in (1 / (config.fps * speed) for speed in _SPEEDS if config.fps * speed <= FILMS[shot.film].fps)

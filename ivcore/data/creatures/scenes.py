@@ -89,7 +89,7 @@ def _camera(rng, kind: str, frames: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _view(picture: np.ndarray, shift: np.ndarray, zoom: np.ndarray, size: int) -> np.ndarray:
-    """What the camera sees of the ground: (n, n, 3) -> float32 (T, size, size, 3)."""
+    """The camera's view of the ground `picture` (n, n, 3): float32 (T, size, size, 3)."""
     frames, margin = len(zoom), (len(picture) - size) / 2
     image = np.empty((frames, size, size, 3), np.float32)
     if not shift.any() and (zoom == 1).all():

@@ -1,4 +1,4 @@
-"""What happens in a scene: where the things, the hands and the camera are in every frame. Nothing is painted here.
+"""Plans a scene: where the things, the hands and the camera are in every frame. Nothing is painted here.
 
 Places are on the table, in picture widths, x to the right and y down; `Scene.seen` converts them to places in the picture.
 A hand moves from one thing to the next along an ellipse, in either direction. On the way it already repeats the strokes of

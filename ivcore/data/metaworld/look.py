@@ -1,4 +1,4 @@
-"""How an episode looks: camera, light and paint, drawn from a seed, and where a point in the world lands in the picture."""
+"""Draws an episode's camera, light and paint from a seed, and projects points of the world into the picture."""
 
 from dataclasses import dataclass
 

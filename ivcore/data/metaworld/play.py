@@ -34,7 +34,7 @@ class Play:
 
 
 def play(task: str, seed: int) -> Play:
-    """Lets the expert play one goal, which the seed draws, until `_AFTER` steps after the solution. The same seed gives the same play."""
+    """The expert plays one goal, drawn from the seed, until `_AFTER` steps after the solution. The same seed gives the same play."""
     env, expert = _environment(task, seed)
     env.reset()
     for _ in range(_BEFORE):

@@ -23,7 +23,7 @@ STEP = 0.25  # metres of one step
 
 @dataclass(frozen=True)
 class Waypoint:
-    """A place that can be walked to: `distance` metres away at `heading`; `view` is the panorama's view that looks there."""
+    """A reachable place, `distance` metres away at `heading`; `view` is the panorama's view that looks there."""
 
     view: int
     heading: float
@@ -45,7 +45,7 @@ class Simulator(Protocol):
         """Draws n views of a panorama, each from its place: uint8 (n, size, size, 3), and float32 (n, size, size), depth in metres."""
 
     def waypoints(self) -> list[Waypoint]:
-        """Where the agent can go from here, at most one a view."""
+        """The places that the agent can walk to, at most one a view."""
 
     def go_to(self, waypoint: Waypoint) -> None:
         """Turns to the waypoint and walks there in steps; slides along obstacles and counts them."""

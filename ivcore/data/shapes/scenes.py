@@ -364,6 +364,6 @@ def render(scene: Scene, size: int = 64) -> np.ndarray:
         image += wave[..., None] * (mix * back.tint + (1 - mix) * np.abs(back.tint).mean()).astype(np.float32)
     for thing in scene.objects:
         _paint(image, thing, grid)
-    # Light from above, so that no tubelet is flat: its normalised target would be coding noise alone.
+    # Light from above makes no tubelet flat. The normalised target of a flat one would be coding noise.
     image *= (1.35 - 0.7 * grid)[:, None, None]
     return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
