@@ -16,13 +16,13 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ivcore.stages import held
+from ivcore.stages import rank_memory
 
 
 def measured(engine: str, ranks: int, batch: int, steps: int) -> dict[str, float]:
     """Seconds of a step, by the clock and of the busiest rank's processor. On one rank `ddp` is plain."""
     with tempfile.TemporaryDirectory() as folder:
-        found = held.measured(ranks, Path(folder), engine=engine, batch=batch * ranks, steps=steps)
+        found = rank_memory.measured(ranks, Path(folder), engine=engine, batch=batch * ranks, steps=steps)
     return {name: max(row[name] for row in found["ranks"]) for name in ("seconds", "processor_seconds")}
 
 

@@ -40,7 +40,7 @@ HEAD = """# Beyond one machine: what a stage needs
 **Assumed** (`ivcore/scaling.py`): a step reaches {mfu:.0%} of the card's peak; links carry {link:.0%} of their rate; messages overlap with the backward pass, {hidden:.0%} of the computing; a process holds
 {reserved:.1f} GiB besides its tensors. `--mfu` takes a measured share.
 
-On a GPU, a training warns at its start if a step will not fit, by the same counts (`ivcore/run/room.py`). In bf16 and fp16 runs, the remaining float32 products use **TF32** on cards that have it (`ivcore/precision.py`); a run in
+On a GPU, a training warns at its start if a step will not fit, by the same counts (`ivcore/run/memory_check.py`). In bf16 and fp16 runs, the remaining float32 products use **TF32** on cards that have it (`ivcore/precision.py`); a run in
 fp32 stays exact. **fp8 is not offered**: it needs scales for every tensor of every block, kept in checkpoints of every engine, and pays off only for matrices wider than those of most of these encoders; no card was available to
 show a gain, and the paper trains in half precision.
 

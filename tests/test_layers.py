@@ -14,7 +14,7 @@ GROUND = {
     "rng",
     "signals",
     "precision",
-    "turns",
+    "distributed_evaluation",
     "torchvision_shim",
     "git_lfs",
     "cores",

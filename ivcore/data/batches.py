@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, default_collate
 
-from ivcore import distributed, turns
+from ivcore import distributed, distributed_evaluation
 from ivcore.errors import ParameterError, UserError
 from ivcore.rng import seeded
 
@@ -85,11 +85,13 @@ def batch_of(source, indices: np.ndarray, epoch: int):
 def each_batch(function: Callable, source, batch_size: int, num_workers: int = 0, seed: int = 0) -> Iterator:
     """Yields function(batch) for batches of all clips of `source`, in order; the last batch may be smaller. seed: for what the function draws.
 
-    Several ranks take turns, see `ivcore.turns`: one rank makes and uses each batch, and all ranks get every result.
+    Several ranks take turns, see `ivcore.distributed_evaluation`: one rank makes and uses each batch, and all ranks get every result.
     """
     in_order = {"shuffle": False, "drop_last": False, "num_workers": num_workers}
     batches = Batches(source, min(batch_size, len(source)), **in_order)
-    return turns.in_turns(function, batches.of_steps(turns.own(len(batches))), len(batches), seed)
+    return distributed_evaluation.in_turns(
+        function, batches.of_steps(distributed_evaluation.own(len(batches))), len(batches), seed
+    )
 
 
 def fitting(batch_size: int, clips: int, what: str = "batch_size") -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ivcore.cores import cores
-from ivcore.data import formats, surviving
+from ivcore.data import crash_safe_pool, formats
 from ivcore.errors import FormatError, UserError, VideoError, one_line, shown
 from ivcore.files import fingerprint
 from ivcore.progress import Progress
@@ -101,9 +101,9 @@ def probed_files(files: Sequence[str], workers: int | None = None, strict: bool 
     """Yields (file, Probe) as each is read, in any order, in several processes; shows a progress bar."""
     workers = workers or cores()
     with Progress(len(files), "check", unit="file") as bar:
-        done = surviving.each(partial(probe, strict=strict), files, workers)
+        done = crash_safe_pool.each(partial(probe, strict=strict), files, workers)
         for count, (index, probed) in enumerate(done, 1):
-            if isinstance(probed, surviving.Died):
+            if isinstance(probed, crash_safe_pool.Died):
                 probed = Probe("fatal", f"the process that reads it is {probed}")
             yield files[index], probed
             bar.update(count)

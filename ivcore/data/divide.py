@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ivcore.data import film_names, formats, groups
 from ivcore.data.class_folders import Labelled
+from ivcore.data.connected_videos import joined
 from ivcore.data.formats import LabelledVideo
 from ivcore.data.identity import clip_keys, file_keys, of_one_id, video_keys
-from ivcore.data.joined import joined
 from ivcore.data.splits import number_by_name
 from ivcore.data.stratify import PARTS, stratify
 from ivcore.errors import UserError, counted, shown

@@ -109,17 +109,17 @@ class Views:
     ) -> Iterator:
         """Yields function(batch) for each of `batches`, in order. seed: for what the function draws.
 
-        Several ranks take turns, see `ivcore.turns`: one rank reads and uses each batch, and all ranks get every result.
+        Several ranks take turns, see `ivcore.distributed_evaluation`: one rank reads and uses each batch, and all ranks get every result.
         """
-        from ivcore import turns
+        from ivcore import distributed_evaluation
 
         def used(batch: tuple) -> tuple:
             collated, paths, errors = _collated(batch)
             return function(collated) if paths else None, paths, errors
 
         parts = self._parts(views_at_once)
-        read = self._read([parts[number] for number in turns.own(len(parts))], num_workers)
-        return self._kept(turns.in_turns(used, read, len(parts), seed))
+        read = self._read([parts[number] for number in distributed_evaluation.own(len(parts))], num_workers)
+        return self._kept(distributed_evaluation.in_turns(used, read, len(parts), seed))
 
     def _parts(self, views_at_once: int) -> list[range]:
         """The items of each batch."""

@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 import numpy as np
 
-from ivcore.data import surviving
+from ivcore.data import crash_safe_pool
 from ivcore.data.records import frames_of
 from ivcore.data.views import Views
 from ivcore.errors import ParameterError, VideoError, shown
@@ -146,8 +146,8 @@ def _each(function: Callable, items: Sequence, workers: int, path_of: Callable) 
     if workers < 1:
         yield from ((index, function(item)) for index, item in enumerate(items))
         return
-    for index, result in ahead(lambda left: surviving.each(function, items, workers, left), 1):
-        died = isinstance(result, surviving.Died)
+    for index, result in ahead(lambda left: crash_safe_pool.each(function, items, workers, left), 1):
+        died = isinstance(result, crash_safe_pool.Died)
         yield index, VideoError(path_of(items[index]), f"the process that reads it is {result}") if died else result
 
 

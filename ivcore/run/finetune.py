@@ -37,8 +37,8 @@ from ivcore.progress import clock
 from ivcore.run import encoder_kinds, finetune_table, provenance
 from ivcore.run import execute as run
 from ivcore.run import folder as run_folder
-from ivcore.run.brief import brief_output
 from ivcore.run.failure import STOPPED
+from ivcore.run.quiet_output import brief_output
 from ivcore.run.spec import Reference, Spec, held
 from ivcore.video.probe import Probe
 from ivcore.video.sampling import stride_of

@@ -408,9 +408,9 @@ def _when(folder: Path) -> str:
 def _warn_of_room(run: Run, spec: Spec) -> None:
     """Prints a line on rank 0 if training steps will not fit into the GPU."""
     if run.device.startswith("cuda") and run.rank == 0 and not run.shown and "engine" in run.params:
-        from ivcore.run import room  # slow to import
+        from ivcore.run import memory_check  # slow to import
 
-        if said := room.of_device(spec, run.params, run.device, distributed.world()):
+        if said := memory_check.of_device(spec, run.params, run.device, distributed.world()):
             print(said, flush=True)
 
 

@@ -35,7 +35,7 @@ def cache_features(model: Coordinated, source, precision: str = "fp32", num_work
     with labels: columns of float16 on the CPU.
 
     For clips that are the same in every epoch (see `data.cached_views.CachedViews`) and frozen encoders. Ranks share
-    the work, see `ivcore.turns`, and each keeps all features. Puts the model in eval mode.
+    the work, see `ivcore.distributed_evaluation`, and each keeps all features. Puts the model in eval mode.
     """
     model.eval()
 
@@ -93,7 +93,7 @@ def predictions(
     set.
 
     source: clips, one for each video, or `Views` with `num_segments` frames; `Views` leave out unreadable videos, and
-    probabilities are averaged over the views. precision: as in training. Ranks share the work, see `ivcore.turns`.
+    probabilities are averaged over the views. precision: as in training. Ranks share the work, see `ivcore.distributed_evaluation`.
     """
     model.eval()
 

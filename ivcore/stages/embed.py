@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ivcore import turns
+from ivcore import distributed_evaluation
 from ivcore.data.batches import each_batch
 from ivcore.precision import autocast
 
@@ -18,7 +18,7 @@ def embed_clips(
     model, source, batch_size: int = 64, num_workers: int = 0, shuffled: int | None = None, precision: str = "fp32"
 ) -> Tensor:  # fmt: skip
     """Unit-length embeddings (N, E) on the CPU of every clip of a source of captioned clips, in its order; ranks share
-    the work, see `ivcore.turns`.
+    the work, see `ivcore.distributed_evaluation`.
 
     shuffled: a seed to shuffle the frames of each clip separately. precision: as in training. Puts the model into eval
     mode.
@@ -53,5 +53,5 @@ def embed_texts(model, texts: Sequence[str], tokenizer, batch_size: int = 256, p
             values = model.encode_text(tokenizer(part).to(device))
         return F.normalize(values.float(), dim=-1).cpu()
 
-    mine = (parts[number] for number in turns.own(len(parts)))
-    return torch.cat([*turns.in_turns(embedded, mine, len(parts))]).clone()
+    mine = (parts[number] for number in distributed_evaluation.own(len(parts)))
+    return torch.cat([*distributed_evaluation.in_turns(embedded, mine, len(parts))]).clone()

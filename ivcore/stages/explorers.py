@@ -23,9 +23,9 @@ from ivcore.encoders.uniformerv2 import UniFormerV2
 from ivcore.encoders.videomae import MaskedAutoencoder, MaskedVideoEncoder
 from ivcore.metrics.rollout import rollout
 from ivcore.show.attention import attention_strip, framed, overlay
+from ivcore.show.class_probabilities import opinions
 from ivcore.show.clips import clip_grid
 from ivcore.show.controls import Clips, Patch
-from ivcore.show.opinions import opinions
 from ivcore.show.reconstructions import reconstruction_strip
 from ivcore.stages import masked
 from ivcore.stages.attention_maps import attention_maps

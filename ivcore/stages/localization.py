@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from ivcore import paths, turns
+from ivcore import distributed_evaluation, paths
 from ivcore.data import formats, keyframes, shapes
 from ivcore.data.bad_videos import BadVideos
 from ivcore.data.keyframes import BoxSet, Keyframe, KeyframeClips
@@ -171,7 +171,7 @@ class _Readable:
 
 def by_batches(function: Callable[[list], Any], clips: KeyframeClips, unread: set[str], batch_size: int = 32, num_workers: int = 0) -> Iterator:  # fmt: skip
     """function([(keyframe, item), …]) for each batch of readable clips, in order and on every rank; ranks share the
-    work, see `ivcore.turns`.
+    work, see `ivcore.distributed_evaluation`.
 
     Adds the names of unreadable keyframes to `unread`. UserError if there are more of them than max_bad allows.
     """
@@ -185,9 +185,9 @@ def by_batches(function: Callable[[list], Any], clips: KeyframeClips, unread: se
             clips.bad.note(error)  # lists it, so that the other ranks find it there
         return function([each for each in both if not isinstance(each[1], VideoError)]), bad
 
-    mine = [parts[number] for number in turns.own(len(parts))]
+    mine = [parts[number] for number in distributed_evaluation.own(len(parts))]
     items = DataLoader(_Readable(clips), batch_sampler=mine, collate_fn=list, num_workers=num_workers) if mine else ()
-    for result, bad in turns.in_turns(done, zip(mine, items), len(parts)):
+    for result, bad in distributed_evaluation.in_turns(done, zip(mine, items), len(parts)):
         for name, error in bad:
             unread.add(name)
             clips.bad.note(error)

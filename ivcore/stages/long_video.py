@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ivcore import turns
+from ivcore import distributed_evaluation
 from ivcore.data import one_pass, untrimmed
 from ivcore.data.batches import Batches, fitting
 from ivcore.data.untrimmed import FeatureSequence, UntrimmedSet
@@ -210,7 +210,7 @@ def answered(head: nn.Module, asked: Sequence[OrderQuestions], shuffle: bool = F
         logits = first_logits(head(features[None].to(device), mask), torch.from_numpy(item.pairs)[None].to(device))[0]
         return (logits.cpu().numpy() > 0) == item.first
 
-    told = list(turns.in_turns(right, turns.own(len(asked)), len(asked)))
+    told = list(distributed_evaluation.in_turns(right, distributed_evaluation.own(len(asked)), len(asked)))
     video = np.repeat(np.arange(len(asked)), [len(item.pairs) for item in asked])
     return OrderAnswers(np.concatenate(told), np.concatenate([item.apart for item in asked]), video)
 

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ivcore import distributed, files, paths, turns
+from ivcore import distributed, distributed_evaluation, files, paths
 from ivcore.data import formats
 from ivcore.data.batches import Batches, fitting
 from ivcore.data.formats import Episode
@@ -205,7 +205,7 @@ def walk(
     simulators: Sequence[Simulator], episodes: Sequence[Episode], choose: Callable[[list[Walk]], list[int]], *,
     eyes: Eyes | None = None, with_video: bool = True, most_steps: int = 20, seed: int = 0,
 ) -> list[Walk]:  # fmt: skip
-    """Walks all episodes, as many at once as there are simulators; ranks share the work, see `ivcore.turns`.
+    """Walks all episodes, as many at once as there are simulators; ranks share the work, see `ivcore.distributed_evaluation`.
 
     choose: picks for each given walk a view, or the number of views to stop; it may use torch's generator, which is
     seeded by `seed`. An agent that has not stopped after `most_steps` decisions fails. Without `eyes` there are no
@@ -227,7 +227,9 @@ def walk(
         return [replace(each, simulator=None, frames={}) for each in walks]
 
     groups = [episodes[begin : begin + len(simulators)] for begin in range(0, len(episodes), len(simulators))]
-    told = turns.in_turns(walked, (groups[number] for number in turns.own(len(groups))), len(groups), seed)
+    told = distributed_evaluation.in_turns(
+        walked, (groups[number] for number in distributed_evaluation.own(len(groups))), len(groups), seed
+    )
     return [replace(each, simulator=simulator) for walks in told for each, simulator in zip(walks, simulators)]
 
 

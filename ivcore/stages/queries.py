@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ivcore import paths, turns
+from ivcore import distributed_evaluation, paths
 from ivcore.data import egocentric, formats, groups, splits, untrimmed
 from ivcore.data.formats import Query, UntrimmedVideo
 from ivcore.data.untrimmed import FeatureSequence, UntrimmedSet
@@ -203,7 +203,9 @@ def found(
         spans = best_spans(start, end, best, overlap)[0].cpu().numpy()
         return [in_seconds(items.clips[items.queries[row].clip], each) for row, each in zip(rows, spans)]
 
-    told = turns.in_turns(answers, (parts[number] for number in turns.own(len(parts))), len(parts))
+    told = distributed_evaluation.in_turns(
+        answers, (parts[number] for number in distributed_evaluation.own(len(parts))), len(parts)
+    )
     return [each for part in told for each in part] + [np.zeros((0, 2))] * len(items.unseen)
 
 

@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ivcore.data.asked import AskedClips, QuestionSet, kind_of
 from ivcore.data.batches import Batches, fitting
 from ivcore.data.captions.clip_spec import ClipSpec
 from ivcore.data.formats import Question
 from ivcore.data.video_answers import VideoModel
+from ivcore.data.video_questions import AskedClips, QuestionSet, kind_of
 from ivcore.data.views import Views
 from ivcore.encoders.tokenizer import Tokenizer
 from ivcore.encoders.video_text import VideoTextModel

@@ -22,7 +22,7 @@ from ivcore.metrics.recognition import merge_views
 from ivcore.metrics.view_scores import ClipScores, align, merge, pooled_views, read_view_scores
 from ivcore.run import Run
 from ivcore.stages.classify import load_classifier
-from ivcore.stages.joined import JoinedClassifier, joined
+from ivcore.stages.coordinated_classifier import JoinedClassifier, joined
 
 BESIDE = {"second_model": "second", "third_model": "third"}  # parameter -> name of its scores
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ivcore import distributed, lock, paths, turns
+from ivcore import distributed, distributed_evaluation, lock, paths
 from ivcore.data import sliding, untrimmed
 from ivcore.data.bad_videos import BadVideos
 from ivcore.data.batches import Batches, fitting
@@ -91,7 +91,7 @@ def encoded(
     """The features of every readable video, from the cache if they are there. order: ordered, or shuffled within each
     window.
 
-    Ranks share the videos, see `ivcore.turns`; rank 0 holds the cache. UserError if more than `max_bad` of the videos
+    Ranks share the videos, see `ivcore.distributed_evaluation`; rank 0 holds the cache. UserError if more than `max_bad` of the videos
     are unreadable; bad_videos.jsonl lists them.
     """
     moving = sliding.of_usage(model, stride)
@@ -134,9 +134,9 @@ def _fill(
             ((_, answer),) = sliding.answers(function, model, [video], moving, strict)
         return state, answer
 
-    mine = (todo[number] for number in turns.own(len(todo)))
+    mine = (todo[number] for number in distributed_evaluation.own(len(todo)))
     with Progress(len(todo), "features", unit="video", silent=store is None or not todo) as bar:
-        for done, (state, answer) in enumerate(turns.in_turns(answered, mine, len(todo)), 1):
+        for done, (state, answer) in enumerate(distributed_evaluation.in_turns(answered, mine, len(todo)), 1):
             if isinstance(answer, VideoError):
                 bad.add(answer)
             elif store is not None:
@@ -262,7 +262,7 @@ def truth(
 def found(
     model: nn.Module, examples: Sequence[FeatureSequence], how: Decoding, video_scores: Mapping | None = None, precision: str = "fp32"
 ) -> Events:  # fmt: skip
-    """The segments that an ActionFormer finds in each video, in seconds; ranks share the work, see `ivcore.turns`. Puts
+    """The segments that an ActionFormer finds in each video, in seconds; ranks share the work, see `ivcore.distributed_evaluation`. Puts
     the model into eval mode.
 
     video_scores: class scores by a classifier of whole videos, which give the segments their classes. ParameterError
@@ -278,8 +278,8 @@ def found(
         ((grid, scores, labels),) = decode(moments, how)
         return np.full(len(scores), example.id, object), example.in_seconds(grid), labels.numpy(), scores.numpy()
 
-    mine = (examples[number] for number in turns.own(len(examples)))
-    parts = turns.in_turns(of_video, mine, len(examples))
+    mine = (examples[number] for number in distributed_evaluation.own(len(examples)))
+    parts = distributed_evaluation.in_turns(of_video, mine, len(examples))
     events = Events(*(np.concatenate(column) for column in zip(*parts)))
     return fuse_video_scores(events, video_scores, segments=how.max_seg_num) if video_scores else events
 

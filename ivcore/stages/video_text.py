@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ivcore import turns
+from ivcore import distributed_evaluation
 from ivcore.data.batches import Batches, InMemory, fitting
 from ivcore.data.captions.clip_spec import ClipSpec
 from ivcore.data.captions.sets import CaptionedSet, training_clips
@@ -147,7 +147,7 @@ def zero_shot(
 @torch.inference_mode()
 def write_captions(model, clips: Tensor, tokenizer, at_once: int = 64, precision: str = "fp32") -> list[str]:
     """Greedy captions, word by word, for each of the clips uint8 (N, T, H, W, 3); ranks share the work, see
-    `ivcore.turns`.
+    `ivcore.distributed_evaluation`.
     """
     model.eval()
     device, parts = next(model.parameters()).device, clips.split(at_once)
@@ -157,8 +157,8 @@ def write_captions(model, clips: Tensor, tokenizer, at_once: int = 64, precision
             ids = generate.greedy(model, model.prepare(part.to(device)), tokenizer)
         return [tokenizer.caption(row) for row in ids]
 
-    mine = (parts[number] for number in turns.own(len(parts)))
-    return [text for texts in turns.in_turns(written, mine, len(parts)) for text in texts]
+    mine = (parts[number] for number in distributed_evaluation.own(len(parts)))
+    return [text for texts in distributed_evaluation.in_turns(written, mine, len(parts)) for text in texts]
 
 
 def caption_scores(

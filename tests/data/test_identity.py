@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ivcore.data.connected_videos import joined
 from ivcore.data.identity import clip_keys, file_keys, of_one_id, video_keys
-from ivcore.data.joined import joined
 
 IDS = "0347ZoDXyP0", "-A5JFdMXB_k", "X1fH-ZM9TBr", "a_QFPiyCEs5"
 

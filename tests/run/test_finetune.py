@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ivcore.progress import clock
 from ivcore.run import budget, cli, finetune, provenance
-from ivcore.run.brief import brief_output
 from ivcore.run.budget import Cost
+from ivcore.run.quiet_output import brief_output
 from ivcore.run.spec import Spec
 from ivcore.video import sampling
 from ivcore.video.probe import Probe

@@ -7,7 +7,7 @@ from matplotlib import colormaps
 from ivcore.errors import ParameterError
 from ivcore.show.agreement import agreement, largest
 from ivcore.show.attention import DARK, MARK, attention_strip, overlay
-from ivcore.show.reach import reach
+from ivcore.show.temporal_reach import reach
 
 
 def black(frames=4, size=16):

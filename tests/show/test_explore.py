@@ -11,8 +11,8 @@ from PIL import Image
 from ivcore.data.examples import Example, own
 from ivcore.errors import ParameterError
 from ivcore.show import explore, explorer, player, style
+from ivcore.show.class_probabilities import opinions
 from ivcore.show.controls import Clips, Patch, described, some
-from ivcore.show.opinions import opinions
 from ivcore.show.slices import space_time_slices
 from ivcore.video.writer import write_video
 

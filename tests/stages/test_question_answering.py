@@ -8,9 +8,9 @@ import torch
 import video_models as zoo
 
 from ivcore import weights
-from ivcore.data.asked import AskedVideo, QuestionSet
 from ivcore.data.captions.clip_spec import ClipSpec
 from ivcore.data.formats import Question
+from ivcore.data.video_questions import AskedVideo, QuestionSet
 from ivcore.errors import ParameterError, UserError
 from ivcore.run import execute as run
 from ivcore.stages import question_answering as qa

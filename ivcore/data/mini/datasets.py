@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ivcore.data.mini import asked, captioned, navigated, trimmed, untrimmed
+from ivcore.data.mini import captioned, navigated, trimmed, untrimmed, video_questions
 from ivcore.data.mini.egocentric import ego4d
 from ivcore.data.mini.trimmed import HMDB, MIT, activitynet_trimmed, hacs, hmdb51, kinetics, open_set
 from ivcore.data.mini.untrimmed import ava, segments
@@ -73,9 +73,9 @@ DATASETS: dict[str, Mini] = {
                                  captioned.activitynet),
     "didemo": Mini("DiDeMo", SEARCH, "{train,val,test}_data.json {train,val,test}_list.txt videos/NAME", captioned.didemo),
     "vatex": Mini("VATEX", SEARCH, "vatex_{training,validation}_v1.0.json {train,test}_list.txt videos/ID.mp4", captioned.vatex),
-    "msrvtt_qa": Mini("MSRVTT-QA", ASKED, "msrvtt_qa_{train,val,test}.jsonl msrvtt_train_ans2label.json videos/ID.mp4", asked.msrvtt_qa),
-    "msvd_qa": Mini("MSVD-QA", ASKED, "msvd_{train,val,test}_qa_encode.json msvd_answer_set.txt msvd_youtube_mapping.txt videos/ID.avi", asked.msvd_qa),
-    "tgif_frame": Mini("TGIF-Frame", ASKED, "frameqa_{train,test}.jsonl frameqa_trainval_ans2label.json gifs/NAME.mp4", asked.tgif_frame),
+    "msrvtt_qa": Mini("MSRVTT-QA", ASKED, "msrvtt_qa_{train,val,test}.jsonl msrvtt_train_ans2label.json videos/ID.mp4", video_questions.msrvtt_qa),
+    "msvd_qa": Mini("MSVD-QA", ASKED, "msvd_{train,val,test}_qa_encode.json msvd_answer_set.txt msvd_youtube_mapping.txt videos/ID.avi", video_questions.msvd_qa),
+    "tgif_frame": Mini("TGIF-Frame", ASKED, "frameqa_{train,test}.jsonl frameqa_trainval_ans2label.json gifs/NAME.mp4", video_questions.tgif_frame),
     "r2r_vlnce": Mini("R2R, VLN-CE", "navigation", "{train,val_seen,val_unseen,test}/SPLIT.json.gz {train,val_seen,val_unseen}/SPLIT_gt.json.gz", navigated.r2r),
     "ego4d_sta": Mini("Ego4D, short-term anticipation", "short-term anticipation",
                       "annotations/fho_sta_{train,val}.json annotations/object_detections.json clips/CLIP_UID.mp4", partial(ego4d, track="fho_sta")),

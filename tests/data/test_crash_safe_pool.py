@@ -5,13 +5,13 @@ import time
 
 import pytest
 
-from ivcore.data import surviving
+from ivcore.data import crash_safe_pool
 
 
 def run(items, workers):
     return {
-        index: str(result) if isinstance(result, surviving.Died) else result
-        for index, result in surviving.each(eval, items, workers)
+        index: str(result) if isinstance(result, crash_safe_pool.Died) else result
+        for index, result in crash_safe_pool.each(eval, items, workers)
     }
 
 
@@ -34,13 +34,13 @@ class _Exits:
 
 
 def test_a_process_may_end_before_it_takes_its_item():
-    ((_, result),) = surviving.each(_Exits(), ["x" * 100], 1)
+    ((_, result),) = crash_safe_pool.each(_Exits(), ["x" * 100], 1)
     assert str(result) == "ended with status 7"
 
 
 def test_whoever_leaves_waits_for_no_item():
     left, began = [], time.monotonic()
-    for item, result in surviving.each(eval, ["1", "__import__('time').sleep(600)"], 1, lambda: bool(left)):
+    for item, result in crash_safe_pool.each(eval, ["1", "__import__('time').sleep(600)"], 1, lambda: bool(left)):
         left.append((item, result))
     assert left == [(0, 1)] and time.monotonic() - began < 300  # it did not wait for the second
 
@@ -52,7 +52,7 @@ def test_nothing_to_do():
 def test_processes_end_with_whoever_asked():
     import multiprocessing
 
-    for _ in surviving.each(eval, ["1", "__import__('time').sleep(60)"], 2):
+    for _ in crash_safe_pool.each(eval, ["1", "__import__('time').sleep(60)"], 2):
         break
     for process in multiprocessing.active_children():
         process.join(10)

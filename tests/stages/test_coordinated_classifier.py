@@ -10,7 +10,7 @@ from ivcore.encoders.videomae import VideoClassifier
 from ivcore.losses.classification import classification
 from ivcore.run import contradictions
 from ivcore.stages import recognition
-from ivcore.stages.joined import joined
+from ivcore.stages.coordinated_classifier import joined
 from ivcore.train import save_weights
 from ivcore.train.optim import parameter_groups
 from ivcore.weights.usage import Usage

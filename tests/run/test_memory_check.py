@@ -5,7 +5,7 @@ import re
 import pytest
 
 from ivcore.run import folder as run_folder
-from ivcore.run import planned, room, session
+from ivcore.run import memory_check, planned, session
 from ivcore.run.spec import Spec
 from ivcore.scaling import GIB
 
@@ -19,23 +19,25 @@ def values_of(notebook: str, preset: str, **changes) -> tuple[Spec, dict]:
 
 def test_a_run_that_fits_is_passed_over_and_one_that_does_not_is_named():
     spec, values = values_of("10", "tiny", batch_size=512)
-    assert room.warning(spec, values, 80 * GIB) == ""
-    said = room.warning(spec, values, 2.0 * GIB)
+    assert memory_check.warning(spec, values, 80 * GIB) == ""
+    said = memory_check.warning(spec, values, 2.0 * GIB)
     assert said.startswith("this run may not fit its device: a step takes about") and "and there are 2.0" in said
     most = int(said.split("micro_batch=")[1].split()[0])
-    assert 0 < most < 512 and room.warning(spec, values | {"micro_batch": most}, 2.0 * GIB) == ""
-    assert room.warning(spec, values | {"micro_batch": 2 * most}, 2.0 * GIB)
+    assert 0 < most < 512 and memory_check.warning(spec, values | {"micro_batch": most}, 2.0 * GIB) == ""
+    assert memory_check.warning(spec, values | {"micro_batch": 2 * most}, 2.0 * GIB)
 
 
 def test_several_devices_share_the_batch():
     spec, values = values_of("10", "tiny", batch_size=512)
-    assert room.warning(spec, values, 2.0 * GIB, ranks=1) and not room.warning(spec, values, 2.0 * GIB, ranks=8)
+    assert memory_check.warning(spec, values, 2.0 * GIB, ranks=1) and not memory_check.warning(
+        spec, values, 2.0 * GIB, ranks=8
+    )
 
 
 def test_where_not_one_clip_fits_other_parameters_are_named():
-    said = room.warning(*values_of("10", "tiny"), 1.5 * GIB)
+    said = memory_check.warning(*values_of("10", "tiny"), 1.5 * GIB)
     assert "not even one clip" in said and "activation_checkpointing=full" in said and "engine=zero3" in said
-    said = room.warning(*values_of("10", "tiny", activation_checkpointing="full", engine="zero3"), 1.5 * GIB)
+    said = memory_check.warning(*values_of("10", "tiny", activation_checkpointing="full", engine="zero3"), 1.5 * GIB)
     assert said.endswith("a smaller model takes less")
 
 
@@ -44,13 +46,13 @@ def test_where_not_one_clip_fits_other_parameters_are_named():
     [("24", "tiny", {}), ("30", "tiny", {"masked_encoder": "a.pth"}), ("10", "tiny", {"batch_size": 2})],
 )
 def test_where_nothing_is_known_nothing_is_said(notebook, preset, changes):
-    assert room.warning(*values_of(notebook, preset, **changes), GIB, ranks=8) == ""
+    assert memory_check.warning(*values_of(notebook, preset, **changes), GIB, ranks=8) == ""
 
 
 def test_a_search_that_takes_too_many_clips_at_once_is_named():
     """33 msrvtt at 32 clips of 12 frames at once, with a published checkpoint of which the name alone is known."""
     spec, values = values_of("33", "msrvtt", micro_batch=32)
-    said = room.warning(spec, values, 80 * GIB)
+    said = memory_check.warning(spec, values, 80 * GIB)
     assert "and there are 80.0" in said and "micro_batch=22 is the most that fits" in said
 
 
@@ -61,7 +63,7 @@ def test_a_search_that_takes_too_many_clips_at_once_is_named():
 def test_presets_of_language_fit_the_gpu_that_they_name(name):
     number, preset = name.split()
     changes = {"multimodal_encoder": "data/ViT-B-16.pt"} if preset == "one_gpu" else {}
-    assert room.warning(*values_of(number, preset, **changes), (24 if preset == "one_gpu" else 80) * GIB) == ""
+    assert memory_check.warning(*values_of(number, preset, **changes), (24 if preset == "one_gpu" else 80) * GIB) == ""
 
 
 def test_the_folder_of_a_run_says_how_large_its_encoder_is(tmp_path):
@@ -70,7 +72,7 @@ def test_the_folder_of_a_run_says_how_large_its_encoder_is(tmp_path):
     folder.mkdir(parents=True)
     run_folder.write_params(folder, values)
     spec, values = values_of("30", "tiny", masked_encoder=str(folder))
-    assert "micro_batch" in room.warning(spec, values | {"batch_size": 4096}, 2 * GIB)
+    assert "micro_batch" in memory_check.warning(spec, values | {"batch_size": 4096}, 2 * GIB)
 
 
 def test_a_notebook_says_it_at_its_start_on_a_gpu_alone(monkeypatch, tmp_path, capsys):

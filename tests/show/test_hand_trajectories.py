@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ivcore.show.paths import hand_paths
+from ivcore.show.hand_trajectories import hand_paths
 
 
 def test_only_moments_whose_truth_is_known_are_drawn():

@@ -8,7 +8,7 @@ from evaluating_ranks import CLASSES, CLIPS, CROPS, UNREADABLE, VIDEOS, WORLDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivcore import turns
+from ivcore import distributed_evaluation
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +109,16 @@ def test_any_number_of_pieces_is_divided_among_any_number_of_ranks(count, world,
 
     def of_rank(rank):
         ranks.local.rank = rank
-        pieces = (f"piece {number}" for number in turns.own(count))
-        got[rank] = list(turns.in_turns(lambda piece: done.append((rank, piece)) or piece.upper(), pieces, count, seed))
+        pieces = (f"piece {number}" for number in distributed_evaluation.own(count))
+        got[rank] = list(
+            distributed_evaluation.in_turns(
+                lambda piece: done.append((rank, piece)) or piece.upper(), pieces, count, seed
+            )
+        )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(turns, "distributed", ranks)
-        patch.setattr(turns, "rng", draws)
+        patch.setattr(distributed_evaluation, "distributed", ranks)
+        patch.setattr(distributed_evaluation, "rng", draws)
         threads = [threading.Thread(target=of_rank, args=(rank,)) for rank in range(world)]
         [thread.start() for thread in threads]
         [thread.join() for thread in threads]
@@ -129,6 +133,8 @@ def test_draws_belong_to_the_piece_and_leave_the_generators_alone():
     torch.manual_seed(3)
     before = torch.get_rng_state()
     draw = lambda _: torch.rand(2)  # noqa: E731
-    first, again, other = (torch.stack([*turns.in_turns(draw, range(3), 3, seed)]) for seed in (1, 1, 2))
+    first, again, other = (
+        torch.stack([*distributed_evaluation.in_turns(draw, range(3), 3, seed)]) for seed in (1, 1, 2)
+    )
     assert torch.equal(first, again) and not torch.equal(first, other) and len(first.unique()) == 6
     assert torch.equal(torch.get_rng_state(), before)

@@ -1,5 +1,5 @@
 """Measures the memory that each training rank holds and the time of a step: `python -m torch.distributed.run … -m
-ivcore.stages.held FILE engine=zero1`.
+ivcore.stages.rank_memory FILE engine=zero1`.
 
 Every rank trains a masked encoder on clips of noise. Rank 0 writes the results of all ranks to FILE. Notebook 60 starts
 it and shows the result.
