@@ -38,7 +38,7 @@ from ivcore.run import encoder_kinds, finetune_table, provenance
 from ivcore.run import execute as run
 from ivcore.run import folder as run_folder
 from ivcore.run.failure import STOPPED
-from ivcore.run.quiet_output import brief_output
+from ivcore.run.quiet_output import quiet_output
 from ivcore.run.spec import Reference, Spec, held
 from ivcore.video.probe import Probe
 from ivcore.video.sampling import stride_of
@@ -292,7 +292,7 @@ def _encoder(asked: Asked, name: str) -> _Encoder:
         job = run.named_job(reference)
         if not provenance.is_current(job.folder):
             print(f"{reference} is not there yet: running it first", flush=True)
-        with brief_output(asked.verbose):
+        with quiet_output(asked.verbose):
             place = run.execute(job, quiet=True)
     elif paths.resolve(value).exists():
         place = paths.resolve(value)
@@ -389,7 +389,7 @@ def _run_all(asked: Asked, folder: Path, plan: dict) -> dict[str, run.Job]:
         there = provenance.is_current(job.folder)
         print(f"[{number}/{len(RUNS)}] {what} {'is done' if there else f'(about {left} left in all)'}", flush=True)
         counting = nullcontext() if there else _spending(folder, f"{plan['signature']} {job.folder.name}")
-        with counting, brief_output(asked.verbose):
+        with counting, quiet_output(asked.verbose):
             run.execute(job, quiet=True)
         done[what] = job
     return done

@@ -13,7 +13,7 @@ _PROGRESS = re.compile(
 _NUMBERS = ("loss", "val_top1")  # numbers of a line that are shown
 
 
-class _Brief:
+class _QuietOutput:
     """Stream that passes on progress lines. On a terminal each replaces the one before."""
 
     def __init__(self, stream):
@@ -49,14 +49,14 @@ class _Brief:
 
 
 @contextlib.contextmanager
-def brief_output(verbose: bool = False) -> Iterator[None]:
+def quiet_output(verbose: bool = False) -> Iterator[None]:
     """Inside the block only progress lines are printed; with `verbose` everything."""
     if verbose:
         yield
         return
-    brief = _Brief(sys.stdout)
-    with contextlib.redirect_stdout(brief):
+    quiet = _QuietOutput(sys.stdout)
+    with contextlib.redirect_stdout(quiet):
         try:
             yield
         finally:
-            brief.close_line()
+            quiet.close_line()

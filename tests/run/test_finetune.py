@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ivcore.progress import clock
 from ivcore.run import budget, cli, finetune, provenance
 from ivcore.run.budget import Cost
-from ivcore.run.quiet_output import brief_output
+from ivcore.run.quiet_output import quiet_output
 from ivcore.run.spec import Spec
 from ivcore.video import sampling
 from ivcore.video.probe import Probe
@@ -300,10 +300,10 @@ def test_a_slow_step_is_timed_once(monkeypatch):
 
 
 def test_of_a_runs_output_progress_is_shown(capsys):
-    with brief_output():
+    with quiet_output():
         print("── Training\npeak lr 1.0\ntrain: step 3/6 (50%)  loss 2.3  lr 1.0e-4  left 0:04\ndone in 3 s: top1 0.5")
     assert capsys.readouterr().out == "    train: step 3/6 (50%)  loss 2.3  left 0:04\n"
-    with brief_output(verbose=True):
+    with quiet_output(verbose=True):
         print("── Training")
     assert capsys.readouterr().out == "── Training\n"
 
