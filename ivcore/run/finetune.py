@@ -72,7 +72,7 @@ _WIDE = 60  # characters of a class in the table of counts
 
 
 @dataclass(frozen=True)
-class Asked:
+class FinetuneRequest:
     """place: a folder or a list. masked, multimodal: encoders as parameters name them, "" for those of the presets. minutes and epochs: one of
     them, or neither. out: "" for a folder in the outputs. flip: whether clips may be mirrored."""
 
@@ -96,7 +96,7 @@ class Asked:
 # ---- the command
 
 
-def finetune(asked: Asked) -> int:
+def finetune(asked: FinetuneRequest) -> int:
     """-> exit status. UserError for what cannot be learned from."""
     labelled = class_folders.read(asked.place)
     folder = _folder(asked)
@@ -123,7 +123,7 @@ def finetune(asked: Asked) -> int:
     return 0
 
 
-def dry(asked: Asked) -> None:
+def dry(asked: FinetuneRequest) -> None:
     """Prints how the videos would be divided and what would run. Opens no video and writes nothing."""
     labelled = class_folders.read(asked.place)
     for name in BOX:
@@ -138,7 +138,7 @@ def dry(asked: Asked) -> None:
     print(f"results would lie in {paths.short(_folder(asked))}")
 
 
-def _folder(asked: Asked) -> Path:
+def _folder(asked: FinetuneRequest) -> Path:
     if asked.out:
         folder = Path(os.path.normpath(paths.candidates(asked.out)[0]))
         if folder.exists() and not folder.is_dir():
@@ -163,7 +163,7 @@ def _signature(labelled: class_folders.Labelled, settings: dict) -> str:
     return hasher.hexdigest()[:16]
 
 
-def _kept_plan(asked: Asked, folder: Path, signature: str) -> dict | None:
+def _kept_plan(asked: FinetuneRequest, folder: Path, signature: str) -> dict | None:
     """The plan of an earlier call for the same videos; None where there is none, it is only begun, or something is otherwise. UserError where the folder is another's."""
     file = folder / "plan.json"
     if not file.exists():
@@ -196,14 +196,14 @@ def _kept_plan(asked: Asked, folder: Path, signature: str) -> dict | None:
     return plan if whole and plan["signature"] == signature else None
 
 
-def _begin(asked: Asked, folder: Path) -> None:
+def _begin(asked: FinetuneRequest, folder: Path) -> None:
     """Says whose the folder is before anything else lies there, so that a call that ends early can be followed by another."""
     for name in BOX:
         _value(asked, name)  # before any video is opened
     files.write_json(folder / "plan.json", {"source": os.path.abspath(asked.place)})
 
 
-def _new_plan(asked: Asked, folder: Path, labelled, signature: str) -> dict:
+def _new_plan(asked: FinetuneRequest, folder: Path, labelled, signature: str) -> dict:
     from ivcore.run import budget
 
     for file in folder.glob("untrained-*.safetensors"):  # of the shape that another encoder had
@@ -267,7 +267,7 @@ class _Encoder:
         return weights.load(self.place)
 
 
-def _value(asked: Asked, name: str) -> str:
+def _value(asked: FinetuneRequest, name: str) -> str:
     """The encoder that was asked for, else the box's, else the preset's. ParameterError where it leads nowhere or is of the other kind."""
     from ivcore.weights import box
 
@@ -283,7 +283,7 @@ def _value(asked: Asked, name: str) -> str:
     return BOX[name] if BOX[name] in box.names() else Spec.of(notebook).load(preset)["encoder"]
 
 
-def _encoder(asked: Asked, name: str) -> _Encoder:
+def _encoder(asked: FinetuneRequest, name: str) -> _Encoder:
     """Runs the notebook that it comes from where that is not done yet."""
     from ivcore import weights
 
@@ -318,7 +318,7 @@ def tells_sides(classes: Iterable[str]) -> bool:
     return any(_SIDED.search(_WORDS.sub(" ", name)) for name in classes)
 
 
-def _parameters(asked: Asked, folder: Path, divided: divide.Divided, probes: Mapping[str, Probe], encoders, lengths, image: int, precision: str, in_memory: bool) -> dict:  # fmt: skip
+def _parameters(asked: FinetuneRequest, folder: Path, divided: divide.Divided, probes: Mapping[str, Probe], encoders, lengths, image: int, precision: str, in_memory: bool) -> dict:  # fmt: skip
     """Of each run what differs from its preset."""
     videos = [probes[video.path] for video in divided.parts["train"]]
     masked, multimodal = encoders["masked"], encoders["multimodal"]
@@ -360,7 +360,7 @@ def _memory() -> float:
     return min(memory.LARGEST, psutil.virtual_memory().available / 2)
 
 
-def _untrained(asked: Asked, folder: Path, plan: dict) -> str:
+def _untrained(asked: FinetuneRequest, folder: Path, plan: dict) -> str:
     """The plan's masked encoder as a file with random weights, of the same shape."""
     from ivcore import rng
     from ivcore.encoders.videomae import MaskedVideoEncoder
@@ -380,7 +380,7 @@ def _untrained(asked: Asked, folder: Path, plan: dict) -> str:
 # ---- the runs
 
 
-def _run_all(asked: Asked, folder: Path, plan: dict) -> dict[str, run.Job]:
+def _run_all(asked: FinetuneRequest, folder: Path, plan: dict) -> dict[str, run.Job]:
     """What is trained -> its run. RunFailed and StoppedWhenDone as `execute`."""
     done: dict[str, run.Job] = {}
     for number, what in enumerate(RUNS, 1):
@@ -416,7 +416,7 @@ def _spent(folder: Path) -> dict[str, float]:
         return {}
 
 
-def _job(what: str, asked: Asked, folder: Path, plan: dict, done: Mapping[str, run.Job]) -> run.Job:
+def _job(what: str, asked: FinetuneRequest, folder: Path, plan: dict, done: Mapping[str, run.Job]) -> run.Job:
     notebook, preset = RUNS[what]
     changes = plan["runs"][what] | {"seed": asked.seed}
     if what == "scratch":
@@ -440,7 +440,7 @@ def counts_table(counts: Mapping[str, Mapping[str, int]], most: int = 40) -> str
     return tabulate([*lines[:most], *cut, total], ("class", *PARTS), disable_numparse=True)
 
 
-def _told(plan: dict, asked: Asked) -> str:
+def _told(plan: dict, asked: FinetuneRequest) -> str:
     one = plan["runs"]["masked"]
     took = f", about {clock(plan['seconds'])} in all"
     if not asked.epochs and plan["seconds"] > 60 * (minutes := asked.minutes or MINUTES):
@@ -453,13 +453,13 @@ def _told(plan: dict, asked: Asked) -> str:
     )
 
 
-def _mirrored(asked: Asked, classes: Iterable[str]) -> str:
+def _mirrored(asked: FinetuneRequest, classes: Iterable[str]) -> str:
     if tells_sides(classes):
         return "clips are not mirrored: class names tell left from right"
     return "clips are mirrored at random (--no-flip: never)" if asked.flip else "clips are not mirrored"
 
 
-def _replaced(asked: Asked, folder: Path) -> list[str]:
+def _replaced(asked: FinetuneRequest, folder: Path) -> list[str]:
     """A line where the table and the model of another seed lie in the folder; their runs stay."""
     try:
         seed = json.loads((folder / "table.json").read_text(encoding="utf-8"))["seed"]
@@ -469,7 +469,7 @@ def _replaced(asked: Asked, folder: Path) -> list[str]:
     return [] if seed == asked.seed else [f"replaces table and model of seed {seed} in {place}; --out keeps both"]
 
 
-def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: Asked) -> None:
+def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: FinetuneRequest) -> None:
     mark = plan["signature"]
     spent, metrics = _spent(folder), {what: run_folder.read_metrics(job.folder) for what, job in done.items()}
     for what, job in done.items():  # metrics have the seconds of the last attempt

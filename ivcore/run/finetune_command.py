@@ -51,7 +51,7 @@ def _finetune(options) -> int:
         raise ParameterError(f"--seed {shown(options.seed)}: must be a whole number from 0, below 2**63")
     how = {name: getattr(options, name) or "" for name in ("place", "masked", "multimodal", "out")}
     how |= {"verbose": options.verbose, "flip": not options.no_flip}
-    asked = finetune.Asked(**how, minutes=minutes, epochs=epochs, seed=int(options.seed))
+    asked = finetune.FinetuneRequest(**how, minutes=minutes, epochs=epochs, seed=int(options.seed))
     return finetune.dry(asked) if options.dry else finetune.finetune(asked)
 
 
