@@ -1,4 +1,4 @@
-"""From labelled videos to lists of three parts that stages read: what cannot be used is left out and said, the rest is divided."""
+"""Divides labelled videos into training, validation and test lists. Leaves out what cannot be used, and says so."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FEW = 5  # videos to train on, below which a class gets a word
 
 @dataclass
 class Divided:
-    """parts: "train", "val", "test" -> videos. together: path -> number, of videos that are in one part because they belong together."""
+    """parts: "train", "val", "test" -> videos. together: path -> number of the unit that keeps several videos in one part."""
 
     classes: list[str]
     parts: dict[str, list[LabelledVideo]]
@@ -32,12 +32,12 @@ class Divided:
     notes: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """class -> part -> how many videos."""
+        """class -> part -> number of videos."""
         numbers = {part: Counter(video.label for video in videos) for part, videos in self.parts.items()}
         return {name: {part: numbers[part][label] for part in PARTS} for label, name in enumerate(self.classes)}
 
     def warnings(self) -> list[str]:
-        """What the counts mean for the result, a line each."""
+        """One line for each problem that the counts show: classes that are not tested or have few training videos."""
         counts = self.counts()
         untested = [name for name, of in counts.items() if not of["test"]]
         few = [name for name, of in counts.items() if of["train"] < _FEW]
@@ -54,10 +54,12 @@ class Divided:
 
 
 def divide(labelled: Labelled, probes: Mapping[str, Probe]) -> Divided:
-    """probes: of the files that have been read; the others count as good. Of copies one is kept, none where they are in two classes. Cuts of one
-    YouTube video are no copies. They stay in one part, as does what `labelled.together` names, or cuts of one film by `film_names` where it names none.
+    """Divides labelled videos into three parts.
 
-    UserError where too little is left.
+    Keeps one of several copies, and none if they are in two classes. Cuts of one YouTube video are no copies, but stay in one part. So do
+    videos of one group in `labelled.together`. If that lists fewer than half of the videos, `film_names` finds films among the others.
+
+    probes: of the files that have been read; files without a probe count as readable. UserError if fewer than two classes are left.
     """
     notes, videos = [], dict(sorted(labelled.videos.items()))
     bad = {path: probes[path].cause for path in videos if path in probes and probes[path].kind}
@@ -77,9 +79,12 @@ def divide(labelled: Labelled, probes: Mapping[str, Probe]) -> Divided:
     grouped = {path: labelled.together.get(os.path.normpath(path)) for path in videos}
     units = joined({path: (of_videos[path], of_files[path], grouped[path]) for path in videos})
     of_each = _stratified(kept, units)
-    if not any(number is not None for number in grouped.values()):
-        units, of_each, said = _by_film(kept, units, of_each, of_one_id({path: of_videos[path] for path in kept}))
-        notes += [f"{groups.FILE} names none of the videos", *said] if labelled.together else said
+    listed = {path for path in kept if grouped[path] is not None}
+    notes += _of_groups(labelled, listed, len(kept))
+    if 2 * len(listed) < len(kept):
+        ids = of_one_id({path: of_videos[path] for path in kept})
+        units, of_each, said = _by_film(kept, units, of_each, ids, listed)
+        notes += said
     parts = {part: [] for part in PARTS}
     for (path, name), part in zip(kept.items(), of_each):
         parts[part].append(LabelledVideo(path, classes.index(name)))
@@ -87,7 +92,7 @@ def divide(labelled: Labelled, probes: Mapping[str, Probe]) -> Divided:
 
 
 def _each_once(videos: dict[str, str], keys: dict[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Of files of one content the first; none where they are in several classes. -> (path -> class, notes)"""
+    """Keeps the first of several files with the same content; none if they are in several classes. Returns (path -> class, notes)."""
     copies = defaultdict(list)
     for path in videos:
         copies[keys[path]].append(path)
@@ -107,28 +112,54 @@ def _stratified(kept: dict[str, str], units: dict[str, str]) -> list[str]:
     return stratify(list(kept.values()), [units[path] for path in kept], [number_by_name(path) for path in kept])
 
 
-def _by_film(kept: dict[str, str], units: dict[str, str], of_each: list[str], ids: Mapping[str, str]) -> tuple[dict[str, str], list[str], list[str]]:  # fmt: skip
-    """The units and the part of each video with cuts of one film in one part, where names tell films and every class keeps its parts; else as
-    they were. ids: of the videos that share a YouTube id. -> (units, parts, notes)"""
+def _of_groups(labelled: Labelled, listed: set[str], count: int) -> list[str]:
+    """One line about a groups.csv: how many of the `count` videos it lists, and how many of its lines name no video."""
+    if not labelled.together:
+        return []
+    videos = {os.path.normpath(path) for path in labelled.videos}
+    unknown = [path for path in labelled.together if path not in videos]
+    numbers = {labelled.together[os.path.normpath(path)] for path in listed}
+    found = f"puts {len(listed)} of {count} videos into {counted(len(numbers), 'group')}" if listed else "names none of the videos"  # fmt: skip
+    wrong = (
+        f"; {counted(len(unknown), 'line')} of it with no such video, such as {shown(unknown[0])}" if unknown else ""
+    )
+    return [f"{groups.FILE} {found}{wrong}"]
+
+
+def _by_film(kept: dict[str, str], units: dict[str, str], of_each: list[str], ids: Mapping[str, str], listed: set[str]) -> tuple[dict[str, str], list[str], list[str]]:  # fmt: skip
+    """Puts cuts of one film into one part if names tell films and every class keeps its parts; else changes nothing.
+
+    ids: YouTube id of the videos that share one. listed: videos of groups.csv, whose names are not read. Returns (units, part of each
+    video, notes).
+    """
     notes = []
     if ids := {path: key for path in kept if (key := ids.get(os.path.normpath(path)))}:
         videos = f"{len(ids)} videos are cuts of {len(set(ids.values()))} YouTube videos by their ids"
         notes.append(f"{videos}: cuts of one stay in one part")
-    others = {path: name for path, name in kept.items() if path not in ids}
+    others = {path: name for path, name in kept.items() if path not in ids and path not in listed}
     if found := film_names.films(others):
         by_film = joined({path: (units[path], found.get(path)) for path in kept})
         look = f"names look like {film_names.told(found)}"
         if film_names.enough(found, others) and (apart := _as_whole(kept, by_film, of_each)):
-            notes.append(f"{look}: cuts of one film stay in one part; {groups.FILE} can say otherwise")
+            notes.append(
+                f"{look}: cuts of one film stay in one part{_less(apart, of_each)}; {groups.FILE} can say otherwise"
+            )
             return by_film, apart, notes
         notes.append(f"{look}, too few to keep each in one part: training and test may share films ({_ABOUT})")
-    elif not ids:
+    elif not ids and not listed:
         notes.append(f"no two videos are known to be cuts of one film: if some are, list them in {groups.FILE} ({_ABOUT})")  # fmt: skip
     return units, of_each, notes
 
 
+def _less(apart: list[str], of_each: list[str]) -> str:
+    """Words for validation and test parts that large films make less than half as large as they would be, or "" ."""
+    small = [part for part in ("val", "test") if 2 * apart.count(part) < of_each.count(part)]
+    left = " and ".join(f"{apart.count(part)} {part} videos instead of {of_each.count(part)}" for part in small)
+    return f", which leaves {left}" if left else ""
+
+
 def _as_whole(kept: dict[str, str], units: dict[str, str], of_each: list[str]) -> list[str]:
-    """The part of each video by other units; [] where a class is missing in a part that it is in by `of_each`."""
+    """The part of each video by other units; [] if a class loses a part that it has in `of_each`."""
     try:
         apart = _stratified(kept, units)
     except UserError:
@@ -143,7 +174,7 @@ def _together(kept: dict[str, str], units: dict[str, str]) -> dict[str, int]:
 
 
 def write(divided: Divided, folder: Path) -> None:
-    """train.csv, val.csv, test.csv, classes.txt and, where videos belong together, groups.csv: a label set, see `labels.sets`."""
+    """Writes a label set (`labels.sets`): train.csv, val.csv, test.csv, classes.txt and, if videos belong together, groups.csv."""
     for part, videos in divided.parts.items():
         formats.write_kinetics_csv(folder / f"{part}.csv", videos)
     formats.write_class_names(folder / "classes.txt", divided.classes)

@@ -1,4 +1,4 @@
-"""Which videos are cuts of one film, as far as their names tell.
+"""Finds cuts of one film by the names of videos.
 
     film03_cut07  v_Archery_g08_c01  dr-no-scene-4  subject02_5      the name of a film, then a counter
     lecture2_10_20  -A5JFdMXB_k_3_13                                 the name of a film, then its start and its end
@@ -18,25 +18,27 @@ from ivcore.data.identity import clip_name
 FEWEST = 3  # films that a class needs: one for each part
 _SEVERAL = 2  # films without which a class has plain numbers
 _COUNTER = re.compile(
-    r"(?P<film>.+?)[\W_]+(?P<word>(?:cut|clip|part|scene|shot|take|segment|c|s)[\W_]*)?\d{1,6}", re.IGNORECASE
+    r"(?P<film>.+?)[\W_]+(?P<word>(?:cut|clip|part|scene|shot|take|trial|rep|segment|c|d|s)[\W_]*)?\d{1,6}",
+    re.IGNORECASE,
 )
 _TIMES = re.compile(r"(?P<film>.+?)[\W_]+(?P<start>\d+(?:\.\d+)?)[-_](?P<end>\d+(?:\.\d+)?)")
 _DATE = re.compile(
     r"\D*(19|20)\d\d[\W_]?(0\d|1[0-2])[\W_]?([0-2]\d|3[01])([\W_T]*\d\d[\W_]?\d\d([\W_]?\d{2,5})?)?"
 )  # and the time of a day, as phones call a video
+_CAMERA = re.compile(r"\d{3}_\d{4}")  # number of a camera's folder, then of the file
 _PLAIN = frozenset(
     "img image vid video movie mov mvi dsc dscn pxl gopr clip cut part scene shot take segment file sample example recording rec untitled".split()
 )  # names that cameras and programs give
 
 
 def films(videos: Mapping[str, str]) -> dict[str, str]:
-    """path -> its film, of videos whose names tell one; empty unless they do in every class. videos: path -> name of its class.
+    """path -> film, for videos whose names tell one. Empty unless names tell films in every class. videos: path -> class name.
 
-    In every class at least half of the names have to tell a film, and two or more films. At least half of these videos have to be of films with
-    several cuts.
+    In every class at least half of the names must tell a film, and there must be two or more films. At least half of these videos must belong
+    to films with several cuts.
     """
     named = {path: clip_name(path) for path in videos}
-    named = {path: name for path, name in named.items() if not _DATE.fullmatch(name)}
+    named = {path: name for path, name in named.items() if not _DATE.fullmatch(name) and not _CAMERA.fullmatch(name)}
     for read in (_by_times, _by_counters):
         found = read(named, videos)
         if _in_every_class(found, videos):
@@ -57,17 +59,22 @@ def told(found: Mapping[str, str]) -> str:
 
 
 def _by_times(named: Mapping[str, str], videos: Mapping[str, str]) -> dict[str, str]:
-    """Of names with a start and an end. Empty unless every end is later, and no two cuts of a film have one start or one end."""
+    """Films of names with a start and an end.
+
+    Empty if more than a tenth of these names contradict that reading: the end is not later, or two cuts of a film share a start or an end.
+    """
     matches = {path: match for path, name in named.items() if (match := _TIMES.fullmatch(name))}
     cuts = {(_film(match), float(match["start"]), float(match["end"])) for match in matches.values()}
-    starts, ends = {(film, start) for film, start, _ in cuts}, {(film, end) for film, _, end in cuts}
-    if not len(starts) == len(ends) == len(cuts) or any(start >= end for _, start, end in cuts):
+    sound = {cut for cut in cuts if cut[1] < cut[2]}
+    apart = min(len({(film, start) for film, start, _ in sound}), len({(film, end) for film, _, end in sound}))
+    if 10 * (len(cuts) - apart) > len(cuts):
         return {}
-    return {path: _film(match) for path, match in matches.items() if _left(match["film"], videos[path])}
+    sound_films = {path: match for path, match in matches.items() if float(match["start"]) < float(match["end"])}
+    return {path: _film(match) for path, match in sound_films.items() if _left(match["film"], videos[path])}
 
 
 def _by_counters(named: Mapping[str, str], videos: Mapping[str, str]) -> dict[str, str]:
-    """Of names with a counter. Empty unless at least half of them show that it counts cuts of a film."""
+    """Films of names with a counter. Empty unless at least half of these names show that it counts cuts of a film."""
     matches = {path: match for path, name in named.items() if (match := _COUNTER.fullmatch(name))}
     left = {path: _left(match["film"], videos[path]) for path, match in matches.items()}
     matches = {path: match for path, match in matches.items() if left[path] not in {"", *_PLAIN}}
@@ -87,7 +94,7 @@ def _film(match: re.Match) -> str:
 
 
 def _left(film: str, of_class: str) -> str:
-    """Letters and digits of a film's name that are not those of its class, whose name may be a number."""
+    """Letters and digits of a film's name without those of its class's name. A class name that is a number is not removed."""
     bare_film, bare_class = (re.sub(r"[\W_]", "", name).casefold() for name in (film, of_class))
     return bare_film if bare_class.isdecimal() or not bare_class else bare_film.replace(bare_class, "", 1)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ivcore.data import formats
+from ivcore.errors import FormatError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,11 +25,15 @@ FILE = "groups.csv"
 def read_groups(folder, root=None) -> dict[str, int]:
     """path -> number of its group, for the videos in the folder's groups.csv; {} without that file. Relative paths as in the list of videos.
 
-    FormatError for a malformed file.
+    FormatError for a malformed file, or a video with two numbers.
     """
     file = Path(folder) / FILE
-    listed = formats.read_kinetics_csv(file, root) if file.is_file() else []
-    return {os.path.normpath(video.path): video.label for video in listed}
+    together: dict[str, int] = {}
+    for video in formats.read_kinetics_csv(file, root) if file.is_file() else []:
+        path = os.path.normpath(video.path)
+        if together.setdefault(path, video.label) != video.label:
+            raise FormatError(file, None, f"{path} has two numbers, {together[path]} and {video.label}; expected one")
+    return together
 
 
 def of_one_video(clips: Iterable) -> dict[str, str]:

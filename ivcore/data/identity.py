@@ -1,6 +1,6 @@
-"""When two paths are the same video: one file, two files of the same bytes, or one YouTube id, where names are such ids.
+"""Tells whether two paths are the same video: one file, two files with the same bytes, or names with the same YouTube id.
 
-Cuts of one YouTube video are the same video and not the same clip. They belong into one part, and each may have a label of its own.
+Cuts of one YouTube video are the same video but different clips. They belong in one part, and each may have its own label.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ _CLIP = re.compile(r"([A-Za-z0-9_-]{11})_[0-9]{6}_[0-9]{6}")  # as most download
 _ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _KINDS = re.compile(r"[a-z]+|[A-Z]+|[0-9]+|[_-]+")
 _MIXED = 4.0  # pieces of one kind of letters that an id has on average; random ones have 7, names and numbers 2 or 3
+_ALIKE = 0.2  # share of places at which two names have the same letter, at most; random ids have 0.016
 _YOUTUBE = "youtube "  # how keys of YouTube videos begin
 _EDGE = 1 << 16  # bytes that are compared at either end of a file
 
@@ -20,8 +21,8 @@ _EDGE = 1 << 16  # bytes that are compared at either end of a file
 def video_keys(paths: Iterable[str]) -> dict[str, str]:
     """path -> key; equal for paths that are the same video. A path that is no file is its own video, unless its name has a YouTube id.
 
-    Names count as YouTube ids only where those of all paths together look drawn at random: `Video000001.mp4` in two folders is two videos.
-    Files are opened only where others have the same length.
+    Names count as YouTube ids only if those of all paths together look drawn at random: `film1_cut10.mp4` in two folders is two videos.
+    A file is opened only if another has the same length.
     """
     paths = list(dict.fromkeys(paths))
     ids = _plausible({path: youtube_id(path) for path in paths})
@@ -30,7 +31,7 @@ def video_keys(paths: Iterable[str]) -> dict[str, str]:
 
 
 def clip_keys(videos: Mapping[str, str]) -> dict[str, str]:
-    """path -> key; equal for paths that are the same clip: of one YouTube id those with the same times. videos: see `video_keys`."""
+    """path -> key; equal for paths that are the same clip: the same YouTube id and times. videos: see `video_keys`."""
     return {path: f"{_YOUTUBE}{clip_name(path)}" if key.startswith(_YOUTUBE) else key for path, key in videos.items()}
 
 
@@ -61,11 +62,27 @@ def youtube_id(path: str) -> str | None:
 
 
 def _plausible(ids: dict[str, str | None]) -> dict[str, str]:
-    """The ids, if they look drawn at random all together."""
+    """The ids that look drawn at random. Those with both cases are judged together, and then the others, of which there are few."""
     ids = {path: name for path, name in ids.items() if name}
-    distinct = set(ids.values())
-    mixed = sum(len(_KINDS.findall(name)) for name in distinct) / max(len(distinct), 1)
-    return ids if mixed >= _MIXED else {}
+    cased = {name for name in ids.values() if name != name.lower() and name != name.upper()}
+    if not _random(cased):
+        return {}
+    others = {name for name in ids.values() if name not in cased}
+    random = cased | others if _random(others) else cased
+    return {path: name for path, name in ids.items() if name in random}
+
+
+def _random(names: set[str]) -> bool:
+    """Whether letters of these names change their kind often, and no two names are alike."""
+    kinds = sum(len(_KINDS.findall(name)) for name in names)
+    return len(names) > 0 and kinds >= _MIXED * len(names) and _alike(names) <= _ALIKE
+
+
+def _alike(names: Iterable[str]) -> float:
+    """Share of places at which two names have the same letter, averaged over all pairs; 0 for one name."""
+    places = [Counter(letters) for letters in zip(*names)]
+    pairs = sum(sum(place.values()) * (sum(place.values()) - 1) for place in places)
+    return sum(n * (n - 1) for place in places for n in place.values()) / pairs if pairs else 0.0
 
 
 def _state(path: str) -> tuple[int, tuple[int, int]] | None:

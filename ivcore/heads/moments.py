@@ -51,7 +51,7 @@ def moments(probabilities: np.ndarray, starts: np.ndarray, ends: np.ndarray, smo
     between the middles of two windows.
     """
     middles = (starts + ends) / 2
-    step = (middles[-1] - middles[0]) / max(len(middles) - 1, 1)
+    step = float(np.median(np.diff(middles))) if len(middles) > 1 else 0.0  # the last window may come sooner
     labels = smoothed(probabilities, int(smooth / 2 / step + 1e-6) if step else 0).argmax(1)
     edges = np.concatenate(([starts[0]], (middles[1:] + middles[:-1]) / 2, [ends[-1]]))
     firsts = np.flatnonzero(np.append(True, labels[1:] != labels[:-1]))

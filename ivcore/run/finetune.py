@@ -488,7 +488,7 @@ def _finish(folder: Path, plan: dict, done: Mapping[str, run.Job], asked: Finetu
     told = [
         finetune_table.budgets(plan["runs"]["coordinated"]["epochs"]),
         finetune_table.few_tested(test),
-        finetune_table.constant(table),
+        finetune_table.constant(table, plan["counts"]),
         *finetune_table.why(table, chosen, validation, by),
     ]
     told = [line for line in told if line]

@@ -1,6 +1,6 @@
-"""What `iv finetune` says in the end: a table of what each model gets right, which model is kept, and how far both can be trusted.
+"""The final table of `iv finetune`: scores of each model, which model is kept, and how certain both are.
 
-A test counts for as many independent trials as it has groups: videos that belong together (`data.groups`) are mostly right or wrong at once.
+The groups of a test are its independent trials: videos that belong together (`data.groups`) are mostly right or wrong together.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MODELS = ("coordinated", "multimodal", "masked")  # that may be kept; of equals 
 
 @dataclass(frozen=True)
 class Held:
-    """A part that is not trained on: its name, its videos and its groups, of which a video that belongs to no other is one."""
+    """A held-out part: its name, its number of videos and of groups. A video without a group counts as one group."""
 
     name: str
     videos: int
@@ -47,11 +47,11 @@ class Held:
 
 
 def rows(metrics: Mapping[str, dict], test: Held) -> list[dict]:
-    """The table: name, top-1 on the validation videos and on those of the test ("val", "test"), mean class accuracy on either ("val_by_class",
-    "by_class"), the standard error of the test's top-1 ("error"), how many classes it answers ("answered"), and the seconds ("spent") of the run;
-    None for what there is not.
+    """The rows of the table. Each has its name, top-1 on validation and test ("val", "test"), mean class accuracy on both ("val_by_class",
+    "by_class"), the standard error of the test's top-1 ("error"), the number of classes that it answers ("answered"), and the seconds of
+    the run ("seconds"); None for missing values.
 
-    metrics: of the runs, by what is trained. A share of 0 or 1 has no error, and on few groups none has.
+    metrics: those of each run, by what is trained. Scores of 0 or 1, and scores on few groups, have no error.
     """
     masked, multimodal, joined = metrics["masked"], metrics["multimodal"], metrics["coordinated"]
     made = [
@@ -109,7 +109,7 @@ def _with_error(row: dict, test: Held) -> str:
 
 
 def certainty(table: Sequence[dict], test: Held, seed: int) -> str:
-    """What ±, ≥ and ≤ of the table mean."""
+    """Explains ±, ≥ and ≤ of the table."""
     lines = []
     if any(row["error"] is not None for row in table):
         lines.append(f"± is the standard error over test {test.unit}, one seed ({seed})")
@@ -122,21 +122,22 @@ def certainty(table: Sequence[dict], test: Held, seed: int) -> str:
     return "; ".join(lines)
 
 
-def constant(table: Sequence[dict]) -> str:
-    """What to say of rows that give one answer, whatever the video; "" where there is none."""
+def constant(table: Sequence[dict], counts: Mapping[str, Mapping[str, int]]) -> str:
+    """Names the rows that give one answer to all test videos; "" without such a row, or if fewer than two classes are tested."""
     names = [row["name"] for row in table if row["answered"] == 1]
-    return f"Every test video gets the same answer: {_listed(names)}" if names else ""
+    tested = sum(of["test"] > 0 for of in counts.values())
+    return f"Gives one answer to all test videos: {_listed(names)}" if names and tested > 1 else ""
 
 
 def few_tested(test: Held) -> str:
-    """What to say of a test on few videos, or on few groups; "" of many."""
+    """The warning for a test with few videos or groups; "" for a large one."""
     if test.groups >= FEW:
         return ""
     return f"{test.decides_little}: all of them right would mean at least {test.at_least:.2f} (95 %)"
 
 
 def seen(test: Held, grouped: bool) -> str:
-    """What the runs have not used of the test. grouped: whether any videos are known to belong together."""
+    """Says that the runs have not used the test. grouped: whether any videos are known to belong together."""
     if grouped:
         return f"{test}; the runs neither trained nor chose on them or on others of their groups"
     return f"{test}; the runs neither trained nor chose on them, but maybe on other cuts of their films: no groups are known (docs/data.md, What is held out)"
@@ -146,8 +147,8 @@ def seen(test: Held, grouped: bool) -> str:
 
 
 def measure(table: Sequence[dict], counts: Mapping[str, Mapping[str, int]]) -> str:
-    """The score of a row that the choice goes by: "val", or "val_by_class" where the largest class has more than TWICE as many videos as the others
-    have on average. counts: class -> part -> videos.
+    """The column that chooses the model: "val", or "val_by_class" if the largest class has more than TWICE the mean number of videos of the
+    others. counts: class -> part -> number of videos.
     """
     sizes = sorted(sum(of.values()) for of in counts.values())
     lopsided = sizes[-1] * (len(sizes) - 1) > TWICE * sum(sizes[:-1])
@@ -156,7 +157,7 @@ def measure(table: Sequence[dict], counts: Mapping[str, Mapping[str, int]]) -> s
 
 
 def best(table: Sequence[dict], validation: Held, by: str = "val") -> str:
-    """The model that was best on the validation videos; of the two encoders alone where these are few."""
+    """The best model on the validation videos. With few of these only the two single encoders are candidates."""
     return max(_candidates(validation), key=_scores(table, by).get)
 
 
@@ -169,7 +170,7 @@ def _candidates(validation: Held) -> tuple[str, ...]:
 
 
 def why(table: Sequence[dict], chosen: str, validation: Held, by: str = "val") -> list[str]:
-    """What the choice rests on, a line each."""
+    """Explains the choice, one reason a line."""
     scores, candidates = _scores(table, by), _candidates(validation)
     lines = [f"model.safetensors is the {chosen} one, chosen on {validation} among {_listed(candidates)}"]
     if by != "val":
@@ -192,7 +193,7 @@ def why(table: Sequence[dict], chosen: str, validation: Held, by: str = "val") -
 
 
 def better(table: Sequence[dict], chosen: str, by: str = "val") -> str:
-    """What to say where a row that is not a model to keep was as good or better on the validation videos; "" where none was."""
+    """Names a baseline that was as good as the kept model on the validation videos, or better; "" if there is none."""
     scores = _scores(table, by)
     above = max((name for name in scores if name not in MODELS), key=scores.get)
     if scores[above] < scores[chosen]:
@@ -201,7 +202,7 @@ def better(table: Sequence[dict], chosen: str, by: str = "val") -> str:
 
 
 def budgets(joint_epochs: float) -> str:
-    """What the coordinated row has beyond those that it is compared with."""
+    """Says how much longer the coordinated model was trained than the rows beside it."""
     return f"The coordinated model's heads learned for {joint_epochs:g} epoch{'s' * (joint_epochs != 1)} more than those of the averaged scores, together with its modules"
 
 

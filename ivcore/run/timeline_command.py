@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ivcore.errors import ParameterError, UserError, VideoError, one_line, shown
+from ivcore.errors import ParameterError, UserError, VideoError, counted, one_line, shown
 from ivcore.run import video_arguments
 from ivcore.run.terminal import clock
 
@@ -134,7 +134,7 @@ def _summary(timeline, names: list[str], found: list) -> list[str]:
     width = min(40, max(len(one_line(names[k])) for k in first))
     many = f"{len(found)} moment{'s' if len(found) != 1 else ''}"
     lines = [
-        f"{clock(timeline.duration)}, {timeline.count} windows of {span:.3g} s every {every:.3g} s, {many}; "
+        f"{clock(timeline.duration)}, {counted(timeline.count, 'window')} of {span:.3g} s every {every:.3g} s, {many}; "
         "for each label its time and its share of the video"
     ]
     for k in first:

@@ -71,7 +71,7 @@ def test_a_clip_that_is_in_two_classes_is_in_no_part_and_its_neighbours_are(tmp_
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), st.sampled_from("abc")), min_size=9, max_size=40))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_label_sets_keep_what_was_divided(tmp_path_factory, rows):
     place, out = tmp_path_factory.mktemp("videos"), tmp_path_factory.mktemp("lists")
     try:
@@ -134,11 +134,31 @@ def test_what_groups_say_goes_before_names(tmp_path):
     pattern = "film{g}_cut{k}.mp4"
     films(tmp_path, pattern)
     (tmp_path / "groups.csv").write_text("jump/film0_cut0.mp4 7\njump/film1_cut0.mp4 7\n")
+    every = [path.relative_to(tmp_path) for path in sorted(tmp_path.rglob("*.mp4"))]
+    (tmp_path / "groups.csv").write_text("".join(f"{path} {n // 2}\n" for n, path in enumerate(every)))
     made = films(tmp_path, pattern)
-    assert made.notes == [] and len(made.together) == 2
+    assert made.notes == [f"groups.csv puts {len(every)} of {len(every)} videos into {len(every) // 2} groups"]
+    assert len(made.together) == len(every) and len(set(made.together.values())) == len(every) // 2
+
+
+def test_groups_of_a_few_videos_leave_the_others_to_their_names(tmp_path):
+    pattern = "film{g}_cut{k}.mp4"
+    films(tmp_path, pattern)
+    (tmp_path / "groups.csv").write_text("jump/film0_cut0.mp4 7\njump/film1_cut0.mp4 7\nelsewhere/a.mp4 7\n")
+    made = films(tmp_path, pattern)
+    assert made.notes[0].startswith("groups.csv puts 2 of 80 videos into 1 group; 1 line of it with no such video")
+    assert made.notes[1].startswith("names look like") and len(made.together) == 80
     (tmp_path / "groups.csv").write_text("elsewhere/film0_cut0.mp4 7\n")
     made = films(tmp_path, pattern)
-    assert made.notes[0] == "groups.csv names none of the videos" and len(made.together) == 80
+    assert made.notes[0].startswith("groups.csv names none of the videos; 1 line") and len(made.together) == 80
+
+
+def test_a_large_film_that_takes_a_part_away_is_said(tmp_path):
+    cuts = {1: 60, 2: 2, 3: 2}
+    made = divided(tmp_path, [f"{c}/film{f}_cut{k}.mp4" for c in ("jump", "wave") for f in cuts for k in range(cuts[f])])  # fmt: skip
+    assert len(made.parts["test"]) == 4
+    (note,) = made.notes
+    assert "one part, which leaves 4 val videos instead of 26 and 4 test videos instead of 26; groups" in note
 
 
 @pytest.mark.parametrize("pattern", ["{c}_{g}{k}.mp4", "{g}{k}.mp4", "IMG_{g}{k}.mp4"])
@@ -155,7 +175,7 @@ def test_where_nothing_tells_films_one_line_names_groups(tmp_path, pattern):
         st.tuples(st.sampled_from("ab"), st.integers(0, 9), st.integers(0, 5)), min_size=6, max_size=60, unique=True
     )
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_films_cost_no_class_a_part(tmp_path_factory, rows):
     """Against the same videos under plain names, whatever films and classes there are."""
     try:

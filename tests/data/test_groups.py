@@ -16,6 +16,12 @@ def test_a_file_says_which_belong_together(tmp_path):
     assert group_numbers([], {}).shape == (0,)
 
 
+def test_a_video_with_two_numbers_is_refused(tmp_path):
+    (tmp_path / "groups.csv").write_text("b.mp4 3\nb.mp4 3\nsub/../b.mp4 4\n")
+    with pytest.raises(FormatError, match=r"b\.mp4 has two numbers, 3 and 4"):
+        read_groups(tmp_path)
+
+
 def test_a_list_of_ones_own_reads_the_file_beside_it(tmp_path):
     for name in "abc":
         (tmp_path / f"{name}.mp4").touch()

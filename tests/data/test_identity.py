@@ -1,5 +1,8 @@
 """Cuts of one YouTube video are one video and several clips; equal bytes are one clip whatever their names are."""
 
+import random
+import string
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +22,32 @@ def test_cuts_share_a_video_and_only_equal_times_are_one_clip():
     assert len({videos[path] for path in paths} | {videos[f"d/{IDS[0]}.mp4"]}) == 1
     assert clips[paths[0]] == clips[paths[1]] and len(set(clips.values())) == 4
     assert sorted(of_one_id(videos)) == sorted([*paths, f"d/{IDS[0]}.mp4"])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"film{f}_cut{k:02d}" for f in range(9) for k in range(9)],
+        ["film1_cut10"],
+        [f"IMG_2023_{k:02d}" for k in range(40)],
+        [f"VidA_Cut_{k:02d}" for k in range(40)],
+        [f"Person0{p}_d{k}" for p in range(1, 5) for k in range(3)],
+        [f"S1_T{k}_Cam_A" for k in range(9)],
+        [f"{c}_0{k}_LeFt" for c in ("jab", "run", "hop") for k in range(9)],
+    ],
+)
+def test_names_of_eleven_letters_with_a_pattern_are_no_ids(names):
+    assert all(len(name) == 11 for name in names)
+    videos = video_keys(f"{folder}/{name}.mp4" for folder in ("jump", "wave") for name in names)
+    assert len(set(videos.values())) == 2 * len(names)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_names_are_ids(seed):
+    draw = random.Random(seed)
+    names = {"".join(draw.choices(string.ascii_letters + string.digits + "-_", k=11)) for _ in range(40)}
+    videos = video_keys(f"{folder}/{name}.mp4" for folder in "ab" for name in names)
+    assert len(set(videos.values())) == len(names)
 
 
 def test_files_of_the_same_bytes_are_one_under_names_of_other_times(tmp_path):

@@ -64,13 +64,17 @@ def test_mean_class_accuracy_is_shown_where_it_says_something_else():
     assert "by class: mean class accuracy" in finetune_table.certainty(rows, test, 0)
 
 
+TWO = {"a": {"test": 20}, "b": {"test": 20}}
+
+
 def test_a_row_that_gives_one_answer_is_named():
     test = Held("test", 40, 40)
     runs = metrics(0.1, {"answered_classes": 10})
-    assert finetune_table.constant(finetune_table.rows(runs, test)) == ""
+    assert finetune_table.constant(finetune_table.rows(runs, test), TWO) == ""
     runs["scratch"] = runs["scratch"] | {"answered_classes": 1}
-    said = finetune_table.constant(finetune_table.rows(runs, test))
-    assert said == "Every test video gets the same answer: masked encoder from scratch"
+    rows = finetune_table.rows(runs, test)
+    assert finetune_table.constant(rows, TWO) == "Gives one answer to all test videos: masked encoder from scratch"
+    assert finetune_table.constant(rows, TWO | {"b": {"test": 0}}) == ""  # no other answer is right
 
 
 def test_few_groups_are_few_however_many_videos_they_have():
