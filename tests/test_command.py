@@ -7,6 +7,7 @@ from pathlib import Path
 
 INTERRUPTED = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in the background
 class AtImport:
     def find_spec(self, name, *_):
         if name == "ivcore.run.cli":

@@ -10,6 +10,7 @@ as in `labels.union`.
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from ivcore.data.video_files import ENDINGS
 from ivcore.errors import UserError, counted, shown
 
 _PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+_IGNORED = (".", "__", "@", "#recycle", "$RECYCLE")  # beginnings of folders that systems make
 _BESIDE = {GROUPS, "classes.txt"}
 _SHOWN = 3
 
@@ -89,7 +91,7 @@ def _spelling(names) -> dict[str, str]:
 
 def _left_out_by_name(videos: dict[str, str]) -> list[str]:
     """Removes videos whose path or class cannot be written in a list; returns notes."""
-    bad = [path for path, name in videos.items() if not (path.isprintable() and path == path.strip() and name)]
+    bad = [path for path, name in videos.items() if not name or path != path.strip() or any(map(_ends_line, path))]
     for path in bad:
         del videos[path]
     if not bad:
@@ -99,15 +101,21 @@ def _left_out_by_name(videos: dict[str, str]) -> list[str]:
     ]
 
 
+def _ends_line(letter: str) -> bool:
+    """Whether a letter cannot stand in a line of a list: a control character, half of a pair, or a line separator."""
+    return unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")
+
+
 # ---- a folder
 
 
 def _folder(place: Path) -> tuple[list[tuple[str, str]], list[str]]:
-    folders = sorted(child for child in place.iterdir() if child.is_dir() and not child.name.startswith((".", "__")))
-    if folders and {child.name.lower() for child in folders} <= _PARTS:
+    folders = sorted(child for child in place.iterdir() if child.is_dir() and not child.name.startswith(_IGNORED))
+    parts = [child for child in folders if re.split(r"[\W_]+", child.name.lower())[0] in _PARTS]
+    if len(parts) > 1 and not [child for child in folders if child not in parts and _has_video(child, place)]:
         raise UserError(
-            f"{place}: its folders are called {', '.join(child.name for child in folders)}, which are parts and not classes; "
-            f"give {folders[0]} alone, or a list with `path,label` lines"
+            f"{place}: its folders are called {', '.join(child.name for child in parts)}, which are parts and not classes; "
+            f"give {parts[0]} alone, or a list with `path,label` lines"
         )
     found, others, empty = [], Counter(), []
     for child in folders:
@@ -135,6 +143,10 @@ def _folder(place: Path) -> tuple[list[tuple[str, str]], list[str]]:
     if loose:
         notes.append(f"{counted(len(loose), 'video')} left out, in no class's folder, such as {shown(loose[0])}")
     return found, notes
+
+
+def _has_video(folder: Path, place: Path) -> bool:
+    return any(_ending(file) in ENDINGS for file in _files(folder, place))
 
 
 def _no_video(place: Path, beside: list[str], loose: list[str]) -> str:
@@ -170,7 +182,7 @@ def _files(folder: Path, place: Path) -> Iterator[str]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        folders[:] = sorted(name for name in folders if not name.startswith(_IGNORED))
         for name in sorted(names):
             if not name.startswith("."):
                 yield os.path.join(parent, name)

@@ -20,6 +20,8 @@ from ivcore.video.probe import Probe
 
 _ABOUT = "docs/data.md, What is held out"
 _FEW = 5  # videos to train on, below which a class gets a word
+_LEAST = {"train": 0.8, "val": 0.5, "test": 0.5}  # share of a part's size below which films that shrink it get a word
+_FEWEST_TRAINED = 0.5  # share of the training videos that films must leave
 
 
 @dataclass
@@ -97,7 +99,7 @@ def _each_once(videos: dict[str, str], keys: dict[str, str]) -> tuple[dict[str, 
     for path in videos:
         copies[keys[path]].append(path)
     torn = [paths for paths in copies.values() if len({videos[path] for path in paths}) > 1]
-    again = [path for paths in copies.values() if paths not in torn for path in paths[1:]]
+    again = [path for paths in copies.values() if len({videos[path] for path in paths}) == 1 for path in paths[1:]]
     gone = {*again, *(path for paths in torn for path in paths)}
     notes = []
     if again:
@@ -142,7 +144,7 @@ def _by_film(kept: dict[str, str], units: dict[str, str], of_each: list[str], id
         look = f"names look like {film_names.told(found)}"
         if film_names.enough(found, others) and (apart := _as_whole(kept, by_film, of_each)):
             notes.append(
-                f"{look}: cuts of one film stay in one part{_less(apart, of_each)}; {groups.FILE} can say otherwise"
+                f"{look}: cuts with one name before their counter stay in one part{_less(apart, of_each)}; {groups.FILE} can say otherwise"
             )
             return by_film, apart, notes
         notes.append(f"{look}, too few to keep each in one part: training and test may share films ({_ABOUT})")
@@ -152,19 +154,20 @@ def _by_film(kept: dict[str, str], units: dict[str, str], of_each: list[str], id
 
 
 def _less(apart: list[str], of_each: list[str]) -> str:
-    """Words for validation and test parts that large films make less than half as large as they would be, or "" ."""
-    small = [part for part in ("val", "test") if 2 * apart.count(part) < of_each.count(part)]
+    """Words for parts that large films make much smaller than they would be; "" if there is none."""
+    small = [part for part, least in _LEAST.items() if apart.count(part) < least * of_each.count(part)]
     left = " and ".join(f"{apart.count(part)} {part} videos instead of {of_each.count(part)}" for part in small)
     return f", which leaves {left}" if left else ""
 
 
 def _as_whole(kept: dict[str, str], units: dict[str, str], of_each: list[str]) -> list[str]:
-    """The part of each video by other units; [] if a class loses a part that it has in `of_each`."""
+    """The part of each video by other units; [] if a class loses a part that it has in `of_each`, or training too many videos."""
     try:
         apart = _stratified(kept, units)
     except UserError:
         return []
-    return apart if set(zip(kept.values(), of_each)) <= set(zip(kept.values(), apart)) else []
+    enough = apart.count("train") >= _FEWEST_TRAINED * of_each.count("train")
+    return apart if enough and set(zip(kept.values(), of_each)) <= set(zip(kept.values(), apart)) else []
 
 
 def _together(kept: dict[str, str], units: dict[str, str]) -> dict[str, int]:

@@ -18,7 +18,7 @@ from ivcore.data.identity import clip_name
 FEWEST = 3  # films that a class needs: one for each part
 _SEVERAL = 2  # films without which a class has plain numbers
 _COUNTER = re.compile(
-    r"(?P<film>.+?)[\W_]+(?P<word>(?:cut|clip|part|scene|shot|take|trial|rep|segment|c|d|s)[\W_]*)?\d{1,6}",
+    r"(?P<film>.+?)[\W_]+(?P<word>(?:cut|clip|part|pt|scene|shot|take|trial|rep|seg|segment|chunk|ep|cam|view|c|d|p|s)[\W_]*)?\d{1,6}",
     re.IGNORECASE,
 )
 _TIMES = re.compile(r"(?P<film>.+?)[\W_]+(?P<start>\d+(?:\.\d+)?)[-_](?P<end>\d+(?:\.\d+)?)")

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 _CLIP = re.compile(r"([A-Za-z0-9_-]{11})_[0-9]{6}_[0-9]{6}")  # as most downloaders of Kinetics name a clip
 _ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _KINDS = re.compile(r"[a-z]+|[A-Z]+|[0-9]+|[_-]+")
+FEW = 5
 _MIXED = 4.0  # pieces of one kind of letters that an id has on average; random ones have 7, names and numbers 2 or 3
 _ALIKE = 0.2  # share of places at which two names have the same letter, at most; random ids have 0.016
 _YOUTUBE = "youtube "  # how keys of YouTube videos begin
@@ -31,8 +32,13 @@ def video_keys(paths: Iterable[str]) -> dict[str, str]:
 
 
 def clip_keys(videos: Mapping[str, str]) -> dict[str, str]:
-    """path -> key; equal for paths that are the same clip: the same YouTube id and times. videos: see `video_keys`."""
-    return {path: f"{_YOUTUBE}{clip_name(path)}" if key.startswith(_YOUTUBE) else key for path, key in videos.items()}
+    """path -> key; equal for paths that are the same clip: the same YouTube id and times. videos: see `video_keys`.
+
+    With fewer than FEW ids a name alone does not make files copies: files that exist then are the same clip only with the same bytes.
+    """
+    ids = {path: key for path, key in videos.items() if key.startswith(_YOUTUBE)}
+    few = file_keys(path for path in ids if os.path.exists(path)) if len(set(ids.values())) < FEW else {}
+    return {path: few.get(path) or (f"{_YOUTUBE}{clip_name(path)}" if path in ids else key) for path, key in videos.items()}  # fmt: skip
 
 
 def file_keys(paths: Iterable[str]) -> dict[str, str]:
@@ -62,8 +68,12 @@ def youtube_id(path: str) -> str | None:
 
 
 def _plausible(ids: dict[str, str | None]) -> dict[str, str]:
-    """The ids that look drawn at random. Those with both cases are judged together, and then the others, of which there are few."""
-    ids = {path: name for path, name in ids.items() if name}
+    """The ids that look drawn at random. Those with both cases are judged together, and then the others, of which there are few.
+
+    No two ids differ in their digits alone.
+    """
+    patterns = Counter(re.sub(r"\d", "0", name) for name in {*ids.values()} - {None})
+    ids = {path: name for path, name in ids.items() if name and patterns[re.sub(r"\d", "0", name)] == 1}  # fmt: skip
     cased = {name for name in ids.values() if name != name.lower() and name != name.upper()}
     if not _random(cased):
         return {}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivcore.data import class_folders, divide
+from ivcore.data import class_folders, divide, formats
 from ivcore.data.formats.named import read_named_list
 from ivcore.data.labels.sets import united_sets
 from ivcore.errors import FormatError, UserError
@@ -206,3 +206,30 @@ def test_label_sets_read_back_any_class_names(tmp_path_factory, classes, grouped
     assert sets.union.classes == divided.classes
     for part in ("train", "val", "test"):
         assert sorted(r.path for r in getattr(sets, part).records) == sorted(v.path for v in divided.parts[part])
+
+
+@pytest.mark.parametrize("letter", ["\u202f", "\u00a0", "\u3000", "\u200d", "\ufeff", "é", "走"])
+def test_letters_that_cannot_be_printed_can_be_listed(tmp_path, letter):
+    for name in ("jump", "wave"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"at 10.11{letter}AM.mov").touch()
+    labelled = class_folders.read(tmp_path)
+    assert len(labelled.videos) == 2 and labelled.notes == []
+    listed = tmp_path / "list.csv"
+    formats.write_kinetics_csv(listed, [formats.LabelledVideo(path, 0) for path in labelled.videos])
+    assert [video.path for video in formats.read_kinetics_csv(listed)] == list(labelled.videos)
+
+
+def test_parts_beside_a_folder_without_videos_are_no_classes(tmp_path):
+    for name in ("Train/jump/a.mp4", "Test_set/jump/b.mp4", "annotations/a.csv"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match="which are parts and not classes"):
+        class_folders.read(tmp_path)
+
+
+def test_folders_that_systems_make_are_no_classes(tmp_path):
+    for name in ("jump/a.mp4", "jump/@eaDir/a.mp4/preview.mp4", "wave/b.mp4", "@eaDir/c.mp4", "#recycle/d.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert sorted(class_folders.read(tmp_path).videos.values()) == ["jump", "wave"]

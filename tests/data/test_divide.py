@@ -106,7 +106,7 @@ def test_cuts_of_a_film_stay_in_one_part_and_one_line_says_so(tmp_path, pattern)
     assert len(parts) == 20 and all(len(each) == 1 for each in parts.values())
     assert made.counts() == {c: {"train": 24, "val": 8, "test": 8} for c in ("jump", "wave")}
     assert made.notes == [
-        "names look like 20 films of 4 cuts: cuts of one film stay in one part; groups.csv can say otherwise"
+        "names look like 20 films of 4 cuts: cuts with one name before their counter stay in one part; groups.csv can say otherwise"
     ]
     assert len(set(made.together.values())) == 20
 
@@ -159,6 +159,12 @@ def test_a_large_film_that_takes_a_part_away_is_said(tmp_path):
     assert len(made.parts["test"]) == 4
     (note,) = made.notes
     assert "one part, which leaves 4 val videos instead of 26 and 4 test videos instead of 26; groups" in note
+
+
+def test_a_few_large_films_that_take_training_videos_away_are_said(tmp_path):
+    made = divided(tmp_path, [f"{c}/batch{f}_{k:04d}.mp4" for c in ("jump", "wave") for f in range(3) for k in range(20)])  # fmt: skip
+    assert made.counts()["jump"] == {"train": 20, "val": 20, "test": 20}
+    assert any("which leaves 40 train videos instead of 72" in note for note in made.notes)
 
 
 @pytest.mark.parametrize("pattern", ["{c}_{g}{k}.mp4", "{g}{k}.mp4", "IMG_{g}{k}.mp4"])

@@ -42,6 +42,26 @@ def test_names_of_eleven_letters_with_a_pattern_are_no_ids(names):
     assert len(set(videos.values())) == 2 * len(names)
 
 
+def test_a_few_names_alone_make_no_copies(tmp_path):
+    """Of unlike names with both cases, which could be ids; with as few files bytes decide."""
+    paths = [tmp_path / folder / f"{name}.mp4" for folder in ("a", "b") for name in ("My_Video_01", "Cam1_Pos000")]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(str(path))
+    clips = clip_keys(video_keys(map(str, paths)))
+    assert len(set(clips.values())) == 4
+    (tmp_path / "b/My_Video_01.mp4").write_text(str(paths[0]))
+    assert len(set(clip_keys(video_keys(map(str, paths))).values())) == 3
+
+
+def test_names_that_differ_in_their_digits_are_no_ids_beside_ids():
+    draw = random.Random(0)
+    ids = {"".join(draw.choices(string.ascii_letters + string.digits + "-_", k=11)) for _ in range(60)}
+    names = [f"My_Video_{k:02d}" for k in range(40)]
+    videos = video_keys(f"{folder}/{name}.mp4" for folder in "ab" for name in [*ids, *names])
+    assert len(set(videos.values())) == len(ids) + 2 * len(names)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_random_names_are_ids(seed):
     draw = random.Random(seed)

@@ -104,7 +104,7 @@ def test_each_parameter_takes_its_kinds_alone(saved, number, name):
         ("24", "image_size=33", "image_size = 33: must be a multiple of 8"),
         ("13", "heads=5", "heads = 5: must divide 128"),
         ("13", "stages=4", "stages = 4: multimodal_encoder = '12/tiny_multimodal' has 3 layers"),
-        ("11", "global_layers=4", "global_layers = 4: model_size = 'tiny' has 3 layers"),
+        ("11", "global_layers=4", "global_layers = 4: must be at most 3, the layers of model_size = 'tiny'"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_one_line(number, given, says):

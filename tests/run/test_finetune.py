@@ -228,7 +228,7 @@ def test_what_names_and_groups_tell_of_films_is_planned_and_said(tmp_path, outpu
         for i in range(3):
             (tmp_path / f"mine/{name}/{i}.mp4").unlink()
     plan, said = planned(), capsys.readouterr().out
-    assert "names look like 6 films of 2 cuts: cuts of one film stay in one part" in said
+    assert "names look like 6 films of 2 cuts: cuts with one name before their counter stay in one part" in said
     assert plan["groups"] == {"train": 2, "val": 2, "test": 2} and finetune._grouped(plan)
     assert len((outputs / "finetune/mine/groups.csv").read_text().splitlines()) == 12
 
