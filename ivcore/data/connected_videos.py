@@ -1,4 +1,4 @@
-"""Which videos belong together, directly or through others: one group, one film and one content may overlap."""
+"""Finds videos that belong together, directly or through others: groups, films and contents may overlap."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Hashable, Iterable, Mapping
 
 
 def joined(marks: Mapping[str, Iterable[Hashable]]) -> dict[str, str]:
-    """path -> the first by alphabet of all paths that it belongs together with, maybe itself.
+    """path -> the alphabetically first of all paths that it belongs together with, perhaps itself.
 
-    marks: path -> what it has; paths that share a mark belong together. None is no mark.
+    marks: path -> its marks; paths that share a mark belong together. None is no mark.
     """
     first = {path: path for path in marks}
 

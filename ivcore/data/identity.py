@@ -61,7 +61,7 @@ def clip_name(path: str) -> str:
 
 
 def youtube_id(path: str) -> str | None:
-    """The YouTube id that a file's name may have, alone (`0347ZoDXyP0.mp4`) or before its times (`0347ZoDXyP0_000010_000020.mp4`)."""
+    """The possible YouTube id in a file's name, alone (`0347ZoDXyP0.mp4`) or before its times (`0347ZoDXyP0_000010_000020.mp4`)."""
     stem = clip_name(path)
     match = _CLIP.fullmatch(stem)
     return match[1] if match else stem if _ID.fullmatch(stem) else None
@@ -112,7 +112,7 @@ def _key(path: str, state, lengths: Counter) -> str:
 
 
 def _digest(path: str, size: int) -> str:
-    """Of both ends of a file; empty where it cannot be opened."""
+    """Digest of both ends of a file; "" if it cannot be opened."""
     try:
         with open(path, "rb") as file:
             head = file.read(_EDGE)

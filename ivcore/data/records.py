@@ -1,10 +1,11 @@
-"""Records of videos: anything with a `.path`, and maybe a label, a part of the video and a stride of its own. Where they come from, and their frames.
+"""Records of videos: objects with a `.path`, and perhaps a label, a part of the video and a stride. Reads lists of
+them, and their frames.
 
 path               a video file, a folder of frames, or a picture, which is a video of one frame
-start, end         the record is about what is on screen from `start` to `end` seconds; or
-span(length)       about frames [first, stop) of a video of `length` frames
-stride             at which its frames are sampled, in place of the sampler's
-video, fps         its decoded frames, if they are kept in memory (`ivcore.data.memory`), and frames per second, None if unknown
+start, end         the record covers `start` to `end` seconds; or
+span(length)       it covers frames [first, stop) of a video with `length` frames
+stride             sampling stride that replaces the sampler's
+video, fps         decoded frames, if they are kept in memory (`ivcore.data.memory`), and frames per second, None if unknown
 """
 
 import os
@@ -20,10 +21,10 @@ from ivcore.video.images import is_image, read_image
 
 
 def read_records(path, root=None, judge=None) -> list:
-    """The records of a Kinetics CSV (`path label`) or a pretraining list, relative paths taken from `root` or the list's folder. judge: of
-    rows, as of `formats.lines.LineFormat.read`.
+    """The records of a Kinetics CSV (`path label`) or a pretraining list. root: where relative paths start, by
+    default the list's folder. judge: as in `formats.lines.LineFormat.read`.
 
-    FormatError for a malformed list. UserError for an empty one, and where none of its files exists.
+    FormatError for a malformed list. UserError for an empty one, and if none of its files exists.
     """
     records = formats.read_video_list(path, root, judge)
     require_some([record.path for record in records], path)
@@ -31,7 +32,7 @@ def read_records(path, root=None, judge=None) -> list:
 
 
 def require_some(paths: Sequence[str], listed_in) -> None:
-    """UserError where none of these files exists: then the folder is wrong and not a video."""
+    """UserError if none of these files exists: then the folder is wrong, not a single video."""
     if not paths:
         raise UserError(f"{listed_in}: there is no video in it")
     if not any(os.path.exists(path) for path in paths):
@@ -43,10 +44,11 @@ def require_some(paths: Sequence[str], listed_in) -> None:
 
 @contextmanager
 def frames_of(record, size=None, strict: bool = False) -> Iterator[tuple[int, Callable, float | None]]:
-    """(frame count, read, frames per second) of what a record is about; read(indices) -> uint8 (T, H, W, 3), a copy. Frames per second are
-    None if unknown, and for a picture.
+    """Returns (frame count, read, frames per second) of a record; read(indices) -> uint8 (T, H, W, 3), a copy.
+    Frames per second are None if unknown, and for a picture.
 
-    size and strict: as in VideoReader; decoded frames stay as they are. Raises VideoError, also within `read`, for what cannot be read.
+    size and strict: as in VideoReader; decoded frames keep their size. VideoError, also within `read`, for an
+    unreadable video.
     """
     if hasattr(record, "video"):
         if record.video is None:

@@ -1,8 +1,9 @@
-"""Which videos are trained on, which choices are made on, which are tested on: no video is in two of these.
+"""Decides which videos are for training, validation and test: no video is in two of these.
 
-Lists that a user gives are kept as they are. Two kinds of videos are left out, counted and reported: those whose file is missing, and
-those that a later list has as well. A list that is not given is held out of the training list, video by video. It holds the same videos in every
-notebook, so that none tests on what another has trained on. Where no test list is given, all notebooks leave the test's part alone.
+The user's lists are kept. Two kinds of videos are left out, counted and reported: those whose file is missing, and
+those that a later list also has. A missing list is held out of the training list, video by video. The same videos
+are held out in every notebook, so that none tests on videos that another has trained on. If no test list is given,
+all notebooks leave the test part alone.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ FEW = 25  # videos, of which a share drawn by numbers would be far from a fifth
 
 @dataclass(frozen=True)
 class Parted:
-    """What `part` makes of the lists: name -> records, name -> how many of the list are not there, and notes of what was done."""
+    """Result of `part`: name -> records, name -> number of missing files, and notes."""
 
     records: dict[str, list]
     missing: dict[str, int]
@@ -38,12 +39,14 @@ def part(
     run_dir=None,
     label: Callable = lambda record: getattr(record, "label", None),
 ) -> Parted:
-    """`lists`: name -> records with `.path`, in the order train, val, test; None for a list that is not given.
+    """Returns the lists without overlap. lists: name -> records with `.path`, in the order train, val, test; None
+    for a missing list.
 
-    A video of several lists stays in the last of them. What is the same video: see `data.identity`; what belongs together (path -> group, see
-    `data.groups`) counts as one. What is held out of the training list for a list that is not given: see `assign`. further: records whose
-    names count as well where they are of the same videos, such as copies that have been left out before. UserError where more files are
-    missing than `max_bad` allows (see `BadVideos`), or a split is left without a video.
+    A video of several lists stays in the last of them; see `data.identity` for what counts as the same video. Videos
+    with the same number in `together` (path -> group, see `data.groups`) count as one. `assign` chooses the videos
+    for a missing list. further: records whose names also count if they show the same videos, such as copies that
+    were left out earlier. UserError if more files are missing than `max_bad` allows (see `BadVideos`), or a split is
+    left without a video.
     """
     notes, missing, kept = [], {}, {}
     for name, records in lists.items():
@@ -77,7 +80,7 @@ def _present(records: Sequence, max_bad, run_dir) -> list:
 
 
 def _leave_out(kept: dict[str, list], keys: dict[str, str]) -> list[str]:
-    """Takes videos of later lists out of earlier ones; -> notes."""
+    """Removes videos of later lists from earlier ones. Returns notes."""
     names, notes = list(kept), []
     for place, name in enumerate(names):
         later = {keys[record.path] for other in names[place + 1 :] for record in kept[other]}
@@ -89,7 +92,7 @@ def _leave_out(kept: dict[str, list], keys: dict[str, str]) -> list[str]:
 
 
 def _hold_out(kept: dict[str, list], names: list[str], split_of: dict[str, str], keys: dict[str, str]) -> list[str]:
-    """Takes the videos of lists that are not given out of the training list; -> notes. split_of: key -> split, see `assign`."""
+    """Moves videos from the training list to missing lists. split_of: key -> split, see `assign`. Returns notes."""
     whole, notes = kept["train"], []
     parts = {name: [r for r in whole if split_of[keys[r.path]] == name] for name in HELD_OUT}
     asked = [name for name in HELD_OUT if name in names and name not in kept]
@@ -110,8 +113,9 @@ def _hold_out(kept: dict[str, list], names: list[str], split_of: dict[str, str],
 def assign(records: Sequence, label: Callable, keys: dict[str, str], further: Sequence = ()) -> dict[str, str]:
     """key of a video (`identity.video_keys`) -> "train", "val" or "test", by a number that its name alone decides.
 
-    Videos that belong together have one key, and one number: see `number_together`. The fifth with the lowest numbers is tested on, the next fifth is for choices, about MOST of each at most. Labels do not count, since other
-    lists of the same videos may have other ones; only a label that had no video to train on takes one back.
+    Videos that belong together have one key and one number, see `number_together`. The fifth with the lowest numbers
+    is the test, the next fifth is for validation, each at most about MOST videos. Labels do not count, because other
+    lists of the same videos may have other labels; but a label without a training video takes one back.
     """
     own, numbers = {keys[record.path] for record in records}, {}
     for record in (*records, *further):
@@ -138,14 +142,16 @@ def assign(records: Sequence, label: Callable, keys: dict[str, str], further: Se
 
 
 def _ranks(count: int) -> tuple[int, int]:
-    """Of few videos: where those to test on end, and those for choices. One or more to train on come first, then one to test on, then fifths."""
+    """For small sets: the ranks at which the test part and the validation part end. The first videos are for
+    training, the next one is the test, then each part takes a fifth.
+    """
     fifth = max(round(SHARE * count), 1)
     test = fifth if count > 1 else 0
     return test, test + (fifth if count > 2 else 0)
 
 
 def _fill(split_of: dict[str, str], ordered: list[str]) -> None:
-    """Gives a split that has none of the videos one, from a held-out split that has two or more, else from training."""
+    """Gives an empty split one video, from a held-out split that has two or more, else from training."""
     for split in ("train", "test", "val")[: len(ordered)]:
         videos = {name: [key for key in ordered if split_of[key] == name] for name in (*HELD_OUT, "train")}
         if not videos[split]:
@@ -155,16 +161,18 @@ def _fill(split_of: dict[str, str], ordered: list[str]) -> None:
 
 
 def number_together(numbers: Collection[float]) -> float:
-    """In [0, 1], of videos that belong together: by the lowest of their numbers, and spread as evenly as the number of one video.
+    """A number in [0, 1] for videos that belong together: from the lowest of their numbers, but distributed like the
+    number of one video.
 
-    numbers: those of their names, each once. The lowest of n is below x with probability 1 - (1 - x)^n, which is what is returned.
+    numbers: those of their names, each once. The lowest of n is below x with probability 1 - (1 - x)^n, which is
+    returned.
     """
     lowest = min(numbers)
     return lowest if len(numbers) == 1 else 1 - (1 - lowest) ** len(numbers)
 
 
 def number_by_name(path: str) -> float:
-    """In [0, 1), by the names of the file and of the folder it is in: the same wherever these lie."""
+    """A number in [0, 1) from the names of the file and of its folder: the same wherever they are stored."""
     named = "/".join(os.path.normpath(path).split(os.sep)[-2:])
     digest = hashlib.sha256(named.encode(errors="surrogateescape")).digest()
     return int.from_bytes(digest[:7], "big") / 2**56

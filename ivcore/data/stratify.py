@@ -1,8 +1,8 @@
-"""Parts of a labelled set for training, for choices and for the test, with every class in each part as far as it goes.
+"""Divides a labelled set into training, validation and test, with every class in each part as far as possible.
 
-`ivcore.data.splits` holds videos out by their names alone, the same ones for every notebook and whatever their labels. Of a small set that
-leaves classes out of the test. Here each class gives its fifth to the test and its fifth to choices. Which ones is again decided by names:
-a video that is added later moves few others.
+`ivcore.data.splits` chooses videos by their names alone, the same ones in every notebook and whatever their labels.
+In a small set this can leave classes out of the test. Here each class gives a fifth to the test and a fifth to
+validation. Names again decide which ones: a video that is added later moves few others.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ PARTS = ("train", "val", "test")
 def stratify(labels: Sequence[Hashable], units: Sequence[Hashable], numbers: Sequence[float]) -> list[str]:
     """The part of each video: "train", "val" or "test".
 
-    units: videos of one unit stay in one part (clips of one film, say). numbers: in [0, 1), of each video, by its name. A unit has that of
-    `number_together`, and low ones are tested on. Every class has a video to train on. A class of one unit is only trained on, one of two is
-    trained on and tested; from three on it is in all parts, where its units are of no other class. UserError where a part would be empty.
+    units: videos of one unit stay in one part (clips of one film, for example). numbers: a number in [0, 1) for each
+    video, from its name. A unit has that of `number_together`; low numbers are for the test. Every class has a
+    training video. A class of one unit is only trained on, one of two units is trained on and tested; from three on
+    it is in all parts, if its units are of no other class. UserError if a part would be empty.
     """
     members: dict[Hashable, Counter] = defaultdict(Counter)
     of_unit: dict[Hashable, set[float]] = defaultdict(set)
@@ -42,7 +43,7 @@ def stratify(labels: Sequence[Hashable], units: Sequence[Hashable], numbers: Seq
 
 
 def _deal(label, units: list, members: dict, share: float, part: dict) -> None:
-    """Gives the units of one class that have no part yet to the test, to choices, and the rest to training."""
+    """Gives the units of one class that have no part yet to the test, to validation, and the rest to training."""
     size = {unit: members[unit][label] for unit in units}
     free = [unit for unit in units if unit not in part]
     kept = 0 if any(part.get(unit) == "train" for unit in units) else 1
@@ -64,14 +65,14 @@ def _deal(label, units: list, members: dict, share: float, part: dict) -> None:
 
 
 def _teach_every_class(of_label: dict, part: dict) -> None:
-    """A class none of whose units is trained on takes its last one back."""
+    """A class without a training unit takes its last one back."""
     for units in of_label.values():
         if all(part[unit] != "train" for unit in units):
             part[units[-1]] = "train"
 
 
 def _fill(ordered: list, of_label: dict, part: dict, count: int) -> None:
-    """count: of videos. A part that is empty takes a unit from training, none that a class needs there, or one from the other held-out part."""
+    """An empty part takes a unit from training that no class needs there, or one from the other held-out part. count: number of videos."""
     for name in ("test", "val"):
         if name in part.values():
             continue

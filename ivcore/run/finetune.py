@@ -1,14 +1,15 @@
-"""Fine-tuning on videos of one's own in one command: everything around four ordinary runs of notebooks 12 and 13.
+"""Fine-tunes on one's own videos in one command: everything around four ordinary runs of notebooks 12 and 13.
 
-The videos are read and divided (`data.class_folders`, `divide`), the lists are written to a folder, and the runs follow: either encoder learns
-the labels, cross-model attention joins both, and the masked encoder learns once more from random weights. What comes out is a table, and the model
-that was best on the videos for choices.
+Reads and divides the videos (`data.class_folders`, `divide`), writes the lists to a folder, and makes the runs: both
+encoders learn the labels, cross-model attention joins them, and the masked encoder also learns from random weights.
+The results are a table, and the model that is best on the validation videos.
 
     outputs/finetune/<name>/    train.csv val.csv test.csv classes.txt groups.csv videos.sha256    read.jsonl plan.json spent.json
                                 untrained-<seed>.safetensors    table.md table.json    model.safetensors
 
-Whatever is there already is not done again: plan.json keeps what was decided, runs are done or go on from their checkpoints, spent.json counts
-the seconds of all calls. videos.sha256 belongs to the label set: where a video is another under its old name, runs begin afresh.
+Nothing is done twice: plan.json keeps the decisions, runs are finished or continue from their checkpoints,
+spent.json counts the seconds of all calls. videos.sha256 belongs to the label set: if a video changes under its old
+name, the runs start again.
 """
 
 from __future__ import annotations
@@ -73,8 +74,9 @@ _WIDE = 60  # characters of a class in the table of counts
 
 @dataclass(frozen=True)
 class FinetuneRequest:
-    """place: a folder or a list. masked, multimodal: encoders as parameters name them, "" for those of the presets. minutes and epochs: one of
-    them, or neither. out: "" for a folder in the outputs. flip: whether clips may be mirrored."""
+    """place: a folder or a list. masked, multimodal: encoders as in parameters, "" for those of the presets. minutes
+    and epochs: at most one of them. out: "" for a folder in the outputs. flip: whether clips may be mirrored.
+    """
 
     place: str
     masked: str = ""
@@ -88,7 +90,7 @@ class FinetuneRequest:
 
     @property
     def settings(self) -> dict:
-        """What a plan depends on beside the videos."""
+        """The options that a plan depends on, besides the videos."""
         chosen = {name: getattr(self, name) for name in ("masked", "multimodal", "minutes", "epochs")}
         return chosen if self.flip else chosen | {"flip": False}
 
@@ -97,7 +99,7 @@ class FinetuneRequest:
 
 
 def finetune(asked: FinetuneRequest) -> int:
-    """-> exit status. UserError for what cannot be learned from."""
+    """Returns the exit status. UserError for videos that cannot be learned from."""
     labelled = class_folders.read(asked.place)
     folder = _folder(asked)
     folder.mkdir(parents=True, exist_ok=True)
@@ -156,7 +158,7 @@ def _epochs(number: float) -> str:
 
 
 def _signature(labelled: class_folders.Labelled, settings: dict) -> str:
-    """Changes whenever a video, its class or its group does, or what was asked for."""
+    """Changes whenever a video, its class, its group or an option changes."""
     hasher = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path, name in sorted(labelled.videos.items()):
         hasher.update(json.dumps([path, name, labelled.together.get(path), *files.fingerprint(path)]).encode())
@@ -164,7 +166,9 @@ def _signature(labelled: class_folders.Labelled, settings: dict) -> str:
 
 
 def _kept_plan(asked: FinetuneRequest, folder: Path, signature: str) -> dict | None:
-    """The plan of an earlier call for the same videos; None where there is none, it is only begun, or something is otherwise. UserError where the folder is another's."""
+    """The plan of an earlier call for the same videos; None without one, or if it is incomplete or differs.
+    UserError if the folder belongs to other videos.
+    """
     file = folder / "plan.json"
     if not file.exists():
         if others := [each.name for each in folder.iterdir() if not each.name.startswith((".lock", ".plan.json."))]:
@@ -197,7 +201,7 @@ def _kept_plan(asked: FinetuneRequest, folder: Path, signature: str) -> dict | N
 
 
 def _begin(asked: FinetuneRequest, folder: Path) -> None:
-    """Says whose the folder is before anything else lies there, so that a call that ends early can be followed by another."""
+    """Writes to whom the folder belongs before anything else, so that a later call can continue one that ended early."""
     for name in BOX:
         _value(asked, name)  # before any video is opened
     files.write_json(folder / "plan.json", {"source": os.path.abspath(asked.place)})
@@ -244,7 +248,7 @@ def _new_plan(asked: FinetuneRequest, folder: Path, labelled, signature: str) ->
 
 
 def _groups(divided: divide.Divided) -> dict[str, int]:
-    """Part -> groups of videos that belong together; a video that belongs to no other is one."""
+    """Part -> number of groups; a video without a group counts as one."""
     return {
         part: len({divided.together.get(video.path, video.path) for video in videos})
         for part, videos in divided.parts.items()
@@ -253,7 +257,7 @@ def _groups(divided: divide.Divided) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class _Encoder:
-    """value: as a parameter has it. frames and image: of the clips that it is to see. depth in layers."""
+    """value: as in the parameter. frames and image: of its clips. depth in layers."""
 
     value: str
     place: str | Path
@@ -268,7 +272,7 @@ class _Encoder:
 
 
 def _value(asked: FinetuneRequest, name: str) -> str:
-    """The encoder that was asked for, else the box's, else the preset's. ParameterError where it leads nowhere or is of the other kind."""
+    """The requested encoder, else the box's, else the preset's. ParameterError if it does not exist or is of the other kind."""
     from ivcore.weights import box
 
     if given := getattr(asked, name):
@@ -284,7 +288,7 @@ def _value(asked: FinetuneRequest, name: str) -> str:
 
 
 def _encoder(asked: FinetuneRequest, name: str) -> _Encoder:
-    """Runs the notebook that it comes from where that is not done yet."""
+    """Runs the encoder's notebook if it has not finished."""
     from ivcore import weights
 
     place = value = _value(asked, name)
@@ -307,19 +311,19 @@ def _encoder(asked: FinetuneRequest, name: str) -> _Encoder:
 
 
 def _faster(costs: Mapping[str, list]) -> tuple[str, list]:
-    """The precision in which steps take clearly less time, and what they cost."""
+    """The precision in which steps take clearly less time, and their cost."""
     steps = {precision: sum(cost.step for cost in both) for precision, both in costs.items()}
     precision = "bf16" if steps.get("bf16", math.inf) < _CLEARLY * steps["fp32"] else "fp32"
     return precision, costs[precision]
 
 
 def tells_sides(classes: Iterable[str]) -> bool:
-    """Whether a name tells left from right, so that a mirrored clip would show another class."""
+    """Whether a class name tells left from right: a mirrored clip would then show another class."""
     return any(_SIDED.search(_WORDS.sub(" ", name)) for name in classes)
 
 
 def _parameters(asked: FinetuneRequest, folder: Path, divided: divide.Divided, probes: Mapping[str, Probe], encoders, lengths, image: int, precision: str, in_memory: bool) -> dict:  # fmt: skip
-    """Of each run what differs from its preset."""
+    """For each run, the parameters that differ from its preset."""
     videos = [probes[video.path] for video in divided.parts["train"]]
     masked, multimodal = encoders["masked"], encoders["multimodal"]
     rate = sampling_rate(videos, masked.frames)
@@ -341,13 +345,15 @@ def _parameters(asked: FinetuneRequest, folder: Path, divided: divide.Divided, p
 
 
 def sampling_rate(videos: list[Probe], frames: int) -> int:
-    """Frames from one of a clip to the next in the median video, in [1, 64]: for commands that count frames. A clip has the rate of its own video."""
+    """Frames from one frame of a clip to the next in the median video, in [1, 64]: for commands that count frames.
+    Clips use the rate of their own video.
+    """
     rates = [stride_of(video.frames, video.frames / video.seconds, frames, _SECONDS) if video.seconds else 1 for video in videos]  # fmt: skip
     return int(np.clip(np.median(rates), 1, 64))
 
 
 def _bytes(videos: Iterable[Probe], image: int) -> float:
-    """About how large the videos are, decoded for clips of `image` pixels and once more with room for crops."""
+    """Estimated size of the decoded videos for clips of `image` pixels, twice: once more with room for crops."""
     side = image / 0.875
     ratios = [(max(v.height, v.width) / max(min(v.height, v.width), 1), v.frames) for v in videos]
     return sum(2 * 3 * frames * side * side * ratio for ratio, frames in ratios)
@@ -361,7 +367,7 @@ def _memory() -> float:
 
 
 def _untrained(asked: FinetuneRequest, folder: Path, plan: dict) -> str:
-    """The plan's masked encoder as a file with random weights, of the same shape."""
+    """A file with the plan's masked encoder, with random weights of the same shape."""
     from ivcore import rng
     from ivcore.encoders.videomae import MaskedVideoEncoder
     from ivcore.heads.classifier import masked_encoder
@@ -381,7 +387,7 @@ def _untrained(asked: FinetuneRequest, folder: Path, plan: dict) -> str:
 
 
 def _run_all(asked: FinetuneRequest, folder: Path, plan: dict) -> dict[str, run.Job]:
-    """What is trained -> its run. RunFailed and StoppedWhenDone as `execute`."""
+    """Makes the runs. Returns what is trained -> its run. RunFailed and StoppedWhenDone as in `execute`."""
     done: dict[str, run.Job] = {}
     for number, what in enumerate(RUNS, 1):
         job = _job(what, asked, folder, plan, done)
@@ -397,7 +403,7 @@ def _run_all(asked: FinetuneRequest, folder: Path, plan: dict) -> dict[str, run.
 
 @contextmanager
 def _spending(folder: Path, name: str) -> Iterator[None]:
-    """Adds the seconds of the block to spent.json, also where it is stopped: what is told in the end counts all calls that led there."""
+    """Adds the seconds of the block to spent.json, also if it is stopped: the final report counts all calls."""
     began = time.monotonic()
     try:
         yield
@@ -408,7 +414,7 @@ def _spending(folder: Path, name: str) -> Iterator[None]:
 
 
 def _spent(folder: Path) -> dict[str, float]:
-    """A plan's signature and "plan" or the name of a run's folder -> seconds of all calls. Empty where nothing is known."""
+    """A plan's signature and "plan" or the name of a run's folder -> seconds of all calls. Empty if unknown."""
     try:
         found = json.loads((folder / "spent.json").read_text(encoding="utf-8"))
         return {name: float(seconds) for name, seconds in found.items()}
@@ -430,7 +436,7 @@ def _job(what: str, asked: FinetuneRequest, folder: Path, plan: dict, done: Mapp
 
 
 def counts_table(counts: Mapping[str, Mapping[str, int]], most: int = 40) -> str:
-    """How many videos each class has in each part, the first `most` classes of many."""
+    """Number of videos of each class in each part; only the first `most` classes."""
     from tabulate import tabulate
 
     names = {name: line if len(line := one_line(name)) <= _WIDE else f"{line[: _WIDE - 1]}…" for name in counts}
@@ -460,7 +466,7 @@ def _mirrored(asked: FinetuneRequest, classes: Iterable[str]) -> str:
 
 
 def _replaced(asked: FinetuneRequest, folder: Path) -> list[str]:
-    """A line where the table and the model of another seed lie in the folder; their runs stay."""
+    """A line if the folder holds the table and model of another seed; their runs are kept."""
     try:
         seed = json.loads((folder / "table.json").read_text(encoding="utf-8"))["seed"]
     except (OSError, ValueError, TypeError, KeyError):

@@ -1,4 +1,4 @@
-"""`iv finetune`: its arguments, and what they may be."""
+"""`iv finetune`: its arguments and their limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXAMPLES = (
 
 
 def add(add_command: Callable) -> None:
-    """add_command(name, function, summary, *examples, status=…) -> a parser, see `ivcore.run.cli`."""
+    """Adds the command. add_command(name, function, summary, *examples, status=…) -> parser, see `ivcore.run.cli`."""
     status = "0 done, now or before; 1 a run failed; 2 a wrong argument or parameter; 130 Ctrl-C, 143 SIGTERM: the same command continues"
     summary = "learn your own classes from labelled videos: a table with the accuracy of each model, and a model for iv classify"
     parser = add_command("finetune", _finetune, summary, *EXAMPLES, status=status)

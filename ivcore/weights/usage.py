@@ -1,8 +1,9 @@
-"""How a saved model is used: which frames of a video it is shown, in which size and how often, how its pixels are normalised, what its classes are
-called, and how it spells sentences.
+"""Describes how a saved model is used: sampling, image size and test views, normalisation of pixels, class names,
+and its tokenizer.
 
-A run writes this under `usage` in the one `config` of its file, so the file alone is enough to use the model on any video. For files that do not
-say, published ones among them, `of` takes what the model itself tells, and the published sampling.
+A run writes this under `usage` in the one `config` of its file, so the file alone is enough to use the model on any
+video. For files without it, such as published ones, `of` combines what the model itself tells with the published
+sampling.
 """
 
 from __future__ import annotations
@@ -40,10 +41,11 @@ DENSE, SPARSE = (
 class Usage:
     """Fields have the names of the notebooks' parameters. image_size in pixels, height and width.
 
-    clip_seconds: seconds of a video that dense frames span, or most of a shorter video; replaces sampling_rate if not None.
-    multimodal_frames: of a coordinated model, the frames over the whole video behind the dense ones. test_clips, test_crops: views of a
-    video that answers are averaged over. frame_order: see `stages.classify.order_frames`. classes: their names, in the order of the head's
-    rows. answers: the same of a head that answers questions. tokenizer: what `Tokenizer` is made with. known: whether the file says all this.
+    clip_seconds: seconds that dense frames span, or most of a shorter video; replaces sampling_rate if not None.
+    multimodal_frames: for a coordinated model, the number of frames over the whole video; they follow the dense
+    ones. test_clips, test_crops: answers are averaged over these views of a video. frame_order: see
+    `stages.classify.order_frames`. classes: names in the order of the head's rows. answers: the same for a head that
+    answers questions. tokenizer: arguments of `Tokenizer`. known: whether the file itself has the usage.
     """
 
     image_size: int
@@ -61,7 +63,7 @@ class Usage:
     known: bool = True
 
     def views(self) -> dict:
-        """What `data.views.Views` takes besides the videos."""
+        """Arguments of `data.views.Views`, without the videos."""
         return {
             "num_frames": self.num_frames,
             "stride": self.sampling_rate,
@@ -74,13 +76,13 @@ class Usage:
         }
 
     def saved(self, model: nn.Module) -> dict:
-        """The part of a config that says all this of a model: for `save_weights`, beside `model.config`."""
+        """The part of a config that holds the usage: for `save_weights`, beside `model.config`."""
         fields = {name: value for name, value in asdict(self).items() if value not in ((), None, 0) and name != "known"}
         return {USAGE: fields | {"normalisation": normalisation(model)}}
 
 
 def of_run(params: Mapping, model: nn.Module, classes=(), tokenizer: Tokenizer | None = None) -> Usage:
-    """The usage of a model that a notebook with these parameters has trained."""
+    """Usage of a model that a notebook with these parameters has trained."""
     names = ("frame_sampling", "sampling_rate", "multimodal_frames", "test_clips", "test_crops", "frame_order")
     given = {name: params[name] for name in names if name in params}
     return Usage(
@@ -94,8 +96,7 @@ def of_run(params: Mapping, model: nn.Module, classes=(), tokenizer: Tokenizer |
 
 
 def of(source: str | PathLike, model: nn.Module) -> Usage:
-    """The usage of a model that `weights.load(source)` gave. Errors: WeightsError naming the field that is not as it must be, or the model
-    that takes no videos."""
+    """Usage of a model from `weights.load(source)`. WeightsError for an invalid field, or a model that takes no videos."""
     config = read_config(locate(str(source)))
     if config.get(USAGE) is None and isinstance(config.get(BOX), dict):
         config[USAGE] = _of_box(config[BOX], model)
@@ -105,7 +106,7 @@ def of(source: str | PathLike, model: nn.Module) -> Usage:
 
 
 def classes_of(source: str | PathLike) -> list[str]:
-    """The class names that a checkpoint says; [] where it says none."""
+    """Class names in a checkpoint; [] if it has none."""
     try:
         fields = Fields(read_config(locate(str(source))), str(source)).part(USAGE)
     except WeightsError:
@@ -115,7 +116,9 @@ def classes_of(source: str | PathLike) -> list[str]:
 
 
 def normalisation(model: nn.Module) -> dict:
-    """What `prepare` makes of pixels in [0, 1]: image_mean and image_std of red, green, blue; of a coordinated model those of each branch."""
+    """Statistics that `prepare` uses on pixels in [0, 1]: image_mean and image_std of red, green, blue; those of
+    each branch for a coordinated model.
+    """
     if isinstance(model, Coordinated):
         return {"masked": normalisation(model.masked), "multimodal": normalisation(model.multimodal)}
     black, white = (
@@ -147,7 +150,7 @@ def _read(fields: Fields, model: nn.Module) -> Usage:
 
 
 def _of_box(carried: dict, model: nn.Module) -> dict:
-    """The same from what travels with a model of the box."""
+    """The usage that is stored with a model of the box."""
     clip = dict(carried.get("clip") or {})
     clip["num_frames"] = clip.get("num_frames") or clip.pop("masked_frames", None)
     clip["image_size"] = clip.get("image_size") or getattr(getattr(model, "visual", model), "image", None)
@@ -200,7 +203,7 @@ def _tokenizer(fields: Fields) -> dict | None:
 
 
 def _published(model: nn.Module, config: dict, source: str) -> Usage:
-    """The published sampling of a model's kind, on clips as large as it expects."""
+    """The published sampling for this kind of model, with clips of the size that it expects."""
     classes = _id2label(config, getattr(model, "num_classes", 0))
     encoder = getattr(model, "encoder", model)
     if isinstance(model, AnswerModel):
@@ -219,13 +222,13 @@ def _published(model: nn.Module, config: dict, source: str) -> Usage:
 
 
 def _whole_tokenizer(model: VideoTextModel | Clip) -> dict | None:
-    """The whole vocabulary of CLIP where the text encoder has it; a smaller one cannot be known."""
+    """CLIP's whole vocabulary if the text encoder has it; a smaller vocabulary cannot be known."""
     words, context = model.text.token_embedding.num_embeddings, model.text.context
     return {"context": context, "kept": None} if words == Tokenizer(context).vocabulary else None
 
 
 def _id2label(config: dict, classes: int) -> tuple[str, ...]:
-    """Class names as transformers writes them; () where they are only numbers."""
+    """Class names as transformers writes them; () if they are only numbers."""
     table = config.get("id2label")
     if not isinstance(table, dict) or {str(key) for key in table} != {str(i) for i in range(classes)}:
         return ()

@@ -1,6 +1,7 @@
-"""What supervised post-pretraining learns from: a folder of label sets, united, or those of a generated set (paper 3.2).
+"""Reads the data of supervised post-pretraining: a folder of label sets, united, or the label sets of a generated
+set (paper 3.2).
 
-    <folder>/<set>/train.csv, val.csv, and where there are any test.csv, classes.txt      as `labels.union.read_set` takes them
+    <folder>/<set>/train.csv, val.csv, and perhaps test.csv, classes.txt                   see `labels.union.read_set`
     <folder>/motion_classes.txt                                                            names of the classes that are movements, one a line
     <folder>/groups.csv                                                                    which videos belong together, see `data.groups`
 
@@ -27,12 +28,12 @@ MARK = "motion_classes.txt"
 
 @dataclass(frozen=True)
 class UnitedSets:
-    """The union's `train`; `val`, which choices are made on; `test`, of further videos. No video is in two of them.
+    """The union's `train`; `val`, for choices; `test`, of further videos. No video is in two of them.
 
-    Where the sets' test files have no labels, as the released ones of Kinetics, `test` is the sets' validation videos, as is usual with
-    Kinetics, and `val` is held out of the training videos; so is whatever has no list, see `splits.part`. motion: rows of the classes that
-    are movements, appearance: of all others; both empty where no file says which are which, or no video of val or test is of one of them.
-    notes: what was done to the lists.
+    If the sets' test files have no labels, as in released Kinetics, `test` is the sets' validation videos, as is
+    usual with Kinetics, and `val` is held out of the training videos. A split without a list is also held out, see
+    `splits.part`. motion: rows of the classes that are movements; appearance: rows of all others; both empty if no
+    file tells them apart, or val or test has no video of one kind. notes: changes to the lists.
     """
 
     sets: list[LabelSet]
@@ -54,11 +55,12 @@ class UnitedSets:
 def united_sets(folder: str = "", root: str = "", *, classes: Sequence[str] | None = None,
                 renamed: Mapping[str, str] | None = None, max_bad: int | float | None = None, run_dir=None,
                 **generated) -> UnitedSets:  # fmt: skip
-    """The sets of `folder`, or the one that it is itself, their relative paths taken from `root`; `classes` and `renamed` as `unite` takes them.
+    """Unites the sets of `folder`, or reads the one set that it is. root: where relative paths start. classes,
+    renamed: see `unite`.
 
-    Where `folder` is empty or the name of a generated set those of that, whose fields `generated` are: see `embedded`. Files that are not there
-    are left out and counted (`missing` of the union's counts), see `BadVideos` for max_bad and run_dir. FormatError for a malformed
-    file, UserError where no set or no video is found.
+    If `folder` is empty or the name of a generated set, the sets of that; generated: its fields, see `embedded`.
+    Missing files are left out and counted (`missing` of the union's counts); max_bad and run_dir as in `BadVideos`.
+    FormatError for a malformed file, UserError without a set or a video.
     """
     source = Path(folder).name
     if embedded.is_generated(folder):
@@ -104,7 +106,7 @@ def _total(union: LabelUnion, count: str) -> int:
 
 
 def _test_sets(sets, folders, root: str) -> list[LabelSet]:
-    """The labelled test clips of the sets, as sets of their own. Released test files of Kinetics have no labels."""
+    """The labelled test clips of the sets, each as a set. Released test files of Kinetics have no labels."""
     files = [folder / "test.csv" for folder in folders]
     return [
         replace(one, train=formats.read_kinetics_csv(file, root or None), val=(), test=())
@@ -123,7 +125,7 @@ def _kinds(folder: Path, classes: list[str]) -> tuple[list[int], list[int]]:
 
 
 def _split_without(kinds: tuple[list[int], list[int]], parts: dict[str, VideoSet]) -> str:
-    """A note where a kind of classes has no video in a split, so that kinds cannot be told apart there; else ""."""
+    """A note if one kind of classes has no video in a split, so that kinds cannot be compared there; else ""."""
     for split, videos in parts.items():
         labels = {record.label for record in videos.records}
         for kind, rows in zip(("are movements", "are no movements"), kinds):

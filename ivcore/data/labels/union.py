@@ -41,7 +41,7 @@ _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 
 @dataclass(frozen=True)
 class LabelSet:
-    """A set with its own classes. Labels of `train` and `val` count within `class_names`; of `test` only the videos' ids are read."""
+    """A set with its classes. Labels of `train` and `val` index `class_names`; of `test` only the video ids are read."""
 
     name: str
     train: Sequence[LabelledVideo]
@@ -52,10 +52,11 @@ class LabelSet:
 
 @dataclass(frozen=True)
 class LabelUnion:
-    """What `unite` gives. maps: set -> for each of its classes the row of the union's head; counts: set -> what became of its clips.
+    """Result of `unite`. maps: set -> row of the union's head for each of its classes; counts: set -> numbers of its
+    clips by what happened to them.
 
-    counts of a set: classes, new_classes, read (training clips), leaked, repeated, relabelled (those of the repeated that were kept
-    under another class), missing, kept; and val_read, val_repeated, val_relabelled, val_missing, val_kept.
+    counts of a set: classes, new_classes, read (training clips), leaked, repeated, relabelled (repeated clips that
+    were kept under another class), missing, kept; and val_read, val_repeated, val_relabelled, val_missing, val_kept.
     """
 
     classes: list[str]
@@ -74,7 +75,7 @@ def normalise(name: str) -> str:
 
 
 def video_name(clip: str) -> str:
-    """ "abseiling/0347ZoDXyP0_000010_000020.mp4" or ".../0347ZoDXyP0.mp4" -> "0347ZoDXyP0"; of another name what precedes the ending."""
+    """ "abseiling/0347ZoDXyP0_000010_000020.mp4" or ".../0347ZoDXyP0.mp4" -> "0347ZoDXyP0"; other names without their ending."""
     return youtube_id(clip) or clip_name(clip)
 
 
@@ -87,14 +88,15 @@ def unite(
     clip_id: Callable[[str], str] = clip_name,
     present: Callable[[str], bool] | None = None,
 ) -> LabelUnion:
-    """The union of the sets, in their order: first all classes of the first set, then what each further one adds.
+    """Unites the sets in their order: first all classes of the first set, then those that each further set adds.
 
-    classes: names in the order that the head's rows shall have, for a published head; every class of every set must be among them.
-    renamed: older name -> name in the union. video_id: path -> id of the video that a clip was cut from. clip_id: path -> what tells
-    the clips of one video apart. present: path -> whether the clip is there (`os.path.exists`); the others are left out and counted. A
-    video's clips are kept in the first set that has it, as published: "delete the repeated videos according to YouTube IDs". Within that set each
-    clip is kept once, under its own label.
-    ParameterError for sets of one name, labels that do not fit, a class given twice or missing in `classes`.
+    classes: names in the order of the head's rows, for a published head; every class of every set must be among
+    them. renamed: older name -> name in the union. video_id: path -> id of the video that a clip was cut from.
+    clip_id: path -> key that distinguishes the clips of one video. present: path -> whether the clip exists
+    (`os.path.exists`); missing clips are left out and counted. Clips of a video are kept from the first set that has
+    it, as published: "delete the repeated videos according to YouTube IDs". Within that set each clip is kept once,
+    with its own label. ParameterError for two sets of one name, invalid labels, and a class that is repeated or
+    missing in `classes`.
     """
     if len({one.name for one in sets}) < len(sets) or not sets:
         raise ParameterError("sets: expected one or more, each with a name of its own")
@@ -116,7 +118,7 @@ def unite(
 
 
 class _Kept:
-    """The clips of one split of the union: of a video those of one set, each once."""
+    """The clips of one split of the union: of each video those of one set, each once."""
 
     def __init__(self, video_id, clip_id, present, held_out):
         self.video_id, self.clip_id, self.present, self.held_out = video_id, clip_id, present, held_out
@@ -126,7 +128,7 @@ class _Kept:
         ] = {}  # -> the set that it is kept from, and its clips' labels
 
     def add(self, clips: Iterable[LabelledVideo], rows: list[int], what: str) -> dict[str, int]:
-        """Takes in a set's clips under the union's labels; -> what became of them."""
+        """Adds a set's clips with the union's labels. Returns their counts."""
         count = dict.fromkeys(("read", "leaked", "repeated", "relabelled", "missing", "kept"), 0)
         for clip in clips:
             if not 0 <= clip.label < len(rows):
@@ -150,7 +152,7 @@ class _Kept:
 
 
 def _classes(sets, classes, renamed) -> tuple[list[str], dict[str, list[int]]]:
-    """Names of the union, and set -> the row of each of its classes."""
+    """Returns (class names of the union, set -> row of each of its classes)."""
     renamed = {normalise(old): new for old, new in renamed.items()}
     names, maps = list(classes or ()), {}
     rows = {normalise(name): row for row, name in enumerate(names)}
@@ -175,11 +177,12 @@ def _classes(sets, classes, renamed) -> tuple[list[str], dict[str, list[int]]]:
 def read_set(
     name: str, train, val=None, test=None, class_names=None, root: str | PathLike | None = None, layout: str = LAYOUT
 ) -> LabelSet:
-    """A set from its annotation files, each as released (`label,youtube_id,time_start,time_end,split`) or a list `path label`.
+    """Reads a set from its annotation files, each in the released format
+    (`label,youtube_id,time_start,time_end,split`) or a list `path label`.
 
-    class_names: a file of one name a line, in the order of the labels; needed for lists, and for released files the names in the
-    training file by alphabet unless given. root: the videos' folder, else each file's own. layout: where below it the clip of a
-    released row lies, from label, id, start and end. FormatError for a malformed file.
+    class_names: file with one name a line in the order of the labels. Lists need it; the default for released files
+    is the names in the training file in alphabetical order. root: folder of the videos, by default that of each
+    file. layout: path below it for a released row, from label, id, start and end. FormatError for a malformed file.
     """
     names = None if class_names is None else formats.read_class_names(class_names)
     if formats.is_kinetics_release(train):
@@ -197,14 +200,14 @@ def read_set(
 
 
 def set_folders(folder) -> list[Path]:
-    """The folders of the label sets in a folder, by name; itself where it is one; [] where there is none."""
+    """Folders of the label sets in a folder, by name; the folder itself if it is a set; [] without any."""
     folder = Path(folder)
     places = [folder] if (folder / "train.csv").is_file() else sorted(folder.iterdir())
     return [place for place in places if (place / "train.csv").is_file()]
 
 
 def read_sets(folder, root: str | PathLike | None = None) -> tuple[list[Path], list[LabelSet]]:
-    """The folders of the sets, see `set_folders`, and the sets. UserError where there is none, and as `read_set`."""
+    """Returns (folders of the sets, see `set_folders`, and the sets). UserError without a set; other errors as in `read_set`."""
     places = set_folders(folder)
     if not places:
         raise UserError(
@@ -219,7 +222,7 @@ def read_sets(folder, root: str | PathLike | None = None) -> tuple[list[Path], l
 
 
 def _read_split(file, label_of: dict[str, int] | None, root, layout: str) -> list:
-    """Labelled clips; of a released list without `label_of`, whose clips have no labels, the videos' ids."""
+    """Labelled clips; for a released list without `label_of`, whose clips have no labels, the video ids."""
     if not formats.is_kinetics_release(file):
         return formats.read_kinetics_csv(file, root)
     base, clips = base_folder(file, root), formats.read_kinetics_release(file)

@@ -46,7 +46,7 @@ def decode(moments: Moments, how: Decoding) -> list[tuple[Tensor, Tensor, Tensor
 
 
 def candidates(moments: Moments, row: int, how: Decoding) -> tuple[Tensor, Tensor, Tensor]:
-    """What video `row` offers before suppression: of each scale the best (moment, class) pairs, in float32 on the CPU."""
+    """Candidates of video `row` before suppression: the best (moment, class) pairs of each scale, in float32 on the CPU."""
     parts = []
     columns = (moments.points, moments.logits[row], moments.offsets[row], moments.mask[row])
     for points, logits, offsets, mask in zip(*(column.float().cpu().split(moments.sizes) for column in columns)):

@@ -95,7 +95,7 @@ class Attention(nn.Module):
         return F.pad(x, (0, 0, self.half, self.half + extra)).unfold(2, length + 2 * self.half, length)
 
     def _band(self, length: int, device) -> Tensor:
-        """What is added to the scores of a block's queries and keys: (1, 1 or heads, length, length + 2 * half)."""
+        """Bias of the scores between a block's queries and keys: (1, 1 or heads, length, length + 2 * half)."""
         offset = torch.arange(length + 2 * self.half, device=device) - torch.arange(length, device=device)[:, None]
         outside = (offset < 0) | (offset > 2 * self.half)
         band = FAR * outside[None, None]

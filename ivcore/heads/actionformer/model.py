@@ -23,7 +23,7 @@ RANGES = ((0, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 10000))
 
 @dataclass(frozen=True)
 class Moments:
-    """What the network says of P moments, those of the finest scale first; all numbers in steps of the features.
+    """Outputs of the network for P moments, those of the finest scale first; all numbers in steps of the features.
 
     points (P, 4): time, least and greatest distance to an end that it answers for, stride. logits (B, P, K); offsets (B, P, 2): distance to
     start and end in strides; mask bool (B, P). sizes: moments of each scale.
@@ -182,7 +182,7 @@ class ActionFormer(nn.Module):
 
     @property
     def config(self) -> dict:
-        """What `weights.load` cannot read off the shapes, under published names; saved beside the weights."""
+        """Settings that `weights.load` cannot infer from shapes, under published names; saved beside the weights."""
         known = {"n_head": self.heads, "n_mha_win_size": self.windows, "regression_range": self.ranges}
         return known | {"max_seq_len": self.max_seq_len, **self.options}
 
