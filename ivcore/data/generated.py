@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ivcore import lock
-from ivcore.cores import cores  # noqa: F401  (the sources ask for it here)
 from ivcore.errors import ParameterError
 from ivcore.files import write_text
 from ivcore.progress import Progress

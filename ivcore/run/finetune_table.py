@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 FEW = 30  # videos, on which a share says little
 FEWEST = 10  # groups, below which no standard error is told
-JOINED = (
-    20  # validation videos, below which the coordinated model is not kept (docs/notes.md, Fine-tuning from the box)
-)
+# docs/notes.md, Fine-tuning from the box
+JOINED = 20  # validation videos, below which the coordinated model is not kept
 TWICE = 2  # as many videos in the largest class as in the others on average, above which classes are chosen by and not videos
 MODELS = ("coordinated", "multimodal", "masked")  # that may be kept; of equals the first
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ivcore import paths
+from ivcore.cores import cores
 from ivcore.data import generated
 from ivcore.data.egocentric import annotations, painting, scenes
 from ivcore.video.writer import write_video
@@ -68,7 +69,7 @@ def fill(config: Egocentric, folder: Path, workers: int | None = None) -> None:
     """Writes the missing videos and all annotations into `folder`."""
     files = [f"clips/{uid}.mp4" for _, uid in config.clips()]
     if todo := generated.missing(folder, files):
-        workers = min(workers or generated.cores(), -(-len(todo) // 4))
+        workers = min(workers or cores(), -(-len(todo) // 4))
         generated.make_in_processes(
             "ivcore.data.egocentric", config, folder, todo, workers, len(files), "egocentric clip"
         )

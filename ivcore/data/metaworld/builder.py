@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ivcore import paths
+from ivcore.cores import cores
 from ivcore.data import generated
 from ivcore.data.metaworld import annotations, episode
 from ivcore.data.metaworld.config import Episode, MetaWorld, episodes
@@ -66,7 +67,7 @@ def _link(source: Path, folder: Path, linked: Episode) -> None:
 
 def render(config: MetaWorld, folder: Path, todo: list[int], workers: int | None = None) -> None:
     """Makes the episodes with these numbers. Each process gets some of every task."""
-    workers, total = min(workers or generated.cores(), len(todo)), len(episodes(config))
+    workers, total = min(workers or cores(), len(todo)), len(episodes(config))
     # LP_NUM_THREADS: the software renderer OSMesa also uses one thread a process.
     generated.make_in_processes(__name__, config, folder, todo, workers, total, "episode", LP_NUM_THREADS="0")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ivcore import lock
+from ivcore.cores import cores
 from ivcore.data import generated
 from ivcore.data.shapes import annotations, plan, scenes
 from ivcore.data.shapes.config import Shapes
@@ -45,7 +46,7 @@ def _render(config: Shapes, folder: Path, workers: int | None) -> None:
     videos = plan.videos(config)
     todo = generated.missing(folder, [video.file for video in videos])
     if todo:
-        workers = min(workers or generated.cores(), len(todo) // 8)
+        workers = min(workers or cores(), len(todo) // 8)
         generated.make_in_processes(__name__, config, folder, todo, workers, len(videos), "video")
 
 
